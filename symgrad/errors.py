@@ -6,8 +6,8 @@
       try      give b1 the shape (32,)
 
 A class's docstring is its page; `symgrad why ShapeMismatch` prints it. `str(error)` starts with the summary,
-without the class name, because Python's traceback prints that name itself; `format_error(error)` puts it in front
-for places that print an error without a traceback (the command line).
+without the class name, because Python's traceback prints that name itself; `format_error(error)` puts it in
+front for places that print an error without a traceback (the command line).
 
 Where a caller of a numerical function would look for a built-in class, ours derives from it as well
 (`ShapeMismatch` is a `ValueError`), so code written against NumPy's habits keeps working.
@@ -24,9 +24,9 @@ _LABEL_WIDTH = 9
 class SymgradError(Exception):
     """The base of every error symgrad raises on purpose.
 
-    Catch this class to catch them all. `summary` says what is wrong in one line; `where` names the place in the
-    user's expression; `because` gives the facts that make it wrong; `try_` says what would make it right. Empty
-    parts are not printed.
+    Catch this class to catch them all. `summary` says what is wrong in one line; `where` names the place in
+    the user's expression; `because` gives the facts that make it wrong; `try_` says what would make it right.
+    Empty parts are not printed.
     """
 
     summary: str
@@ -54,9 +54,9 @@ class SymgradError(Exception):
 class ShapeMismatch(SymgradError, ValueError):
     """Two shapes that have to agree do not.
 
-    Raised while an expression is read, when terms of a sum, factors of a product, or the blocks of a block matrix
-    have shapes that do not fit; and when a kernel is called, when an array's shape contradicts the declared one or
-    one size symbol would need two values at once.
+    Raised while an expression is read, when terms of a sum, factors of a product, or the blocks of a block
+    matrix have shapes that do not fit; and when a kernel is called, when an array's shape contradicts the
+    declared one or one size symbol would need two values at once.
 
     What to do: compare the two shapes in the message. A column vector is `(n, 1)`, not `(n,)`; `A*B` between
     matrices is the matrix product, and the elementwise product is `HadamardProduct(A, B)`.
@@ -66,9 +66,9 @@ class ShapeMismatch(SymgradError, ValueError):
 class BadArgument(SymgradError, TypeError):
     """A call has an argument too few, one too many, or one of the wrong kind.
 
-    Raised when a program's `args` leave out a symbol of the expression, when a kernel is called without one of its
-    arguments, with an unknown name, with one given twice, or with something that is not a number or an array; and
-    when `tangent=` or `cotangent=` is missing where an output needs it.
+    Raised when a program's `args` leave out a symbol of the expression, when a kernel is called without one
+    of its arguments, with an unknown name, with one given twice, or with something that is not a number or an
+    array; and when `tangent=` or `cotangent=` is missing where an output needs it.
 
     What to do: the message names the argument; `kernel.args` lists what a call takes, in order.
     """
@@ -77,8 +77,8 @@ class BadArgument(SymgradError, TypeError):
 class DtypeMismatch(SymgradError, TypeError):
     """An array's data type cannot be used without losing digits or meaning.
 
-    Raised when complex numbers reach a real argument, when floats reach an argument of integer indices, or when an
-    `out=` array has another type than the result.
+    Raised when complex numbers reach a real argument, when floats reach an argument of integer indices, or
+    when an `out=` array has another type than the result.
 
     What to do: convert explicitly with `array.astype(...)`, or compile with the `dtype=` that the data has.
     """
@@ -87,18 +87,20 @@ class DtypeMismatch(SymgradError, TypeError):
 class UnknownFunction(SymgradError, ValueError):
     """The expression calls a function for which symgrad has no row in its table of operations.
 
-    Raised for SymPy functions that have not been given a derivative and a spelling for each target, for undefined
-    functions such as `Function("f")(x)`, and by the text parser for a name that is not on its list.
+    Raised for SymPy functions that have not been given a derivative and a spelling for each target, for
+    undefined functions such as `Function("f")(x)`, and by the text parser for a name that is not on its list.
 
-    What to do: rewrite it with the functions symgrad knows (`expr.rewrite(exp)` often helps), or pass a `Lambda`.
+    What to do: rewrite it with the functions symgrad knows (`expr.rewrite(exp)` often helps), or pass a
+    `Lambda`.
     """
 
 
 class UnsupportedExpression(SymgradError, ValueError):
     """A part of the expression has a meaning symgrad does not compile.
 
-    Raised for objects of SymPy that are not numerical expressions of real arguments (unevaluated integrals, sets,
-    infinite sums, symbolic powers of matrices). Nothing is dropped or guessed silently: the message names the part.
+    Raised for objects of SymPy that are not numerical expressions of real arguments (unevaluated integrals,
+    sets, infinite sums, symbolic powers of matrices). Nothing is dropped or guessed silently: the message
+    names the part.
 
     What to do: evaluate the part first (`expr.doit()`), or write it with sums, products and functions.
     """
@@ -107,8 +109,8 @@ class UnsupportedExpression(SymgradError, ValueError):
 class NonRealSymbol(SymgradError, ValueError):
     """A symbol or a number is not real.
 
-    symgrad computes with real numbers. Raised for the imaginary unit, and for symbols that say of themselves that
-    they are not real (`Symbol("z", imaginary=True)`).
+    symgrad computes with real numbers. Raised for the imaginary unit, and for symbols that say of themselves
+    that they are not real (`Symbol("z", imaginary=True)`).
 
     What to do: split the quantity into its real and imaginary part, as two real symbols.
     """
@@ -117,7 +119,8 @@ class NonRealSymbol(SymgradError, ValueError):
 class NonScalarGradient(SymgradError, ValueError):
     """The gradient of something that is not a single number was asked for.
 
-    `grad`, `hess` and `hvp` differentiate a scalar. Raised when the expression is a vector, a matrix, or an array.
+    `grad`, `hess` and `hvp` differentiate a scalar. Raised when the expression is a vector, a matrix, or an
+    array.
 
     What to do: ask for `jac`, `jvp` or `vjp`, or reduce the value to a scalar first (a `Sum`, a `Trace`).
     """
@@ -126,11 +129,12 @@ class NonScalarGradient(SymgradError, ValueError):
 class IndexOutOfRange(SymgradError, IndexError):
     """An index leaves the array it reads.
 
-    Raised when a constant index or the range of a `Sum` can be seen to exceed the declared shape, and when a kernel
-    is called with integer indices outside the axis they select from. Negative indices do not count from the end.
+    Raised when a constant index or the range of a `Sum` can be seen to exceed the declared shape, and when a
+    kernel is called with integer indices outside the axis they select from. Negative indices do not count
+    from the end.
 
-    What to do: compare the index with the shape in the message; SymPy's arrays start at 0, and the upper end of a
-    `Sum` is included: `(i, 0, n - 1)` runs over n elements.
+    What to do: compare the index with the shape in the message; SymPy's arrays start at 0, and the upper end
+    of a `Sum` is included: `(i, 0, n - 1)` runs over n elements.
     """
 
 
@@ -139,16 +143,16 @@ class MissingCompiler(SymgradError, RuntimeError):
 
     Raised by `backend="c"` only. The default target needs no compiler, and `export_c` only writes files.
 
-    What to do: install a compiler (`apt install gcc`, `xcode-select --install`, or the Visual Studio build tools),
-    name one in the environment variable `CC`, or use `backend="llvm"`.
+    What to do: install a compiler (`apt install gcc`, `xcode-select --install`, or the Visual Studio build
+    tools), name one in the environment variable `CC`, or use `backend="llvm"`.
     """
 
 
 class DuplicateNames(SymgradError, ValueError):
     """Two different arguments have the same name.
 
-    SymPy keeps `Symbol("x")` and `Symbol("x", real=True)` apart, and they print alike; a call by name could not tell
-    them apart, nor could a reader of the emitted code. Also raised when an argument is listed twice.
+    SymPy keeps `Symbol("x")` and `Symbol("x", real=True)` apart, and they print alike; a call by name could
+    not tell them apart, nor could a reader of the emitted code. Also raised when an argument is listed twice.
 
     What to do: create each symbol once and reuse it, or rename one of the two.
     """
@@ -157,8 +161,8 @@ class DuplicateNames(SymgradError, ValueError):
 class BadName(SymgradError, ValueError):
     """A name cannot be used where it has to appear.
 
-    Raised when the name given to an exported kernel is not a C identifier, or is a reserved word of C. Symbols may
-    have any name: the emitted code uses a safe spelling of it.
+    Raised when the name given to an exported kernel is not a C identifier, or is a reserved word of C.
+    Symbols may have any name: the emitted code uses a safe spelling of it.
 
     What to do: choose letters, digits and underscores, starting with a letter.
     """
@@ -167,7 +171,8 @@ class BadName(SymgradError, ValueError):
 class IllegalProgram(SymgradError):
     """An internal check found a program that breaks a rule of the intermediate representation.
 
-    This is a fault in symgrad, not in the expression: a stage produced something the next one must not be given.
+    This is a fault in symgrad, not in the expression: a stage produced something the next one must not be
+    given.
 
     What to do: report it with the expression that led to it; the message names the stage and the rule.
     """
@@ -176,23 +181,23 @@ class IllegalProgram(SymgradError):
 class ParseError(SymgradError, ValueError):
     """A text is not an expression the safe parser accepts.
 
-    The parser reads arithmetic, comparisons, `and`/`or`/`not`, calls of the functions it knows, indices such as
-    `X[i, j]`, and the attribute `.T`; nothing in the text is ever executed. The message names the piece of text and
-    the column where it starts, counted from 1.
+    The parser reads arithmetic, comparisons, `and`/`or`/`not`, calls of the functions it knows, indices such
+    as `X[i, j]`, and the attribute `.T`; nothing in the text is ever executed. The message names the piece of
+    text and the column where it starts, counted from 1.
 
-    What to do: write powers as `x**2`; declare arrays with `--let "X = matrix(n, d)"`; for anything the text cannot
-    say, put the expression in a Python file and name it as `file.py:name`.
+    What to do: write powers as `x**2`; declare arrays with `--let "X = matrix(n, d)"`; for anything the text
+    cannot say, put the expression in a Python file and name it as `file.py:name`.
     """
 
 
 class VerificationFailed(SymgradError, ArithmeticError):
     """A derivative or a value differs from an independent computation by more than its tolerance.
 
-    Raised where a failed verification has to stop the caller. `symgrad verify` prints the table of the comparisons
-    and exits with 1.
+    Raised where a failed verification has to stop the caller. `symgrad verify` prints the table of the
+    comparisons and exits with 1.
 
-    What to do: look at the row that failed. Near a kink (`Abs` at 0, a tie in `Max`) or beside a singularity finite
-    differences are not the derivative: verify at another point. Anywhere else it is a fault to report.
+    What to do: look at the row that failed. Near a kink (`Abs` at 0, a tie in `Max`) or beside a singularity
+    finite differences are not the derivative: verify at another point. Anywhere else it is a fault to report.
     """
 
 
