@@ -1,0 +1,281 @@
+"""The reference evaluator: what every legal program means, slowly and plainly, in NumPy.
+
+Every target and every pass is judged against it, and it against mpmath (`dtype=object` runs the
+same code on mpmath numbers). A read outside a tensor is an error unless a mask, or the arm of a
+`where` not taken, hides it: each value carries along where it is *poisoned*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from symgrad.errors import IndexOutOfRange
+from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.ops import OPS
+
+_NAMED = {"pi": np.pi, "e": np.e}
+
+
+def evaluate(
+    g: Graph,
+    tensors: Sequence[TensorId],
+    inputs: Mapping[TensorId, Any],
+    sizes: Mapping[str, int],
+    dtype: Any = np.float64,
+) -> list[np.ndarray]:
+    """Arrays of the given tensors.
+
+    inputs  one array per input tensor needed, of the extents that `sizes` gives.
+    sizes   a value for every size symbol in use.
+    dtype   np.float64, np.float32, or object for mpmath numbers at mpmath's working precision.
+    Raises IndexOutOfRange for a read outside a tensor.
+    """
+    values: dict[TensorId, np.ndarray] = {}
+    with np.errstate(all="ignore"):
+        for t in g.definitions_below(tensors):
+            tensor = g.tensors[t]
+            if tensor.kind == "input":
+                wanted = np.int64 if tensor.dtype == "int" else dtype
+                values[t] = np.asarray(inputs[t], dtype=wanted)
+            else:
+                values[t] = _Definition(g, tensor, values, sizes, dtype).run()
+    return [values[t] for t in tensors]
+
+
+def evaluate_size(g: Graph, extent: Node, sizes: Mapping[str, int]) -> int:
+    """The value of an extent."""
+    constant, terms = g.linear(extent)
+    total = constant
+    for atom, k in terms.items():
+        if g.op[atom] == "size":
+            total += k * sizes[g.args[atom][0]]
+        else:
+            a, b = g.args[atom]
+            total += k * evaluate_size(g, a, sizes) * evaluate_size(g, b, sizes)
+    return int(total)
+
+
+class _Definition:
+    """One definition evaluated on the whole grid of its axes at once."""
+
+    def __init__(
+        self, g: Graph, tensor: Tensor, values: Mapping[TensorId, np.ndarray],
+        sizes: Mapping[str, int], dtype: Any,
+    ) -> None:  # fmt: skip
+        self.g, self.tensor, self.values, self.sizes, self.dtype = g, tensor, values, sizes, dtype
+        self.loops = (*tensor.out, *tensor.red)
+        self.shape = tuple(max(evaluate_size(g, g.extent(a), sizes), 0) for a in self.loops)
+        self.done: dict[Node, Any] = {}
+        self.poison: dict[Node, Any] = {}
+
+    def run(self) -> np.ndarray:
+        t = self.tensor
+        grids = [self._grid(b) for b in t.bodies]
+        if t.kind == "enum":
+            return np.stack(grids) if grids else np.zeros((0,), self.dtype)
+        if t.kind == "map":
+            return grids[0]
+        if t.kind == "scatter":
+            return self._scatter(grids[0])
+        return self._reduce(grids[0])
+
+    def _grid(self, root: Node) -> np.ndarray:
+        for n in self.g.reachable((root,)):
+            if n not in self.done:
+                self._compute(n)
+        bad = np.broadcast_to(self.poison[root], self.shape)
+        if bad.any():
+            raise IndexOutOfRange(
+                "a read falls outside its tensor",
+                because=f"at loop indices {tuple(int(i[0]) for i in np.nonzero(bad))}",
+                try_="guard the read by a condition on its indices, or correct the range",
+            )
+        value = np.asarray(self.done[root], dtype=self._storage(root))
+        return np.array(np.broadcast_to(value, self.shape))
+
+    def _storage(self, node: Node) -> Any:
+        return np.int64 if self.g.kind[node] == "int" else self.dtype
+
+    def _compute(self, n: Node) -> None:
+        g, op, args = self.g, self.g.op[n], self.g.args[n]
+        self.poison[n] = False
+        if op == "const":
+            self.done[n] = self._constant(args)
+        elif op in ("true", "false"):
+            self.done[n] = np.bool_(op == "true")
+        elif op == "size":
+            self.done[n] = np.int64(self.sizes[args[0]])
+        elif op == "axis":
+            self.done[n] = self._axis(n)
+        elif op == "lin":
+            self._linear(n)
+        elif op == "read":
+            self._read(n)
+        else:
+            self._elementwise(n, [self.done[c] for c in g.children(n)])
+
+    def _constant(self, args: tuple) -> Any:
+        if self.dtype is object:
+            return _mp_constant(args)
+        if args[0] == "q":
+            return self.dtype(_rational_to_float(args[1], args[2]))
+        return self.dtype(constant_value(args))
+
+    def _axis(self, n: Node) -> np.ndarray:
+        place = self.loops.index(n) if n in self.loops else None
+        if place is None:  # the extent of a bound axis, reached through its node
+            return np.int64(0)
+        shape = [1] * len(self.loops)
+        shape[place] = self.shape[place]
+        return np.arange(self.shape[place], dtype=np.int64).reshape(shape)
+
+    def _linear(self, n: Node) -> None:
+        constant, terms = self.g.linear(n)
+        total: Any = np.int64(constant)
+        for atom, k in terms.items():
+            total = total + k * self.done[atom]
+            self.poison[n] = self.poison[n] | self.poison[atom]
+        self.done[n] = total
+
+    def _read(self, n: Node) -> None:
+        tensor, *index = self.g.args[n]
+        array = self.values[tensor]
+        bad: Any = False
+        clipped = []
+        for i, extent in zip(index, array.shape, strict=True):
+            at = self._as_integer(i)
+            bad = bad | self.poison[i] | (at < 0) | (at >= extent)
+            clipped.append(np.clip(at, 0, max(extent - 1, 0)))
+        if array.size == 0:
+            self.done[n] = np.zeros(np.broadcast_shapes(*(np.shape(c) for c in clipped)), array.dtype)
+        else:
+            self.done[n] = array[tuple(clipped)]
+        self.poison[n] = bad
+
+    def _as_integer(self, i: Node) -> Any:
+        q = self.g.rational(i)
+        return self.done[i] if q is None else np.int64(int(q))
+
+    def _elementwise(self, n: Node, args: list[Any]) -> None:
+        g, op = self.g, self.g.op[n]
+        bad = [self.poison[c] for c in g.children(n)]
+        if op in ("where", "mask"):
+            arms = [args[0] & bad[1], *([~np.asarray(args[0]) & bad[2]] if op == "where" else [])]
+            poison: Any = bad[0]
+            for arm in arms:
+                poison = poison | arm
+        else:
+            poison = False
+            for b in bad:
+                poison = poison | b
+        self.poison[n] = poison
+        if op in ("ige", "ieq"):
+            value = self._as_integer(g.args[n][0])
+            self.done[n] = value >= 0 if op == "ige" else value == 0
+        elif op == "imul":
+            self.done[n] = args[0] * args[1]
+        elif op == "cast":
+            self.done[n] = _to_real(args[0], self.dtype)
+        elif self.dtype is object:
+            self.done[n] = _by_mpmath(op, args)
+        else:
+            self.done[n] = OPS[op].numpy(*args)
+
+    def _reduce(self, grid: np.ndarray) -> np.ndarray:
+        first = len(self.tensor.out)
+        over = tuple(range(first, grid.ndim))
+        kind = self.tensor.kind
+        if kind == "sum":
+            return np.asarray(grid.sum(axis=over))
+        if kind == "prod":
+            return np.asarray(grid.prod(axis=over))
+        if kind == "logsumexp":
+            return _logsumexp(grid, over)
+        identity = -np.inf if kind == "max" else np.inf
+        ufunc = np.maximum if kind == "max" else np.minimum
+        return np.asarray(ufunc.reduce(grid, axis=over, initial=identity))
+
+    def _scatter(self, grid: np.ndarray) -> np.ndarray:
+        extents = tuple(evaluate_size(self.g, e, self.sizes) for e in self.tensor.extents)
+        result = np.zeros(extents, dtype=self.dtype)
+        if self.dtype is object:
+            result[...] = _mp_constant(("q", 0, 1))
+        hidden = self._hidden_places()
+        places = []
+        for i, extent in zip(self.tensor.target, extents, strict=True):
+            for m in self.g.reachable((i,)):
+                if m not in self.done:
+                    self._compute(m)
+            at = np.broadcast_to(self._as_integer(i), self.shape)
+            bad = ~hidden & ((at < 0) | (at >= extent))
+            if np.any(bad):
+                raise IndexOutOfRange("a scatter falls outside its result", because=f"extent {extent}")
+            places.append(np.where(hidden, 0, at))
+        keep = ~hidden
+        np.add.at(result, tuple(p[keep] for p in places), grid[keep])
+        return result
+
+    def _hidden_places(self) -> np.ndarray:
+        """Where the outermost mask of the body is false: nothing is added there."""
+        body = self.tensor.body
+        if self.g.op[body] != "mask":
+            return np.zeros(self.shape, dtype=bool)
+        return ~np.broadcast_to(np.asarray(self.done[self.g.args[body][0]], dtype=bool), self.shape)
+
+
+def constant_value(args: tuple) -> float:
+    """The float64 nearest to a constant's payload."""
+    tag, *payload = args
+    if tag == "q":
+        return _rational_to_float(payload[0], payload[1])
+    if tag == "f":
+        return float(payload[0])
+    import mpmath
+
+    return float(getattr(mpmath, payload[0]))
+
+
+def _rational_to_float(n: int, d: int) -> float:
+    try:
+        return n / d  # correctly rounded
+    except OverflowError:
+        return float("inf") if n > 0 else float("-inf")
+
+
+def _mp_constant(args: tuple) -> Any:
+    import mpmath
+
+    tag, *payload = args
+    if tag == "q":
+        return mpmath.mpf(payload[0]) / payload[1]
+    return mpmath.mpf(payload[0]) if tag == "f" else +getattr(mpmath, payload[0])
+
+
+def _to_real(value: Any, dtype: Any) -> Any:
+    if dtype is not object:
+        return np.asarray(value).astype(dtype)
+    import mpmath
+
+    return np.frompyfunc(lambda i: mpmath.mpf(int(i)), 1, 1)(value)
+
+
+def _by_mpmath(op: str, args: list[Any]) -> Any:
+    row = OPS[op]
+    out = np.frompyfunc(row.mpmath, row.arity, 1)(*args)
+    return np.asarray(out, dtype=bool) if row.result == "bool" else out
+
+
+def _logsumexp(grid: np.ndarray, over: tuple[int, ...]) -> np.ndarray:
+    """m + log(sum exp(x - m)) with m the largest entry; -inf for an empty range."""
+    if grid.dtype == object:
+        import mpmath
+
+        exp = np.frompyfunc(mpmath.exp, 1, 1)
+        return np.asarray(np.frompyfunc(mpmath.log, 1, 1)(np.asarray(exp(grid)).sum(axis=over)))
+    top = np.maximum.reduce(grid, axis=over, initial=-np.inf, keepdims=True)
+    shift = np.where(np.isfinite(top), top, 0)
+    total = np.exp(grid - shift).sum(axis=over)
+    return np.asarray(np.log(total) + shift.reshape(total.shape), dtype=grid.dtype)

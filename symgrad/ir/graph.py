@@ -1,0 +1,526 @@
+"""The one intermediate representation: interned scalar nodes inside indexed definitions.
+
+A *node* is a plain integer. `Graph.op[node]` is the name of its operation and
+`Graph.args[node]` its arguments (nodes, or literals for leaves). Equal nodes are the same
+integer, so common subexpressions are shared by construction, and because arguments exist
+before the node that uses them, counting upwards visits every node after its arguments.
+
+Leaves and index nodes
+    const   ("q", numerator, denominator) | ("s", "pi" | "e" | ... ) | ("f", "inf" | "-inf" | "nan")
+    size    (name)                      a symbolic extent, an integer >= 0
+    axis    (number, extent)            a loop index in [0, extent)
+    lin     (c, atom, k, atom, k, ...)  the integer c + sum of k*atom; atoms are axes, sizes,
+                                        integer reads and products of those
+    imul    (a, b)                      product of two integer atoms
+    read    (tensor, index, ...)        an element of an input or of a definition
+    ige, ieq (index)                    the predicates index >= 0, index == 0
+Every other operation is a row of `ir.ops`.
+
+A *tensor* is an input or a definition; see `Tensor`. Axes inside a definition are numbered by
+position, so two definitions that differ only in the names of their indices are one object.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from symgrad.ir import stability as stability  # registers its rules
+from symgrad.ir.ops import OPS
+from symgrad.ir.rules import TABLE
+
+Node = int
+TensorId = int
+NO_AXES: frozenset[Node] = frozenset()
+_FIRST_FRESH = 1_000_000
+_MASK = (1 << 61) - 1
+
+REDUCTIONS = ("sum", "prod", "max", "min", "logsumexp")
+KINDS = ("input", "map", *REDUCTIONS, "enum", "scatter")
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """An input or a definition.
+
+    kind      input; map `T[out] = body`; a reduction `T[out] = reduce over red of body`;
+              enum `T[c, out] = bodies[c]` (an explicit matrix, or several outputs sharing one graph);
+              scatter `T[target(red)] += body(red)`.
+    out       canonical axes of the result (numbers 0..), enum's leading entry axis excluded.
+    red       canonical axes that are reduced (or looped over, for scatter), numbered after `out`.
+    bodies    one node; enum has one per entry; an input has none.
+    target    scatter only: the index of each result axis as a function of `red`.
+    extents   extent of each axis of the result, enum's entry axis included.
+    dtype     "real" or "int" (only inputs may be integers).
+    name      inputs only.
+    """
+
+    kind: str
+    out: tuple[Node, ...]
+    red: tuple[Node, ...]
+    bodies: tuple[Node, ...]
+    target: tuple[Node, ...]
+    extents: tuple[Node, ...]
+    dtype: str = "real"
+    name: str = ""
+
+    @property
+    def body(self) -> Node:
+        (only,) = self.bodies
+        return only
+
+    @property
+    def rank(self) -> int:
+        return len(self.extents)
+
+
+class Graph:
+    """An arena of interned nodes and tensors. Not thread-safe while it is being built."""
+
+    def __init__(self, stabilise: bool = True) -> None:
+        self.stabilise = stabilise
+        self.hints: dict[str, int] = {}  # typical values of sizes; only rank alternatives
+        self.op: list[str] = []
+        self.args: list[tuple] = []
+        self.kind: list[str] = []  # "const" | "int" | "real" | "bool"
+        self.axes: list[frozenset[Node]] = []  # free axes
+        self.tensors: list[Tensor] = []
+        self.fired: Counter[str] = Counter()  # rewrite rule name -> times it fired
+        self._key: list[int] = []  # name-free structural key, orders commutative arguments
+        self._nodes: dict[tuple, Node] = {}
+        self._tensor_ids: dict[Tensor, TensorId] = {}
+        self._fresh = _FIRST_FRESH
+        self.zero = self.const(0)
+        self.one = self.const(1)
+        self.true = self.intern("true", ())
+        self.false = self.intern("false", ())
+
+    # ---- interning -------------------------------------------------------------------------
+
+    def intern(self, op: str, args: tuple) -> Node:
+        """The node `op(args)`, without any rewriting."""
+        found = self._nodes.get((op, args))
+        if found is not None:
+            return found
+        node = len(self.op)
+        self._nodes[(op, args)] = node
+        self.op.append(op)
+        self.args.append(args)
+        kind, axes = self._describe(node, op, args)
+        self.kind.append(kind)
+        self.axes.append(axes)
+        self._key.append(self._structural_key(op, args))
+        return node
+
+    def node(self, op: str, *args: Node) -> Node:
+        """The node `op(args)` after the exact rewrites registered for `op` (see `ir.rules`)."""
+        for rule in TABLE.get(op, ()):
+            if rule.stage == "stable" and not self.stabilise:
+                continue
+            result = rule.apply(self, args)
+            if result is not None:
+                self.fired[rule.name] += 1
+                return result
+        return self.intern(op, args)
+
+    def add(self, a: Node, b: Node) -> Node:
+        return self.node("add", a, b)
+
+    def sub(self, a: Node, b: Node) -> Node:
+        return self.node("sub", a, b)
+
+    def mul(self, a: Node, b: Node) -> Node:
+        return self.node("mul", a, b)
+
+    def div(self, a: Node, b: Node) -> Node:
+        return self.node("div", a, b)
+
+    def neg(self, a: Node) -> Node:
+        return self.node("neg", a)
+
+    def where(self, predicate: Node, a: Node, b: Node) -> Node:
+        """`a` where the predicate holds, else `b`; the arm not taken has no effect."""
+        return self.node("where", predicate, a, b)
+
+    def mask(self, predicate: Node, a: Node) -> Node:
+        """`a` where the predicate holds, else 0, even if `a` is nan or out of bounds there."""
+        return self.node("mask", predicate, a)
+
+    def sum_of(self, terms: Iterable[Node]) -> Node:
+        """The sum of the terms, added from left to right."""
+        total = self.zero
+        for term in terms:
+            total = self.add(total, term)
+        return total
+
+    def integer_power(self, x: Node, n: int) -> Node:
+        """x**n for an integer n by repeated squaring (n < 0: one division)."""
+        if n < 0:
+            return self.div(self.one, self.integer_power(x, -n))
+        result, square = self.one, x
+        while n:
+            if n & 1:
+                result = self.mul(result, square)
+            n >>= 1
+            if n:
+                square = self.mul(square, square)
+        return result
+
+    def _describe(self, node: Node, op: str, args: tuple) -> tuple[str, frozenset[Node]]:
+        if op == "axis":
+            return "int", frozenset((node,))
+        if op in ("const", "size", "true", "false"):
+            return {"const": "const", "size": "int"}.get(op, "bool"), NO_AXES
+        nodes = self.children_of(op, args)
+        axes = NO_AXES
+        for a in nodes:
+            if self.axes[a] and self.axes[a] is not axes:
+                axes = axes | self.axes[a] if axes else self.axes[a]
+        if op in ("lin", "imul"):
+            return "int", axes
+        if op in ("ige", "ieq"):
+            return "bool", axes
+        if op == "read":
+            return self.tensors[args[0]].dtype, axes
+        return _result_kind(op), axes
+
+    def _structural_key(self, op: str, args: tuple) -> int:
+        """A key that ignores the numbers of axes and does not change between processes."""
+        nodes = self.children_of(op, args)
+        key = _literal_key(op)
+        if op == "axis":
+            literals: tuple = ()
+        elif len(nodes) == len(args):
+            literals = ()
+        else:
+            literals = args if not nodes else args[:1] + args[2::2] if op == "lin" else args[:1]
+        for literal in literals:
+            key = (key * 69069 + _literal_key(literal)) & _MASK
+        for a in nodes:
+            key = ((key ^ self._key[a]) * 6364136223846793005 + 1442695040888963407) & _MASK
+        return key
+
+    @staticmethod
+    def children_of(op: str, args: tuple) -> tuple[Node, ...]:
+        if op == "read":
+            return args[1:]
+        if op == "lin":
+            return args[1::2]
+        if op in ("const", "size"):
+            return ()
+        if op == "axis":
+            return args[1:]
+        return args
+
+    def children(self, node: Node) -> tuple[Node, ...]:
+        """The argument nodes of `node` (literals left out)."""
+        return self.children_of(self.op[node], self.args[node])
+
+    def ordered(self, a: Node, b: Node) -> tuple[Node, Node]:
+        """Two commutative arguments in canonical order (never by address or name)."""
+        return (a, b) if (self._key[a], a) <= (self._key[b], b) else (b, a)
+
+    def order_key(self, node: Node) -> tuple[int, int]:
+        return self._key[node], node
+
+    # ---- leaves ----------------------------------------------------------------------------
+
+    def const(self, value: int | float | Fraction | str) -> Node:
+        """A constant: exact rational, named ("pi", "e", ...) or a non-finite float."""
+        if isinstance(value, str):
+            return self.intern("const", ("s", value))
+        if isinstance(value, float) and not (abs(value) < float("inf")):
+            return self.intern("const", ("f", repr(value)))
+        q = Fraction(value)
+        return self.intern("const", ("q", q.numerator, q.denominator))
+
+    def rational(self, node: Node) -> Fraction | None:
+        """The exact value of a rational constant, else None."""
+        if self.op[node] != "const" or self.args[node][0] != "q":
+            return None
+        return Fraction(self.args[node][1], self.args[node][2])
+
+    def size(self, name: str) -> Node:
+        return self.intern("size", (name,))
+
+    def axis(self, number: int, extent: Node) -> Node:
+        return self.intern("axis", (number, extent))
+
+    def fresh_axis(self, extent: Node) -> Node:
+        """A new axis no other expression uses; `define` renumbers it."""
+        self._fresh += 1
+        return self.axis(self._fresh, extent)
+
+    def extent(self, axis: Node) -> Node:
+        return self.args[axis][1]
+
+    def read(self, tensor: TensorId, *index: Node) -> Node:
+        """An element of a tensor; `index` holds one integer node per axis of the result."""
+        assert len(index) == self.tensors[tensor].rank, (self.tensors[tensor], index)
+        t = self.tensors[tensor]
+        if t.kind == "enum":
+            entry = self.rational(index[0])
+            if entry is not None and 0 <= entry < len(t.bodies):
+                return self.substitute(t.bodies[int(entry)], dict(zip(t.out, index[1:], strict=True)))
+        return self.intern("read", (tensor, *index))
+
+    # ---- integers --------------------------------------------------------------------------
+
+    def linear(self, node: Node) -> tuple[int, dict[Node, int]]:
+        """`node` as (constant, {atom: coefficient})."""
+        op, args = self.op[node], self.args[node]
+        if op == "const":
+            assert args[0] == "q" and args[2] == 1, "an index must be an integer"
+            return args[1], {}
+        if op == "lin":
+            return args[0], dict(zip(args[1::2], args[2::2], strict=True))
+        return 0, {node: 1}
+
+    def lin(self, constant: int, terms: dict[Node, int]) -> Node:
+        """The canonical node of `constant + sum(k * atom)`."""
+        items = sorted((a, k) for a, k in terms.items() if k)
+        if not items:
+            return self.const(constant)
+        if constant == 0 and len(items) == 1 and items[0][1] == 1:
+            return items[0][0]
+        return self.intern("lin", (constant, *(x for item in items for x in item)))
+
+    def iadd(self, a: Node, b: Node, scale: int = 1) -> Node:
+        """The integer a + scale*b."""
+        ca, ta = self.linear(a)
+        cb, tb = self.linear(b)
+        for atom, k in tb.items():
+            ta[atom] = ta.get(atom, 0) + scale * k
+        return self.lin(ca + scale * cb, ta)
+
+    def isub(self, a: Node, b: Node) -> Node:
+        return self.iadd(a, b, -1)
+
+    def iscale(self, a: Node, k: int) -> Node:
+        return self.iadd(self.zero, a, k)
+
+    def imul(self, a: Node, b: Node) -> Node:
+        """The product of two integers, distributed over their linear forms."""
+        ca, ta = self.linear(a)
+        cb, tb = self.linear(b)
+        terms: dict[Node, int] = {}
+        for atom, k in ta.items():
+            terms[atom] = terms.get(atom, 0) + k * cb
+        for atom, k in tb.items():
+            terms[atom] = terms.get(atom, 0) + k * ca
+        for x, kx in ta.items():
+            for y, ky in tb.items():
+                product = self._monomial(x, y)
+                terms[product] = terms.get(product, 0) + kx * ky
+        return self.lin(ca * cb, terms)
+
+    def _monomial(self, x: Node, y: Node) -> Node:
+        """The product of two atoms with its factors sorted, so that equal products are one node."""
+        factors = sorted(self._factors(x) + self._factors(y))
+        product = factors[0]
+        for f in factors[1:]:
+            product = self.intern("imul", (product, f))
+        return product
+
+    def _factors(self, atom: Node) -> list[Node]:
+        out = []
+        while self.op[atom] == "imul":
+            atom, last = self.args[atom]
+            out.append(last)
+        return [*out, atom]
+
+    def ige0(self, index: Node) -> Node:
+        """The predicate index >= 0."""
+        c, terms = self.linear(index)
+        if not terms:
+            return self.true if c >= 0 else self.false
+        return self.intern("ige", (index,))
+
+    def ieq0(self, index: Node) -> Node:
+        """The predicate index == 0 (sign-normalised)."""
+        c, terms = self.linear(index)
+        if not terms:
+            return self.true if c == 0 else self.false
+        if terms[min(terms)] < 0:
+            index = self.iscale(index, -1)
+        return self.intern("ieq", (index,))
+
+    def ieq(self, a: Node, b: Node) -> Node:
+        return self.ieq0(self.isub(a, b))
+
+    def cast(self, index: Node) -> Node:
+        """An integer as a real value."""
+        return index if self.op[index] == "const" else self.intern("cast", (index,))
+
+    # ---- tensors ---------------------------------------------------------------------------
+
+    def input(self, name: str, extents: Sequence[Node] = (), dtype: str = "real") -> TensorId:
+        return self._tensor(Tensor("input", (), (), (), (), tuple(extents), dtype, name))
+
+    def _tensor(self, tensor: Tensor) -> TensorId:
+        found = self._tensor_ids.get(tensor)
+        if found is None:
+            found = self._tensor_ids[tensor] = len(self.tensors)
+            self.tensors.append(tensor)
+        return found
+
+    def define(
+        self,
+        kind: str,
+        out: Sequence[Node],
+        red: Sequence[Node],
+        bodies: Node | Sequence[Node],
+        target: Sequence[Node] = (),
+        extents: Sequence[Node] = (),
+    ) -> TensorId:
+        """Intern a definition; its axes are renumbered by position, so names do not matter.
+
+        `extents` is needed for scatter only (the extents of the result).
+        """
+        body_list = (bodies,) if isinstance(bodies, int) else tuple(bodies)
+        renaming = {
+            a: self.axis(number, self.extent(a)) for number, a in enumerate((*out, *red))
+        }
+        new_bodies = tuple(self.substitute_all(body_list, renaming))
+        new_target = tuple(self.substitute_all(tuple(target), renaming))
+        result = tuple(self.extent(a) for a in out)
+        if kind == "enum":
+            result = (self.const(len(body_list)), *result)
+        if kind == "scatter":
+            result = tuple(extents)
+        free = frozenset().union(*(self.axes[b] for b in (*new_bodies, *new_target)))
+        assert free <= set(renaming.values()), f"free axes escape the definition: {free}"
+        return self._tensor(
+            Tensor(
+                kind,
+                tuple(renaming[a] for a in out),
+                tuple(renaming[a] for a in red),
+                new_bodies,
+                new_target,
+                result,
+            )
+        )
+
+    # ---- traversal and substitution --------------------------------------------------------
+
+    def reachable(self, roots: Iterable[Node]) -> list[Node]:
+        """Every node below `roots`, ascending, so arguments come first. Iterative."""
+        seen: set[Node] = set()
+        stack = list(roots)
+        while stack:
+            n = stack.pop()
+            if n not in seen:
+                seen.add(n)
+                stack.extend(self.children(n))
+        return sorted(seen)
+
+    def first_occurrence(self, root: Node, wanted: frozenset[Node]) -> list[Node]:
+        """The axes of `wanted` in the order a left-to-right walk of `root` meets them."""
+        order: dict[Node, None] = {}
+        seen: set[Node] = set()
+        stack = [root]
+        while stack and len(order) < len(wanted):
+            n = stack.pop()
+            if n in seen:
+                continue
+            seen.add(n)
+            if n in wanted:
+                order[n] = None
+            elif self.axes[n]:
+                stack.extend(reversed(self.children(n)))
+        return list(order)
+
+    def substitute(self, node: Node, mapping: dict[Node, Node]) -> Node:
+        """Replace nodes (axes, usually) inside `node`; index arithmetic stays canonical."""
+        return self.substitute_all((node,), mapping)[0]
+
+    def substitute_all(self, roots: Sequence[Node], mapping: dict[Node, Node]) -> list[Node]:
+        mapping = {k: v for k, v in mapping.items() if k != v}
+        if not mapping:
+            return list(roots)
+        only_axes = all(self.op[k] == "axis" for k in mapping)
+        keys = frozenset(mapping)
+        done: dict[Node, Node] = dict(mapping)
+        for root in roots:
+            self._substitute_into(root, done, keys if only_axes else None)
+        return [done.get(r, r) for r in roots]
+
+    def _substitute_into(self, root: Node, done: dict[Node, Node], keys: frozenset[Node] | None) -> None:
+        stack = [root]
+        while stack:
+            n = stack[-1]
+            if n in done or (keys is not None and not (self.axes[n] & keys)):
+                stack.pop()
+                continue
+            todo = [c for c in self.children(n) if c not in done and self._touches(c, keys)]
+            if todo:
+                stack.extend(todo)
+                continue
+            stack.pop()
+            done[n] = self.rebuild(n, [done.get(c, c) for c in self.children(n)])
+
+    def _touches(self, node: Node, keys: frozenset[Node] | None) -> bool:
+        return True if keys is None else bool(self.axes[node] & keys)
+
+    def rebuild(self, node: Node, children: Sequence[Node]) -> Node:
+        """The same operation on other arguments, canonical again."""
+        op, args = self.op[node], self.args[node]
+        if tuple(children) == self.children(node):
+            return node
+        if op == "lin":
+            total = self.const(args[0])
+            for child, k in zip(children, args[2::2], strict=True):
+                total = self.iadd(total, child, k)
+            return total
+        if op == "imul":
+            return self.imul(*children)
+        if op == "read":
+            return self.read(args[0], *children)
+        if op == "ige":
+            return self.ige0(children[0])
+        if op == "ieq":
+            return self.ieq0(children[0])
+        if op == "cast":
+            return self.cast(children[0])
+        if op == "axis":
+            return self.axis(args[0], children[0])
+        return self.node(op, *children)
+
+    def reads(self, roots: Iterable[Node]) -> Iterator[Node]:
+        """Every distinct read below `roots`, ascending."""
+        return (n for n in self.reachable(roots) if self.op[n] == "read")
+
+    def definitions_below(self, roots: Iterable[TensorId]) -> list[TensorId]:
+        """`roots` and every tensor they need, producers first (ids ascend along dependences)."""
+        seen: set[TensorId] = set()
+        stack = list(roots)
+        while stack:
+            t = stack.pop()
+            if t in seen:
+                continue
+            seen.add(t)
+            tensor = self.tensors[t]
+            stack.extend(self.args[r][0] for r in self.reads((*tensor.bodies, *tensor.target)))
+        return sorted(seen)
+
+
+def _result_kind(op: str) -> str:
+    return OPS[op].result
+
+
+_LITERAL_KEYS: dict[object, int] = {}
+
+
+def _literal_key(value: object) -> int:
+    """A hash that does not change between processes (Python's own is salted for text)."""
+    if isinstance(value, int):
+        return (value * 0x9E3779B97F4A7C15 + 0x7F4A7C15) & _MASK
+    key = _LITERAL_KEYS.get(value)
+    if key is None:
+        key = 1469598103934665603
+        for byte in str(value).encode():
+            key = ((key ^ byte) * 1099511628211) & _MASK
+        _LITERAL_KEYS[value] = key
+    return key

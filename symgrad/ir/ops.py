@@ -1,0 +1,420 @@
+"""The op table: everything known about an elementwise operation is one row here.
+
+A row holds the reference meaning (NumPy and mpmath), the partial derivatives as builders of
+nodes, the SymPy head it comes from, its C and LLVM spelling *or* an expansion in other ops, a
+cost, where to sample it in tests, and its kinks. Nothing about an op lives anywhere else.
+
+Conventions at kinks (design.md, section 4): the derivative from the right in the kinked
+function's own argument; abs'(0) = sign(0) = 0; a tie of maximum or minimum goes to the first
+argument; jumps (floor, sign, ...) contribute nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+Partial = Callable[["Graph", tuple[int, ...], int], int]
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Op:
+    """One elementwise operation.
+
+    partials  one builder per argument, `(graph, args, y) -> dy/darg`; None where the derivative
+              is zero (jumps, predicates).
+    c         C expression; `{0}`, `{1}` are the arguments, `{f}` the suffix of libm's float names.
+    llvm      an instruction ("fadd"), a comparison ("fcmp olt"), "intrinsic NAME" or "call NAME".
+    expand    the op in terms of others, for targets (then `c` and `llvm` are empty).
+    cost      rough price in additions.
+    domain    one interval per argument to sample in tests.
+    kink      where the derivative jumps, in words.
+    """
+
+    name: str
+    arity: int
+    numpy: Callable[..., Any]
+    mpmath: Callable[..., Any]
+    partials: tuple[Partial | None, ...] = ()
+    result: str = "real"
+    sympy: str = ""
+    c: str = ""
+    llvm: str = ""
+    expand: Callable[[Graph, tuple[int, ...]], int] | None = None
+    cost: int = 1
+    domain: tuple[Interval, ...] = ((-2.0, 2.0),)
+    kink: str = ""
+    source: str = "calculus"
+
+
+OPS: dict[str, Op] = {}
+
+
+def _row(name: str, arity: int, *args: Any, **fields: Any) -> None:
+    OPS[name] = Op(name, arity, *args, **fields)
+
+
+def _mp(name: str) -> Callable[..., Any]:
+    """A function of mpmath by name, imported when first used (mpmath is SymPy's dependency)."""
+
+    def call(*args: Any) -> Any:
+        import mpmath
+
+        return getattr(mpmath, name)(*args)
+
+    return call
+
+
+def _square(g: Graph, x: int) -> int:
+    return g.mul(x, x)
+
+
+def _one_minus_square(g: Graph, x: int) -> int:
+    return g.sub(g.one, _square(g, x))
+
+
+def _inverse_sqrt(g: Graph, x: int) -> int:
+    return g.div(g.one, g.node("sqrt", x))
+
+
+_WIDE: tuple[Interval, ...] = ((-2.0, 2.0), (-2.0, 2.0))
+_POSITIVE: tuple[Interval, ...] = ((0.1, 4.0),)
+
+# ---- arithmetic --------------------------------------------------------------------------------
+
+_row(
+    "add", 2, np.add, lambda a, b: a + b,
+    (lambda g, a, y: g.one, lambda g, a, y: g.one),
+    sympy="Add", c="({0} + {1})", llvm="fadd", domain=_WIDE,
+)  # fmt: skip
+_row(
+    "sub", 2, np.subtract, lambda a, b: a - b,
+    (lambda g, a, y: g.one, lambda g, a, y: g.const(-1)),
+    c="({0} - {1})", llvm="fsub", domain=_WIDE,
+)  # fmt: skip
+_row(
+    "mul", 2, np.multiply, lambda a, b: a * b,
+    (lambda g, a, y: a[1], lambda g, a, y: a[0]),
+    sympy="Mul", c="({0} * {1})", llvm="fmul", domain=_WIDE,
+)  # fmt: skip
+_row(
+    "div", 2, np.divide, lambda a, b: a / b,
+    (lambda g, a, y: g.div(g.one, a[1]), lambda g, a, y: g.neg(g.div(y, a[1]))),
+    c="({0} / {1})", llvm="fdiv", cost=4, domain=((-2.0, 2.0), (0.1, 4.0)),
+)  # fmt: skip
+_row(
+    "neg", 1, np.negative, lambda a: -a, (lambda g, a, y: g.const(-1),),
+    c="(-{0})", llvm="fneg",
+)  # fmt: skip
+
+
+def _pow_by_exponent(g: Graph, a: tuple[int, ...], y: int) -> int:
+    """y*log(x), and 0 at x = 0, where x**y is 0 on a whole neighbourhood of exponents."""
+    return g.mask(g.node("ne", a[0], g.zero), g.mul(y, g.node("log", a[0])))
+
+
+_row(
+    "pow", 2, np.power, lambda a, b: a**b,
+    (
+        lambda g, a, y: g.mul(a[1], g.node("pow", a[0], g.sub(a[1], g.one))),
+        _pow_by_exponent,
+    ),
+    sympy="Pow", c="pow{f}({0}, {1})", llvm="intrinsic llvm.pow", cost=40,
+    domain=((0.1, 4.0), (-2.0, 2.0)),
+)  # fmt: skip
+_row(
+    "sqrt", 1, np.sqrt, _mp("sqrt"), (lambda g, a, y: g.div(g.const(0.5), y),),
+    sympy="sqrt", c="sqrt{f}({0})", llvm="intrinsic llvm.sqrt", cost=4, domain=_POSITIVE,
+)  # fmt: skip
+_row(
+    "cbrt", 1, np.cbrt, lambda a: _mp("sign")(a) * _mp("cbrt")(abs(a)),
+    (lambda g, a, y: g.div(g.one, g.mul(g.const(3), _square(g, y))),),
+    sympy="cbrt", c="cbrt{f}({0})", llvm="call cbrt", cost=20, domain=_POSITIVE,
+)  # fmt: skip
+_row(
+    "hypot", 2, np.hypot, _mp("hypot"),
+    (
+        lambda g, a, y: g.mask(g.node("ne", y, g.zero), g.div(a[0], y)),
+        lambda g, a, y: g.mask(g.node("ne", y, g.zero), g.div(a[1], y)),
+    ),
+    c="hypot{f}({0}, {1})", llvm="call hypot", cost=15, domain=_WIDE, kink="the origin (derivative 0)",
+)  # fmt: skip
+
+# ---- exponentials and logarithms ---------------------------------------------------------------
+
+_row(
+    "exp", 1, np.exp, _mp("exp"), (lambda g, a, y: y,),
+    sympy="exp", c="exp{f}({0})", llvm="intrinsic llvm.exp", cost=15,
+)  # fmt: skip
+_row(
+    "expm1", 1, np.expm1, _mp("expm1"), (lambda g, a, y: g.node("exp", a[0]),),
+    c="expm1{f}({0})", llvm="call expm1", cost=18,
+)  # fmt: skip
+_row(
+    "log", 1, np.log, _mp("log"), (lambda g, a, y: g.div(g.one, a[0]),),
+    sympy="log", c="log{f}({0})", llvm="intrinsic llvm.log", cost=18, domain=_POSITIVE,
+)  # fmt: skip
+_row(
+    "log1p", 1, np.log1p, _mp("log1p"), (lambda g, a, y: g.div(g.one, g.add(g.one, a[0])),),
+    c="log1p{f}({0})", llvm="call log1p", cost=20, domain=((-0.9, 4.0),),
+)  # fmt: skip
+
+
+def _np_logistic(x: Any) -> Any:
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, x.dtype.type(1) if hasattr(x, "dtype") else 1.0, e) / (1 + e) + 0 * x
+
+
+def _expand_logistic(g: Graph, a: tuple[int, ...]) -> int:
+    """exp(-|x|) cannot overflow; both halves share it."""
+    e = g.node("exp", g.neg(g.node("abs", a[0])))
+    return g.div(g.where(g.node("le", g.zero, a[0]), g.one, e), g.add(g.one, e))
+
+
+_row(
+    "logistic", 1, _np_logistic, lambda a: 1 / (1 + _mp("exp")(-a)),
+    (lambda g, a, y: g.mul(y, g.node("logistic", g.neg(a[0]))),),
+    expand=_expand_logistic, cost=25,
+)  # fmt: skip
+_row(
+    "softplus", 1, lambda x: np.logaddexp(x, x.dtype.type(0) if hasattr(x, "dtype") else 0.0),
+    lambda a: _mp("log1p")(_mp("exp")(a)) if a < 0 else a + _mp("log1p")(_mp("exp")(-a)),
+    (lambda g, a, y: g.node("logistic", a[0]),),
+    expand=lambda g, a: g.add(
+        g.node("maximum", a[0], g.zero), g.node("log1p", g.node("exp", g.neg(g.node("abs", a[0]))))
+    ),
+    cost=40, source="Maechler 2012, Accurately computing log(1 - exp(-|a|))",
+)  # fmt: skip
+
+# ---- trigonometric and hyperbolic --------------------------------------------------------------
+
+_row(
+    "sin", 1, np.sin, _mp("sin"), (lambda g, a, y: g.node("cos", a[0]),),
+    sympy="sin", c="sin{f}({0})", llvm="intrinsic llvm.sin", cost=20,
+)  # fmt: skip
+_row(
+    "cos", 1, np.cos, _mp("cos"), (lambda g, a, y: g.neg(g.node("sin", a[0])),),
+    sympy="cos", c="cos{f}({0})", llvm="intrinsic llvm.cos", cost=20,
+)  # fmt: skip
+_row(
+    "tan", 1, np.tan, _mp("tan"), (lambda g, a, y: g.add(g.one, _square(g, y)),),
+    sympy="tan", c="tan{f}({0})", llvm="call tan", cost=30, domain=((-1.4, 1.4),),
+)  # fmt: skip
+_row(
+    "asin", 1, np.arcsin, _mp("asin"), (lambda g, a, y: _inverse_sqrt(g, _one_minus_square(g, a[0])),),
+    sympy="asin", c="asin{f}({0})", llvm="call asin", cost=25, domain=((-0.95, 0.95),),
+)  # fmt: skip
+_row(
+    "acos", 1, np.arccos, _mp("acos"),
+    (lambda g, a, y: g.neg(_inverse_sqrt(g, _one_minus_square(g, a[0]))),),
+    sympy="acos", c="acos{f}({0})", llvm="call acos", cost=25, domain=((-0.95, 0.95),),
+)  # fmt: skip
+_row(
+    "atan", 1, np.arctan, _mp("atan"), (lambda g, a, y: g.div(g.one, g.add(g.one, _square(g, a[0]))),),
+    sympy="atan", c="atan{f}({0})", llvm="call atan", cost=25,
+)  # fmt: skip
+
+
+def _atan2_partial(numerator: Callable[[Graph, tuple[int, ...]], int]) -> Partial:
+    def build(g: Graph, a: tuple[int, ...], y: int) -> int:
+        radius = g.node("hypot", a[0], a[1])  # not a0**2 + a1**2: that overflows first
+        quotient = g.div(g.div(numerator(g, a), radius), radius)
+        return g.mask(g.node("ne", radius, g.zero), quotient)
+
+    return build
+
+
+_row(
+    "atan2", 2, np.arctan2, _mp("atan2"),
+    (_atan2_partial(lambda g, a: a[1]), _atan2_partial(lambda g, a: g.neg(a[0]))),
+    sympy="atan2", c="atan2{f}({0}, {1})", llvm="call atan2", cost=40,
+    domain=((0.1, 2.0), (-2.0, 2.0)), kink="the origin (derivative 0) and the negative x axis",
+)  # fmt: skip
+_row(
+    "sinh", 1, np.sinh, _mp("sinh"), (lambda g, a, y: g.node("cosh", a[0]),),
+    sympy="sinh", c="sinh{f}({0})", llvm="call sinh", cost=25,
+)  # fmt: skip
+_row(
+    "cosh", 1, np.cosh, _mp("cosh"), (lambda g, a, y: g.node("sinh", a[0]),),
+    sympy="cosh", c="cosh{f}({0})", llvm="call cosh", cost=25,
+)  # fmt: skip
+_row(
+    "tanh", 1, np.tanh, _mp("tanh"), (lambda g, a, y: _one_minus_square(g, y),),
+    sympy="tanh", c="tanh{f}({0})", llvm="call tanh", cost=20,
+)  # fmt: skip
+_row(
+    "asinh", 1, np.arcsinh, _mp("asinh"),
+    (lambda g, a, y: g.div(g.one, g.node("hypot", g.one, a[0])),),
+    sympy="asinh", c="asinh{f}({0})", llvm="call asinh", cost=30,
+)  # fmt: skip
+_row(
+    "acosh", 1, np.arccosh, _mp("acosh"),
+    (
+        lambda g, a, y: g.div(
+            g.one,
+            g.mul(g.node("sqrt", g.sub(a[0], g.one)), g.node("sqrt", g.add(a[0], g.one))),
+        ),
+    ),
+    sympy="acosh", c="acosh{f}({0})", llvm="call acosh", cost=30, domain=((1.1, 4.0),),
+)  # fmt: skip
+_row(
+    "atanh", 1, np.arctanh, _mp("atanh"), (lambda g, a, y: g.div(g.one, _one_minus_square(g, a[0])),),
+    sympy="atanh", c="atanh{f}({0})", llvm="call atanh", cost=30, domain=((-0.95, 0.95),),
+)  # fmt: skip
+
+
+def _sinc_slope(g: Graph, a: tuple[int, ...], y: int) -> int:
+    """(cos x - sinc x)/x, and its odd Taylor series where that difference cancels (|x| < 1/4)."""
+    x = a[0]
+    x2 = _square(g, x)
+    series = g.zero
+    factorial = 1
+    terms = []
+    for k in range(1, 9):  # sum over k of (-1)^k * 2k/(2k+1)! * x^(2k-1)
+        factorial *= 2 * k * (2 * k + 1)
+        terms.append(g.div(g.const((-1) ** k * 2 * k), g.const(factorial)))
+    for coefficient in reversed(terms):
+        series = g.add(g.mul(series, x2), coefficient)
+    direct = g.div(g.sub(g.node("cos", x), y), x)
+    return g.where(g.node("lt", g.node("abs", x), g.const(0.25)), g.mul(x, series), direct)
+
+
+_row(
+    "sinc", 1, lambda x: np.sinc(np.asarray(x) / np.pi).astype(np.asarray(x).dtype),
+    _mp("sinc"), (_sinc_slope,), sympy="sinc",
+    expand=lambda g, a: g.where(
+        g.node("eq", a[0], g.zero), g.one, g.div(g.node("sin", a[0]), a[0])
+    ),
+    cost=25, source="Taylor series of sin x / x",
+)  # fmt: skip
+
+
+def _erf_slope(g: Graph, a: tuple[int, ...], y: int) -> int:
+    two_over_root_pi = g.div(g.const(2), g.node("sqrt", g.const("pi")))
+    return g.mul(two_over_root_pi, g.node("exp", g.neg(_square(g, a[0]))))
+
+
+def _np_special(name: str) -> Callable[..., Any]:
+    def call(x: Any) -> Any:
+        import scipy.special
+
+        return getattr(scipy.special, name)(x)
+
+    return call
+
+
+_row(
+    "erf", 1, _np_special("erf"), _mp("erf"), (_erf_slope,),
+    sympy="erf", c="erf{f}({0})", llvm="call erf", cost=30, source="DLMF 7.2.1",
+)  # fmt: skip
+_row(
+    "erfc", 1, _np_special("erfc"), _mp("erfc"), (lambda g, a, y: g.neg(_erf_slope(g, a, y)),),
+    sympy="erfc", c="erfc{f}({0})", llvm="call erfc", cost=30, source="DLMF 7.2.2",
+)  # fmt: skip
+
+# ---- kinks and jumps ---------------------------------------------------------------------------
+
+
+def _expand_sign(g: Graph, a: tuple[int, ...]) -> int:
+    """1, -1, or x itself: keeps 0 and nan."""
+    negative = g.where(g.node("lt", a[0], g.zero), g.const(-1), a[0])
+    return g.where(g.node("lt", g.zero, a[0]), g.one, negative)
+
+
+def _expand_maximum(g: Graph, a: tuple[int, ...]) -> int:
+    """The first argument on a tie; nan from either side, as NumPy's maximum."""
+    first = g.node("or", g.node("le", a[1], a[0]), g.node("ne", a[0], a[0]))
+    return g.where(first, a[0], a[1])
+
+
+def _expand_minimum(g: Graph, a: tuple[int, ...]) -> int:
+    first = g.node("or", g.node("le", a[0], a[1]), g.node("ne", a[0], a[0]))
+    return g.where(first, a[0], a[1])
+
+
+def _indicator(op: str, first: int, second: int) -> Partial:
+    return lambda g, a, y: g.mask(g.node(op, a[first], a[second]), g.one)
+
+
+def _mod_floor(g: Graph, a: tuple[int, ...], y: int) -> int:
+    return g.neg(g.node("floor", g.div(a[0], a[1])))
+
+
+def _expand_mod(g: Graph, a: tuple[int, ...]) -> int:
+    """C's remainder moved to the sign of the divisor, as Python's and SymPy's Mod."""
+    r = g.node("fmod", a[0], a[1])
+    differ = g.node("lt", g.mul(g.node("sign", r), g.node("sign", a[1])), g.zero)
+    return g.where(differ, g.add(r, a[1]), r)
+
+
+_row(
+    "abs", 1, np.abs, abs, (lambda g, a, y: g.node("sign", a[0]),),
+    sympy="Abs", c="fabs{f}({0})", llvm="intrinsic llvm.fabs", kink="x = 0 (derivative 0)",
+)  # fmt: skip
+_row(
+    "sign", 1, np.sign, _mp("sign"), (None,),
+    sympy="sign", expand=_expand_sign, cost=2, kink="x = 0 (jump)",
+)  # fmt: skip
+_row(
+    "maximum", 2, np.maximum, max, (_indicator("le", 1, 0), _indicator("lt", 0, 1)),
+    sympy="Max", expand=_expand_maximum, cost=2, domain=_WIDE, kink="ties (to the first argument)",
+)  # fmt: skip
+_row(
+    "minimum", 2, np.minimum, min, (_indicator("le", 0, 1), _indicator("lt", 1, 0)),
+    sympy="Min", expand=_expand_minimum, cost=2, domain=_WIDE, kink="ties (to the first argument)",
+)  # fmt: skip
+_row(
+    "floor", 1, np.floor, _mp("floor"), (None,),
+    sympy="floor", c="floor{f}({0})", llvm="intrinsic llvm.floor", cost=2, kink="integers (jump)",
+)  # fmt: skip
+_row(
+    "ceil", 1, np.ceil, _mp("ceil"), (None,),
+    sympy="ceiling", c="ceil{f}({0})", llvm="intrinsic llvm.ceil", cost=2, kink="integers (jump)",
+)  # fmt: skip
+_row(
+    "fmod", 2, np.fmod, lambda a, b: a - b * _mp("floor")(abs(a / b)) * _mp("sign")(a / b),
+    (lambda g, a, y: g.one, None),
+    c="fmod{f}({0}, {1})", llvm="call fmod", cost=20, domain=((-2.0, 2.0), (0.3, 4.0)), kink="multiples",
+)  # fmt: skip
+_row(
+    "mod", 2, np.mod, lambda a, b: a - b * _mp("floor")(a / b),
+    (lambda g, a, y: g.one, _mod_floor),
+    sympy="Mod", expand=_expand_mod, cost=25, domain=((-2.0, 2.0), (0.3, 4.0)), kink="multiples (jump)",
+)  # fmt: skip
+
+# ---- predicates and selection ------------------------------------------------------------------
+
+for _name, _np, _mpf, _c, _llvm in (
+    ("lt", np.less, lambda a, b: a < b, "<", "olt"),
+    ("le", np.less_equal, lambda a, b: a <= b, "<=", "ole"),
+    ("eq", np.equal, lambda a, b: a == b, "==", "oeq"),
+    ("ne", np.not_equal, lambda a, b: a != b, "!=", "une"),
+):
+    _row(
+        _name, 2, _np, _mpf, (None, None), result="bool",
+        c=f"({{0}} {_c} {{1}})", llvm=f"fcmp {_llvm}", domain=_WIDE,
+    )  # fmt: skip
+_row("and", 2, np.logical_and, lambda a, b: a and b, (None, None), result="bool", sympy="And",
+     c="({0} && {1})", llvm="and")  # fmt: skip
+_row("or", 2, np.logical_or, lambda a, b: a or b, (None, None), result="bool", sympy="Or",
+     c="({0} || {1})", llvm="or")  # fmt: skip
+_row("not", 1, np.logical_not, lambda a: not a, (None,), result="bool", sympy="Not",
+     c="(!{0})", llvm="not")  # fmt: skip
+_row(
+    "where", 3, np.where, lambda p, a, b: a if p else b,
+    (None, lambda g, a, y: g.mask(a[0], g.one), lambda g, a, y: g.mask(g.node("not", a[0]), g.one)),
+    sympy="Piecewise", c="({0} ? {1} : {2})", llvm="select", kink="where the predicate changes",
+)  # fmt: skip
+_row(
+    "mask", 2, lambda p, a: np.where(p, a, np.asarray(a).dtype.type(0)), lambda p, a: a if p else a * 0,
+    (None, lambda g, a, y: g.mask(a[0], g.one)),
+    c="({0} ? {1} : 0)", llvm="select",
+)  # fmt: skip
+_row("cast", 1, np.asarray, lambda a: a, (None,), c="({real}){0}", llvm="sitofp")

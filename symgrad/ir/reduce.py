@@ -1,0 +1,358 @@
+"""Reductions in normal form: the only way a sum over an axis is made, by the front end and by AD.
+
+`reduce` pulls independent factors out, splits off terms that need fewer loops, eliminates axes
+that an equality fixes (the delta rule: this is where scatter becomes gather), orders
+contractions, and interns what is left as a definition.
+Sources: Bernstein et al. 2020 (predicates on contractions); Urban & van der Smagt, arXiv
+1711.01348 (index equations of adjoints); variable elimination as in Dechter 1999.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod as product_of
+
+from symgrad.ir.bounds import is_nonnegative, typical
+from symgrad.ir.graph import Graph, Node
+from symgrad.ir.ops import OPS
+
+_HOIST_COST = 8  # cheaper subexpressions are recomputed rather than stored
+
+
+def reduce(g: Graph, kind: str, axes: Sequence[Node], body: Node) -> Node:
+    """The value of reducing `body` over `axes` ("sum", "prod", "max", "min", "logsumexp").
+
+    The result depends on the remaining free axes of `body`. An empty range gives the identity.
+    """
+    if kind == "sum":
+        return _sum(g, frozenset(axes), body)
+    used = [a for a in axes if a in g.axes[body]]
+    unused = [a for a in axes if a not in g.axes[body]]
+    if used:
+        body = _interned(g, kind, used, hoist(g, body))
+    return _repeat(g, kind, unused, body)
+
+
+def store(g: Graph, axes: Sequence[Node], body: Node) -> Node:
+    """`body` as a definition over `axes` of its own, read at the same place."""
+    if g.op[body] in ("read", "const"):
+        return body
+    return g.read(g.define("map", axes, (), body), *axes)
+
+
+def count(g: Graph, extent: Node) -> Node:
+    """An extent as a real number of repetitions, 0 where it is negative."""
+    value = g.cast(extent)
+    return value if is_nonnegative(g, extent) else g.node("maximum", value, g.zero)
+
+
+def _repeat(g: Graph, kind: str, axes: Sequence[Node], body: Node) -> Node:
+    """Reducing a body that does not depend on the axes."""
+    for axis in axes:
+        n = count(g, g.extent(axis))
+        if kind == "prod":
+            body = g.node("pow", body, n)
+        elif kind == "logsumexp":
+            body = g.add(body, g.node("log", n))
+        else:
+            identity = g.const(float("-inf") if kind == "max" else float("inf"))
+            body = g.where(g.ige0(g.iadd(g.extent(axis), g.const(-1))), body, identity)
+    return body
+
+
+def _interned(g: Graph, kind: str, axes: Sequence[Node], body: Node) -> Node:
+    out = g.first_occurrence(body, g.axes[body] - frozenset(axes))
+    red = g.first_occurrence(body, frozenset(axes))
+    return g.read(g.define(kind, out, red, body), *out)
+
+
+# ---- sums --------------------------------------------------------------------------------------
+
+
+def _sum(g: Graph, axes: frozenset[Node], body: Node) -> Node:
+    """Sum over `axes`; one step of normalisation per call, on ever smaller bodies."""
+    if body == g.zero:
+        return g.zero
+    terms = additive_terms(g, body)
+    if len(terms) > 1:
+        return _sum_of_terms(g, axes, terms)
+    sign, body = terms[0]
+    unused = axes - g.axes[body]
+    factor = g.const(sign)
+    for axis in sorted(unused, key=g.order_key):
+        factor = g.mul(factor, count(g, g.extent(axis)))
+    axes = axes & g.axes[body]
+    if not axes:
+        return g.mul(factor, body)
+    if g.op[body] == "mask":
+        return g.mul(factor, _masked_sum(g, axes, body))
+    return g.mul(factor, _sum_of_product(g, axes, body))
+
+
+def additive_terms(g: Graph, body: Node) -> list[tuple[int, Node]]:
+    """`body` as signed terms of its top-level sum."""
+    out: list[tuple[int, Node]] = []
+    stack = [(1, body)]
+    while stack:
+        sign, n = stack.pop()
+        if g.op[n] == "add":
+            stack += [(sign, g.args[n][1]), (sign, g.args[n][0])]
+        elif g.op[n] == "sub":
+            stack += [(-sign, g.args[n][1]), (sign, g.args[n][0])]
+        elif g.op[n] == "neg":
+            stack.append((-sign, g.args[n][0]))
+        else:
+            out.append((sign, n))
+    return out
+
+
+def _sum_of_terms(g: Graph, axes: frozenset[Node], terms: list[tuple[int, Node]]) -> Node:
+    """Terms that need the same loops stay together; masked ones and smaller ones go alone."""
+    groups: dict[object, list[tuple[int, Node]]] = {}
+    for sign, term in terms:
+        alone = g.op[term] == "mask"
+        key: object = term if alone else g.axes[term] & axes
+        groups.setdefault(key, []).append((sign, term))
+    if len(groups) == 1 and len(terms) > 1:
+        (together,) = groups.values()
+        body = _signed_sum(g, together)
+        unused = axes - g.axes[body]
+        if g.op[body] not in ("add", "sub"):  # the terms simplified
+            return _sum(g, axes, body)
+        result = _interned_sum(g, axes & g.axes[body], body) if axes & g.axes[body] else body
+        for axis in sorted(unused, key=g.order_key):
+            result = g.mul(count(g, g.extent(axis)), result)
+        return result
+    total = g.zero
+    for group in groups.values():
+        total = g.add(total, _sum(g, axes, _signed_sum(g, group)))
+    return total
+
+
+def _signed_sum(g: Graph, terms: list[tuple[int, Node]]) -> Node:
+    total = g.zero
+    for sign, term in terms:
+        total = g.add(total, term) if sign > 0 else g.sub(total, term)
+    return total
+
+
+def conjuncts(g: Graph, predicate: Node) -> list[Node]:
+    """The parts of a conjunction."""
+    out, stack = [], [predicate]
+    while stack:
+        p = stack.pop()
+        if g.op[p] == "and":
+            stack += list(reversed(g.args[p]))
+        else:
+            out.append(p)
+    return out
+
+
+def conjunction(g: Graph, parts: Sequence[Node]) -> Node:
+    result = g.true
+    for p in parts:
+        result = g.node("and", result, p)
+    return result
+
+
+def _masked_sum(g: Graph, axes: frozenset[Node], body: Node) -> Node:
+    """Sum of mask(p, x): outer conditions leave, equalities eliminate an axis, the rest stays."""
+    predicate, inner = g.args[body]
+    parts = conjuncts(g, predicate)
+    outside = [p for p in parts if not g.axes[p] & axes]
+    inside = [p for p in parts if g.axes[p] & axes]
+    if outside:
+        return g.mask(conjunction(g, outside), _sum(g, axes, g.mask(conjunction(g, inside), inner)))
+    best = _axis_to_eliminate(g, axes, inside)
+    if best is not None:
+        return _eliminate(g, axes, body, *best)
+    for p in inside:
+        if g.op[p] == "ieq":
+            scattered = _scatter(g, axes, inside, p, inner)
+            if scattered is not None:
+                return scattered
+    return _sum_of_product(g, axes, inner, conjunction(g, inside))
+
+
+def _axis_to_eliminate(
+    g: Graph, axes: frozenset[Node], parts: Sequence[Node]
+) -> tuple[Node, Node] | None:
+    """An equality and the reduced axis it fixes: the longest one, so that short loops remain."""
+    best, length = None, -1
+    for p in parts:
+        if g.op[p] != "ieq":
+            continue
+        _, terms = g.linear(g.args[p][0])
+        for atom, k in terms.items():
+            inside_atom = any(atom in g.axes[t] for t in terms if t != atom)
+            if atom in axes and abs(k) == 1 and not inside_atom:
+                n = typical(g, g.extent(atom))
+                if n > length:
+                    best, length = (p, atom), n
+    return best
+
+
+def _eliminate(g: Graph, axes: frozenset[Node], body: Node, equation: Node, axis: Node) -> Node:
+    """sum over v of [v = s] f(v)  =  [0 <= s < extent] f(s)."""
+    index = g.args[equation][0]
+    k = g.linear(index)[1][axis]
+    solution = g.iscale(g.isub(index, g.iscale(axis, k)), -k)  # k is 1 or -1, so 1/k = k
+    new = g.substitute(body, {axis: solution})
+    guards = [solution, g.isub(g.iadd(g.extent(axis), g.const(-1)), solution)]
+    for guard in guards:
+        if not is_nonnegative(g, guard):
+            new = g.mask(g.ige0(guard), new)
+    return _sum(g, axes - {axis}, new)
+
+
+def _scatter(
+    g: Graph, axes: frozenset[Node], parts: Sequence[Node], equation: Node, inner: Node
+) -> Node | None:
+    """sum over k of [a(k) = p] f(k) as `T[a(k)] += f(k)`: one visit per k instead of one per (k, p)."""
+    index = g.args[equation][0]
+    _, terms = g.linear(index)
+    free = [a for a, k in terms.items() if g.op[a] == "axis" and a not in axes and abs(k) == 1]
+    free = [a for a in free if not any(a in g.axes[t] for t in terms if t != a)]
+    if not free:
+        return None
+    p = min(free, key=g.order_key)
+    place = g.iscale(g.isub(index, g.iscale(p, terms[p])), -terms[p])
+    rest = conjunction(g, [q for q in parts if q != equation])
+    value = g.substitute(g.mask(rest, inner), {p: place})
+    others = sorted((g.axes[value] | g.axes[place]) - axes - {p}, key=g.order_key)
+    limits = (place, g.isub(g.iadd(g.extent(p), g.const(-1)), place))
+    loops = sorted(axes & (g.axes[value] | g.axes[place]), key=g.order_key)
+    for limit in limits:  # a place outside the result contributes nothing
+        if not is_nonnegative(g, limit):
+            value = g.mask(g.ige0(limit), value)
+    tensor = g.define(
+        "scatter", (), [*loops, *others], hoist(g, value), (place, *others),
+        extents=[g.extent(a) for a in (p, *others)],
+    )  # fmt: skip
+    result = g.read(tensor, p, *others)
+    for axis in sorted(axes - set(loops), key=g.order_key):
+        result = g.mul(count(g, g.extent(axis)), result)
+    return result
+
+
+# ---- products and contraction order ------------------------------------------------------------
+
+
+def factors_of(g: Graph, body: Node) -> tuple[list[Node], list[Node]]:
+    """`body` as (numerators, denominators) of its top-level product."""
+    top: list[Node] = []
+    bottom: list[Node] = []
+    stack = [(body, True)]
+    while stack:
+        n, above = stack.pop()
+        if g.op[n] == "mul":
+            stack += [(g.args[n][1], above), (g.args[n][0], above)]
+        elif g.op[n] == "div":
+            stack += [(g.args[n][1], not above), (g.args[n][0], above)]
+        elif g.op[n] == "neg":
+            stack += [(g.args[n][0], above), (g.const(-1), above)]
+        else:
+            (top if above else bottom).append(n)
+    return top, bottom
+
+
+def _product(g: Graph, top: Sequence[Node], bottom: Sequence[Node]) -> Node:
+    above, below = g.one, g.one
+    for n in top:
+        above = g.mul(above, n)
+    for n in bottom:
+        below = g.mul(below, n)
+    return g.div(above, below)
+
+
+def _sum_of_product(g: Graph, axes: frozenset[Node], body: Node, guard: Node | None = None) -> Node:
+    """Independent factors leave the sum; what stays is contracted one axis at a time if cheaper."""
+    top, bottom = factors_of(g, body)
+    constant = [n for n in top if not g.axes[n] & axes]
+    below = [n for n in bottom if not g.axes[n] & axes]
+    inner_top = [n for n in top if g.axes[n] & axes]
+    inner_bottom = [n for n in bottom if g.axes[n] & axes]
+    outside = _product(g, constant, below)
+    if guard is not None and guard != g.true:
+        inner = g.mask(guard, _product(g, inner_top, inner_bottom))
+        return g.mul(outside, _interned_sum(g, axes & g.axes[inner], inner))
+    return g.mul(outside, _contract(g, axes, inner_top, inner_bottom))
+
+
+def _contract(g: Graph, axes: frozenset[Node], top: list[Node], bottom: list[Node]) -> Node:
+    """Variable elimination: sum one axis out of the factors that mention it, cheapest first."""
+    factors = [(n, True) for n in top] + [(n, False) for n in bottom]
+    while len(axes) > 1:
+        everything = frozenset().union(*(g.axes[n] for n, _ in factors))
+        choice = _cheapest_axis(g, axes, factors, everything)
+        if choice is None:
+            break
+        mine = [f for f in factors if choice in g.axes[f[0]]]
+        factors = [f for f in factors if choice not in g.axes[f[0]]]
+        partial = _sum(g, frozenset((choice,)), _product(g, *_split(mine)))
+        factors.append((partial, True))
+        axes = axes - {choice}
+    free = _product(g, *_split([f for f in factors if not g.axes[f[0]] & axes]))
+    body = _product(g, *_split([f for f in factors if g.axes[f[0]] & axes]))
+    return g.mul(free, _interned_sum(g, axes & g.axes[body], body))
+
+
+def _split(factors: list[tuple[Node, bool]]) -> tuple[list[Node], list[Node]]:
+    return [n for n, above in factors if above], [n for n, above in factors if not above]
+
+
+def _cheapest_axis(
+    g: Graph, axes: frozenset[Node], factors: list[tuple[Node, bool]], everything: frozenset[Node]
+) -> Node | None:
+    """The axis whose own factors span the fewest loops; None if that saves nothing."""
+    full = product_of(typical(g, g.extent(a)) for a in everything)
+    best, best_cost = None, full
+    for axis in sorted(axes, key=g.order_key):
+        span = frozenset().union(*(g.axes[n] for n, _ in factors if axis in g.axes[n]))
+        cost = product_of(typical(g, g.extent(a)) for a in span)
+        if span != everything and cost < best_cost:
+            best, best_cost = axis, cost
+    return best
+
+
+def _interned_sum(g: Graph, axes: frozenset[Node], body: Node) -> Node:
+    body = hoist(g, body)
+    if not axes:
+        return body
+    return _interned(g, "sum", sorted(axes, key=g.order_key), body)
+
+
+# ---- hoisting ----------------------------------------------------------------------------------
+
+
+def hoist(g: Graph, body: Node) -> Node:
+    """Give subexpressions that need only some of the loops, and are not cheap, their own maps."""
+    everything = g.axes[body]
+    replaced: dict[Node, Node] = {}
+    stack, seen = [body], set()
+    while stack:
+        n = stack.pop()
+        if n in seen:
+            continue
+        seen.add(n)
+        mine = g.axes[n]
+        if mine and mine < everything and g.kind[n] == "real" and _own_cost(g, n) >= _HOIST_COST:
+            replaced[n] = store(g, g.first_occurrence(n, mine), n)
+        elif mine:
+            stack.extend(g.children(n))
+    return g.substitute(body, replaced)
+
+
+def _own_cost(g: Graph, node: Node) -> int:
+    """What evaluating `node` once costs, counted until it is clearly worth storing."""
+    cost, stack, seen = 0, [node], set()
+    while stack and cost < _HOIST_COST:
+        n = stack.pop()
+        if n in seen:
+            continue
+        seen.add(n)
+        if g.op[n] in OPS:
+            cost += OPS[g.op[n]].cost
+        if g.op[n] != "read":
+            stack.extend(g.children(n))
+    return cost

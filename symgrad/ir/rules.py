@@ -1,0 +1,401 @@
+"""Exact rewrites applied whenever a node is made: same value, fewer operations.
+
+Each rule is data: a name, the op it looks at, the reason, and a function that returns the
+replacement or None. Every rule strictly simplifies (fewer operations, or a fixed orientation), so
+applying them cannot loop. None changes a finite value by more than the rounding it removes, and
+none removes a nan the user could have asked for: `0*x` stays unless AD or a mask made the zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+Args = tuple[int, ...]
+_MAX_BITS = 4096  # larger exact rationals are left for the machine to round
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rewrite of `op`; `apply(graph, args)` gives the new node or None.
+
+    stage  "exact", or "stable": equal in exact arithmetic and more accurate in floating point
+           (`ir.stability`; off with `stabilise=False`).
+    """
+
+    name: str
+    op: str
+    why: str
+    apply: Callable[[Graph, Args], int | None]
+    stage: str = "exact"
+
+
+TABLE: dict[str, list[Rule]] = {}
+
+
+def rule(
+    op: str, why: str, stage: str = "exact"
+) -> Callable[[Callable[[Graph, Args], int | None]], Rule]:
+    """Register the decorated function as the next rule of `op` (stable rules go first)."""
+
+    def register(function: Callable[[Graph, Args], int | None]) -> Rule:
+        new = Rule(function.__name__.lstrip("_"), op, why, function, stage)
+        rules = TABLE.setdefault(op, [])
+        rules.insert(sum(r.stage == "stable" for r in rules) if stage == "stable" else len(rules), new)
+        return new
+
+    return register
+
+
+def _small(q: Fraction) -> bool:
+    return q.numerator.bit_length() + q.denominator.bit_length() < _MAX_BITS
+
+
+def _fold(g: Graph, args: Args, combine: Callable[[Fraction, Fraction], Fraction]) -> int | None:
+    a, b = g.rational(args[0]), g.rational(args[1])
+    if a is None or b is None:
+        return None
+    q = combine(a, b)
+    return g.const(q) if _small(q) else None
+
+
+# ---- addition ----------------------------------------------------------------------------------
+
+
+@rule("add", "exact arithmetic on constants")
+def fold_add(g: Graph, a: Args) -> int | None:
+    return _fold(g, a, lambda x, y: x + y)
+
+
+@rule("add", "x + 0 is x")
+def add_zero(g: Graph, a: Args) -> int | None:
+    if a[0] == g.zero:
+        return a[1]
+    return a[0] if a[1] == g.zero else None
+
+
+@rule("add", "x + (-y) is x - y: one operation less")
+def add_neg_to_sub(g: Graph, a: Args) -> int | None:
+    if g.op[a[1]] == "neg":
+        return g.sub(a[0], g.args[a[1]][0])
+    if g.op[a[0]] == "neg":
+        return g.sub(a[1], g.args[a[0]][0])
+    return None
+
+
+@rule("add", "masks with one predicate are one mask")
+def add_equal_masks(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] == "mask" == g.op[a[1]] and g.args[a[0]][0] == g.args[a[1]][0]:
+        return g.mask(g.args[a[0]][0], g.add(g.args[a[0]][1], g.args[a[1]][1]))
+    return None
+
+
+@rule("add", "x + x is 2*x, exactly")
+def add_same_to_double(g: Graph, a: Args) -> int | None:
+    return g.mul(g.const(2), a[0]) if a[0] == a[1] else None
+
+
+@rule("add", "one order of commutative arguments, so that equal sums are one node")
+def add_order(g: Graph, a: Args) -> int | None:
+    return g.intern("add", g.ordered(*a))
+
+
+@rule("sub", "exact arithmetic on constants")
+def fold_sub(g: Graph, a: Args) -> int | None:
+    return _fold(g, a, lambda x, y: x - y)
+
+
+@rule("sub", "x - 0 is x, 0 - x is -x")
+def sub_zero(g: Graph, a: Args) -> int | None:
+    if a[1] == g.zero:
+        return a[0]
+    return g.neg(a[1]) if a[0] == g.zero else None
+
+
+@rule("sub", "x - (-y) is x + y")
+def sub_neg_to_add(g: Graph, a: Args) -> int | None:
+    return g.add(a[0], g.args[a[1]][0]) if g.op[a[1]] == "neg" else None
+
+
+@rule("sub", "(-x) - y is -(x + y): the sign moves outwards")
+def sub_of_neg(g: Graph, a: Args) -> int | None:
+    return g.neg(g.add(g.args[a[0]][0], a[1])) if g.op[a[0]] == "neg" else None
+
+
+@rule("neg", "exact arithmetic on constants")
+def fold_neg(g: Graph, a: Args) -> int | None:
+    q = g.rational(a[0])
+    return None if q is None else g.const(-q)
+
+
+@rule("neg", "-(-x) is x, -(x - y) is y - x")
+def neg_neg(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] == "neg":
+        return int(g.args[a[0]][0])
+    if g.op[a[0]] == "sub":
+        x, y = g.args[a[0]]
+        return g.intern("sub", (y, x))
+    return None
+
+
+@rule("neg", "-(c*x) is (-c)*x")
+def neg_into_constant(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] != "mul":
+        return None
+    q = g.rational(g.args[a[0]][0])
+    return None if q is None else g.mul(g.const(-q), g.args[a[0]][1])
+
+
+@rule("neg", "a mask holds the sign inside")
+def neg_into_mask(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] != "mask":
+        return None
+    p, x = g.args[a[0]]
+    return g.mask(p, g.neg(x))
+
+
+# ---- multiplication ----------------------------------------------------------------------------
+
+
+@rule("mul", "exact arithmetic on constants")
+def fold_mul(g: Graph, a: Args) -> int | None:
+    return _fold(g, a, lambda x, y: x * y)
+
+
+@rule("mul", "x*1 is x, x*(-1) is -x")
+def mul_one(g: Graph, a: Args) -> int | None:
+    for x, y in (a, a[::-1]):
+        if y == g.one:
+            return x
+        if g.rational(y) == -1:
+            return g.neg(x)
+    return None
+
+
+@rule("mul", "a mask annihilates, so the product moves inside")
+def mul_into_mask(g: Graph, a: Args) -> int | None:
+    for x, y in (a, a[::-1]):
+        if g.op[x] == "mask":
+            p, inner = g.args[x]
+            return g.mask(p, g.mul(inner, y))
+    return None
+
+
+@rule("mul", "0*x is 0: SymPy and AD mean a structural zero")
+def mul_zero(g: Graph, a: Args) -> int | None:
+    return g.zero if g.zero in a else None
+
+
+@rule("mul", "(-x)*y is -(x*y): signs move outwards and cancel")
+def mul_neg(g: Graph, a: Args) -> int | None:
+    for x, y in (a, a[::-1]):
+        if g.op[x] == "neg":
+            return g.neg(g.mul(g.args[x][0], y))
+    return None
+
+
+@rule("mul", "c*(d*x) is (c*d)*x, with the constant first")
+def mul_constants_together(g: Graph, a: Args) -> int | None:
+    for x, y in (a, a[::-1]):
+        if g.op[y] == "mul" and g.op[x] == "const" and g.rational(g.args[y][0]) is not None:
+            return g.mul(g.mul(x, g.args[y][0]), g.args[y][1])
+    return None
+
+
+@rule("mul", "x*(c*y) is c*(x*y): constants move outwards and meet")
+def mul_constant_outwards(g: Graph, a: Args) -> int | None:
+    for x, y in (a, a[::-1]):
+        if g.op[y] == "mul" and g.op[x] != "const" and g.op[g.args[y][0]] == "const":
+            return g.mul(g.args[y][0], g.mul(x, g.args[y][1]))
+    return None
+
+
+@rule("mul", "x*(1/y) is x/y")
+def mul_reciprocal(g: Graph, a: Args) -> int | None:
+    for x, y in (a, a[::-1]):
+        if g.op[y] == "div" and g.args[y][0] == g.one:
+            return g.div(x, g.args[y][1])
+    return None
+
+
+@rule("mul", "one order of commutative arguments, constants first")
+def mul_order(g: Graph, a: Args) -> int | None:
+    if g.op[a[1]] == "const" and g.op[a[0]] != "const":
+        return g.intern("mul", (a[1], a[0]))
+    if g.op[a[0]] == "const":
+        return None
+    return g.intern("mul", g.ordered(*a))
+
+
+@rule("div", "exact arithmetic on constants")
+def fold_div(g: Graph, a: Args) -> int | None:
+    return None if a[1] == g.zero else _fold(g, a, lambda x, y: x / y)
+
+
+@rule("div", "x/1 is x, x/(-1) is -x, 0/c is 0 for a constant c")
+def div_one(g: Graph, a: Args) -> int | None:
+    q = g.rational(a[1])
+    if q == 1:
+        return a[0]
+    if q == -1:
+        return g.neg(a[0])
+    return g.zero if a[0] == g.zero and q else None
+
+
+@rule("div", "x/c is x*(1/c) when 1/c is exact")
+def div_power_of_two(g: Graph, a: Args) -> int | None:
+    q = g.rational(a[1])
+    if q is None or q == 0 or abs(q.numerator) & (abs(q.numerator) - 1) or q.denominator != 1:
+        return None
+    return g.mul(g.const(1 / q), a[0])
+
+
+@rule("div", "a mask annihilates, so the quotient moves inside")
+def div_into_mask(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] != "mask":
+        return None
+    p, inner = g.args[a[0]]
+    return g.mask(p, g.div(inner, a[1]))
+
+
+@rule("div", "signs move outwards and cancel")
+def div_neg(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] == "neg":
+        return g.neg(g.div(g.args[a[0]][0], a[1]))
+    if g.op[a[1]] == "neg":
+        return g.neg(g.div(a[0], g.args[a[1]][0]))
+    return None
+
+
+# ---- powers ------------------------------------------------------------------------------------
+
+
+@rule("pow", "small integer and half-integer exponents are products and roots")
+def pow_small_exponent(g: Graph, a: Args) -> int | None:
+    q = g.rational(a[1])
+    if q is None:
+        return None
+    if q.denominator == 1 and abs(q) <= 64:
+        return g.integer_power(a[0], int(q))
+    if q == Fraction(1, 2):
+        return g.node("sqrt", a[0])
+    if q == Fraction(-1, 2):
+        return g.div(g.one, g.node("sqrt", a[0]))
+    if q == Fraction(3, 2):
+        return g.mul(a[0], g.node("sqrt", a[0]))
+    return None
+
+
+@rule("sqrt", "the root of a perfect square is exact")
+def fold_sqrt(g: Graph, a: Args) -> int | None:
+    q = g.rational(a[0])
+    if q is None or q < 0:
+        return None
+    from math import isqrt
+
+    n, d = isqrt(q.numerator), isqrt(q.denominator)
+    exact = n * n == q.numerator and d * d == q.denominator
+    return g.const(Fraction(n, d)) if exact else None
+
+
+# ---- functions at exact points -----------------------------------------------------------------
+
+
+def _at_zero(op: str, value: int) -> None:
+    @rule(op, f"{op}(0) is {value}, exactly")
+    def fold(g: Graph, a: Args) -> int | None:
+        return g.const(value) if a[0] == g.zero else None
+
+
+for _op in ("sin", "tan", "asin", "atan", "sinh", "tanh", "asinh", "atanh", "expm1", "log1p", "erf",
+            "abs", "sign", "cbrt", "floor", "ceil"):  # fmt: skip
+    _at_zero(_op, 0)
+for _op in ("exp", "cos", "cosh", "sinc"):
+    _at_zero(_op, 1)
+
+
+@rule("log", "log(exp(x)) is x on the reals")
+def log_of_exp(g: Graph, a: Args) -> int | None:
+    return g.args[a[0]][0] if g.op[a[0]] == "exp" else None
+
+
+@rule("log", "log(1) is 0, exactly")
+def fold_log(g: Graph, a: Args) -> int | None:
+    return g.zero if a[0] == g.one else None
+
+
+# ---- predicates and selection ------------------------------------------------------------------
+
+
+def _fold_comparison(op: str, holds: Callable[[Fraction, Fraction], bool]) -> None:
+    @rule(op, "a comparison of constants is known")
+    def fold(g: Graph, a: Args) -> int | None:
+        x, y = g.rational(a[0]), g.rational(a[1])
+        if x is None or y is None:
+            return None
+        return g.true if holds(x, y) else g.false
+
+
+_fold_comparison("lt", lambda x, y: x < y)
+_fold_comparison("le", lambda x, y: x <= y)
+_fold_comparison("eq", lambda x, y: x == y)
+_fold_comparison("ne", lambda x, y: x != y)
+
+
+@rule("and", "true is neutral, false decides, p and p is p")
+def fold_and(g: Graph, a: Args) -> int | None:
+    if g.false in a:
+        return g.false
+    if a[0] == g.true or a[0] == a[1]:
+        return a[1]
+    return a[0] if a[1] == g.true else g.intern("and", g.ordered(*a))
+
+
+@rule("or", "false is neutral, true decides, p or p is p")
+def fold_or(g: Graph, a: Args) -> int | None:
+    if g.true in a:
+        return g.true
+    if a[0] == g.false or a[0] == a[1]:
+        return a[1]
+    return a[0] if a[1] == g.false else g.intern("or", g.ordered(*a))
+
+
+@rule("not", "not of a known or negated predicate")
+def fold_not(g: Graph, a: Args) -> int | None:
+    if a[0] in (g.true, g.false):
+        return g.false if a[0] == g.true else g.true
+    return g.args[a[0]][0] if g.op[a[0]] == "not" else None
+
+
+@rule("not", "not (i >= 0) is -i - 1 >= 0 on integers: stays a loop bound")
+def not_ige(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] != "ige":
+        return None
+    return g.ige0(g.iadd(g.const(-1), g.args[a[0]][0], -1))
+
+
+@rule("where", "a known predicate, or equal arms")
+def fold_where(g: Graph, a: Args) -> int | None:
+    if a[0] == g.true or a[1] == a[2]:
+        return a[1]
+    return a[2] if a[0] == g.false else None
+
+
+@rule("mask", "a known predicate, or a zero inside")
+def fold_mask(g: Graph, a: Args) -> int | None:
+    if a[0] == g.true:
+        return a[1]
+    return g.zero if a[0] == g.false or a[1] == g.zero else None
+
+
+@rule("mask", "masks nest by conjunction")
+def mask_of_mask(g: Graph, a: Args) -> int | None:
+    if g.op[a[1]] != "mask":
+        return None
+    p, x = g.args[a[1]]
+    return g.intern("mask", (g.node("and", a[0], p), x))
