@@ -1,0 +1,238 @@
+"""The loop language: what every compiled target prints, and nothing a target has to decide.
+
+A `Routine` is a list of statements over numbered scalar values (each assigned once, in the scope
+of the loop or condition that computes it), integer variables (sizes, loop variables, gathered
+indices) and row-major buffers. Integers are polynomials in integer variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Value = int
+Monomial = tuple[str, ...]
+Poly = tuple[tuple[Monomial, int], ...]  # ((variables, coefficient), ...) sorted; () is zero
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """Row-major memory. role: "input" (read only), "output", "work" (a slice of the workspace).
+
+    Extents that come out negative count as zero. A rank-0 buffer holds one element.
+    dtype "real" is the routine's floating type, "int" is int64. `symbol` is what the user calls it
+    (hostile text: only for comments, escaped).
+    """
+
+    name: str
+    role: str
+    extents: tuple[Poly, ...]
+    dtype: str = "real"
+    symbol: str = ""
+
+
+@dataclass(slots=True)
+class Const:
+    """dst = a constant; `payload` as in `ir.graph` (("q", n, d), ("s", name), ("f", text))."""
+
+    dst: Value
+    payload: tuple
+
+
+@dataclass(slots=True)
+class Bool:
+    """dst = true or false."""
+
+    dst: Value
+    value: bool
+
+
+@dataclass(slots=True)
+class Compute:
+    """dst = op(args); op is a row of `ir.ops` that has a spelling (no expansion)."""
+
+    dst: Value
+    op: str
+    args: tuple[Value, ...]
+
+
+@dataclass(slots=True)
+class FromInt:
+    """dst = (real) index."""
+
+    dst: Value
+    index: Poly
+
+
+@dataclass(slots=True)
+class Test:
+    """dst = index >= 0 ("ige") or index == 0 ("ieq")."""
+
+    dst: Value
+    op: str
+    index: Poly
+
+
+@dataclass(slots=True)
+class Load:
+    """dst = buffer[index]."""
+
+    dst: Value
+    buffer: str
+    index: tuple[Poly, ...]
+
+
+@dataclass(slots=True)
+class LoadInt:
+    """A new integer variable `var` = buffer[index] (an "int" buffer)."""
+
+    var: str
+    buffer: str
+    index: tuple[Poly, ...]
+
+
+@dataclass(slots=True)
+class Store:
+    """buffer[index] = src."""
+
+    buffer: str
+    index: tuple[Poly, ...]
+    src: Value
+
+
+@dataclass(slots=True)
+class StoreReduce:
+    """buffer[index] = buffer[index] (kind) src; kind in sum, prod, max, min."""
+
+    kind: str
+    buffer: str
+    index: tuple[Poly, ...]
+    src: Value
+
+
+@dataclass(slots=True)
+class Cell:
+    """A mutable register `dst`, initially the value `init`. Reading `dst` as a value reads its content."""
+
+    dst: Value
+    init: Value
+
+
+@dataclass(slots=True)
+class SetCell:
+    """cell = src."""
+
+    cell: Value
+    src: Value
+
+
+@dataclass(slots=True)
+class Accumulate:
+    """cell = cell (kind) src; the order of a loop's accumulations into one cell is free.
+
+    kind in sum, prod, max, min; max and min keep a nan once they have met one.
+    """
+
+    kind: str
+    cell: Value
+    src: Value
+
+
+@dataclass(slots=True)
+class For:
+    """for var in [max(lower), min(upper)) step 1; values computed inside are local to one turn."""
+
+    var: str
+    lower: tuple[Poly, ...]
+    upper: tuple[Poly, ...]
+    body: list[Statement] = field(default_factory=list)
+    comment: str = ""
+
+
+@dataclass(slots=True)
+class If:
+    """body, where the boolean value `condition` holds."""
+
+    condition: Value
+    body: list[Statement] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Part:
+    """Statements compiled as a function of their own; no value crosses its border, only memory."""
+
+    body: list[Statement] = field(default_factory=list)
+    comment: str = ""
+
+
+Statement = (
+    Const | Bool | Compute | FromInt | Test | Load | LoadInt | Store | StoreReduce | Cell | SetCell
+    | Accumulate | For | If | Part
+)  # fmt: skip
+
+
+@dataclass
+class Routine:
+    """One compiled function.
+
+    sizes     names of the integer parameters, in call order (mangled, safe in any target).
+    size_symbols  what the user calls them.
+    buffers   inputs in call order, then outputs, then work buffers.
+    title     one line for the header comment (escaped by the target).
+    """
+
+    name: str
+    sizes: tuple[str, ...]
+    size_symbols: tuple[str, ...]
+    buffers: tuple[Buffer, ...]
+    body: list[Statement]
+    title: str = ""
+    notes: tuple[str, ...] = ()
+
+    def buffers_of(self, role: str) -> tuple[Buffer, ...]:
+        return tuple(b for b in self.buffers if b.role == role)
+
+
+def poly(value: int) -> Poly:
+    return (((), value),) if value else ()
+
+
+def variable(name: str) -> Poly:
+    return (((name,), 1),)
+
+
+def poly_from(terms: Mapping[Monomial, int]) -> Poly:
+    return tuple(sorted((m, k) for m, k in terms.items() if k))
+
+
+def poly_add(a: Poly, b: Poly, scale: int = 1) -> Poly:
+    terms = dict(a)
+    for m, k in b:
+        terms[m] = terms.get(m, 0) + scale * k
+    return poly_from(terms)
+
+
+def poly_mul(a: Poly, b: Poly) -> Poly:
+    terms: dict[Monomial, int] = {}
+    for ma, ka in a:
+        for mb, kb in b:
+            m = tuple(sorted(ma + mb))
+            terms[m] = terms.get(m, 0) + ka * kb
+    return poly_from(terms)
+
+
+def evaluate_poly(p: Poly, values: Mapping[str, int]) -> int:
+    total = 0
+    for names, k in p:
+        for name in names:
+            k *= values[name]
+        total += k
+    return total
+
+
+def element_count(buffer: Buffer, sizes: Mapping[str, int]) -> int:
+    """How many elements the buffer holds for the given sizes."""
+    count = 1
+    for extent in buffer.extents:
+        count *= max(evaluate_poly(extent, sizes), 0)
+    return count
