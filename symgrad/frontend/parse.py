@@ -392,6 +392,8 @@ class Builder:
                 raise self._refused(node, f"a matrix has 2 indices, not {len(indices)}")
             return array[tuple(indices)]
         if isinstance(array, sp.IndexedBase):
+            if array.shape is not None and len(array.shape) != len(indices):
+                raise self._refused(node, f"this array has {len(array.shape)} indices, not {len(indices)}")
             return array[tuple(indices)]
         name = self.source.piece(node.value)[1:-1]
         sizes = ", ".join("nmpq"[: len(indices)])

@@ -1,0 +1,322 @@
+"""The command line: `symgrad export | derive | verify | explain | demo | why`.
+
+An expression is given as `file.py:name` (the user's own file is imported, and the name is an expression, a
+Program, or a function of no arguments that returns one) or as a text for the safe parser
+(`frontend/parse.py`). Everything heavy is imported by the command that needs it, so that `symgrad --help`
+answers at once.
+
+Exit codes: 0 done, 1 a verification failed, 2 the input is wrong (one message on the standard error, no
+traceback). An exception inside the user's own file is theirs, and shows its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import inspect
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from symgrad.errors import (
+    BadArgument,
+    BadOption,
+    SymgradError,
+    error_classes,
+    error_page,
+    format_error,
+    quoted,
+)
+
+DONE, FAILED, WRONG_INPUT = 0, 1, 2
+
+_EPILOG = """\
+examples
+  symgrad derive "x**2*sin(y)" --wrt x,y
+  symgrad derive "Trace(X.T*X)" --let "X = matrix(n, d)" --wrt X --format latex
+  symgrad verify "Sum(v[i]**4, (i, 0, n - 1))" --let "v = array(n)"
+  symgrad export model.py:loss --wrt W --outputs value,grad --name softmax --directory out
+  symgrad why ParseError
+
+An expression that starts with a minus sign goes after `--`.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; `argv` is without the program's name, as in sys.argv[1:]."""
+    parser = _parser()
+    try:
+        options = parser.parse_args(argv)
+    except SystemExit as stop:  # argparse has printed the help or its complaint
+        return int(stop.code or 0)
+    try:
+        return int(options.run(options))
+    except SymgradError as error:
+        print(format_error(error), file=sys.stderr)
+        return WRONG_INPUT
+
+
+# --- the commands ------------------------------------------------------------------------------------
+
+
+def _export(options: argparse.Namespace) -> int:
+    import symgrad
+
+    program = _program(options)
+    try:
+        paths = symgrad.export_c(
+            program, options.name, directory=options.directory, outputs=options.outputs, dtype=options.dtype
+        )
+    except OSError as error:
+        raise BadOption(
+            f"cannot write to {quoted(options.directory)}", because=str(error), try_="--directory DIRECTORY"
+        ) from None
+    for path in paths:
+        print(path)
+    return DONE
+
+
+def _derive(options: argparse.Namespace) -> int:
+    import sympy as sp
+
+    program = _program(options)
+    derivative = program.grad if options.order == 1 else program.hess
+    printers: dict[str, Callable[[Any], str]] = {
+        "text": lambda part: str(sp.pretty(part, wrap_line=False)),
+        "latex": lambda part: str(sp.latex(part)),
+        "sympy": str,
+    }
+    for part in derivative if isinstance(derivative, (tuple, list)) else (derivative,):
+        print(printers[options.format](part))
+    return DONE
+
+
+def _verify(options: argparse.Namespace) -> int:
+    import symgrad
+
+    program = _program(options)
+    point = dict(_name_and_value(text) for text in options.at)
+    report = symgrad.verify(program, at=point or None, outputs=options.outputs, seed=options.seed)
+    print(report.to_json() if options.json else report.table)
+    return DONE if report.ok else FAILED
+
+
+def _explain(options: argparse.Namespace) -> int:
+    import symgrad
+
+    print(symgrad.explain(_program(options), outputs=options.outputs))
+    return DONE
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from symgrad import demo
+
+    return int(demo.main(options.arguments) or DONE)
+
+
+def _why(options: argparse.Namespace) -> int:
+    if options.error_class:
+        print(error_page(options.error_class), end="")
+        return DONE
+    classes = error_classes()
+    width = max(map(len, classes))
+    for name, kind in classes.items():
+        print(f"{name:<{width}}  {inspect.cleandoc(kind.__doc__ or '').splitlines()[0]}")
+    return DONE
+
+
+# --- from the arguments to a program -----------------------------------------------------------------
+
+
+def _program(options: argparse.Namespace) -> Any:
+    """The Program that the expression argument, `--let`, `--args` and `--wrt` describe."""
+    import symgrad
+
+    value, declared = _value_and_symbols(options)
+    if isinstance(value, symgrad.Program):
+        if not options.args and not options.wrt:
+            return value
+        args, wrt, expression = value.args, value.wrt, value.expr
+    else:
+        args, wrt, expression = None, None, value
+    known = _symbols_by_name(expression, declared, args or ())
+    if options.args:
+        args = [_symbol(name, known) for name in options.args]
+    if options.wrt:
+        chosen = tuple(_symbol(name, known) for name in options.wrt)
+        wrt = chosen[0] if len(chosen) == 1 else chosen  # one symbol: the gradient has its shape
+    return symgrad.program(expression, args=args, wrt=wrt)
+
+
+def _value_and_symbols(options: argparse.Namespace) -> tuple[Any, dict[str, object]]:
+    """What the expression argument names or spells, and the symbols that `--let` declares."""
+    found = _file_and_name(options.expression)
+    if found is None:
+        from symgrad.frontend.declare import parse_declarations
+        from symgrad.frontend.parse import parse_expression
+
+        symbols = parse_declarations(options.let)
+        return parse_expression(options.expression, symbols), symbols
+    if options.let:
+        raise BadOption("--let declares names of an expression typed as text, not of one in a file")
+    return _value_in_file(*found), {}
+
+
+def _file_and_name(text: str) -> tuple[Path, str] | None:
+    """The parts of `file.py:name`; None for a text to be parsed."""
+    found = re.fullmatch(r"(.+\.py):([^\W\d]\w*)", text.strip())
+    return (Path(found.group(1)), found.group(2)) if found else None
+
+
+def _value_in_file(path: Path, name: str) -> Any:
+    if not path.is_file():
+        raise BadArgument(f"there is no file {quoted(str(path))}", try_="file.py:name, or an expression")
+    module = _imported(path)
+    if not hasattr(module, name):
+        public = ", ".join(key for key in vars(module) if not key.startswith("_"))
+        raise BadArgument(
+            f"{quoted(str(path))} has no {quoted(name)}", because=f"it has {public or 'no names'}"
+        )
+    value = getattr(module, name)
+    if not inspect.isroutine(value):
+        return value
+    needed = [p.name for p in inspect.signature(value).parameters.values() if p.default is p.empty]
+    if needed:
+        raise BadArgument(
+            f"{quoted(name)} is a function that needs arguments",
+            because=", ".join(needed),
+            try_="a function of no arguments that returns the expression",
+        )
+    return value()
+
+
+def _imported(path: Path) -> ModuleType:
+    """The user's file as a module; files beside it can be imported from it, as when it is run."""
+    spec = importlib.util.spec_from_file_location(f"_symgrad_user_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise BadArgument(f"{quoted(str(path))} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    folder = str(path.resolve().parent)
+    sys.modules[spec.name] = module  # dataclasses and pickling look their module up here
+    sys.path.insert(0, folder)
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(folder)
+    return module
+
+
+def _symbols_by_name(value: Any, declared: dict[str, object], args: Sequence[object]) -> dict[str, object]:
+    """Everything `--args` and `--wrt` can name. An array comes before the plain symbol that is its label."""
+    import sympy as sp
+
+    if not hasattr(value, "free_symbols"):
+        raise BadArgument(
+            f"{quoted(type(value).__name__)} is not an expression",
+            try_="a SymPy expression, a Program, or a function of no arguments that returns one",
+        )
+    symbols = sorted((symbol for symbol in value.free_symbols if symbol.is_symbol), key=str)
+    known = {str(symbol): symbol for symbol in symbols if not isinstance(symbol, sp.Indexed)}
+    known |= {str(array): array for array in sorted(value.atoms(sp.IndexedBase), key=str)}
+    return known | {str(symbol): symbol for symbol in args} | declared
+
+
+def _symbol(name: str, known: dict[str, object]) -> object:
+    if name in known:
+        return known[name]
+    raise BadArgument(
+        f"the expression has no symbol {quoted(name)}",
+        because="it has " + ", ".join(map(quoted, sorted(known))),
+    )
+
+
+def _name_and_value(text: str) -> tuple[str, Any]:
+    """`x=1.5` or `X=[[1, 2], [3, 4]]`: a name, and a number or nested lists of numbers (read as JSON)."""
+    import numpy as np
+
+    name, _, written = (part.strip() for part in text.partition("="))
+    try:
+        value = json.loads(written)
+        array = np.asarray(value, dtype=float)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BadOption(
+            f"cannot read {quoted(text)}",
+            where="--at",
+            because=str(error),
+            try_="x=1.5 or X=[[1, 2], [3, 4]]",
+        ) from None
+    return name, float(array) if array.ndim == 0 else array
+
+
+# --- the arguments -----------------------------------------------------------------------------------
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="symgrad",
+        description="Compile SymPy expressions and their derivatives.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    shared = _expression_options()
+    _add_export(commands, shared)
+    _add_derive(commands, shared)
+    _add_verify(commands, shared)
+    explain = commands.add_parser("explain", parents=[shared], help="every stage, operation counts, timing")
+    explain.add_argument("--outputs", type=_names, default=("value", "grad"), metavar="WORDS")
+    explain.set_defaults(run=_explain)
+    demo = commands.add_parser("demo", help="train a small network on handwritten digits")
+    demo.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to the demonstration")
+    demo.set_defaults(run=_demo)
+    why = commands.add_parser("why", help="the page of an error class")
+    why.add_argument("error_class", nargs="?", metavar="ERRORCLASS", help="left out: a list of the classes")
+    why.set_defaults(run=_why)
+    return parser
+
+
+def _expression_options() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("expression", metavar="EXPRESSION", help="file.py:name, or an expression")
+    shared.add_argument(
+        "--let", action="append", default=[], metavar="DECLARATION", help='"X = matrix(n, d)"; repeatable'
+    )
+    shared.add_argument("--args", type=_names, default=(), metavar="NAMES", help="argument order, as W,X,Y")
+    shared.add_argument("--wrt", type=_names, default=(), metavar="NAMES", help="differentiate by, as W,b")
+    return shared
+
+
+def _add_export(commands: Any, shared: argparse.ArgumentParser) -> None:
+    files = "write C: NAME.c, NAME.h, a Makefile, a test main"
+    export = commands.add_parser("export", aliases=["compile"], parents=[shared], help=files)
+    export.add_argument("--outputs", type=_names, default=("value", "grad"), metavar="WORDS")
+    export.add_argument("--dtype", choices=("float64", "float32"), default="float64")
+    export.add_argument("--name", default="kernel", help="a C identifier (default: kernel)")
+    export.add_argument("--directory", default=".", help="created if it is not there (default: here)")
+    export.set_defaults(run=_export)
+
+
+def _add_derive(commands: Any, shared: argparse.ArgumentParser) -> None:
+    derive = commands.add_parser("derive", parents=[shared], help="print a derivative")
+    derive.add_argument("--order", type=int, choices=(1, 2), default=1)
+    derive.add_argument("--format", choices=("text", "latex", "sympy"), default="text")
+    derive.set_defaults(run=_derive)
+
+
+def _add_verify(commands: Any, shared: argparse.ArgumentParser) -> None:
+    verify = commands.add_parser("verify", parents=[shared], help="compare with independent computations")
+    verify.add_argument("--outputs", type=_names, default=("value", "grad"), metavar="WORDS")
+    verify.add_argument(
+        "--at", action="append", default=[], metavar="NAME=VALUE", help="such as x=1.5 or X=[[1,2],[3,4]]"
+    )
+    verify.add_argument("--seed", type=int, default=0, help="of the random point, where --at gives none")
+    verify.add_argument("--json", action="store_true", help="print the report as JSON")
+    verify.set_defaults(run=_verify)
