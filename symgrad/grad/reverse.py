@@ -1,0 +1,106 @@
+"""Reverse mode over definitions, by one rule: pull.
+
+For a definition `T[o] = reduce over k of body(o, k)` with cotangent Tbar, every read `S[a(o, k)]`
+in the body adds to the cotangent of S
+
+    Sbar[p] += sum over (o, k) of [a(o, k) = p] * Tbar[o] * dT/dbody * dbody/dread
+
+and `ir.reduce` turns the equality into a gather wherever the index map inverts.
+Source: tensor_ir study, section 3.1; Urban & van der Smagt, arXiv 1711.01348.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from symgrad.grad.rules import weight
+from symgrad.grad.store import stored, without_needless_mask
+from symgrad.grad.sweep import pullback
+from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.reduce import conjunction, reduce
+
+
+def cotangents(
+    g: Graph, seeds: Mapping[TensorId, tuple[Sequence[Node], Node]], wrt: Sequence[TensorId]
+) -> list[tuple[tuple[Node, ...], Node]]:
+    """Cotangents of the tensors `wrt`, each as (axes, expression over those axes).
+
+    seeds  tensor -> (axes, its cotangent as an expression over those axes, and possibly more free
+           axes, which all results then depend on).
+    A tensor the seeds do not depend on gets the constant 0.
+    """
+    order = g.definitions_below(seeds)
+    active = _active(g, order, frozenset(wrt))
+    places: dict[TensorId, tuple[Node, ...]] = {}
+    total: dict[TensorId, Node] = {}
+
+    def add(t: TensorId, axes: Sequence[Node], value: Node) -> None:
+        own = places.setdefault(t, tuple(g.fresh_axis(e) for e in g.tensors[t].extents))
+        value = g.substitute(value, dict(zip(axes, own, strict=True)))
+        total[t] = g.add(total.get(t, g.zero), value)
+
+    for t, (axes, value) in seeds.items():
+        add(t, axes, value)
+    for t in reversed(order):
+        if t not in active or total.get(t, g.zero) == g.zero or g.tensors[t].kind == "input":
+            continue
+        bar = stored(g, places[t], total[t])
+        for s, axes, value in _pull(g, t, places[t], bar, active):
+            add(s, axes, value)
+    return [_result(g, t, places, total) for t in wrt]
+
+
+def _result(
+    g: Graph, t: TensorId, places: dict[TensorId, tuple[Node, ...]], total: dict[TensorId, Node]
+) -> tuple[tuple[Node, ...], Node]:
+    axes = places.get(t) or tuple(g.fresh_axis(e) for e in g.tensors[t].extents)
+    return axes, total.get(t, g.zero)
+
+
+def _active(g: Graph, order: Sequence[TensorId], wrt: frozenset[TensorId]) -> frozenset[TensorId]:
+    """Tensors whose value depends on one of `wrt`."""
+    active = set(wrt)
+    for t in order:
+        tensor = g.tensors[t]
+        if any(g.args[r][0] in active for r in g.reads(tensor.bodies)):
+            active.add(t)
+    return frozenset(active)
+
+
+def _pull(
+    g: Graph, t: TensorId, places: tuple[Node, ...], bar: Node, active: frozenset[TensorId]
+) -> list[tuple[TensorId, tuple[Node, ...], Node]]:
+    """The contributions of one definition to the cotangents of what it reads."""
+    tensor = g.tensors[t]
+    bar = without_needless_mask(g, bar, tensor.bodies)
+    out: list[tuple[TensorId, tuple[Node, ...], Node]] = []
+    for read, value in pullback(g, _seeds(g, t, places, bar), active).items():
+        s, *index = g.args[read]
+        own = tuple(g.fresh_axis(e) for e in g.tensors[s].extents)
+        here = conjunction(g, [g.ieq(a, p) for a, p in zip(index, own, strict=True)])
+        loops = (*tensor.out, *tensor.red)
+        out.append((s, own, reduce(g, "sum", loops, g.mask(here, value))))
+    return out
+
+
+def _seeds(g: Graph, t: TensorId, places: tuple[Node, ...], bar: Node) -> dict[Node, Node]:
+    """The cotangent of each body of a definition, over the definition's own axes."""
+    tensor = g.tensors[t]
+    if tensor.kind == "scatter":
+        return {tensor.body: g.substitute(bar, dict(zip(places, tensor.target, strict=True)))}
+    if tensor.kind != "enum":
+        here = g.substitute(bar, dict(zip(places, tensor.out, strict=True)))
+        return {tensor.body: weight(g, t, here)}
+    seeds: dict[Node, Node] = {}
+    rest = dict(zip(places[1:], tensor.out, strict=True))
+    for entry, body in enumerate(tensor.bodies):
+        here = g.substitute(bar, {places[0]: g.const(entry), **rest})
+        seeds[body] = g.add(seeds.get(body, g.zero), here)
+    return seeds
+
+
+def gradient(
+    g: Graph, value: TensorId, wrt: Sequence[TensorId]
+) -> list[tuple[tuple[Node, ...], Node]]:
+    """The gradient of a rank-0 tensor with respect to each of `wrt`, as (axes, expression)."""
+    return cotangents(g, {value: ((), g.one)}, wrt)

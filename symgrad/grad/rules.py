@@ -1,0 +1,60 @@
+"""The local derivative of each kind of definition with respect to its body.
+
+For `T[o] = reduce over k of body(o, k)`, `weight` is the factor d T[o] / d body(o, k): it turns
+the cotangent of T into that of the body (reverse) and the tangent of the body into a term of the
+tangent of T (forward). Source: Futhark's reduction rules (Bruun et al. 2023); Griewank & Walther.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.reduce import conjunction, reduce
+
+
+def weight(g: Graph, t: TensorId, factor: Node) -> Node:
+    """`factor * dT/dbody` over the axes of the definition `t` (a map or a reduction)."""
+    tensor = g.tensors[t]
+    if tensor.kind in ("map", "sum"):
+        return factor
+    if tensor.kind == "prod":
+        return g.mul(factor, _product_of_the_others(g, tensor))
+    if tensor.kind == "logsumexp":
+        return g.mul(factor, _softmax(g, t))
+    return g.mask(_is_first_extreme(g, t), factor)
+
+
+def _product_of_the_others(g: Graph, tensor: Tensor) -> Node:
+    """prod over k' != k: right at zeros, to every order (y/x is not)."""
+    copies = {k: g.fresh_axis(g.extent(k)) for k in tensor.red}
+    same = conjunction(g, [g.ieq(k, c) for k, c in copies.items()])
+    other = g.substitute(tensor.body, copies)
+    return reduce(g, "prod", list(copies.values()), g.where(same, g.one, other))
+
+
+def _softmax(g: Graph, t: TensorId) -> Node:
+    """exp(x - logsumexp(x)); 0 where every x is -inf, not nan."""
+    tensor = g.tensors[t]
+    total = g.read(t, *tensor.out)
+    empty = g.node("eq", total, g.const(float("-inf")))
+    return g.where(empty, g.zero, g.node("exp", g.sub(tensor.body, total)))
+
+
+def _is_first_extreme(g: Graph, t: TensorId) -> Node:
+    """Whether this element is the first that attains the maximum (or minimum): ties go to it."""
+    tensor = g.tensors[t]
+    place = linear_place(g, tensor.red)
+    copies = {k: g.fresh_axis(g.extent(k)) for k in tensor.red}
+    attained = g.node("eq", g.substitute(tensor.body, copies), g.read(t, *tensor.out))
+    candidate = g.where(attained, g.substitute(place, copies), g.const(float("inf")))
+    first = reduce(g, "min", list(copies.values()), candidate)
+    return g.node("eq", place, first)
+
+
+def linear_place(g: Graph, axes: Sequence[Node]) -> Node:
+    """The row-major position of the axes' current values, as a real number."""
+    place = g.zero
+    for axis in axes:
+        place = g.iadd(g.imul(place, g.extent(axis)), axis)
+    return g.cast(place)
