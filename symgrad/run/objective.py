@@ -1,0 +1,116 @@
+"""From an expression, parameters and data to functions of arrays, each compiled when first called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from symgrad.errors import BadArgument, DtypeMismatch, quoted
+from symgrad.run.flat import Arrays, Layout, float_dtype, layout_of
+
+Bindings = Mapping[Any, Any]
+
+
+@dataclass
+class Objective:
+    """An expression to minimise over some of its symbols; what it needs is compiled when first asked for.
+
+    The methods take a dict with an array for every symbol and return what the kernels return, except that
+    `value` is a float. Picklable if the kernels are.
+    """
+
+    expr: Any
+    params: tuple[Hashable, ...]
+    data: tuple[Hashable, ...]
+    layout: Layout
+    backend: str
+    dtype: str
+    kernels: dict[Any, Callable[..., Any]] = field(default_factory=dict)
+
+    def kernel(self, outputs: str | tuple[str, ...]) -> Callable[..., Any]:
+        """The kernel for `outputs`, with the parameters first and then the data, compiled once."""
+        if outputs not in self.kernels:
+            from symgrad.pipeline import compile as compile_kernel  # the pipeline itself imports this folder
+
+            self.kernels[outputs] = compile_kernel(
+                self.expr,
+                args=self.params + self.data,
+                wrt=self.params,
+                outputs=outputs,
+                backend=self.backend,
+                dtype=self.dtype,
+            )
+        return self.kernels[outputs]
+
+    def value_and_grad(self, arrays: Bindings) -> tuple[float, Any]:
+        value, grad = self.kernel(("value", "grad"))(*self._in_order(arrays))
+        return float(value), grad
+
+    def hvp(self, arrays: Bindings, tangents: Arrays) -> Any:
+        parts = tuple(tangents[key] for key in self.params)
+        are_scalars = all(entry.shape is None for entry in self.layout.entries)
+        tangent = np.array(parts, self.dtype) if are_scalars else parts
+        return self.kernel("hvp")(*self._in_order(arrays), tangent=tangent)
+
+    def hess(self, arrays: Bindings) -> Any:
+        return self.kernel("hess")(*self._in_order(arrays))
+
+    def _in_order(self, arrays: Bindings) -> Iterator[Any]:
+        return (arrays[key] for key in (*self.params, *self.data))
+
+
+def make_objective(
+    program: Any, params: Mapping[Any, Any], data: Bindings, backend: str, dtype: object
+) -> Objective:
+    """An objective for a program or an expression; nothing is compiled yet.
+
+    Raises BadArgument if a symbol is both a parameter and data, or if a program's argument is neither.
+    """
+    layout = layout_of(params, dtype)
+    both = [key for key in params if key in data]
+    if both:
+        raise BadArgument(
+            f"{quoted(both[0])} is both a parameter and data", try_="leave it out of one of them"
+        )
+    expr = program
+    if hasattr(program, "wrt"):
+        expr = program.expr
+        _check_arguments(program.args, params, data)
+    return Objective(expr, tuple(params), tuple(data), layout, backend, layout.dtype.name)
+
+
+def data_arrays(data: Mapping[Any, Any] | None, dtype: object) -> dict[Any, Any]:
+    """Data as NumPy arrays, floats in `dtype` so that no call converts them again; numbers stay numbers.
+
+    Raises BadArgument for something that is not numeric, DtypeMismatch for complex numbers.
+    """
+    result: dict[Any, Any] = {}
+    for key, value in (data or {}).items():
+        array = np.asarray(value)
+        if array.dtype.kind == "c":
+            raise DtypeMismatch(
+                f"the data for {quoted(key)} is complex", try_="split it into two real symbols"
+            )
+        if array.dtype.kind not in "fiub":
+            raise BadArgument(
+                f"the data for {quoted(key)} is not numeric", because=f"its dtype is {array.dtype}"
+            )
+        if array.ndim == 0:
+            result[key] = value
+        else:
+            is_float = array.dtype.kind == "f"
+            result[key] = np.asarray(array, float_dtype(dtype) if is_float else None, order="C")
+    return result
+
+
+def _check_arguments(args: tuple[Any, ...], params: Mapping[Any, Any], data: Bindings) -> None:
+    missing = [arg for arg in args if arg not in params and arg not in data]
+    if missing:
+        raise BadArgument(
+            f"there is no value for {', '.join(quoted(arg) for arg in missing)}",
+            because="the program's arguments are " + ", ".join(map(str, args)),
+            try_=f"params={{{missing[0]}: ...}} to optimise it, data={{{missing[0]}: ...}} to keep it fixed",
+        )
