@@ -1,0 +1,425 @@
+"""The layers' formulas, with numbers put in by SymPy alone, against JAX and NumPy; their forms; their errors."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sympy as sp
+
+from symgrad import nn
+from symgrad.entries import Entries, Where, entries, piecewise_to_where, sum_entries
+from symgrad.errors import BadArgument, BadOption, ShapeMismatch
+
+jax.config.update("jax_enable_x64", True)
+
+n, m, d, c = sp.symbols("n m d c", integer=True, positive=True)
+SIZES = {n: 3, m: 4, d: 2, c: 5}
+CLOSE = {"rtol": 1e-12, "atol": 1e-14}
+
+
+def random(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng([seed, *shape]).normal(size=shape)
+
+
+def with_numbers(expression: Any, **arrays: np.ndarray) -> Any:
+    """The expression with sizes and arrays put in: a float, or an array for a matrix expression.
+
+    Nothing of symgrad takes part: sums are written out by SymPy, and elements are replaced by numbers.
+    """
+    result = expression.subs(SIZES)
+    for symbol in result.atoms(sp.MatrixSymbol):
+        result = result.subs(symbol, sp.Matrix(arrays[symbol.name]))
+    traces = {trace: trace.arg.as_explicit().trace() for trace in result.atoms(sp.Trace)}
+    result = result.xreplace(traces).doit()
+    result = result.as_explicit() if isinstance(result, sp.MatrixExpr) else result
+    for _ in range(2):  # twice: an index may itself be an element, Z[0, labels[0]]
+        elements = {e: sp.sympify(arrays[str(e.base)][e.indices].item()) for e in constant_elements(result)}
+        result = result.xreplace(elements)
+    result = result.evalf()
+    return np.array(result, dtype=float) if isinstance(result, sp.MatrixBase) else float(result)
+
+
+def constant_elements(expression: Any) -> list[sp.Indexed]:
+    return [e for e in expression.atoms(sp.Indexed) if all(i.is_Integer for i in e.indices)]
+
+
+def array_of(result: Entries, **arrays: np.ndarray) -> np.ndarray:
+    """Every entry of a result in index form, with the numbers put in."""
+    shape = tuple(int(size.subs(SIZES)) for size in result.shape)
+    indices = [sp.Symbol(f"i{axis}", integer=True) for axis in range(len(shape))]
+    entry = result[tuple(indices)]
+    values = np.empty(shape)
+    for place in np.ndindex(*shape):
+        values[place] = with_numbers(entry.subs(dict(zip(indices, place, strict=True))), **arrays)
+    return values
+
+
+def matrix(name: str, *shape: Any) -> sp.MatrixSymbol:
+    return sp.MatrixSymbol(name, *shape)
+
+
+def indexed(name: str, *shape: Any) -> sp.IndexedBase:
+    return sp.IndexedBase(name, shape=shape)
+
+
+ACTIVATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "relu": (nn.relu, jax.nn.relu),
+    "leaky_relu": (nn.leaky_relu, jax.nn.leaky_relu),
+    "leaky_relu with a slope": (lambda x: nn.leaky_relu(x, 0.3), lambda x: jax.nn.leaky_relu(x, 0.3)),
+    "elu": (nn.elu, jax.nn.elu),
+    "elu with an alpha": (lambda x: nn.elu(x, 0.7), lambda x: jax.nn.elu(x, 0.7)),
+    "selu": (nn.selu, jax.nn.selu),
+    "gelu": (nn.gelu, lambda x: jax.nn.gelu(x, approximate=False)),
+    "gelu by tanh": (lambda x: nn.gelu(x, approximate=True), lambda x: jax.nn.gelu(x, approximate=True)),
+    "sigmoid": (nn.sigmoid, jax.nn.sigmoid),
+    "silu": (nn.silu, jax.nn.silu),
+    "tanh": (nn.tanh, jnp.tanh),
+    "softplus": (nn.softplus, jax.nn.softplus),
+    "softsign": (nn.softsign, jax.nn.soft_sign),
+    "hard_tanh": (nn.hard_tanh, jax.nn.hard_tanh),
+    "mish": (nn.mish, jax.nn.mish),
+}
+POINTS = np.array([[-3.7, -1.0, -0.4], [0.0, 0.3, 1.0], [1.7, 4.2, -0.01]])
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_of_a_matrix_and_of_an_indexed_array_equals_jax(name: str) -> None:
+    ours, theirs = ACTIVATIONS[name]
+    expected = np.asarray(theirs(jnp.asarray(POINTS)))
+    by_matrix = with_numbers(ours(matrix("X", n, 3)), X=POINTS)
+    by_index = array_of(ours(indexed("X", 3, 3)), X=POINTS)
+    np.testing.assert_allclose(by_matrix, expected, **CLOSE)
+    np.testing.assert_allclose(by_index, expected, **CLOSE)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_derivative_of_an_activation_equals_jax_away_from_kinks(name: str) -> None:
+    ours, theirs = ACTIVATIONS[name]
+    x = sp.Symbol("x", real=True)
+    slope = ours(x).diff(x)
+    for point in (-3.7, -0.4, 0.3, 1.7):
+        assert float(slope.subs(x, point)) == pytest.approx(float(jax.grad(theirs)(point)), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("activation", "at", "derivative"),
+    [
+        (nn.relu, 0, 0),
+        (nn.leaky_relu, 0, 1),
+        (lambda x: nn.elu(x, 3), 0, 1),
+        (nn.hard_tanh, 1, 1),
+        (nn.hard_tanh, -1, 1),
+    ],
+)
+def test_derivative_at_a_kink_is_the_documented_one(activation: Any, at: int, derivative: int) -> None:
+    x = sp.Symbol("x", real=True)
+    assert activation(x).diff(x).subs(x, at) == derivative
+
+
+def test_swish_is_silu() -> None:
+    assert nn.swish is nn.silu
+
+
+def test_activation_of_a_number_is_a_number() -> None:
+    assert nn.relu(-2) == 0
+    assert nn.relu(3) == 3
+
+
+def test_activation_of_an_explicit_matrix_is_explicit() -> None:
+    assert nn.relu(sp.Matrix([[-1, 2]])) == sp.Matrix([[0, 2]])
+
+
+def test_text_is_not_evaluated_as_a_scalar() -> None:
+    with pytest.raises(BadArgument, match="is not a scalar"):
+        nn.relu("x")
+
+
+def test_linear_with_bias_equals_numpy_in_both_forms() -> None:
+    X, W, b = random(3, 2), random(2, 5), random(1, 5)
+    expected = X @ W + b
+    by_matrix = nn.linear(matrix("X", n, d), matrix("W", d, c), matrix("b", 1, c))
+    by_index = nn.linear(indexed("X", n, d), indexed("W", d, c), indexed("b", c))
+    np.testing.assert_allclose(with_numbers(by_matrix, X=X, W=W, b=b), expected, **CLOSE)
+    np.testing.assert_allclose(array_of(by_index, X=X, W=W, b=b[0]), expected, **CLOSE)
+
+
+def test_linear_mixes_matrices_with_indexed_arrays() -> None:
+    X, W, b = random(3, 2), random(2, 5), random(1, 5)
+    result = nn.linear(indexed("X", n, d), matrix("W", d, c), matrix("b", 1, c))
+    np.testing.assert_allclose(array_of(result, X=X, W=W, b=b), X @ W + b, **CLOSE)
+
+
+def test_two_layers_with_relu_keep_every_index_inside_its_sum() -> None:
+    h = nn.linear(nn.relu(nn.linear(indexed("X", n, d), indexed("W", d, c))), indexed("V", c, m))
+    i, j = sp.symbols("i j", integer=True)
+    assert not [s for s in h[i, j].free_symbols if isinstance(s, sp.Dummy)]
+    X, W, V = random(3, 2), random(2, 5), random(5, 4)
+    np.testing.assert_allclose(array_of(h, X=X, W=W, V=V), np.maximum(X @ W, 0) @ V, **CLOSE)
+
+
+def test_a_sum_over_relu_layers_written_by_the_user_is_right() -> None:
+    h = nn.linear(nn.relu(nn.linear(indexed("X", n, d), indexed("W", d, c))), indexed("V", c, m))
+    i, j = sp.symbols("i j", integer=True)
+    total = sp.Sum(h[i, j] ** 2, (i, 0, n - 1), (j, 0, m - 1))
+    X, W, V = random(3, 2), random(2, 5), random(5, 4)
+    expected = ((np.maximum(X @ W, 0) @ V) ** 2).sum()
+    assert with_numbers(total, X=X, W=W, V=V) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("temperature", [1, 0.5])
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(nn.softmax, jax.nn.softmax), (nn.log_softmax, jax.nn.log_softmax)]
+)
+def test_softmax_equals_jax_in_both_forms(ours: Any, theirs: Any, temperature: float) -> None:
+    Z = random(3, 5)
+    expected = np.asarray(theirs(jnp.asarray(Z) / temperature, axis=-1))
+    np.testing.assert_allclose(with_numbers(ours(matrix("Z", n, c), temperature), Z=Z), expected, **CLOSE)
+    np.testing.assert_allclose(array_of(ours(indexed("Z", n, c), temperature), Z=Z), expected, **CLOSE)
+
+
+def test_log_sum_exp_is_a_column_of_a_matrix_and_drops_an_axis_of_entries() -> None:
+    Z = random(3, 5)
+    expected = np.asarray(jax.nn.logsumexp(jnp.asarray(Z), axis=-1))
+    column = nn.log_sum_exp(matrix("Z", n, c))
+    assert column.shape == (n, 1)
+    np.testing.assert_allclose(with_numbers(column, Z=Z)[:, 0], expected, **CLOSE)
+    np.testing.assert_allclose(array_of(nn.log_sum_exp(indexed("Z", n, c)), Z=Z), expected, **CLOSE)
+
+
+def test_softmax_is_written_in_the_form_the_compiler_recognises() -> None:
+    Z, i, j = indexed("Z", n, c), sp.Symbol("i"), sp.Symbol("j")
+    entry = nn.softmax(Z)[i, j]
+    total = (entry / sp.exp(Z[i, j])) ** -1
+    assert isinstance(total, sp.Sum)
+    k = total.variables[0]
+    assert total == sp.Sum(sp.exp(Z[i, k]), (k, 0, c - 1))
+
+
+def attention_by_jax(Q: Any, K: Any, V: Any, mask: Any, temperature: float) -> np.ndarray:
+    scores = jnp.einsum("...id,...jd->...ij", Q, K) / temperature + mask
+    return np.asarray(jnp.einsum("...ij,...je->...ie", jax.nn.softmax(scores, axis=-1), V))
+
+
+@pytest.mark.parametrize("temperature", [None, 0.7])
+def test_attention_equals_jax_in_both_forms(temperature: float | None) -> None:
+    Q, K, V, M = random(3, 2), random(4, 2), random(4, 5), random(3, 4)
+    expected = attention_by_jax(Q, K, V, M, temperature or np.sqrt(2))
+    shapes = {"Q": (n, d), "K": (m, d), "V": (m, c), "M": (n, m)}
+    by_matrix = nn.attention(*(matrix(k, *s) for k, s in shapes.items()), temperature=temperature)
+    by_index = nn.attention(*(indexed(k, *s) for k, s in shapes.items()), temperature=temperature)
+    np.testing.assert_allclose(with_numbers(by_matrix, Q=Q, K=K, V=V, M=M), expected, **CLOSE)
+    np.testing.assert_allclose(array_of(by_index, Q=Q, K=K, V=V, M=M), expected, **CLOSE)
+
+
+@pytest.mark.parametrize("written_with", ["Where", "Piecewise"])
+def test_causal_attention_over_a_batch_of_heads_equals_jax(written_with: str) -> None:
+    Q, K, V = random(2, 3, 2, seed=1), random(2, 3, 2, seed=2), random(2, 3, 2, seed=3)
+    choose = Where if written_with == "Where" else lambda p, a, b: sp.Piecewise((a, p), (b, True))
+    causal = Entries((n, n), lambda i, j: choose(j <= i, 0, -sp.oo))
+    result = nn.attention(*(indexed(name, 2, n, d) for name in "QKV"), mask=causal)
+    minus_infinity_above = np.where(np.tri(3), 0, -np.inf)
+    expected = attention_by_jax(Q, K, V, minus_infinity_above, np.sqrt(2))
+    np.testing.assert_allclose(array_of(result, Q=Q, K=K, V=V), expected, **CLOSE)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_conv1d_with_batch_channels_bias_and_stride_equals_jax(stride: int) -> None:
+    X, W, b = random(2, 6, 2), random(3, 2, 2), random(2)
+    result = nn.conv1d(indexed("X", 2, 2 * n, d), indexed("W", 3, d, 2), indexed("b", 2), stride=stride)
+    expected = (
+        jax.lax.conv_general_dilated(X, W, (stride,), "VALID", dimension_numbers=("NWC", "WIO", "NWC")) + b
+    )
+    np.testing.assert_allclose(array_of(result, X=X, W=W, b=b), np.asarray(expected), **CLOSE)
+
+
+@pytest.mark.parametrize("stride", [1, (2, 1)])
+def test_conv2d_with_batch_channels_and_strides_equals_jax(stride: Any) -> None:
+    X, W = random(1, 5, 4, 2), random(2, 3, 2, 2)
+    result = nn.conv2d(indexed("X", 1, c, m, d), indexed("W", 2, 3, d, 2), stride=stride)
+    strides = stride if isinstance(stride, tuple) else (stride, stride)
+    expected = jax.lax.conv_general_dilated(
+        X, W, strides, "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    np.testing.assert_allclose(array_of(result, X=X, W=W), np.asarray(expected), **CLOSE)
+
+
+def test_number_of_results_of_a_strided_convolution_has_no_floor_where_the_size_fits() -> None:
+    result = nn.conv1d(indexed("X", 2 * (m - 1) + 3, d), indexed("W", 3, d, c), stride=2)
+    assert result.shape == (m, c)
+
+
+def test_convolution_without_batch_takes_a_matrix() -> None:
+    X, w = random(3, 2), random(2, 2, 1)
+    expected = [(X[i : i + 2] * w[:, :, 0]).sum() for i in range(2)]
+    result = nn.conv1d(sp.Matrix(X), indexed("W", 2, 2, 1))
+    np.testing.assert_allclose(array_of(result, W=w)[:, 0], expected, **CLOSE)
+
+
+def normalised(X: np.ndarray, axes: tuple[int, ...], gamma: Any, beta: Any, eps: float) -> np.ndarray:
+    mean, variance = X.mean(axis=axes, keepdims=True), X.var(axis=axes, keepdims=True)
+    return (X - mean) / np.sqrt(variance + eps) * gamma + beta
+
+
+@pytest.mark.parametrize(("layer", "axis"), [(nn.batch_norm, 0), (nn.instance_norm, 0), (nn.layer_norm, 1)])
+def test_norm_of_a_matrix_equals_numpy(layer: Any, axis: int) -> None:
+    X, g, b = random(3, 5), random(1, 5, seed=1), random(1, 5, seed=2)
+    result = layer(matrix("X", n, c), matrix("g", 1, c), matrix("b", 1, c), eps=0.01)
+    np.testing.assert_allclose(
+        with_numbers(result, X=X, g=g, b=b), normalised(X, (axis,), g, b, 0.01), **CLOSE
+    )
+
+
+@pytest.mark.parametrize(
+    ("layer", "axes"), [(nn.batch_norm, (0, 1)), (nn.instance_norm, (1,)), (nn.layer_norm, (2,))]
+)
+def test_norm_of_an_indexed_array_equals_numpy(layer: Any, axes: tuple[int, ...]) -> None:
+    X, g, b = random(2, 3, 2), random(2, seed=1), random(2, seed=2)
+    result = layer(indexed("X", 2, n, d), indexed("g", d), indexed("b", d))
+    np.testing.assert_allclose(array_of(result, X=X, g=g, b=b), normalised(X, axes, g, b, 1e-5), **CLOSE)
+
+
+def test_norm_without_scale_and_shift_equals_numpy_in_both_forms() -> None:
+    X = random(3, 2)
+    expected = normalised(X, (0,), 1, 0, 1e-5)
+    np.testing.assert_allclose(with_numbers(nn.batch_norm(matrix("X", n, d)), X=X), expected, **CLOSE)
+    np.testing.assert_allclose(array_of(nn.batch_norm(indexed("X", n, d)), X=X), expected, **CLOSE)
+
+
+def test_equal_layers_are_equal_expressions() -> None:
+    def layer() -> Any:
+        return nn.layer_norm(nn.softmax(nn.linear(indexed("X", n, d), indexed("W", d, c))))[1, 2]
+
+    assert layer() == layer()
+    assert nn.softmax(nn.gelu(matrix("X", n, d))) == nn.softmax(nn.gelu(matrix("X", n, d)))
+
+
+def test_an_entry_is_built_once() -> None:
+    built = []
+    array = Entries((n,), lambda i: built.append(i) or i)
+    assert array[2] is array[2]
+    assert built == [2]
+
+
+def test_a_sum_inside_a_sum_does_not_capture_the_outer_index() -> None:
+    x = indexed("x", n, n)
+    total = sum_entries([n], lambda i: sum_entries([n], lambda j: x[i, j], [i]))
+    X = random(3, 3)
+    assert with_numbers(total, x=X) == pytest.approx(X.sum(), rel=1e-12)
+
+
+def test_where_chooses_differentiates_prints_and_pickles() -> None:
+    x = sp.Symbol("x", real=True)
+    choice = Where(x > 1, x**2, -x)
+    assert (choice.subs(x, 3), choice.subs(x, 0.5)) == (9, -0.5)
+    assert choice.diff(x) == Where(x > 1, 2 * x, -1)
+    assert choice.rewrite(sp.Piecewise) == sp.Piecewise((x**2, x > 1), (-x, True))
+    assert sp.latex(choice) == sp.latex(sp.Piecewise((x**2, x > 1), (-x, True)))
+    assert pickle.loads(pickle.dumps(choice)) == choice
+    assert choice.is_real and Where(x > 1, x, x) == x
+    np.testing.assert_array_equal(sp.lambdify(x, choice)(np.array([2.0, 0.5])), [4.0, -0.5])
+
+
+def test_piecewise_becomes_nested_where_with_nan_where_nothing_holds() -> None:
+    x = sp.Symbol("x", real=True)
+    inner = sp.Piecewise((1, x > 2), (x, True))
+    rewritten = piecewise_to_where(sp.sin(sp.Piecewise((inner, x > 1), (2, x < 0))))
+    assert rewritten == sp.sin(Where(x > 1, Where(x > 2, 1, x), Where(x < 0, 2, sp.nan)))
+
+
+def test_looking_for_piecewise_does_not_recurse_over_the_depth_of_an_expression() -> None:
+    expression = sp.Symbol("x", real=True)
+    for _ in range(5000):
+        expression = sp.sin(expression, evaluate=False)
+    assert piecewise_to_where(expression) is expression
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_of_a_one_by_one_matrix_is_elementwise(name: str) -> None:
+    ours, theirs = ACTIVATIONS[name]
+    result = ours(matrix("X", n, 1)).subs(n, 1)
+    assert result.shape == (1, 1)
+    assert with_numbers(result, X=np.array([[0.3]]))[0, 0] == pytest.approx(float(theirs(0.3)), rel=1e-12)
+
+
+@pytest.mark.parametrize("layer", [nn.softmax, nn.log_softmax, nn.batch_norm, nn.layer_norm])
+def test_layers_of_a_single_row_and_a_single_column_have_no_inverse(layer: Any) -> None:
+    for shape in ((1, 3), (3, 1), (1, 1)):
+        result = layer(matrix("X", *shape))
+        assert not result.atoms(sp.Inverse)
+        expected = array_of(layer(indexed("X", *shape)), X=random(*shape))
+        np.testing.assert_allclose(with_numbers(result, X=random(*shape)), expected, **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "message"),
+    [
+        (lambda: nn.linear(matrix("X", n, d), matrix("W", c, d)), ShapeMismatch, "columns of X does not fit"),
+        (
+            lambda: nn.linear(matrix("X", n, d), matrix("W", d, c), matrix("b", c, 1)),
+            ShapeMismatch,
+            "rows of b",
+        ),
+        (
+            lambda: nn.linear(indexed("X", n, d), indexed("W", c, d)),
+            ShapeMismatch,
+            "last axis of X does not fit",
+        ),
+        (
+            lambda: nn.linear(indexed("X", n, d), indexed("W", d, c), indexed("b", d)),
+            ShapeMismatch,
+            "length of b",
+        ),
+        (lambda: nn.linear(sp.IndexedBase("X"), indexed("W", d, c)), BadArgument, "X has no shape"),
+        (lambda: nn.linear(3, indexed("W", d, c)), BadArgument, "3 is not an array"),
+        (lambda: nn.linear(indexed("X", n, d), indexed("W", d)), ShapeMismatch, "W has 1 axes, not 2 axes"),
+        (lambda: nn.softmax(matrix("Z", n, c), 0), BadOption, "temperature is 0"),
+        (lambda: nn.log_softmax(indexed("Z", n, c), -1), BadOption, "temperature is -1"),
+        (
+            lambda: nn.attention(*(matrix(k, n, s) for k, s in zip("QKV", (d, c, c)))),
+            ShapeMismatch,
+            "axis of K",
+        ),
+        (
+            lambda: nn.attention(indexed("Q", 2, n, d), indexed("K", 3, n, d), indexed("V", 2, n, d)),
+            ShapeMismatch,
+            "axis 0 of K does not fit axis 0 of Q",
+        ),
+        (
+            lambda: nn.attention(*(matrix(k, n, d) for k in "QKV"), mask=matrix("M", n, d)),
+            ShapeMismatch,
+            "columns of mask",
+        ),
+        (lambda: nn.conv1d(indexed("X", n, d), indexed("W", 3, c, d)), ShapeMismatch, "channels of X"),
+        (lambda: nn.conv1d(indexed("X", n, d), indexed("W", 3, d, c), stride=0), BadOption, "stride is 0"),
+        (lambda: nn.conv2d(indexed("X", n, d), indexed("W", 3, 3, d, c)), ShapeMismatch, "X has 2 axes"),
+        (lambda: nn.batch_norm(matrix("X", n, d), matrix("g", 1, n)), ShapeMismatch, "length of gamma"),
+        (lambda: nn.layer_norm(indexed("X", n, d), eps=0), BadOption, "eps is 0"),
+        (lambda: nn.instance_norm(indexed("X", n, d)), ShapeMismatch, "at least 3 axes"),
+        (
+            lambda: nn.elementwise(sp.Add, indexed("X", n, d), indexed("Y", d, n)),
+            ShapeMismatch,
+            "different shapes",
+        ),
+        (lambda: entries(indexed("X", n, d))[0], ShapeMismatch, "1 indices for an array of 2 axes"),
+    ],
+)
+def test_bad_input_is_an_error_that_names_it(build: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        build()
+
+
+def test_shape_error_has_four_parts() -> None:
+    with pytest.raises(ShapeMismatch) as caught:
+        nn.elementwise(sp.Add, indexed("X", n, d), indexed("Y", n))
+    assert str(caught.value) == (
+        "array 0 and array 1 have different shapes\n"
+        "  where    elementwise\n"
+        "  because  array 0 is (n, d), array 1 is (n,)\n"
+        "  try      give both the same shape, written with the same size symbols"
+    )
