@@ -22,8 +22,8 @@ Draw = Callable[[np.random.RandomState, Shape, Sizes], np.ndarray]
 class SharedProgram:
     """One expression with everything needed to run it.
 
-    `wrt` is one array symbol or a tuple, as `sg.compile` takes it. `sizes` has one entry per case. `draws` tells
-    how to make each argument; a draw gets the random state, the argument's shape and the sizes.
+    `wrt` is one array symbol or a tuple, as `sg.compile` takes it. `sizes` has one entry per case. `draws`
+    tells how to make each argument; a draw gets the random state, the argument's shape and the sizes.
     """
 
     name: str
@@ -38,6 +38,19 @@ class SharedProgram:
     def targets(self) -> tuple[sp.Basic, ...]:
         """The differentiated symbols, always as a tuple."""
         return self.wrt if isinstance(self.wrt, tuple) else (self.wrt,)
+
+    def output_shapes(self, case: int) -> dict[str, list[Shape]]:
+        """The shapes of every output, by output word: one per differentiated symbol, or just one."""
+        value: Shape = self.expr.shape if isinstance(self.expr, sp.MatrixBase) else ()
+        derivative = [value + shape_at(symbol, self.sizes[case]) for symbol in self.targets]
+        shapes: dict[str, list[Shape]] = {
+            "value": [value],
+            "grad": derivative,
+            "jac": derivative,
+            "jvp": [value],
+            "hvp": derivative,
+        }
+        return {word: shapes[word] for word in self.outputs}
 
     def make_inputs(self, rng: np.random.RandomState, sizes: Sizes) -> dict[str, np.ndarray]:
         """Draw every argument in order; scalars are arrays of rank 0."""

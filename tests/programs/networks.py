@@ -79,7 +79,7 @@ def strided_convolution() -> SharedProgram:
 
 
 def attention_index() -> SharedProgram:
-    """Scaled dot-product attention with a temperature, squared distance to a target; all four differentiated."""
+    """Scaled dot-product attention with a temperature; four arguments differentiated."""
     Q, K = IndexedBase("Q", shape=(n, d)), IndexedBase("K", shape=(m, d))
     V, R = IndexedBase("V", shape=(m, e)), IndexedBase("R", shape=(n, e))
     tau = sp.Symbol("tau")
@@ -138,7 +138,7 @@ def max_pool() -> SharedProgram:
 
 
 def gated_unit() -> SharedProgram:
-    """A linear layer gated by a sigmoid of another and rectified: user-written functions through applyfunc."""
+    """A linear layer gated by a sigmoid of another and rectified, both functions the user's own."""
     X, W, G = MatrixSymbol("X", n, d), MatrixSymbol("W", d, c), MatrixSymbol("G", d, c)
     v = sp.Symbol("v")
     gate = (X * G).applyfunc(sp.Lambda(v, 1 / (1 + exp(-v))))

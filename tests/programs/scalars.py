@@ -86,7 +86,7 @@ def special_functions() -> SharedProgram:
 
 
 def branches() -> SharedProgram:
-    """Conditions joined by logic, nested branches, and arms that are infinite or undefined where not taken."""
+    """Conditions joined by logic, nested branches, and arms that are undefined where not taken."""
     x, y = sp.symbols("x y")
     inside = sp.And(x > 0, sp.Or(y > 0, x > 1))
     nested = sp.Piecewise((sqrt(y), y > Rational(1, 2)), (y**3, True))

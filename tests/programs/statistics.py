@@ -16,7 +16,7 @@ UNIT = uniform(-1.0, 1.0)
 def mixture_full() -> SharedProgram:
     """Log-likelihood of a Gaussian mixture whose precision factors are lower triangular, with a prior.
 
-    The factor of component k is exp(s[k, :]) on the diagonal and l[k, p, q] for q < p; the rest of l is not read.
+    The factor of component k is exp(s[k, :]) on the diagonal and l[k, p, q] below; the rest of l is not read.
     """
     x = IndexedBase("x", shape=(n, d))
     alpha, mu = IndexedBase("alpha", shape=(c,)), IndexedBase("mu", shape=(c, d))
