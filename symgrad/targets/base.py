@@ -1,0 +1,118 @@
+"""What every compiled target has in common: its interface, the workspace layout, and constants.
+
+Both compiled targets give a routine `NAME` the same two functions:
+
+    void NAME(inputs..., outputs..., [work], sizes...)       one sample
+    void NAME_call(void *const *buffers, const int64_t *meta) many
+
+`buffers` holds the inputs, the outputs and the workspace (always there, possibly null). `meta`
+holds the number of samples, the sizes, and one stride in elements per input and output: sample s
+works on `buffer + s*stride`. There are no globals and no allocation; both are re-entrant.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+import numpy as np
+
+from symgrad.errors import BadOption, IllegalProgram, quoted
+from symgrad.ir.evaluate import constant_value
+from symgrad.loops.nest import Buffer, Poly, Routine, element_count
+
+ALIGNMENT = 8  # elements; every slice of the workspace is a multiple of this
+DTYPES = ("float64", "float32")
+
+_MODULES = {"llvm": "symgrad.targets.llvm", "c": "symgrad.targets.c"}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A routine in executable memory.
+
+    source        the text that was compiled (C, or LLVM's assembly before optimisation).
+    address       of `NAME`.
+    call_address  of `NAME_call`.
+    call          `NAME_call(address of the pointer array, address of the meta array)` from Python;
+                  releases the GIL.
+    keepalive     what has to stay alive while the addresses are in use.
+    """
+
+    source: str
+    address: int
+    call_address: int
+    call: Callable[[int, int], None]
+    keepalive: object
+
+
+class Target(Protocol):
+    """A compiled target. `dtype` is "float64" or "float32", the type of every "real"."""
+
+    name: str
+
+    def emit(self, routine: Routine, dtype: str = "float64") -> str:
+        """The routine as text, the same to the byte on every run."""
+        ...
+
+    def build(self, routine: Routine, dtype: str = "float64") -> Loaded:
+        """The routine compiled and loaded into this process."""
+        ...
+
+
+def target_named(name: str) -> Target:
+    """The compiled target called `name`; raises BadOption for any other word."""
+    if name not in _MODULES:
+        raise BadOption(f"there is no compiled target {quoted(name)}", try_="one of " + ", ".join(_MODULES))
+    target: Target = importlib.import_module(_MODULES[name]).TARGET
+    return target
+
+
+def workspace_elements(routine: Routine, sizes: Mapping[str, int]) -> int:
+    """How many elements of the routine's type the workspace needs for the given sizes."""
+    total = 0
+    for buffer in routine.buffers_of("work"):
+        count = element_count(buffer, sizes)
+        total += -(-count // ALIGNMENT) * ALIGNMENT
+    return total
+
+
+def check_dtype(dtype: str) -> str:
+    """`dtype`, or BadOption."""
+    if dtype not in DTYPES:
+        raise BadOption(f"there is no dtype {quoted(dtype)}", try_="one of " + ", ".join(DTYPES))
+    return dtype
+
+
+def parameters(routine: Routine) -> tuple[Buffer, ...]:
+    """The input and output buffers, in call order."""
+    for buffer in routine.buffers_of("work"):
+        if buffer.dtype != "real":
+            raise IllegalProgram(f"the work buffer {buffer.name} is not of the routine's type")
+    return routine.buffers_of("input") + routine.buffers_of("output")
+
+
+def row_major(buffer: Buffer, index: tuple[Poly, ...]) -> list[tuple[Poly, Poly]]:
+    """Horner steps of the element number: start at 0, then `place = place*extent + index`."""
+    if len(index) != len(buffer.extents):
+        raise IllegalProgram(f"{buffer.name} has rank {len(buffer.extents)}, its index {len(index)}")
+    return list(zip(buffer.extents, index, strict=True))
+
+
+def literal_value(payload: tuple, dtype: str) -> float:
+    """The number of type `dtype` nearest to a constant's exact payload."""
+    wide = constant_value(payload)
+    if dtype == "float64" or wide != wide or wide in (float("inf"), float("-inf")):
+        return wide
+    with np.errstate(over="ignore"):
+        near = np.float32(wide)
+    if payload[0] != "q" or not np.isfinite(near):
+        return float(near)
+    exact = Fraction(payload[1], payload[2])
+    inf = np.float32(np.inf)
+    candidates = [c for c in (near, np.nextafter(near, -inf), np.nextafter(near, inf)) if np.isfinite(c)]
+    # Rounding twice, through float64, can miss the nearest by one place: decide exactly.
+    return float(min(candidates, key=lambda c: (abs(Fraction(float(c)) - exact), c != near)))

@@ -1,0 +1,294 @@
+"""The C target: a routine as readable C99, and the same text compiled for this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from symgrad.errors import IllegalProgram
+from symgrad.loops.nest import Buffer, For, LoadInt, Part, Poly, Routine
+from symgrad.targets import c_build
+from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
+from symgrad.targets.c_body import Body, Names
+from symgrad.targets.liveness import variables, walk
+from symgrad.targets.text import (
+    check_identifier,
+    comment_text,
+    fresh_prefix,
+    local_names,
+    polynomial,
+    shape_text,
+)
+
+
+class CTarget:
+    """C99, compiled by whatever C compiler is installed."""
+
+    name = "c"
+
+    def emit(self, routine: Routine, dtype: str = "float64") -> str:
+        return emit_c(routine, dtype)
+
+    def build(self, routine: Routine, dtype: str = "float64") -> Loaded:
+        """Raises MissingCompiler where no C compiler is found."""
+        loops = any(isinstance(s, For) for _, s in walk(routine.body, into_parts=True))
+        statements = sum(1 for _ in walk(routine.body, into_parts=True))
+        return c_build.build(emit_c(routine, dtype), routine.name, statements, loops)
+
+
+TARGET = CTarget()
+
+
+def emit_c(routine: Routine, dtype: str = "float64", standalone: bool = False, include: str = "") -> str:
+    """The routine as one C99 source file.
+
+    standalone  leave out `NAME_call`, which only a host that calls by pointer array needs.
+    include     a header of one's own to include first.
+    Raises BadName if a name of the routine cannot be used in C.
+    """
+    return _File(routine, check_dtype(dtype), standalone, include).text()
+
+
+class _File:
+    """One source file in the making."""
+
+    def __init__(self, routine: Routine, dtype: str, standalone: bool, include: str) -> None:
+        self.routine, self.dtype, self.standalone, self.include = routine, dtype, standalone, include
+        self.real = "double" if dtype == "float64" else "float"
+        self.name = check_identifier(routine.name)
+        self.parameters = parameters(routine)
+        self.work = routine.buffers_of("work")
+        names = _all_names(routine)
+        self.work_name = "work"
+        while self.work_name in names:
+            self.work_name += "_"
+        spelled = local_names([*names, self.work_name])
+        prefixes = (fresh_prefix("t", spelled.values()), fresh_prefix("c", spelled.values()))
+        self.names = Names(spelled, *prefixes)
+        self.helpers: set[str] = set()
+        self.parts: list[list[str]] = []
+
+    def text(self) -> str:
+        main = self._function(self.routine.body, f"void {self.name}", part=False)
+        functions = [*self.parts, main]
+        if not self.standalone:
+            functions.append(self._call_function())
+        blocks = [self._header(), self._includes(), *self._helper_functions(), *functions]
+        return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+    # ---- functions -------------------------------------------------------------------------
+
+    def _part_call(self, part: Part) -> str:
+        name = f"{self.name}_part{len(self.parts) + 1}"
+        self.parts.append([])  # keeps its place
+        place = len(self.parts) - 1
+        head = f"static {self.name}_NOINLINE void {name}"
+        function = self._function(part.body, head, part=True)
+        comment = [f"/* {comment_text(part.comment)} */"] if part.comment else []
+        self.parts[place] = comment + function
+        self.helpers.add("noinline")
+        return f"{name}({', '.join(self._argument_names())});"
+
+    def _no_part(self, part: Part) -> str:
+        raise IllegalProgram("a part stands inside another part")
+
+    def _function(self, statements: Sequence, head: str, part: bool) -> list[str]:
+        body = Body(self.routine.buffers, self.names, self.dtype, self.name)
+        body.print(statements, self._no_part if part else self._part_call)
+        self.helpers |= body.helpers_used
+        if any(isinstance(s, Part) for s in statements):
+            body.names_used |= {b.name for b in self.parameters} | {self.work_name, *self.routine.sizes}
+            body.names_used -= {self.work_name} if not self.work else set()
+        slices = self._work_slices(body.names_used)
+        unused = [
+            f"    (void){self.names.spelled[p]};" for p in self._parameter_keys() if p not in body.names_used
+        ]
+        return [*wrapped(f"{head}({self._parameter_list()})"), "{", *unused, *slices, *body.lines, "}"]
+
+    def _work_slices(self, used: set[str]) -> list[str]:
+        """Declarations of the work buffers in use; adds the sizes they need to `used`."""
+        last = max((i for i, b in enumerate(self.work) if b.name in used), default=-1)
+        lines, offset = [], ""
+        for buffer in self.work[: last + 1]:
+            base = self.work_name + (f" + {offset}" if offset else "")
+            if buffer.name in used:
+                lines.append(f"    {self.real} *const restrict {self.names.spelled[buffer.name]} = {base};")
+                used.add(self.work_name)
+            if buffer is not self.work[last]:
+                offset = _join_offsets(offset, self._slice_text(buffer, used))
+        return lines
+
+    def _slice_text(self, buffer: Buffer, used: set[str]) -> str:
+        """The elements of one slice, rounded up, as an expression in the sizes."""
+        constant, factors = 1, []
+        for extent in buffer.extents:
+            if all(names == () for names, _ in extent):
+                constant *= max(sum(k for _, k in extent), 0)
+                continue
+            self.helpers.add("extent")
+            used.update(variables([extent]))
+            factors.append(f"{self.name}_extent({polynomial(extent, self.names.spelled)})")
+        if not factors or not constant:
+            return str(-(-constant // ALIGNMENT) * ALIGNMENT)
+        if constant != 1:
+            factors.append(str(constant))
+        product = "*".join(factors)
+        if constant % ALIGNMENT == 0:
+            return product
+        self.helpers.add("slice")
+        return f"{self.name}_slice({product})"
+
+    def work_size_text(self) -> str:
+        """The elements of the whole workspace as a C expression in the sizes."""
+        offset = ""
+        for buffer in self.work:
+            offset = _join_offsets(offset, self._slice_text(buffer, set()))
+        return offset or "0"
+
+    def _parameter_keys(self) -> list[str]:
+        work = [self.work_name] if self.work else []
+        return [*(b.name for b in self.parameters), *work, *self.routine.sizes]
+
+    def _argument_names(self) -> list[str]:
+        return [self.names.spelled[key] for key in self._parameter_keys()]
+
+    def _parameter_list(self) -> str:
+        out = []
+        for b in self.parameters:
+            const = "const " if b.role == "input" else ""
+            out.append(f"{const}{self._type(b)} *restrict {self.names.spelled[b.name]}")
+        if self.work:
+            out.append(f"{self.real} *restrict {self.work_name}")
+        out += [f"int64_t {self.names.spelled[size]}" for size in self.routine.sizes]
+        return ", ".join(out) or "void"
+
+    def _type(self, buffer: Buffer) -> str:
+        return "int64_t" if buffer.dtype == "int" else self.real
+
+    def _call_function(self) -> list[str]:
+        first_stride = 1 + len(self.routine.sizes)
+        arguments = []
+        for place, b in enumerate(self.parameters):
+            const = "const " if b.role == "input" else ""
+            step = f"sample * meta[{first_stride + place}]"
+            arguments.append(f"({const}{self._type(b)} *)buffers[{place}] + {step}")
+        if self.work:
+            arguments.append(f"({self.real} *)buffers[{len(self.parameters)}]")
+        arguments += [f"meta[{1 + place}]" for place in range(len(self.routine.sizes))]
+        call = f"        {self.name}(" + (",\n            " if len(arguments) > 2 else ", ").join(arguments) + ");"
+        unused = [] if arguments and (self.parameters or self.work) else ["    (void)buffers;"]
+        return [
+            "/* every sample: buffers are inputs, outputs, workspace; meta is count, sizes, strides */",
+            f"void {self.name}_call(void *const *buffers, const int64_t *meta);",
+            f"void {self.name}_call(void *const *buffers, const int64_t *meta)",
+            "{",
+            *unused,
+            "    const int64_t count = meta[0];",
+            "    for (int64_t sample = 0; sample < count; sample++) {",
+            *call.split("\n"),
+            "    }",
+            "}",
+        ]
+
+    # ---- what stands before the functions ----------------------------------------------------
+
+    def _header(self) -> list[str]:
+        r = self.routine
+        lines = ["/*", f" * {comment_text(r.title or r.name)}"]
+        lines += [" *"] if r.sizes or r.buffers else []
+        for size, symbol in zip(r.sizes, r.size_symbols, strict=True):
+            lines.append(f" * size    {self.names.spelled[size]}{_called(symbol, size)}")
+        for b in r.buffers:
+            kind = self._type(b)
+            shape = shape_text(b, self.names.spelled)
+            lines.append(f" * {b.role:<7} {self.names.spelled[b.name]} {shape} {kind}{_called(b.symbol, b.name)}")
+        if r.notes:
+            lines += [" *", *(f" * {comment_text(note)}" for note in r.notes)]
+        return [*lines, " */"]
+
+    def _includes(self) -> list[str]:
+        own = [f'#include "{self.include}"'] if self.include else []
+        prototype = f"void {self.name}({self._parameter_list()});"
+        return [*own, "#include <math.h>", "#include <stdint.h>", *([] if own else ["", *wrapped(prototype)])]
+
+    def _helper_functions(self) -> list[list[str]]:
+        wanted = {
+            "sum": _sum_macro(self.name),
+            "noinline": _noinline_macro(self.name),
+            "min": _integer_function(f"{self.name}_min", "a, b", "a < b ? a : b"),
+            "max": _integer_function(f"{self.name}_max", "a, b", "a > b ? a : b"),
+            "extent": _integer_function(f"{self.name}_extent", "a", "a > 0 ? a : 0"),
+            "slice": _integer_function(
+                f"{self.name}_slice", "a", f"(a + {ALIGNMENT - 1}) / {ALIGNMENT} * {ALIGNMENT}"
+            ),
+        }
+        return [lines for helper, lines in wanted.items() if helper in self.helpers]
+
+
+def wrapped(declaration: str) -> list[str]:
+    """A function's head on several lines, broken after commas."""
+    lines, width = [""], 100
+    for word in declaration.split(", "):
+        word += ", "
+        if len(lines[-1]) + len(word) > width and lines[-1]:
+            lines.append("    ")
+        lines[-1] += word
+    return [line.rstrip() for line in [*lines[:-1], lines[-1].removesuffix(", ")]]
+
+
+def _integer_function(name: str, arguments: str, result: str) -> list[str]:
+    typed = ", ".join(f"int64_t {a}" for a in arguments.split(", "))
+    return [f"static int64_t {name}({typed})", "{", f"    return {result};", "}"]
+
+
+def _sum_macro(name: str) -> list[str]:
+    return [
+        "/* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */",
+        "#ifdef SYMGRAD_SIMD",
+        f"#define {name}_PRAGMA(...) _Pragma(#__VA_ARGS__)",
+        f"#define {name}_SUM(...) {name}_PRAGMA(omp simd reduction(+ : __VA_ARGS__))",
+        "#else",
+        f"#define {name}_SUM(...)",
+        "#endif",
+    ]
+
+
+def _noinline_macro(name: str) -> list[str]:
+    return [
+        "/* Long straight-line code stands in several functions, which keeps compile time linear. */",
+        "#if defined(__GNUC__)",
+        f"#define {name}_NOINLINE __attribute__((noinline))",
+        "#else",
+        f"#define {name}_NOINLINE",
+        "#endif",
+    ]
+
+
+def _join_offsets(a: str, b: str) -> str:
+    if a.isdigit() and b.isdigit():
+        return str(int(a) + int(b))
+    return f"{a} + {b}" if a and a != "0" else b
+
+
+def _called(symbol: str, name: str) -> str:
+    return "" if symbol in ("", name) else f"  for {comment_text(symbol)}"
+
+
+def _all_names(routine: Routine) -> list[str]:
+    """Every variable of the routine, each once, in order of appearance."""
+    names: dict[str, None] = dict.fromkeys(routine.sizes)
+    names.update(dict.fromkeys(b.name for b in routine.buffers))
+    for _, s in walk(routine.body, into_parts=True):
+        if isinstance(s, For | LoadInt):
+            names[s.var] = None
+    return list(names)
+
+
+def work_size(routine: Routine, dtype: str) -> tuple[str, list[list[str]]]:
+    """The workspace's size as a C expression in the sizes, and the helper functions it calls."""
+    file = _File(routine, dtype, True, "")
+    return file.work_size_text(), file._helper_functions()
+
+
+def spelled_names(routine: Routine, extra: Iterable[Poly] = ()) -> dict[str, str]:
+    """How the C text spells each variable of the routine."""
+    return _File(routine, "float64", True, "").names.spelled

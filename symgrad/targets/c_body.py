@@ -1,0 +1,312 @@
+"""Statements of the loop language as C99 statements."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from symgrad.errors import IllegalProgram
+from symgrad.ir.ops import OPS
+from symgrad.loops.nest import (
+    Accumulate,
+    Bool,
+    Buffer,
+    Cell,
+    Compute,
+    Const,
+    For,
+    FromInt,
+    If,
+    Load,
+    LoadInt,
+    Part,
+    Poly,
+    SetCell,
+    Statement,
+    Store,
+    StoreReduce,
+    Test,
+    Value,
+)
+from symgrad.targets.base import literal_value, row_major
+from symgrad.targets.liveness import liveness, variables
+from symgrad.targets.text import comment_text, comparison, element, polynomial
+
+# How tightly an expression binds; an operand that binds less tightly is put in parentheses.
+LOW, SUM, PRODUCT, UNARY, ATOM = range(5)
+
+_BINDING = {"add": SUM, "sub": SUM, "mul": PRODUCT, "div": PRODUCT, "neg": UNARY, "cast": UNARY}
+_OPERANDS = {  # how tightly each operand has to bind, to keep C's own grouping equal to ours
+    "add": (SUM, PRODUCT), "sub": (SUM, PRODUCT), "mul": (PRODUCT, ATOM), "div": (PRODUCT, ATOM),
+    "lt": (SUM, SUM), "le": (SUM, SUM), "eq": (SUM, SUM), "ne": (SUM, SUM),
+}  # fmt: skip
+
+# Compilers recurse over nested expressions, and readers over long lines.
+_LONGEST, _DEEPEST = 88, 12
+
+_UPDATES = {"sum": "+=", "prod": "*="}
+_BEATS = {"max": ">", "min": "<"}
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """C text, how tightly it binds, how deep it nests, whether a store could change its value."""
+
+    text: str
+    binding: int = ATOM
+    depth: int = 0
+    volatile: bool = False
+
+    def operand(self, binding: int) -> str:
+        return self.text if self.binding >= binding else f"({self.text})"
+
+
+@dataclass(slots=True)
+class Names:
+    """How names are spelled in one function, and which it used."""
+
+    spelled: dict[str, str]
+    value_prefix: str
+    cell_prefix: str
+
+
+class Body:
+    """Prints the body of one function. `lines` is the text, `names_used` the variables in it."""
+
+    def __init__(self, buffers: Sequence[Buffer], names: Names, dtype: str, helper: str) -> None:
+        self.buffers = {b.name: b for b in buffers}
+        self.names = names
+        self.dtype = dtype
+        self.real = "double" if dtype == "float64" else "float"
+        self.suffix = "" if dtype == "float64" else "f"
+        self.helper = helper  # prefix of the helper functions
+        self.lines: list[str] = []
+        self.names_used: set[str] = set()
+        self.helpers_used: set[str] = set()
+        self._values: dict[Value, Expression] = {}
+        self._pending: dict[Value, str] = {}  # inlined later; its C type
+        self._bools: set[Value] = set()
+        self._cells: set[Value] = set()
+        self._counts = {"value": 0, "cell": 0}
+        self._indent = 1
+        self._print: dict[type, Callable[..., None]] = {
+            Const: self._const, Bool: self._bool, Compute: self._compute, FromInt: self._from_int,
+            Test: self._test, Load: self._load, LoadInt: self._load_int, Store: self._store,
+            StoreReduce: self._store_reduce, Cell: self._cell, SetCell: self._set_cell,
+            Accumulate: self._accumulate, Part: self._part,
+        }  # fmt: skip
+
+    def print(self, body: Sequence[Statement], part_call: Callable[[Part], str]) -> None:
+        """Append the statements; `part_call` gives the line that calls a part."""
+        self.part_call = part_call
+        self.live = liveness(body)
+        stack: list[Iterator[Statement]] = [iter(body)]
+        while stack:
+            statement = next(stack[-1], None)
+            if statement is None:
+                stack.pop()
+                if stack:
+                    self._indent -= 1
+                    self._line("}")
+            elif isinstance(statement, For | If):
+                self._flush()
+                (self._open_for if isinstance(statement, For) else self._open_if)(statement)
+                self._indent += 1
+                stack.append(iter(statement.body))
+            elif self.live.keeps(statement):
+                self._print[type(statement)](statement)
+
+    # ---- text ------------------------------------------------------------------------------
+
+    def _line(self, text: str) -> None:
+        self.lines.append("    " * self._indent + text)
+
+    def _use(self, polys: Sequence[Poly]) -> None:
+        self.names_used.update(variables(polys))
+
+    def _poly(self, p: Poly) -> str:
+        self._use((p,))
+        return polynomial(p, self.names.spelled)
+
+    def _place(self, name: str, index: tuple[Poly, ...]) -> str:
+        """buffer[element]"""
+        steps = row_major(self.buffers[name], index)
+        self.names_used.add(name)
+        self._use(index)
+        self._use([extent for extent, _ in steps[1:]])
+        return f"{self.names.spelled[name]}[{element(steps, self.names.spelled)}]"
+
+    # ---- values ----------------------------------------------------------------------------
+
+    def _get(self, value: Value) -> Expression:
+        self._pending.pop(value, None)
+        return self._values[value]
+
+    def _define(self, dst: Value, e: Expression, kind: str) -> None:
+        """Keep an expression for its only reader, or give it a name."""
+        if dst in self.live.inline and len(e.text) <= _LONGEST and e.depth <= _DEEPEST:
+            self._values[dst] = e
+            self._pending[dst] = kind
+            return
+        self._name(dst, e, kind)
+
+    def _name(self, dst: Value, e: Expression, kind: str) -> None:
+        self._counts["value"] += 1
+        name = f"{self.names.value_prefix}{self._counts['value']}"
+        self._line(f"const {kind} {name} = {e.text};")
+        self._values[dst] = Expression(name)
+
+    def _flush(self) -> None:
+        """Name every waiting expression whose value the next statement could change."""
+        for value in [v for v in self._pending if self._values[v].volatile]:
+            self._name(value, self._values[value], self._pending.pop(value))
+
+    def _atom(self, value: Value) -> str:
+        """The value as a name that may be written several times."""
+        e = self._get(value)
+        if not re.fullmatch(rf"({self.names.value_prefix}|{self.names.cell_prefix})\d+", e.text):
+            self._name(value, e, self.real)
+        return self._values[value].text
+
+    def _const(self, s: Const) -> None:
+        self._values[s.dst] = real_literal(literal_value(s.payload, self.dtype), self.dtype)
+
+    def _bool(self, s: Bool) -> None:
+        self._bools.add(s.dst)
+        self._values[s.dst] = Expression("1" if s.value else "0")
+
+    def _compute(self, s: Compute) -> None:
+        row = OPS[s.op]
+        if not row.c:
+            raise IllegalProgram(f"the op {s.op} has no spelling in C; it should have been expanded")
+        args = [self._get(a) for a in s.args]
+        function = not row.c.startswith("(")
+        wanted = (LOW,) * row.arity if function else _OPERANDS.get(s.op, (ATOM,) * row.arity)
+        texts = [a.operand(w) for a, w in zip(args, wanted, strict=True)]
+        text = row.c.format(*texts, f=self.suffix, real=self.real)
+        binding = ATOM
+        if not function:
+            binding = _BINDING.get(s.op, LOW)
+            text = text[1:-1] if text.endswith(")") and row.c.endswith(")") else text
+        depth = 1 + max((a.depth for a in args), default=0)
+        e = Expression(text, binding, depth, any(a.volatile for a in args))
+        if row.result == "bool":
+            self._bools.add(s.dst)
+        self._define(s.dst, e, "int" if row.result == "bool" else self.real)
+
+    def _from_int(self, s: FromInt) -> None:
+        text = self._poly(s.index)
+        text = text if text.isidentifier() else f"({text})"
+        self._define(s.dst, Expression(f"({self.real}){text}", UNARY, 1), self.real)
+
+    def _test(self, s: Test) -> None:
+        self._bools.add(s.dst)
+        self._use((s.index,))
+        text = comparison(s.index, ">=" if s.op == "ige" else "==", self.names.spelled)
+        self._define(s.dst, Expression(text, LOW, 1), "int")
+
+    def _load(self, s: Load) -> None:
+        place = self._place(s.buffer, s.index)
+        self._define(s.dst, Expression(place, ATOM, 1, self.buffers[s.buffer].role != "input"), self.real)
+
+    def _load_int(self, s: LoadInt) -> None:
+        self._line(f"const int64_t {self.names.spelled[s.var]} = {self._place(s.buffer, s.index)};")
+
+    # ---- effects ---------------------------------------------------------------------------
+
+    def _store(self, s: Store) -> None:
+        text = self._get(s.src).text
+        self._flush()
+        self._line(f"{self._place(s.buffer, s.index)} = {text};")
+
+    def _store_reduce(self, s: StoreReduce) -> None:
+        place = self._place(s.buffer, s.index)
+        if s.kind in _UPDATES:
+            text = self._get(s.src).text
+            self._flush()
+            self._line(f"{place} {_UPDATES[s.kind]} {text};")
+            return
+        v = self._atom(s.src)
+        self._flush()
+        self._line(f"if ({v} {_BEATS[s.kind]} {place} || {v} != {v}) {{")
+        self._line(f"    {place} = {v};")
+        self._line("}")
+
+    def _cell(self, s: Cell) -> None:
+        self._counts["cell"] += 1
+        name = f"{self.names.cell_prefix}{self._counts['cell']}"
+        kind = "int" if s.init in self._bools else self.real
+        self._line(f"{kind} {name} = {self._get(s.init).text};")
+        self._cells.add(s.dst)
+        self._values[s.dst] = Expression(name, volatile=True)
+
+    def _set_cell(self, s: SetCell) -> None:
+        text = self._get(s.src).text
+        self._flush()
+        self._line(f"{self._values[s.cell].text} = {text};")
+
+    def _accumulate(self, s: Accumulate) -> None:
+        cell = self._values[s.cell].text
+        if s.kind in _UPDATES:
+            text = self._get(s.src).text
+            self._flush()
+            self._line(f"{cell} {_UPDATES[s.kind]} {text};")
+            return
+        v = self._atom(s.src)
+        self._flush()
+        # A nan beats everything and is never beaten.
+        self._line(f"{cell} = ({v} {_BEATS[s.kind]} {cell} || {v} != {v}) ? {v} : {cell};")
+
+    def _part(self, s: Part) -> None:
+        self._line(self.part_call(s))
+
+    # ---- blocks ----------------------------------------------------------------------------
+
+    def _open_if(self, s: If) -> None:
+        self._line(f"if ({self._get(s.condition).text}) {{")
+
+    def _open_for(self, s: For) -> None:
+        if s.comment:
+            self._line(f"/* {comment_text(s.comment)} */")
+        var = self.names.spelled[s.var]
+        lower = self._bound(s.lower, "max")
+        upper = self._bound(s.upper, "min")
+        sums = [self._values[c].text for c in simd_cells(s) if c in self.live.uses]
+        if sums:
+            self.helpers_used.add("sum")
+            self._line(f"{self.helper}_SUM({', '.join(sums)})")
+        self._line(f"for (int64_t {var} = {lower}; {var} < {upper}; {var}++) {{")
+
+    def _bound(self, polys: tuple[Poly, ...], pick: str) -> str:
+        text = self._poly(polys[0])
+        for p in polys[1:]:
+            self.helpers_used.add(pick)
+            text = f"{self.helper}_{pick}({text}, {self._poly(p)})"
+        return text
+
+
+def simd_cells(loop: For) -> tuple[Value, ...]:
+    """The sums of an innermost loop that does nothing else, so that its turns may run in any order."""
+    cells: dict[Value, None] = {}
+    for s in loop.body:
+        if isinstance(s, Accumulate) and s.kind == "sum":
+            cells[s.cell] = None
+        elif not isinstance(s, Const | Bool | Compute | FromInt | Test | Load | LoadInt):
+            return ()
+    reads = {a for s in loop.body if isinstance(s, Compute) for a in s.args}
+    reads |= {s.src for s in loop.body if isinstance(s, Accumulate)}
+    return () if reads & set(cells) else tuple(cells)
+
+
+def real_literal(value: float, dtype: str) -> Expression:
+    """The shortest decimal that C reads back as `value`."""
+    if value != value:
+        return Expression("NAN")
+    if value in (float("inf"), float("-inf")):
+        return Expression("INFINITY") if value > 0 else Expression("-INFINITY", UNARY)
+    text = repr(value) if dtype == "float64" else str(np.float32(value)) + "f"
+    return Expression(text, UNARY if text.startswith("-") else ATOM)
+

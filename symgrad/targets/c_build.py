@@ -1,0 +1,112 @@
+"""From C text to machine code in this process: find a compiler, compile, cache, load.
+
+The cache is addressed by content: the source, the flags and the compiler's version make the name
+of the shared library. Files appear in it by an atomic rename, so any number of processes may share it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+from symgrad.errors import IllegalProgram, MissingCompiler
+from symgrad.targets.base import Loaded
+
+# limits.md, section 8: contraction and free order of sums pay; what -ffast-math adds does not.
+_FLAGS = (
+    "-std=c99", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast",
+    "-fopenmp-simd", "-DSYMGRAD_SIMD", "-march=native", "-fno-semantic-interposition",
+)  # fmt: skip
+_BIG = 5_000  # statements; from here on, optimising more costs minutes and gains a few per cent
+
+
+def build(source: str, name: str, statements: int, loops: bool) -> Loaded:
+    """Compile, unless the cache has it, and load.
+
+    Raises MissingCompiler, or IllegalProgram with the compiler's messages if it refuses the text.
+    """
+    level = "-O1" if statements > _BIG else ("-O3" if loops else "-O2")
+    return load(shared_library(source, (level, *_FLAGS)), source, name)
+
+
+def shared_library(source: str, flags: tuple[str, ...]) -> Path:
+    """The compiled library of `source` in the cache."""
+    compiler, version = find_compiler()
+    key = "\0".join((source, *flags, *compiler, version))
+    path = cache_directory() / (hashlib.sha256(key.encode()).hexdigest()[:40] + ".so")
+    if not path.exists():
+        _compile(compiler, source, flags, path)
+    return path
+
+
+def load(path: Path, source: str, name: str) -> Loaded:
+    import cffi
+
+    ffi = cffi.FFI()
+    # Addresses travel as integers: the arguments are pointers, and any ABI passes both alike.
+    ffi.cdef(f"void {name}(void); void {name}_call(uintptr_t, uintptr_t);")
+    library = ffi.dlopen(str(path))
+    call = getattr(library, name + "_call")
+    addresses = [int(ffi.cast("uintptr_t", getattr(library, n))) for n in (name, name + "_call")]
+    return Loaded(source, addresses[0], addresses[1], call, (ffi, library))
+
+
+@lru_cache(maxsize=1)
+def _find(words: str) -> tuple[tuple[str, ...], str] | None:
+    candidates = [shlex.split(words)] if words else [["cc"], ["gcc"], ["clang"]]
+    for command in candidates:
+        if command and shutil.which(command[0]):
+            done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                return tuple(command), done.stdout
+    return None
+
+
+def find_compiler() -> tuple[tuple[str, ...], str]:
+    """The command of the C compiler ($CC first, then cc, gcc, clang) and its version text."""
+    words = os.environ.get("CC", "")
+    found = _find(words)
+    if found is None:
+        install = {"darwin": "xcode-select --install", "win32": "install MSYS2 and its gcc"}
+        raise MissingCompiler(
+            "no C compiler was found",
+            because=f"CC={words} does not run" if words else "none of cc, gcc, clang is on the path",
+            try_=f"{install.get(sys.platform, 'apt install gcc')}, or backend=\"llvm\", which needs none",
+        )
+    return found
+
+
+def cache_directory() -> Path:
+    """$SYMGRAD_CACHE_DIR, or `symgrad` in the user's cache directory; created for this user only."""
+    chosen = os.environ.get("SYMGRAD_CACHE_DIR")
+    if chosen:
+        path = Path(chosen)
+    else:
+        base = os.environ.get("XDG_CACHE_HOME")
+        path = (Path(base) if base else Path.home() / ".cache") / "symgrad"
+    path = path / "c"
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
+def _compile(compiler: tuple[str, ...], source: str, flags: tuple[str, ...], target: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=target.parent) as directory:
+        text, library = Path(directory) / "kernel.c", Path(directory) / "kernel.so"
+        text.write_text(source)
+        command = [*compiler, *flags, str(text), "-o", str(library), "-lm"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise IllegalProgram(
+                "the C compiler refused the emitted text",
+                where=shlex.join(command),
+                because=done.stderr.strip()[-4000:],
+                try_='another compiler in CC, or backend="llvm"',
+            )
+        os.replace(library, target)
