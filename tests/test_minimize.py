@@ -318,7 +318,7 @@ def test_mini_batches_train_a_logistic_regression_and_report_on_all_the_data() -
     result = run_loop(problem.value_and_grad, problem.start, optim.Adam(0.02), batches=batches, epochs=60)
     best = run_loop(problem.value_and_grad, problem.start, optim.LBFGS(), data=problem.data)
     assert result.success and result.nit == 60 * 4
-    assert result.message == "all 240 steps are done"
+    assert result.message == "ran for 240 steps, as asked"
     assert best.fun < result.fun < best.fun + 5e-3
     assert result.fun == problem.value_and_grad({**problem.data, **result.x})[0]
     assert len(result.history) == 240
@@ -435,6 +435,15 @@ def test_states_and_results_survive_pickling() -> None:
     again = pickle.loads(pickle.dumps(result))
     assert again.message == result.message and np.array_equal(again.x["x"], result.x["x"])
     assert pickle.loads(pickle.dumps(states[1])).step == 1
+
+
+def test_a_result_with_symbols_for_keys_prints() -> None:
+    x = sp.Symbol("x")
+    result = run_loop(
+        lambda arrays: (arrays[x] ** 2, (2 * arrays[x],)), {x: 1.0}, optim.Newton(), max_steps=0
+    )
+    assert isinstance(result, scipy.optimize.OptimizeResult)
+    assert "jac: x: 2.0" in " ".join(repr(result).split())
 
 
 # The progress bar

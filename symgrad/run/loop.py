@@ -35,6 +35,13 @@ class Status(IntEnum):
     NO_STEP = 5
 
 
+class Minimum(OptimizeResult):  # type: ignore[misc]  # SciPy comes without types
+    """SciPy's result, printable although the keys of `x` and `jac` are symbols, not text."""
+
+    def __repr__(self) -> str:
+        return repr(OptimizeResult({name: _with_text_keys(entry) for name, entry in self.items()}))
+
+
 class Ending(NamedTuple):
     """Why the loop ended, in a word and in a sentence, and whether that is a success."""
 
@@ -198,7 +205,7 @@ class Loop:
             x, here = self.good
         layout = self.calls.layout
         history = np.array(self.history)
-        return OptimizeResult(
+        return Minimum(
             x=layout.unpack(x),
             fun=here.value,
             jac=layout.unpack(here.grad),
@@ -274,8 +281,8 @@ class Loop:
 
     def _steps_done(self) -> Ending:
         if self.is_stochastic:
-            return Ending(Status.STEPS_DONE, f"all {self.steps} steps are done", True)
-        message = f"{self.steps} steps are done, and the gradient is not yet below the tolerance"
+            return Ending(Status.STEPS_DONE, f"ran for {self.steps} steps, as asked", True)
+        message = f"stopped at step {self.steps}, the last allowed; the gradient is not below the tolerance"
         return Ending(Status.STEPS_DONE, message, False)
 
 
@@ -302,6 +309,10 @@ def _limits(
         epochs, max_steps = (None, DEFAULT_STEPS) if batches is None else (DEFAULT_EPOCHS, None)
     of_epochs = math.inf if epochs is None else epochs * (1 if batches is None else batches.per_epoch)
     return Limits(int(min(of_epochs, math.inf if max_steps is None else max_steps)), tol, callback)
+
+
+def _with_text_keys(entry: Any) -> Any:
+    return {str(key): value for key, value in entry.items()} if isinstance(entry, dict) else entry
 
 
 def _same(data: Bindings) -> Iterator[tuple[int, Bindings]]:
