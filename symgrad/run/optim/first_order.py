@@ -223,6 +223,8 @@ def _over_root(step: Vector, second: Vector, epsilon: float) -> Vector:
     """step / (sqrt(second) + epsilon), and 0 where the divisor is 0: no gradient yet, and no epsilon."""
     root = np.sqrt(second)
     root += epsilon
+    if epsilon > 0.0:
+        return np.divide(step, root, out=root)
     return np.divide(step, root, out=np.zeros_like(step), where=root != 0.0)
 
 
