@@ -1,0 +1,236 @@
+"""The LLVM target: a routine as LLVM assembly, and compiled in this process. Needs no compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from symgrad.errors import IllegalProgram
+from symgrad.loops.nest import Cell, For, Part, Poly, Routine, Statement
+from symgrad.targets import llvm_build
+from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
+from symgrad.targets.liveness import walk
+from symgrad.targets.llvm_body import Body, Integer
+from symgrad.targets.text import check_identifier, comment_text
+
+_INLINE = 300  # statements; a longer body gains nothing from being inlined into NAME_call
+_MOST_SCOPES = 64  # work buffers; alias metadata is quadratic in their number
+
+_ATTRIBUTES = """\
+attributes #0 = { nounwind "prefer-vector-width"="512" }
+attributes #1 = { nounwind willreturn memory(none) }
+attributes #2 = { nounwind alwaysinline "prefer-vector-width"="512" }
+attributes #3 = { nounwind noinline "prefer-vector-width"="512" }"""
+
+
+class LLVMTarget:
+    """LLVM through llvmlite."""
+
+    name = "llvm"
+
+    def emit(self, routine: Routine, dtype: str = "float64") -> str:
+        return emit_llvm(routine, dtype)
+
+    def build(self, routine: Routine, dtype: str = "float64") -> Loaded:
+        return llvm_build.build(emit_llvm(routine, dtype), routine.name, shape_of(routine))
+
+
+TARGET = LLVMTarget()
+
+
+def shape_of(routine: Routine) -> llvm_build.CodeShape:
+    """What decides how a routine is worth optimising."""
+    statements, loops, cells = 0, False, False
+    for _, s in walk(routine.body, into_parts=True):
+        statements += 1
+        loops |= isinstance(s, For)
+        cells |= isinstance(s, Cell)
+    return llvm_build.CodeShape(statements, loops, cells)
+
+
+def emit_llvm(routine: Routine, dtype: str = "float64") -> str:
+    """The routine as one module of LLVM assembly, the same for every machine."""
+    return _Module(routine, check_dtype(dtype)).text()
+
+
+class _Module:
+    """One module in the making."""
+
+    def __init__(self, routine: Routine, dtype: str) -> None:
+        self.routine, self.dtype = routine, dtype
+        self.real = "double" if dtype == "float64" else "float"
+        self.name = check_identifier(routine.name)
+        self.parameters = parameters(routine)
+        self.work = routine.buffers_of("work")
+        for name in (*routine.sizes, *(b.name for b in routine.buffers)):
+            check_identifier(name)
+        self.scopes = self._scope_names()
+        self.functions: dict[str, str] = {}
+        self.parts: list[str] = []
+
+    def text(self) -> str:
+        small = sum(1 for _ in walk(self.routine.body, into_parts=True)) <= _INLINE
+        main = self._function(self.routine.body, f"define void @{self.name}", "#2" if small else "#0", False)
+        blocks = [f"; {comment_text(self.routine.title or self.name)}", *self.parts, main]
+        blocks.append(self._call_function())
+        if self.functions:
+            blocks.append("\n".join(self.functions[name] for name in sorted(self.functions)))
+        blocks.append(_ATTRIBUTES)
+        if self.scopes:
+            blocks.append(self._scope_metadata())
+        return "\n\n".join(blocks) + "\n"
+
+    # ---- functions -------------------------------------------------------------------------
+
+    def _part_call(self, part: Part) -> str:
+        name = f"{self.name}_part{len(self.parts) + 1}"
+        place = len(self.parts)
+        self.parts.append("")
+        self.parts[place] = self._function(part.body, f"define internal void @{name}", "#3", True)
+        return f"call void @{name}({self._parameter_list(False)})"
+
+    def _no_part(self, part: Part) -> str:
+        raise IllegalProgram("a part stands inside another part")
+
+    def _function(self, statements: Sequence[Statement], head: str, attributes: str, part: bool) -> str:
+        body = Body(self.routine.buffers, self.routine.sizes, self.dtype, self.scopes)
+        slices = _WorkSlices(self.work, self.real)
+        body.write(statements, self._no_part if part else self._part_call)
+        opening = slices.lines(body.buffers_used)
+        self.functions |= body.functions
+        self.functions |= slices.functions
+        lines = [*body.slots, *opening, *body.lines]
+        return "\n".join(
+            [f"{head}({self._parameter_list(True)}) {attributes} {{", "entry:", *lines, "  ret void", "}"]
+        )
+
+    def _parameter_list(self, declare: bool) -> str:
+        out = []
+        for b in self.parameters:
+            extra = " noalias" + (" readonly" if b.role == "input" else "") if declare else ""
+            out.append(f"ptr{extra} %b_{b.name}")
+        if self.work:
+            out.append(("ptr noalias" if declare else "ptr") + " %work")
+        return ", ".join([*out, *(f"i64 %s_{size}" for size in self.routine.sizes)])
+
+    def _call_function(self) -> str:
+        sizes = len(self.routine.sizes)
+        before, inside, arguments = [], [], []
+        for k in range(sizes):
+            before += _read("i64", f"%s{k}", "%meta", 1 + k)
+        for k, b in enumerate(self.parameters):
+            kind = "i64" if b.dtype == "int" else self.real
+            before += _read("ptr", f"%b{k}", "%buffers", k)
+            before += _read("i64", f"%d{k}", "%meta", 1 + sizes + k)
+            inside.append(f"  %o{k} = mul i64 %s, %d{k}")
+            inside.append(f"  %q{k} = getelementptr {kind}, ptr %b{k}, i64 %o{k}")
+            arguments.append(f"ptr %q{k}")
+        if self.work:
+            before += _read("ptr", "%w", "%buffers", len(self.parameters))
+            arguments.append("ptr %w")
+        arguments += [f"i64 %s{k}" for k in range(sizes)]
+        return "\n".join([
+            f"define void @{self.name}_call(ptr %buffers, ptr %meta) #0 {{",
+            "entry:",
+            *_read("i64", "%count", "%meta", 0),
+            *before,
+            "  %any = icmp sgt i64 %count, 0",
+            "  br i1 %any, label %loop, label %done",
+            "loop:",
+            "  %s = phi i64 [ 0, %entry ], [ %next, %loop ]",
+            *inside,
+            f"  call void @{self.name}({', '.join(arguments)})",
+            "  %next = add nuw nsw i64 %s, 1",
+            "  %more = icmp slt i64 %next, %count",
+            "  br i1 %more, label %loop, label %done",
+            "done:",
+            "  ret void",
+            "}",
+        ])  # fmt: skip
+
+    # ---- aliasing of the workspace's slices --------------------------------------------------
+
+    def _scope_names(self) -> dict[str, str]:
+        """Slices of the workspace do not overlap; a pointer sum alone would not say so."""
+        if not 2 <= len(self.work) <= _MOST_SCOPES:
+            return {}
+        first = 1 + len(self.work)
+        return {
+            b.name: f", !alias.scope !{first + 2 * k}, !noalias !{first + 2 * k + 1}"
+            for k, b in enumerate(self.work)
+        }
+
+    def _scope_metadata(self) -> str:
+        numbers = range(1, 1 + len(self.work))
+        lines = ['!0 = distinct !{!0, !"workspace"}']
+        lines += [f'!{k} = distinct !{{!{k}, !0, !"{self.work[k - 1].name}"}}' for k in numbers]
+        place = 1 + len(self.work)
+        for k in numbers:
+            others = ", ".join(f"!{other}" for other in numbers if other != k)
+            lines += [f"!{place} = !{{!{k}}}", f"!{place + 1} = !{{{others}}}"]
+            place += 2
+        return "\n".join(lines)
+
+
+class _WorkSlices:
+    """Where each work buffer starts, computed from the sizes."""
+
+    def __init__(self, work: Sequence, real: str) -> None:
+        self.work, self.real = work, real
+        self.functions: dict[str, str] = {}
+        self._lines: list[str] = []
+
+    def lines(self, used: dict[str, None]) -> list[str]:
+        offset: Integer = 0
+        last = max((i for i, b in enumerate(self.work) if b.name in used), default=-1)
+        for k, buffer in enumerate(self.work[: last + 1]):
+            if buffer.name in used:
+                self._emit(f"%b_{buffer.name}", f"getelementptr inbounds {self.real}, ptr %work, i64 {offset}")
+            if k == last:
+                break
+            count: Integer = 1
+            for extent in buffer.extents:
+                count = self._multiply(count, self._clamped(extent))
+            offset = self._add(offset, self._rounded(count))
+        return self._lines
+
+    def _emit(self, name: str, text: str) -> str:
+        self._lines.append(f"  {name} = {text}")
+        return name
+
+    def _new(self, text: str) -> str:
+        return self._emit(f"%w{len(self._lines)}", text)
+
+    def _add(self, a: Integer, b: Integer) -> Integer:
+        if isinstance(a, int) and isinstance(b, int):
+            return a + b
+        return b if a == 0 else self._new(f"add nsw i64 {a}, {b}")
+
+    def _multiply(self, a: Integer, b: Integer) -> Integer:
+        if isinstance(a, int) and isinstance(b, int):
+            return a * b
+        return b if a == 1 else a if b == 1 else self._new(f"mul nsw i64 {a}, {b}")
+
+    def _clamped(self, extent: Poly) -> Integer:
+        total: Integer = 0
+        for names, k in extent:
+            term: Integer = k
+            for name in names:
+                term = self._multiply(term, f"%s_{name}")
+            total = self._add(total, term)
+        if isinstance(total, int):
+            return max(total, 0)
+        self.functions["llvm.smax.i64"] = "declare i64 @llvm.smax.i64(i64, i64)"
+        return self._new(f"call i64 @llvm.smax.i64(i64 {total}, i64 0)")
+
+    def _rounded(self, count: Integer) -> Integer:
+        if isinstance(count, int):
+            return -(-count // ALIGNMENT) * ALIGNMENT
+        return self._new(f"and i64 {self._add(count, ALIGNMENT - 1)}, {-ALIGNMENT}")
+
+
+def _read(kind: str, name: str, array: str, place: int) -> list[str]:
+    """name = array[place]"""
+    return [
+        f"  {name}.p = getelementptr inbounds {kind}, ptr {array}, i64 {place}",
+        f"  {name} = load {kind}, ptr {name}.p, align 8",
+    ]

@@ -1,0 +1,321 @@
+"""Statements of the loop language as LLVM assembly text."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from symgrad.errors import IllegalProgram
+from symgrad.ir.ops import OPS
+from symgrad.loops.nest import (
+    Accumulate,
+    Bool,
+    Buffer,
+    Cell,
+    Compute,
+    Const,
+    For,
+    FromInt,
+    If,
+    Load,
+    LoadInt,
+    Part,
+    Poly,
+    SetCell,
+    Statement,
+    Store,
+    StoreReduce,
+    Test,
+    Value,
+)
+from symgrad.targets.base import literal_value, row_major
+from symgrad.targets.liveness import liveness
+from symgrad.targets.text import comment_text
+
+Integer = int | str  # a literal, or the name of an i64
+
+# Flags: multiply-add may fuse; only the order of a loop's sum is free. Never nnan, ninf, nsz, afn.
+_FAST = {"fadd": "fadd contract", "fsub": "fsub contract", "fmul": "fmul contract"}
+_UPDATES = {"sum": "fadd contract", "prod": "fmul contract"}
+_ACCUMULATES = {"sum": "fadd reassoc contract", "prod": "fmul contract"}
+_EXTREMA = {"max": "maximum", "min": "minimum"}
+
+
+class Body:
+    """Writes the blocks of one function.
+
+    lines       the instructions after the entry block's stack slots.
+    slots       the entry block's stack slots (mutable cells).
+    functions   declarations needed, by name.
+    """
+
+    def __init__(
+        self, buffers: Sequence[Buffer], sizes: Sequence[str], dtype: str, scopes: Mapping[str, str]
+    ) -> None:
+        self.buffers = {b.name: b for b in buffers}
+        self.scopes = scopes  # buffer -> alias metadata of its loads and stores
+        self.dtype = dtype
+        self.real, self.suffix = ("double", "f64") if dtype == "float64" else ("float", "f32")
+        self.align = 8 if dtype == "float64" else 4
+        self.lines: list[str] = []
+        self.slots: list[str] = []
+        self.functions: dict[str, str] = {}
+        self.buffers_used: dict[str, None] = {}
+        self._values: dict[Value, str] = {}
+        self._bools: set[Value] = set()
+        self._cells: dict[Value, str] = {}  # cell -> its type
+        self._integers: dict[str, str] = {name: f"%s_{name}" for name in sizes}
+        self._known: list[dict[object, Integer]] = [{}]  # integer expressions, by enclosing block
+        self._number = 0
+        self._block = "entry"
+        self._computed = {name: self._recipe(name) for name in OPS if OPS[name].llvm}
+        self._write: dict[type, Callable[..., None]] = {
+            Const: self._const, Bool: self._bool, Compute: self._compute, FromInt: self._from_int,
+            Test: self._test, Load: self._load, LoadInt: self._load_int, Store: self._store,
+            StoreReduce: self._store_reduce, Cell: self._cell, SetCell: self._set_cell,
+            Accumulate: self._accumulate, Part: self._part,
+        }  # fmt: skip
+
+    def write(self, body: Sequence[Statement], part_call: Callable[[Part], str]) -> None:
+        """Append the statements; `part_call` gives the instruction that calls a part."""
+        self.part_call = part_call
+        live = liveness(body)
+        stack: list[tuple[Iterator[Statement], Callable[[], None]]] = [(iter(body), lambda: None)]
+        while stack:
+            rest, close = stack[-1]
+            statement = next(rest, None)
+            if statement is None:
+                close()
+                stack.pop()
+            elif isinstance(statement, For):
+                stack.append((iter(statement.body), self._open_for(statement)))
+            elif isinstance(statement, If):
+                stack.append((iter(statement.body), self._open_if(statement)))
+            elif live.keeps(statement):
+                self._write[type(statement)](statement)
+
+    # ---- names and integers ----------------------------------------------------------------
+
+    def _new(self, text: str) -> str:
+        """A new name for the result of an instruction."""
+        self._number += 1
+        name = f"%v{self._number}"
+        self.lines.append(f"  {name} = {text}")
+        return name
+
+    def _integer(self, p: Poly) -> Integer:
+        """The value of an integer polynomial."""
+        if not p:
+            return 0
+        if len(p) == 1 and not p[0][0]:
+            return p[0][1]
+        total: Integer = 0
+        for names, k in sorted(p, key=lambda term: term[0] == ()):
+            total = self._sum(total, self._product(self._monomial(names), k))
+        return total
+
+    def _monomial(self, names: tuple[str, ...]) -> Integer:
+        result: Integer = 1
+        for name in names:
+            result = self._product(result, self._integers[name])
+        return result
+
+    def _sum(self, a: Integer, b: Integer) -> Integer:
+        if isinstance(a, int) and isinstance(b, int):
+            return a + b
+        return b if a == 0 else a if b == 0 else self._shared(f"add nsw i64 {a}, {b}")
+
+    def _product(self, a: Integer, b: Integer) -> Integer:
+        if isinstance(a, int) and isinstance(b, int):
+            return a * b
+        return b if a == 1 else a if b == 1 else 0 if 0 in (a, b) else self._shared(f"mul nsw i64 {a}, {b}")
+
+    def _shared(self, text: str) -> Integer:
+        """The result of an integer instruction, reused where an enclosing block has computed it."""
+        for known in self._known:
+            if text in known:
+                return known[text]
+        name = self._known[-1][text] = self._new(text)
+        return name
+
+    def _pointer(self, name: str, index: tuple[Poly, ...]) -> str:
+        buffer = self.buffers[name]
+        place: Integer = 0
+        for extent, at in row_major(buffer, index):
+            scaled = self._product(place, self._integer(extent)) if place != 0 else 0
+            place = self._sum(scaled, self._integer(at))
+        self.buffers_used[name] = None
+        kind = "i64" if buffer.dtype == "int" else self.real
+        return self._new(f"getelementptr inbounds {kind}, ptr %b_{name}, i64 {place}")
+
+    # ---- values ----------------------------------------------------------------------------
+
+    def _get(self, value: Value) -> str:
+        kind = self._cells.get(value)
+        if kind is None:
+            return self._values[value]
+        return self._new(f"load {kind}, ptr {self._values[value]}")
+
+    def _const(self, s: Const) -> None:
+        self._values[s.dst] = real_literal(literal_value(s.payload, self.dtype))
+
+    def _bool(self, s: Bool) -> None:
+        self._bools.add(s.dst)
+        self._values[s.dst] = "true" if s.value else "false"
+
+    def _recipe(self, op: str) -> tuple[str, str, str]:
+        """The instruction as text with places for the operands, and a declaration it needs."""
+        row, real = OPS[op], self.real
+        word, _, name = row.llvm.partition(" ")
+        if word in ("intrinsic", "call"):
+            name = f"{name}.{self.suffix}" if word == "intrinsic" else name + ("f" if real == "float" else "")
+            kinds = ", ".join([real] * row.arity)
+            operands = ", ".join(f"{real} {{{i}}}" for i in range(row.arity))
+            attributes = "" if word == "intrinsic" else " #1"
+            return f"call {real} @{name}({operands})", name, f"declare {real} @{name}({kinds}){attributes}"
+        if word == "select":
+            other = "{2}" if row.arity == 3 else "0.0"
+            return f"select i1 {{0}}, {real} {{1}}, {real} {other}", "", ""
+        if word in ("and", "or"):
+            return f"{word} i1 {{0}}, {{1}}", "", ""
+        if word == "not":
+            return "xor i1 {0}, true", "", ""
+        if word == "sitofp":  # a truth value as 0 or 1; integers come through FromInt
+            return f"uitofp i1 {{0}} to {real}", "", ""
+        text = row.llvm if word == "fcmp" else _FAST.get(word, word)
+        return f"{text} {real} {{0}}" + (", {1}" if row.arity == 2 else ""), "", ""
+
+    def _compute(self, s: Compute) -> None:
+        recipe = self._computed.get(s.op)
+        if recipe is None:
+            raise IllegalProgram(f"the op {s.op} has no spelling in LLVM; it should have been expanded")
+        text, name, declaration = recipe
+        if name:
+            self.functions[name] = declaration
+        self._values[s.dst] = self._new(text.format(*map(self._get, s.args)))
+        if OPS[s.op].result == "bool":
+            self._bools.add(s.dst)
+
+    def _from_int(self, s: FromInt) -> None:
+        self._values[s.dst] = self._new(f"sitofp i64 {self._integer(s.index)} to {self.real}")
+
+    def _test(self, s: Test) -> None:
+        relation = "sge" if s.op == "ige" else "eq"
+        self._bools.add(s.dst)
+        self._values[s.dst] = self._new(f"icmp {relation} i64 {self._integer(s.index)}, 0")
+
+    def _load(self, s: Load) -> None:
+        pointer = self._pointer(s.buffer, s.index)
+        self._values[s.dst] = self._new(self._load_text(pointer, s.buffer))
+
+    def _load_text(self, pointer: str, buffer: str) -> str:
+        return f"load {self.real}, ptr {pointer}, align {self.align}{self.scopes.get(buffer, '')}"
+
+    def _load_int(self, s: LoadInt) -> None:
+        pointer = self._pointer(s.buffer, s.index)
+        self._integers[s.var] = self._new(f"load i64, ptr {pointer}, align 8")
+
+    # ---- effects ---------------------------------------------------------------------------
+
+    def _store_text(self, value: str, pointer: str, buffer: str) -> None:
+        tail = self.scopes.get(buffer, "")
+        self.lines.append(f"  store {self.real} {value}, ptr {pointer}, align {self.align}{tail}")
+
+    def _store(self, s: Store) -> None:
+        value = self._get(s.src)
+        self._store_text(value, self._pointer(s.buffer, s.index), s.buffer)
+
+    def _store_reduce(self, s: StoreReduce) -> None:
+        value = self._get(s.src)
+        pointer = self._pointer(s.buffer, s.index)
+        old = self._new(self._load_text(pointer, s.buffer))
+        self._store_text(self._combine(s.kind, old, value, _UPDATES), pointer, s.buffer)
+
+    def _combine(self, kind: str, old: str, value: str, table: Mapping[str, str]) -> str:
+        if kind in table:
+            return self._new(f"{table[kind]} {self.real} {old}, {value}")
+        name = f"llvm.{_EXTREMA[kind]}.{self.suffix}"  # these two keep a nan
+        self.functions[name] = f"declare {self.real} @{name}({self.real}, {self.real})"
+        return self._new(f"call {self.real} @{name}({self.real} {old}, {self.real} {value})")
+
+    def _cell(self, s: Cell) -> None:
+        init = self._get(s.init)
+        kind = "i1" if s.init in self._bools else self.real
+        self._number += 1
+        slot = f"%c{self._number}"
+        self.slots.append(f"  {slot} = alloca {kind}")
+        self._values[s.dst], self._cells[s.dst] = slot, kind
+        self.lines.append(f"  store {kind} {init}, ptr {slot}")
+
+    def _set_cell(self, s: SetCell) -> None:
+        value = self._get(s.src)
+        self.lines.append(f"  store {self._cells[s.cell]} {value}, ptr {self._values[s.cell]}")
+
+    def _accumulate(self, s: Accumulate) -> None:
+        value = self._get(s.src)
+        new = self._combine(s.kind, self._get(s.cell), value, _ACCUMULATES)
+        self.lines.append(f"  store {self.real} {new}, ptr {self._values[s.cell]}")
+
+    def _part(self, s: Part) -> None:
+        self.lines.append("  " + self.part_call(s))
+
+    # ---- blocks ----------------------------------------------------------------------------
+
+    def _begin(self, block: str) -> None:
+        self.lines.append(f"{block}:")
+        self._block = block
+
+    def _open_if(self, s: If) -> Callable[[], None]:
+        condition = self._get(s.condition)
+        self._number += 1
+        then, end = f"then{self._number}", f"end{self._number}"
+        self.lines.append(f"  br i1 {condition}, label %{then}, label %{end}")
+        self._begin(then)
+        self._known.append({})
+
+        def close() -> None:
+            self._known.pop()
+            self.lines.append(f"  br label %{end}")
+            self._begin(end)
+
+        return close
+
+    def _open_for(self, s: For) -> Callable[[], None]:
+        """A loop tested at its end, entered only if it has a turn to make."""
+        first = self._bound(s.lower, "smax")
+        last = self._bound(s.upper, "smin")
+        self._number += 1
+        n, before = self._number, self._block
+        var = f"%i{n}"
+        if s.comment:
+            self.lines.append(f"  ; {comment_text(s.comment)}")
+        self.lines.append(f"  %any{n} = icmp slt i64 {first}, {last}")
+        self.lines.append(f"  br i1 %any{n}, label %loop{n}, label %done{n}")
+        self._begin(f"loop{n}")
+        place = len(self.lines)
+        self.lines.append("")  # the phi, once the last block of the body is known
+        self._integers[s.var] = var
+        self._known.append({})
+
+        def close() -> None:
+            self._known.pop()
+            self.lines[place] = f"  {var} = phi i64 [ {first}, %{before} ], [ %next{n}, %{self._block} ]"
+            self.lines.append(f"  %next{n} = add nsw i64 {var}, 1")
+            self.lines.append(f"  %more{n} = icmp slt i64 %next{n}, {last}")
+            self.lines.append(f"  br i1 %more{n}, label %loop{n}, label %done{n}")
+            self._begin(f"done{n}")
+
+        return close
+
+    def _bound(self, polys: tuple[Poly, ...], pick: str) -> Integer:
+        result = self._integer(polys[0])
+        for p in polys[1:]:
+            name = f"llvm.{pick}.i64"
+            self.functions[name] = f"declare i64 @{name}(i64, i64)"
+            result = self._shared(f"call i64 @{name}(i64 {result}, i64 {self._integer(p)})")
+        return result
+
+
+def real_literal(value: float) -> str:
+    """A float or double constant; LLVM writes both by the bits of the double."""
+    return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"

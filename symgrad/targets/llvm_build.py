@@ -1,0 +1,114 @@
+"""From LLVM assembly to machine code in this process, through llvmlite.
+
+How much to optimise follows studies/limits.md, sections 2 and 3: loops gain from the whole
+pipeline; straight-line code that is already free of common subexpressions gains nothing from it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from symgrad.errors import IllegalProgram
+from symgrad.targets.base import Loaded
+
+_LOCK = threading.RLock()  # LLVM's global context is not thread-safe
+_CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
+
+_MOST_PIPELINE = 20_000  # statements; beyond, the loop pipeline's cost is not repaid
+_MOST_ALLOCATION = 30_000  # statements; beyond, the register allocator would take minutes
+
+
+@dataclass(frozen=True)
+class CodeShape:
+    """What decides how a routine is worth optimising."""
+
+    statements: int
+    loops: bool
+    cells: bool
+
+
+def build(source: str, name: str, shape: CodeShape) -> Loaded:
+    """Compile and load `source`, which defines `name` and `name_call`."""
+    with _LOCK:
+        machine = _machine(1 if shape.statements > _MOST_ALLOCATION else 2)
+        try:
+            module = llvm.parse_assembly(source)
+        except RuntimeError as error:
+            raise IllegalProgram("LLVM refused the emitted text", because=str(error)[:4000]) from error
+        module.triple = machine.triple
+        module.data_layout = str(machine.target_data)
+        optimise(module, machine, shape)
+        _resolve(module)
+        engine = llvm.create_mcjit_compiler(module, machine)
+        engine.finalize_object()
+        addresses = [engine.get_function_address(n) for n in (name, name + "_call")]
+    return Loaded(source, addresses[0], addresses[1], _CALL(addresses[1]), engine)
+
+
+@lru_cache(maxsize=1)
+def _host() -> tuple[str, str, Any]:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), llvm.Target.from_default_triple()
+
+
+def _machine(level: int) -> Any:
+    cpu, features, target = _host()
+    # The JIT's default is the large code model, which spells every constant as an address: 1.4x slower.
+    return target.create_target_machine(
+        cpu=cpu, features=features, opt=level, reloc="pic", codemodel="small", jit=True
+    )
+
+
+def optimise(module: Any, machine: Any, shape: CodeShape) -> None:
+    """Run the passes that pay for code of this shape."""
+    if shape.loops and shape.statements <= _MOST_PIPELINE:
+        options = llvm.create_pipeline_tuning_options(speed_level=2)
+        options.loop_vectorization = True
+        options.slp_vectorization = False
+        builder = llvm.create_pass_builder(machine, options)
+        builder.getModulePassManager().run(module, builder)
+    elif shape.cells:
+        builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=0))
+        passes = llvm.create_new_function_pass_manager()
+        passes.add_sroa_pass()
+        for function in module.functions:
+            if not function.is_declaration:
+                passes.run(function, builder)
+
+
+@lru_cache(maxsize=1)
+def _math_library() -> ctypes.CDLL:
+    return ctypes.CDLL(ctypes.util.find_library("m"))
+
+
+def _resolve(module: Any) -> None:
+    """Make sure that every outside function exists; LLVM would end the process over a missing one."""
+    names = [f.name for f in module.functions if f.is_declaration]
+    wanted = [n for n in names if not n.startswith("llvm.")]
+    wanted += [_called_by_intrinsic(n) for n in names if n.startswith("llvm.")]
+    for name in wanted:
+        if not name or llvm.address_of_symbol(name):
+            continue
+        function = getattr(_math_library(), name, None)
+        if function is None:
+            raise IllegalProgram(
+                f"the function {name} is in no library of this process",
+                try_='backend="c", or rewrite the expression with other functions',
+            )
+        llvm.add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
+
+
+def _called_by_intrinsic(name: str) -> str:
+    """The C function LLVM calls for an intrinsic, "" if it is an instruction everywhere."""
+    parts = name.split(".")
+    if len(parts) != 3 or parts[1] not in ("exp", "log", "sin", "cos", "pow", "floor", "ceil"):
+        return ""
+    return parts[1] + ("f" if parts[2] == "f32" else "")
