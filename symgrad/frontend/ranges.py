@@ -1,0 +1,93 @@
+"""Which reads can leave their arrays: proven ones are errors, doubtful ones become conditions on sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from symgrad.errors import IndexOutOfRange, quoted
+from symgrad.frontend.describe import index_text
+from symgrad.frontend.logic import is_index_predicate
+from symgrad.ir.bounds import is_nonnegative
+from symgrad.ir.graph import Graph, Node, TensorId
+
+
+def check_reads(g: Graph, roots: Iterable[TensorId]) -> tuple[Node, ...]:
+    """Check every read of an input that no index condition guards.
+
+    Returns integer nodes over sizes that have to be >= 0 for all reads to be in range, without those
+    that always are. Indices read from arrays are left to the check of the data.
+    Raises IndexOutOfRange for a read that is out of range for every size that runs the loop.
+    """
+    conditions: dict[Node, None] = {}
+    for t in g.definitions_below(roots):
+        for n in _unguarded_reads(g, g.tensors[t].bodies):
+            tensor, *index = g.args[n]
+            if g.tensors[tensor].kind != "input":
+                continue
+            for position, i in enumerate(index):
+                _check_index(g, tensor, position, i, conditions)
+    return tuple(conditions)
+
+
+def _unguarded_reads(g: Graph, roots: Iterable[Node]) -> list[Node]:
+    """Reads that are performed whatever the index conditions say."""
+    seen: set[Node] = set()
+    stack = list(roots)
+    found = []
+    while stack:
+        n = stack.pop()
+        if n in seen:
+            continue
+        seen.add(n)
+        if g.op[n] == "read":
+            found.append(n)
+        guarded = g.op[n] in ("mask", "where") and is_index_predicate(g, g.args[n][0])
+        stack.extend(g.args[n][:1] if guarded else g.children(n))
+    return sorted(found)
+
+
+def _check_index(g: Graph, tensor: TensorId, position: int, index: Node, conditions: dict[Node, None]) -> None:
+    extent = g.tensors[tensor].extents[position]
+    above = g.iadd(g.isub(extent, index), g.const(-1))
+    for distance, sign in ((index, -1), (above, 1)):
+        if is_nonnegative(g, distance):
+            continue
+        least = _least(g, distance)
+        if least is None or is_nonnegative(g, least):
+            continue
+        if is_nonnegative(g, g.iadd(g.const(-1), least, -1)):
+            raise _out_of_range(g, tensor, position, index, sign)
+        conditions[least] = None
+
+
+def _least(g: Graph, distance: Node) -> Node | None:
+    """The smallest value over all axes, an integer of sizes; None if it depends on data."""
+    while g.axes[distance]:
+        constant, terms = g.linear(distance)
+        result = g.const(constant)
+        for atom, k in terms.items():
+            if g.op[atom] not in ("axis", "imul", "size"):
+                return None
+            ends = {x: g.zero if k > 0 else g.iadd(g.extent(x), g.const(-1)) for x in g.axes[atom]}
+            result = g.iadd(result, g.substitute(atom, ends), k)
+        distance = result
+    known = all(g.op[a] in ("size", "imul") for a in g.linear(distance)[1])
+    return distance if known else None
+
+
+def _out_of_range(g: Graph, tensor: TensorId, position: int, index: Node, sign: int) -> IndexOutOfRange:
+    extent = g.tensors[tensor].extents[position]
+    ends = _least(g, index) if sign < 0 else _greatest(g, index)
+    size = index_text(g, extent)
+    last = index_text(g, g.iadd(extent, g.const(-1)))
+    return IndexOutOfRange(
+        f"index {index_text(g, ends)} is outside axis {position} of {quoted(g.tensors[tensor].name)}",
+        because=f"that axis has {size} entries, 0 to {last}",
+        try_="a smaller range: the upper limit of a Sum is included, and negative indices do not count from the end",
+    )
+
+
+def _greatest(g: Graph, index: Node) -> Node:
+    least = _least(g, g.iscale(index, -1))
+    assert least is not None
+    return g.iscale(least, -1)

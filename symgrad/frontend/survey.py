@@ -1,0 +1,210 @@
+"""One walk over an expression: which symbols it has, which are sizes, which are bound where.
+
+Three contexts tell the roles apart. A symbol in a shape, a range or the limit of a sum is a size;
+an IndexedBase inside an index holds integers; everything else is a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import sympy as sp
+from sympy.core.function import Subs
+from sympy.matrices.expressions import (
+    FunctionMatrix,
+    Identity,
+    MatrixSlice,
+    MatrixSymbol,
+    OneMatrix,
+    ZeroMatrix,
+)
+from sympy.matrices.expressions.matexpr import MatrixElement
+from sympy.tensor.array.expressions import ArrayElement, ArraySymbol
+
+from symgrad.frontend.gradient import GradientElement
+from symgrad.frontend.heads import Expr
+
+VALUE, INDEX, SIZE = 0, 1, 2
+Context = int
+Visit = tuple[Expr, Context]
+
+
+class Survey:
+    """What the expressions seen so far contain; every collection is in order of appearance."""
+
+    def __init__(self) -> None:
+        self.symbols: dict[Expr, None] = {}  # Symbols as values
+        self.indices: dict[Expr, None] = {}  # plain Symbols inside indices
+        self.arrays: dict[Expr, None] = {}  # MatrixSymbol, IndexedBase, ArraySymbol
+        self.integers: set[Expr] = set()  # IndexedBases whose entries are indices
+        self.sizes: dict[Expr, None] = {}
+        self.axes: dict[Expr, None] = {}  # Idx objects
+        self.axis_shapes: dict[Expr, Expr] = {}  # extent of the first array axis an index runs along
+        self.bound: dict[Expr, None] = {}
+        self._seen: tuple[set[int], ...] = (set(), set(), set())
+        self._dependences: dict[int, tuple[Expr, ...]] = {}
+        self._visited: set[int] = set()
+
+    def absorb(self, expr: Expr, context: Context = VALUE) -> bool:
+        """Walk `expr`; True if it binds a symbol not bound before (dependences start over)."""
+        before = len(self.bound)
+        stack: list[Visit] = [(expr, context)]
+        while stack:
+            e, c = stack.pop()
+            if id(e) in self._seen[c]:
+                continue
+            self._seen[c].add(id(e))
+            visit = _visitor(type(e))
+            if visit is not None:
+                stack.extend(reversed(list(visit(self, e, c))))
+            else:
+                stack.extend((a, c) for a in reversed(getattr(e, "_args", ())))
+        grown = len(self.bound) > before
+        if grown:
+            self._dependences.clear()
+            self._visited.clear()
+        return grown
+
+    def dependences(self, root: Expr) -> dict[int, tuple[Expr, ...]]:
+        """id -> the bound symbols that are free in that part of `root`; parts with none are absent.
+
+        The dictionary is shared and grows; it is empty while nothing is bound.
+        """
+        if not self.bound:
+            return self._dependences
+        order = {s: n for n, s in enumerate(self.bound)}
+        stack = [root]
+        while stack:
+            e = stack[-1]
+            if id(e) in self._visited:
+                stack.pop()
+                continue
+            todo = [a for a in getattr(e, "_args", ()) if id(a) not in self._visited]
+            if todo:
+                stack.extend(todo)
+                continue
+            stack.pop()
+            self._visited.add(id(e))
+            free = self._free(e)
+            if free:
+                self._dependences[id(e)] = tuple(sorted(free, key=order.__getitem__))
+        return self._dependences
+
+    def _of(self, e: Expr) -> Iterable[Expr]:
+        return self._dependences.get(id(e), ())
+
+    def _free(self, e: Expr) -> set[Expr]:
+        args = getattr(e, "_args", ())
+        if e in self.bound if isinstance(e, (sp.Symbol, sp.Idx)) else False:
+            return {e}
+        if isinstance(e, (sp.Sum, sp.Product)):
+            free = set(self._of(args[0]))
+            for variable, *limits in (limit._args for limit in args[1:]):
+                free = (free - {variable}).union(*map(self._of, limits))
+            return free
+        if isinstance(e, sp.Lambda):
+            return set(self._of(args[1])) - set(e.variables)
+        if isinstance(e, Subs):
+            return (set(self._of(args[0])) - set(args[1]._args)).union(self._of(args[2]))
+        return set().union(*map(self._of, args))
+
+    def is_free(self, symbol: Expr, root: Expr) -> bool:
+        """False for a symbol that only occurs bound by a sum, a Lambda or a Subs of `root`."""
+        return symbol not in self.bound or symbol in self.dependences(root).get(id(root), ())
+
+
+def _symbol(s: Survey, e: Expr, c: Context) -> list[Visit]:
+    (s.symbols, s.indices, s.sizes)[c][e] = None
+    return []
+
+
+def _idx(s: Survey, e: Expr, c: Context) -> list[Visit]:
+    s.axes[e] = None
+    return [(a, SIZE) for a in e._args[1:]]
+
+
+def _array(s: Survey, e: Expr, c: Context) -> list[Visit]:
+    s.arrays[e] = None
+    if c != VALUE:
+        s.integers.add(e)
+    return [(a, SIZE) for a in e._args[1:]]
+
+
+def _element(s: Survey, e: Expr, c: Context) -> list[Visit]:
+    base, *indices = e._args
+    if isinstance(e, ArrayElement):
+        indices = list(indices[0])
+    shape = getattr(base, "shape", None) or ()
+    for index, extent in zip(indices, shape, strict=False):
+        s.axis_shapes.setdefault(index, extent)
+    return [(base, c), *((i, INDEX) for i in indices)]
+
+
+def _gradient_element(s: Survey, e: Expr, c: Context) -> list[Visit]:
+    f, x, *indices = e._args
+    return [(f, VALUE), (x, VALUE), *((i, INDEX) for i in indices)]
+
+
+def _sum(s: Survey, e: Expr, c: Context) -> list[Visit]:
+    visits = [(e._args[0], c)]
+    for limit in e._args[1:]:
+        variable, *bounds = limit._args
+        s.bound[variable] = None
+        visits += [(b, SIZE) for b in bounds]
+        if not bounds:
+            visits.append((variable, SIZE))
+    return visits
+
+
+def _lambda(s: Survey, e: Expr, c: Context) -> list[Visit]:
+    s.bound.update(dict.fromkeys(e.variables))
+    return [(e._args[1], VALUE)]
+
+
+def _subs(s: Survey, e: Expr, c: Context) -> list[Visit]:
+    s.bound.update(dict.fromkeys(e._args[1]._args))
+    return [(e._args[0], c), *((p, c) for p in e._args[2]._args)]
+
+
+def _sizes_only(s: Survey, e: Expr, c: Context) -> list[Visit]:
+    return [(a, SIZE) for a in e._args]
+
+
+def _function_matrix(s: Survey, e: Expr, c: Context) -> list[Visit]:
+    rows, cols, entry = e._args
+    return [(rows, SIZE), (cols, SIZE), (entry, VALUE)]
+
+
+def _slice(s: Survey, e: Expr, c: Context) -> list[Visit]:
+    return [(e._args[0], c), *((a, SIZE) for a in e._args[1:])]
+
+
+_VISITORS: dict[type, Callable[[Survey, Expr, Context], list[Visit]]] = {
+    sp.Symbol: _symbol,
+    sp.Idx: _idx,
+    sp.IndexedBase: _array,
+    MatrixSymbol: _array,
+    ArraySymbol: _array,
+    sp.Indexed: _element,
+    MatrixElement: _element,
+    ArrayElement: _element,
+    GradientElement: _gradient_element,
+    sp.Sum: _sum,
+    sp.Product: _sum,
+    sp.Lambda: _lambda,
+    Subs: _subs,
+    Identity: _sizes_only,
+    ZeroMatrix: _sizes_only,
+    OneMatrix: _sizes_only,
+    FunctionMatrix: _function_matrix,
+    MatrixSlice: _slice,
+}
+_FOUND: dict[type, Any] = {}
+
+
+def _visitor(cls: type) -> Any:
+    """The visitor of a class or of the nearest of its bases that has one."""
+    if cls not in _FOUND:
+        _FOUND[cls] = next((_VISITORS[c] for c in cls.__mro__ if c in _VISITORS), None)
+    return _FOUND[cls]
