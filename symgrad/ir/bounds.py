@@ -1,10 +1,27 @@
-"""What is known about integers: lower bounds, and typical values that rank alternatives."""
+"""What is known about integers: lower bounds, what guards imply, and typical values that rank alternatives.
+
+Nothing here makes nodes, so asking cannot change a program.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from symgrad.ir.graph import Graph, Node
 
 TYPICAL_SIZE = 64  # a size nobody gave a hint for
+_COMBINED_FACTS = 2  # how many facts one proof may add up
+
+Linear = tuple[int, dict[Node, int]]  # a constant, and integer coefficients of atoms
+
+
+class Fact(NamedTuple):
+    """`constant + sum(k*atom) >= 0`, or `== 0`, at some place of a program."""
+
+    is_equality: bool
+    constant: int
+    terms: tuple[tuple[Node, int], ...]
 
 
 def is_nonnegative(g: Graph, index: Node) -> bool:
@@ -12,40 +29,47 @@ def is_nonnegative(g: Graph, index: Node) -> bool:
 
     Axes range over [0, extent), and a loop that runs has extents >= 1. False means "not proven".
     """
-    constant, terms = g.linear(index)
-    low: dict[Node, int] = {}
-    for atom, k in terms.items():
-        if g.op[atom] == "axis":
-            if k < 0:  # the axis is at most extent - 1
-                constant -= k
-                for a, c in _terms_of(g, g.extent(atom)):
-                    if a is None:
-                        constant += k * c
-                    else:
-                        low[a] = low.get(a, 0) + k * c
-        elif g.op[atom] in ("size", "imul"):
-            low[atom] = low.get(atom, 0) + k
-        else:
-            return False  # a gathered index: nothing is known
-    return _with_facts(g, constant, {a: k for a, k in low.items() if k}, index)
+    return _is_proven(g, g.linear(index))
 
 
-def _terms_of(g: Graph, extent: Node) -> list[tuple[Node | None, int]]:
-    constant, terms = g.linear(extent)
-    return [(None, constant), *terms.items()]
-
-
-def _with_facts(g: Graph, constant: int, low: dict[Node, int], index: Node) -> bool:
-    """Use `extent >= 1` of the axes in `index` to cancel positive size terms into the constant."""
-    if any(k < 0 for k in low.values()):
-        return False
-    if constant >= 0:
+def index_is_in_range(
+    g: Graph, index: Node, extent: Node, facts: Iterable[Fact] = (), loops: Iterable[Node] = ()
+) -> bool:
+    """True when `0 <= index < extent` is proven where `facts` hold, inside loops over `loops`."""
+    if g.op[index] == "axis" and g.extent(index) == extent:
         return True
-    for axis in sorted(g.axes[index]):
-        c, terms = g.linear(g.extent(axis))
-        if all(low.get(a, 0) >= k >= 0 for a, k in terms.items()) and constant + 1 - c >= 0:
-            return True  # low = extent + (rest >= 0), and extent >= 1
-    return False
+    known = _known(g, facts, loops)
+    below = g.linear(index)
+    above = _minus(_minus(g.linear(extent), (1, {})), below)
+    return _follows(g, below, known) and _follows(g, above, known)
+
+
+def read_is_in_range(
+    g: Graph, read: Node, facts: Iterable[Fact] = (), loops: Iterable[Node] = ()
+) -> bool:
+    """True when every index of a read is proven to lie in its tensor, where `facts` hold."""
+    tensor, *index = g.args[read]
+    facts, loops = tuple(facts), tuple(loops)
+    extents = g.tensors[tensor].extents
+    return all(index_is_in_range(g, i, e, facts, loops) for i, e in zip(index, extents, strict=True))
+
+
+def facts_of(g: Graph, predicate: Node, holds: bool = True) -> list[Fact]:
+    """What is known about integers where `predicate` holds (or, with `holds=False`, where it does not)."""
+    out: list[Fact] = []
+    stack = [(predicate, holds)]
+    while stack:
+        p, positive = stack.pop()
+        op = g.op[p]
+        if op == "not":
+            stack.append((g.args[p][0], not positive))
+        elif op == ("and" if positive else "or"):
+            stack += [(q, positive) for q in reversed(g.args[p])]
+        elif op == "ige" or (op == "ieq" and positive):
+            form = g.linear(g.args[p][0])
+            constant, terms = form if positive else _minus((-1, {}), form)  # not i >= 0: -1 - i >= 0
+            out.append(Fact(op == "ieq", constant, tuple(terms.items())))
+    return out
 
 
 def typical(g: Graph, extent: Node) -> int:
@@ -58,3 +82,78 @@ def typical(g: Graph, extent: Node) -> int:
         elif g.op[atom] == "imul":
             total += k * typical(g, g.args[atom][0]) * typical(g, g.args[atom][1])
     return max(total, 1)
+
+
+# ---- proofs ------------------------------------------------------------------------------------
+
+
+def _known(g: Graph, facts: Iterable[Fact], loops: Iterable[Node]) -> Sequence[Linear]:
+    """Forms that are >= 0: the facts, both directions of equalities, and `extent - 1` of the loops."""
+    known = [_minus(g.linear(g.extent(a)), (1, {})) for a in loops]
+    for fact in facts:
+        form = (fact.constant, dict(fact.terms))
+        known.append(form)
+        if fact.is_equality:
+            known.append(_minus((0, {}), form))
+    return known
+
+
+def _follows(g: Graph, goal: Linear, known: Sequence[Linear]) -> bool:
+    """True when `goal >= 0`, possibly after taking multiples of known forms away from it."""
+    goals = [goal]
+    for _ in range(_COMBINED_FACTS):
+        if any(_is_proven(g, form) for form in goals):
+            return True
+        goals = [_minus(form, fact, k) for form in goals for fact in known for k in _multiples(form, fact)]
+    return any(_is_proven(g, form) for form in goals)
+
+
+def _multiples(form: Linear, fact: Linear) -> list[int]:
+    """The positive multiples of `fact` that cancel an atom of `form`."""
+    quotients = {k // fact[1][a] for a, k in form[1].items() if a in fact[1] and k % fact[1][a] == 0}
+    return sorted(q for q in quotients if q > 0)
+
+
+def _minus(a: Linear, b: Linear, scale: int = 1) -> Linear:
+    terms = dict(a[1])
+    for atom, k in b[1].items():
+        terms[atom] = terms.get(atom, 0) - scale * k
+    return a[0] - scale * b[0], {atom: k for atom, k in terms.items() if k}
+
+
+def _is_proven(g: Graph, form: Linear) -> bool:
+    """`form >= 0` from the ranges of its axes alone."""
+    constant, terms = form
+    low: Linear = (constant, {})
+    for atom, k in terms.items():
+        if g.op[atom] == "axis":
+            if k < 0:  # the axis is at most extent - 1
+                low = _minus(low, _minus((1, {}), g.linear(g.extent(atom))), k)
+        elif g.op[atom] == "size" or (g.op[atom] == "imul" and not _gathers(g, atom)):
+            low = _minus(low, (0, {atom: -k}))
+        else:
+            return False  # a gathered index: nothing is known
+    return _is_proven_bound(g, low, frozenset().union(*(g.axes[a] for a in terms)))
+
+
+def _gathers(g: Graph, atom: Node) -> bool:
+    """Whether a product of integers has a factor of unknown sign."""
+    while g.op[atom] == "imul":
+        atom, last = g.args[atom]
+        if g.op[last] == "read":
+            return True
+    return g.op[atom] == "read"
+
+
+def _is_proven_bound(g: Graph, low: Linear, axes: frozenset[Node]) -> bool:
+    """Use `extent >= 1` of the axes in the index to cancel positive size terms into the constant."""
+    constant, terms = low
+    if any(k < 0 for k in terms.values()):
+        return False
+    if constant >= 0:
+        return True
+    for axis in sorted(axes):
+        c, extent = g.linear(g.extent(axis))
+        if all(terms.get(a, 0) >= k >= 0 for a, k in extent.items()) and constant + 1 - c >= 0:
+            return True  # low = extent + (rest >= 0), and extent >= 1
+    return False

@@ -7,16 +7,21 @@ same code on mpmath numbers). A read outside a tensor is an error unless a mask,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from symgrad.errors import IndexOutOfRange
+from symgrad.errors import IndexOutOfRange, ShapeMismatch, quoted
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.ops import OPS
 
-_NAMED = {"pi": np.pi, "e": np.e}
+_REDUCTIONS: dict[str, tuple[np.ufunc, tuple]] = {  # and the value of an empty one
+    "sum": (np.add, ("q", 0, 1)),
+    "prod": (np.multiply, ("q", 1, 1)),
+    "max": (np.maximum, ("f", "-inf")),
+    "min": (np.minimum, ("f", "inf")),
+}
 
 
 def evaluate(
@@ -31,18 +36,34 @@ def evaluate(
     inputs  one array per input tensor needed, of the extents that `sizes` gives.
     sizes   a value for every size symbol in use.
     dtype   np.float64, np.float32, or object for mpmath numbers at mpmath's working precision.
-    Raises IndexOutOfRange for a read outside a tensor.
+    Raises IndexOutOfRange for a read outside a tensor, ShapeMismatch for an input of the wrong shape.
     """
     values: dict[TensorId, np.ndarray] = {}
     with np.errstate(all="ignore"):
         for t in g.definitions_below(tensors):
             tensor = g.tensors[t]
             if tensor.kind == "input":
-                wanted = np.int64 if tensor.dtype == "int" else dtype
-                values[t] = np.asarray(inputs[t], dtype=wanted)
+                values[t] = _input_array(g, tensor, inputs[t], sizes, dtype)
             else:
                 values[t] = _Definition(g, tensor, values, sizes, dtype).run()
     return [values[t] for t in tensors]
+
+
+def _input_array(g: Graph, tensor: Tensor, value: Any, sizes: Mapping[str, int], dtype: Any) -> np.ndarray:
+    if tensor.dtype == "int":
+        array = np.asarray(value, dtype=np.int64)
+    elif dtype is object:
+        array = np.asarray(_to_mpf(np.asarray(value)), dtype=object)
+    else:
+        array = np.asarray(value, dtype=dtype)
+    shape = tuple(max(evaluate_size(g, e, sizes), 0) for e in tensor.extents)
+    if array.shape != shape:
+        raise ShapeMismatch(
+            f"input {quoted(tensor.name)} has shape {array.shape}, not {shape}",
+            because="its extents at the given sizes are " + " x ".join(map(str, shape)),
+            try_="give an array of that shape, or other sizes",
+        )
+    return array
 
 
 def evaluate_size(g: Graph, extent: Node, sizes: Mapping[str, int]) -> int:
@@ -75,7 +96,7 @@ class _Definition:
         t = self.tensor
         grids = [self._grid(b) for b in t.bodies]
         if t.kind == "enum":
-            return np.stack(grids) if grids else np.zeros((0,), self.dtype)
+            return np.stack(grids) if grids else np.zeros((0, *self.shape), self.dtype)
         if t.kind == "map":
             return grids[0]
         if t.kind == "scatter":
@@ -125,9 +146,7 @@ class _Definition:
         return self.dtype(constant_value(args))
 
     def _axis(self, n: Node) -> np.ndarray:
-        place = self.loops.index(n) if n in self.loops else None
-        if place is None:  # the extent of a bound axis, reached through its node
-            return np.int64(0)
+        place = self.loops.index(n)  # `ir.check` refuses axes the definition does not bind
         shape = [1] * len(self.loops)
         shape[place] = self.shape[place]
         return np.arange(self.shape[place], dtype=np.int64).reshape(shape)
@@ -162,16 +181,7 @@ class _Definition:
     def _elementwise(self, n: Node, args: list[Any]) -> None:
         g, op = self.g, self.g.op[n]
         bad = [self.poison[c] for c in g.children(n)]
-        if op in ("where", "mask"):
-            arms = [args[0] & bad[1], *([~np.asarray(args[0]) & bad[2]] if op == "where" else [])]
-            poison: Any = bad[0]
-            for arm in arms:
-                poison = poison | arm
-        else:
-            poison = False
-            for b in bad:
-                poison = poison | b
-        self.poison[n] = poison
+        self.poison[n] = _poison(op, args, bad)
         if op in ("ige", "ieq"):
             value = self._as_integer(g.args[n][0])
             self.done[n] = value >= 0 if op == "ige" else value == 0
@@ -188,18 +198,14 @@ class _Definition:
         first = len(self.tensor.out)
         over = tuple(range(first, grid.ndim))
         kind = self.tensor.kind
-        if kind == "sum":
-            return np.asarray(grid.sum(axis=over))
-        if kind == "prod":
-            return np.asarray(grid.prod(axis=over))
         if kind == "logsumexp":
             return _logsumexp(grid, over)
-        identity = -np.inf if kind == "max" else np.inf
-        ufunc = np.maximum if kind == "max" else np.minimum
-        return np.asarray(ufunc.reduce(grid, axis=over, initial=identity))
+        ufunc, payload = _REDUCTIONS[kind]
+        initial = self._constant(payload)
+        return np.asarray(ufunc.reduce(grid, axis=over, initial=initial), dtype=grid.dtype)
 
     def _scatter(self, grid: np.ndarray) -> np.ndarray:
-        extents = tuple(evaluate_size(self.g, e, self.sizes) for e in self.tensor.extents)
+        extents = tuple(max(evaluate_size(self.g, e, self.sizes), 0) for e in self.tensor.extents)
         result = np.zeros(extents, dtype=self.dtype)
         if self.dtype is object:
             result[...] = _mp_constant(("q", 0, 1))
@@ -210,7 +216,7 @@ class _Definition:
                 if m not in self.done:
                     self._compute(m)
             at = np.broadcast_to(self._as_integer(i), self.shape)
-            bad = ~hidden & ((at < 0) | (at >= extent))
+            bad = ~hidden & (self.poison[i] | (at < 0) | (at >= extent))
             if np.any(bad):
                 raise IndexOutOfRange("a scatter falls outside its result", because=f"extent {extent}")
             places.append(np.where(hidden, 0, at))
@@ -224,6 +230,29 @@ class _Definition:
         if self.g.op[body] != "mask":
             return np.zeros(self.shape, dtype=bool)
         return ~np.broadcast_to(np.asarray(self.done[self.g.args[body][0]], dtype=bool), self.shape)
+
+
+def _poison(op: str, args: list[Any], bad: list[Any]) -> Any:
+    """Where an elementwise result depends on a read outside its tensor.
+
+    An arm not taken has no effect, and neither has a condition whose outcome another one decides
+    (in either order: `and` and `or` are commutative).
+    """
+    if op in ("where", "mask", "and", "or"):
+        first = np.asarray(args[0], dtype=bool)
+    if op == "mask":
+        return bad[0] | (first & bad[1])
+    if op == "where":
+        return bad[0] | (first & bad[1]) | (~first & bad[2])
+    if op in ("and", "or"):
+        second = np.asarray(args[1], dtype=bool)
+        decided = op == "or"
+        settled = (~np.asarray(bad[0]) & (first == decided)) | (~np.asarray(bad[1]) & (second == decided))
+        return (bad[0] | bad[1]) & ~settled
+    poison: Any = False
+    for b in bad:
+        poison = poison | b
+    return poison
 
 
 def constant_value(args: tuple) -> float:
@@ -257,15 +286,41 @@ def _mp_constant(args: tuple) -> Any:
 def _to_real(value: Any, dtype: Any) -> Any:
     if dtype is not object:
         return np.asarray(value).astype(dtype)
+    return _to_mpf(value)
+
+
+def _to_mpf(value: Any) -> Any:
     import mpmath
 
-    return np.frompyfunc(lambda i: mpmath.mpf(int(i)), 1, 1)(value)
+    def convert(x: Any) -> Any:
+        if isinstance(x, mpmath.mpf):
+            return x
+        return mpmath.mpf(int(x) if isinstance(x, int | np.integer) else float(x))
+
+    return np.frompyfunc(convert, 1, 1)(value)
 
 
 def _by_mpmath(op: str, args: list[Any]) -> Any:
     row = OPS[op]
-    out = np.frompyfunc(row.mpmath, row.arity, 1)(*args)
+    call = row.mpmath if row.result == "bool" else _as_ieee(op, row.mpmath)
+    out = np.frompyfunc(call, row.arity, 1)(*args)
     return np.asarray(out, dtype=bool) if row.result == "bool" else out
+
+
+def _as_ieee(op: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` of mpmath with the floating-point answer where mpmath raises or leaves the reals."""
+    import mpmath
+
+    def call(*args: Any) -> Any:
+        try:
+            value = function(*args)
+        except ZeroDivisionError:
+            if op == "div":
+                return args[0] * mpmath.inf  # nan for 0/0
+            return mpmath.inf if op == "pow" else mpmath.nan
+        return mpmath.nan if isinstance(value, mpmath.mpc) else value
+
+    return call
 
 
 def _logsumexp(grid: np.ndarray, over: tuple[int, ...]) -> np.ndarray:

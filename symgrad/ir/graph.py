@@ -27,7 +27,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from symgrad.ir import stability as stability  # registers its rules
+from symgrad.ir import stability  # noqa: F401  registers its rules
 from symgrad.ir.ops import OPS
 from symgrad.ir.rules import TABLE
 
@@ -279,8 +279,9 @@ class Graph:
         return 0, {node: 1}
 
     def lin(self, constant: int, terms: dict[Node, int]) -> Node:
-        """The canonical node of `constant + sum(k * atom)`."""
-        items = sorted((a, k) for a, k in terms.items() if k)
+        """The canonical node of `constant + sum(k * atom)`; its order does not depend on names if it can."""
+        items = [(a, k) for a, k in terms.items() if k]
+        items.sort(key=lambda item: (self._key[item[0]], item[1], item[0]))
         if not items:
             return self.const(constant)
         if constant == 0 and len(items) == 1 and items[0][1] == 1:
@@ -318,7 +319,7 @@ class Graph:
 
     def _monomial(self, x: Node, y: Node) -> Node:
         """The product of two atoms with its factors sorted, so that equal products are one node."""
-        factors = sorted(self._factors(x) + self._factors(y))
+        factors = sorted(self._factors(x) + self._factors(y), key=self.order_key)
         product = factors[0]
         for f in factors[1:]:
             product = self.intern("imul", (product, f))
@@ -343,7 +344,7 @@ class Graph:
         c, terms = self.linear(index)
         if not terms:
             return self.true if c == 0 else self.false
-        if terms[min(terms)] < 0:
+        if terms[min(terms, key=self.order_key)] < 0:
             index = self.iscale(index, -1)
         return self.intern("ieq", (index,))
 

@@ -36,6 +36,7 @@ class Op:
     cost      rough price in additions.
     domain    one interval per argument to sample in tests.
     kink      where the derivative jumps, in words.
+    total     whether finite arguments give a finite result (overflow aside).
     """
 
     name: str
@@ -51,6 +52,7 @@ class Op:
     cost: int = 1
     domain: tuple[Interval, ...] = ((-2.0, 2.0),)
     kink: str = ""
+    total: bool = False
     source: str = "calculus"
 
 
@@ -92,17 +94,17 @@ _POSITIVE: tuple[Interval, ...] = ((0.1, 4.0),)
 _row(
     "add", 2, np.add, lambda a, b: a + b,
     (lambda g, a, y: g.one, lambda g, a, y: g.one),
-    sympy="Add", c="({0} + {1})", llvm="fadd", domain=_WIDE,
+    sympy="Add", c="({0} + {1})", llvm="fadd", domain=_WIDE, total=True,
 )  # fmt: skip
 _row(
     "sub", 2, np.subtract, lambda a, b: a - b,
     (lambda g, a, y: g.one, lambda g, a, y: g.const(-1)),
-    c="({0} - {1})", llvm="fsub", domain=_WIDE,
+    c="({0} - {1})", llvm="fsub", domain=_WIDE, total=True,
 )  # fmt: skip
 _row(
     "mul", 2, np.multiply, lambda a, b: a * b,
     (lambda g, a, y: a[1], lambda g, a, y: a[0]),
-    sympy="Mul", c="({0} * {1})", llvm="fmul", domain=_WIDE,
+    sympy="Mul", c="({0} * {1})", llvm="fmul", domain=_WIDE, total=True,
 )  # fmt: skip
 _row(
     "div", 2, np.divide, lambda a, b: a / b,
@@ -111,8 +113,14 @@ _row(
 )  # fmt: skip
 _row(
     "neg", 1, np.negative, lambda a: -a, (lambda g, a, y: g.const(-1),),
-    c="(-{0})", llvm="fneg",
+    c="(-{0})", llvm="fneg", total=True,
 )  # fmt: skip
+
+
+def _pow_by_base(g: Graph, a: tuple[int, ...], y: int) -> int:
+    """b*x**(b - 1), and 0 at b = 0, also where x = 0 (0*inf otherwise)."""
+    slope = g.mul(a[1], g.node("pow", a[0], g.sub(a[1], g.one)))
+    return g.mask(g.node("ne", a[1], g.zero), slope)
 
 
 def _pow_by_exponent(g: Graph, a: tuple[int, ...], y: int) -> int:
@@ -122,10 +130,7 @@ def _pow_by_exponent(g: Graph, a: tuple[int, ...], y: int) -> int:
 
 _row(
     "pow", 2, np.power, lambda a, b: a**b,
-    (
-        lambda g, a, y: g.mul(a[1], g.node("pow", a[0], g.sub(a[1], g.one))),
-        _pow_by_exponent,
-    ),
+    (_pow_by_base, _pow_by_exponent),
     sympy="Pow", c="pow{f}({0}, {1})", llvm="intrinsic llvm.pow", cost=40,
     domain=((0.1, 4.0), (-2.0, 2.0)),
 )  # fmt: skip
@@ -136,7 +141,7 @@ _row(
 _row(
     "cbrt", 1, np.cbrt, lambda a: _mp("sign")(a) * _mp("cbrt")(abs(a)),
     (lambda g, a, y: g.div(g.one, g.mul(g.const(3), _square(g, y))),),
-    sympy="cbrt", c="cbrt{f}({0})", llvm="call cbrt", cost=20, domain=_POSITIVE,
+    sympy="cbrt", c="cbrt{f}({0})", llvm="call cbrt", cost=20, domain=_POSITIVE, total=True,
 )  # fmt: skip
 _row(
     "hypot", 2, np.hypot, _mp("hypot"),
@@ -144,18 +149,19 @@ _row(
         lambda g, a, y: g.mask(g.node("ne", y, g.zero), g.div(a[0], y)),
         lambda g, a, y: g.mask(g.node("ne", y, g.zero), g.div(a[1], y)),
     ),
-    c="hypot{f}({0}, {1})", llvm="call hypot", cost=15, domain=_WIDE, kink="the origin (derivative 0)",
+    c="hypot{f}({0}, {1})", llvm="call hypot", cost=15, domain=_WIDE,
+    kink="the origin (derivative 0)", total=True,
 )  # fmt: skip
 
 # ---- exponentials and logarithms ---------------------------------------------------------------
 
 _row(
     "exp", 1, np.exp, _mp("exp"), (lambda g, a, y: y,),
-    sympy="exp", c="exp{f}({0})", llvm="intrinsic llvm.exp", cost=15,
+    sympy="exp", c="exp{f}({0})", llvm="intrinsic llvm.exp", cost=15, total=True,
 )  # fmt: skip
 _row(
     "expm1", 1, np.expm1, _mp("expm1"), (lambda g, a, y: g.node("exp", a[0]),),
-    c="expm1{f}({0})", llvm="call expm1", cost=18,
+    c="expm1{f}({0})", llvm="call expm1", cost=18, total=True,
 )  # fmt: skip
 _row(
     "log", 1, np.log, _mp("log"), (lambda g, a, y: g.div(g.one, a[0]),),
@@ -169,7 +175,7 @@ _row(
 
 def _np_logistic(x: Any) -> Any:
     e = np.exp(-np.abs(x))
-    return np.where(x >= 0, x.dtype.type(1) if hasattr(x, "dtype") else 1.0, e) / (1 + e) + 0 * x
+    return np.where(x >= 0, np.asarray(x).dtype.type(1), e) / (1 + e)  # nan: through e
 
 
 def _expand_logistic(g: Graph, a: tuple[int, ...]) -> int:
@@ -181,7 +187,7 @@ def _expand_logistic(g: Graph, a: tuple[int, ...]) -> int:
 _row(
     "logistic", 1, _np_logistic, lambda a: 1 / (1 + _mp("exp")(-a)),
     (lambda g, a, y: g.mul(y, g.node("logistic", g.neg(a[0]))),),
-    expand=_expand_logistic, cost=25,
+    expand=_expand_logistic, cost=25, total=True,
 )  # fmt: skip
 _row(
     "softplus", 1, lambda x: np.logaddexp(x, x.dtype.type(0) if hasattr(x, "dtype") else 0.0),
@@ -190,18 +196,18 @@ _row(
     expand=lambda g, a: g.add(
         g.node("maximum", a[0], g.zero), g.node("log1p", g.node("exp", g.neg(g.node("abs", a[0]))))
     ),
-    cost=40, source="Maechler 2012, Accurately computing log(1 - exp(-|a|))",
+    cost=40, source="Maechler 2012, Accurately computing log(1 - exp(-|a|))", total=True,
 )  # fmt: skip
 
 # ---- trigonometric and hyperbolic --------------------------------------------------------------
 
 _row(
     "sin", 1, np.sin, _mp("sin"), (lambda g, a, y: g.node("cos", a[0]),),
-    sympy="sin", c="sin{f}({0})", llvm="intrinsic llvm.sin", cost=20,
+    sympy="sin", c="sin{f}({0})", llvm="intrinsic llvm.sin", cost=20, total=True,
 )  # fmt: skip
 _row(
     "cos", 1, np.cos, _mp("cos"), (lambda g, a, y: g.neg(g.node("sin", a[0])),),
-    sympy="cos", c="cos{f}({0})", llvm="intrinsic llvm.cos", cost=20,
+    sympy="cos", c="cos{f}({0})", llvm="intrinsic llvm.cos", cost=20, total=True,
 )  # fmt: skip
 _row(
     "tan", 1, np.tan, _mp("tan"), (lambda g, a, y: g.add(g.one, _square(g, y)),),
@@ -218,7 +224,7 @@ _row(
 )  # fmt: skip
 _row(
     "atan", 1, np.arctan, _mp("atan"), (lambda g, a, y: g.div(g.one, g.add(g.one, _square(g, a[0]))),),
-    sympy="atan", c="atan{f}({0})", llvm="call atan", cost=25,
+    sympy="atan", c="atan{f}({0})", llvm="call atan", cost=25, total=True,
 )  # fmt: skip
 
 
@@ -235,24 +241,24 @@ _row(
     "atan2", 2, np.arctan2, _mp("atan2"),
     (_atan2_partial(lambda g, a: a[1]), _atan2_partial(lambda g, a: g.neg(a[0]))),
     sympy="atan2", c="atan2{f}({0}, {1})", llvm="call atan2", cost=40,
-    domain=((0.1, 2.0), (-2.0, 2.0)), kink="the origin (derivative 0) and the negative x axis",
+    domain=((0.1, 2.0), (-2.0, 2.0)), kink="the origin (derivative 0) and the negative x axis", total=True,
 )  # fmt: skip
 _row(
     "sinh", 1, np.sinh, _mp("sinh"), (lambda g, a, y: g.node("cosh", a[0]),),
-    sympy="sinh", c="sinh{f}({0})", llvm="call sinh", cost=25,
+    sympy="sinh", c="sinh{f}({0})", llvm="call sinh", cost=25, total=True,
 )  # fmt: skip
 _row(
     "cosh", 1, np.cosh, _mp("cosh"), (lambda g, a, y: g.node("sinh", a[0]),),
-    sympy="cosh", c="cosh{f}({0})", llvm="call cosh", cost=25,
+    sympy="cosh", c="cosh{f}({0})", llvm="call cosh", cost=25, total=True,
 )  # fmt: skip
 _row(
     "tanh", 1, np.tanh, _mp("tanh"), (lambda g, a, y: _one_minus_square(g, y),),
-    sympy="tanh", c="tanh{f}({0})", llvm="call tanh", cost=20,
+    sympy="tanh", c="tanh{f}({0})", llvm="call tanh", cost=20, total=True,
 )  # fmt: skip
 _row(
     "asinh", 1, np.arcsinh, _mp("asinh"),
     (lambda g, a, y: g.div(g.one, g.node("hypot", g.one, a[0])),),
-    sympy="asinh", c="asinh{f}({0})", llvm="call asinh", cost=30,
+    sympy="asinh", c="asinh{f}({0})", llvm="call asinh", cost=30, total=True,
 )  # fmt: skip
 _row(
     "acosh", 1, np.arccosh, _mp("acosh"),
@@ -286,13 +292,19 @@ def _sinc_slope(g: Graph, a: tuple[int, ...], y: int) -> int:
     return g.where(g.node("lt", g.node("abs", x), g.const(0.25)), g.mul(x, series), direct)
 
 
+def _np_sinc(x: Any) -> Any:
+    """sin(x)/x; np.sinc is another function, whose argument x/pi would be rounded."""
+    x = np.asarray(x)
+    one = x.dtype.type(1)
+    return np.where(x == 0, one, np.sin(x) / np.where(x == 0, one, x))
+
+
 _row(
-    "sinc", 1, lambda x: np.sinc(np.asarray(x) / np.pi).astype(np.asarray(x).dtype),
-    _mp("sinc"), (_sinc_slope,), sympy="sinc",
+    "sinc", 1, _np_sinc, _mp("sinc"), (_sinc_slope,), sympy="sinc",
     expand=lambda g, a: g.where(
         g.node("eq", a[0], g.zero), g.one, g.div(g.node("sin", a[0]), a[0])
     ),
-    cost=25, source="Taylor series of sin x / x",
+    cost=25, source="Taylor series of sin x / x", total=True,
 )  # fmt: skip
 
 
@@ -312,11 +324,11 @@ def _np_special(name: str) -> Callable[..., Any]:
 
 _row(
     "erf", 1, _np_special("erf"), _mp("erf"), (_erf_slope,),
-    sympy="erf", c="erf{f}({0})", llvm="call erf", cost=30, source="DLMF 7.2.1",
+    sympy="erf", c="erf{f}({0})", llvm="call erf", cost=30, source="DLMF 7.2.1", total=True,
 )  # fmt: skip
 _row(
     "erfc", 1, _np_special("erfc"), _mp("erfc"), (lambda g, a, y: g.neg(_erf_slope(g, a, y)),),
-    sympy="erfc", c="erfc{f}({0})", llvm="call erfc", cost=30, source="DLMF 7.2.2",
+    sympy="erfc", c="erfc{f}({0})", llvm="call erfc", cost=30, source="DLMF 7.2.2", total=True,
 )  # fmt: skip
 
 # ---- kinks and jumps ---------------------------------------------------------------------------
@@ -347,6 +359,12 @@ def _mod_floor(g: Graph, a: tuple[int, ...], y: int) -> int:
     return g.neg(g.node("floor", g.div(a[0], a[1])))
 
 
+def _fmod_quotient(g: Graph, a: tuple[int, ...], y: int) -> int:
+    """Minus the quotient rounded towards zero."""
+    q = g.div(a[0], a[1])
+    return g.neg(g.mul(g.node("sign", q), g.node("floor", g.node("abs", q))))
+
+
 def _expand_mod(g: Graph, a: tuple[int, ...]) -> int:
     """C's remainder moved to the sign of the divisor, as Python's and SymPy's Mod."""
     r = g.node("fmod", a[0], a[1])
@@ -356,32 +374,35 @@ def _expand_mod(g: Graph, a: tuple[int, ...]) -> int:
 
 _row(
     "abs", 1, np.abs, abs, (lambda g, a, y: g.node("sign", a[0]),),
-    sympy="Abs", c="fabs{f}({0})", llvm="intrinsic llvm.fabs", kink="x = 0 (derivative 0)",
+    sympy="Abs", c="fabs{f}({0})", llvm="intrinsic llvm.fabs", kink="x = 0 (derivative 0)", total=True,
 )  # fmt: skip
 _row(
     "sign", 1, np.sign, _mp("sign"), (None,),
-    sympy="sign", expand=_expand_sign, cost=2, kink="x = 0 (jump)",
+    sympy="sign", expand=_expand_sign, cost=2, kink="x = 0 (jump)", total=True,
 )  # fmt: skip
 _row(
     "maximum", 2, np.maximum, max, (_indicator("le", 1, 0), _indicator("lt", 0, 1)),
-    sympy="Max", expand=_expand_maximum, cost=2, domain=_WIDE, kink="ties (to the first argument)",
+    sympy="Max", expand=_expand_maximum, cost=2, domain=_WIDE,
+    kink="ties (to the first argument)", total=True,
 )  # fmt: skip
 _row(
     "minimum", 2, np.minimum, min, (_indicator("le", 0, 1), _indicator("lt", 1, 0)),
-    sympy="Min", expand=_expand_minimum, cost=2, domain=_WIDE, kink="ties (to the first argument)",
+    sympy="Min", expand=_expand_minimum, cost=2, domain=_WIDE,
+    kink="ties (to the first argument)", total=True,
 )  # fmt: skip
 _row(
     "floor", 1, np.floor, _mp("floor"), (None,),
-    sympy="floor", c="floor{f}({0})", llvm="intrinsic llvm.floor", cost=2, kink="integers (jump)",
+    sympy="floor", c="floor{f}({0})", llvm="intrinsic llvm.floor", cost=2, kink="integers (jump)", total=True,
 )  # fmt: skip
 _row(
     "ceil", 1, np.ceil, _mp("ceil"), (None,),
-    sympy="ceiling", c="ceil{f}({0})", llvm="intrinsic llvm.ceil", cost=2, kink="integers (jump)",
+    sympy="ceiling", c="ceil{f}({0})", llvm="intrinsic llvm.ceil", cost=2, kink="integers (jump)", total=True,
 )  # fmt: skip
 _row(
     "fmod", 2, np.fmod, lambda a, b: a - b * _mp("floor")(abs(a / b)) * _mp("sign")(a / b),
-    (lambda g, a, y: g.one, None),
-    c="fmod{f}({0}, {1})", llvm="call fmod", cost=20, domain=((-2.0, 2.0), (0.3, 4.0)), kink="multiples",
+    (lambda g, a, y: g.one, _fmod_quotient),
+    c="fmod{f}({0}, {1})", llvm="call fmod", cost=20,
+    domain=((-2.0, 2.0), (0.3, 4.0)), kink="multiples (jump)",
 )  # fmt: skip
 _row(
     "mod", 2, np.mod, lambda a, b: a - b * _mp("floor")(a / b),
@@ -398,23 +419,24 @@ for _name, _np, _mpf, _c, _llvm in (
     ("ne", np.not_equal, lambda a, b: a != b, "!=", "une"),
 ):
     _row(
-        _name, 2, _np, _mpf, (None, None), result="bool",
+        _name, 2, _np, _mpf, (None, None), result="bool", total=True,
         c=f"({{0}} {_c} {{1}})", llvm=f"fcmp {_llvm}", domain=_WIDE,
     )  # fmt: skip
-_row("and", 2, np.logical_and, lambda a, b: a and b, (None, None), result="bool", sympy="And",
+_row("and", 2, np.logical_and, lambda a, b: a and b, (None, None), result="bool", total=True, sympy="And",
      c="({0} && {1})", llvm="and")  # fmt: skip
-_row("or", 2, np.logical_or, lambda a, b: a or b, (None, None), result="bool", sympy="Or",
+_row("or", 2, np.logical_or, lambda a, b: a or b, (None, None), result="bool", total=True, sympy="Or",
      c="({0} || {1})", llvm="or")  # fmt: skip
-_row("not", 1, np.logical_not, lambda a: not a, (None,), result="bool", sympy="Not",
+_row("not", 1, np.logical_not, lambda a: not a, (None,), result="bool", total=True, sympy="Not",
      c="(!{0})", llvm="not")  # fmt: skip
 _row(
     "where", 3, np.where, lambda p, a, b: a if p else b,
     (None, lambda g, a, y: g.mask(a[0], g.one), lambda g, a, y: g.mask(g.node("not", a[0]), g.one)),
-    sympy="Piecewise", c="({0} ? {1} : {2})", llvm="select", kink="where the predicate changes",
+    sympy="Piecewise", c="({0} ? {1} : {2})", llvm="select", total=True, kink="where the predicate changes",
 )  # fmt: skip
 _row(
-    "mask", 2, lambda p, a: np.where(p, a, np.asarray(a).dtype.type(0)), lambda p, a: a if p else a * 0,
+    "mask", 2, lambda p, a: np.where(p, a, np.asarray(a).dtype.type(0)),
+    lambda p, a: a if p else _mp("mpf")(0),
     (None, lambda g, a, y: g.mask(a[0], g.one)),
-    c="({0} ? {1} : 0)", llvm="select",
+    c="({0} ? {1} : 0)", llvm="select", total=True,
 )  # fmt: skip
-_row("cast", 1, np.asarray, lambda a: a, (None,), c="({real}){0}", llvm="sitofp")
+_row("cast", 1, np.asarray, lambda a: a, (None,), c="({real}){0}", llvm="sitofp", total=True)

@@ -9,10 +9,11 @@ Sources: Bernstein et al. 2020 (predicates on contractions); Urban & van der Sma
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from math import prod as product_of
 
-from symgrad.ir.bounds import is_nonnegative, typical
+from symgrad.ir.bounds import facts_of, is_nonnegative, read_is_in_range, typical
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.ops import OPS
 
@@ -61,9 +62,21 @@ def _repeat(g: Graph, kind: str, axes: Sequence[Node], body: Node) -> Node:
 
 
 def _interned(g: Graph, kind: str, axes: Sequence[Node], body: Node) -> Node:
-    out = g.first_occurrence(body, g.axes[body] - frozenset(axes))
+    out = _memory_order(g, body, g.first_occurrence(body, g.axes[body] - frozenset(axes)))
     red = g.first_occurrence(body, frozenset(axes))
     return g.read(g.define(kind, out, red, body), *out)
+
+
+def _memory_order(g: Graph, body: Node, axes: list[Node]) -> list[Node]:
+    """Axes that walk operands with stride one come last, so that rows meet rows."""
+    if len(axes) < 2:
+        return axes
+    last: Counter[Node] = Counter()
+    for r in g.reads((body,)):
+        index = g.args[r][1:]
+        if index:
+            last.update(g.axes[index[-1]])
+    return sorted(axes, key=lambda a: last[a] > 0)
 
 
 # ---- sums --------------------------------------------------------------------------------------
@@ -116,13 +129,11 @@ def _sum_of_terms(g: Graph, axes: frozenset[Node], terms: list[tuple[int, Node]]
     if len(groups) == 1 and len(terms) > 1:
         (together,) = groups.values()
         body = _signed_sum(g, together)
-        unused = axes - g.axes[body]
+        if g.op[body] == "neg":  # all terms were negative: their sum is taken, then the sign
+            return g.neg(_sum(g, axes, g.args[body][0]))
         if g.op[body] not in ("add", "sub"):  # the terms simplified
             return _sum(g, axes, body)
-        result = _interned_sum(g, axes & g.axes[body], body) if axes & g.axes[body] else body
-        for axis in sorted(unused, key=g.order_key):
-            result = g.mul(count(g, g.extent(axis)), result)
-        return result
+        return _interned_sum(g, axes, body)
     total = g.zero
     for group in groups.values():
         total = g.add(total, _sum(g, axes, _signed_sum(g, group)))
@@ -257,26 +268,58 @@ def factors_of(g: Graph, body: Node) -> tuple[list[Node], list[Node]]:
 
 
 def _product(g: Graph, top: Sequence[Node], bottom: Sequence[Node]) -> Node:
-    above, below = g.one, g.one
-    for n in top:
-        above = g.mul(above, n)
-    for n in bottom:
-        below = g.mul(below, n)
-    return g.div(above, below)
+    return g.div(_times(g, top), _times(g, bottom))
+
+
+def _times(g: Graph, factors: Sequence[Node]) -> Node:
+    """A product in canonical order; factors of one form are multiplied first.
+
+    So a product that is symmetric under swapping two axes is the same node after the swap.
+    """
+    result, group, key = g.one, g.one, -1
+    for n in sorted(factors, key=g.order_key):
+        if g.order_key(n)[0] != key:
+            result, group, key = g.mul(result, group), g.one, g.order_key(n)[0]
+        group = g.mul(group, n)
+    return g.mul(result, group)
 
 
 def _sum_of_product(g: Graph, axes: frozenset[Node], body: Node, guard: Node | None = None) -> Node:
     """Independent factors leave the sum; what stays is contracted one axis at a time if cheaper."""
     top, bottom = factors_of(g, body)
-    constant = [n for n in top if not g.axes[n] & axes]
-    below = [n for n in bottom if not g.axes[n] & axes]
-    inner_top = [n for n in top if g.axes[n] & axes]
-    inner_bottom = [n for n in bottom if g.axes[n] & axes]
+    guarded = guard is not None and guard != g.true
+    inner_top = [n for n in top if g.axes[n] & axes or (guarded and not _is_harmless(g, n))]
+    inner_bottom = [n for n in bottom if g.axes[n] & axes or (guarded and not _is_divisor(g, n))]
+    constant = [n for n in top if n not in inner_top]
+    below = [n for n in bottom if n not in inner_bottom]
     outside = _product(g, constant, below)
-    if guard is not None and guard != g.true:
+    if guard is not None and guarded:
         inner = g.mask(guard, _product(g, inner_top, inner_bottom))
-        return g.mul(outside, _interned_sum(g, axes & g.axes[inner], inner))
+        return g.mul(outside, _interned_sum(g, axes, inner))
     return g.mul(outside, _contract(g, axes, inner_top, inner_bottom))
+
+
+def _is_harmless(g: Graph, node: Node) -> bool:
+    """Whether `node` may be evaluated where its guard does not hold: reads in range, no 1/0 or log(0).
+
+    A factor that is not stays inside the sum, under its guard. Stored values count as finite.
+    """
+    for n in g.reachable((node,)):
+        op = g.op[n]
+        if op == "read" and not read_is_in_range(g, n):
+            return False
+        if op == "const" and g.args[n][0] == "f":
+            return False
+        if op == "div" and not _is_divisor(g, g.args[n][1]):
+            return False
+        if op in OPS and op != "div" and not OPS[op].total:
+            return False
+    return True
+
+
+def _is_divisor(g: Graph, node: Node) -> bool:
+    """A constant other than 0, or a size."""
+    return g.op[node] in ("const", "cast") and not g.axes[node] and node != g.zero
 
 
 def _contract(g: Graph, axes: frozenset[Node], top: list[Node], bottom: list[Node]) -> Node:
@@ -294,7 +337,7 @@ def _contract(g: Graph, axes: frozenset[Node], top: list[Node], bottom: list[Nod
         axes = axes - {choice}
     free = _product(g, *_split([f for f in factors if not g.axes[f[0]] & axes]))
     body = _product(g, *_split([f for f in factors if g.axes[f[0]] & axes]))
-    return g.mul(free, _interned_sum(g, axes & g.axes[body], body))
+    return g.mul(free, _interned_sum(g, axes, body))
 
 
 def _split(factors: list[tuple[Node, bool]]) -> tuple[list[Node], list[Node]]:
@@ -316,18 +359,25 @@ def _cheapest_axis(
 
 
 def _interned_sum(g: Graph, axes: frozenset[Node], body: Node) -> Node:
-    body = hoist(g, body)
-    if not axes:
-        return body
-    return _interned(g, "sum", sorted(axes, key=g.order_key), body)
+    """The definition of a sum over `axes`; those that `body` does not mention only count."""
+    used = axes & g.axes[body]
+    result = _interned(g, "sum", sorted(used, key=g.order_key), hoist(g, body)) if used else body
+    for axis in sorted(axes - used, key=g.order_key):
+        result = g.mul(count(g, g.extent(axis)), result)
+    return result
 
 
 # ---- hoisting ----------------------------------------------------------------------------------
 
 
 def hoist(g: Graph, body: Node) -> Node:
-    """Give subexpressions that need only some of the loops, and are not cheap, their own maps."""
+    """Give subexpressions that need only some of the loops, and are not cheap, their own maps.
+
+    What stands under a guard may leave it only with a guard that protects it as well, or if all it
+    reads is proven to exist: a map evaluates its body everywhere.
+    """
     everything = g.axes[body]
+    place = _Guards(g, body)
     replaced: dict[Node, Node] = {}
     stack, seen = [body], set()
     while stack:
@@ -337,10 +387,60 @@ def hoist(g: Graph, body: Node) -> Node:
         seen.add(n)
         mine = g.axes[n]
         if mine and mine < everything and g.kind[n] == "real" and _own_cost(g, n) >= _HOIST_COST:
-            replaced[n] = store(g, g.first_occurrence(n, mine), n)
-        elif mine:
+            alone = place.without(n)
+            if alone is not None:
+                replaced[n] = store(g, g.first_occurrence(n, mine), alone)
+                continue
+        if mine:
             stack.extend(g.children(n))
     return g.substitute(body, replaced)
+
+
+class _Guards:
+    """Which nodes of a body stand under guards, and what each of them needs to stand alone."""
+
+    def __init__(self, g: Graph, body: Node) -> None:
+        self.g, self.body = g, body
+        self.unguarded = _unguarded(g, body)
+        top = g.op[body] == "mask"
+        self.parts = conjuncts(g, g.args[body][0]) if top else []
+        self.under_top = _unguarded(g, g.args[body][1]) if top else set()
+        self.unproven: dict[tuple[Node, ...], set[Node]] = {}
+
+    def without(self, n: Node) -> Node | None:
+        """`n` as it may be evaluated for all its axes, or None."""
+        if n in self.unguarded or n not in self._with_unproven_reads(()):
+            return n
+        if n not in self.under_top:
+            return None
+        parts = tuple(p for p in self.parts if self.g.axes[p] <= self.g.axes[n])
+        if len(parts) == len(self.parts) or n not in self._with_unproven_reads(parts):
+            return self.g.mask(conjunction(self.g, parts), n)
+        return None
+
+    def _with_unproven_reads(self, parts: tuple[Node, ...]) -> set[Node]:
+        """The nodes of the body below which some read is not proven to be in range, given `parts`."""
+        if parts not in self.unproven:
+            g, found = self.g, set()
+            facts = [fact for p in parts for fact in facts_of(g, p)]
+            for n in g.reachable((self.body,)):
+                outside = g.op[n] == "read" and not read_is_in_range(g, n, facts)
+                if outside or any(c in found for c in g.children(n)):
+                    found.add(n)
+            self.unproven[parts] = found
+        return self.unproven[parts]
+
+
+def _unguarded(g: Graph, root: Node) -> set[Node]:
+    """The nodes below `root` that are reached without entering the arm of a mask or a where."""
+    seen: set[Node] = set()
+    stack = [root]
+    while stack:
+        n = stack.pop()
+        if n not in seen:
+            seen.add(n)
+            stack.extend(g.args[n][:1] if g.op[n] in ("mask", "where") else g.children(n))
+    return seen
 
 
 def _own_cost(g: Graph, node: Node) -> int:

@@ -3,7 +3,7 @@
 Each rule is data: a name, the op it looks at, the reason, and a function that returns the
 replacement or None. Every rule strictly simplifies (fewer operations, or a fixed orientation), so
 applying them cannot loop. None changes a finite value by more than the rounding it removes, and
-none removes a nan the user could have asked for: `0*x` stays unless AD or a mask made the zero.
+none makes a nan. One removes nans and infinities: a constant 0 annihilates (`mul_zero`).
 """
 
 from __future__ import annotations
@@ -64,6 +64,11 @@ def _fold(g: Graph, args: Args, combine: Callable[[Fraction, Fraction], Fraction
     return g.const(q) if _small(q) else None
 
 
+def _reordered(g: Graph, op: str, a: Args) -> int | None:
+    wanted = g.ordered(*a)
+    return None if wanted == a else g.intern(op, wanted)
+
+
 # ---- addition ----------------------------------------------------------------------------------
 
 
@@ -102,7 +107,7 @@ def add_same_to_double(g: Graph, a: Args) -> int | None:
 
 @rule("add", "one order of commutative arguments, so that equal sums are one node")
 def add_order(g: Graph, a: Args) -> int | None:
-    return g.intern("add", g.ordered(*a))
+    return _reordered(g, "add", a)
 
 
 @rule("sub", "exact arithmetic on constants")
@@ -199,19 +204,27 @@ def mul_neg(g: Graph, a: Args) -> int | None:
     return None
 
 
-@rule("mul", "c*(d*x) is (c*d)*x, with the constant first")
+def _is_rational(g: Graph, node: int) -> bool:
+    return g.op[node] == "const" and g.args[node][0] == "q"
+
+
+@rule("mul", "c*(d*x) is (c*d)*x for rational c and d")
 def mul_constants_together(g: Graph, a: Args) -> int | None:
     for x, y in (a, a[::-1]):
-        if g.op[y] == "mul" and g.op[x] == "const" and g.rational(g.args[y][0]) is not None:
-            return g.mul(g.mul(x, g.args[y][0]), g.args[y][1])
+        if g.op[y] == "mul" and _is_rational(g, x) and _is_rational(g, g.args[y][0]):
+            product = _fold(g, (x, g.args[y][0]), lambda c, d: c * d)
+            return None if product is None else g.mul(product, g.args[y][1])
     return None
 
 
-@rule("mul", "x*(c*y) is c*(x*y): constants move outwards and meet")
+@rule("mul", "x*(c*y) is c*(x*y): constants move outwards and meet, rational ones outermost")
 def mul_constant_outwards(g: Graph, a: Args) -> int | None:
     for x, y in (a, a[::-1]):
-        if g.op[y] == "mul" and g.op[x] != "const" and g.op[g.args[y][0]] == "const":
-            return g.mul(g.args[y][0], g.mul(x, g.args[y][1]))
+        if g.op[y] != "mul" or g.op[g.args[y][0]] != "const":
+            continue
+        c, rest = g.args[y]
+        if g.op[x] != "const" or (_is_rational(g, c) and not _is_rational(g, x)):
+            return g.mul(c, g.mul(x, rest))
     return None
 
 
@@ -223,13 +236,12 @@ def mul_reciprocal(g: Graph, a: Args) -> int | None:
     return None
 
 
-@rule("mul", "one order of commutative arguments, constants first")
+@rule("mul", "one order of commutative arguments: rational constants, other constants, the rest")
 def mul_order(g: Graph, a: Args) -> int | None:
-    if g.op[a[1]] == "const" and g.op[a[0]] != "const":
-        return g.intern("mul", (a[1], a[0]))
-    if g.op[a[0]] == "const":
-        return None
-    return g.intern("mul", g.ordered(*a))
+    first, second = (0 if _is_rational(g, n) else 1 if g.op[n] == "const" else 2 for n in a)
+    if first == second:
+        return _reordered(g, "mul", a)
+    return None if first < second else g.intern("mul", (a[1], a[0]))
 
 
 @rule("div", "exact arithmetic on constants")
@@ -307,9 +319,11 @@ def fold_sqrt(g: Graph, a: Args) -> int | None:
 
 
 def _at_zero(op: str, value: int) -> None:
-    @rule(op, f"{op}(0) is {value}, exactly")
     def fold(g: Graph, a: Args) -> int | None:
         return g.const(value) if a[0] == g.zero else None
+
+    fold.__name__ = f"{op}_at_zero"
+    rule(op, f"{op}(0) is {value}, exactly")(fold)
 
 
 for _op in ("sin", "tan", "asin", "atan", "sinh", "tanh", "asinh", "atanh", "expm1", "log1p", "erf",
@@ -333,12 +347,14 @@ def fold_log(g: Graph, a: Args) -> int | None:
 
 
 def _fold_comparison(op: str, holds: Callable[[Fraction, Fraction], bool]) -> None:
-    @rule(op, "a comparison of constants is known")
     def fold(g: Graph, a: Args) -> int | None:
         x, y = g.rational(a[0]), g.rational(a[1])
         if x is None or y is None:
             return None
         return g.true if holds(x, y) else g.false
+
+    fold.__name__ = f"fold_{op}"
+    rule(op, "a comparison of constants is known")(fold)
 
 
 _fold_comparison("lt", lambda x, y: x < y)
@@ -353,7 +369,7 @@ def fold_and(g: Graph, a: Args) -> int | None:
         return g.false
     if a[0] == g.true or a[0] == a[1]:
         return a[1]
-    return a[0] if a[1] == g.true else g.intern("and", g.ordered(*a))
+    return a[0] if a[1] == g.true else _reordered(g, "and", a)
 
 
 @rule("or", "false is neutral, true decides, p or p is p")
@@ -362,7 +378,7 @@ def fold_or(g: Graph, a: Args) -> int | None:
         return g.true
     if a[0] == g.false or a[0] == a[1]:
         return a[1]
-    return a[0] if a[1] == g.false else g.intern("or", g.ordered(*a))
+    return a[0] if a[1] == g.false else _reordered(g, "or", a)
 
 
 @rule("not", "not of a known or negated predicate")
