@@ -111,6 +111,25 @@ def test_map_applies_a_function_by_its_name():
     assert mapped[0, 0] == sp.tanh(X[0, 0])
 
 
+def test_map_over_an_explicit_matrix_applies_the_function_to_each_element():
+    assert parse_expression("map(sin, Matrix([[x, y]]))") == sp.ImmutableMatrix([[sp.sin(x), sp.sin(y)]])
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        sp.exp(-(x**2) / 2) / sp.sqrt(2 * sp.pi),
+        sp.Piecewise((x**2, x < y), (sp.Max(x, y, 1), True)),
+        sp.atan2(y, x) - sp.Rational(3, 7) * sp.Abs(x) ** sp.Rational(1, 3),
+        sp.log(sp.Sum(sp.exp(v[i]), (i, 0, n - 1))),
+        A.T * X * w - 3 * b,
+        sp.Trace(A.T * A) + sp.Sum(X[i, j] ** 2, (i, 0, n - 1), (j, 0, d - 1)),
+    ],
+)
+def test_what_sympy_prints_is_read_back(expression):
+    assert parse_expression(str(expression), SYMBOLS) == expression
+
+
 def test_names_are_real_and_indices_and_limits_are_integers():
     names = {symbol.name: symbol for symbol in parse_expression("x*Sum(k, (k, 0, p - 1))").atoms(sp.Symbol)}
     assert names["x"].is_real and names["x"].is_integer is None
@@ -329,7 +348,15 @@ def test_texts_too_deep_or_too_long_are_refused_without_a_crash(text):
         "exp(exp(exp(10)))",
         "gamma(10**9)",
         "polygamma(0, 10**9)",
+        "exp2(10**9)",
+        "Mod(x**10**300, 10**9)",
+        "Sum(k, (k, 10**300, 1)) == 0",
+        "floor(3**(1/10**300))",
         "Matrix([[1, 2], [3, 4]])**1000000",
+        "Matrix([[x, y, z], [y, z, x], [z, x, 1]])**16",
+        "map(gamma, Matrix([10**9]))",
+        "map(Lambda(t, t**t**t), Matrix([9]))",
+        "Matrix([10**2000])*10**2000",
         "Sum(k, (k, 0, 10**9)) > 5",
         "2**9000*2**9000",
     ],

@@ -9,8 +9,7 @@ import sympy as sp
 
 MAX_CONSTANT_BITS = 10_000  # of a number, or of the binary exponent of a decimal
 MAX_CONSTANT_TERMS = 10_000  # of a sum without symbols, which SymPy may evaluate when it compares it
-MAX_GAMMA_ARGUMENT = 1_000  # SymPy turns gamma(100) into its exact value at once
-MAX_EXPLICIT_POWER = 16  # of an explicit Matrix, which SymPy multiplies out
+MAX_EXPLICIT_POWER = 4  # of an explicit Matrix, which SymPy multiplies out
 
 Value = Any
 
@@ -46,6 +45,9 @@ def is_small_power(base: sp.Expr, exponent: sp.Expr) -> bool:
 
 
 def length_of_limit(limit: tuple[Value, Value, Value]) -> float:
-    """How many terms a limit of a constant sum has; infinitely many if it depends on another index."""
+    """How many terms a limit of a constant sum has; infinitely many if it depends on another index.
+
+    A range that runs backwards counts as well: SymPy gives it a value, by Karr's convention.
+    """
     span = limit[2] - limit[1] + 1
-    return float(max(span, 0)) if span.is_Integer else math.inf
+    return float(min(abs(int(span)), 10**9)) if span.is_Integer else math.inf

@@ -29,7 +29,6 @@ from symgrad.frontend.constants import (
     MAX_CONSTANT_BITS,
     MAX_CONSTANT_TERMS,
     MAX_EXPLICIT_POWER,
-    MAX_GAMMA_ARGUMENT,
     is_beyond,
     is_small,
     is_small_power,
@@ -41,7 +40,7 @@ from symgrad.frontend.vocabulary import (
     CONSTANTS,
     ELEMENTWISE,
     FUNCTION_NAMES,
-    GAMMA_LIKE,
+    LARGEST_ARGUMENT,
     LOGIC,
     MATRIX,
     OF_SIZES,
@@ -51,6 +50,7 @@ from symgrad.frontend.vocabulary import (
     REFUSED_NODES,
     RELATION_OF_NODE,
     RELATIONS,
+    ROUNDING,
     Value,
 )
 
@@ -349,16 +349,11 @@ class Builder:
         base, exponent = self._operand(node.left), self._operand(node.right)
         if _is_matrix(exponent):
             raise ShapeMismatch("an exponent cannot be a matrix", where=self.source.where(node))
-        if isinstance(base, MatrixBase) and not (exponent.is_Integer and abs(exponent) <= MAX_EXPLICIT_POWER):
-            raise self._refused(
-                node, f"an explicit Matrix has powers from -{MAX_EXPLICIT_POWER} to {MAX_EXPLICIT_POWER}"
-            )
-        if (
-            not _is_matrix(base)
-            and base.is_number
-            and exponent.is_number
-            and not is_small_power(base, exponent)
-        ):
+        if isinstance(base, MatrixBase) and not (exponent.is_Integer and 0 <= exponent <= MAX_EXPLICIT_POWER):
+            summary = f"an explicit Matrix has powers from 0 to {MAX_EXPLICIT_POWER}"
+            raise self._refused(node, summary, "write Inverse(A), or products")
+        is_constant = not _is_matrix(base) and base.is_number and exponent.is_number
+        if not is_small_power(base, exponent) if is_constant else is_beyond(exponent, MAX_CONSTANT_BITS):
             raise self._too_large(node)
         return base**exponent
 
@@ -417,9 +412,7 @@ class Builder:
         name = node.func.id
         if name in ELEMENTWISE:
             arguments = [self._scalar(part, f"map({name}, X)") for part in node.args]
-            if name in GAMMA_LIKE and any(is_beyond(part, MAX_GAMMA_ARGUMENT) for part in arguments):
-                raise self._too_large(node)
-            return ELEMENTWISE[name](*arguments)
+            return self._elementwise(node, name, arguments)
         if name in RELATIONS:
             return RELATIONS[name](*(self._scalar(part) for part in node.args))
         if name in LOGIC:
@@ -439,6 +432,16 @@ class Builder:
             "map": self._map,
         }
         return special[name](node)
+
+    def _elementwise(self, node: ast.AST, name: str, arguments: list[Value]) -> Value:
+        """One function of numbers, after refusing constants that SymPy would compute with at length."""
+        largest = LARGEST_ARGUMENT.get(name)
+        if largest is not None and any(is_beyond(part, largest) for part in arguments):
+            raise self._too_large(node)
+        is_exact = [part.is_number and not isinstance(part, (sp.Rational, sp.Float)) for part in arguments]
+        if name in ROUNDING and any(is_exact):
+            raise self._refused(node, f"{name} of an exact constant is not read", "write it as a decimal")
+        return ELEMENTWISE[name](*arguments)
 
     def _exactly(self, node: ast.Call, *readers: Callable[[ast.expr], Value]) -> list[Value]:
         if len(node.args) != len(readers):
@@ -496,8 +499,19 @@ class Builder:
     def _map(self, node: ast.Call) -> Value:
         if len(node.args) != 2:
             raise self._refused(node, "map takes a function and a matrix", "map(tanh, X)")
-        function = self._mapped_function(node.args[0])
-        return self._matrix(node.args[1]).applyfunc(function)
+        function, matrix = self._mapped_function(node.args[0]), self._matrix(node.args[1])
+        if isinstance(matrix, sp.MatrixExpr) and not isinstance(matrix, MatrixBase):
+            return matrix.applyfunc(function)
+        first = node.args[0]
+        if not isinstance(first, ast.Name):
+            # Substituting constants could ask for anything, past the checks of single operations.
+            raise self._refused(
+                node, "a Lambda cannot be mapped over an explicit Matrix", "write its elements"
+            )
+        name = first.id
+        return sp.ImmutableDenseMatrix(
+            *matrix.shape, [self._elementwise(node, name, [element]) for element in matrix.flat()]
+        )
 
     def _mapped_function(self, part: ast.expr) -> sp.Lambda:
         if part in self.values:
@@ -552,12 +566,12 @@ class Builder:
 
     def _check_number(self, node: ast.AST, value: Value) -> None:
         """Constants stay finite, and small enough that nothing computed from them takes long."""
-        if not _is_scalar(value):
-            return
-        if value in _NOT_NUMBERS:
-            raise self._refused(node, "this is not a finite number")
-        if value.is_number and not is_small(value):
-            raise self._too_large(node)
+        elements = value.flat() if isinstance(value, MatrixBase) else [value] if _is_scalar(value) else []
+        for element in elements:
+            if element in _NOT_NUMBERS:
+                raise self._refused(node, "this is not a finite number")
+            if element.is_number and not is_small(element):
+                raise self._too_large(node)
 
     def _too_large(self, node: ast.AST) -> ParseError:
         return self.source.error(

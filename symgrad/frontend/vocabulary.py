@@ -51,7 +51,11 @@ FUNCTION_NAMES: tuple[str, ...] = tuple(
     sorted([*ELEMENTWISE, *RELATIONS, *LOGIC, *MATRIX, *OF_SIZES, *OVER_INDICES, *_SPECIAL])
 )
 CONSTANTS: dict[str, Value] = {"pi": sp.pi, "E": sp.E}
-GAMMA_LIKE = ("gamma", "loggamma", "digamma", "polygamma")
+# Functions SymPy may compute exactly at once, and the largest constant they are given.
+LARGEST_ARGUMENT: dict[str, int] = dict.fromkeys(("gamma", "loggamma", "digamma", "polygamma"), 1_000) | (
+    dict.fromkeys(("exp", "exp2", "expm1", "sinh", "cosh", "sech", "csch"), 5_000)
+)
+ROUNDING = ("floor", "ceiling", "frac", "Mod")  # SymPy computes as many digits as a constant argument takes
 ALSO_LETTERS = ("gamma", "digamma")  # a function when called, a Greek letter when not
 
 RELATION_OF_NODE: dict[type[ast.cmpop], Callable[..., Value]] = {
