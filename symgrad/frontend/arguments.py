@@ -106,7 +106,9 @@ def default_arguments(survey: Survey, root: Expr) -> tuple[Expr, ...]:
     Names are compared as text. A size that no shape of an array gives (the upper limit of a sum
     over scalars) has to be an argument, and is one.
     """
-    scalars = [s for s in (*survey.symbols, *survey.indices) if s not in survey.sizes and survey.is_free(s, root)]
+    scalars = [
+        s for s in (*survey.symbols, *survey.indices) if s not in survey.sizes and survey.is_free(s, root)
+    ]
     arrays = list(survey.arrays)
     found = dict.fromkeys((*arrays, *scalars, *undetermined_sizes(survey, arrays, root)))
     return tuple(sorted(found, key=name_of))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import sympy as sp
 from sympy.matrices.expressions import BlockMatrix, FunctionMatrix, MatrixSlice
 
 from symgrad.errors import ShapeMismatch
@@ -58,7 +57,12 @@ def _total(g: Graph, parts: Sequence[Node]) -> Node:
 
 
 def _entry(
-    g: Graph, grid: Sequence[Sequence[Matrix]], heights: Sequence[Node], widths: Sequence[Node], i: Node, j: Node
+    g: Graph,
+    grid: Sequence[Sequence[Matrix]],
+    heights: Sequence[Node],
+    widths: Sequence[Node],
+    i: Node,
+    j: Node,
 ) -> Node:
     total = g.zero
     for r, line in enumerate(grid):
@@ -87,7 +91,7 @@ def _slice(tr: Translator, e: Expr) -> Task:
     """M[a:b:s, c:d:t], read at a + s*i, c + t*j."""
     g = tr.graph
     parent, *parts = e._args
-    m = yield tr.matrix(parent)
+    m: Matrix = yield tr.matrix(parent)
     rows, cols = yield from shape_of(tr, e)
     starts, steps = [], []
     for part in parts:
@@ -95,8 +99,8 @@ def _slice(tr: Translator, e: Expr) -> Task:
         steps.append((yield tr.integer(part[2], "the step of a slice", e)))
 
     def entry(i: Node, j: Node) -> Node:
-        places = (g.iadd(start, g.imul(step, x)) for start, step, x in zip(starts, steps, (i, j), strict=True))
-        return m.at(g, *places)
+        row, col = (g.iadd(a, g.imul(s, x)) for a, s, x in zip(starts, steps, (i, j), strict=True))
+        return m.at(g, row, col)
 
     return of_entries(g, rows, cols, entry)
 

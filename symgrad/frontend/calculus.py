@@ -50,7 +50,9 @@ def _derivative(tr: Translator, e: Expr) -> Task:
     for pair in counts:
         variable, count = pair._args
         if not isinstance(count, sp.Integer):
-            raise UnsupportedExpression(f"the derivative of order {count}", where=show(e), try_="a whole number")
+            raise UnsupportedExpression(
+                f"the derivative of order {count}", where=show(e), try_="a whole number"
+            )
         variables += [variable] * int(count)
     return (yield _differentiated(tr, e, body_expr, variables))
 

@@ -38,7 +38,9 @@ SCALARS: dict[type, Head] = {}
 MATRICES: dict[type, MakeTask] = {}
 
 
-def scalar(*classes: type, children: Callable[[Expr], Sequence[Expr]] = _own_args) -> Callable[[Combine], Combine]:
+def scalar(
+    *classes: type, children: Callable[[Expr], Sequence[Expr]] = _own_args
+) -> Callable[[Combine], Combine]:
     """Register the decorated function as the `combine` of the classes."""
 
     def register(combine: Combine) -> Combine:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import sympy as sp
@@ -78,10 +77,6 @@ def sum_or_product(tr: Translator, e: Expr) -> Task:
         value = _bind(g, a, b, axes, conditions, e)
         outer.setdefault(variable, tr.environment.get(variable))
         tr.environment[variable] = value
-    if isinstance(getattr(e._args[0], "is_Matrix", False), bool) and getattr(e._args[0], "is_Matrix", False):
-        raise UnsupportedExpression(
-            f"a {type(e).__name__} of matrices", where=show(e), try_="the sum of the elements M[i, j]"
-        )
     body = tr.as_real((yield tr.real(e._args[0])))
     for variable, value_before in outer.items():
         tr.bind(variable, value_before)
@@ -110,9 +105,7 @@ def limits_of(limit: Expr, e: ExprWithLimits) -> tuple[Expr, Expr, Expr]:
     return variable, bounds[0], bounds[1]
 
 
-def _bind(
-    g: Graph, a: Node, b: Node, axes: list[Node], conditions: list[Node], e: Expr
-) -> Node:
+def _bind(g: Graph, a: Node, b: Node, axes: list[Node], conditions: list[Node], e: Expr) -> Node:
     """A new axis for the range a..b; its value as a node.
 
     Limits that depend on outer axes give an axis over the whole box, and conditions that cut it.
@@ -160,16 +153,13 @@ def _data_limit(e: Expr) -> UnsupportedExpression:
 
 
 def _reduced(g: Graph, kind: str, axes: list[Node], conditions: list[Node], body: Node) -> Node:
-    if any(g.rational(g.extent(a)) is not None and g.rational(g.extent(a)) <= 0 for a in axes):  # type: ignore[operator]  # a Fraction, tested just before
+    extents = [g.rational(g.extent(a)) for a in axes]
+    if any(n is not None and n <= 0 for n in extents):
         return g.zero if kind == "sum" else g.one
     for condition in conditions:
-        body = g.mask(condition, body) if kind == "sum" else g.where(condition, g.mask(condition, body), g.one)
+        masked = g.mask(condition, body)
+        body = masked if kind == "sum" else g.where(condition, masked, g.one)
     return reduce(g, kind, axes, body)
-
-
-def index_values(g: Graph, extents: Sequence[Node]) -> Iterator[Node]:
-    """Fresh axes along extents; the index 0 where the extent is 1."""
-    return (g.zero if e == g.one else g.fresh_axis(e) for e in extents)
 
 
 def check_is_index(tr: Translator, value: Node | None, expr: Expr, what: str, e: Expr) -> Node:

@@ -119,7 +119,7 @@ def _boolean(build: Callable[..., Node]) -> Head:
     return Head(lambda tr, e, values: build(tr.graph, *(as_predicate(tr.graph, v) for v in values)))
 
 
-for _class, _build in {
+_OPERATIONS: dict[type, Callable[..., Node]] = {
     sp.And: _and,
     sp.Or: _or,
     sp.Not: _not,
@@ -130,11 +130,15 @@ for _class, _build in {
     sp.Implies: lambda g, p, q: _or(g, _not(g, p), q),
     sp.Equivalent: _all_equal,
     sp.ITE: _if_then_else,
-}.items():
+}
+for _class, _build in _OPERATIONS.items():
     SCALARS[_class] = _boolean(_build)
 
-SCALARS[BooleanTrue] = Head(lambda tr, e, _: tr.graph.true, leaf)
-SCALARS[BooleanFalse] = Head(lambda tr, e, _: tr.graph.false, leaf)
+
+@scalar(BooleanTrue, BooleanFalse, children=leaf)
+def _truth(tr: Translator, e: Expr, _: list[Node]) -> Node:
+    return tr.graph.true if isinstance(e, BooleanTrue) else tr.graph.false
+
 
 # ---- choices -----------------------------------------------------------------------------------
 

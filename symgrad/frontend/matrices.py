@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import sympy as sp
@@ -108,7 +107,7 @@ def check_square(g: Graph, e: Expr, m: Matrix) -> None:
         raise ShapeMismatch(
             f"{type(e).__name__} of a matrix of shape {shape_text(g, m.shape)}",
             where=show(e),
-            because=f"{index_text(g, m.rows)} rows and {index_text(g, m.cols)} columns are not the same number",
+            because=f"it has {index_text(g, m.rows)} rows and {index_text(g, m.cols)} columns",
             try_="a square matrix",
         )
 
@@ -430,7 +429,7 @@ def _best_halves(g: Graph, factors: Sequence[Matrix]) -> tuple[Sequence[Matrix],
     n = len(factors)
     if n > _LONGEST_PLANNED:
         return factors[: n // 2], factors[n // 2 :]
-    best: tuple[Fraction | int, int, int] | None = None
+    best: tuple[int, int, int] | None = None
     for start in range(n if n <= 8 else 1):
         turned = [*factors[start:], *factors[:start]]
         sizes = [typical(g, turned[0].rows), *(typical(g, m.cols) for m in turned)]

@@ -19,6 +19,8 @@ def check_reads(g: Graph, roots: Iterable[TensorId]) -> tuple[Node, ...]:
     Raises IndexOutOfRange for a read that is out of range for every size that runs the loop.
     """
     conditions: dict[Node, None] = {}
+    if not any(t.kind == "input" and t.rank for t in g.tensors):
+        return ()
     for t in g.definitions_below(roots):
         for n in _unguarded_reads(g, g.tensors[t].bodies):
             tensor, *index = g.args[n]
@@ -46,7 +48,9 @@ def _unguarded_reads(g: Graph, roots: Iterable[Node]) -> list[Node]:
     return sorted(found)
 
 
-def _check_index(g: Graph, tensor: TensorId, position: int, index: Node, conditions: dict[Node, None]) -> None:
+def _check_index(
+    g: Graph, tensor: TensorId, position: int, index: Node, conditions: dict[Node, None]
+) -> None:
     extent = g.tensors[tensor].extents[position]
     above = g.iadd(g.isub(extent, index), g.const(-1))
     for distance, sign in ((index, -1), (above, 1)):
@@ -77,17 +81,14 @@ def _least(g: Graph, distance: Node) -> Node | None:
 
 def _out_of_range(g: Graph, tensor: TensorId, position: int, index: Node, sign: int) -> IndexOutOfRange:
     extent = g.tensors[tensor].extents[position]
-    ends = _least(g, index) if sign < 0 else _greatest(g, index)
+    least = _least(g, index if sign < 0 else g.iscale(index, -1))
+    assert least is not None  # or nothing was proven
+    reached = least if sign < 0 else g.iscale(least, -1)
     size = index_text(g, extent)
     last = index_text(g, g.iadd(extent, g.const(-1)))
     return IndexOutOfRange(
-        f"index {index_text(g, ends)} is outside axis {position} of {quoted(g.tensors[tensor].name)}",
+        f"index {index_text(g, reached)} is outside axis {position} of {quoted(g.tensors[tensor].name)}",
         because=f"that axis has {size} entries, 0 to {last}",
-        try_="a smaller range: the upper limit of a Sum is included, and negative indices do not count from the end",
+        try_="a smaller range: the upper limit of a Sum is included, "
+        "and negative indices do not count from the end",
     )
-
-
-def _greatest(g: Graph, index: Node) -> Node:
-    least = _least(g, g.iscale(index, -1))
-    assert least is not None
-    return g.iscale(least, -1)

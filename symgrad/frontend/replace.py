@@ -41,11 +41,11 @@ def _rebuild(
 ) -> tuple[tuple[Node, ...], Node]:
     tensor = g.tensors[t]
     if tensor.kind == "scatter":
-        raise UnsupportedExpression("a substitution in a derivative with a scatter", try_="a symbol as the point")
+        raise UnsupportedExpression(
+            "a substitution in a derivative with a scatter", try_="a symbol as the point"
+        )
     renaming = {a: g.fresh_axis(g.extent(a)) for a in (*tensor.out, *tensor.red)}
-    bodies = [
-        _replaced(g, g.substitute(b, renaming), target, value, rebuilt) for b in tensor.bodies
-    ]
+    bodies = [_replaced(g, g.substitute(b, renaming), target, value, rebuilt) for b in tensor.bodies]
     out = tuple(renaming[a] for a in tensor.out)
     red = [renaming[a] for a in tensor.red]
     if tensor.kind == "enum":

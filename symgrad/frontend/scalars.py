@@ -92,7 +92,8 @@ def as_integer(g: Graph, node: Node) -> Node | None:
 
 def _split_integers(g: Graph, values: Sequence[Node]) -> tuple[list[Node], list[Node]]:
     """(casts without their cast and integer constants, the rest); no integers if there is no cast."""
-    integers, rest = [], []
+    integers: list[Node] = []
+    rest: list[Node] = []
     for v in values:
         i = as_integer(g, v)
         (rest if i is None else integers).append(v if i is None else i)

@@ -95,8 +95,8 @@ class Survey:
         return self._dependences.get(id(e), ())
 
     def _free(self, e: Expr) -> set[Expr]:
-        args = getattr(e, "_args", ())
-        if e in self.bound if isinstance(e, (sp.Symbol, sp.Idx)) else False:
+        args: tuple[Any, ...] = getattr(e, "_args", ())
+        if isinstance(e, (sp.Symbol, sp.Idx)) and e in self.bound:
             return {e}
         if isinstance(e, (sp.Sum, sp.Product)):
             free = set(self._of(args[0]))

@@ -10,7 +10,7 @@ import difflib
 import gc
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
@@ -340,21 +340,22 @@ class Translator:
         """The head of a class by its nearest base in the table; errors name what is missing."""
         head = _nearest(SCALARS, type(e))
         if head is None:
-            if isinstance(e, AppliedUndef) or isinstance(e, sp.Function):
+            if isinstance(e, (AppliedUndef, sp.Function)):
                 raise _unknown_function(e)
             raise scalars.unsupported(self, e)
         return head
 
 
-_NEAREST: dict[tuple[int, type], Any] = {}
+Entry = TypeVar("Entry", Head, MakeTask)
 
 
-def _nearest(table: dict[type, Any], cls: type) -> Head | MakeTask | Any:
-    """The table's entry for a class or its nearest base; remembered."""
-    key = (id(table), cls)
-    if key not in _NEAREST:
-        _NEAREST[key] = next((table[c] for c in cls.__mro__ if c in table), None)
-    return _NEAREST[key]
+def _nearest(table: dict[type, Entry], cls: type) -> Entry | None:
+    """The table's entry for a class or its nearest base, which is then entered for the class too."""
+    for base in cls.__mro__:
+        if base in table:
+            table[cls] = table[base]
+            return table[cls]
+    return None
 
 
 def _unknown_function(e: Expr) -> UnknownFunction:
@@ -413,7 +414,9 @@ def _translate(tr: Translator, expr: Any, args: Sequence[Expr] | None) -> Transl
 
 def _definition(g: Graph, value: Value) -> TensorId:
     """The value as a definition; an existing one if the value is exactly that."""
-    number_of_axes = [a if g.op[a] == "axis" else g.fresh_axis(e) for a, e in zip(value.axes, value.extents, strict=True)]
+    number_of_axes = [
+        a if g.op[a] == "axis" else g.fresh_axis(e) for a, e in zip(value.axes, value.extents, strict=True)
+    ]
     if g.op[value.body] == "read":
         tensor, *index = g.args[value.body]
         t = g.tensors[tensor]
