@@ -15,6 +15,8 @@ from symgrad.ir.rules import Args, rule
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
+_MOST_FACTORS = 8  # a product is searched for exponentials this far: rules take constant time
+
 
 def _log_of_sum(g: Graph, node: int) -> int | None:
     """log(S) as a log-sum-exp when `node` reads a definition S = sum of exp(e)."""
@@ -81,23 +83,66 @@ def exp_plus_minus_one_to_expm1(g: Graph, a: Args) -> int | None:
     return None
 
 
-@rule("div", "exp(a)/sum(exp(b)) is exp(a - logsumexp(b)): no overflow", "stable")
+def _factors(g: Graph, node: int) -> list[int]:
+    """The factors of a product (-1 for a sign); a product of more than a few is one factor."""
+    factors, stack = [], [node]
+    while stack and len(stack) + len(factors) <= _MOST_FACTORS:
+        part = stack.pop()
+        if g.op[part] == "neg":
+            stack += [g.const(-1), g.args[part][0]]
+        elif g.op[part] == "mul":
+            stack += g.args[part][::-1]
+        else:
+            factors.append(part)
+    return [node] if stack else factors
+
+
+def _quotient(g: Graph, above: list[int], below: list[int]) -> int:
+    """The product of one list divided by the product of the other."""
+    numerator, denominator = g.one, g.one
+    for factor in above:
+        numerator = g.mul(numerator, factor)
+    for factor in below:
+        denominator = g.mul(denominator, factor)
+    return g.div(numerator, denominator)
+
+
+def _without(factors: list[int], place: int) -> list[int]:
+    return factors[:place] + factors[place + 1 :]
+
+
+@rule("div", "exp(a)/sum(exp(b)) is exp(a - logsumexp(b)), other factors aside: no overflow", "stable")
 def softmax_to_exp_of_difference(g: Graph, a: Args) -> int | None:
-    exponent, lse = _exponent(g, a[0]), _log_of_sum(g, a[1])
-    if exponent is None or lse is None:
-        return None
-    return g.node("exp", g.sub(exponent, lse))
+    below = _factors(g, a[1])
+    for place, divisor in enumerate(below):
+        lse = _log_of_sum(g, divisor)
+        if lse is None:
+            continue
+        above = _factors(g, a[0])
+        for k, factor in enumerate(above):
+            exponent = _exponent(g, factor)
+            if exponent is not None:
+                softmax = g.node("exp", g.sub(exponent, lse))
+                return _quotient(g, [*_without(above, k), softmax], _without(below, place))
+    return None
 
 
-@rule("div", "1/(1 + exp(-x)) and exp(x)/(1 + exp(x)) are the logistic function", "stable")
+@rule("div", "1/(1 + exp(-x)) and exp(x)/(1 + exp(x)) are the logistic function, times other factors", "stable")
 def quotient_to_logistic(g: Graph, a: Args) -> int | None:
-    rest = _one_plus(g, a[1])
-    exponent = None if rest is None else _exponent(g, rest)
-    if exponent is None:
-        return None
-    if a[0] == g.one:
-        return g.node("logistic", g.neg(exponent))
-    return g.node("logistic", exponent) if a[0] == rest else None
+    below = _factors(g, a[1])
+    for place, divisor in enumerate(below):
+        power = _one_plus(g, divisor)
+        exponent = None if power is None else _exponent(g, power)
+        if exponent is None:
+            continue
+        above = _factors(g, a[0])
+        if power in above:
+            k, logistic = above.index(power), g.node("logistic", exponent)
+            above = _without(above, k)
+        else:
+            logistic = g.node("logistic", g.neg(exponent))
+        return _quotient(g, [*above, logistic], _without(below, place))
+    return None
 
 
 @rule("log", "log(logistic(x)) is -softplus(-x): no log of 0", "stable")
