@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from symgrad.errors import IllegalProgram
 from symgrad.loops.nest import Buffer, For, LoadInt, Part, Poly, Routine
+from symgrad.loops.walk import variables, walk
 from symgrad.targets import c_build
 from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
 from symgrad.targets.c_body import Body, Names
-from symgrad.targets.liveness import variables, walk
 from symgrad.targets.text import (
     check_identifier,
     comment_text,
@@ -174,7 +174,11 @@ class _File:
         if self.work:
             arguments.append(f"({self.real} *)buffers[{len(self.parameters)}]")
         arguments += [f"meta[{1 + place}]" for place in range(len(self.routine.sizes))]
-        call = f"        {self.name}(" + (",\n            " if len(arguments) > 2 else ", ").join(arguments) + ");"
+        call = (
+            f"        {self.name}("
+            + (",\n            " if len(arguments) > 2 else ", ").join(arguments)
+            + ");"
+        )
         unused = [] if arguments and (self.parameters or self.work) else ["    (void)buffers;"]
         return [
             "/* every sample: buffers are inputs, outputs, workspace; meta is count, sizes, strides */",
@@ -200,7 +204,9 @@ class _File:
         for b in r.buffers:
             kind = self._type(b)
             shape = shape_text(b, self.names.spelled)
-            lines.append(f" * {b.role:<7} {self.names.spelled[b.name]} {shape} {kind}{_called(b.symbol, b.name)}")
+            lines.append(
+                f" * {b.role:<7} {self.names.spelled[b.name]} {shape} {kind}{_called(b.symbol, b.name)}"
+            )
         if r.notes:
             lines += [" *", *(f" * {comment_text(note)}" for note in r.notes)]
         return [*lines, " */"]

@@ -31,8 +31,9 @@ from symgrad.loops.nest import (
     Test,
     Value,
 )
+from symgrad.loops.walk import variables
 from symgrad.targets.base import literal_value, row_major
-from symgrad.targets.liveness import liveness, variables
+from symgrad.targets.liveness import liveness
 from symgrad.targets.text import comment_text, comparison, element, polynomial
 
 # How tightly an expression binds; an operand that binds less tightly is put in parentheses.
@@ -309,4 +310,3 @@ def real_literal(value: float, dtype: str) -> Expression:
         return Expression("INFINITY") if value > 0 else Expression("-INFINITY", UNARY)
     text = repr(value) if dtype == "float64" else str(np.float32(value)) + "f"
     return Expression(text, UNARY if text.startswith("-") else ATOM)
-

@@ -78,7 +78,7 @@ def find_compiler() -> tuple[tuple[str, ...], str]:
         raise MissingCompiler(
             "no C compiler was found",
             because=f"CC={words} does not run" if words else "none of cc, gcc, clang is on the path",
-            try_=f"{install.get(sys.platform, 'apt install gcc')}, or backend=\"llvm\", which needs none",
+            try_=f'{install.get(sys.platform, "apt install gcc")}, or backend="llvm", which needs none',
         )
     return found
 

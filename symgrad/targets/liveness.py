@@ -7,31 +7,20 @@ unused variables, so targets do not print it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from symgrad.loops.nest import (
     Accumulate,
-    Bool,
-    Cell,
-    Compute,
-    Const,
-    For,
-    FromInt,
-    If,
     Load,
     LoadInt,
-    Part,
-    Poly,
     SetCell,
     Statement,
     Store,
     StoreReduce,
-    Test,
     Value,
 )
-
-Name = Value | str  # a scalar value, or an integer variable
+from symgrad.loops.walk import Name, defined, operands, polynomials, variables, walk
 
 
 @dataclass
@@ -51,54 +40,6 @@ class Liveness:
         if name is None and isinstance(statement, SetCell | Accumulate):
             name = statement.cell
         return name is None or name in self.uses
-
-
-def walk(body: Sequence[Statement], into_parts: bool = False) -> Iterator[tuple[int, Statement]]:
-    """Every statement with the number of its block, depth first, without recursion."""
-    stack = [(0, iter(body))]
-    blocks = 0
-    while stack:
-        block, rest = stack[-1]
-        statement = next(rest, None)
-        if statement is None:
-            stack.pop()
-            continue
-        yield block, statement
-        if isinstance(statement, For | If) or (into_parts and isinstance(statement, Part)):
-            blocks += 1
-            stack.append((blocks, iter(statement.body)))
-
-
-def defined(statement: Statement) -> Name | None:
-    """The value or variable a statement introduces (a loop's variable is not counted)."""
-    if isinstance(statement, Const | Bool | Compute | FromInt | Test | Load | Cell):
-        return statement.dst
-    return statement.var if isinstance(statement, LoadInt) else None
-
-
-def operands(statement: Statement) -> tuple[Value, ...]:
-    """The scalar values a statement reads."""
-    if isinstance(statement, Compute):
-        return statement.args
-    if isinstance(statement, Store | StoreReduce | SetCell | Accumulate):
-        return (statement.src,)
-    if isinstance(statement, Cell):
-        return (statement.init,)
-    return (statement.condition,) if isinstance(statement, If) else ()
-
-
-def polynomials(statement: Statement) -> tuple[Poly, ...]:
-    """The integer expressions a statement evaluates."""
-    if isinstance(statement, FromInt | Test):
-        return (statement.index,)
-    if isinstance(statement, Load | LoadInt | Store | StoreReduce):
-        return statement.index
-    return (*statement.lower, *statement.upper) if isinstance(statement, For) else ()
-
-
-def variables(polys: Iterable[Poly]) -> Iterator[str]:
-    """The integer variables of some polynomials, repeated as often as they occur."""
-    return (name for p in polys for names, _ in p for name in names)
 
 
 def liveness(body: Sequence[Statement]) -> Liveness:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from symgrad.errors import IllegalProgram
 from symgrad.loops.nest import Cell, For, Part, Poly, Routine, Statement
+from symgrad.loops.walk import walk
 from symgrad.targets import llvm_build
 from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
-from symgrad.targets.liveness import walk
 from symgrad.targets.llvm_body import Body, Integer
 from symgrad.targets.text import check_identifier, comment_text
 
@@ -184,7 +184,9 @@ class _WorkSlices:
         last = max((i for i, b in enumerate(self.work) if b.name in used), default=-1)
         for k, buffer in enumerate(self.work[: last + 1]):
             if buffer.name in used:
-                self._emit(f"%b_{buffer.name}", f"getelementptr inbounds {self.real}, ptr %work, i64 {offset}")
+                self._emit(
+                    f"%b_{buffer.name}", f"getelementptr inbounds {self.real}, ptr %work, i64 {offset}"
+                )
             if k == last:
                 break
             count: Integer = 1

@@ -1,0 +1,254 @@
+"""Cut long straight-line code into parts, so that compilers take time linear in its length.
+
+Compilers allocate registers in time that grows faster than a function does. `split` cuts every long
+run of straight-line statements at the top of a routine into `Part`s of bounded size, which targets
+compile as functions of their own. Values that cross a cut go through a work buffer: stored where they
+are computed, loaded where a part first reads them, in slots that are used again once they are read
+for the last time. What costs no more than a load (constants, inputs, indices) is computed again instead.
+
+Statements that open a block or touch a mutable cell stay where they are, between the parts.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from symgrad.ir.ops import OPS
+from symgrad.loops.nest import (
+    Accumulate,
+    Bool,
+    Buffer,
+    Cell,
+    Compute,
+    Const,
+    For,
+    FromInt,
+    Load,
+    LoadInt,
+    Part,
+    Routine,
+    SetCell,
+    Statement,
+    Store,
+    StoreReduce,
+    Test,
+    Value,
+    poly,
+)
+from symgrad.loops.walk import Name, defined, operands, polynomials, variables, walk
+
+LIMIT = 5_000  # statements; a run no longer than this stays whole
+PART = 1_000  # statements in one part (studies/limits.md, section 3)
+
+_STRAIGHT = (Const, Bool, Compute, FromInt, Test, Load, LoadInt, Store, StoreReduce)
+
+
+def split(routine: Routine, limit: int = LIMIT, part: int = PART) -> Routine:
+    """The same routine with its long straight-line runs cut into parts of `part` statements.
+
+    Returns `routine` itself if no run at its top is longer than `limit` statements. The result has
+    one more work buffer, so the workspace has to be sized for the result.
+    """
+    pieces = list(_pieces(routine.body, limit, part))
+    if not any(piece.scope for piece in pieces):
+        return routine
+    return _Splitter(routine, pieces).run()
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Consecutive statements of one scope: 0 is the routine itself, k its k-th part."""
+
+    scope: int
+    statements: list[Statement]
+
+
+def _pieces(body: Sequence[Statement], limit: int, part: int) -> Iterator[_Piece]:
+    run: list[Statement] = []
+    scope = 0
+    for statement in (*body, None):
+        if isinstance(statement, _STRAIGHT):
+            run.append(statement)
+            continue
+        if len(run) > limit:
+            for first in range(0, len(run), part):
+                scope += 1
+                yield _Piece(scope, run[first : first + part])
+        elif run:
+            yield _Piece(0, run)
+        run = []
+        if statement is not None:
+            yield _Piece(0, [statement])
+
+
+class _Splitter:
+    """Rewrites the pieces one after the other."""
+
+    def __init__(self, routine: Routine, pieces: list[_Piece]) -> None:
+        self.routine, self.pieces = routine, pieces
+        self.inputs = {b.name for b in routine.buffers if b.role == "input"}
+        self.definition: dict[Name, Statement] = {}  # at the routine's top
+        self.home: dict[Name, int] = {}  # the scope that computes it
+        self.place: dict[Name, int] = {}  # order of definition
+        self.bools: set[Name] = set()
+        self.fresh = 0
+        self._find_definitions()
+        self.last_load = self._find_last_loads()
+        self.slot: dict[Value, int] = {}
+        self.current: set[Value] = set()  # what memory holds the present content of
+        self.free: list[int] = []
+        self.slots = 0
+        self.memory = _unused_name(routine, "spill")
+
+    def run(self) -> Routine:
+        body: list[Statement] = []
+        known: dict[int, set[Name]] = {0: set()}
+        expiring: dict[int, list[Value]] = {}
+        for value, number in self.last_load.items():
+            expiring.setdefault(number, []).append(value)
+        for number, piece in enumerate(self.pieces):
+            inside = body
+            if piece.scope:
+                known[piece.scope] = set()
+                body += self._stores_before(piece)
+                inside = []
+                body.append(Part(inside))
+            for statement in piece.statements:
+                self._rewrite(statement, piece.scope, known[piece.scope], inside)
+            for value in sorted(expiring.get(number, ())):
+                self.current.discard(value)
+                heapq.heappush(self.free, self.slot.pop(value))
+        spill = Buffer(self.memory, "work", (poly(self.slots),))
+        return replace(self.routine, buffers=(*self.routine.buffers, spill), body=body)
+
+    # ---- analysis ----------------------------------------------------------------------------
+
+    def _find_definitions(self) -> None:
+        for piece in self.pieces:
+            for top in piece.statements:
+                for _, statement in walk((top,)):
+                    name = defined(statement)
+                    if isinstance(name, int):
+                        self.fresh = max(self.fresh, name + 1)
+                name = defined(top)
+                if name is not None:
+                    self.place[name] = len(self.place)
+                    self.definition[name], self.home[name] = top, piece.scope
+                    if _is_bool(top, self.bools):
+                        self.bools.add(name)
+
+    def _find_last_loads(self) -> dict[Value, int]:
+        """For each value that crosses a border, the last piece that loads it from memory."""
+        last: dict[Value, int] = {}
+        in_routine: set[Value] = set()  # the routine's own scope loads a value only once
+        for number, piece in enumerate(self.pieces):
+            for statement in piece.statements:
+                for name in self._foreign(statement, piece.scope):
+                    if isinstance(name, int) and not self._is_cheap(name) and name not in in_routine:
+                        last[name] = number
+                        if not piece.scope:
+                            in_routine.add(name)
+        return last
+
+    def _foreign(self, statement: Statement, scope: int) -> list[Name]:
+        """What the statement reads from other scopes, directly or through what is computed again."""
+        found: dict[Name, None] = {}
+        waiting = list(_names_read(statement))
+        while waiting:
+            name = waiting.pop()
+            if name not in found and self.home.get(name, scope) != scope:
+                found[name] = None
+                if self._is_cheap(name):
+                    waiting.extend(_names_read(self.definition[name]))
+        return sorted(found, key=self.place.__getitem__)
+
+    def _is_cheap(self, name: Name) -> bool:
+        """Whether computing it again costs no more than loading it."""
+        s = self.definition[name]
+        return isinstance(s, Const | Bool | FromInt | Test | LoadInt) or (
+            isinstance(s, Load) and s.buffer in self.inputs
+        )
+
+    # ---- rewriting ---------------------------------------------------------------------------
+
+    def _rewrite(self, statement: Statement, scope: int, known: set[Name], out: list[Statement]) -> None:
+        """Append the statement, after what it needs from elsewhere, and before storing its result."""
+        for name in self._foreign(statement, scope):
+            if name not in known:
+                known.add(name)
+                out.extend([self.definition[name]] if self._is_cheap(name) else self._load(name))
+        out.append(statement)
+        name = defined(statement)
+        if scope and name in self.last_load:
+            out.extend(self._store(name))
+        if not scope:
+            for _, inner in walk((statement,)):
+                if isinstance(inner, SetCell | Accumulate):
+                    self.current.discard(inner.cell)
+
+    def _stores_before(self, piece: _Piece) -> list[Statement]:
+        """What the routine's own scope has to put into memory for a part."""
+        out: list[Statement] = []
+        for statement in piece.statements:
+            for name in self._foreign(statement, piece.scope):
+                if self.home[name] == 0 and not self._is_cheap(name) and name not in self.current:
+                    out.extend(self._store(name))
+        return out
+
+    def _store(self, value: Value) -> list[Statement]:
+        """Put a value into its slot, a truth value as 0 or 1."""
+        if value not in self.slot:
+            self.slots += not self.free
+            self.slot[value] = heapq.heappop(self.free) if self.free else self.slots - 1
+        self.current.add(value)
+        index = (poly(self.slot[value]),)
+        if value not in self.bools:
+            return [Store(self.memory, index, value)]
+        one, number = self._new(), self._new()
+        return [
+            Const(one, ("q", 1, 1)),
+            Compute(number, "mask", (value, one)),
+            Store(self.memory, index, number),
+        ]
+
+    def _load(self, value: Value) -> list[Statement]:
+        index = (poly(self.slot[value]),)
+        if value not in self.bools:
+            return [Load(value, self.memory, index)]
+        number, zero = self._new(), self._new()
+        return [
+            Load(number, self.memory, index),
+            Const(zero, ("q", 0, 1)),
+            Compute(value, "ne", (number, zero)),
+        ]
+
+    def _new(self) -> Value:
+        self.fresh += 1
+        return self.fresh - 1
+
+
+def _names_read(statement: Statement) -> Iterator[Name]:
+    """Every value and integer variable that the statement, or what stands inside it, reads."""
+    for _, inner in walk((statement,)):
+        yield from operands(inner)
+        yield from variables(polynomials(inner))
+        if isinstance(inner, SetCell | Accumulate):
+            yield inner.cell
+
+
+def _is_bool(statement: Statement, bools: set[Name]) -> bool:
+    if isinstance(statement, Compute):
+        return OPS[statement.op].result == "bool"
+    if isinstance(statement, Cell):
+        return statement.init in bools
+    return isinstance(statement, Bool | Test)
+
+
+def _unused_name(routine: Routine, name: str) -> str:
+    taken = {b.name for b in routine.buffers} | set(routine.sizes)
+    taken |= {s.var for _, s in walk(routine.body) if isinstance(s, For | LoadInt)}
+    while name in taken:
+        name += "_"
+    return name
