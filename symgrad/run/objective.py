@@ -22,7 +22,7 @@ class Objective:
     `value` is a float. Picklable if the kernels are.
     """
 
-    expr: Any
+    program: Any
     params: tuple[Hashable, ...]
     data: tuple[Hashable, ...]
     layout: Layout
@@ -36,7 +36,7 @@ class Objective:
             from symgrad.pipeline import compile as compile_kernel  # the pipeline itself imports this folder
 
             self.kernels[outputs] = compile_kernel(
-                self.expr,
+                self.program,
                 args=self.params + self.data,
                 wrt=self.params,
                 outputs=outputs,
@@ -75,16 +75,15 @@ def make_objective(
         raise BadArgument(
             f"{quoted(both[0])} is both a parameter and data", try_="leave it out of one of them"
         )
-    expr = program
     if hasattr(program, "wrt"):
-        expr = program.expr
         _check_arguments(program.args, params, data)
-    return Objective(expr, tuple(params), tuple(data), layout, backend, layout.dtype.name)
+    return Objective(program, tuple(params), tuple(data), layout, backend, layout.dtype.name)
 
 
 def data_arrays(data: Mapping[Any, Any] | None, dtype: object) -> dict[Any, Any]:
-    """Data as NumPy arrays, floats in `dtype` so that no call converts them again; numbers stay numbers.
+    """Data as NumPy arrays, in `dtype` so that no call converts them again; numbers stay numbers.
 
+    Integers stay integers unless the symbol is a matrix, because others may be indices.
     Raises BadArgument for something that is not numeric, DtypeMismatch for complex numbers.
     """
     result: dict[Any, Any] = {}
@@ -101,8 +100,8 @@ def data_arrays(data: Mapping[Any, Any] | None, dtype: object) -> dict[Any, Any]
         if array.ndim == 0:
             result[key] = value
         else:
-            is_float = array.dtype.kind == "f"
-            result[key] = np.asarray(array, float_dtype(dtype) if is_float else None, order="C")
+            is_real = array.dtype.kind == "f" or getattr(key, "is_Matrix", False)
+            result[key] = np.asarray(array, float_dtype(dtype) if is_real else None, order="C")
     return result
 
 
