@@ -100,14 +100,16 @@ def check_not_repeated(args: Sequence[Expr]) -> None:
         seen.add(symbol)
 
 
-def default_arguments(survey: Survey, root: Expr) -> tuple[Expr, ...]:
+def default_arguments(survey: Survey, root: Expr, axes: Sequence[Expr] = ()) -> tuple[Expr, ...]:
     """The free symbols of an expression by name, without the sizes that the shapes of arrays give.
 
     Names are compared as text. A size that no shape of an array gives (the upper limit of a sum
-    over scalars) has to be an argument, and is one.
+    over scalars) has to be an argument, and is one. `axes` number the result and are none.
     """
     scalars = [
-        s for s in (*survey.symbols, *survey.indices) if s not in survey.sizes and survey.is_free(s, root)
+        s
+        for s in (*survey.symbols, *survey.indices)
+        if s not in survey.sizes and s not in axes and survey.is_free(s, root)
     ]
     arrays = list(survey.arrays)
     found = dict.fromkeys((*arrays, *scalars, *undetermined_sizes(survey, arrays, root)))

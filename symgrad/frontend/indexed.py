@@ -96,7 +96,7 @@ def limits_of(limit: Expr, e: ExprWithLimits) -> tuple[Expr, Expr, Expr]:
             try_=f"({variable}, 0, n - 1), or an Idx with a range",
         )
     for bound in bounds:
-        if bound in (sp.oo, -sp.oo):
+        if bound is sp.S.Infinity or bound is sp.S.NegativeInfinity:
             raise UnsupportedExpression(
                 f"{type(e).__name__} with infinitely many terms",
                 where=show(e),

@@ -1,8 +1,9 @@
-"""Which reads can leave their arrays: proven ones are errors, doubtful ones become conditions on sizes."""
+"""Which reads can leave their arrays: proven ones are errors, doubtful ones are checked at the call."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from symgrad.errors import IndexOutOfRange, quoted
 from symgrad.frontend.describe import index_text
@@ -11,16 +12,37 @@ from symgrad.ir.bounds import is_nonnegative
 from symgrad.ir.graph import Graph, Node, TensorId
 
 
-def check_reads(g: Graph, roots: Iterable[TensorId]) -> tuple[Node, ...]:
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """Every entry of the integer input `tensor` has to be >= `low` and <= `high` (nodes over sizes)."""
+
+    tensor: TensorId
+    low: Node
+    high: Node
+
+
+@dataclass(frozen=True, slots=True)
+class ReadChecks:
+    """What has to hold at a call so that no read leaves its array.
+
+    conditions  integer nodes over sizes that have to be >= 0.
+    gathers     bounds on the entries of integer inputs used as indices.
+    """
+
+    conditions: tuple[Node, ...] = ()
+    gathers: tuple[Gather, ...] = ()
+
+
+def check_reads(g: Graph, roots: Iterable[TensorId]) -> ReadChecks:
     """Check every read of an input that no index condition guards.
 
-    Returns integer nodes over sizes that have to be >= 0 for all reads to be in range, without those
-    that always are. Indices read from arrays are left to the check of the data.
-    Raises IndexOutOfRange for a read that is out of range for every size that runs the loop.
+    Raises IndexOutOfRange for a read that is out of range for every size that runs the loop; what
+    cannot be decided from the expression is returned, what always holds is not.
     """
     conditions: dict[Node, None] = {}
+    gathers: dict[Gather, None] = {}
     if not any(t.kind == "input" and t.rank for t in g.tensors):
-        return ()
+        return ReadChecks()
     for t in g.definitions_below(roots):
         for n in _unguarded_reads(g, g.tensors[t].bodies):
             tensor, *index = g.args[n]
@@ -28,7 +50,10 @@ def check_reads(g: Graph, roots: Iterable[TensorId]) -> tuple[Node, ...]:
                 continue
             for position, i in enumerate(index):
                 _check_index(g, tensor, position, i, conditions)
-    return tuple(conditions)
+                found = _gather(g, tensor, position, i)
+                if found is not None:
+                    gathers[found] = None
+    return ReadChecks(tuple(conditions), tuple(gathers))
 
 
 def _unguarded_reads(g: Graph, roots: Iterable[Node]) -> list[Node]:
@@ -51,6 +76,7 @@ def _unguarded_reads(g: Graph, roots: Iterable[Node]) -> list[Node]:
 def _check_index(
     g: Graph, tensor: TensorId, position: int, index: Node, conditions: dict[Node, None]
 ) -> None:
+    """Both distances of an index to the ends of its axis: fine, a condition, or an error."""
     extent = g.tensors[tensor].extents[position]
     above = g.iadd(g.isub(extent, index), g.const(-1))
     for distance, sign in ((index, -1), (above, 1)):
@@ -77,6 +103,20 @@ def _least(g: Graph, distance: Node) -> Node | None:
         distance = result
     known = all(g.op[a] in ("size", "imul") for a in g.linear(distance)[1])
     return distance if known else None
+
+
+def _gather(g: Graph, tensor: TensorId, position: int, index: Node) -> Gather | None:
+    """The bounds that the data of a gathered index has to keep: the index without it, at its ends."""
+    constant, terms = g.linear(index)
+    reads = [atom for atom, k in terms.items() if g.op[atom] == "read" and k == 1]
+    if len(reads) != 1 or g.tensors[g.args[reads[0]][0]].kind != "input":
+        return None
+    rest = g.lin(constant, {atom: k for atom, k in terms.items() if atom != reads[0]})
+    least, minus_greatest = _least(g, rest), _least(g, g.iscale(rest, -1))
+    if least is None or minus_greatest is None:
+        return None
+    last = g.iadd(g.tensors[tensor].extents[position], g.const(-1))
+    return Gather(g.args[reads[0]][0], g.iscale(least, -1), g.iadd(last, minus_greatest))
 
 
 def _out_of_range(g: Graph, tensor: TensorId, position: int, index: Node, sign: int) -> IndexOutOfRange:

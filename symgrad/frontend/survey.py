@@ -137,7 +137,8 @@ def _element(s: Survey, e: Expr, c: Context) -> list[Visit]:
         indices = list(indices[0])
     shape = getattr(base, "shape", None) or ()
     for index, extent in zip(indices, shape, strict=False):
-        s.axis_shapes.setdefault(index, extent)
+        if isinstance(index, (sp.Symbol, sp.Idx)):
+            s.axis_shapes.setdefault(index, extent)
     return [(base, c), *((i, INDEX) for i in indices)]
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import difflib
 import gc
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from symgrad.entries import Entries
 from symgrad.errors import BadArgument, UnknownFunction, UnsupportedExpression, quoted
 from symgrad.frontend import arguments, blocks, calculus, indexed, logic, matrices, ranges, scalars
 from symgrad.frontend.describe import show
@@ -53,7 +54,7 @@ class Translation:
     shape       of an explicit Matrix or array: its shape, row-major entries; None otherwise.
     is_matrix   True for a 2-D matrix expression or an explicit Matrix.
     sizes       size symbols by name.
-    conditions  integer nodes over sizes that a call has to find >= 0, or a read is out of range.
+    reads       what a call has to check so that no read is out of range (see `ranges`).
     """
 
     graph: Graph
@@ -63,7 +64,7 @@ class Translation:
     shape: tuple[int, ...] | None
     is_matrix: bool
     sizes: dict[str, Expr]
-    conditions: tuple[Node, ...]
+    reads: ranges.ReadChecks
 
 
 class Translator:
@@ -74,6 +75,7 @@ class Translator:
                    `(graph, scalar body, input tensor, one index node per axis) -> node`.
     axes           symbols that number the entries of an array result, in order; default: the free
                    Idx in order of appearance.
+    extents        of those of `axes` that say nothing of their range.
     """
 
     def __init__(
@@ -82,12 +84,16 @@ class Translator:
         args: Sequence[Expr] | None = None,
         differentiate: Differentiate | None = None,
         axes: Sequence[Expr] | None = None,
+        extents: Mapping[Expr, Expr] | None = None,
     ) -> None:
         self.graph = graph
         self.differentiate = differentiate
         self.inputs: dict[Expr, TensorId] = {}
         self.environment: dict[Expr, Node] = {}  # bound symbols and what they stand for now
         self.survey = Survey()
+        for symbol, extent in (extents or {}).items():
+            self.survey.axis_shapes[symbol] = extent
+            self.survey.absorb(extent, SIZE)
         self._given = None if args is None else tuple(args)
         self._axes = None if axes is None else tuple(axes)
         self._args: tuple[Expr, ...] | None = None
@@ -132,8 +138,9 @@ class Translator:
         """Arguments, sizes and free axes of a new expression; returns its free axes in order."""
         self.absorbed(root)
         if self._args is None:
-            given = self._given
-            self._args = arguments.default_arguments(self.survey, root) if given is None else given
+            self._args = self._given
+            if self._args is None:
+                self._args = arguments.default_arguments(self.survey, root, self._axes or ())
             self._register()
         wanted = self.survey.axes if self._axes is None else self._axes
         free = [s for s in wanted if self.survey.is_free(s, root)]
@@ -387,17 +394,22 @@ def translate(
     Raises subclasses of SymgradError that name the sub-expression. Time and memory are linear in the
     number of distinct sub-expressions.
     """
-    translator = Translator(graph or Graph(), args, differentiate, axes)
+    extents: dict[Expr, Expr] = {}
+    if isinstance(expr, Entries):
+        axes = tuple(sp.Dummy(f"i{k}", integer=True, nonnegative=True) for k in range(len(expr.shape)))
+        extents = dict(zip(axes, expr.shape, strict=True))
+        expr = expr[axes]
+    translator = Translator(graph or Graph(), args, differentiate, axes, extents)
     was_enabled = gc.isenabled()
     gc.disable()  # millions of small objects and no cycles: collections would only walk them
     try:
-        return _translate(translator, expr, args)
+        return _translate(translator, expr)
     finally:
         if was_enabled:
             gc.enable()
 
 
-def _translate(tr: Translator, expr: Any, args: Sequence[Expr] | None) -> Translation:
+def _translate(tr: Translator, expr: Any) -> Translation:
     entries, shape = _explicit(expr)
     if entries is None:
         value = tr.value(sp.sympify(expr))
@@ -408,8 +420,8 @@ def _translate(tr: Translator, expr: Any, args: Sequence[Expr] | None) -> Transl
         axes = next((v.axes for v in values if v.axes), ())
         tensor = tr.graph.define("enum", axes, (), [v.body for v in values])
         is_matrix = len(shape or ()) == 2
-    conditions = ranges.check_reads(tr.graph, (tensor,))
-    return Translation(tr.graph, tr.args, tr.inputs, tensor, shape, is_matrix, tr.sizes, conditions)
+    reads = ranges.check_reads(tr.graph, (tensor,))
+    return Translation(tr.graph, tr.args, tr.inputs, tensor, shape, is_matrix, tr.sizes, reads)
 
 
 def _definition(g: Graph, value: Value) -> TensorId:

@@ -319,13 +319,14 @@ class Graph:
 
     def _monomial(self, x: Node, y: Node) -> Node:
         """The product of two atoms with its factors sorted, so that equal products are one node."""
-        factors = sorted(self._factors(x) + self._factors(y), key=self.order_key)
+        factors = sorted(self.factors(x) + self.factors(y), key=self.order_key)
         product = factors[0]
         for f in factors[1:]:
             product = self.intern("imul", (product, f))
         return product
 
-    def _factors(self, atom: Node) -> list[Node]:
+    def factors(self, atom: Node) -> list[Node]:
+        """The factors of a product of integers (of any other atom: itself)."""
         out = []
         while self.op[atom] == "imul":
             atom, last = self.args[atom]

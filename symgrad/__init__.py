@@ -1,0 +1,16 @@
+"""symgrad: write a loss or a layer as a SymPy expression, get its exact derivatives as a compiled kernel."""
+
+from symgrad import losses, nn, optim
+from symgrad.errors import SymgradError
+from symgrad.frontend.gradient import grad
+from symgrad.pipeline import compile  # noqa: A004  (the verb users look for)
+from symgrad.program import Program, program
+from symgrad.run.kernel import Kernel
+from symgrad.run.minimize import minimize
+from symgrad.run.scipy_problem import scipy_problem
+
+__all__ = [
+    "Kernel", "Program", "SymgradError", "compile", "grad", "losses", "minimize", "nn", "optim", "program",
+    "scipy_problem",
+]  # fmt: skip
+__version__ = "0.1.0"

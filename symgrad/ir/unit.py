@@ -1,0 +1,54 @@
+"""A unit: everything one kernel computes, as tensors of one graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from symgrad.ir.graph import Graph, TensorId
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Inputs and outputs in call order, by the names the user knows them by.
+
+    Several outputs may be one tensor; stages work on the distinct ones.
+    """
+
+    graph: Graph
+    inputs: tuple[tuple[str, TensorId], ...]
+    outputs: tuple[tuple[str, TensorId], ...]
+
+    @property
+    def roots(self) -> list[TensorId]:
+        """The distinct output tensors."""
+        return list(dict.fromkeys(t for _, t in self.outputs))
+
+    def moved(self, graph: Graph, tensors: dict[TensorId, TensorId]) -> Unit:
+        """The same unit after a pass that copied the graph. Unused inputs keep their place."""
+
+        def input_of(name: str, t: TensorId) -> TensorId:
+            if t in tensors:
+                return tensors[t]
+            old = self.graph.tensors[t]
+            extents = [_copied(self.graph, graph, e) for e in old.extents]
+            return graph.input(old.name, extents, old.dtype)
+
+        return Unit(
+            graph,
+            tuple((n, input_of(n, t)) for n, t in self.inputs),
+            tuple((n, tensors[t]) for n, t in self.outputs),
+        )
+
+
+def _copied(old: Graph, new: Graph, extent: int) -> int:
+    """An extent (a polynomial in sizes) in another graph."""
+    constant, terms = old.linear(extent)
+    total = new.const(constant)
+    for atom, k in terms.items():
+        op, args = old.op[atom], old.args[atom]
+        if op == "size":
+            made = new.size(args[0])
+        else:
+            made = new.imul(_copied(old, new, args[0]), _copied(old, new, args[1]))
+        total = new.iadd(total, made, k)
+    return total

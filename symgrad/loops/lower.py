@@ -1,0 +1,520 @@
+"""Definitions become loop nests: the last place where tensors exist.
+
+Each definition is one nest. A value is computed in the outermost loop that has all its axes, so
+loop-invariant code is never inside. Index conditions of a reduction become loop bounds; a read
+that could fall outside its tensor is only made where its condition holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from symgrad.ir.bounds import is_nonnegative
+from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.names import mangled
+from symgrad.ir.reduce import conjunction, conjuncts
+from symgrad.loops.nest import (
+    Accumulate,
+    Bool,
+    Buffer,
+    Cell,
+    Compute,
+    Const,
+    For,
+    FromInt,
+    If,
+    Load,
+    LoadInt,
+    Poly,
+    Routine,
+    SetCell,
+    Statement,
+    Store,
+    StoreReduce,
+    Test,
+    Value,
+    poly,
+    poly_add,
+    poly_from,
+    poly_mul,
+    variable,
+)
+from symgrad.loops.order import is_mirror, loop_order
+
+_IDENTITY = {
+    "sum": ("q", 0, 1),
+    "prod": ("q", 1, 1),
+    "max": ("f", "-inf"),
+    "min": ("f", "inf"),
+    "scatter": ("q", 0, 1),
+}
+_LOOP_NAMES = ("i", "j", "k", "l", "p", "q", "r", "s")
+
+
+@dataclass(frozen=True)
+class Interface:
+    """Inputs and outputs of a routine in call order: (what the user calls it, tensor)."""
+
+    name: str
+    inputs: tuple[tuple[str, TensorId], ...]
+    outputs: tuple[tuple[str, TensorId], ...]
+    title: str = ""
+
+
+def lower(g: Graph, interface: Interface) -> Routine:
+    """The loop nests that compute the outputs. `g` must be legal (see `opt.passes.legalise`)."""
+    return _Lowering(g, interface).run()
+
+
+class _Lowering:
+    """State of one lowering: names, numbered values, and the statements at top level."""
+
+    def __init__(self, g: Graph, interface: Interface) -> None:
+        self.g = g
+        self.interface = interface
+        self.order = g.definitions_below(t for _, t in interface.outputs)
+        self.size_symbols = _sizes_in_use(g, [*self.order, *(t for _, t in interface.inputs)])
+        names = mangled(
+            [*self.size_symbols, *(n for n, _ in interface.inputs), *(n for n, _ in interface.outputs)]
+        )
+        self.size_names = dict(zip(self.size_symbols, names, strict=False))
+        self.taken = set(names)
+        self.buffers: dict[TensorId, Buffer] = {}
+        self.copies: list[tuple[Buffer, TensorId]] = []  # one tensor asked for twice
+        self.top: list[Statement] = []
+        self.top_values: dict[Node, Value] = {}
+        self.integers: dict[Node, str] = {}
+        self.next_value = 0
+        self._make_buffers(names[len(self.size_symbols) :])
+
+    def run(self) -> Routine:
+        for t in self.order:
+            if self.g.tensors[t].kind != "input":
+                Nest(self, t).emit()
+        return Routine(
+            self.interface.name,
+            tuple(self.size_names[s] for s in self.size_symbols),
+            tuple(self.size_symbols),
+            tuple(self.all_buffers),
+            self.top,
+            self.interface.title,
+        )
+
+    def _make_buffers(self, names: Sequence[str]) -> None:
+        g, n_inputs = self.g, len(self.interface.inputs)
+        self.all_buffers: list[Buffer] = []
+        for name, (symbol, t) in zip(names, self.interface.inputs, strict=False):
+            self._add_buffer(t, name, "input", symbol)
+        for name, (symbol, t) in zip(names[n_inputs:], self.interface.outputs, strict=True):
+            assert t not in self.buffers, "every output is a definition of its own"
+            self._add_buffer(t, name, "output", symbol)
+        for t in self.order:
+            if t not in self.buffers and g.tensors[t].kind != "input":
+                self._add_buffer(t, self.fresh_name("t"), "work", "")
+
+    def _add_buffer(self, t: TensorId, name: str, role: str, symbol: str) -> None:
+        tensor = self.g.tensors[t]
+        extents = tuple(self.poly(e) for e in tensor.extents)
+        buffer = Buffer(name, role, extents, tensor.dtype, symbol)
+        self.buffers[t] = buffer
+        self.all_buffers.append(buffer)
+
+    def fresh_name(self, stem: str) -> str:
+        k = 1
+        while f"{stem}{k}" in self.taken:
+            k += 1
+        self.taken.add(f"{stem}{k}")
+        return f"{stem}{k}"
+
+    def fresh_value(self) -> Value:
+        self.next_value += 1
+        return self.next_value - 1
+
+    def loop_name(self, depth: int) -> str:
+        name = _LOOP_NAMES[depth] if depth < len(_LOOP_NAMES) else f"i{depth}"
+        while name in self.taken:
+            name += "_"
+        return name
+
+    def poly(self, node: Node, axes: Mapping[Node, str] | None = None) -> Poly:
+        """An integer node over named variables."""
+        g = self.g
+        constant, terms = g.linear(node)
+        total = poly(constant)
+        for atom, k in terms.items():
+            total = poly_add(total, self._atom(atom, axes or {}), k)
+        return total
+
+    def _atom(self, atom: Node, axes: Mapping[Node, str]) -> Poly:
+        op, args = self.g.op[atom], self.g.args[atom]
+        if op == "size":
+            return variable(self.size_names[args[0]])
+        if op == "axis":
+            return variable(axes[atom])
+        if op == "imul":
+            return poly_mul(self.poly(args[0], axes), self.poly(args[1], axes))
+        return variable(self.integers[atom])
+
+
+def _sizes_in_use(g: Graph, tensors: Sequence[TensorId]) -> list[str]:
+    """Size symbols by first use: the order of the routine's integer parameters."""
+    names: dict[str, None] = {}
+    for t in sorted(set(tensors)):
+        tensor = g.tensors[t]
+        for n in g.reachable((*tensor.extents, *tensor.out, *tensor.red, *tensor.bodies, *tensor.target)):
+            if g.op[n] == "size":
+                names[g.args[n][0]] = None
+    return list(names)
+
+
+class Nest:
+    """One definition's loops. Level 0 is outside all loops, level k inside the k-th."""
+
+    def __init__(self, lowering: _Lowering, t: TensorId) -> None:
+        self.low = lowering
+        self.g = lowering.g
+        self.t = t
+        self.tensor: Tensor = self.g.tensors[t]
+        self.loops = loop_order(self.g, self.tensor)
+        self.names = {a: lowering.loop_name(d) for d, a in enumerate(self.loops)}
+        self.depth = {a: d + 1 for d, a in enumerate(self.loops)}
+        self.pre: list[list[Statement]] = [lowering.top, *([] for _ in self.loops)]
+        self.post: list[list[Statement]] = [[] for _ in range(len(self.loops) + 1)]
+        self.lower_bounds: dict[Node, list[Poly]] = {a: [poly(0)] for a in self.loops}
+        self.upper_bounds = {a: [self.poly(self.g.extent(a))] for a in self.loops}
+        self.values: dict[Node, Value] = {}
+        self.needs_guard: dict[Node, bool] = {}
+        self.loaded: set[Node] = set()  # gathered indices already in a variable of this nest
+        self.mirror = is_mirror(self.g, self.tensor) and self._halves_in_order()
+
+    # ---- small helpers ---------------------------------------------------------------------
+
+    def poly(self, node: Node) -> Poly:
+        return self.low.poly(node, self.names)
+
+    def level(self, n: Node) -> int:
+        return max((self.depth[a] for a in self.g.axes[n]), default=0)
+
+    def _reduces_outside_output(self) -> bool:
+        """A reduced loop lies outside one over the result: accumulate in memory."""
+        kinds = [a in self.tensor.red for a in self.loops]
+        return any(kinds[d] and not kinds[d + 1] for d in range(len(kinds) - 1))
+
+    # ---- the nest --------------------------------------------------------------------------
+
+    def emit(self) -> None:
+        t = self.tensor
+        if t.kind in ("map", "enum"):
+            self._emit_maps()
+        elif t.kind == "scatter":
+            self._emit_initial(("q", 0, 1))
+            self._emit_update(self._split_guard(t.body), tuple(t.target))
+        elif self._reduces_outside_output():
+            self._emit_memory_reduction()
+        else:
+            self._emit_cell_reduction()
+        self._assemble()
+        if self.mirror and self._reduces_outside_output():
+            self._emit_mirror_copy()
+
+    def _emit_maps(self) -> None:
+        innermost = len(self.loops)
+        values = self._values(self.tensor.bodies)
+        for entry, value in enumerate(values):
+            index = [self.poly(a) for a in self.tensor.out]
+            if self.tensor.kind == "enum":
+                index.insert(0, poly(entry))
+            self.pre[innermost].append(Store(self.low.buffers[self.t].name, tuple(index), value))
+
+    def _emit_cell_reduction(self) -> None:
+        """Outputs outside: one register per element."""
+        t = self.tensor
+        if self.mirror:
+            self._only_lower_triangle()
+        at = len(t.out)
+        cell = self._cell(self.pre[at], _IDENTITY[t.kind])
+        guards, body = self._split_guard(t.body)
+        inner = self._enter(guards, len(self.loops))
+        (value,) = self._values((body,), inner)
+        inner.append(Accumulate(t.kind, cell, value))
+        self._store_result(self.post[at], cell)
+
+    def _store_result(self, where: list[Statement], value: Value) -> None:
+        buffer = self.low.buffers[self.t].name
+        index = tuple(self.poly(a) for a in self.tensor.out)
+        where.append(Store(buffer, index, value))
+        if self.mirror:
+            half = len(index) // 2
+            where.append(Store(buffer, index[half:] + index[:half], value))
+
+    def _emit_memory_reduction(self) -> None:
+        """Reduced loops outside: the row of results is the accumulator."""
+        if self.mirror:
+            self._only_lower_triangle()
+        self._emit_initial(_IDENTITY[self.tensor.kind])
+        self._emit_update(self._split_guard(self.tensor.body), tuple(self.tensor.out))
+
+    def _halves_in_order(self) -> bool:
+        half = len(self.tensor.out) // 2
+        return self.depth[self.tensor.out[0]] < self.depth[self.tensor.out[half]]
+
+    def _only_lower_triangle(self) -> None:
+        """A symmetric result is computed where its first half's leading index is not smaller."""
+        out = self.tensor.out
+        self.upper_bounds[out[len(out) // 2]].append(poly_add(self.poly(out[0]), poly(1)))
+
+    def _emit_mirror_copy(self) -> None:
+        """The upper triangle from the lower one, in a nest of its own."""
+        low, buffer, out = self.low, self.low.buffers[self.t].name, self.tensor.out
+        half = len(out) // 2
+        index = tuple(self.poly(a) for a in out)
+        value = low.fresh_value()
+        body: list[Statement] = [
+            Load(value, buffer, index),
+            Store(buffer, index[half:] + index[:half], value),
+        ]
+        for d, a in reversed(list(enumerate(out))):
+            upper = (self.poly(out[0]),) if d == half else (self.poly(self.g.extent(a)),)
+            body = [For(self.names[a], (poly(0),), upper, body)]
+        low.top.extend(body)
+
+    def _emit_initial(self, identity: tuple) -> None:
+        """Fill the result, in a nest of its own before the updates."""
+        low = self.low
+        value = low.fresh_value()
+        names = [low.loop_name(d) for d in range(len(self.tensor.extents))]
+        body: list[Statement] = [
+            Const(value, identity),
+            Store(low.buffers[self.t].name, tuple(variable(n) for n in names), value),
+        ]
+        for name, extent in reversed(list(zip(names, self.tensor.extents, strict=True))):
+            body = [For(name, (poly(0),), (low.poly(extent),), body)]
+        low.top.extend(body)
+
+    def _emit_update(self, guarded: tuple[list[Node], Node], target: tuple[Node, ...]) -> None:
+        guards, body = guarded
+        inner = self._enter(guards, len(self.loops))
+        (value,) = self._values((body,), inner)
+        kind = "sum" if self.tensor.kind == "scatter" else self.tensor.kind
+        self._integers(target, inner)
+        index = tuple(self.poly(i) for i in target)
+        inner.append(StoreReduce(kind, self.low.buffers[self.t].name, index, value))
+
+    def _assemble(self) -> None:
+        """Wrap the levels into loops, innermost first."""
+        inside = self.pre[len(self.loops)] + self.post[len(self.loops)]
+        for d in range(len(self.loops) - 1, -1, -1):
+            axis = self.loops[d]
+            loop = For(
+                self.names[axis],
+                tuple(dict.fromkeys(self.lower_bounds[axis])),
+                tuple(dict.fromkeys(self.upper_bounds[axis])),
+                inside,
+            )
+            if d == 0:
+                self.low.top.append(loop)
+                self.low.top.extend(self.post[0])
+            else:
+                inside = [*self.pre[d], loop, *self.post[d]]
+        if not self.loops:
+            self.low.top.extend(self.post[0])
+
+    # ---- guards ----------------------------------------------------------------------------
+
+    def _split_guard(self, body: Node) -> tuple[list[Node], Node]:
+        """(conditions, value) of a reduced body; only sums and scatters have masks to annihilate."""
+        g = self.g
+        if g.op[body] != "mask" or self.tensor.kind not in ("sum", "scatter"):
+            return [], body
+        predicate, inner = g.args[body]
+        return conjuncts(g, predicate), inner
+
+    def _enter(self, guards: list[Node], level: int) -> list[Statement]:
+        """Turn conditions into loop bounds where possible, the rest into one nested `If` each."""
+        rest = [p for p in guards if not self._as_bound(p)]
+        here = self.pre[level]
+        on_indices = [p for p in rest if self.g.op[p] in ("ige", "ieq")]
+        on_values = [p for p in rest if p not in on_indices]
+        for parts in (on_indices, on_values):  # indices first: the values may only exist then
+            if parts:
+                (condition,) = self._values((conjunction(self.g, parts),), here)
+                inside: list[Statement] = []
+                here.append(If(condition, inside))
+                here = inside
+        return here
+
+    def _as_bound(self, p: Node) -> bool:
+        """ige(c*v + rest) with v the innermost axis and c = 1 or -1 bounds the loop over v."""
+        g = self.g
+        if g.op[p] != "ige":
+            return False
+        index = g.args[p][0]
+        _, terms = g.linear(index)
+        if any(g.op[a] not in ("axis", "size", "imul") for a in terms) or not g.axes[index]:
+            return False
+        axis = max(g.axes[index], key=lambda a: self.depth[a])
+        k = terms.get(axis, 0)
+        if abs(k) != 1 or any(axis in g.axes[a] for a in terms if a != axis):
+            return False
+        rest = self.poly(g.isub(index, g.iscale(axis, k)))
+        if k == 1:
+            self.lower_bounds[axis].append(poly_from({m: -c for m, c in rest}))
+        else:
+            self.upper_bounds[axis].append(poly_add(rest, poly(1)))
+        return True
+
+    # ---- values ----------------------------------------------------------------------------
+
+    def _values(self, roots: Sequence[Node], scope: list[Statement] | None = None) -> list[Value]:
+        """Make the values of `roots`; `scope` is where values that need a guard are computed."""
+        inner = self.pre[len(self.loops)] if scope is None else scope
+        local: dict[Node, Value] = {}
+        self._emit_nodes(roots, inner, local)
+        return [self._lookup(r, local) for r in roots]
+
+    def _lookup(self, n: Node, local: Mapping[Node, Value]) -> Value:
+        for table in (local, self.values, self.low.top_values):
+            if n in table:
+                return table[n]
+        raise KeyError(n)
+
+    def _has_value(self, n: Node, local: Mapping[Node, Value]) -> bool:
+        return n in local or n in self.values or n in self.low.top_values
+
+    def _emit_nodes(self, roots: Sequence[Node], scope: list[Statement], local: dict[Node, Value]) -> None:
+        for n in self._needed(roots, local):
+            if self._is_guarding(n):
+                self._emit_guarded(n, scope, local)
+            elif self._unsafe(n):
+                local[n] = self._emit_one(n, scope, local)
+            else:
+                self._emit_at_its_level(n, scope, local)
+
+    def _emit_at_its_level(self, n: Node, scope: list[Statement], local: dict[Node, Value]) -> None:
+        level = self.level(n)
+        if level == len(self.loops) and scope is not self.pre[level] and level > 0:
+            local[n] = self._emit_one(n, scope, local)
+            return
+        table = self.low.top_values if level == 0 else self.values
+        where = self.low.top if level == 0 else self.pre[level]
+        table[n] = self._emit_one(n, where, local)
+
+    def _needed(self, roots: Sequence[Node], local: Mapping[Node, Value]) -> list[Node]:
+        """Nodes to compute, ascending; the arms of guarding selections are not entered."""
+        seen: set[Node] = set()
+        stack = [r for r in roots if self.g.kind[r] != "int"]
+        while stack:
+            n = stack.pop()
+            if n in seen or self._has_value(n, local):
+                continue
+            seen.add(n)
+            stack.extend(self._value_children(n))
+        return sorted(seen)
+
+    def _value_children(self, n: Node) -> list[Node]:
+        g = self.g
+        if g.op[n] in ("read", "cast", "ige", "ieq", "const", "true", "false"):
+            return []
+        if self._is_guarding(n):
+            return [g.args[n][0]]
+        return list(g.args[n])
+
+    def _emit_one(self, n: Node, where: list[Statement], local: Mapping[Node, Value]) -> Value:
+        g, op, args = self.g, self.g.op[n], self.g.args[n]
+        dst = self.low.fresh_value()
+        if op == "const":
+            where.append(Const(dst, args))
+        elif op in ("true", "false"):
+            where.append(Bool(dst, op == "true"))
+        elif op == "cast":
+            self._integers(args, where)
+            where.append(FromInt(dst, self.poly(args[0])))
+        elif op in ("ige", "ieq"):
+            self._integers(args, where)
+            where.append(Test(dst, op, self.poly(args[0])))
+        elif op == "read":
+            self._integers(args[1:], where)
+            index = tuple(self.poly(i) for i in args[1:])
+            where.append(Load(dst, self.low.buffers[args[0]].name, index))
+        else:
+            values = tuple(self._lookup(a, local) for a in g.args[n])
+            where.append(Compute(dst, op, values))
+        return dst
+
+    def _integers(self, nodes: Sequence[Node], where: list[Statement]) -> None:
+        """Load the gathered indices that `nodes` mention (inner ones first), each once if possible."""
+        g = self.g
+        for n in g.reachable(nodes):
+            if g.op[n] != "read" or g.kind[n] != "int" or n in self.loaded:
+                continue
+            safe = not self._unsafe(n)
+            here = self.pre[self.level(n)] if safe and self.level(n) else where
+            if safe and self.level(n):
+                self.loaded.add(n)
+            name = self.low.fresh_name("g")
+            t, *index = g.args[n]
+            here.append(LoadInt(name, self.low.buffers[t].name, tuple(self.poly(i) for i in index)))
+            self.low.integers[n] = name
+
+    # ---- reads that need their condition ---------------------------------------------------
+
+    def _unsafe(self, n: Node) -> bool:
+        """Whether computing `n` makes a read that is not proven to be inside its tensor."""
+        known = self.needs_guard.get(n)
+        if known is None:
+            for m in self.g.reachable((n,)):
+                if m not in self.needs_guard:
+                    self.needs_guard[m] = self._unsafe_here(m)
+            known = self.needs_guard[n]
+        return known
+
+    def _unsafe_here(self, n: Node) -> bool:
+        g = self.g
+        if g.op[n] == "read" and not self._in_range(n):
+            return True
+        if g.op[n] in ("mask", "where") and self._guards_its_arms(n):
+            return self.needs_guard[g.args[n][0]]
+        return any(self.needs_guard[c] for c in g.children(n))
+
+    def _in_range(self, read: Node) -> bool:
+        g = self.g
+        t, *index = g.args[read]
+        for i, extent in zip(index, g.tensors[t].extents, strict=True):
+            if not is_nonnegative(g, i):
+                return False
+            if not is_nonnegative(g, g.isub(g.iadd(extent, g.const(-1)), i)):
+                return False
+        return True
+
+    def _guards_its_arms(self, n: Node) -> bool:
+        """A selection on indices, one of whose arms makes an unproven read."""
+        g = self.g
+        predicate, *arms = g.args[n]
+        return any(self.needs_guard[a] for a in arms)
+
+    def _is_guarding(self, n: Node) -> bool:
+        if self.g.op[n] not in ("mask", "where"):
+            return False
+        self._unsafe(n)
+        return self._guards_its_arms(n)
+
+    def _emit_guarded(self, n: Node, scope: list[Statement], local: dict[Node, Value]) -> None:
+        """A register that is set in the branch taken, so the other one reads nothing."""
+        g = self.g
+        predicate, *arms = g.args[n]
+        cell = self._cell(scope, ("q", 0, 1))
+        tests = [predicate] if len(arms) == 1 else [predicate, g.node("not", predicate)]
+        for test, arm in zip(tests, arms, strict=True):
+            self._emit_nodes((test,), scope, local)
+            inside: list[Statement] = []
+            scope.append(If(self._lookup(test, local), inside))
+            inner = dict(local)
+            self._emit_nodes((arm,), inside, inner)
+            inside.append(SetCell(cell, self._lookup(arm, inner)))
+        local[n] = cell
+
+    def _cell(self, where: list[Statement], identity: tuple) -> Value:
+        start, cell = self.low.fresh_value(), self.low.fresh_value()
+        where += [Const(start, identity), Cell(cell, start)]
+        return cell

@@ -1,0 +1,162 @@
+"""The optimisation passes in order, each a function from a graph and its outputs to the same.
+
+inline    maps of rank 0, and maps read once in loops no larger than their own, become part of
+          their reader.
+share     expensive values (transcendental functions) needed by several definitions, or at several
+          places of one, are computed once and stored.
+legalise  what targets do not spell: composite reductions and ops that are expansions of others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.ops import OPS
+from symgrad.ir.reduce import store
+from symgrad.opt.rebuild import Copy, copy_with
+
+Pass = Callable[[Graph, Sequence[TensorId]], tuple[Graph, dict[TensorId, TensorId]]]
+_EXPENSIVE = 10  # ops at least this dear are stored rather than computed twice
+
+
+# ---- inline ------------------------------------------------------------------------------------
+
+
+def inline(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
+    """Substitute maps that storing would not pay for into the definitions that read them."""
+    chosen = _maps_to_inline(g, roots)
+
+    def on_node(copy: Copy, t: TensorId, old: Node, new: Node) -> Node:
+        if copy.old.op[old] != "read" or copy.old.args[old][0] not in chosen:
+            return new
+        source = copy.new.tensors[copy.tensors[copy.old.args[old][0]]]
+        if source.kind != "map":
+            return new
+        index = copy.new.args[new][1:] if copy.new.op[new] == "read" else ()
+        if copy.new.op[new] != "read" or copy.new.args[new][0] != copy.tensors[copy.old.args[old][0]]:
+            return new
+        return copy.new.substitute(source.body, dict(zip(source.out, index, strict=True)))
+
+    return copy_with(g, roots, on_node=on_node)
+
+
+def _maps_to_inline(g: Graph, roots: Sequence[TensorId]) -> frozenset[TensorId]:
+    order = g.definitions_below(roots)
+    reads: Counter[TensorId] = Counter()
+    widest: dict[TensorId, int] = {}
+    for t in order:
+        tensor = g.tensors[t]
+        for r in g.reads((*tensor.bodies, *tensor.target)):
+            s = g.args[r][0]
+            reads[s] += 1
+            widest[s] = max(widest.get(s, 0), len(tensor.out) + len(tensor.red))
+    chosen = set()
+    for t in order:
+        tensor = g.tensors[t]
+        if tensor.kind != "map" or t in roots:
+            continue
+        if not tensor.out or (reads[t] == 1 and widest.get(t, 0) <= len(tensor.out)):
+            chosen.add(t)
+    return frozenset(chosen)
+
+
+# ---- share -------------------------------------------------------------------------------------
+
+
+def share(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
+    """Store expensive subexpressions that several definitions, or several places, need."""
+    places: dict[Node, set[tuple[TensorId, Node]]] = {}
+    form_of: dict[tuple[TensorId, Node], Node] = {}
+    for t in g.definitions_below(roots):
+        for n in g.reachable(g.tensors[t].bodies):
+            if g.axes[n] and g.op[n] in OPS and OPS[g.op[n]].cost >= _EXPENSIVE:
+                form = _alpha_form(g, n)
+                form_of[t, n] = form
+                places.setdefault(form, set()).add((t, n))
+    wanted = {f for f, where in places.items() if len(where) > 1}
+    wanted -= {f for f in wanted if _is_whole_map(g, f, places[f])}
+
+    def on_node(copy: Copy, t: TensorId, old: Node, new: Node) -> Node:
+        if form_of.get((t, old)) not in wanted or not copy.new.axes[new]:
+            return new
+        return store(copy.new, copy.new.first_occurrence(new, copy.new.axes[new]), new)
+
+    return copy_with(g, roots, on_node=on_node)
+
+
+def _alpha_form(g: Graph, n: Node) -> Node:
+    """The node with its axes renumbered in order of appearance: equal for equal values."""
+    axes = g.first_occurrence(n, g.axes[n])
+    return g.substitute(n, {a: g.axis(k, g.extent(a)) for k, a in enumerate(axes)})
+
+
+def _is_whole_map(g: Graph, form: Node, where: set[tuple[TensorId, Node]]) -> bool:
+    """Already the whole body of the only map that holds it."""
+    return len({t for t, _ in where}) == 1 and any(
+        g.tensors[t].kind == "map" and g.tensors[t].bodies == (n,) for t, n in where
+    )
+
+
+# ---- legalise ----------------------------------------------------------------------------------
+
+
+def legalise(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
+    """Only maps, plain reductions and ops with a spelling are left."""
+    spelled: dict[Node, Node] = {}
+
+    def on_node(copy: Copy, t: TensorId, old: Node, new: Node) -> Node:
+        return _spell(copy.new, new, spelled)
+
+    def on_tensor(copy: Copy, t: TensorId) -> TensorId | None:
+        if copy.old.tensors[t].kind != "logsumexp":
+            return None
+        return _expand_logsumexp(copy, t, on_node)
+
+    # Stability rewrites would put composites together again that are taken apart here.
+    return copy_with(g, roots, on_tensor, on_node, stabilise=False)
+
+
+def _spell(g: Graph, root: Node, done: dict[Node, Node]) -> Node:
+    """`root` in ops that have a spelling; `done` remembers what is settled.
+
+    Recurses only over expansions of expansions, so no deeper than the op table.
+    """
+    for n in _unsettled(g, root, done):
+        made = g.rebuild(n, [done.get(c, c) for c in g.children(n)])
+        row = OPS.get(g.op[made])
+        if row is not None and row.expand is not None:
+            for argument in g.args[made]:
+                done.setdefault(argument, argument)
+            made = _spell(g, row.expand(g, g.args[made]), done)
+        done[n] = done[made] = made
+    return done[root]
+
+
+def _unsettled(g: Graph, root: Node, done: dict[Node, Node]) -> list[Node]:
+    seen: set[Node] = set()
+    stack = [root]
+    while stack:
+        n = stack.pop()
+        if n not in seen and n not in done:
+            seen.add(n)
+            stack.extend(g.children(n))
+    return sorted(seen)
+
+
+def _expand_logsumexp(copy: Copy, t: TensorId, on_node: Callable[..., Node]) -> TensorId:
+    """m + log(sum(exp(x - m))) with m = max(x), or 0 where that is not finite."""
+    g, old = copy.new, copy.old.tensors[t]
+    made = copy.nodes((old.body, *old.out, *old.red), t, on_node)
+    body, out, red = made[0], made[1 : 1 + len(old.out)], made[1 + len(old.out) :]
+    if g.op[body] != "read":
+        body = store(g, (*out, *red), body)
+    top = g.read(g.define("max", out, red, body), *out)
+    finite = g.node("lt", g.node("abs", top), g.const(float("inf")))
+    shift = store(g, out, g.where(finite, top, g.zero))
+    total = g.read(g.define("sum", out, red, g.node("exp", g.sub(body, shift))), *out)
+    return g.define("map", out, (), g.add(g.node("log", total), shift))
+
+
+PASSES: tuple[tuple[str, Pass], ...] = (("inline", inline), ("share", share), ("legalise", legalise))

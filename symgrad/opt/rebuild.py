@@ -1,0 +1,88 @@
+"""Passes that rewrite definitions: each copies the needed part of a graph into a fresh one.
+
+What nothing needs is left behind (dead definitions), and rewrites that unlock others meet again,
+because every node is made anew by the same constructors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from symgrad.ir.graph import Graph, Node, TensorId
+
+NodeHook = Callable[["Copy", TensorId, Node, Node], Node]
+TensorHook = Callable[["Copy", TensorId], "TensorId | None"]
+
+
+class Copy:
+    """A copy in progress: `old` graph, `new` graph, and where each tensor went."""
+
+    def __init__(self, old: Graph, stabilise: bool) -> None:
+        self.old = old
+        self.new = Graph(stabilise)
+        self.new.hints = dict(old.hints)
+        self.tensors: dict[TensorId, TensorId] = {}
+
+    def bodies(self, t: TensorId, on_node: NodeHook | None = None) -> list[Node]:
+        """The bodies (and scatter targets) of `t` in the new graph."""
+        tensor = self.old.tensors[t]
+        return self.nodes((*tensor.bodies, *tensor.target, *tensor.extents, *tensor.out, *tensor.red),
+                          t, on_node)  # fmt: skip
+
+    def nodes(self, roots: Sequence[Node], t: TensorId, on_node: NodeHook | None = None) -> list[Node]:
+        done: dict[Node, Node] = {}
+        for n in self.old.reachable(roots):
+            made = self._node(n, done)
+            done[n] = on_node(self, t, n, made) if on_node is not None else made
+        return [done[r] for r in roots]
+
+    def _node(self, n: Node, done: Mapping[Node, Node]) -> Node:
+        op, args = self.old.op[n], self.old.args[n]
+        new, children = self.new, [done[c] for c in self.old.children(n)]
+        if op == "read":
+            return new.read(self.tensors[args[0]], *children)
+        if op == "lin":
+            total = new.const(args[0])
+            for child, k in zip(children, args[2::2], strict=True):
+                total = new.iadd(total, child, k)
+            return total
+        if op == "axis":
+            return new.axis(args[0], children[0])
+        if op in ("const", "size"):
+            return new.intern(op, args)
+        special = {"imul": new.imul, "ige": new.ige0, "ieq": new.ieq0, "cast": new.cast}
+        return special[op](*children) if op in special else new.node(op, *children)
+
+    def tensor(self, t: TensorId, on_node: NodeHook | None = None) -> TensorId:
+        """The plain copy of one tensor."""
+        old = self.old.tensors[t]
+        made = self.bodies(t, on_node)
+        parts = iter(made)
+        bodies = [next(parts) for _ in old.bodies]
+        target = [next(parts) for _ in old.target]
+        extents = [next(parts) for _ in old.extents]
+        out = [next(parts) for _ in old.out]
+        red = [next(parts) for _ in old.red]
+        if old.kind == "input":
+            return self.new.input(old.name, extents, old.dtype)
+        return self.new.define(old.kind, out, red, bodies, target, extents)
+
+
+def copy_with(
+    g: Graph,
+    roots: Sequence[TensorId],
+    on_tensor: TensorHook | None = None,
+    on_node: NodeHook | None = None,
+    stabilise: bool | None = None,
+) -> tuple[Graph, dict[TensorId, TensorId]]:
+    """A new graph with everything `roots` need, and the map from old to new tensors.
+
+    on_tensor(copy, t) may return the replacement of a definition (None: copy it).
+    on_node(copy, t, old, new) may replace a node of a body after it was copied.
+    stabilise  whether the new graph applies stability rewrites (None: as the old one).
+    """
+    copy = Copy(g, g.stabilise if stabilise is None else stabilise)
+    for t in g.definitions_below(roots):
+        replacement = on_tensor(copy, t) if on_tensor is not None else None
+        copy.tensors[t] = copy.tensor(t, on_node) if replacement is None else replacement
+    return copy.new, copy.tensors

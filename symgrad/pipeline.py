@@ -1,0 +1,136 @@
+"""The stages in order. Read this first.
+
+    SymPy expression --frontend--> definitions --differentiate--> value and derivatives
+      --optimise--> fewer operations --lower--> loop nests --emit, build--> machine code --> Kernel
+
+After each stage `watch(stage, thing)` is told what it made; checks, dumps, timing and `explain`
+are watchers, and no stage knows about them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from symgrad.errors import BadOption
+from symgrad.grad.outputs import OUTPUT_WORDS
+from symgrad.ir.graph import TensorId
+from symgrad.ir.unit import Unit
+from symgrad.loops.lower import Interface, lower
+from symgrad.loops.nest import Routine
+from symgrad.loops.split import split
+from symgrad.opt.passes import PASSES
+from symgrad.program import Derived, Program, program
+from symgrad.run.build import build_kernel
+from symgrad.run.kernel import Kernel
+from symgrad.run.interface import signature_of
+
+BACKENDS = ("llvm", "c", "numpy")
+Watch = Callable[[str, Any], None]
+
+
+def compile(  # noqa: A001  (the verb users look for)
+    expr: Any,
+    args: Sequence[Any] | None = None,
+    wrt: Any = None,
+    *,
+    outputs: str | Sequence[str] = ("value",),
+    backend: str = "llvm",
+    dtype: Any = "float64",
+    name: str = "kernel",
+    watch: Watch | None = None,
+    **options: Any,
+) -> Kernel:
+    """Compile a SymPy expression or a program to a callable kernel.
+
+    outputs  a word (the kernel returns that one thing) or a sequence of words (it returns a tuple):
+             value, grad, jac, hess, hvp, jvp, vjp.
+    backend  "llvm" (needs no compiler), "c" (needs one), or "numpy" (the slow reference).
+    dtype    "float64" or "float32", the type of every real number.
+    name     of the compiled function.
+    watch    called as `watch(stage, thing)` after each stage.
+    options  of `program`: stabilise, hints, axes.
+
+    Raises subclasses of SymgradError.
+    """
+    dtype = _dtype_name(dtype)
+    words = _words(outputs)
+    if backend not in BACKENDS:
+        raise BadOption(f"unknown backend {backend!r}", because="the backends are " + ", ".join(BACKENDS))
+    announce = watch or (lambda stage, thing: None)
+    source = expr if isinstance(expr, Program) and args is wrt is None else program(expr, args, wrt, **options)
+    announce("frontend", source.translation)
+    derived = source.derived(words)
+    announce("differentiate", derived.unit)
+    signature = signature_of(derived, single=isinstance(outputs, str))
+    if backend == "numpy":
+        return build_kernel(signature, derived.unit, backend, dtype)
+    unit = optimise(derived.unit, announce)
+    routine = routine_of(unit, name, derived)
+    announce("lower", routine)
+    routine = split(routine)
+    kernel = build_kernel(signature, routine, backend, dtype)
+    announce("build", kernel)
+    return kernel
+
+
+def optimise(unit: Unit, announce: Watch = lambda stage, thing: None) -> Unit:
+    """The passes of `opt.passes`, in order."""
+    for stage, run in PASSES:
+        graph, moved = run(unit.graph, _needed(unit))
+        unit = unit.moved(graph, moved)
+        announce(stage, unit)
+    return unit
+
+
+def routine_of(unit: Unit, name: str, derived: Derived) -> Routine:
+    """Loop nests for an optimised unit; outputs keep the order of `derived`."""
+    title = str(derived.words)
+    return lower(unit.graph, Interface(name, unit.inputs, _distinct(unit), title))
+
+
+def _distinct(unit: Unit) -> tuple[tuple[str, TensorId], ...]:
+    """Outputs that became one tensor, or a plain input, get definitions of their own again."""
+    g, seen, out = unit.graph, set(), []
+    for name, t in unit.outputs:
+        if t in seen or g.tensors[t].kind == "input":
+            t = _copy_of(unit, t)
+        seen.add(t)
+        out.append((name, t))
+    return tuple(out)
+
+
+def _copy_of(unit: Unit, t: TensorId) -> TensorId:
+    g = unit.graph
+    axes = tuple(g.fresh_axis(e) for e in g.tensors[t].extents)
+    return g.define("map", axes, (), g.read(t, *axes))
+
+
+def _needed(unit: Unit) -> list[TensorId]:
+    return unit.roots
+
+
+def _words(outputs: str | Sequence[str]) -> tuple[str, ...]:
+    words = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+    for word in words:
+        if word not in OUTPUT_WORDS:
+            raise BadOption(
+                f"unknown output {word!r}",
+                because="the outputs are " + ", ".join(OUTPUT_WORDS),
+                try_="use one of these words",
+            )
+    if not words or len(set(words)) != len(words):
+        raise BadOption("outputs is empty or names a word twice", try_='outputs=("value", "grad")')
+    return words
+
+
+def _dtype_name(dtype: Any) -> str:
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = str(dtype)
+    if name not in ("float64", "float32"):
+        raise BadOption(f"unknown dtype {dtype!r}", because="kernels compute in float64 or float32")
+    return name

@@ -1,0 +1,249 @@
+"""A program: what to compute, symbolic and printable, without numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from symgrad.errors import BadArgument, DuplicateNames, quoted
+from symgrad.frontend.arguments import name_of
+from symgrad.frontend.to_sympy import to_sympy
+from symgrad.frontend.translate import Translation, translate
+from symgrad.grad.inside import differentiate
+from symgrad.grad.outputs import Leaf, Problem, Result, derive
+from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.unit import Unit
+
+
+@dataclass(frozen=True)
+class Options:
+    """What changes numbers, or ranks alternatives; part of every cache key.
+
+    stabilise  apply stability rewrites (log-sum-exp, softplus, expm1, ...).
+    hints      typical values of size symbols, by name; they only choose between equal programs.
+    """
+
+    stabilise: bool = True
+    hints: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Derived:
+    """The outputs of a program as tensors: a unit, and how the user sees its results.
+
+    results  one tree per word, its leaves numbered into the unit's outputs.
+    roles    of the unit's inputs: "input", "tangent" or "cotangent".
+    """
+
+    unit: Unit
+    words: tuple[str, ...]
+    results: tuple[Any, ...]
+    shapes: tuple[tuple[Node, ...], ...]
+    roles: tuple[str, ...]
+    translation: Translation
+
+
+@dataclass(frozen=True)
+class Program:
+    """An expression, its arguments in call order, and what to differentiate by.
+
+    expr     scalar, Matrix, matrix expression, or expression in index notation.
+    args     symbols in call order; sizes are not arguments.
+    wrt      one symbol or a tuple; results have its structure.
+    """
+
+    expr: Any
+    given_args: tuple[Any, ...] | None = None
+    given_wrt: Any = None
+    options: Options = field(default_factory=Options)
+    axes: tuple[Any, ...] | None = None
+
+    @cached_property
+    def translation(self) -> Translation:
+        """The expression in the intermediate representation (stage "frontend")."""
+        graph = Graph(self.options.stabilise)
+        graph.hints = dict(self.options.hints)
+        return translate(self.expr, self.given_args, graph, differentiate, self.axes)
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The arguments in call order."""
+        return self.translation.args
+
+    @cached_property
+    def wrt(self) -> tuple[Any, ...]:
+        """The symbols to differentiate by; default: every real argument."""
+        if self.given_wrt is None:
+            return tuple(s for s in self.args if self._tensor_kind(s) == "real")
+        wrt = tuple(self.given_wrt) if isinstance(self.given_wrt, (tuple, list)) else (self.given_wrt,)
+        for s in wrt:
+            if s not in self.translation.inputs:
+                raise BadArgument(
+                    f"cannot differentiate by {quoted(str(s))}",
+                    because="the arguments are " + ", ".join(map(name_of, self.args)),
+                    try_="name one of the arguments in wrt",
+                )
+            if self._tensor_kind(s) != "real":
+                raise BadArgument(
+                    f"cannot differentiate by {quoted(name_of(s))}",
+                    because="it holds integers (sizes or indices)",
+                    try_="leave it out of wrt",
+                )
+        if len(set(wrt)) != len(wrt):
+            raise DuplicateNames("a symbol appears twice in wrt", try_="name each symbol once")
+        return wrt
+
+    @property
+    def grad(self) -> Any:
+        """The gradient as readable SymPy, in matrix notation where the input was."""
+        return self._readable("grad")
+
+    @property
+    def hess(self) -> Any:
+        """The Hessian as readable SymPy."""
+        return self._readable("hess")
+
+    @property
+    def value(self) -> Any:
+        """The value as it was understood, back in SymPy."""
+        return self._readable("value")
+
+    def _readable(self, word: str) -> Any:
+        """An output as SymPy: matrix notation where the inputs are matrices, else sums over indices."""
+        derived, tr = self.derived((word,)), self.translation
+        symbols = {tr.inputs[s]: s for s in self.args}
+
+        def convert(tree: Any) -> Any:
+            if isinstance(tree, list):
+                return tuple(convert(t) for t in tree)
+            position, shape = tree
+            tensor = derived.unit.outputs[position][1]
+            explicit = tr.graph.tensors[tensor].kind == "enum"
+            numbers = [int(tr.graph.rational(e) or 0) for e in shape] if explicit else None
+            return to_sympy(tr.graph, tensor, symbols, tr.sizes, shape=numbers)
+
+        return convert(derived.results[0])
+
+    def _tensor_kind(self, symbol: Any) -> str:
+        return self.translation.graph.tensors[self.translation.inputs[symbol]].dtype
+
+    def _repr_latex_(self) -> str:
+        import sympy
+
+        return f"${sympy.latex(self.expr)}$"
+
+    # ---- derivatives as tensors ------------------------------------------------------------
+
+    def problem(self) -> Problem:
+        """The inputs of the derivative stage."""
+        tr = self.translation
+        g = tr.graph
+        wrt = tuple(tr.inputs[s] for s in self.wrt)
+        single = self.given_wrt is not None and not isinstance(self.given_wrt, (tuple, list))
+        packed = not single and bool(wrt) and all(not g.tensors[t].extents for t in wrt)
+        shape = g.tensors[tr.value].extents
+        if tr.shape is not None:
+            shape = (*(g.const(n) for n in tr.shape), *shape[1:])
+        return Problem(
+            g, tr.value, shape, wrt, packed, single,
+            self._tangents(wrt, packed), g.input("cotangent", g.tensors[tr.value].extents),
+        )  # fmt: skip
+
+    def _tangents(self, wrt: Sequence[TensorId], packed: bool) -> tuple[TensorId, ...]:
+        g = self.translation.graph
+        if packed:
+            return (g.input("tangent", (g.const(len(wrt)),)),)
+        return tuple(
+            g.input(f"tangent_{g.tensors[t].name}", g.tensors[t].extents) for t in wrt
+        )
+
+    def derived(self, words: Sequence[str]) -> Derived:
+        """The tensors of the given outputs (stage "differentiate")."""
+        tr, p = self.translation, self.problem()
+        outputs: dict[TensorId, str] = {}
+        shapes: list[tuple[Node, ...]] = []
+        results = []
+        for word in words:
+            result = derive(p, word)
+            _name_leaves(result, word, self._leaf_names(p), outputs)
+            results.append(_numbered(result, outputs))
+        inputs = [(name_of(s), tr.inputs[s]) for s in self.args]
+        roles = ["input"] * len(inputs)
+        if {"jvp", "hvp"} & set(words):
+            inputs += [(p.graph.tensors[t].name, t) for t in p.tangents]
+            roles += ["tangent"] * len(p.tangents)
+        if "vjp" in words and p.cotangent is not None:
+            inputs.append(("cotangent", p.cotangent))
+            roles.append("cotangent")
+        unit = Unit(p.graph, tuple(inputs), tuple((n, t) for t, n in outputs.items()))
+        return Derived(unit, tuple(words), tuple(results), tuple(shapes), tuple(roles), tr)
+
+    def _leaf_names(self, p: Problem) -> list[str]:
+        return [] if p.single or p.packed else [name_of(s) for s in self.wrt]
+
+
+def _name_leaves(result: Result, name: str, parts: list[str], outputs: dict[TensorId, str]) -> None:
+    """Give every distinct tensor a name like grad_W; `outputs` keeps them in order."""
+    if isinstance(result, Leaf):
+        if result.tensor not in outputs:
+            taken = set(outputs.values())
+            unique, k = name, 1
+            while unique in taken:
+                k += 1
+                unique = f"{name}_{k}"
+            outputs[result.tensor] = unique
+        return
+    for part, inner in zip(parts, result, strict=True):
+        _name_leaves(inner, f"{name}_{part}", parts, outputs)
+
+
+def _numbered(result: Result, outputs: dict[TensorId, str]) -> Any:
+    """The tree with each leaf as (position in the unit's outputs, shape)."""
+    if isinstance(result, Leaf):
+        return (list(outputs).index(result.tensor), result.shape)
+    return [_numbered(r, outputs) for r in result]
+
+
+def program(
+    expr: Any,
+    args: Sequence[Any] | None = None,
+    wrt: Any = None,
+    *,
+    stabilise: bool = True,
+    hints: dict[Any, int] | None = None,
+    axes: Sequence[Any] | None = None,
+) -> Program:
+    """A program from a SymPy expression (or an existing program, whose options then change).
+
+    expr       scalar, Matrix, matrix expression, list of scalars, or index notation.
+    args       symbols in call order; default: the free symbols by name, sizes left out.
+    wrt        one symbol or a tuple of symbols; default: every real argument.
+    stabilise  rewrite log(sum(exp)), log(1 + x), ... into their stable forms.
+    hints      typical values of size symbols, to choose the best loop order for.
+    axes       for index notation with free indices: their order in the result.
+
+    Raises subclasses of SymgradError that name the sub-expression (when first translated).
+    """
+    if isinstance(expr, Program):
+        old = expr
+        return Program(
+            old.expr,
+            old.given_args if args is None else tuple(args),
+            old.given_wrt if wrt is None else _as_given(wrt),
+            old.options,
+            old.axes if axes is None else tuple(axes),
+        )
+    named = tuple(sorted((str(k), int(v)) for k, v in (hints or {}).items()))
+    return Program(
+        expr,
+        None if args is None else tuple(args),
+        _as_given(wrt),
+        Options(stabilise, named),
+        None if axes is None else tuple(axes),
+    )
+
+
+def _as_given(wrt: Any) -> Any:
+    return tuple(wrt) if isinstance(wrt, (tuple, list)) else wrt

@@ -1,0 +1,65 @@
+"""From derived tensors to the signature a kernel checks its calls against."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symgrad.ir.graph import Graph
+from symgrad.ir.unit import Unit
+from symgrad.program import Derived
+from symgrad.run.signature import Argument, IndexRange, OutputLeaf, OutputTree, Signature, size_poly
+
+
+def signature_of(derived: Derived, single: bool) -> Signature:
+    """Arguments, outputs, and what has to hold for a call to be legal."""
+    unit, g = derived.unit, derived.unit.graph
+    sizes = _size_names(unit, derived)
+    arguments = tuple(
+        Argument(
+            name,
+            tuple(size_poly(g, e) for e in g.tensors[t].extents),
+            g.tensors[t].dtype,
+            role,
+            g.tensors[t].dtype == "int" and name in sizes and not g.tensors[t].extents,
+        )
+        for (name, t), role in zip(unit.inputs, derived.roles, strict=True)
+    )
+    return Signature(
+        arguments,
+        derived.words,
+        tuple(_tree(g, r) for r in derived.results),
+        single,
+        tuple(tuple(size_poly(g, e) for e in g.tensors[t].extents) for _, t in unit.outputs),
+        sizes,
+        tuple(size_poly(g, c) for c in derived.translation.reads.conditions),
+        tuple(_index_ranges(unit, derived)),
+    )
+
+
+def _tree(g: Graph, result: Any) -> OutputTree:
+    if isinstance(result, tuple):
+        position, shape = result
+        return OutputLeaf(position, tuple(size_poly(g, e) for e in shape))
+    return tuple(_tree(g, r) for r in result)
+
+
+def _size_names(unit: Unit, derived: Derived) -> tuple[str, ...]:
+    """Size symbols in the order the routine takes them: by first use, as `loops.lower` finds them."""
+    g = unit.graph
+    names = dict.fromkeys(derived.translation.sizes)
+    for t in g.definitions_below([*unit.roots, *(t for _, t in unit.inputs)]):
+        tensor = g.tensors[t]
+        for n in g.reachable((*tensor.extents, *tensor.out, *tensor.red, *tensor.bodies, *tensor.target)):
+            if g.op[n] == "size":
+                names.setdefault(g.args[n][0])
+    return tuple(names)
+
+
+def _index_ranges(unit: Unit, derived: Derived) -> list[IndexRange]:
+    """Bounds of integer inputs that the program's own reads impose."""
+    g = unit.graph
+    position = {t: k for k, (_, t) in enumerate(unit.inputs)}
+    return [
+        IndexRange(position[x.tensor], size_poly(g, x.low), size_poly(g, x.high))
+        for x in derived.translation.reads.gathers
+    ]
