@@ -92,7 +92,7 @@ def _input_line(printer: _Printer, tensor: Tensor) -> str:
 
 
 class _Printer:
-    """Prints definitions. Every order it chooses depends on the program's structure only, not on node numbers."""
+    """Prints definitions. Every order it chooses depends on the structure only, not on node numbers."""
 
     def __init__(self, g: Graph, names: Mapping[TensorId, str]) -> None:
         self.g, self.names = g, names

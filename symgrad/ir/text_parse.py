@@ -39,9 +39,8 @@ def parse_program(text: str) -> tuple[Graph, dict[str, TensorId]]:
         try:
             reader.line(line)
         except _Problem as problem:
-            raise ParseError(
-                f"line {number} of a program: {problem}", where=f"line {number}: {_shortened(line)}", try_=_TRY
-            ) from None
+            where = f"line {number}: {_shortened(line)}"
+            raise ParseError(f"line {number} of a program: {problem}", where=where, try_=_TRY) from None
     return reader.finish(number)
 
 
