@@ -13,12 +13,15 @@ import scipy.optimize
 import sympy as sp
 from numpy.testing import assert_allclose
 
+import symgrad as sg
 from symgrad import optim
 from symgrad.errors import BadArgument, BadOption, DtypeMismatch, ShapeMismatch
 from symgrad.run.batches import Batches, make_batches
 from symgrad.run.flat import layout_of
 from symgrad.run.loop import State, Status, run_loop
+from symgrad.run.minimize import minimize
 from symgrad.run.progress import ProgressBar
+from symgrad.run.scipy_problem import scipy_problem
 
 n, d = sp.symbols("n d", integer=True, positive=True)
 X, y, w = sp.MatrixSymbol("X", n, d), sp.MatrixSymbol("y", n, 1), sp.MatrixSymbol("w", d, 1)
@@ -394,6 +397,144 @@ def test_parameters_are_not_cut_into_batches() -> None:
 def test_line_searches_refuse_mini_batches(method: Any) -> None:
     with pytest.raises(BadOption, match="does not work on mini-batches"):
         run_loop(lambda arrays: (0.0, (0.0,)), {"x": 0.0}, method, batches=numbered(4, 2))
+
+
+# From SymPy to the result
+
+
+def bowl() -> tuple[sp.Symbol, sp.Symbol, sp.Expr]:
+    a, b = sp.symbols("a b")
+    return a, b, (a - 2) ** 2 + (b + 1) ** 2
+
+
+def least_squares(seed: int = 0) -> tuple[sp.Expr, dict[Any, np.ndarray], np.ndarray]:
+    """(X w - y)'(X w - y) / n + w'w / 10, data for it, and its minimiser from the normal equations."""
+    residual = X * w - y
+    loss = (residual.T * residual)[0, 0] / n + (w.T * w)[0, 0] / 10
+    random = np.random.default_rng(seed)
+    inputs, outputs = random.normal(size=(40, 3)), random.normal(size=(40, 1))
+    solution = np.linalg.solve(inputs.T @ inputs / 40 + np.eye(3) / 10, inputs.T @ outputs / 40)
+    return loss, {X: inputs, y: outputs}, solution
+
+
+def test_one_gradient_step_from_the_origin_of_a_bowl() -> None:
+    a, b, loss = bowl()
+    result = minimize(loss, {a: 0.0, b: 0.0}, method=optim.GradientDescent(0.1), max_steps=1)
+    assert_allclose([result.x[a], result.x[b]], [0.4, -0.2], rtol=1e-15)
+
+
+@pytest.mark.parametrize("method", [None, "newton", "exact-step", optim.Nesterov(0.2, 0.3)])
+@pytest.mark.parametrize("backend", ["llvm", "numpy"])
+def test_every_kind_of_method_finds_the_bottom_of_a_bowl(method: Any, backend: str) -> None:
+    a, b, loss = bowl()
+    result = minimize(loss, {a: 0.0, b: 0.0}, method=method, backend=backend)
+    assert result.success
+    assert_allclose([result.x[a], result.x[b]], [2.0, -1.0], atol=1e-7)
+    assert_allclose(result.fun, 0.0, atol=1e-14)
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "newton", "exact-step"])
+def test_least_squares_in_matrix_notation_solves_the_normal_equations(method: str) -> None:
+    loss, data, solution = least_squares()
+    result = minimize(loss, {w: np.zeros((3, 1))}, data, method=method, tol=1e-10)
+    assert result.success, result.message
+    assert_allclose(result.x[w], solution, rtol=1e-8)
+    assert result.jac[w].shape == (3, 1)
+
+
+def test_several_array_parameters_are_minimised_together() -> None:
+    u, v = sp.MatrixSymbol("u", n, 1), sp.MatrixSymbol("v", d, 1)
+    s = sp.Symbol("s")
+    loss = ((u.T * u)[0, 0] - 1) ** 2 + ((v.T * v)[0, 0] - s) ** 2 + (s - 3) ** 2
+    start = {u: np.ones((2, 1)), s: 1.0, v: np.array([[1.0], [2.0], [3.0]])}
+    for method in ("lbfgs", "newton"):
+        result = minimize(loss, start, method=method)
+        assert result.success, result.message
+        assert_allclose((result.x[u] ** 2).sum(), 1.0, rtol=1e-6)
+        assert_allclose((result.x[v] ** 2).sum(), 3.0, rtol=1e-6)
+        assert_allclose(result.x[s], 3.0, rtol=1e-6)
+
+
+def test_a_program_is_minimised_like_its_expression() -> None:
+    loss, data, solution = least_squares()
+    result = minimize(sg.program(loss, args=(X, w, y), wrt=w), {w: np.zeros((3, 1))}, data)
+    assert_allclose(result.x[w], solution, rtol=1e-6)
+
+
+def test_a_program_argument_without_a_value_is_named() -> None:
+    loss, data, _ = least_squares()
+    program = sg.program(loss, args=(X, w, y), wrt=w)
+    with pytest.raises(BadArgument, match="there is no value for 'y'"):
+        minimize(program, {w: np.zeros((3, 1))}, {X: data[X]})
+
+
+def test_mini_batches_of_a_symbolic_loss_come_close_and_repeat_exactly() -> None:
+    loss, data, solution = least_squares()
+    options: dict[str, Any] = {"method": optim.Adam(0.02), "batch_size": 16, "epochs": 150}
+    result = minimize(loss, {w: np.zeros((3, 1))}, data, **options)
+    assert result.success and result.nit == 450
+    assert_allclose(result.x[w], solution, atol=0.05)
+    again = minimize(loss, {w: np.zeros((3, 1))}, data, **options)
+    assert np.array_equal(again.x[w], result.x[w]) and again.fun == result.fun
+
+
+def test_the_digits_of_single_precision_suffice_for_least_squares() -> None:
+    loss, data, solution = least_squares()
+    result = minimize(loss, {w: np.zeros((3, 1))}, data, dtype="float32")
+    assert result.success and result.x[w].dtype == np.float32
+    assert_allclose(result.x[w], solution, rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["trust-ncg", "trust-exact", "Newton-CG", "L-BFGS-B", "BFGS"])
+def test_scipy_solves_a_problem_made_for_its_method(method: str) -> None:
+    loss, data, solution = least_squares()
+    problem = scipy_problem(loss, {w: np.zeros((3, 1))}, data, method=method)
+    result = scipy.optimize.minimize(**problem)
+    assert result.success
+    assert_allclose(problem.unpack(result.x)[w], solution, rtol=1e-4)
+
+
+def test_a_scipy_problem_is_keyword_arguments_with_everything() -> None:
+    a, b, _ = bowl()
+    rosen = (1 - a) ** 2 + 100 * (b - a**2) ** 2
+    problem = scipy_problem(rosen, {a: -1.2, b: 1.0})
+    assert list(problem) == ["fun", "x0", "jac", "hess", "hessp"]
+    result = scipy.optimize.minimize(**problem, method="trust-ncg")
+    assert_allclose(result.x, [1.0, 1.0], rtol=1e-5)
+    assert problem.unpack(result.x) == {a: result.x[0], b: result.x[1]}
+
+
+def test_the_derivatives_of_a_scipy_problem_are_those_of_rosenbrock() -> None:
+    a, b, _ = bowl()
+    problem = scipy_problem((1 - a) ** 2 + 100 * (b - a**2) ** 2, {a: -1.2, b: 1.0})
+    x, p = np.array([0.3, -0.7]), np.array([1.0, 2.0])
+    assert_allclose(problem["fun"](x), scipy.optimize.rosen(x))
+    assert_allclose(problem["jac"](x), scipy.optimize.rosen_der(x))
+    assert_allclose(problem["hess"](x), scipy.optimize.rosen_hess(x))
+    assert_allclose(problem["hessp"](x, p), scipy.optimize.rosen_hess_prod(x, p))
+
+
+def test_a_scipy_problem_survives_pickling() -> None:
+    loss, data, _ = least_squares()
+    problem = scipy_problem(loss, {w: np.zeros((3, 1))}, data)
+    x = np.array([0.1, 0.2, 0.3])
+    value = problem["fun"](x)
+    again = pickle.loads(pickle.dumps(problem))
+    assert again["fun"](x) == value and np.array_equal(again["hessp"](x, x), problem["hessp"](x, x))
+
+
+def test_methods_and_options_that_do_not_exist_are_refused() -> None:
+    a, b, loss = bowl()
+    with pytest.raises(BadOption, match="there is no method called 'sgd'"):
+        minimize(loss, {a: 0.0, b: 0.0}, method="sgd")
+    with pytest.raises(BadArgument, match="not an optimizer"):
+        minimize(loss, {a: 0.0, b: 0.0}, method=optim.Adam)
+    with pytest.raises(BadOption, match="batch_axis without batch_size"):
+        minimize(loss, {a: 0.0, b: 0.0}, batch_axis=n)
+    with pytest.raises(BadOption, match="SciPy has no method called 'adam'"):
+        scipy_problem(loss, {a: 0.0, b: 0.0}, method="adam")
+    with pytest.raises(BadArgument, match="'a' is both a parameter and data"):
+        minimize(loss, {a: 0.0, b: 0.0}, {a: 1.0})
 
 
 # What can be wrong with the arguments
