@@ -138,18 +138,13 @@ def _program(options: argparse.Namespace) -> Any:
 
     value, declared = _value_and_symbols(options)
     if isinstance(value, symgrad.Program):
-        if not options.args and not options.wrt:
-            return value
-        args, wrt, expression = value.args, value.wrt, value.expr
+        known = _symbols_by_name(value.expr, declared, value.args)
     else:
-        args, wrt, expression = None, None, value
-    known = _symbols_by_name(expression, declared, args or ())
-    if options.args:
-        args = [_symbol(name, known) for name in options.args]
-    if options.wrt:
-        chosen = tuple(_symbol(name, known) for name in options.wrt)
-        wrt = chosen[0] if len(chosen) == 1 else chosen  # one symbol: the gradient has its shape
-    return symgrad.program(expression, args=args, wrt=wrt)
+        known = _symbols_by_name(value, declared, ())
+    args = tuple(_symbol(name, known) for name in options.args)
+    wrt = tuple(_symbol(name, known) for name in options.wrt)
+    # By one symbol the gradient has its shape; by several it is a vector or a tuple. Nothing given: the default.
+    return symgrad.program(value, args=args or None, wrt=wrt[0] if len(wrt) == 1 else wrt or None)
 
 
 def _value_and_symbols(options: argparse.Namespace) -> tuple[Any, dict[str, object]]:

@@ -243,7 +243,7 @@ def test_verify_passes_the_point_the_outputs_and_the_seed(capsys, monkeypatch):
 def test_values_that_are_not_numbers_are_bad_input(capsys, value):
     code, out, err = run(capsys, "verify", "x**2", "--at", value)
     assert (code, out) == (2, "")
-    assert err.startswith("BadOption: cannot read '")
+    assert err.startswith(f"BadOption: cannot read {value!r}\n  where    --at\n")
 
 
 # --- export, explain, demo ------------------------------------------------------------------------
@@ -296,9 +296,3 @@ def test_python_dash_m_symgrad_returns_the_exit_code():
     )
     assert done.returncode == 2
     assert done.stderr.startswith("ParseError: the operator `^` is not read\n")
-
-
-def test_help_does_not_import_sympy():
-    code = "import sys\nfrom symgrad.cli import main\nmain(['--help'])\nsys.exit('sympy' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stderr) == (0, "")
