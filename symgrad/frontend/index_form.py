@@ -1,0 +1,293 @@
+"""Definitions as index notation: sums over named indices, any rank, every index map.
+
+Reads of definitions are written out from the outside inwards. Each read becomes the definition's body with
+its indices put in and with bound indices named by the first letters that no enclosing sum uses; equal reads
+share one expression.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import sympy as sp
+
+from symgrad.entries import Where
+from symgrad.errors import UnsupportedExpression
+from symgrad.frontend.scalar_form import Leaves, ScalarForm, reachable_branches
+from symgrad.ir.graph import Graph, Node, TensorId
+
+Expr = Any
+Name = Callable[[TensorId, Sequence[Expr], Expr], Expr | None]
+
+LETTERS = "ijklmpqrsuvw"
+
+
+@dataclass(frozen=True)
+class IndexedExpression:
+    """An array as the expression of its entry: `[i, j] -> X[i, j] + 1`.
+
+    indices  one index symbol per axis, or 0 for an axis of extent 1.
+    shape    the extents.
+    """
+
+    indices: tuple[Expr, ...]
+    expr: Expr
+    shape: tuple[Expr, ...]
+
+    def __getitem__(self, index: Any) -> Expr:
+        """The entry at the given indices, SymPy expressions or integers."""
+        given = index if isinstance(index, tuple) else (index,)
+        places = {n: sp.sympify(at) for n, at in zip(self.indices, given, strict=True) if n != 0}
+        taken = set().union(*(at.free_symbols for at in places.values()))
+        clashes = {v: sp.Dummy(v.name, integer=True) for v in _bound_symbols(self.expr) if v in taken}
+        return self.expr.xreplace(clashes).xreplace(places)
+
+    def __str__(self) -> str:
+        return f"[{', '.join(map(str, self.indices))}] -> {self.expr}"
+
+    __repr__ = __str__
+
+    def _repr_latex_(self) -> str:
+        names = ", ".join(map(sp.latex, self.indices))
+        return rf"$\displaystyle \left[{names}\right] \mapsto {sp.latex(self.expr)}$"
+
+
+def _bound_symbols(expr: Expr) -> set[Expr]:
+    heads = (sp.Sum, sp.Product, Maximum, Minimum)
+    return {limit[0] for part in sp.preorder_traversal(expr) if isinstance(part, heads) for limit in part.args[1:]}
+
+
+class Extremum(sp.Expr):
+    """The largest or smallest value of a body over ranges: `Maximum(body, (k, 0, n - 1))`.
+
+    SymPy has no such object; these two only hold their arguments, as an unevaluated `Sum` does.
+    """
+
+    is_commutative = True
+
+
+class Maximum(Extremum):
+    """The largest value over the ranges; minus infinity over an empty one."""
+
+
+class Minimum(Extremum):
+    """The smallest value over the ranges; infinity over an empty one."""
+
+
+@dataclass
+class _Expansion:
+    """A read of a definition, written out: `kind` over `bound` of `body`."""
+
+    kind: str
+    bound: tuple[Node, ...]
+    body: Node
+
+
+class IndexForm(Leaves):
+    """One conversion to index notation.
+
+    used  names of the user's symbols, which indices avoid.
+    name  called with a definition that is read more than once, index symbols for its axes and its
+          expression; returns the array to write instead (an IndexedBase or a Symbol), or None.
+    """
+
+    def __init__(
+        self,
+        g: Graph,
+        symbols: Mapping[TensorId, Expr],
+        sizes: Mapping[str, Expr],
+        used: frozenset[str],
+        name: Name | None = None,
+    ) -> None:
+        super().__init__(g, symbols, sizes)
+        self._names = _index_names(used)
+        self._letters: list[str] = []
+        self._axes: dict[tuple[int, Node], Node] = {}
+        self._indices: dict[Node, Expr] = {}
+        self._context: dict[Node, frozenset[int]] = {}
+        self._expansions: dict[Node, _Expansion] = {}
+        self._values: dict[Node, Expr] = {}
+        self._name = name
+        self._arrays: dict[TensorId, Expr] = {}
+        self._uses: Counter[TensorId] = Counter()
+        self._binds = False
+
+    def convert(self, node: Node, axes: Sequence[Node]) -> tuple[Expr, tuple[Expr, ...]]:
+        """The entry of an array at its indices, and the indices (0 for an axis of extent 1)."""
+        free = self._bind(axes, frozenset())
+        node = self.g.substitute(node, dict(zip(axes, free, strict=True)))
+        if self._name is not None:
+            self._name_definitions(node)
+        expr = self._expand(node, frozenset(range(len(axes))))
+        return expr, tuple(self._indices.get(a, sp.S.Zero) for a in free)
+
+    def convert_scalars(self, nodes: Sequence[Node], name: Callable[[Node, Expr], Expr | None] | None) -> list[Expr]:
+        """Nodes without axes. `name` names the scalar parts they share (see `ScalarForm`)."""
+        if self._name is not None:
+            for node in nodes:
+                self._name_definitions(node)
+        return self._expand_all(nodes, frozenset(), name)
+
+    # ---- naming ------------------------------------------------------------------------------------
+
+    def _bind(self, axes: Sequence[Node], used: frozenset[int]) -> list[Node]:
+        """Named axes for `axes`: the first letters not in `used`; 0 for those of extent 1."""
+        letters = (k for k in count() if k not in used)
+        return [
+            self.g.zero if self.g.extent(a) == self.g.one else self._named_axis(next(letters), self.g.extent(a))
+            for a in axes
+        ]
+
+    def _named_axis(self, letter: int, extent: Node) -> Node:
+        key = (letter, extent)
+        if key not in self._axes:
+            while letter >= len(self._letters):
+                self._letters.append(next(self._names))
+            axis = self._axes[key] = self.g.fresh_axis(extent)
+            self._indices[axis] = sp.Symbol(self._letters[letter], integer=True)
+        return self._axes[key]
+
+    def _letter_of(self, axis: Node) -> int:
+        return self._letters.index(self._indices[axis].name)
+
+    def _name_definitions(self, root: Node) -> None:
+        """Shared definitions get names of their own, producers first."""
+        reads = [self.g.args[r][0] for r in self.g.reads((root,))]
+        self._uses.update(reads)
+        order = self.g.definitions_below(reads)
+        for t in order:
+            tensor = self.g.tensors[t]
+            self._uses.update(self.g.args[r][0] for r in self.g.reads((*tensor.bodies, *tensor.target)))
+        for t in order:
+            tensor = self.g.tensors[t]
+            if tensor.kind == "input" or self._uses[t] < 2:
+                continue
+            axes = self._bind([self.g.fresh_axis(e) for e in tensor.extents], frozenset())
+            expr = self._expand(self.g.read(t, *axes), frozenset(range(len(axes))))
+            array = self._name and self._name(t, [self._indices.get(a, sp.S.Zero) for a in axes], expr)
+            if array is not None:
+                self._arrays[t] = array
+
+    # ---- expansion ---------------------------------------------------------------------------------
+
+    def _expand(self, root: Node, used: frozenset[int]) -> Expr:
+        return self._expand_all((root,), used, None)[0]
+
+    def _expand_all(
+        self, roots: Sequence[Node], used: frozenset[int], name: Callable[[Node, Expr], Expr | None] | None
+    ) -> list[Expr]:
+        """Write out every read below `roots`: names from the outside in, expressions from the inside out."""
+        order: list[Node] = []
+        queue: list[tuple[int, Node]] = []
+        for root in roots:
+            self._enqueue(root, used, queue)
+        while queue:  # consumers have larger tensor ids than producers
+            _, read = heapq.heappop(queue)
+            if read in self._expansions:
+                continue
+            expansion = self._expansions[read] = self._write_out(read, self._context[read])
+            order.append(read)
+            inner = self._context[read] | {self._letter_of(a) for a in expansion.bound}
+            self._enqueue(expansion.body, inner, queue)
+        scalar = ScalarForm(self) if name is None else ScalarForm(self, name)
+        for read in reversed(order):
+            self._values[read] = self._reduced(self._expansions[read], scalar)
+        return scalar.convert(roots)
+
+    def _enqueue(self, node: Node, used: frozenset[int], queue: list[tuple[int, Node]]) -> None:
+        for read in self.g.reads((node,)):
+            t = self.g.args[read][0]
+            if self.g.tensors[t].kind == "input" or t in self._arrays or read in self._expansions:
+                continue
+            self._context[read] = self._context.get(read, frozenset()) | used
+            heapq.heappush(queue, (-t, read))
+
+    def _write_out(self, read: Node, used: frozenset[int]) -> _Expansion:
+        t, *index = self.g.args[read]
+        tensor = self.g.tensors[t]
+        if tensor.kind == "enum":
+            raise UnsupportedExpression(
+                "an entry of an explicit matrix is selected by an index that is not a number",
+                try_="write the array as an IndexedBase",
+            )
+        bound = self._bind(tensor.red, used)
+        mapping = dict(zip((*tensor.out, *tensor.red), (*index, *bound), strict=True)) if (
+            tensor.kind != "scatter"
+        ) else dict(zip(tensor.red, bound, strict=True))  # fmt: skip
+        self._binds = self._binds or bool(bound)
+        body = self.g.substitute(tensor.body, mapping)
+        if tensor.kind == "scatter":
+            for place, at in zip(self.g.substitute_all(tensor.target, mapping), index, strict=True):
+                body = self.g.mask(self.g.ieq(place, at), body)
+        return _Expansion(tensor.kind, tuple(b for b in bound if b != self.g.zero), body)
+
+    def _reduced(self, expansion: _Expansion, scalar: ScalarForm) -> Expr:
+        (body,) = scalar.convert((expansion.body,))
+        if expansion.kind == "map":
+            return body
+        limits = [
+            sp.Tuple(self._indices[a], sp.S.Zero, self.integer(self.g.extent(a)) - 1) for a in expansion.bound
+        ]
+        if expansion.kind == "logsumexp":
+            return sp.log(_over(sp.Sum, sp.exp(body), limits))
+        return _over(_HEADS[expansion.kind], body, limits)
+
+    # ---- leaves ------------------------------------------------------------------------------------
+
+    def axis(self, node: Node) -> Expr:
+        return self._indices[node]
+
+    def choice(self, values: Sequence[Expr], exact: bool) -> Expr:
+        """`Where` beside sums: SymPy's Sum would pull a Piecewise out of the sums inside it."""
+        if not self._binds:
+            return super().choice(values, exact)
+        *others, (result, _) = reachable_branches(values)
+        for value, condition in reversed(others):
+            result = Where(condition, value, result)
+        return result
+
+    def equality(self, node: Node) -> Expr:
+        condition = self.predicate(node)
+        if condition in (sp.true, sp.false):
+            return sp.S.One if condition == sp.true else sp.S.Zero
+        return sp.KroneckerDelta(*condition.args)
+
+    def read(self, node: Node) -> Expr:
+        t, *index = self.g.args[node]
+        if t in self._arrays:
+            return _element(self._arrays[t], [self.integer(i) for i in index])
+        if self.g.tensors[t].kind == "input":
+            return _element(self.symbols[t], [self.integer(i) for i in index])
+        return self._values[node]
+
+
+_HEADS = {"sum": sp.Sum, "scatter": sp.Sum, "prod": sp.Product, "max": Maximum, "min": Minimum}
+
+
+def _over(head: type, body: Expr, limits: Sequence[Expr]) -> Expr:
+    """`head(body, *limits)` as it stands; SymPy's Sum would rewrite the body."""
+    if not limits:
+        return body
+    if issubclass(head, Extremum):
+        return head(body, *limits)
+    made = sp.Expr.__new__(head, body, *limits)
+    made.is_commutative = True
+    return made
+
+
+def _element(array: Expr, index: Sequence[Expr]) -> Expr:
+    return array[tuple(index)] if index else array
+
+
+def _index_names(used: frozenset[str]) -> Iterator[str]:
+    """i, j, k, ..., then i1, j1, ..., without the user's names."""
+    for number in count():
+        for letter in LETTERS:
+            name = f"{letter}{number}" if number else letter
+            if name not in used:
+                yield name
