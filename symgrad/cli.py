@@ -2,8 +2,7 @@
 
 An expression is given as `file.py:name` (the user's own file is imported, and the name is an expression, a
 Program, or a function of no arguments that returns one) or as a text for the safe parser
-(`frontend/parse.py`). Everything heavy is imported by the command that needs it, so that `symgrad --help`
-answers at once.
+(`frontend/parse.py`). Everything heavy is imported by the command that needs it.
 
 Exit codes: 0 done, 1 a verification failed, 2 the input is wrong (one message on the standard error, no
 traceback). An exception inside the user's own file is theirs, and shows its traceback.
@@ -143,7 +142,7 @@ def _program(options: argparse.Namespace) -> Any:
         known = _symbols_by_name(value, declared, ())
     args = tuple(_symbol(name, known) for name in options.args)
     wrt = tuple(_symbol(name, known) for name in options.wrt)
-    # By one symbol the gradient has its shape; by several it is a vector or a tuple. Nothing given: the default.
+    # By one symbol, the gradient has its shape; by several, it is a vector or a tuple; by none, the default.
     return symgrad.program(value, args=args or None, wrt=wrt[0] if len(wrt) == 1 else wrt or None)
 
 
