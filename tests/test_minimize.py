@@ -468,6 +468,20 @@ def test_a_program_argument_without_a_value_is_named() -> None:
         minimize(program, {w: np.zeros((3, 1))}, {X: data[X]})
 
 
+def test_an_array_for_a_scalar_symbol_is_not_a_sum_over_samples() -> None:
+    a, b, loss = bowl()
+    with pytest.raises(ShapeMismatch, match=r"the value is an array of shape \(3,\), not one number"):
+        minimize(loss, {a: 0.0}, {b: np.arange(3.0)})
+
+
+def test_integer_pixels_are_data_like_any_other() -> None:
+    loss, data, _ = least_squares()
+    rounded = {X: np.abs(np.rint(data[X])).astype(np.uint8), y: np.rint(data[y]).astype(np.int64)}
+    floats = {key: array.astype(float) for key, array in rounded.items()}
+    start = {w: np.zeros((3, 1))}
+    assert_allclose(minimize(loss, start, rounded).x[w], minimize(loss, start, floats).x[w], rtol=1e-12)
+
+
 def test_mini_batches_of_a_symbolic_loss_come_close_and_repeat_exactly() -> None:
     loss, data, solution = least_squares()
     options: dict[str, Any] = {"method": optim.Adam(0.02), "batch_size": 16, "epochs": 150}
@@ -593,7 +607,7 @@ def test_a_result_with_symbols_for_keys_prints() -> None:
 def test_the_progress_bar_writes_to_stderr_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
     run_loop(rosenbrock, {"x": np.zeros(2)}, optim.Adam(), max_steps=5, progress=True)
     captured = capsys.readouterr()
-    assert "value" in captured.err and "/5" in captured.err and captured.out == ""
+    assert "value" in captured.err and "5/5" in captured.err and captured.out == ""
 
 
 def test_the_progress_bar_is_silent_when_stderr_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -153,8 +153,10 @@ def run_loop(
     whole = batches.data if batches is not None else (data or {})
     calls = Calls(Functions(value_and_grad, hvp, hess), layout, whole)
     loop = Loop(calls, method, limits, layout.pack(params), is_stochastic)
+    is_open = batches is None and epochs is None and max_steps is None
+    total = None if is_open else limits.max_steps
     stream = batches.epochs() if batches is not None else _same(whole)
-    with np.errstate(over="ignore", invalid="ignore"), ProgressBar(progress, limits.max_steps) as bar:
+    with np.errstate(over="ignore", invalid="ignore"), ProgressBar(progress, total) as bar:
         ending = loop.run(stream, bar)
         calls.data = whole
         return loop.result(ending)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from symgrad.errors import BadArgument, DtypeMismatch, quoted
+from symgrad.errors import BadArgument, DtypeMismatch, ShapeMismatch, quoted
 from symgrad.run.flat import Arrays, Layout, float_dtype, layout_of
 
 Bindings = Mapping[Any, Any]
@@ -47,6 +47,12 @@ class Objective:
 
     def value_and_grad(self, arrays: Bindings) -> tuple[float, Any]:
         value, grad = self.kernel(("value", "grad"))(*self._in_order(arrays))
+        if np.ndim(value) != 0:
+            raise ShapeMismatch(
+                f"the value is an array of shape {np.shape(value)}, not one number",
+                because="axes of an array beyond those of its symbol count as samples, with a value for each",
+                try_="give params and data the shapes of their symbols, and sum over samples in the expression",
+            )
         return float(value), grad
 
     def hvp(self, arrays: Bindings, tangents: Arrays) -> Any:

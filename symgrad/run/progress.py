@@ -17,7 +17,7 @@ INTERVAL = 0.1
 
 
 class ProgressBar:
-    """Shows step, value and gradient norm; a context manager that removes nothing it has printed.
+    """Shows step, value and gradient norm; a context manager that leaves the last state printed.
 
     `wanted` True shows the bar at once, False never, None after a second if stderr is a terminal. `total` is
     the number of steps if known.
@@ -29,6 +29,7 @@ class ProgressBar:
         self._total = total
         self._bar: Progress | None = None
         self._task: TaskID | None = None
+        self._latest = (0, 0, 0.0, 0.0)
 
     def __enter__(self) -> Self:
         return self
@@ -37,16 +38,23 @@ class ProgressBar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bar is not None:
+            self._draw()
             self._bar.stop()
 
     def show(self, step: int, epoch: int, value: float, grad_norm: float) -> None:
         """Called once per step; costs a look at the clock unless it is time to draw."""
-        if self._is_silent or time.monotonic() < self._next:
+        if self._is_silent:
             return
-        self._next = time.monotonic() + INTERVAL
-        if self._bar is None or self._task is None:
-            self._start()
+        self._latest = step, epoch, value, grad_norm
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + INTERVAL
+            if self._bar is None:
+                self._start()
+            self._draw()
+
+    def _draw(self) -> None:
         if self._bar is not None and self._task is not None:
+            step, epoch, value, grad_norm = self._latest
             text = f"epoch {epoch}  value {value:.6g}  gradient {grad_norm:.2g}"
             self._bar.update(self._task, completed=step, text=text)
 
