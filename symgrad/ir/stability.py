@@ -127,6 +127,47 @@ def softmax_to_exp_of_difference(g: Graph, a: Args) -> int | None:
     return None
 
 
+@rule("div", "sum(w*exp(e))/sum(exp(e)) is sum(w*exp(e - logsumexp(e))): a mean under a softmax", "stable")
+def weighted_mean_to_softmax(g: Graph, a: Args) -> int | None:
+    lse = _log_of_sum(g, a[1])
+    if lse is None or g.op[a[0]] != "read" or g.tensors[g.args[a[0]][0]].kind != "sum":
+        return None
+    top, bottom = g.tensors[g.args[a[0]][0]], g.tensors[g.args[a[1]][0]]
+    red = {r: g.fresh_axis(g.extent(r)) for r in top.red}
+    body = g.substitute(top.body, {**red, **dict(zip(top.out, g.args[a[0]][1:], strict=True))})
+    wanted = _alpha_exponent(g, g.args[bottom.body][0], dict(zip(bottom.out, g.args[a[1]][1:], strict=True)), bottom.red)
+    for exponential in _exponential_factors(g, body):
+        exponent = g.args[exponential][0]
+        if _alpha_exponent(g, exponent, {}, tuple(red.values())) == wanted:
+            shifted = g.substitute(body, {exponential: g.node("exp", g.sub(exponent, lse))})
+            out = g.first_occurrence(shifted, g.axes[shifted] - frozenset(red.values()))
+            return g.read(g.define("sum", out, tuple(red.values()), shifted), *out)
+    return None
+
+
+def _alpha_exponent(g: Graph, exponent: int, known: dict[int, int], red: tuple[int, ...]) -> int | None:
+    """The exponent with its summed axes numbered by appearance: equal for equal sums."""
+    order = g.first_occurrence(exponent, frozenset(red))
+    if len(order) != len(red):
+        return None
+    numbered = {r: g.axis(k, g.extent(r)) for k, r in enumerate(order)}
+    return g.substitute(exponent, {**known, **numbered})
+
+
+def _exponential_factors(g: Graph, body: int) -> list[int]:
+    """Factors exp(..) of the top-level product of `body`."""
+    found, stack = [], [body]
+    while stack:
+        n = stack.pop()
+        if g.op[n] == "mul":
+            stack.extend(g.args[n])
+        elif g.op[n] in ("neg", "div"):
+            stack.append(g.args[n][0])
+        elif g.op[n] == "exp":
+            found.append(n)
+    return found
+
+
 @rule("div", "1/(1 + exp(-x)) and exp(x)/(1 + exp(x)) are the logistic function, times other factors", "stable")
 def quotient_to_logistic(g: Graph, a: Args) -> int | None:
     below = _factors(g, a[1])

@@ -168,6 +168,14 @@ def _sizes_in_use(g: Graph, tensors: Sequence[TensorId]) -> list[str]:
     return list(names)
 
 
+@dataclass(frozen=True)
+class _Scope:
+    """A list of statements that run inside `level` loops (possibly in a branch there)."""
+
+    statements: list[Statement]
+    level: int
+
+
 class Nest:
     """One definition's loops. Level 0 is outside all loops, level k inside the k-th."""
 
@@ -368,9 +376,10 @@ class Nest:
 
     def _values(self, roots: Sequence[Node], scope: list[Statement] | None = None) -> list[Value]:
         """Make the values of `roots`; `scope` is where values that need a guard are computed."""
-        inner = self.pre[len(self.loops)] if scope is None else scope
+        level = len(self.loops)
+        here = _Scope(self.pre[level] if scope is None else scope, level)
         local: dict[Node, Value] = {}
-        self._emit_nodes(roots, inner, local)
+        self._emit_nodes(roots, here, local)
         return [self._lookup(r, local) for r in roots]
 
     def _lookup(self, n: Node, local: Mapping[Node, Value]) -> Value:
@@ -382,23 +391,22 @@ class Nest:
     def _has_value(self, n: Node, local: Mapping[Node, Value]) -> bool:
         return n in local or n in self.values or n in self.low.top_values
 
-    def _emit_nodes(self, roots: Sequence[Node], scope: list[Statement], local: dict[Node, Value]) -> None:
+    def _emit_nodes(self, roots: Sequence[Node], scope: _Scope, local: dict[Node, Value]) -> None:
         for n in self._needed(roots, local):
-            if self._is_guarding(n):
-                self._emit_guarded(n, scope, local)
-            elif self._unsafe(n):
+            if self._unsafe(n):
                 local[n] = self._emit_one(n, scope, local)
             else:
                 self._emit_at_its_level(n, scope, local)
 
-    def _emit_at_its_level(self, n: Node, scope: list[Statement], local: dict[Node, Value]) -> None:
+    def _emit_at_its_level(self, n: Node, scope: _Scope, local: dict[Node, Value]) -> None:
+        """As far outside as its axes allow; a branch keeps what belongs to its own level."""
         level = self.level(n)
-        if level == len(self.loops) and scope is not self.pre[level] and level > 0:
+        outer = _Scope(self.pre[level], level)
+        if level == scope.level and scope.statements is not outer.statements:
             local[n] = self._emit_one(n, scope, local)
             return
         table = self.low.top_values if level == 0 else self.values
-        where = self.low.top if level == 0 else self.pre[level]
-        table[n] = self._emit_one(n, where, local)
+        table[n] = self._emit_one(n, outer, local)
 
     def _needed(self, roots: Sequence[Node], local: Mapping[Node, Value]) -> list[Node]:
         """Nodes to compute, ascending; the arms of guarding selections are not entered."""
@@ -420,8 +428,10 @@ class Nest:
             return [g.args[n][0]]
         return list(g.args[n])
 
-    def _emit_one(self, n: Node, where: list[Statement], local: Mapping[Node, Value]) -> Value:
-        g, op, args = self.g, self.g.op[n], self.g.args[n]
+    def _emit_one(self, n: Node, scope: _Scope, local: dict[Node, Value]) -> Value:
+        g, op, args, where = self.g, self.g.op[n], self.g.args[n], scope.statements
+        if self._is_guarding(n):
+            return self._emit_guarded(n, scope, local)
         dst = self.low.fresh_value()
         if op == "const":
             where.append(Const(dst, args))
@@ -499,20 +509,20 @@ class Nest:
         self._unsafe(n)
         return self._guards_its_arms(n)
 
-    def _emit_guarded(self, n: Node, scope: list[Statement], local: dict[Node, Value]) -> None:
+    def _emit_guarded(self, n: Node, scope: _Scope, local: dict[Node, Value]) -> Value:
         """A register that is set in the branch taken, so the other one reads nothing."""
         g = self.g
         predicate, *arms = g.args[n]
-        cell = self._cell(scope, ("q", 0, 1))
+        cell = self._cell(scope.statements, ("q", 0, 1))
         tests = [predicate] if len(arms) == 1 else [predicate, g.node("not", predicate)]
         for test, arm in zip(tests, arms, strict=True):
             self._emit_nodes((test,), scope, local)
             inside: list[Statement] = []
-            scope.append(If(self._lookup(test, local), inside))
+            scope.statements.append(If(self._lookup(test, local), inside))
             inner = dict(local)
-            self._emit_nodes((arm,), inside, inner)
+            self._emit_nodes((arm,), _Scope(inside, scope.level), inner)
             inside.append(SetCell(cell, self._lookup(arm, inner)))
-        local[n] = cell
+        return cell
 
     def _cell(self, where: list[Statement], identity: tuple) -> Value:
         start, cell = self.low.fresh_value(), self.low.fresh_value()
