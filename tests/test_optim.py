@@ -1,4 +1,4 @@
-"""Optimizers on their own: each step against a formula written by hand, and the corners of the line search."""
+"""Optimizers on their own: each step against a formula by hand, and the corners of the line search."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def test_newton_reports_a_hessian_that_is_not_finite() -> None:
 
 
 def test_the_two_loops_multiply_by_the_bfgs_inverse_hessian() -> None:
-    # Product form (6.17) of Nocedal and Wright: H <- (I - rho s y') H (I - rho y s') + rho s s', with matrices.
+    # With matrices, (6.17) of Nocedal and Wright: H <- (I - rho s y') H (I - rho y s') + rho s s'.
     random = np.random.default_rng(3)
     curvature = np.diag(np.arange(1.0, 6.0))
     pairs = []

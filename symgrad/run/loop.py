@@ -6,16 +6,18 @@ import math
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from symgrad.errors import BadArgument, BadOption
 from symgrad.run.batches import Batches
 from symgrad.run.flat import Arrays, Layout, Matrix, Vector, layout_of
 from symgrad.run.optim.base import AnyMethod, Evaluation, NoStep, check_between, check_count
 from symgrad.run.progress import ProgressBar
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 Bindings = Mapping[Any, Any]
 DEFAULT_STEPS = 10_000
@@ -33,13 +35,6 @@ class Status(IntEnum):
     CALLBACK = 3
     NOT_FINITE = 4
     NO_STEP = 5
-
-
-class Minimum(OptimizeResult):  # type: ignore[misc]  # SciPy comes without types
-    """SciPy's result, printable although the keys of `x` and `jac` are symbols, not text."""
-
-    def __repr__(self) -> str:
-        return repr(OptimizeResult({name: _with_text_keys(entry) for name, entry in self.items()}))
 
 
 class Ending(NamedTuple):
@@ -200,6 +195,8 @@ class Loop:
 
     def result(self, ending: Ending) -> OptimizeResult:
         """SciPy's result at the last finite point; with mini-batches, on all the data."""
+        from symgrad.run.result import Minimum  # SciPy's optimizers are slow to import
+
         if self.good is None or self.is_stochastic:
             x = self.x if ending.status is not Status.NOT_FINITE or self.good is None else self.good[0]
             here = self.calls.value_and_grad(x)
@@ -311,10 +308,6 @@ def _limits(
         epochs, max_steps = (None, DEFAULT_STEPS) if batches is None else (DEFAULT_EPOCHS, None)
     of_epochs = math.inf if epochs is None else epochs * (1 if batches is None else batches.per_epoch)
     return Limits(int(min(of_epochs, math.inf if max_steps is None else max_steps)), tol, callback)
-
-
-def _with_text_keys(entry: Any) -> Any:
-    return {str(key): value for key, value in entry.items()} if isinstance(entry, dict) else entry
 
 
 def _same(data: Bindings) -> Iterator[tuple[int, Bindings]]:

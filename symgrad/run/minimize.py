@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
-
-from scipy.optimize import OptimizeResult
+from typing import TYPE_CHECKING, Any
 
 from symgrad.errors import BadArgument, BadOption
 from symgrad.run.batches import make_batches
@@ -13,6 +11,9 @@ from symgrad.run.loop import State, Status, run_loop
 from symgrad.run.objective import data_arrays, make_objective
 from symgrad.run.optim import LBFGS, METHODS, Adam
 from symgrad.run.optim.base import AnyMethod, Method, OracleMethod
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 __all__ = ["State", "Status", "minimize", "run_loop"]
 

@@ -51,7 +51,7 @@ class Objective:
             raise ShapeMismatch(
                 f"the value is an array of shape {np.shape(value)}, not one number",
                 because="axes of an array beyond those of its symbol count as samples, with a value for each",
-                try_="give params and data the shapes of their symbols, and sum over samples in the expression",
+                try_="give params and data the shapes of their symbols, and sum over samples inside",
             )
         return float(value), grad
 

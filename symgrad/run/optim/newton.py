@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import scipy.linalg
 
 from symgrad.run.flat import Matrix, Vector
 from symgrad.run.optim.base import Evaluation, NoStep, Oracle, check_between
@@ -62,6 +61,8 @@ def newton_direction(hessian: Matrix, grad: Vector) -> Vector:
     """
     if not np.isfinite(hessian).all():
         raise NoStep("the Hessian has entries that are not finite")
+    import scipy.linalg  # slow to import, and most programs do without it
+
     try:
         factor = scipy.linalg.cho_factor(hessian, lower=True, check_finite=False)
     except np.linalg.LinAlgError:
@@ -70,6 +71,8 @@ def newton_direction(hessian: Matrix, grad: Vector) -> Vector:
 
 
 def _solve_absolute(hessian: Matrix, grad: Vector) -> Vector:
+    import scipy.linalg  # as above
+
     values, vectors = scipy.linalg.eigh(hessian, check_finite=False)
     sizes = np.abs(values)
     least = np.sqrt(np.finfo(grad.dtype).eps) * sizes.max()
