@@ -12,8 +12,9 @@ import pytest
 import scipy.special
 import sympy as sp
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
-from test_nn import d, indexed, matrix, n, random, with_numbers
+from test_nn import compare_with_jax, d, indexed, m, matrix, n, random, with_numbers
 
+import symgrad as sg
 from symgrad import losses, nn
 from symgrad.errors import BadArgument, BadOption, ShapeMismatch
 
@@ -209,3 +210,81 @@ def test_cross_entropy_is_written_in_the_form_the_compiler_recognises() -> None:
 def test_bad_input_is_an_error_that_names_it(build: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         build()
+
+
+# ---- compiled: one kernel, two sets of sizes, against JAX ----------------------------------------
+
+
+def huber_by_jax(r: Any, delta: float) -> Any:
+    return jnp.where(jnp.abs(r) <= delta, r**2 / 2, delta * (jnp.abs(r) - delta / 2))
+
+
+def kl_by_jax(m: Any, v: Any, q: Any = 0.0, u: Any = 0.0) -> Any:
+    return ((jnp.exp(v - u) + (m - q) ** 2 * jnp.exp(-u) - 1 - v + u) / 2).sum(-1).mean()
+
+
+# name: the loss, the same by JAX, the number of arrays.
+COMPILED: dict[str, tuple[Callable[..., Any], Callable[..., Any], int]] = {
+    "squared_error": (losses.squared_error, lambda p, y: ((p - y) ** 2).mean(), 2),
+    "huber": (lambda p, y: losses.huber(p, y, 0.7), lambda p, y: huber_by_jax(p - y, 0.7).mean(), 2),
+    "binary_cross_entropy": (
+        losses.binary_cross_entropy,
+        lambda z, y: (jax.nn.softplus(z) - y * z).mean(),
+        2,
+    ),
+    "softmax_cross_entropy": (
+        losses.softmax_cross_entropy,
+        lambda z, y: -(jax.nn.log_softmax(z) * y).sum(-1).mean(),
+        2,
+    ),
+    "triplet": (
+        losses.triplet,
+        lambda a, p, q: jax.nn.relu(((a - p) ** 2 - (a - q) ** 2).sum(-1) + 1).mean(),
+        3,
+    ),
+    "gaussian_kl": (losses.gaussian_kl, kl_by_jax, 2),
+    "gaussian_kl from a prior": (losses.gaussian_kl, kl_by_jax, 4),
+}
+
+
+@pytest.mark.parametrize("form", [matrix, indexed])
+@pytest.mark.parametrize("name", COMPILED)
+def test_compiled_loss_has_the_value_and_gradient_of_jax(name: str, form: Any) -> None:
+    loss, by_jax, count = COMPILED[name]
+    symbols = {letter: form(letter, n, d) for letter in "PQRS"[:count]}
+    compare_with_jax(loss(*symbols.values()), symbols, dict.fromkeys(symbols, (n, d)), by_jax)
+
+
+@pytest.mark.parametrize("form", [matrix, indexed])
+def test_compiled_label_cross_entropy_has_the_value_and_gradient_of_jax(form: Any) -> None:
+    Z, y = form("Z", n, d), indexed("y", n)
+    kernel = sg.compile(losses.label_cross_entropy(Z, y), args=(Z, y), wrt=Z, outputs=("value", "grad"))
+
+    def by_jax(scores: Any, labels: Any) -> Any:
+        return -jnp.take_along_axis(jax.nn.log_softmax(scores), labels[:, None], axis=1).mean()
+
+    for scores, labels in ((random(3, 2), np.array([1, 0, 1])), (random(5, 4), np.array([3, 3, 0, 1, 2]))):
+        value, gradient = kernel(scores, labels)
+        expected, expected_gradient = jax.value_and_grad(by_jax)(scores, labels)
+        np.testing.assert_allclose(value, expected, rtol=1e-12)
+        np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("form", [matrix, indexed])
+def test_compiled_cross_entropy_of_a_linear_layer_has_the_gradient_of_jax(form: Any) -> None:
+    shapes = {"X": (n, m), "W": (m, d), "Y": (n, d)}
+    symbols = {name: form(name, *shape) for name, shape in shapes.items()}
+    X, W, Y = symbols.values()
+    loss = losses.softmax_cross_entropy(nn.linear(X, W), Y)
+    compare_with_jax(loss, symbols, shapes, lambda X, W, Y: -(jax.nn.log_softmax(X @ W) * Y).sum(-1).mean())
+
+
+@pytest.mark.parametrize("form", [matrix, indexed])
+@pytest.mark.parametrize("loss", [losses.softmax_cross_entropy, losses.binary_cross_entropy])
+def test_compiled_cross_entropy_of_huge_scores_is_exact(loss: Any, form: Any) -> None:
+    Z, Y = form("Z", n, d), form("Y", n, d)
+    kernel = sg.compile(loss(Z, Y, reduction="sum"), args=(Z, Y), wrt=Z, outputs=("value", "grad"))
+    value, gradient = kernel(np.array([[1e4, -1e4], [-1e4, 1e4]]), np.array([[1.0, 0.0], [1.0, 0.0]]))
+    # Right in the first row: no loss. Wrong in the second: 2e4 for the pair, 1e4 for each entry alone.
+    assert value == 2e4
+    np.testing.assert_array_equal(gradient, [[0.0, 0.0], [-1.0, 1.0]])

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
+import symgrad as sg
 from symgrad import nn
 from symgrad.entries import Entries, Where, entries, piecewise_to_where, sum_entries
 from symgrad.errors import BadArgument, BadOption, ShapeMismatch
@@ -423,3 +424,186 @@ def test_shape_error_has_four_parts() -> None:
         "  because  array 0 is (n, d), array 1 is (n,)\n"
         "  try      give both the same shape, written with the same size symbols"
     )
+
+
+# ---- compiled: one kernel, two sets of sizes, against JAX ----------------------------------------
+
+SIZE_SETS = ({n: 3, m: 4, d: 2, c: 5}, {n: 6, m: 3, d: 7, c: 4})
+
+
+def compare_with_jax(
+    loss: Any, symbols: dict[str, Any], shapes: dict[str, tuple[Any, ...]], by_jax: Callable[..., Any]
+) -> None:
+    """Value and gradient by every array of one kernel, for both sets of sizes, against JAX."""
+    kernel = sg.compile(
+        loss, args=tuple(symbols.values()), wrt=tuple(symbols.values()), outputs=("value", "grad")
+    )
+    for seed, sizes in enumerate(SIZE_SETS):
+        arrays = [
+            random(*(int(sp.sympify(s).subs(sizes)) for s in shapes[name]), seed=seed) for name in symbols
+        ]
+        value, gradients = kernel(*arrays)
+        expected, expected_gradients = jax.value_and_grad(by_jax, argnums=tuple(range(len(arrays))))(*arrays)
+        np.testing.assert_allclose(value, expected, rtol=1e-11)
+        for ours, theirs in zip(gradients, expected_gradients, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-11)
+
+
+def weighted(result: Any, weights: Any) -> Any:
+    """The sum of the entries of a layer's result times weights: a scalar with every entry in it."""
+    if isinstance(result, Entries):
+        return sum_entries(result.shape, lambda *index: weights[index] * result[index])
+    return sp.Trace(sp.MatMul(sp.Transpose(weights), result))
+
+
+def norm_by_jax(X: Any, axis: Any, gamma: Any = 1, beta: Any = 0) -> Any:
+    mean, variance = X.mean(axis=axis, keepdims=True), X.var(axis=axis, keepdims=True)
+    return (X - mean) / jnp.sqrt(variance + 1e-5) * gamma + beta
+
+
+# name: the layer of its arrays, the same by JAX, the shapes of the arrays, the shape of the result.
+LAYERS: dict[str, tuple[Callable[..., Any], Callable[..., Any], list[tuple[Any, ...]], tuple[Any, ...]]] = {
+    "linear": (nn.linear, lambda X, W: X @ W, [(n, d), (d, c)], (n, c)),
+    "linear with bias": (nn.linear, lambda X, W, b: X @ W + b, [(n, d), (d, c), (1, c)], (n, c)),
+    "two layers with relu": (
+        lambda X, W, V: nn.linear(nn.relu(nn.linear(X, W)), V),
+        lambda X, W, V: jax.nn.relu(X @ W) @ V,
+        [(n, d), (d, c), (c, m)],
+        (n, m),
+    ),
+    "softmax": (nn.softmax, lambda Z: jax.nn.softmax(Z, axis=-1), [(n, c)], (n, c)),
+    "softmax at a low temperature": (
+        lambda Z: nn.softmax(Z, sp.Rational(4, 1000)),
+        lambda Z: jax.nn.softmax(Z / 0.004, axis=-1),
+        [(n, c)],
+        (n, c),
+    ),
+    "log_softmax": (nn.log_softmax, lambda Z: jax.nn.log_softmax(Z, axis=-1), [(n, c)], (n, c)),
+    "attention": (
+        nn.attention,
+        lambda Q, K, V: jax.nn.softmax(Q @ K.T / jnp.sqrt(Q.shape[1]), axis=-1) @ V,
+        [(n, d), (m, d), (m, c)],
+        (n, c),
+    ),
+    "attention with a mask and a temperature": (
+        lambda Q, K, V, M: nn.attention(Q, K, V, M, temperature=2),
+        lambda Q, K, V, M: jax.nn.softmax(Q @ K.T / 2 + M, axis=-1) @ V,
+        [(n, d), (m, d), (m, c), (n, m)],
+        (n, c),
+    ),
+    "batch_norm": (
+        nn.batch_norm,
+        lambda X, g, b: norm_by_jax(X, 0, g, b),
+        [(n, d), (1, d), (1, d)],
+        (n, d),
+    ),
+    "layer_norm": (
+        nn.layer_norm,
+        lambda X, g, b: norm_by_jax(X, 1, g, b),
+        [(n, d), (1, d), (1, d)],
+        (n, d),
+    ),
+    **{name: (ours, theirs, [(n, d)], (n, d)) for name, (ours, theirs) in ACTIVATIONS.items()},
+}
+
+
+@pytest.mark.parametrize("form", [matrix, indexed])
+@pytest.mark.parametrize("name", LAYERS)
+def test_compiled_layer_has_the_value_and_gradient_of_jax(name: str, form: Any) -> None:
+    layer, by_jax, inputs, output = LAYERS[name]
+    letters = [f"A{k}" for k in range(len(inputs))]
+    # A row in matrix form is an array of rank 1 in index form; as a (1, c) array it is accepted too.
+    shapes = dict(zip(letters, inputs, strict=True)) | {"C": output}
+    symbols = {letter: form(letter, *shape) for letter, shape in shapes.items()}
+    rows = [
+        Entries(s.shape[1:], lambda j, s=s: s[0, j]) if form is indexed and s.shape[0] == 1 else s
+        for s in symbols.values()
+    ]
+    loss = weighted(layer(*rows[:-1]), symbols["C"])
+    compare_with_jax(loss, symbols, shapes, lambda *a: (a[-1] * by_jax(*a[:-1])).sum())
+
+
+def conv_by_jax(X: Any, W: Any, strides: tuple[int, ...], letters: tuple[str, str]) -> Any:
+    return jax.lax.conv_general_dilated(X, W, strides, "VALID", dimension_numbers=(*letters, letters[0]))
+
+
+def test_compiled_convolution_in_one_dimension_has_the_value_and_gradient_of_jax() -> None:
+    shapes = {"X": (n, m + 4, d), "W": (3, d, c), "b": (c,), "C": (n, m + 2, c)}
+    symbols = {name: indexed(name, *shape) for name, shape in shapes.items()}
+    result = nn.conv1d(symbols["X"], symbols["W"], symbols["b"])
+
+    def by_jax(X: Any, W: Any, b: Any, C: Any) -> Any:
+        return (C * (conv_by_jax(X, W, (1,), ("NWC", "WIO")) + b)).sum()
+
+    compare_with_jax(weighted(result, symbols["C"]), symbols, shapes, by_jax)
+
+
+def test_compiled_strided_convolution_has_the_value_and_gradient_of_jax() -> None:
+    shapes = {"X": (n, 2 * (m - 1) + 3, d), "W": (3, d, c), "C": (n, m, c)}
+    symbols = {name: indexed(name, *shape) for name, shape in shapes.items()}
+    result = nn.conv1d(symbols["X"], symbols["W"], stride=2)
+
+    def by_jax(X: Any, W: Any, C: Any) -> Any:
+        return (C * conv_by_jax(X, W, (2,), ("NWC", "WIO"))).sum()
+
+    compare_with_jax(weighted(result, symbols["C"]), symbols, shapes, by_jax)
+
+
+def test_compiled_convolution_in_two_dimensions_has_the_value_and_gradient_of_jax() -> None:
+    shapes = {"X": (2, n + 2, m + 1, d), "W": (3, 2, d, c), "C": (2, n, m, c)}
+    symbols = {name: indexed(name, *shape) for name, shape in shapes.items()}
+    result = nn.conv2d(symbols["X"], symbols["W"])
+
+    def by_jax(X: Any, W: Any, C: Any) -> Any:
+        return (C * conv_by_jax(X, W, (1, 1), ("NHWC", "HWIO"))).sum()
+
+    compare_with_jax(weighted(result, symbols["C"]), symbols, shapes, by_jax)
+
+
+@pytest.mark.parametrize(("layer", "axes"), [(nn.batch_norm, (0, 1)), (nn.instance_norm, (1,))])
+def test_compiled_norm_of_three_axes_has_the_value_and_gradient_of_jax(layer: Any, axes: Any) -> None:
+    shapes = {"X": (n, m, d), "C": (n, m, d)}
+    symbols = {name: indexed(name, *shape) for name, shape in shapes.items()}
+    loss = weighted(layer(symbols["X"]), symbols["C"])
+    compare_with_jax(loss, symbols, shapes, lambda X, C: (C * norm_by_jax(X, axes)).sum())
+
+
+def test_compiled_causal_attention_of_heads_has_the_value_and_gradient_of_jax() -> None:
+    shapes = {name: (c, n, d) for name in "QKVC"}
+    symbols = {name: indexed(name, *shape) for name, shape in shapes.items()}
+    causal = Entries((n, n), lambda i, j: Where(j <= i, 0, -sp.oo))
+    loss = weighted(nn.attention(*(symbols[k] for k in "QKV"), mask=causal), symbols["C"])
+
+    def by_jax(Q: Any, K: Any, V: Any, C: Any) -> Any:
+        scores = jnp.einsum("hid,hjd->hij", Q, K) / jnp.sqrt(Q.shape[-1])
+        scores = jnp.where(jnp.tri(Q.shape[1], dtype=bool), scores, -jnp.inf)
+        return (C * jnp.einsum("hij,hjd->hid", jax.nn.softmax(scores, axis=-1), V)).sum()
+
+    compare_with_jax(loss, symbols, shapes, by_jax)
+
+
+@pytest.mark.parametrize("form", [matrix, indexed])
+@pytest.mark.parametrize("layer", [nn.softmax, nn.log_softmax, nn.sigmoid, nn.softplus, nn.silu, nn.mish])
+def test_compiled_layer_of_huge_arguments_is_finite(layer: Any, form: Any) -> None:
+    Z, C = form("Z", n, c), form("C", n, c)
+    kernel = sg.compile(weighted(layer(Z), C), args=(Z, C), wrt=Z, outputs=("value", "grad"))
+    value, gradient = kernel(np.array([[1e4, -1e4, 0.0]]), np.ones((1, 3)))
+    assert np.isfinite(value)
+    assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("form", [matrix, indexed])
+def test_compiled_relu_has_derivative_zero_at_zero(form: Any) -> None:
+    X = form("X", n, d)
+    kernel = sg.compile(
+        weighted(nn.relu(X), nn.elementwise(lambda t: 1, X)), args=(X,), wrt=X, outputs="grad"
+    )
+    np.testing.assert_array_equal(kernel(np.array([[-1.0, 0.0, 2.0]])), [[0.0, 0.0, 1.0]])
+
+
+def test_entries_compile_to_an_array_of_their_shape() -> None:
+    kernel = sg.compile(nn.softmax(indexed("Z", n, c)), outputs="value")
+    for shape in ((3, 5), (6, 2)):
+        np.testing.assert_allclose(
+            kernel(random(*shape)), jax.nn.softmax(random(*shape), axis=-1), rtol=1e-13
+        )
