@@ -16,6 +16,7 @@ from sympy.core.relational import Relational
 from sympy.matrices.expressions.diagonal import DiagonalOf
 
 from symgrad.frontend.matrix_algebra import add, apply, diagonal, hadamard, matmul, ones, scale, transpose
+from symgrad.frontend.printed_size import PrintedSize
 from symgrad.ir.graph import Node
 
 Expr = Any
@@ -39,9 +40,11 @@ class Atoms:
 
     lengths  extent of every axis, as a SymPy size.
     used     names that the Lambda's variable avoids.
+    printed  the sizes of expressions; a matrix too large to print is refused.
     """
 
-    def __init__(self, used: frozenset[str]) -> None:
+    def __init__(self, used: frozenset[str], printed: PrintedSize) -> None:
+        self._printed = printed
         self.lengths: dict[Node, Expr] = {}
         self._atoms: dict[Expr, Atom] = {}
         self._dummies: dict[Atom, Expr] = {}
@@ -51,7 +54,7 @@ class Atoms:
 
     def dummy(self, matrix: Matrix, axes: tuple[Node, ...]) -> Expr:
         """The scalar that stands for the matrix at these axes."""
-        atom = Atom(matrix, axes)
+        atom = Atom(self._printed.checked(matrix), axes)
         if atom not in self._dummies:
             made = sp.Dummy(f"a{len(self._atoms):06d}", real=True)
             self._dummies[atom], self._atoms[made] = made, atom
@@ -62,12 +65,15 @@ class Atoms:
         return sorted((s for s in e.free_symbols if s in self._atoms), key=lambda s: s.name)
 
     def atom(self, dummy: Expr) -> Atom:
+        """What a dummy stands for."""
         return self._atoms[dummy]
 
     def axes(self, e: Expr) -> frozenset[Node]:
+        """The axes an expression depends on."""
         return frozenset(axis for s in self.of(e) for axis in self._atoms[s].axes)
 
     def is_delta(self, e: Expr) -> bool:
+        """Whether a dummy is an entry of an identity matrix."""
         return e in self._atoms and isinstance(self._atoms[e].matrix, sp.Identity)
 
     def rename(self, e: Expr, mapping: dict[Node, Node]) -> Expr:
@@ -77,7 +83,8 @@ class Atoms:
             atom = self._atoms[s]
             axes = tuple(mapping.get(a, a) for a in atom.axes)
             if axes != atom.axes:
-                changes[s] = sp.S.One if self.is_delta(s) and len(set(axes)) == 1 else self.dummy(atom.matrix, axes)
+                on_diagonal = self.is_delta(s) and axes[0] == axes[1]
+                changes[s] = sp.S.One if on_diagonal else self.dummy(atom.matrix, axes)
         return e.xreplace(changes) if changes else e
 
     # ---- matrices ----------------------------------------------------------------------------------
@@ -104,6 +111,8 @@ class Atoms:
 
     def _full(self, e: Expr, row: Node, col: Node | None) -> Matrix:
         """`e` depends on every one of its axes."""
+        if col is not None and self._is_flipped(e, row):
+            return transpose(self._full(e, col, row))
         if e.is_Symbol:
             return self._oriented(self._atoms[e], row)
         coefficient, rest = self._coefficient(e)
@@ -111,10 +120,14 @@ class Atoms:
             return scale(coefficient, self._full(rest, row, col))
         if e.is_Add and self._is_sum_of_matrices(e):
             return self._sum(e, row, col)
-        inner, dummies = self._inner(e)
-        if inner is not None:
-            return self._apply(e, inner, row, col) if e != inner else self._composed(e, dummies, row, col)
-        return self._composed(e, dummies, row, col)
+        inner = self._inner(e)
+        return self._apply(e, inner, row, col) if e != inner else self._composed(e, row, col)
+
+    def _is_flipped(self, e: Expr, row: Node) -> bool:
+        """Whether the first matrix in `e` is the transposed one: then everything is, and it is said once."""
+        full = (self._atoms[s] for s in self.of(e) if len(self._atoms[s].axes) == 2 and not self.is_delta(s))
+        first = next(full, None)
+        return first is not None and first.axes[0] != row
 
     def _oriented(self, atom: Atom, row: Node) -> Matrix:
         if len(atom.axes) == 2 and atom.axes[0] == atom.axes[1]:
@@ -128,18 +141,17 @@ class Atoms:
 
     def _is_sum_of_matrices(self, e: Expr) -> bool:
         """False where one function of one matrix says it better: 1 - tanh(t)**2."""
-        inner, dummies = self._inner(e)
-        return inner is None or inner == e or all(self._is_linear(t) for t in e.args)
+        return self._inner(e) == e or all(self._is_linear(t) for t in e.args)
 
     def _is_linear(self, term: Expr) -> bool:
         _, rest = self._coefficient(term)
         return rest.is_Symbol or not self.of(term)
 
-    def _inner(self, e: Expr) -> tuple[Expr | None, list[Expr]]:
-        """The smallest part of `e` through which alone it depends on its atoms: t, or t + u in exp(t + u)**2."""
+    def _inner(self, e: Expr) -> Expr:
+        """The smallest part of `e` through which alone it depends on atoms: t + u in exp(t + u)**2."""
         dummies = self.of(e)
         if len(dummies) == 1:
-            return dummies[0], dummies
+            return dummies[0]
         mark = sp.Dummy(real=True)
         best = e
         for part in sp.preorder_traversal(e):
@@ -147,7 +159,7 @@ class Atoms:
                 if self.of(e.xreplace({part: mark})):
                     continue
                 best = part
-        return best, dummies
+        return best
 
     def _apply(self, e: Expr, inner: Expr, row: Node, col: Node | None) -> Matrix:
         """An elementwise function of one matrix."""
@@ -166,12 +178,12 @@ class Atoms:
         """Terms that are functions of one and the same matrix stay together."""
         groups: dict[Expr, list[Expr]] = {}
         for number, term in enumerate(e.as_ordered_terms()):
-            inner, _ = self._inner(term) if self.of(term) else (None, [])
-            alone = inner is None or self._is_linear(term) or self.axes(inner) != self.axes(e)
+            alone = self._is_linear(term) or self.axes(term) != self.axes(e)
+            inner = None if alone else self._inner(term)
             groups.setdefault(number if alone else inner, []).append(term)
         return add([self.matrix(sp.Add(*terms), row, col) for terms in groups.values()])
 
-    def _composed(self, e: Expr, dummies: list[Expr], row: Node, col: Node | None) -> Matrix:
+    def _composed(self, e: Expr, row: Node, col: Node | None) -> Matrix:
         """Several matrices, and no single function of one."""
         if e.is_Mul:
             return self._product(e, row, col)
@@ -190,9 +202,11 @@ class Atoms:
                 deltas = 1
                 continue
             axes = self.axes(factor)
-            inner, _ = self._inner(factor)
-            key = (axes, inner) if axes == {row, col} else axes
+            key = (axes, self._inner(factor)) if axes == {row, col} else axes
             parts[key] = parts.get(key, sp.S.One) * factor
+        separable = next((p for p in parts.values() if p.is_Add and self._has_smaller_terms(p)), None)
+        if separable is not None and len(parts) + deltas > 1:
+            return self.matrix(sp.Add(*(e / separable * term for term in separable.args)), row, col)
         if deltas:
             return self._on_diagonal(list(parts.values()), row, col)
         rows, cols = parts.pop(frozenset((row,)), None), parts.pop(frozenset((col,)), None)
@@ -206,11 +220,19 @@ class Atoms:
             core = matmul(diagonal(self.column(rows, row)), core)
         return core if cols is None else matmul(core, diagonal(self.column(cols, col)))
 
+    def _has_smaller_terms(self, e: Expr) -> bool:
+        """A sum with an identity or an outer product in it: a factor is better multiplied into each term."""
+        if len(self.axes(e)) < 2:
+            return False
+        atoms = [self.of(term) for term in e.args]
+        vectors = [a and all(len(self._atoms[s].axes) == 1 for s in a) for a in atoms]
+        return any(vectors) or any(map(self.is_delta, self.of(e)))
+
     def _split_powers(self, vectors: list[Expr]) -> list[Expr]:
         """A product of functions of different vectors, one factor per vector."""
         groups: dict[Expr, Expr] = {}
         for factor in (f for v in vectors for f in sp.Mul.make_args(v)):
-            inner, _ = self._inner(factor)
+            inner = self._inner(factor)
             groups[inner] = groups.get(inner, sp.S.One) * factor
         return list(groups.values())
 
@@ -228,6 +250,8 @@ class Atoms:
         (yes, condition), (no, otherwise) = e.args if len(e.args) == 2 else ((None, None), (None, None))
         if otherwise != sp.true or no != 0 or not isinstance(condition, Relational):
             raise NoMatrixForm
-        relation = condition if len(self.of(condition)) == 1 else condition.func(condition.lhs - condition.rhs, 0)
+        relation = condition
+        if len(self.of(condition)) > 1:
+            relation = condition.func(condition.lhs - condition.rhs, 0)
         indicator = sp.Piecewise((sp.S.One, relation), (sp.S.Zero, True))
         return self._product(sp.Mul(indicator, yes, evaluate=False), row, col)

@@ -19,7 +19,8 @@ import sympy as sp
 from symgrad.entries import Where
 from symgrad.errors import UnsupportedExpression
 from symgrad.frontend.scalar_form import Leaves, ScalarForm, reachable_branches
-from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.reduce import conjunction, conjuncts
 
 Expr = Any
 Name = Callable[[TensorId, Sequence[Expr], Expr], Expr | None]
@@ -59,7 +60,8 @@ class IndexedExpression:
 
 def _bound_symbols(expr: Expr) -> set[Expr]:
     heads = (sp.Sum, sp.Product, Maximum, Minimum)
-    return {limit[0] for part in sp.preorder_traversal(expr) if isinstance(part, heads) for limit in part.args[1:]}
+    binders = (part for part in sp.preorder_traversal(expr) if isinstance(part, heads))
+    return {limit[0] for part in binders for limit in part.args[1:]}
 
 
 class Extremum(sp.Expr):
@@ -107,7 +109,7 @@ class IndexForm(Leaves):
         super().__init__(g, symbols, sizes)
         self._names = _index_names(used)
         self._letters: list[str] = []
-        self._axes: dict[tuple[int, Node], Node] = {}
+        self._axes: dict[tuple[int, Node, bool], Node] = {}
         self._indices: dict[Node, Expr] = {}
         self._context: dict[Node, frozenset[int]] = {}
         self._expansions: dict[Node, _Expansion] = {}
@@ -119,14 +121,16 @@ class IndexForm(Leaves):
 
     def convert(self, node: Node, axes: Sequence[Node]) -> tuple[Expr, tuple[Expr, ...]]:
         """The entry of an array at its indices, and the indices (0 for an axis of extent 1)."""
-        free = self._bind(axes, frozenset())
+        free = self._bind(axes, frozenset(), free=True)
         node = self.g.substitute(node, dict(zip(axes, free, strict=True)))
         if self._name is not None:
             self._name_definitions(node)
         expr = self._expand(node, frozenset(range(len(axes))))
         return expr, tuple(self._indices.get(a, sp.S.Zero) for a in free)
 
-    def convert_scalars(self, nodes: Sequence[Node], name: Callable[[Node, Expr], Expr | None] | None) -> list[Expr]:
+    def convert_scalars(
+        self, nodes: Sequence[Node], name: Callable[[Node, Expr], Expr | None] | None
+    ) -> list[Expr]:
         """Nodes without axes. `name` names the scalar parts they share (see `ScalarForm`)."""
         if self._name is not None:
             for node in nodes:
@@ -135,21 +139,28 @@ class IndexForm(Leaves):
 
     # ---- naming ------------------------------------------------------------------------------------
 
-    def _bind(self, axes: Sequence[Node], used: frozenset[int]) -> list[Node]:
+    def _bind(self, axes: Sequence[Node], used: frozenset[int], free: bool = False) -> list[Node]:
         """Named axes for `axes`: the first letters not in `used`; 0 for those of extent 1."""
         letters = (k for k in count() if k not in used)
         return [
-            self.g.zero if self.g.extent(a) == self.g.one else self._named_axis(next(letters), self.g.extent(a))
-            for a in axes
+            self.g.zero if e == self.g.one else self._named_axis(next(letters), e, free)
+            for e in map(self.g.extent, axes)
         ]
 
-    def _named_axis(self, letter: int, extent: Node) -> Node:
-        key = (letter, extent)
+    def _symbol(self, name: str, extent: Node | None) -> Expr:
+        """An Idx with its range for an axis of the result, a Symbol for a bound index."""
+        length = None if extent is None else self.integer(extent)
+        if length is not None and length.is_integer:
+            return sp.Idx(name, length)
+        return sp.Symbol(name, integer=True)
+
+    def _named_axis(self, letter: int, extent: Node, free: bool) -> Node:
+        key = (letter, extent, free)
         if key not in self._axes:
             while letter >= len(self._letters):
                 self._letters.append(next(self._names))
             axis = self._axes[key] = self.g.fresh_axis(extent)
-            self._indices[axis] = sp.Symbol(self._letters[letter], integer=True)
+            self._indices[axis] = self._symbol(self._letters[letter], extent if free else None)
         return self._axes[key]
 
     def _letter_of(self, axis: Node) -> int:
@@ -167,7 +178,7 @@ class IndexForm(Leaves):
             tensor = self.g.tensors[t]
             if tensor.kind == "input" or self._uses[t] < 2:
                 continue
-            axes = self._bind([self.g.fresh_axis(e) for e in tensor.extents], frozenset())
+            axes = self._bind([self.g.fresh_axis(e) for e in tensor.extents], frozenset(), free=True)
             expr = self._expand(self.g.read(t, *axes), frozenset(range(len(axes))))
             array = self._name and self._name(t, [self._indices.get(a, sp.S.Zero) for a in axes], expr)
             if array is not None:
@@ -196,7 +207,7 @@ class IndexForm(Leaves):
             self._enqueue(expansion.body, inner, queue)
         scalar = ScalarForm(self) if name is None else ScalarForm(self, name)
         for read in reversed(order):
-            self._values[read] = self._reduced(self._expansions[read], scalar)
+            self._values[read] = self.printed.checked(self._reduced(self._expansions[read], scalar))
         return scalar.convert(roots)
 
     def _enqueue(self, node: Node, used: frozenset[int], queue: list[tuple[int, Node]]) -> None:
@@ -215,19 +226,45 @@ class IndexForm(Leaves):
                 "an entry of an explicit matrix is selected by an index that is not a number",
                 try_="write the array as an IndexedBase",
             )
-        bound = self._bind(tensor.red, used)
-        mapping = dict(zip((*tensor.out, *tensor.red), (*index, *bound), strict=True)) if (
-            tensor.kind != "scatter"
-        ) else dict(zip(tensor.red, bound, strict=True))  # fmt: skip
-        self._binds = self._binds or bool(bound)
-        body = self.g.substitute(tensor.body, mapping)
         if tensor.kind == "scatter":
-            for place, at in zip(self.g.substitute_all(tensor.target, mapping), index, strict=True):
-                body = self.g.mask(self.g.ieq(place, at), body)
-        return _Expansion(tensor.kind, tuple(b for b in bound if b != self.g.zero), body)
+            return self._write_out_scatter(tensor, index, used)
+        bound = self._bind(tensor.red, used)
+        mapping = dict(zip((*tensor.out, *tensor.red), (*index, *bound), strict=True))
+        return self._expansion(tensor.kind, bound, self.g.substitute(tensor.body, mapping))
+
+    def _expansion(self, kind: str, bound: Sequence[Node], body: Node) -> _Expansion:
+        self._binds = self._binds or bool(bound)
+        return _Expansion(kind, tuple(b for b in bound if b != self.g.zero), body)
+
+    def _write_out_scatter(self, tensor: Tensor, index: Sequence[Node], used: frozenset[int]) -> _Expansion:
+        """`T[a(k)] += f(k)` as T[p] = sum over k of [p = a(k)] f(k); a loop over an axis of T is that axis."""
+        mapping: dict[Node, Node] = {}
+        for place, at, extent in zip(tensor.target, index, tensor.extents, strict=True):
+            if place in tensor.red and self.g.extent(place) == extent:
+                mapping.setdefault(place, at)
+        rest = [a for a in tensor.red if a not in mapping]
+        bound = self._bind(rest, used)
+        mapping.update(zip(rest, bound, strict=True))
+        body = self._without_range_checks(tensor)
+        body = self.g.substitute(body, mapping)
+        for place, at in zip(self.g.substitute_all(tensor.target, mapping), index, strict=True):
+            body = self.g.mask(self.g.ieq(place, at), body)
+        return self._expansion("sum", bound, body)
+
+    def _without_range_checks(self, tensor: Tensor) -> Node:
+        """The body without the guards that keep its places inside the result: the equality implies them."""
+        g = self.g
+        if g.op[tensor.body] != "mask":
+            return tensor.body
+        implied: set[Node] = set()
+        for place, extent in zip(tensor.target, tensor.extents, strict=True):
+            implied |= {g.ige0(place), g.ige0(g.isub(g.iadd(extent, g.const(-1)), place))}
+        predicate, inner = g.args[tensor.body]
+        return g.mask(conjunction(g, [p for p in conjuncts(g, predicate) if p not in implied]), inner)
 
     def _reduced(self, expansion: _Expansion, scalar: ScalarForm) -> Expr:
         (body,) = scalar.convert((expansion.body,))
+        self.printed.checked(body)  # what follows asks SymPy about all of it
         if expansion.kind == "map":
             return body
         limits = [
@@ -235,11 +272,15 @@ class IndexForm(Leaves):
         ]
         if expansion.kind == "logsumexp":
             return sp.log(_over(sp.Sum, sp.exp(body), limits))
+        if expansion.kind == "sum" and body.has(sp.KroneckerDelta):
+            axes = self.g.axes[expansion.body]
+            return _sum_with_deltas(body, limits, {self._indices[a]: self.g.extent(a) for a in axes})
         return _over(_HEADS[expansion.kind], body, limits)
 
     # ---- leaves ------------------------------------------------------------------------------------
 
     def axis(self, node: Node) -> Expr:
+        """The symbol of a named axis."""
         return self._indices[node]
 
     def choice(self, values: Sequence[Expr], exact: bool) -> Expr:
@@ -252,12 +293,14 @@ class IndexForm(Leaves):
         return result
 
     def equality(self, node: Node) -> Expr:
+        """KroneckerDelta(i, j)."""
         condition = self.predicate(node)
         if condition in (sp.true, sp.false):
             return sp.S.One if condition == sp.true else sp.S.Zero
         return sp.KroneckerDelta(*condition.args)
 
     def read(self, node: Node) -> Expr:
+        """An element of an input or of a named array, or a definition written out."""
         t, *index = self.g.args[node]
         if t in self._arrays:
             return _element(self._arrays[t], [self.integer(i) for i in index])
@@ -266,7 +309,54 @@ class IndexForm(Leaves):
         return self._values[node]
 
 
-_HEADS = {"sum": sp.Sum, "scatter": sp.Sum, "prod": sp.Product, "max": Maximum, "min": Minimum}
+_HEADS = {"sum": sp.Sum, "prod": sp.Product, "max": Maximum, "min": Minimum}
+
+
+def _sum_with_deltas(body: Expr, limits: list[Expr], lengths: Mapping[Expr, Node]) -> Expr:
+    """A sum in which KroneckerDelta(k, j) over k, of one range with j, puts j for k."""
+    bound = {limit[0] for limit in limits}
+    pending, done = [body], []
+    while pending:
+        term = pending.pop()
+        hidden = [f for f in sp.Mul.make_args(term) if f.is_Add and _deltas_of(f, bound, lengths)]
+        if term.is_Add and _deltas_of(term, bound, lengths):
+            pending += term.args
+        elif hidden:
+            pending += [term / hidden[0] * part for part in hidden[0].args]
+        else:
+            done.append(term)
+    return sp.Add(*(_eliminated(term, limits, lengths) for term in _together(done, bound, lengths)))
+
+
+def _together(terms: list[Expr], bound: set[Expr], lengths: Mapping[Expr, Node]) -> list[Expr]:
+    """Terms without a delta to eliminate stay in one sum."""
+    plain = [t for t in terms if not _deltas_of(t, bound, lengths)]
+    return [t for t in terms if _deltas_of(t, bound, lengths)] + ([sp.Add(*plain)] if plain else [])
+
+
+def _deltas_of(e: Expr, bound: set[Expr], lengths: Mapping[Expr, Node]) -> list[tuple[Expr, Expr, Expr]]:
+    """(delta, bound index, what it equals), for factors of `e` or of the terms of `e`."""
+    found = []
+    for factor in (f for term in sp.Add.make_args(e) for f in sp.Mul.make_args(term)):
+        if isinstance(factor, sp.KroneckerDelta):
+            a, b = factor.args
+            found += [
+                (factor, x, y) for x, y in ((a, b), (b, a))
+                if x in bound and x in lengths and y in lengths and lengths[x] == lengths[y]
+            ]  # fmt: skip
+    return found
+
+
+def _eliminated(term: Expr, limits: list[Expr], lengths: Mapping[Expr, Node]) -> Expr:
+    left = list(limits)
+    while not term.is_Add:
+        deltas = _deltas_of(term, {limit[0] for limit in left}, lengths)
+        if not deltas:
+            break
+        delta, index, value = deltas[0]
+        term = (term / delta).xreplace({index: value})
+        left = [limit for limit in left if limit[0] != index]
+    return _over(sp.Sum, term, left) if left else term
 
 
 def _over(head: type, body: Expr, limits: Sequence[Expr]) -> Expr:
@@ -275,6 +365,12 @@ def _over(head: type, body: Expr, limits: Sequence[Expr]) -> Expr:
         return body
     if issubclass(head, Extremum):
         return head(body, *limits)
+    if head is sp.Sum and body.is_Mul:
+        bound = {limit[0] for limit in limits}
+        outside = [f for f in body.args if not f.free_symbols & bound]
+        if outside:
+            inside = sp.Mul(*(f for f in body.args if f.free_symbols & bound))
+            return sp.Mul(*outside, _over(head, inside, limits))
     made = sp.Expr.__new__(head, body, *limits)
     made.is_commutative = True
     return made

@@ -44,10 +44,12 @@ def from_term(coefficient: Expr, factors: Sequence[Matrix]) -> Matrix:
 
 
 def ones(rows: Expr, cols: Expr) -> Matrix:
+    """The matrix of ones."""
     return sp.OneMatrix(rows, cols)
 
 
 def scale(coefficient: Expr, m: Matrix) -> Matrix:
+    """A scalar times a matrix."""
     own, factors = term_of(m)
     return from_term(coefficient * own, factors)
 
@@ -73,9 +75,9 @@ def matmul(*matrices: Matrix) -> Matrix:
 
 
 def transpose(m: Matrix) -> Matrix:
-    """The transpose: inside products, and inside sums where that takes fewer signs of transposition."""
-    if isinstance(m, sp.MatMul):
-        coefficient, factors = term_of(m)
+    """The transpose: inside products; inside sums and elementwise functions only if signs cancel there."""
+    coefficient, factors = term_of(m)
+    if coefficient != 1 or len(factors) > 1:
         return from_term(coefficient, [transpose(f) for f in reversed(factors)])
     if isinstance(m, sp.Transpose):
         return m.arg
@@ -84,7 +86,7 @@ def transpose(m: Matrix) -> Matrix:
     if isinstance(m, sp.OneMatrix | sp.ZeroMatrix):
         return type(m)(m.cols, m.rows)
     inside = _transpose_inside(m)
-    if inside is not None and _transposes(inside) < _transposes(m) + 1:
+    if inside is not None and (inside == m or _transposes(inside) < _transposes(m)):
         return inside
     return sp.Transpose(m)
 
@@ -148,13 +150,13 @@ def hadamard(matrices: Sequence[Matrix]) -> Matrix:
 def trace(*candidates: Matrix) -> Expr:
     """The trace with the number in front, of that of the equal candidates which reads best."""
     pairs = [(c, from_term(sp.S.One, f)) for m in candidates for c, f in map(term_of, (m, transpose(m)))]
-    coefficient, inner = min(pairs, key=lambda pair: _effort(pair[1]))
+    coefficient, inner = min(pairs, key=lambda pair: effort(pair[1]))
     if isinstance(inner, sp.OneMatrix | sp.Identity):
         return coefficient * inner.rows
     return coefficient * sp.Trace(inner)
 
 
-def _effort(m: Matrix) -> tuple[int, bool]:
+def effort(m: Matrix) -> tuple[int, bool]:
     """Few signs of transposition, and W.T*W rather than W*W.T."""
     return _transposes(m), not isinstance(term_of(m)[1][0], sp.Transpose)
 
@@ -202,7 +204,18 @@ def _group(terms: list[Term], left: bool) -> list[Term]:
         groups.setdefault(term[1][0 if left else -1], []).append(term)
     if len(groups) == len(terms):
         return terms
-    return [_pulled(group, left) if len(group) > 1 else group[0] for group in groups.values()]
+    out: list[Term] = []
+    for group in groups.values():
+        out += [_pulled(group, left)] if len(group) > 1 and _pulls_well(group) else group
+    return out
+
+
+def _pulls_well(group: list[Term]) -> bool:
+    """False where a bare factor would leave an identity with a coefficient like 1/sqrt(...) in the sum."""
+    shortest = min(len(f) for _, f in group)
+    return (
+        all(len(f) > shortest or not c.has(sp.Pow, sp.Function, sp.Trace) for c, f in group) or shortest > 1
+    )
 
 
 def _pulled(group: list[Term], left: bool) -> Term:

@@ -16,7 +16,7 @@ import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixElement
 
 from symgrad.frontend.elementwise import Atoms, NoMatrixForm
-from symgrad.frontend.matrix_algebra import diagonal, matmul, ones, trace, transpose
+from symgrad.frontend.matrix_algebra import diagonal, effort, matmul, ones, trace, transpose
 from symgrad.frontend.scalar_form import Leaves, ScalarForm
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 
@@ -43,7 +43,7 @@ class MatrixForm(Leaves):
         name: Name = lambda tensor, expr, shape: None,
     ) -> None:
         super().__init__(g, symbols, sizes)
-        self.atoms = Atoms(used)
+        self.atoms = Atoms(used, self.printed)
         self._name = name
         self._values: dict[TensorId, Expr] = {}
         self._uses: Counter[TensorId] = Counter()
@@ -56,9 +56,13 @@ class MatrixForm(Leaves):
         node, kept = self._without_unit_axes(node, axes)
         if len(kept) > 2:
             raise NoMatrixForm
-        self._define_all(node)
-        e = self._scalar(node)
-        return self._laid_out(e, axes, kept)
+        self._define_all((node,))
+        return self._laid_out(self._scalar(node), axes, kept)
+
+    def convert_scalars(self, nodes: Sequence[Node]) -> list[Expr]:
+        """Nodes without axes. Raises NoMatrixForm."""
+        self._define_all(nodes)
+        return [self._scalar(node) for node in nodes]
 
     def _laid_out(self, e: Expr, axes: Sequence[Node], kept: Sequence[Node]) -> Expr:
         if not kept:
@@ -72,8 +76,8 @@ class MatrixForm(Leaves):
 
     # ---- definitions -------------------------------------------------------------------------------
 
-    def _define_all(self, root: Node) -> None:
-        reads = [self.g.args[r][0] for r in self.g.reads((root,))]
+    def _define_all(self, roots: Sequence[Node]) -> None:
+        reads = [self.g.args[r][0] for r in self.g.reads(roots)]
         self._uses.update(reads)
         below = self.g.definitions_below(reads)
         for t in below:
@@ -96,6 +100,7 @@ class MatrixForm(Leaves):
             e = self._contract(e, red)
         elif tensor.kind == "logsumexp":
             e = sp.log(self._contract(sp.exp(e), red))
+        self.printed.checked(e)
         return self._named(t, e, out) if self._uses[t] > 1 else e
 
     def _named(self, t: TensorId, e: Expr, out: list[Node]) -> Expr:
@@ -114,7 +119,7 @@ class MatrixForm(Leaves):
         if self._is_deep(node):
             raise NoMatrixForm
         (e,) = ScalarForm(self).convert((node,))
-        return e
+        return self.printed.checked(e)
 
     def _is_deep(self, root: Node) -> bool:
         depth: dict[Node, int] = {}
@@ -125,9 +130,11 @@ class MatrixForm(Leaves):
     # ---- leaves ------------------------------------------------------------------------------------
 
     def axis(self, node: Node) -> Expr:
-        raise NoMatrixForm  # the value of an index
+        """Refused: a matrix has no notation for the value of an index."""
+        raise NoMatrixForm
 
     def predicate(self, node: Node) -> Expr:
+        """A condition on sizes; conditions on indices are refused."""
         if self.g.axes[node]:
             raise NoMatrixForm
         return super().predicate(node)
@@ -146,6 +153,7 @@ class MatrixForm(Leaves):
         return self.atoms.dummy(sp.Identity(self._length_of(a)), (a, b))
 
     def read(self, node: Node) -> Expr:
+        """An atom, or the definition's expression in atoms."""
         t, *index = self.g.args[node]
         tensor = self.g.tensors[t]
         if tensor.kind == "input":
@@ -252,7 +260,11 @@ class MatrixForm(Leaves):
         left = self.atoms.matrix(sp.Mul(*(f for f in factors if r in self.atoms.axes(f))), r, k)
         right = self.atoms.matrix(sp.Mul(*(f for f in factors if c in self.atoms.axes(f))), k, c)
         middle = [diagonal(self.atoms.column(sp.Mul(*vectors), k))] if vectors else []
-        return self.atoms.dummy(matmul(left, *middle, right), (r, c))
+        product = matmul(left, *middle, right)
+        flipped = transpose(product)
+        if effort(flipped) < effort(product):
+            return self.atoms.dummy(flipped, (c, r))
+        return self.atoms.dummy(product, (r, c))
 
     def _inner_product(self, factors: list[Expr], axes: Sequence[Node]) -> Expr:
         """The sum over all axes of the factors, as a trace."""
@@ -269,8 +281,8 @@ class MatrixForm(Leaves):
             left = transpose(self.atoms.column(sp.Mul(*rows), row))
             return trace(matmul(left, middle, self.atoms.column(sp.Mul(*cols), col)))
         rest = sp.Mul(*full[1:])
-        ways = ((row, col), (col, row))
-        return trace(*(matmul(transpose(self.atoms.matrix(full[0], *w)), self.atoms.matrix(rest, *w)) for w in ways))
+        pairs = [[self.atoms.matrix(e, *w) for e in (full[0], rest)] for w in ((row, col), (col, row))]
+        return trace(*(matmul(transpose(first), second) for first, second in pairs))
 
     def _vector_product(self, factors: list[Expr], axis: Node) -> Expr:
         if len(factors) == 1:

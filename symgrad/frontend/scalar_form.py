@@ -16,6 +16,8 @@ from typing import Any
 import sympy as sp
 
 from symgrad.errors import UnsupportedExpression
+from symgrad.frontend.printed_size import PrintedSize
+from symgrad.ir.bounds import is_nonnegative
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import conjuncts
@@ -23,6 +25,7 @@ from symgrad.ir.reduce import conjuncts
 Expr = Any  # SymPy's scalars and booleans have no common type to name
 
 _EVALUATED_DEPTH = 40  # SymPy's constructors ask questions that recurse over the arguments
+_EVALUATED_SIZE = 20_000  # over all the text, however much of it is shared
 _EVALUATED_TERMS = 400  # and collect like terms, which is slow for long sums nested in sums
 _LARGEST_DENOMINATOR = 10**6  # exact fractions beyond these were floats, and print as such
 _LARGEST_NUMERATOR = 10**15
@@ -39,6 +42,7 @@ class Leaves:
     def __init__(self, g: Graph, symbols: Mapping[int, Expr], sizes: Mapping[str, Expr]) -> None:
         self.g, self.symbols = g, symbols
         self.sizes = dict(sizes)
+        self.printed = PrintedSize()
 
     def size(self, name: str) -> Expr:
         """The symbol of a size."""
@@ -67,13 +71,26 @@ class Leaves:
 
     def predicate(self, node: Node) -> Expr:
         """The condition of an `ieq` or `ige` node."""
-        constant, terms = self.g.linear(self.g.args[node][0])
-        left = {a: k for a, k in terms.items() if k > 0}
-        right = {a: -k for a, k in terms.items() if k < 0}
-        if self.g.op[node] == "ige" and constant == -1 and left and right:
-            return sp.Gt(self.affine(0, left), self.affine(0, right))
-        lhs, rhs = self.affine(max(constant, 0), left), self.affine(max(-constant, 0), right)
-        return sp.Eq(lhs, rhs) if self.g.op[node] == "ieq" else sp.Ge(lhs, rhs)
+        index = self.g.args[node][0]
+        if self.g.op[node] == "ige":
+            if is_nonnegative(self.g, index):
+                return sp.true
+            if is_nonnegative(self.g, self.g.iadd(self.g.const(-1), index, -1)):
+                return sp.false
+        constant, terms = self.g.linear(index)
+        left = {a: k for a, k in terms.items() if k > 0 and self.g.axes[a]}
+        if self.g.op[node] == "ieq":
+            left = left or {a: k for a, k in terms.items() if k > 0}
+            right = {a: -k for a, k in terms.items() if a not in left}
+            return sp.Eq(self.affine(0, left), self.affine(-constant, right))
+        if left:  # i - j + c >= 0 reads i >= j - c
+            right = {a: -k for a, k in terms.items() if a not in left}
+            strict = constant == -1
+            return (sp.Gt if strict else sp.Ge)(self.affine(0, left), self.affine(-constant - strict, right))
+        left = {a: -k for a, k in terms.items() if k < 0}
+        right = {a: k for a, k in terms.items() if k > 0}
+        strict = constant == -1  # n - i - 1 >= 0 reads i < n
+        return (sp.Lt if strict else sp.Le)(self.affine(0, left), self.affine(constant + strict, right))
 
     def integer(self, node: Node) -> Expr:
         """An index or an extent."""
@@ -120,8 +137,7 @@ def rational_to_sympy(q: Fraction) -> Expr:
         value = q.numerator / q.denominator
     except OverflowError:
         return sp.Rational(q.numerator, q.denominator)
-    near = q.limit_denominator(1000)  # a fraction like 1/3 that was computed in floating point stays a Float
-    return sp.Float(value) if value or not near else sp.Rational(q.numerator, q.denominator)
+    return sp.Float(value) if value else sp.Rational(q.numerator, q.denominator)
 
 
 class ScalarForm:
@@ -181,7 +197,7 @@ class ScalarForm:
 
     def _finish(self, n: Node, plan: _Plan) -> None:
         depth = 1 + max((self._depth[d] for d in plan.needs), default=0)
-        exact = depth <= _EVALUATED_DEPTH and not self._is_long(plan)
+        exact = depth <= _EVALUATED_DEPTH and self._is_short(plan)
         value = plan.build([self.done[d] for d in plan.needs], exact)
         if self._uses[n] > 1 and not self.g.axes[n] and self.g.kind[n] == "real":
             symbol = self._name(n, value)
@@ -190,8 +206,11 @@ class ScalarForm:
         hash(value), getattr(value, "is_commutative", None)  # SymPy keeps both; asked later, it would recurse
         self.done[n], self._depth[n] = value, depth
 
-    def _is_long(self, plan: _Plan) -> bool:
-        return sum(len(self.done[d].args) for d in plan.needs) > max(_EVALUATED_TERMS, 2 * len(plan.needs))
+    def _is_short(self, plan: _Plan) -> bool:
+        values = [self.done[d] for d in plan.needs]
+        if sum(len(v.args) for v in values) > max(_EVALUATED_TERMS, 2 * len(values)):
+            return False
+        return sum(map(self.leaves.printed.of, values)) <= _EVALUATED_SIZE
 
     # ---- what a node is made of ------------------------------------------------------------------
 
@@ -310,22 +329,34 @@ def _raw(cls: type, *args: Expr) -> Expr:
 
 
 def add(terms: Sequence[Expr], exact: bool) -> Expr:
+    """The sum; `exact` collects like terms."""
     if exact or len(terms) < 2:
         return sp.Add(*terms)
     return sp.Add._from_args(tuple(t for t in terms if t != 0), is_commutative=True)
 
 
 def multiply(factors: Sequence[Expr], exact: bool) -> Expr:
+    """The product, with numbers in front."""
     if exact or len(factors) < 2:
-        return sp.Mul(*factors)
+        return sp.Mul(*_numbers_in_front(factors))
     numbers = [f for f in factors if f.is_Number]
     others = Counter(f for f in factors if not f.is_Number)
     number = sp.Mul(*numbers)
+    if number == 0 or not others:
+        return number
     powers = [f if n == 1 else power_of(f, sp.Integer(n), exact) for f, n in others.items()]
     return sp.Mul._from_args(([] if number == 1 else [number]) + powers, is_commutative=True)
 
 
+def _numbers_in_front(factors: Sequence[Expr]) -> Sequence[Expr]:
+    """(2*x - 2*y)*z as 2*(x - y)*z."""
+    if sum(not f.is_Number for f in factors) < 2 or not any(f.is_Add for f in factors):
+        return factors
+    return [part for f in factors for part in (f.primitive() if f.is_Add else (f,))]
+
+
 def power_of(base: Expr, exponent: Expr, exact: bool) -> Expr:
+    """base**exponent."""
     return sp.Pow(base, exponent) if exact or base.is_Number else _raw(sp.Pow, base, exponent)
 
 
@@ -346,7 +377,7 @@ def _relation(cls: type) -> Callable[[Sequence[Expr], bool], Expr]:
 
 
 def _comparison(cls: type, with_infinity: Expr) -> Callable[[Sequence[Expr], bool], Expr]:
-    """A value is never infinite in exact arithmetic: such a comparison guards the floating-point form only."""
+    """No value is infinite in exact arithmetic: such a comparison guards a floating-point form."""
     plain = _relation(cls)
     return lambda v, exact: with_infinity if any(x in (sp.oo, -sp.oo) for x in v) else plain(v, exact)
 
@@ -391,8 +422,16 @@ def _remainder(v: Sequence[Expr], exact: bool) -> Expr:
 
 
 def _lattice(function: Any) -> Callable[[Sequence[Expr], bool], Expr]:
-    """Max and Min compare their arguments; two of them cheap to compare, deep ones not at all."""
-    return lambda v, exact: function(*v) if exact else function(*v, evaluate=False)
+    """Max and Min compare their arguments, which recurses; `_argset` is what SymPy's own constructor sets."""
+
+    def build(v: Sequence[Expr], exact: bool) -> Expr:
+        if exact:
+            return function(*v)
+        made = _raw(function, *v)
+        made._argset = frozenset(v)
+        return made
+
+    return build
 
 
 _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {

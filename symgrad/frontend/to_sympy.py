@@ -4,7 +4,7 @@
     frontend/matrix_form.py    definitions as matrix products         X.T*(X*w - y)
     frontend/elementwise.py    bodies over two axes as matrices       tanh, scaled rows, outer products
     frontend/matrix_algebra.py products, sums, transposes as one would write them
-    frontend/index_form.py     definitions as sums over indices       [i, j] -> Sum(X[k, i]*r[k], (k, 0, n - 1))
+    frontend/index_form.py     definitions as sums over indices       [i] -> Sum(X[k, i]*r[k], (k, 0, n - 1))
 
 The result equals the program in exact arithmetic. Forms that exist for floating point only are undone:
 log-sum-exp prints as log(Sum(exp(...))), softmax as a quotient, log1p as log(1 + x).
@@ -12,7 +12,7 @@ log-sum-exp prints as log(Sum(exp(...))), softmax as a quotient, log1p as log(1 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -22,7 +22,7 @@ from symgrad.errors import BadOption, UnsupportedExpression
 from symgrad.frontend.elementwise import NoMatrixForm
 from symgrad.frontend.index_form import IndexedExpression, IndexForm
 from symgrad.frontend.matrix_form import MatrixForm
-from symgrad.frontend.scalar_form import ScalarForm
+from symgrad.frontend.printed_size import PrintedSize
 from symgrad.ir.graph import Graph, Node, TensorId
 
 __all__ = ["IndexedExpression", "node_to_sympy", "to_sympy", "to_sympy_with_names"]
@@ -31,7 +31,6 @@ Expr = Any  # Expr, MatrixExpr, ImmutableMatrix, NDimArray, IndexedExpression, o
 Named = list[tuple[Expr, Expr]]
 
 MOST_NODES = 20_000  # of the graph
-MOST_PRINTED = 200_000  # operations and symbols of the result, shared parts counted wherever they print
 _WORTH_A_NAME = 6  # operations and symbols
 
 
@@ -55,7 +54,7 @@ def to_sympy(
     Raises BadOption for another `prefer`; UnsupportedExpression for programs too large to print, or without
     a SymPy spelling.
     """
-    return _Conversion(g, symbols, sizes, prefer, None).tensor(tensor, shape)
+    return _Conversion(g, symbols, sizes, prefer, None).run(lambda c: c.tensor(tensor, shape))
 
 
 def node_to_sympy(
@@ -67,7 +66,7 @@ def node_to_sympy(
     prefer: str = "matrix",
 ) -> Expr:
     """A node over the given axes (in the order of the result's) as a SymPy expression; see `to_sympy`."""
-    return _Conversion(g, symbols, sizes, prefer, None).node(node, axes)
+    return _Conversion(g, symbols, sizes, prefer, None).run(lambda c: c.node(node, axes))
 
 
 def to_sympy_with_names(
@@ -85,7 +84,7 @@ def to_sympy_with_names(
     notation an element `Z0[i, j]` stands on the left).
     """
     names = _Names(_used_names(symbols, sizes))
-    result = _Conversion(g, symbols, sizes, prefer, names).tensor(tensor, shape)
+    result = _Conversion(g, symbols, sizes, prefer, names).run(lambda c: c.tensor(tensor, shape))
     return names.entries, result
 
 
@@ -150,6 +149,17 @@ class _Conversion:
         self._prefer, self._names = prefer, names
         self._used = _used_names(symbols, sizes)
 
+    def run(self, convert: Callable[[_Conversion], Expr]) -> Expr:
+        """`convert(self)`; what SymPy cannot hold because of its depth becomes an error in words."""
+        try:
+            return convert(self)
+        except RecursionError:
+            raise UnsupportedExpression(
+                "the expression is nested too deeply for SymPy",
+                because="SymPy's constructors recurse over their arguments",
+                try_="use to_sympy_with_names, or sys.setrecursionlimit",
+            ) from None
+
     def tensor(self, t: TensorId, shape: Sequence[Any] | None) -> Expr:
         tensor = self._g.tensors[t]
         if tensor.kind != "enum":
@@ -158,27 +168,27 @@ class _Conversion:
         self._check_size(tensor.bodies)
         if tensor.out:
             return tuple(self.node(body, tensor.out) for body in tensor.bodies)
-        return _explicit([_checked(e) for e in self._scalars(tensor.bodies)], shape)
+        return _explicit([PrintedSize().checked(e) for e in self._scalars(tensor.bodies)], shape)
 
     def node(self, node: Node, axes: Sequence[Node]) -> Expr:
         self._check_size((node,))
         if not axes:
-            return _checked(self._scalars((node,))[0])
+            return PrintedSize().checked(self._scalars((node,))[0])
         if self._prefer == "matrix" and self._has_matrices((node,)):
-            found = self._in_matrix_form(node, axes)
+            found = self._in_matrix_form(lambda form: form.convert(node, axes))
             if found is not None:
-                return _checked(found)
-        form = IndexForm(self._g, self._symbols, self._sizes, self._used, self._names and self._names.array)
+                return PrintedSize().checked(found)
+        form = self._index_form()
         expr, indices = form.convert(node, axes)
         shape = tuple(form.integer(self._g.extent(a)) for a in axes)
-        return IndexedExpression(indices, _checked(expr), shape)
+        return IndexedExpression(indices, PrintedSize().checked(expr), shape)
 
-    def _in_matrix_form(self, node: Node, axes: Sequence[Node]) -> Expr | None:
+    def _in_matrix_form(self, convert: Callable[[MatrixForm], Expr]) -> Expr | None:
         """None where there is no matrix notation; names given on the way are taken back."""
         before = len(self._names.entries) if self._names else 0
         try:
-            return self._matrix_form().convert(node, axes)
-        except NoMatrixForm:
+            return convert(self._matrix_form())
+        except (NoMatrixForm, RecursionError):  # nested more deeply than SymPy's matrices can be
             if self._names:
                 del self._names.entries[before:]
             return None
@@ -188,14 +198,17 @@ class _Conversion:
             return MatrixForm(self._g, self._symbols, self._sizes, self._used)
         return MatrixForm(self._g, self._symbols, self._sizes, self._used, self._names.matrix)
 
+    def _index_form(self) -> IndexForm:
+        name = None if self._names is None else self._names.array
+        return IndexForm(self._g, self._symbols, self._sizes, self._used, name)
+
     def _scalars(self, nodes: Sequence[Node]) -> list[Expr]:
         """Nodes without free axes."""
         if self._prefer == "matrix" and self._has_matrices(nodes):
-            found = [self._in_matrix_form(n, ()) for n in nodes]
-            if all(e is not None for e in found):
-                return found
-        form = IndexForm(self._g, self._symbols, self._sizes, self._used, self._names and self._names.array)
-        return form.convert_scalars(nodes, self._names.scalar if self._names else None)
+            found = self._in_matrix_form(lambda form: form.convert_scalars(nodes))
+            if found is not None:
+                return list(found)
+        return self._index_form().convert_scalars(nodes, None if self._names is None else self._names.scalar)
 
     def _has_matrices(self, nodes: Sequence[Node]) -> bool:
         reads = [self._g.args[r][0] for r in self._g.reads(nodes)]
@@ -217,27 +230,6 @@ class _Conversion:
 def _used_names(symbols: Mapping[TensorId, Expr], sizes: Mapping[str, Expr]) -> frozenset[str]:
     own = {str(s.label) if isinstance(s, sp.IndexedBase) else str(s) for s in symbols.values()}
     return frozenset(own | {str(s) for s in sizes.values()} | set(sizes))
-
-
-def _checked(expr: Expr) -> Expr:
-    """`expr`, if it can be printed. Counted on shared parts, so an exponential text costs nothing to refuse."""
-    size: dict[int, int] = {}
-    stack = [expr]
-    while stack:
-        e = stack[-1]
-        todo = [a for a in e.args if id(a) not in size]
-        if todo and id(e) not in size:
-            stack.extend(todo)
-            continue
-        stack.pop()
-        size[id(e)] = 1 + sum(size[id(a)] for a in e.args)
-    if size[id(expr)] > MOST_PRINTED:
-        raise UnsupportedExpression(
-            "the expression is too large to write out",
-            because=f"shared parts written wherever they occur make more than {MOST_PRINTED} symbols",
-            try_="use to_sympy_with_names, which gives shared parts names of their own",
-        )
-    return expr
 
 
 def _explicit(entries: Iterable[Expr], shape: Sequence[Any] | None) -> Expr:
