@@ -95,6 +95,7 @@ class _Splitter:
         self.bools: set[Name] = set()
         self.fresh = 0
         self._find_definitions()
+        self.foreign = [[self._foreign(s, p.scope) for s in p.statements] for p in pieces]
         self.last_load = self._find_last_loads()
         self.slot: dict[Value, int] = {}
         self.current: set[Value] = set()  # what memory holds the present content of
@@ -112,11 +113,13 @@ class _Splitter:
             inside = body
             if piece.scope:
                 known[piece.scope] = set()
-                body += self._stores_before(piece)
+                body += self._stores_before(number)
                 inside = []
                 body.append(Part(inside))
-            for statement in piece.statements:
-                self._rewrite(statement, piece.scope, known[piece.scope], inside)
+            for statement, foreign in zip(piece.statements, self.foreign[number], strict=True):
+                self._fetch(foreign, known[piece.scope], inside)
+                inside.append(statement)
+                self._after(statement, piece.scope, inside)
             for value in sorted(expiring.get(number, ())):
                 self.current.discard(value)
                 heapq.heappush(self.free, self.slot.pop(value))
@@ -144,12 +147,15 @@ class _Splitter:
         last: dict[Value, int] = {}
         in_routine: set[Value] = set()  # the routine's own scope loads a value only once
         for number, piece in enumerate(self.pieces):
-            for statement in piece.statements:
-                for name in self._foreign(statement, piece.scope):
-                    if isinstance(name, int) and not self._is_cheap(name) and name not in in_routine:
+            for names in self.foreign[number]:
+                for name in names:
+                    if isinstance(name, str) or self._is_cheap(name):
+                        continue
+                    if piece.scope:
                         last[name] = number
-                        if not piece.scope:
-                            in_routine.add(name)
+                    elif name not in in_routine:
+                        last[name] = number
+                        in_routine.add(name)
         return last
 
     def _foreign(self, statement: Statement, scope: int) -> list[Name]:
@@ -173,27 +179,36 @@ class _Splitter:
 
     # ---- rewriting ---------------------------------------------------------------------------
 
-    def _rewrite(self, statement: Statement, scope: int, known: set[Name], out: list[Statement]) -> None:
-        """Append the statement, after what it needs from elsewhere, and before storing its result."""
-        for name in self._foreign(statement, scope):
-            if name not in known:
-                known.add(name)
-                out.extend([self.definition[name]] if self._is_cheap(name) else self._load(name))
-        out.append(statement)
+    def _fetch(self, names: list[Name], known: set[Name], out: list[Statement]) -> None:
+        """Compute again, or load, what a statement needs from other scopes."""
+        for name in names:
+            if name in known:
+                continue
+            known.add(name)
+            if isinstance(name, str) or self._is_cheap(name):
+                out.append(self.definition[name])
+            else:
+                out.extend(self._load(name))
+
+    def _after(self, statement: Statement, scope: int, out: list[Statement]) -> None:
+        """Store what other scopes will read, and note which cells a statement has changed."""
         name = defined(statement)
-        if scope and name in self.last_load:
-            out.extend(self._store(name))
-        if not scope:
+        if scope:
+            if isinstance(name, int) and name in self.last_load:
+                out.extend(self._store(name))
+        elif not isinstance(statement, Compute):
             for _, inner in walk((statement,)):
                 if isinstance(inner, SetCell | Accumulate):
                     self.current.discard(inner.cell)
 
-    def _stores_before(self, piece: _Piece) -> list[Statement]:
+    def _stores_before(self, number: int) -> list[Statement]:
         """What the routine's own scope has to put into memory for a part."""
         out: list[Statement] = []
-        for statement in piece.statements:
-            for name in self._foreign(statement, piece.scope):
-                if self.home[name] == 0 and not self._is_cheap(name) and name not in self.current:
+        for names in self.foreign[number]:
+            for name in names:
+                if isinstance(name, str) or self.home[name] or self._is_cheap(name):
+                    continue
+                if name not in self.current:
                     out.extend(self._store(name))
         return out
 
@@ -249,6 +264,4 @@ def _is_bool(statement: Statement, bools: set[Name]) -> bool:
 def _unused_name(routine: Routine, name: str) -> str:
     taken = {b.name for b in routine.buffers} | set(routine.sizes)
     taken |= {s.var for _, s in walk(routine.body) if isinstance(s, For | LoadInt)}
-    while name in taken:
-        name += "_"
-    return name
+    return next(n for n in (name, *(f"{name}_{k}" for k in range(1, 2 + len(taken)))) if n not in taken)

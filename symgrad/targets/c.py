@@ -58,9 +58,7 @@ class _File:
         self.parameters = parameters(routine)
         self.work = routine.buffers_of("work")
         names = _all_names(routine)
-        self.work_name = "work"
-        while self.work_name in names:
-            self.work_name += "_"
+        self.work_name = next(w for w in _numbered("work", len(names)) if w not in names)
         spelled = local_names([*names, self.work_name])
         prefixes = (fresh_prefix("t", spelled.values()), fresh_prefix("c", spelled.values()))
         self.names = Names(spelled, *prefixes)
@@ -277,6 +275,10 @@ def _join_offsets(a: str, b: str) -> str:
 
 def _called(symbol: str, name: str) -> str:
     return "" if symbol in ("", name) else f"  for {comment_text(symbol)}"
+
+
+def _numbered(name: str, most: int) -> list[str]:
+    return [name, *(f"{name}_{k}" for k in range(1, most + 1))]
 
 
 def _all_names(routine: Routine) -> list[str]:

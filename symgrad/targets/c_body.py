@@ -114,7 +114,10 @@ class Body:
                     self._line("}")
             elif isinstance(statement, For | If):
                 self._flush()
-                (self._open_for if isinstance(statement, For) else self._open_if)(statement)
+                if isinstance(statement, For):
+                    self._open_for(statement)
+                else:
+                    self._open_if(statement)
                 self._indent += 1
                 stack.append(iter(statement.body))
             elif self.live.keeps(statement):

@@ -63,7 +63,8 @@ def liveness(body: Sequence[Statement]) -> Liveness:
         block, statement = waiting.pop()
         if isinstance(statement, Load | LoadInt | Store | StoreReduce):
             found.buffers.add(statement.buffer)
-        for used in (*operands(statement), *variables(polynomials(statement))):
+        reads: list[Name] = [*operands(statement), *variables(polynomials(statement))]
+        for used in reads:
             found.uses[used] += 1
             last_block[used] = block
             waiting.extend(writers.pop(used, ()))

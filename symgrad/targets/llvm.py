@@ -39,12 +39,16 @@ TARGET = LLVMTarget()
 
 def shape_of(routine: Routine) -> llvm_build.CodeShape:
     """What decides how a routine is worth optimising."""
-    statements, loops, cells = 0, False, False
+    total = largest = own = 0
+    loops = cells = False
     for _, s in walk(routine.body, into_parts=True):
-        statements += 1
+        total += 1
         loops |= isinstance(s, For)
         cells |= isinstance(s, Cell)
-    return llvm_build.CodeShape(statements, loops, cells)
+        if isinstance(s, Part):
+            largest = max(largest, len(s.body))
+            own -= len(s.body)
+    return llvm_build.CodeShape(total, max(largest, total + own), loops, cells)
 
 
 def emit_llvm(routine: Routine, dtype: str = "float64") -> str:

@@ -22,14 +22,15 @@ _LOCK = threading.RLock()  # LLVM's global context is not thread-safe
 _CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 
 _MOST_PIPELINE = 20_000  # statements; beyond, the loop pipeline's cost is not repaid
-_MOST_ALLOCATION = 30_000  # statements; beyond, the register allocator would take minutes
+_MOST_ALLOCATION = 30_000  # statements; in one function; beyond, only allocation without optimising is linear
 
 
 @dataclass(frozen=True)
 class CodeShape:
-    """What decides how a routine is worth optimising."""
+    """What decides how a routine is worth optimising; `largest` is its longest function."""
 
     statements: int
+    largest: int
     loops: bool
     cells: bool
 
@@ -37,7 +38,7 @@ class CodeShape:
 def build(source: str, name: str, shape: CodeShape) -> Loaded:
     """Compile and load `source`, which defines `name` and `name_call`."""
     with _LOCK:
-        machine = _machine(1 if shape.statements > _MOST_ALLOCATION else 2)
+        machine = _machine(0 if shape.largest > _MOST_ALLOCATION else 2)
         try:
             module = llvm.parse_assembly(source)
         except RuntimeError as error:

@@ -9,24 +9,26 @@ from symgrad.errors import BadName, quoted
 from symgrad.loops.nest import Buffer, Poly
 
 # Reserved words of C99 to C23 and C++20: an exported header is included from both languages.
-RESERVED = frozenset(
-    " alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t"
+_WORDS_OF_C = (
+    "alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t"
     " char32_t class compl concept const const_cast consteval constexpr constinit continue co_await"
     " co_return co_yield decltype default delete do double dynamic_cast else enum explicit export"
     " extern false float for friend goto if inline int long main mutable namespace new noexcept not"
     " not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires"
     " restrict return short signed sizeof static static_assert static_cast struct switch template"
     " this thread_local throw true try typedef typeid typename typeof typeof_unqual union unsigned"
-    " using virtual void volatile wchar_t while xor xor_eq".split()
+    " using virtual void volatile wchar_t while xor xor_eq"
 )
+RESERVED = frozenset(_WORDS_OF_C.split())
 
 # Names of the headers that emitted code includes or calls; a local variable must not hide them.
-_LIBRARY = frozenset(
-    " int64_t INFINITY NAN NULL acos acosh asin asinh atan atan2 atanh cbrt ceil cos cosh erf erfc"
+_WORDS_OF_LIBC = (
+    "int64_t INFINITY NAN NULL acos acosh asin asinh atan atan2 atanh cbrt ceil cos cosh erf erfc"
     " exp expm1 fabs floor fmod hypot log log1p pow sin sinh sqrt tan tanh j0 j1 jn y0 y1 yn gamma"
     " signgam exp2 log2 log10 logb fma fmax fmin fdim remainder round trunc lround rint tgamma"
-    " lgamma printf".split()
+    " lgamma printf"
 )
+_LIBRARY = frozenset(_WORDS_OF_LIBC.split())
 _LIBRARY_NAMES = _LIBRARY | {name + "f" for name in _LIBRARY}
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -52,9 +54,10 @@ def local_names(names: Iterable[str]) -> dict[str, str]:
     taken = set(wanted)
     for name in wanted:
         check_identifier(name)
-        new = name
+        new, number = name, 0
         while new in _LIBRARY_NAMES or (new != name and new in taken):
-            new += "_"
+            number += 1
+            new = f"{name}_{number}"
         taken.add(new)
         spelled[name] = new
     return spelled
