@@ -1,4 +1,4 @@
-"""Derivatives of scalar nodes by the chain rule over `OPS` rows, for tests: plain, slow, and not symgrad's own."""
+"""Derivatives of scalar nodes by the chain rule over `OPS` rows: plain, slow, and not symgrad's own."""
 
 from __future__ import annotations
 

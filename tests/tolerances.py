@@ -45,7 +45,9 @@ def ulps_apart(value: np.ndarray, exact: np.ndarray) -> np.ndarray:
     return np.where(same, 0.0, np.where(np.isnan(far), np.inf, far))
 
 
-def assert_close(found: np.ndarray, wanted: np.ndarray, dtype: str | None = None, factor: float = 1.0) -> None:
+def assert_close(
+    found: np.ndarray, wanted: np.ndarray, dtype: str | None = None, factor: float = 1.0
+) -> None:
     """Fail unless two composed results agree within RELATIVE of `dtype` (default: the type of `found`).
 
     The error is measured against the largest finite entry, or 1; nan and infinities must coincide.

@@ -150,7 +150,8 @@ def _alpha_exponent(g: Graph, exponent: int, known: dict[int, int], red: tuple[i
     order = g.first_occurrence(exponent, frozenset(red))
     if len(order) != len(red):
         return None
-    numbered = {r: g.axis(k, g.extent(r)) for k, r in enumerate(order)}
+    # Negative numbers: a definition's own axes count from 0, and one of them may be free in the exponent.
+    numbered = {r: g.axis(-1 - k, g.extent(r)) for k, r in enumerate(order)}
     return g.substitute(exponent, {**known, **numbered})
 
 
