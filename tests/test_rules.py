@@ -295,3 +295,4 @@ def test_a_softmax_under_another_tensors_transpose_is_not_taken_for_its_own():
     x, y = rng.normal(size=(3, 3)), rng.normal(size=3)
     (found,) = evaluate(g, [t], {a: x, w: y}, {"n": 3})
     np.testing.assert_allclose(found, (y @ np.exp(x)) / np.exp(x).sum(axis=1), rtol=1e-14)
+    assert g.fired["weighted_mean_to_softmax"] == 0
