@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from symgrad.errors import IllegalProgram
-from symgrad.loops.nest import Buffer, For, LoadInt, Part, Poly, Routine
+from symgrad.loops.nest import Buffer, For, LoadInt, Part, Routine
 from symgrad.loops.walk import variables, walk
 from symgrad.targets import c_build
 from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
@@ -45,10 +45,10 @@ def emit_c(routine: Routine, dtype: str = "float64", standalone: bool = False, i
     include     a header of one's own to include first.
     Raises BadName if a name of the routine cannot be used in C.
     """
-    return _File(routine, check_dtype(dtype), standalone, include).text()
+    return CFile(routine, check_dtype(dtype), standalone, include).text()
 
 
-class _File:
+class CFile:
     """One source file in the making."""
 
     def __init__(self, routine: Routine, dtype: str, standalone: bool, include: str) -> None:
@@ -100,7 +100,7 @@ class _File:
         unused = [
             f"    (void){self.names.spelled[p]};" for p in self._parameter_keys() if p not in body.names_used
         ]
-        return [*wrapped(f"{head}({self._parameter_list()})"), "{", *unused, *slices, *body.lines, "}"]
+        return [*wrapped(f"{head}({self.parameter_list()})"), "{", *unused, *slices, *body.lines, "}"]
 
     def _work_slices(self, used: set[str]) -> list[str]:
         """Declarations of the work buffers in use; adds the sizes they need to `used`."""
@@ -112,10 +112,10 @@ class _File:
                 lines.append(f"    {self.real} *const restrict {self.names.spelled[buffer.name]} = {base};")
                 used.add(self.work_name)
             if buffer is not self.work[last]:
-                offset = _join_offsets(offset, self._slice_text(buffer, used))
+                offset = _join_offsets(offset, self._slice_text(buffer, used, self.names.spelled))
         return lines
 
-    def _slice_text(self, buffer: Buffer, used: set[str]) -> str:
+    def _slice_text(self, buffer: Buffer, used: set[str], spelled: dict[str, str]) -> str:
         """The elements of one slice, rounded up, as an expression in the sizes."""
         constant, factors = 1, []
         for extent in buffer.extents:
@@ -124,7 +124,7 @@ class _File:
                 continue
             self.helpers.add("extent")
             used.update(variables([extent]))
-            factors.append(f"{self.name}_extent({polynomial(extent, self.names.spelled)})")
+            factors.append(f"{self.name}_extent({polynomial(extent, spelled)})")
         if not factors or not constant:
             return str(-(-constant // ALIGNMENT) * ALIGNMENT)
         if constant != 1:
@@ -135,11 +135,11 @@ class _File:
         self.helpers.add("slice")
         return f"{self.name}_slice({product})"
 
-    def work_size_text(self) -> str:
-        """The elements of the whole workspace as a C expression in the sizes."""
+    def work_size_text(self, spelled: dict[str, str]) -> str:
+        """The elements of the whole workspace as a C expression in the sizes, spelled as given."""
         offset = ""
         for buffer in self.work:
-            offset = _join_offsets(offset, self._slice_text(buffer, set()))
+            offset = _join_offsets(offset, self._slice_text(buffer, set(), spelled))
         return offset or "0"
 
     def _parameter_keys(self) -> list[str]:
@@ -149,13 +149,15 @@ class _File:
     def _argument_names(self) -> list[str]:
         return [self.names.spelled[key] for key in self._parameter_keys()]
 
-    def _parameter_list(self) -> str:
+    def parameter_list(self, restrict: bool = True) -> str:
+        """The parameters of NAME; `restrict` is left out for a header that C++ reads too."""
+        star = "*restrict " if restrict else "*"
         out = []
         for b in self.parameters:
             const = "const " if b.role == "input" else ""
-            out.append(f"{const}{self._type(b)} *restrict {self.names.spelled[b.name]}")
+            out.append(f"{const}{self._type(b)} {star}{self.names.spelled[b.name]}")
         if self.work:
-            out.append(f"{self.real} *restrict {self.work_name}")
+            out.append(f"{self.real} {star}{self.work_name}")
         out += [f"int64_t {self.names.spelled[size]}" for size in self.routine.sizes]
         return ", ".join(out) or "void"
 
@@ -211,7 +213,7 @@ class _File:
 
     def _includes(self) -> list[str]:
         own = [f'#include "{self.include}"'] if self.include else []
-        prototype = f"void {self.name}({self._parameter_list()});"
+        prototype = f"void {self.name}({self.parameter_list()});"
         return [*own, "#include <math.h>", "#include <stdint.h>", *([] if own else ["", *wrapped(prototype)])]
 
     def _helper_functions(self) -> list[list[str]]:
@@ -289,14 +291,3 @@ def _all_names(routine: Routine) -> list[str]:
         if isinstance(s, For | LoadInt):
             names[s.var] = None
     return list(names)
-
-
-def work_size(routine: Routine, dtype: str) -> tuple[str, list[list[str]]]:
-    """The workspace's size as a C expression in the sizes, and the helper functions it calls."""
-    file = _File(routine, dtype, True, "")
-    return file.work_size_text(), file._helper_functions()
-
-
-def spelled_names(routine: Routine, extra: Iterable[Poly] = ()) -> dict[str, str]:
-    """How the C text spells each variable of the routine."""
-    return _File(routine, "float64", True, "").names.spelled

@@ -29,7 +29,7 @@ _WORDS_OF_LIBC = (
     " lgamma printf"
 )
 _LIBRARY = frozenset(_WORDS_OF_LIBC.split())
-_LIBRARY_NAMES = _LIBRARY | {name + "f" for name in _LIBRARY}
+LIBRARY_NAMES = _LIBRARY | {name + "f" for name in _LIBRARY}
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _LONGEST_COMMENT = 300
@@ -55,7 +55,7 @@ def local_names(names: Iterable[str]) -> dict[str, str]:
     for name in wanted:
         check_identifier(name)
         new, number = name, 0
-        while new in _LIBRARY_NAMES or (new != name and new in taken):
+        while new in LIBRARY_NAMES or (new != name and new in taken):
             number += 1
             new = f"{name}_{number}"
         taken.add(new)
