@@ -1,7 +1,8 @@
 """Arrays in index form: a shape, and a scalar SymPy expression for the entry at given indices.
 
-`symgrad.nn` and `symgrad.losses` are written with what is here: `Entries`, sums over axes with bound indices of their
-own, the choice between two values `Where`, and the checks of shapes and constants that layers have in common.
+`symgrad.nn` and `symgrad.losses` are written with what is here: `Entries`, sums over axes with bound indices
+of their own, the choice between two values `Where`, and the checks of shapes and constants that layers have
+in common.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ Number = Any  # whatever sympify turns into a scalar expression: int, float, Sym
 class Where(sp.Expr):
     """`Where(condition, yes, no)`: a choice between two scalars that stays where it was written.
 
-    It means `Piecewise((yes, condition), (no, True))`, and is written instead of it because SymPy's `Sum` pulls every
-    `Piecewise` of its body to the top, through the sums inside, so that their index leaves its sum: in SymPy 1.14
-    `Sum(f[i]*Sum(Piecewise((x[i, k], x[i, k] > 0), (0, True)), (k, 0, n)), (i, 0, n))` comes out with a condition on
-    a free `k`. A condition that is decided when the expression is built gives one of the two values.
+    It means `Piecewise((yes, condition), (no, True))`, and is written instead of it because SymPy's `Sum`
+    pulls every `Piecewise` of its body to the top, through the sums inside, so that their index leaves its
+    sum: in SymPy 1.14 `Sum(f[i]*Sum(Piecewise((x[i, k], x[i, k] > 0), (0, True)), (k, 0, n)), (i, 0, n))`
+    comes out with a condition on a free `k`. A condition that is decided when the expression is built gives
+    one of the two values.
 
         >>> x = sp.Symbol("x", real=True)
         >>> Where(x > 0, x, 0), Where(x > 0, x, 0).subs(x, 3), Where(x > 0, x**2, 0).diff(x)
@@ -35,6 +37,7 @@ class Where(sp.Expr):
     is_commutative = True
 
     def __new__(cls, condition: Any, yes: Any, no: Any) -> sp.Expr:
+        """A new choice, or one of the two values if the condition is decided."""
         test, if_true, if_false = sp.sympify(condition, strict=True), scalar(yes), scalar(no)
         if test is sp.true or if_true == if_false:
             return if_true
@@ -54,9 +57,8 @@ class Where(sp.Expr):
         return sp.Piecewise((yes, condition), (no, True))
 
     def _latex(self, printer: Any) -> str:
-        return printer.doprint(
-            sp.Piecewise((self.args[1], self.args[0]), (self.args[2], True), evaluate=False)
-        )
+        choice = sp.Piecewise((self.args[1], self.args[0]), (self.args[2], True), evaluate=False)
+        return str(printer.doprint(choice))
 
     def _numpycode(self, printer: Any) -> str:
         return f"{printer._module_format('numpy.where')}({', '.join(map(printer._print, self.args))})"
@@ -97,9 +99,9 @@ def _chain(pairs: Sequence[Any]) -> sp.Expr:
 class Entries:
     """An array given by its shape and by its entry at given indices; the index form of a layer's result.
 
-    `shape` is a tuple of sizes; `entry(*indices)` returns a scalar SymPy expression. `A[i, j]` calls it, once for
-    each tuple of indices: asking again returns the same object. A `Piecewise` in it is turned into `Where`. An
-    `Entries` is also the way to write an array that has no symbol, such as a causal mask:
+    `shape` is a tuple of sizes; `entry(*indices)` returns a scalar SymPy expression. `A[i, j]` calls it, once
+    for each tuple of indices: asking again returns the same object. A `Piecewise` in it is turned into
+    `Where`. An `Entries` is also the way to write an array that has no symbol, such as a causal mask:
 
         >>> n = sp.Symbol("n", integer=True, positive=True)
         >>> causal = Entries((n, n), lambda i, j: Where(j <= i, 0, -sp.oo))
@@ -135,9 +137,10 @@ class Entries:
 
 
 def entries(array: Array, where: str = "entries") -> Entries:
-    """The index form of an array: `Entries` as they are, `IndexedBase` and matrix expressions by their elements.
+    """The index form: `Entries` as they are, `IndexedBase` and matrices by their elements.
 
-    Raises BadArgument for anything else, and for an IndexedBase without a shape (its sums would have no limits).
+    Raises BadArgument for anything else, and for an IndexedBase without a shape (its sums would have no
+    limits).
     """
     if isinstance(array, Entries):
         return array
@@ -161,15 +164,16 @@ def is_matrix(array: object) -> bool:
 
 
 def is_matrix_form(*arrays: object) -> bool:
-    """Whether all arrays given (None means left out) are matrices, so that the result is a matrix expression."""
+    """Whether all arrays given (None means left out) are matrices, so that the result is one."""
     return all(is_matrix(array) for array in arrays if array is not None)
 
 
 def sum_entries(extents: Sequence[Number], body: Callable[..., Any], indices: Sequence[Any] = ()) -> sp.Sum:
     """The sum of `body(k1, k2, ...)` over `0 <= k1 < extents[0]`, and so on, with bound indices of its own.
 
-    `indices` are those that stand free in the body. The bound indices are numbered upwards from the highest number
-    among them, which keeps a sum inside a sum from capturing the outer index, and makes equal formulas equal.
+    `indices` are those that stand free in the body. The bound indices are numbered upwards from the highest
+    number among them, which keeps a sum inside a sum from capturing the outer index, and makes equal formulas
+    equal.
     """
     free = set[Any]().union(*(scalar(index).free_symbols for index in indices))
     depth = max((-symbol.dummy_index for symbol in free if _is_bound_index(symbol)), default=1) - 1
@@ -199,7 +203,7 @@ def same_size(a: Number, b: Number) -> bool:
 
 
 def check_same_shape(where: str, **arrays: Array) -> None:
-    """Raise ShapeMismatch unless all arrays (given by their names in the message) have the shape of the first."""
+    """Raise ShapeMismatch unless all arrays have the shape of the first; messages use their names."""
     (first, a), *others = arrays.items()
     for name, b in others:
         if len(a.shape) != len(b.shape) or not all(map(same_size, a.shape, b.shape)):
@@ -236,7 +240,7 @@ def check_rank(where: str, name: str, array: Entries, least: int, most: int | No
 
 
 def scalar(value: Any, where: str = "scalar") -> sp.Expr:
-    """A number or expression as a SymPy scalar; raise BadArgument for anything else (text is never evaluated)."""
+    """A number or expression as a SymPy scalar; BadArgument for anything else, text included."""
     try:
         result = sp.sympify(value, strict=True)
     except sp.SympifyError:
@@ -252,7 +256,7 @@ def scalar(value: Any, where: str = "scalar") -> sp.Expr:
 
 
 def positive(where: str, name: str, value: Number) -> sp.Expr:
-    """The value as an expression; raise BadOption if it is a number, or known to be one, that is not positive."""
+    """The value as an expression; raise BadOption if it is known not to be positive."""
     result = scalar(value, where)
     if result.is_extended_positive is False:
         raise BadOption(
@@ -265,6 +269,7 @@ def positive(where: str, name: str, value: Number) -> sp.Expr:
 
 
 def not_an_array(array: object, where: str) -> BadArgument:
+    """The error for something that is no array."""
     return BadArgument(
         f"{array} is not an array",
         where=where,

@@ -1,12 +1,13 @@
 """Losses as plain functions that return one scalar SymPy expression.
 
-The arrays follow the convention of `symgrad.nn`: all matrices give a matrix expression under a `Trace`; as soon as one
-array is in index form (`IndexedBase` with a shape, `Entries`) the result is a `Sum` over entries. Formulas are plain
-and exact; the compiler makes `log(1 + exp(z))` and `log(sum of exp)` safe against overflow.
+The arrays follow the convention of `symgrad.nn`: all matrices give a matrix expression under a `Trace`; as
+soon as one array is in index form (`IndexedBase` with a shape, `Entries`) the result is a `Sum` over entries.
+Formulas are plain and exact; the compiler makes `log(1 + exp(z))` and `log(sum of exp)` safe against
+overflow.
 
-Every loss is a mean over its items, or their sum with `reduction="sum"`. The items are the entries for losses that
-act entry by entry (`squared_error`, `huber`, `binary_cross_entropy`), and the rows, that is all axes but the last,
-for losses of whole rows (`softmax_cross_entropy`, `label_cross_entropy`, `triplet`, `gaussian_kl`).
+Every loss is a mean over its items, or their sum with `reduction="sum"`. The items are the entries for losses
+that act entry by entry (`squared_error`, `huber`, `binary_cross_entropy`), and the rows, that is all axes but
+the last, for losses of whole rows (`softmax_cross_entropy`, `label_cross_entropy`, `triplet`, `gaussian_kl`).
 
     >>> import sympy as sp
     >>> n, d = sp.symbols("n d", integer=True, positive=True)
@@ -15,8 +16,8 @@ for losses of whole rows (`softmax_cross_entropy`, `label_cross_entropy`, `tripl
     >>> squared_error(sp.IndexedBase("p", shape=(n,)), sp.IndexedBase("y", shape=(n,)))
     Sum((p[_k1] - y[_k1])**2, (_k1, 0, n - 1))/n
 
-All raise ShapeMismatch where shapes disagree, BadArgument for what is not an array, and BadOption for constants and
-words that make no sense.
+All raise ShapeMismatch where shapes disagree, BadArgument for what is not an array, and BadOption for
+constants and words that make no sense.
 """
 
 from __future__ import annotations
@@ -59,9 +60,9 @@ def squared_error(prediction: Array, target: Array, reduction: str = "mean") -> 
 
 
 def huber(prediction: Array, target: Array, delta: Number = 1, reduction: str = "mean") -> sp.Expr:
-    """`r**2/2` where `|r| <= delta`, else `delta*(|r| - delta/2)`, for `r = prediction - target` (Huber 1964).
+    """`r**2/2` where `|r| <= delta`, else `delta*(|r| - delta/2)`, for `r = prediction - target`.
 
-    Matrix form: the sum of the entries of `(P - Y).applyfunc(...)`.
+    Huber 1964. Matrix form: the sum of the entries of `(P - Y).applyfunc(...)`.
     Raises BadOption for a delta that is not positive.
     """
     limit = positive("huber", "delta", delta)
@@ -94,9 +95,10 @@ def binary_cross_entropy(logits: Array, target: Array, reduction: str = "mean") 
 
 
 def softmax_cross_entropy(scores: Array, target: Array, reduction: str = "mean") -> sp.Expr:
-    """`-sum(y * log_softmax(z))` per row: z the scores, y one-hot or any other weights of the classes; `(..., c)`.
+    """`-sum(y * log_softmax(z))` per row.
 
-    Matrix form: `-Trace(Y.T*(Z - L*OneMatrix(1, c)))` with the column L of the rows' log-sum-exp.
+    z are the scores, y is one-hot or any other weights of the classes, both `(..., c)`. Matrix form:
+    `-Trace(Y.T*(Z - L*OneMatrix(1, c)))` with the column L of the rows' log-sum-exp.
     """
     if is_matrix_form(scores, target):
         check_same_shape("softmax_cross_entropy", scores=scores, target=target)
@@ -110,9 +112,10 @@ def softmax_cross_entropy(scores: Array, target: Array, reduction: str = "mean")
 
 
 def label_cross_entropy(scores: Array, labels: Array, reduction: str = "mean") -> sp.Expr:
-    """`log_sum_exp(z) - z[label]` per row: scores `(..., c)`, labels an `IndexedBase` of integers of shape `(...)`.
+    """`log_sum_exp(z) - z[label]` per row.
 
-    Always index form: the labels are read as indices, `Z[i, labels[i]]`.
+    scores `(..., c)`, labels an `IndexedBase` of integers of shape `(...)`. Always index form: the labels are
+    read as indices, `Z[i, labels[i]]`.
     """
     where = "label_cross_entropy"
     z, chosen = entries(scores, where), entries(labels, where)
@@ -164,9 +167,9 @@ def gaussian_kl(
 ) -> sp.Expr:
     """Kullback-Leibler divergence of one diagonal Gaussian per row from another; all arrays `(..., d)`.
 
-    Per row the sum over columns of `(exp(v - u) + (m - q)**2*exp(-u) - 1 - v + u)/2`, with mean m and log-variance v,
-    and mean q and log-variance u of the prior, both 0 (a standard normal) unless given. Kingma and Welling 2014,
-    appendix B. Matrix form: the sum of the entries of the same expression.
+    Per row the sum over columns of `(exp(v - u) + (m - q)**2*exp(-u) - 1 - v + u)/2`, with mean m and
+    log-variance v, and mean q and log-variance u of the prior, both 0 (a standard normal) unless given.
+    Kingma and Welling 2014, appendix B. Matrix form: the sum of the entries of the same expression.
     """
     arrays = {"mean": mean, "log_variance": log_variance}
     if prior_mean is not None:

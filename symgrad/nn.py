@@ -1,22 +1,24 @@
 """Layers of networks as plain functions that return SymPy expressions.
 
-Nothing here computes numbers: a layer writes down its formula, and the formula is differentiated and compiled like
-any other. Formulas are the exact textbook ones; log-sum-exp, softmax, sigmoid and softplus are made safe against
-overflow by the compiler, so there is no `max` to subtract here.
+Nothing here computes numbers: a layer writes down its formula, and the formula is differentiated and compiled
+like any other. Formulas are the exact textbook ones; log-sum-exp, softmax, sigmoid and softplus are made safe
+against overflow by the compiler, so there is no `max` to subtract here.
 
 Two forms, one convention: **what goes in decides what comes out**.
 
-- *Matrix form.* All arrays are SymPy matrix expressions (`MatrixSymbol`, `X*W`, explicit `Matrix`): the result is a
-  matrix expression. Rows are samples, columns are features; a vector of one number per column is a row, `(1, c)`.
-- *Index form.* At least one array is an `IndexedBase` with a shape, or an `Entries`: the result is an `Entries`, an
-  array of any rank that knows its shape and its entry at given indices. `relu(linear(X, W))[i, j]` is an ordinary
-  scalar expression in the indices `i` and `j`. Layers act on the last axes; axes before them are batch axes. A vector
-  is an array of rank 1, or a row `(1, c)`. Matrix expressions may stand beside index-form arrays.
+- *Matrix form.* All arrays are SymPy matrix expressions (`MatrixSymbol`, `X*W`, explicit `Matrix`): the
+  result is a matrix expression. Rows are samples, columns are features; a vector of one number per column is
+  a row, `(1, c)`.
+- *Index form.* At least one array is an `IndexedBase` with a shape, or an `Entries`: the result is an
+  `Entries`, an array of any rank that knows its shape and its entry at given indices. `linear(X, W)[i, j]`
+  is an ordinary scalar expression in the indices `i` and `j`. Layers act on the last axes; axes before
+  them are batch axes. A vector is an array of rank 1, or a row `(1, c)`. Matrix expressions may stand beside
+  index-form arrays.
 - Activations also take a scalar expression and return one.
 
-Sizes may be numbers or SymPy symbols. Sizes that have to agree must be the same expression, or ShapeMismatch is
-raised; an argument that is not an array where one is needed raises BadArgument; a constant that makes no sense
-(a stride of 0, a negative temperature) raises BadOption.
+Sizes may be numbers or SymPy symbols. Sizes that have to agree must be the same expression, or ShapeMismatch
+is raised; an argument that is not an array where one is needed raises BadArgument; a constant that makes no
+sense (a stride of 0, a negative temperature) raises BadOption.
 
     >>> import sympy as sp
     >>> n, d, c = sp.symbols("n d c", integer=True, positive=True)
@@ -25,9 +27,10 @@ raised; an argument that is not an array where one is needed raises BadArgument;
     >>> linear(X, W)[i, j]
     Sum(W[_k1, j]*X[i, _k1], (_k1, 0, d - 1))
 
-Kinks: the derivative at the kink is the one from the right (`leaky_relu`, `elu`, `selu`), as everywhere in symgrad,
-with two exceptions that follow common practice and are written into the formula: `relu` has derivative 0 at 0, and
-`hard_tanh` has derivative 1 at both -1 and 1.
+Kinks: the derivative at the kink is the one from the right (`leaky_relu`, `elu`, `selu`), as everywhere in
+symgrad, with two exceptions that follow common practice and are written into the formula: `relu` has
+derivative 0 at 0, and `hard_tanh` has derivative 1 at both -1 and 1. Choices are written with
+`symgrad.entries.Where`, which says why it is not `Piecewise`.
 """
 
 from __future__ import annotations
@@ -63,23 +66,24 @@ _X = sp.Dummy("x", real=True, dummy_index=-1)  # bound variable of every Lambda,
 class _EntryFunction(sp.Lambda):
     """A Lambda of one scalar, for `applyfunc`.
 
-    SymPy applies the function of an `applyfunc` to the matrix itself where the matrix is 1 by 1, to see whether that
-    gives a matrix; then 1/x would become an inverse, and x > 0 an error. Of a matrix this one makes a scalar.
+    SymPy applies the function of an `applyfunc` to the matrix itself where the matrix is 1 by 1, to see
+    whether that gives a matrix; then 1/x would become an inverse, and x > 0 an error. Of a matrix this one
+    makes a scalar.
     """
 
     def __call__(self, *args: Any) -> Any:
         return _X if getattr(args[0], "is_Matrix", False) else super().__call__(*args)
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Elementwise
 
 
 def elementwise(formula: Callable[..., Any], *arrays: Array) -> Any:
-    """`formula` applied entry by entry: to one array or scalar in any form, or to several arrays of one shape.
+    """`formula` applied entry by entry, to one array or scalar in any form, or to several arrays.
 
-    One matrix gives `matrix.applyfunc(Lambda(x, formula(x)))`; one scalar gives `formula(scalar)`; otherwise the
-    result is `Entries`. Raises ShapeMismatch for arrays of different shapes.
+    One matrix gives `matrix.applyfunc(Lambda(x, formula(x)))`; one scalar gives `formula(scalar)`; otherwise
+    the result is `Entries`. Raises ShapeMismatch for several arrays of different shapes.
 
         >>> X = sp.IndexedBase("X", shape=(3, 3))
         >>> elementwise(lambda a, b: a + b, X, sp.Identity(3))[1, 1]
@@ -121,17 +125,19 @@ def elu(x: Array, alpha: Number = 1) -> Any:
 def selu(x: Array) -> Any:
     """`scale * elu(x, alpha)` with the two constants that keep mean 0 and variance 1.
 
-    Klambauer, Unterthiner, Mayr and Hochreiter 2017, "Self-normalizing neural networks", section 2: both constants
-    solve `mean = 0, variance = 1` for standard normal input; the digits are those of the closed form there.
+    Klambauer, Unterthiner, Mayr and Hochreiter 2017, "Self-normalizing neural networks", section 2: both
+    constants solve `mean = 0, variance = 1` for standard normal input; the digits are those of the closed
+    form there.
     """
     alpha, scale = sp.Float(1.6732632423543772), sp.Float(1.0507009873554805)
     return elementwise(lambda t: Where(t >= 0, scale * t, scale * alpha * (sp.exp(t) - 1)), x)
 
 
 def gelu(x: Array, approximate: bool = False) -> Any:
-    """`x` times the standard normal distribution function (Hendrycks and Gimpel 2016), or its tanh approximation.
+    """`x` times the standard normal distribution function, or its approximation by tanh.
 
-    Exact: `x/2 * (1 + erf(x/sqrt(2)))`. Approximate: `x/2 * (1 + tanh(sqrt(2/pi)*(x + 0.044715*x**3)))`.
+    Hendrycks and Gimpel 2016. Exact: `x/2 * (1 + erf(x/sqrt(2)))`. Approximate: `x/2 * (1 +
+    tanh(sqrt(2/pi)*(x + 0.044715*x**3)))`.
     """
     if approximate:
         cubic = sp.Rational(44715, 1000000)
@@ -177,14 +183,15 @@ def mish(x: Array) -> Any:
     return elementwise(lambda t: t * sp.tanh(sp.log(1 + sp.exp(t))), x)
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Linear, softmax, attention
 
 
 def linear(X: Array, W: Array, b: Array | None = None) -> Any:
-    """`X*W`, plus the row `b` on every row: X `(..., d)`, W `(d, c)`, b `(1, c)` or `(c,)`; result `(..., c)`.
+    """`X*W`, plus `b` on every row.
 
-    Matrix form: `X*W + OneMatrix(n, 1)*b`. Index form: `Sum(X[..., k]*W[k, j], (k, 0, d - 1)) + b[j]`.
+    X `(..., d)`, W `(d, c)`, b `(1, c)` or `(c,)`; result `(..., c)`. Matrix form: `X*W + OneMatrix(n, 1)*b`.
+    Index form: `Sum(X[..., k]*W[k, j], (k, 0, d - 1)) + b[j]`.
     """
     if is_matrix_form(X, W, b):
         check_size("linear", "the number of columns of X", X.shape[1], W.shape[0], "the number of rows of W")
@@ -207,9 +214,10 @@ def linear(X: Array, W: Array, b: Array | None = None) -> Any:
 
 
 def log_sum_exp(Z: Array) -> Any:
-    """`log(sum of exp)` along the last axis: Z `(n, c)` gives a column `(n, 1)`; Entries `(..., c)` give `(...)`.
+    """`log(sum of exp)` along the last axis.
 
-    Matrix form: `(Z.applyfunc(exp)*OneMatrix(c, 1)).applyfunc(log)`.
+    A matrix `(n, c)` gives a column `(n, 1)`; Entries `(..., c)` give `(...)`. Matrix form:
+    `(Z.applyfunc(exp)*OneMatrix(c, 1)).applyfunc(log)`.
     """
     if is_matrix(Z):
         return elementwise(sp.log, sp.MatMul(elementwise(sp.exp, Z), sp.OneMatrix(Z.shape[1], 1)))
@@ -259,11 +267,12 @@ def log_softmax(Z: Array, temperature: Number = 1) -> Any:
 def attention(
     Q: Array, K: Array, V: Array, mask: Array | None = None, temperature: Number | None = None
 ) -> Any:
-    """Scaled dot-product attention, `softmax(Q*K.T/temperature + mask)*V` (Vaswani et al. 2017, section 3.2.1).
+    """Scaled dot-product attention, `softmax(Q*K.T/temperature + mask)*V`.
 
-    Q `(..., n, d)`, K `(..., m, d)`, V `(..., m, e)`; result `(..., n, e)`. Axes before these, of the same sizes in
-    all three, are batch and heads (index form). `mask` `(n, m)` is added to the scores: 0 where a row of Q may look
-    at a row of K, `-oo` or a large negative number where it may not. The temperature is `sqrt(d)` unless given.
+    Vaswani et al. 2017, section 3.2.1. Q `(..., n, d)`, K `(..., m, d)`, V `(..., m, e)`; result `(..., n,
+    e)`. Axes before these, of the same sizes in all three, are batch and heads (index form). `mask` `(n, m)`
+    is added to the scores: 0 where a row of Q may look at a row of K, `-oo` or a large negative number where
+    it may not. The temperature is `sqrt(d)` unless given.
 
     Raises ShapeMismatch, and BadOption for a temperature that is not positive.
     """
@@ -320,7 +329,7 @@ def _divided(array: Array, scale: sp.Expr) -> Array:
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Convolution (index form: a matrix has too few axes; a matrix is accepted where its two axes are enough)
 
 
@@ -331,7 +340,8 @@ def conv1d(X: Array, W: Array, b: Array | None = None, stride: int = 1) -> Entri
     `(..., floor((positions - taps)/stride) + 1, out_channels)`, with the entry
     `Sum(X[..., stride*p + t, c]*W[t, c, o], t, c) + b[o]`. Always index form.
 
-    With a stride, a size written as `stride*(m - 1) + taps` gives `m` results without a floor.
+    With a stride, write the number of positions as `stride*(m - 1) + taps`: the result then has `m` positions
+    and no floor, which the compiler does not take as the limit of a sum.
     Raises ShapeMismatch; BadOption unless the stride is a positive int.
     """
     return _convolution("conv1d", X, W, b, (stride,))
@@ -340,8 +350,9 @@ def conv1d(X: Array, W: Array, b: Array | None = None, stride: int = 1) -> Entri
 def conv2d(X: Array, W: Array, b: Array | None = None, stride: int | tuple[int, int] = 1) -> Entries:
     """The same in two dimensions.
 
-    X `(..., rows, columns, channels)`, W `(row_taps, column_taps, channels, out_channels)`, b `(out_channels,)`;
-    `stride` is one number, or one for rows and one for columns. Always index form; errors as `conv1d`.
+    X `(..., rows, columns, channels)`, W `(row_taps, column_taps, channels, out_channels)`, b
+    `(out_channels,)`; `stride` is one number, or one for rows and one for columns. Always index form; errors
+    as `conv1d`.
     """
     strides = stride if isinstance(stride, tuple) else (stride, stride)
     return _convolution("conv2d", X, W, b, strides)
@@ -384,17 +395,18 @@ def _check_stride(where: str, stride: Any) -> None:
         )
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# Normalisation: (X - mean)/sqrt(variance + eps), then times gamma plus beta, per column. The variance divides by the
-# number of entries (no Bessel correction).
+# --------------------------------------------------------------------------------------------------
+# Normalisation: (X - mean)/sqrt(variance + eps), then times gamma plus beta, per column. The variance divides
+# by the number of entries (no Bessel correction).
 
 _EPS = sp.Rational(1, 100000)
 
 
 def batch_norm(X: Array, gamma: Array | None = None, beta: Array | None = None, eps: Number = _EPS) -> Any:
-    """Each column (last axis) normalised by its mean and variance over all other axes (Ioffe and Szegedy 2015).
+    """Each column (last axis) normalised by its mean and variance over all other axes.
 
-    X `(n, c)`, or `(..., c)` in index form; gamma and beta one number per column, `(1, c)` or `(c,)`; the shape of X.
+    Ioffe and Szegedy 2015. X `(n, c)`, or `(..., c)` in index form; gamma and beta one number per column,
+    `(1, c)` or `(c,)`; the shape of X.
     """
     if is_matrix_form(X, gamma, beta):
         return _matrix_norm("batch_norm", X, gamma, beta, eps)
@@ -405,8 +417,8 @@ def batch_norm(X: Array, gamma: Array | None = None, beta: Array | None = None, 
 def instance_norm(X: Array, gamma: Array | None = None, beta: Array | None = None, eps: Number = _EPS) -> Any:
     """Each channel of each sample normalised over its positions (Ulyanov, Vedaldi and Lempitsky 2016).
 
-    X `(samples, ..., c)` in index form, normalised over all axes but the first and the last. In matrix form X is one
-    sample, `(positions, c)`. gamma and beta as in `batch_norm`; the shape of X.
+    X `(samples, ..., c)` in index form, normalised over all axes but the first and the last. In matrix form X
+    is one sample, `(positions, c)`. gamma and beta as in `batch_norm`; the shape of X.
     """
     if is_matrix_form(X, gamma, beta):
         return _matrix_norm("instance_norm", X, gamma, beta, eps)
@@ -416,7 +428,7 @@ def instance_norm(X: Array, gamma: Array | None = None, beta: Array | None = Non
 
 
 def layer_norm(X: Array, gamma: Array | None = None, beta: Array | None = None, eps: Number = _EPS) -> Any:
-    """Each row normalised along the last axis (Ba, Kiros and Hinton 2016); X, gamma, beta as in `batch_norm`."""
+    """Each row normalised along the last axis (Ba, Kiros and Hinton 2016); arguments as `batch_norm`."""
     if is_matrix_form(X, gamma, beta):
         return _matrix_norm("layer_norm", X, gamma, beta, eps, along_rows=True)
     rank = len(entries(X, "layer_norm").shape)
@@ -426,7 +438,7 @@ def layer_norm(X: Array, gamma: Array | None = None, beta: Array | None = None, 
 def _matrix_norm(
     where: str, X: Any, gamma: Any, beta: Any, eps: Number, along_rows: bool = False
 ) -> MatrixExpr:
-    """Normalise down the columns, or along the rows. `average` and `spread` are a vector's mean and its copies."""
+    """Normalise down the columns, or along the rows."""
     (n, c), tiny = map(sp.sympify, X.shape), positive(where, "eps", eps)
     rows, columns = sp.OneMatrix(n, 1), sp.OneMatrix(1, c)
 
