@@ -29,13 +29,15 @@ __all__ = ["Gradient", "GradientElement", "grad"]
 
 @task(Subs)
 def _subs(tr: Translator, e: Expr) -> Task:
-    """The expression with its variables bound to the values of the points, all at once."""
+    """The expression with its variables bound to the values of the points.
+
+    SymPy merges nested Subs, so a variable also stands in the points before it: the last is bound first.
+    """
     expr, variables, points = e._args
-    values = []
-    for point in points._args:
-        values.append((yield tr.real(point)))
     before = {v: tr.environment.get(v) for v in variables._args}
-    tr.environment.update(zip(variables._args, values, strict=True))
+    for variable, point in zip(reversed(variables._args), reversed(points._args), strict=True):
+        value = yield tr.real(point)
+        tr.environment[variable] = value
     result = yield tr.real(expr)
     for symbol, value in before.items():
         tr.bind(symbol, value)

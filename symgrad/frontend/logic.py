@@ -116,7 +116,10 @@ def _all_equal(g: Graph, *parts: Node) -> Node:
 
 
 def _boolean(build: Callable[..., Node]) -> Head:
-    return Head(lambda tr, e, values: build(tr.graph, *(as_predicate(tr.graph, v) for v in values)))
+    def combine(tr: Translator, e: Expr, values: list[Node]) -> Node:
+        return build(tr.graph, *(as_predicate(tr.graph, v) for v in values))
+
+    return Head(combine, lambda e: e.args)  # Equivalent keeps its arguments in a set
 
 
 _OPERATIONS: dict[type, Callable[..., Node]] = {

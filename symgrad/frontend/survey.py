@@ -106,7 +106,10 @@ class Survey:
         if isinstance(e, sp.Lambda):
             return set(self._of(args[1])) - set(e.variables)
         if isinstance(e, Subs):
-            return (set(self._of(args[0])) - set(args[1]._args)).union(self._of(args[2]))
+            free = set(self._of(args[0]))
+            for variable, point in zip(args[1]._args, args[2]._args, strict=True):
+                free = (free - {variable}).union(self._of(point))
+            return free
         return set().union(*map(self._of, args))
 
     def is_free(self, symbol: Expr, root: Expr) -> bool:

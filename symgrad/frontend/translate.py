@@ -157,7 +157,8 @@ class Translator:
         for symbol in self._args:
             for extent in arguments.shape_of(symbol):
                 self.survey.absorb(extent, SIZE)
-        arguments.check_names(dict.fromkeys((*self._args, *self.survey.arrays, *self._free_sizes())))
+        shaped = (a for a in self.survey.arrays if a.shape is not None)  # others stand for an argument
+        arguments.check_names(dict.fromkeys((*self._args, *shaped, *self._free_sizes())))
         for symbol in self._args:
             self.inputs[symbol] = self._input(symbol)
 
