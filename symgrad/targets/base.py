@@ -16,7 +16,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -102,7 +102,7 @@ def row_major(buffer: Buffer, index: tuple[Poly, ...]) -> list[tuple[Poly, Poly]
     return list(zip(buffer.extents, index, strict=True))
 
 
-def literal_value(payload: tuple, dtype: str) -> float:
+def literal_value(payload: tuple[Any, ...], dtype: str) -> float:
     """The number of type `dtype` nearest to a constant's exact payload."""
     wide = constant_value(payload)
     if dtype == "float64" or wide != wide or wide in (float("inf"), float("-inf")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgrad.errors import IllegalProgram
-from symgrad.loops.nest import Buffer, For, LoadInt, Part, Routine
+from symgrad.loops.nest import Buffer, For, LoadInt, Part, Routine, Statement
 from symgrad.loops.walk import variables, walk
 from symgrad.targets import c_build
 from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
@@ -89,7 +89,7 @@ class CFile:
     def _no_part(self, part: Part) -> str:
         raise IllegalProgram("a part stands inside another part")
 
-    def _function(self, statements: Sequence, head: str, part: bool) -> list[str]:
+    def _function(self, statements: Sequence[Statement], head: str, part: bool) -> list[str]:
         body = Body(self.routine.buffers, self.names, self.dtype, self.name)
         body.print(statements, self._no_part if part else self._part_call)
         self.helpers |= body.helpers_used

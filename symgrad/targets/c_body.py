@@ -137,11 +137,10 @@ class Body:
 
     def _place(self, name: str, index: tuple[Poly, ...]) -> str:
         """buffer[element]"""
-        steps = row_major(self.buffers[name], index)
+        place, printed = element(row_major(self.buffers[name], index), self.names.spelled)
         self.names_used.add(name)
-        self._use(index)
-        self._use([extent for extent, _ in steps[1:]])
-        return f"{self.names.spelled[name]}[{element(steps, self.names.spelled)}]"
+        self._use(printed)
+        return f"{self.names.spelled[name]}[{place}]"
 
     # ---- values ----------------------------------------------------------------------------
 

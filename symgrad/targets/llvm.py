@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgrad.errors import IllegalProgram
-from symgrad.loops.nest import Cell, For, Part, Poly, Routine, Statement
+from symgrad.loops.nest import Buffer, Cell, For, Part, Poly, Routine, Statement
 from symgrad.loops.walk import walk
 from symgrad.targets import llvm_build
 from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
@@ -178,7 +178,7 @@ class _Module:
 class _WorkSlices:
     """Where each work buffer starts, computed from the sizes."""
 
-    def __init__(self, work: Sequence, real: str) -> None:
+    def __init__(self, work: Sequence[Buffer], real: str) -> None:
         self.work, self.real = work, real
         self.functions: dict[str, str] = {}
         self._lines: list[str] = []

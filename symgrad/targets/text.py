@@ -107,20 +107,25 @@ def comparison(p: Poly, relation: str, spelled: dict[str, str]) -> str:
     return f"{polynomial(left, spelled)} {relation} {polynomial(right, spelled)}"
 
 
-def element(steps: list[tuple[Poly, Poly]], spelled: dict[str, str]) -> str:
-    """The number of an element in row-major order, from the steps of `base.row_major`."""
-    place = ""
+def element(steps: list[tuple[Poly, Poly]], spelled: dict[str, str]) -> tuple[str, list[Poly]]:
+    """The number of an element in row-major order, and the polynomials that stand in it.
+
+    `steps` as from `base.row_major`.
+    """
+    place, printed = "0", []
     for extent, index in steps:
         at = polynomial(index, spelled)
-        if place in ("", "0"):
+        printed.append(index)
+        if place == "0":
             place = at
             continue
+        printed.append(extent)
         stride = polynomial(extent, spelled)
         stride = f"({stride})" if len(extent) > 1 or stride.startswith("-") else stride
         place = f"({place})" if re.search(r" [+-] |^-", place) else place
         joined = " - " + at[1:] if at.startswith("-") else " + " + at
         place = f"{place}*{stride}" + ("" if at == "0" else joined)
-    return place or "0"
+    return place, printed
 
 
 def shape_text(buffer: Buffer, spelled: dict[str, str]) -> str:
