@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from math import prod as product_of
 
-from symgrad.ir.bounds import facts_of, is_nonnegative, read_is_in_range, typical
+from symgrad.ir.bounds import Fact, facts_of, is_nonnegative, read_is_in_range, typical
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.ops import OPS
 
@@ -173,6 +173,7 @@ def _masked_sum(g: Graph, axes: frozenset[Node], body: Node) -> Node:
     outside = [p for p in parts if not g.axes[p] & axes]
     inside = [p for p in parts if g.axes[p] & axes]
     if outside:
+        inner = _protected(g, inner, outside, inside)
         return g.mask(conjunction(g, outside), _sum(g, axes, g.mask(conjunction(g, inside), inner)))
     best = _axis_to_eliminate(g, axes, inside)
     if best is not None:
@@ -183,6 +184,37 @@ def _masked_sum(g: Graph, axes: frozenset[Node], body: Node) -> Node:
             if scattered is not None:
                 return scattered
     return _sum_of_product(g, axes, inner, conjunction(g, inside))
+
+
+def _protected(g: Graph, body: Node, outside: Sequence[Node], inside: Sequence[Node]) -> Node:
+    """`body` for a sum that the conditions `outside` leave, which is then evaluated where they do not hold.
+
+    Factors whose reads need those conditions keep them, as a selection (a mask would leave again).
+    """
+    total = g.zero
+    changed = False
+    for sign, term in additive_terms(g, body):
+        predicate, rest = g.args[term] if g.op[term] == "mask" else (g.true, term)
+        facts = [f for p in (*inside, predicate) for f in facts_of(g, p)]
+        sides = factors_of(g, rest)
+        kept = [
+            [_kept_under(g, n, outside, facts, neutral) for n in side]
+            for side, neutral in zip(sides, (g.zero, g.one), strict=True)
+        ]
+        if kept != list(sides):
+            changed = True
+            term = g.mask(predicate, _product(g, *kept))
+        total = g.add(total, term) if sign > 0 else g.sub(total, term)
+    return total if changed else body
+
+
+def _kept_under(
+    g: Graph, factor: Node, outside: Sequence[Node], facts: Sequence[Fact], otherwise: Node
+) -> Node:
+    if all(g.op[n] != "read" or read_is_in_range(g, n, facts) for n in g.reachable((factor,))):
+        return factor
+    needed = [p for p in outside if g.axes[p] & g.axes[factor] or not g.axes[p]]
+    return g.where(conjunction(g, needed), factor, otherwise)
 
 
 def _axis_to_eliminate(
