@@ -84,6 +84,7 @@ class Graph:
         self.hints: dict[str, int] = {}  # typical values of sizes; only rank alternatives
         self.op: list[str] = []
         self.args: list[tuple] = []
+        self.arguments: list[tuple[Node, ...]] = []  # those of `args` that are nodes
         self.kind: list[str] = []  # "const" | "int" | "real" | "bool"
         self.axes: list[frozenset[Node]] = []  # free axes
         self.tensors: list[Tensor] = []
@@ -106,12 +107,14 @@ class Graph:
             return found
         node = len(self.op)
         self._nodes[(op, args)] = node
+        nodes = self.children_of(op, args)
         self.op.append(op)
         self.args.append(args)
-        kind, axes = self._describe(node, op, args)
+        self.arguments.append(nodes)
+        kind, axes = self._describe(node, op, args, nodes)
         self.kind.append(kind)
         self.axes.append(axes)
-        self._key.append(self._structural_key(op, args))
+        self._key.append(self._structural_key(op, args, nodes))
         return node
 
     def node(self, op: str, *args: Node) -> Node:
@@ -168,12 +171,13 @@ class Graph:
                 square = self.mul(square, square)
         return result
 
-    def _describe(self, node: Node, op: str, args: tuple) -> tuple[str, frozenset[Node]]:
+    def _describe(
+        self, node: Node, op: str, args: tuple, nodes: tuple[Node, ...]
+    ) -> tuple[str, frozenset[Node]]:
         if op == "axis":
             return "int", frozenset((node,))
         if op in ("const", "size", "true", "false"):
             return {"const": "const", "size": "int"}.get(op, "bool"), NO_AXES
-        nodes = self.children_of(op, args)
         axes = NO_AXES
         for a in nodes:
             if self.axes[a] and self.axes[a] is not axes:
@@ -186,9 +190,8 @@ class Graph:
             return self.tensors[args[0]].dtype, axes
         return _result_kind(op), axes
 
-    def _structural_key(self, op: str, args: tuple) -> int:
+    def _structural_key(self, op: str, args: tuple, nodes: tuple[Node, ...]) -> int:
         """A key that ignores the numbers of axes and does not change between processes."""
-        nodes = self.children_of(op, args)
         key = _literal_key(op)
         if op == "axis":
             literals: tuple = ()
@@ -216,7 +219,7 @@ class Graph:
 
     def children(self, node: Node) -> tuple[Node, ...]:
         """The argument nodes of `node` (literals left out)."""
-        return self.children_of(self.op[node], self.args[node])
+        return self.arguments[node]
 
     def ordered(self, a: Node, b: Node) -> tuple[Node, Node]:
         """Two commutative arguments in canonical order (never by address or name)."""
@@ -409,13 +412,14 @@ class Graph:
 
     def reachable(self, roots: Iterable[Node]) -> list[Node]:
         """Every node below `roots`, ascending, so arguments come first. Iterative."""
-        seen: set[Node] = set()
         stack = list(roots)
+        seen: set[Node] = set(stack)
+        arguments = self.arguments
         while stack:
-            n = stack.pop()
-            if n not in seen:
-                seen.add(n)
-                stack.extend(self.children(n))
+            for a in arguments[stack.pop()]:
+                if a not in seen:
+                    seen.add(a)
+                    stack.append(a)
         return sorted(seen)
 
     def first_occurrence(self, root: Node, wanted: frozenset[Node]) -> list[Node]:

@@ -471,13 +471,17 @@ class Nest:
 
     def _unsafe(self, n: Node) -> bool:
         """Whether computing `n` makes a read that is not proven to be inside its tensor."""
-        known = self.needs_guard.get(n)
-        if known is None:
-            for m in self.g.reachable((n,)):
-                if m not in self.needs_guard:
-                    self.needs_guard[m] = self._unsafe_here(m)
-            known = self.needs_guard[n]
-        return known
+        if n not in self.needs_guard:
+            unknown: set[Node] = set()
+            stack = [n]
+            while stack:
+                m = stack.pop()
+                if m not in unknown and m not in self.needs_guard:
+                    unknown.add(m)
+                    stack.extend(self.g.children(m))
+            for m in sorted(unknown):
+                self.needs_guard[m] = self._unsafe_here(m)
+        return self.needs_guard[n]
 
     def _unsafe_here(self, n: Node) -> bool:
         g = self.g

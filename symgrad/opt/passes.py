@@ -21,12 +21,19 @@ Pass = Callable[[Graph, Sequence[TensorId]], tuple[Graph, dict[TensorId, TensorI
 _EXPENSIVE = 10  # ops at least this dear are stored rather than computed twice
 
 
+def _unchanged(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
+    """Nothing to do: no copy."""
+    return g, {t: t for t in g.definitions_below(roots)}
+
+
 # ---- inline ------------------------------------------------------------------------------------
 
 
 def inline(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
     """Substitute maps that storing would not pay for into the definitions that read them."""
     chosen = _maps_to_inline(g, roots)
+    if not chosen:
+        return _unchanged(g, roots)
 
     def on_node(copy: Copy, t: TensorId, old: Node, new: Node) -> Node:
         if copy.old.op[old] != "read" or copy.old.args[old][0] not in chosen:
@@ -77,6 +84,8 @@ def share(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, Te
                 places.setdefault(form, set()).add((t, n))
     wanted = {f for f, where in places.items() if len(where) > 1}
     wanted -= {f for f in wanted if _is_whole_map(g, f, places[f])}
+    if not wanted:
+        return _unchanged(g, roots)
 
     def on_node(copy: Copy, t: TensorId, old: Node, new: Node) -> Node:
         if form_of.get((t, old)) not in wanted or not copy.new.axes[new]:
@@ -104,6 +113,8 @@ def _is_whole_map(g: Graph, form: Node, where: set[tuple[TensorId, Node]]) -> bo
 
 def legalise(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
     """Only maps, plain reductions and ops with a spelling are left."""
+    if _is_legal(g, roots):
+        return _unchanged(g, roots)
     spelled: dict[Node, Node] = {}
 
     def on_node(copy: Copy, t: TensorId, old: Node, new: Node) -> Node:
@@ -116,6 +127,14 @@ def legalise(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId,
 
     # Stability rewrites would put composites together again that are taken apart here.
     return copy_with(g, roots, on_tensor, on_node, stabilise=False)
+
+
+def _is_legal(g: Graph, roots: Sequence[TensorId]) -> bool:
+    below = [g.tensors[t] for t in g.definitions_below(roots)]
+    if any(t.kind == "logsumexp" for t in below):
+        return False
+    bodies = [b for t in below for b in t.bodies]
+    return all(OPS[g.op[n]].expand is None for n in g.reachable(bodies) if g.op[n] in OPS)
 
 
 def _spell(g: Graph, root: Node, done: dict[Node, Node]) -> Node:
