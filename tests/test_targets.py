@@ -433,7 +433,7 @@ def test_buffers_named_like_library_functions_or_local_variables_do_not_clash(ta
             Load(k, name, ()), Accumulate("sum", 50, k)
         ]  # fmt: skip
     kernel = routine(
-        [Buffer("exp", "input", (N,)), *(Buffer(n, "input", ()) for n in names[1:]), 
+        [Buffer("exp", "input", (N,)), *(Buffer(n, "input", ()) for n in names[1:]),
          Buffer("log", "output", ()), Buffer("work_1", "work", (N,))],
         [Const(40, ZERO), *body, Store("work_1", (poly(0),), 50),
          Load(60, "work_1", (poly(0),)), Store("log", (), 60)],

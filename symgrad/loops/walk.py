@@ -30,7 +30,7 @@ Name = Value | str  # a scalar value, or an integer variable
 
 def walk(body: Sequence[Statement], into_parts: bool = False) -> Iterator[tuple[int, Statement]]:
     """Every statement with the number of its block, depth first, without recursion."""
-    stack = [(0, iter(body))]
+    stack: list[tuple[int, Iterator[Statement]]] = [(0, iter(body))]
     blocks = 0
     while stack:
         block, rest = stack[-1]

@@ -6,9 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from symgrad.errors import IllegalProgram
 from symgrad.ir.ops import OPS
 from symgrad.loops.nest import (
     Accumulate,
@@ -33,36 +30,15 @@ from symgrad.loops.nest import (
 )
 from symgrad.loops.walk import variables
 from symgrad.targets.base import literal_value, row_major
+from symgrad.targets.c_expression import LOW, UNARY, Expression, apply, real_literal
 from symgrad.targets.liveness import liveness
 from symgrad.targets.text import comment_text, comparison, element, polynomial
-
-# How tightly an expression binds; an operand that binds less tightly is put in parentheses.
-LOW, SUM, PRODUCT, UNARY, ATOM = range(5)
-
-_BINDING = {"add": SUM, "sub": SUM, "mul": PRODUCT, "div": PRODUCT, "neg": UNARY, "cast": UNARY}
-_OPERANDS = {  # how tightly each operand has to bind, to keep C's own grouping equal to ours
-    "add": (SUM, PRODUCT), "sub": (SUM, PRODUCT), "mul": (PRODUCT, ATOM), "div": (PRODUCT, ATOM),
-    "lt": (SUM, SUM), "le": (SUM, SUM), "eq": (SUM, SUM), "ne": (SUM, SUM),
-}  # fmt: skip
 
 # Compilers recurse over nested expressions, and readers over long lines.
 _LONGEST, _DEEPEST = 88, 12
 
 _UPDATES = {"sum": "+=", "prod": "*="}
 _BEATS = {"max": ">", "min": "<"}
-
-
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """C text, how tightly it binds, how deep it nests, whether a store could change its value."""
-
-    text: str
-    binding: int = ATOM
-    depth: int = 0
-    volatile: bool = False
-
-    def operand(self, binding: int) -> str:
-        return self.text if self.binding >= binding else f"({self.text})"
 
 
 @dataclass(slots=True)
@@ -82,7 +58,6 @@ class Body:
         self.names = names
         self.dtype = dtype
         self.real = "double" if dtype == "float64" else "float"
-        self.suffix = "" if dtype == "float64" else "f"
         self.helper = helper  # prefix of the helper functions
         self.lines: list[str] = []
         self.names_used: set[str] = set()
@@ -136,7 +111,7 @@ class Body:
         return polynomial(p, self.names.spelled)
 
     def _place(self, name: str, index: tuple[Poly, ...]) -> str:
-        """buffer[element]"""
+        """An element of a buffer, as C writes it."""
         place, printed = element(row_major(self.buffers[name], index), self.names.spelled)
         self.names_used.add(name)
         self._use(printed)
@@ -182,23 +157,11 @@ class Body:
         self._values[s.dst] = Expression("1" if s.value else "0")
 
     def _compute(self, s: Compute) -> None:
-        row = OPS[s.op]
-        if not row.c:
-            raise IllegalProgram(f"the op {s.op} has no spelling in C; it should have been expanded")
-        args = [self._get(a) for a in s.args]
-        function = not row.c.startswith("(")
-        wanted = (LOW,) * row.arity if function else _OPERANDS.get(s.op, (ATOM,) * row.arity)
-        texts = [a.operand(w) for a, w in zip(args, wanted, strict=True)]
-        text = row.c.format(*texts, f=self.suffix, real=self.real)
-        binding = ATOM
-        if not function:
-            binding = _BINDING.get(s.op, LOW)
-            text = text[1:-1] if text.endswith(")") and row.c.endswith(")") else text
-        depth = 1 + max((a.depth for a in args), default=0)
-        e = Expression(text, binding, depth, any(a.volatile for a in args))
-        if row.result == "bool":
+        is_bool = OPS[s.op].result == "bool"
+        if is_bool:
             self._bools.add(s.dst)
-        self._define(s.dst, e, "int" if row.result == "bool" else self.real)
+        e = apply(s.op, [self._get(a) for a in s.args], self.dtype)
+        self._define(s.dst, e, "int" if is_bool else self.real)
 
     def _from_int(self, s: FromInt) -> None:
         text = self._poly(s.index)
@@ -213,7 +176,9 @@ class Body:
 
     def _load(self, s: Load) -> None:
         place = self._place(s.buffer, s.index)
-        self._define(s.dst, Expression(place, ATOM, 1, self.buffers[s.buffer].role != "input"), self.real)
+        self._define(
+            s.dst, Expression(place, depth=1, volatile=self.buffers[s.buffer].role != "input"), self.real
+        )
 
     def _load_int(self, s: LoadInt) -> None:
         self._line(f"const int64_t {self.names.spelled[s.var]} = {self._place(s.buffer, s.index)};")
@@ -302,13 +267,3 @@ def simd_cells(loop: For) -> tuple[Value, ...]:
     reads = {a for s in loop.body if isinstance(s, Compute) for a in s.args}
     reads |= {s.src for s in loop.body if isinstance(s, Accumulate)}
     return () if reads & set(cells) else tuple(cells)
-
-
-def real_literal(value: float, dtype: str) -> Expression:
-    """The shortest decimal that C reads back as `value`."""
-    if value != value:
-        return Expression("NAN")
-    if value in (float("inf"), float("-inf")):
-        return Expression("INFINITY") if value > 0 else Expression("-INFINITY", UNARY)
-    text = repr(value) if dtype == "float64" else str(np.float32(value)) + "f"
-    return Expression(text, UNARY if text.startswith("-") else ATOM)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from symgrad.errors import IllegalProgram
-from symgrad.loops.nest import Buffer, Cell, For, Part, Poly, Routine, Statement
+from symgrad.loops.nest import Buffer, Cell, For, Part, Routine, Statement
 from symgrad.loops.walk import walk
 from symgrad.targets import llvm_build
 from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
-from symgrad.targets.llvm_body import Body, Integer
+from symgrad.targets.llvm_body import Body
+from symgrad.targets.llvm_integers import Integer, Integers
 from symgrad.targets.text import check_identifier, comment_text
 
 _INLINE = 300  # statements; a longer body gains nothing from being inlined into NAME_call
@@ -97,12 +98,11 @@ class _Module:
 
     def _function(self, statements: Sequence[Statement], head: str, attributes: str, part: bool) -> str:
         body = Body(self.routine.buffers, self.routine.sizes, self.dtype, self.scopes)
-        slices = _WorkSlices(self.work, self.real)
         body.write(statements, self._no_part if part else self._part_call)
-        opening = slices.lines(body.buffers_used)
-        self.functions |= body.functions
-        self.functions |= slices.functions
-        lines = [*body.slots, *opening, *body.lines]
+        slices = _WorkSlices(self.work, self.routine.sizes, self.real)
+        slices.locate(body.buffers_used)
+        self.functions |= body.functions | slices.functions
+        lines = [*body.slots, *slices.lines, *body.lines]
         return "\n".join(
             [f"{head}({self._parameter_list(True)}) {attributes} {{", "entry:", *lines, "  ret void", "}"]
         )
@@ -178,64 +178,40 @@ class _Module:
 class _WorkSlices:
     """Where each work buffer starts, computed from the sizes."""
 
-    def __init__(self, work: Sequence[Buffer], real: str) -> None:
+    def __init__(self, work: Sequence[Buffer], sizes: Sequence[str], real: str) -> None:
         self.work, self.real = work, real
+        self.lines: list[str] = []
         self.functions: dict[str, str] = {}
-        self._lines: list[str] = []
+        self.integers = Integers(self.lines, sizes, "%w")
 
-    def lines(self, used: dict[str, None]) -> list[str]:
+    def locate(self, used: Mapping[str, None]) -> None:
+        """Append what computes the address of every buffer in `used`."""
         offset: Integer = 0
         last = max((i for i, b in enumerate(self.work) if b.name in used), default=-1)
         for k, buffer in enumerate(self.work[: last + 1]):
             if buffer.name in used:
-                self._emit(
-                    f"%b_{buffer.name}", f"getelementptr inbounds {self.real}, ptr %work, i64 {offset}"
-                )
-            if k == last:
-                break
-            count: Integer = 1
-            for extent in buffer.extents:
-                count = self._multiply(count, self._clamped(extent))
-            offset = self._add(offset, self._rounded(count))
-        return self._lines
+                place = f"getelementptr inbounds {self.real}, ptr %work, i64 {offset}"
+                self.lines.append(f"  %b_{buffer.name} = {place}")
+            if k < last:
+                offset = self.integers.sum(offset, self._slice(buffer))
 
-    def _emit(self, name: str, text: str) -> str:
-        self._lines.append(f"  {name} = {text}")
-        return name
-
-    def _new(self, text: str) -> str:
-        return self._emit(f"%w{len(self._lines)}", text)
-
-    def _add(self, a: Integer, b: Integer) -> Integer:
-        if isinstance(a, int) and isinstance(b, int):
-            return a + b
-        return b if a == 0 else self._new(f"add nsw i64 {a}, {b}")
-
-    def _multiply(self, a: Integer, b: Integer) -> Integer:
-        if isinstance(a, int) and isinstance(b, int):
-            return a * b
-        return b if a == 1 else a if b == 1 else self._new(f"mul nsw i64 {a}, {b}")
-
-    def _clamped(self, extent: Poly) -> Integer:
-        total: Integer = 0
-        for names, k in extent:
-            term: Integer = k
-            for name in names:
-                term = self._multiply(term, f"%s_{name}")
-            total = self._add(total, term)
-        if isinstance(total, int):
-            return max(total, 0)
-        self.functions["llvm.smax.i64"] = "declare i64 @llvm.smax.i64(i64, i64)"
-        return self._new(f"call i64 @llvm.smax.i64(i64 {total}, i64 0)")
-
-    def _rounded(self, count: Integer) -> Integer:
+    def _slice(self, buffer: Buffer) -> Integer:
+        count: Integer = 1
+        for extent in buffer.extents:
+            count = self.integers.product(count, self._clamped(self.integers.polynomial(extent)))
         if isinstance(count, int):
             return -(-count // ALIGNMENT) * ALIGNMENT
-        return self._new(f"and i64 {self._add(count, ALIGNMENT - 1)}, {-ALIGNMENT}")
+        return self.integers.shared(f"and i64 {self.integers.sum(count, ALIGNMENT - 1)}, {-ALIGNMENT}")
+
+    def _clamped(self, extent: Integer) -> Integer:
+        if isinstance(extent, int):
+            return max(extent, 0)
+        self.functions["llvm.smax.i64"] = "declare i64 @llvm.smax.i64(i64, i64)"
+        return self.integers.shared(f"call i64 @llvm.smax.i64(i64 {extent}, i64 0)")
 
 
 def _read(kind: str, name: str, array: str, place: int) -> list[str]:
-    """name = array[place]"""
+    """Instructions for `name = array[place]`."""
     return [
         f"  {name}.p = getelementptr inbounds {kind}, ptr {array}, i64 {place}",
         f"  {name} = load {kind}, ptr {name}.p, align 8",

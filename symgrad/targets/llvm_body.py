@@ -30,9 +30,8 @@ from symgrad.loops.nest import (
 )
 from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.liveness import liveness
+from symgrad.targets.llvm_integers import Integer, Integers
 from symgrad.targets.text import comment_text
-
-Integer = int | str  # a literal, or the name of an i64
 
 # Flags: multiply-add may fuse; only the order of a loop's sum is free. Never nnan, ninf, nsz, afn.
 _FAST = {"fadd": "fadd contract", "fsub": "fsub contract", "fmul": "fmul contract"}
@@ -64,9 +63,7 @@ class Body:
         self._values: dict[Value, str] = {}
         self._bools: set[Value] = set()
         self._cells: dict[Value, str] = {}  # cell -> its type
-        self._integers: dict[str, str] = {name: f"%s_{name}" for name in sizes}
-        self._known: list[dict[object, Integer]] = [{}]  # integer expressions, by enclosing block
-        self._number = 0
+        self.integers = Integers(self.lines, sizes, "%v")
         self._block = "entry"
         self._computed = {name: self._recipe(name) for name in OPS if OPS[name].llvm}
         self._write: dict[type, Callable[..., None]] = {
@@ -98,52 +95,18 @@ class Body:
 
     def _new(self, text: str) -> str:
         """A new name for the result of an instruction."""
-        self._number += 1
-        name = f"%v{self._number}"
-        self.lines.append(f"  {name} = {text}")
-        return name
+        return self.integers.new(text)
 
-    def _integer(self, p: Poly) -> Integer:
-        """The value of an integer polynomial."""
-        if not p:
-            return 0
-        if len(p) == 1 and not p[0][0]:
-            return p[0][1]
-        total: Integer = 0
-        for names, k in sorted(p, key=lambda term: term[0] == ()):
-            total = self._sum(total, self._product(self._monomial(names), k))
-        return total
-
-    def _monomial(self, names: tuple[str, ...]) -> Integer:
-        result: Integer = 1
-        for name in names:
-            result = self._product(result, self._integers[name])
-        return result
-
-    def _sum(self, a: Integer, b: Integer) -> Integer:
-        if isinstance(a, int) and isinstance(b, int):
-            return a + b
-        return b if a == 0 else a if b == 0 else self._shared(f"add nsw i64 {a}, {b}")
-
-    def _product(self, a: Integer, b: Integer) -> Integer:
-        if isinstance(a, int) and isinstance(b, int):
-            return a * b
-        return b if a == 1 else a if b == 1 else 0 if 0 in (a, b) else self._shared(f"mul nsw i64 {a}, {b}")
-
-    def _shared(self, text: str) -> Integer:
-        """The result of an integer instruction, reused where an enclosing block has computed it."""
-        for known in self._known:
-            if text in known:
-                return known[text]
-        name = self._known[-1][text] = self._new(text)
-        return name
+    def _fresh(self) -> int:
+        self.integers.number += 1
+        return self.integers.number
 
     def _pointer(self, name: str, index: tuple[Poly, ...]) -> str:
         buffer = self.buffers[name]
         place: Integer = 0
         for extent, at in row_major(buffer, index):
-            scaled = self._product(place, self._integer(extent)) if place != 0 else 0
-            place = self._sum(scaled, self._integer(at))
+            scaled = self.integers.product(place, self.integers.polynomial(extent)) if place != 0 else 0
+            place = self.integers.sum(scaled, self.integers.polynomial(at))
         self.buffers_used[name] = None
         kind = "i64" if buffer.dtype == "int" else self.real
         return self._new(f"getelementptr inbounds {kind}, ptr %b_{name}, i64 {place}")
@@ -197,12 +160,12 @@ class Body:
             self._bools.add(s.dst)
 
     def _from_int(self, s: FromInt) -> None:
-        self._values[s.dst] = self._new(f"sitofp i64 {self._integer(s.index)} to {self.real}")
+        self._values[s.dst] = self._new(f"sitofp i64 {self.integers.polynomial(s.index)} to {self.real}")
 
     def _test(self, s: Test) -> None:
         relation = "sge" if s.op == "ige" else "eq"
         self._bools.add(s.dst)
-        self._values[s.dst] = self._new(f"icmp {relation} i64 {self._integer(s.index)}, 0")
+        self._values[s.dst] = self._new(f"icmp {relation} i64 {self.integers.polynomial(s.index)}, 0")
 
     def _load(self, s: Load) -> None:
         pointer = self._pointer(s.buffer, s.index)
@@ -213,7 +176,7 @@ class Body:
 
     def _load_int(self, s: LoadInt) -> None:
         pointer = self._pointer(s.buffer, s.index)
-        self._integers[s.var] = self._new(f"load i64, ptr {pointer}, align 8")
+        self.integers.names[s.var] = self._new(f"load i64, ptr {pointer}, align 8")
 
     # ---- effects ---------------------------------------------------------------------------
 
@@ -241,8 +204,7 @@ class Body:
     def _cell(self, s: Cell) -> None:
         init = self._get(s.init)
         kind = "i1" if s.init in self._bools else self.real
-        self._number += 1
-        slot = f"%c{self._number}"
+        slot = f"%c{self._fresh()}"
         self.slots.append(f"  {slot} = alloca {kind}")
         self._values[s.dst], self._cells[s.dst] = slot, kind
         self.lines.append(f"  store {kind} {init}, ptr {slot}")
@@ -267,14 +229,14 @@ class Body:
 
     def _open_if(self, s: If) -> Callable[[], None]:
         condition = self._get(s.condition)
-        self._number += 1
-        then, end = f"then{self._number}", f"end{self._number}"
+        n = self._fresh()
+        then, end = f"then{n}", f"end{n}"
         self.lines.append(f"  br i1 {condition}, label %{then}, label %{end}")
         self._begin(then)
-        self._known.append({})
+        self.integers.open_block()
 
         def close() -> None:
-            self._known.pop()
+            self.integers.close_block()
             self.lines.append(f"  br label %{end}")
             self._begin(end)
 
@@ -284,8 +246,7 @@ class Body:
         """A loop tested at its end, entered only if it has a turn to make."""
         first = self._bound(s.lower, "smax")
         last = self._bound(s.upper, "smin")
-        self._number += 1
-        n, before = self._number, self._block
+        n, before = self._fresh(), self._block
         var = f"%i{n}"
         if s.comment:
             self.lines.append(f"  ; {comment_text(s.comment)}")
@@ -294,11 +255,11 @@ class Body:
         self._begin(f"loop{n}")
         place = len(self.lines)
         self.lines.append("")  # the phi, once the last block of the body is known
-        self._integers[s.var] = var
-        self._known.append({})
+        self.integers.names[s.var] = var
+        self.integers.open_block()
 
         def close() -> None:
-            self._known.pop()
+            self.integers.close_block()
             self.lines[place] = f"  {var} = phi i64 [ {first}, %{before} ], [ %next{n}, %{self._block} ]"
             self.lines.append(f"  %next{n} = add nsw i64 {var}, 1")
             self.lines.append(f"  %more{n} = icmp slt i64 %next{n}, {last}")
@@ -308,11 +269,13 @@ class Body:
         return close
 
     def _bound(self, polys: tuple[Poly, ...], pick: str) -> Integer:
-        result = self._integer(polys[0])
+        result = self.integers.polynomial(polys[0])
         for p in polys[1:]:
             name = f"llvm.{pick}.i64"
             self.functions[name] = f"declare i64 @{name}(i64, i64)"
-            result = self._shared(f"call i64 @{name}(i64 {result}, i64 {self._integer(p)})")
+            result = self.integers.shared(
+                f"call i64 @{name}(i64 {result}, i64 {self.integers.polynomial(p)})"
+            )
         return result
 
 
