@@ -38,6 +38,7 @@ from symgrad.frontend.describe import index_text, shape_text, show
 from symgrad.frontend.heads import Expr, Task, matrix, task
 from symgrad.ir.bounds import typical
 from symgrad.ir.graph import Graph, Node
+from symgrad.ir.linear_algebra import determinant, inverse
 from symgrad.ir.reduce import reduce
 
 if TYPE_CHECKING:
@@ -362,16 +363,18 @@ def _power(tr: Translator, e: Expr) -> Task:
     """Whole powers by repeated squaring."""
     g = tr.graph
     base, exponent = e._args
-    if not isinstance(exponent, sp.Integer) or exponent < 0:
+    if not isinstance(exponent, sp.Integer):
         raise UnsupportedExpression(
             f"a matrix to the power {show(exponent)}",
             where=show(e),
-            because="only whole powers >= 0 of matrices are supported; the inverse is not there yet",
+            because="only whole powers of matrices are supported",
             try_="a product, or HadamardPower for the power of each entry",
         )
     m = yield tr.matrix(base)
     check_square(g, e, m)
     n = int(exponent)
+    if n < 0:
+        m, n = _inverted(g, m), -n
     if n == 0:
         return of_entries(g, m.rows, m.cols, lambda i, j: g.mask(g.ieq(i, j), g.one))
     result: Matrix | None = None
@@ -386,14 +389,32 @@ def _power(tr: Translator, e: Expr) -> Task:
 
 @matrix(Inverse)
 def _inverse(tr: Translator, e: Expr) -> Task:
-    raise UnsupportedExpression("the inverse of a matrix is not there yet", where=show(e))
-    yield
+    m = yield tr.matrix(e._args[0])
+    check_square(tr.graph, e, m)
+    return _inverted(tr.graph, m)
+
+
+def _inverted(g: Graph, m: Matrix) -> Matrix:
+    return of_entries(g, m.rows, m.cols, lambda i, j: _matrix_inverse(g, m, i, j))
+
+
+def _matrix_inverse(g: Graph, m: Matrix, i: Node, j: Node) -> Node:
+    """Entry (i, j); a 1x1 matrix has no axes to eliminate over."""
+    if m.rows == g.one:
+        return g.div(g.one, m.body)
+    row, column = g.fresh_axis(m.rows), g.fresh_axis(m.cols)
+    return g.substitute(inverse(g, row, column, m.at(g, row, column)), {row: i, column: j})
 
 
 @task(Determinant)
 def _determinant(tr: Translator, e: Expr) -> Task:
-    raise UnsupportedExpression("the determinant of a matrix is not there yet", where=show(e))
-    yield
+    g = tr.graph
+    m = yield tr.matrix(e._args[0])
+    check_square(g, e, m)
+    if m.rows == g.one:
+        return m.body
+    row, column = g.fresh_axis(m.rows), g.fresh_axis(m.cols)
+    return determinant(g, row, column, m.at(g, row, column))
 
 
 @task(Trace)

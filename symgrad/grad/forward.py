@@ -12,6 +12,7 @@ from symgrad.grad.rules import weight
 from symgrad.grad.store import stored
 from symgrad.grad.sweep import pushforward
 from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.linear_algebra import inverse_tangent
 from symgrad.ir.reduce import reduce
 
 Tangent = tuple[tuple[Node, ...], Node]  # (one axis per axis of the tensor, expression over them)
@@ -62,7 +63,9 @@ class Forward:
         if tensor.kind == "scatter":
             return self._scatter(t, dots[tensor.body])
         value = dots[tensor.body]
-        if tensor.kind != "map":
+        if tensor.kind == "inverse":
+            value = inverse_tangent(g, t, value)
+        elif tensor.kind != "map":
             value = reduce(g, "sum", tensor.red, weight(g, t, value))
         return tensor.out, stored(g, tensor.out, value)
 

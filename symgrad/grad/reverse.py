@@ -17,6 +17,7 @@ from symgrad.grad.rules import weight
 from symgrad.grad.store import stored, without_needless_mask
 from symgrad.grad.sweep import pullback
 from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.linear_algebra import inverse_cotangent
 from symgrad.ir.reduce import conjunction, reduce
 
 
@@ -88,6 +89,8 @@ def _seeds(g: Graph, t: TensorId, places: tuple[Node, ...], bar: Node) -> dict[N
     tensor = g.tensors[t]
     if tensor.kind == "scatter":
         return {tensor.body: g.substitute(bar, dict(zip(places, tensor.target, strict=True)))}
+    if tensor.kind == "inverse":
+        return {tensor.body: inverse_cotangent(g, t, places, bar)}
     if tensor.kind != "enum":
         here = g.substitute(bar, dict(zip(places, tensor.out, strict=True)))
         return {tensor.body: weight(g, t, here)}

@@ -138,7 +138,11 @@ def _check_shape(g: Graph, t: TensorId, tensor: Tensor) -> None:
         raise _illegal(g, t, f"it has {len(tensor.bodies)} bodies, not one")
     if tensor.kind in REDUCTIONS and not tensor.red:
         raise _illegal(g, t, "a reduction without a reduced axis")
-    if tensor.kind in ("map", "enum") and tensor.red:
+    if tensor.kind == "det" and len(tensor.red) != 2:
+        raise _illegal(g, t, "a determinant has one row axis and one column axis")
+    if tensor.kind == "inverse" and len(tensor.out) < 2:
+        raise _illegal(g, t, "an inverse has a row axis and a column axis")
+    if tensor.kind in ("map", "enum", "inverse") and tensor.red:
         raise _illegal(g, t, "it has reduced axes and is no reduction")
 
 

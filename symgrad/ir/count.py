@@ -33,6 +33,10 @@ def operations(g: Graph, roots: Sequence[TensorId], sizes: Mapping[str, int]) ->
         if tensor.red:
             points = _points(g, [*tensor.out, *tensor.red], sizes)
             total += points * (3 if tensor.kind == "logsumexp" else 1)
+        if tensor.kind in ("det", "inverse"):  # elimination: 2/3 n^3 and 2 n^3
+            i, j = tensor.red or tensor.out[-2:]
+            n = _points(g, [i], sizes)
+            total += _points(g, [*tensor.out, *tensor.red], sizes) * n * (2 if tensor.kind == "inverse" else 1)
     return total + len(outside)
 
 

@@ -101,6 +101,8 @@ class _Definition:
             return grids[0]
         if t.kind == "scatter":
             return self._scatter(grids[0])
+        if t.kind in ("det", "inverse"):
+            return _MATRIX_FUNCTIONS[t.kind](grids[0])
         return self._reduce(grids[0])
 
     def _grid(self, root: Node) -> np.ndarray:
@@ -321,6 +323,48 @@ def _as_ieee(op: str, function: Callable[..., Any]) -> Callable[..., Any]:
         return mpmath.nan if isinstance(value, mpmath.mpc) else value
 
     return call
+
+
+def _det(grid: np.ndarray) -> np.ndarray:
+    if grid.dtype != object:
+        return np.asarray(np.linalg.det(grid), dtype=grid.dtype)
+    import mpmath
+
+    return _each_matrix(grid, mpmath.det, ())
+
+
+def _inverse(grid: np.ndarray) -> np.ndarray:
+    """nan everywhere for an exactly singular matrix."""
+    if grid.dtype != object:
+        return _each_matrix(grid, _inverse_or_nan, grid.shape[-2:])
+    import mpmath
+
+    def invert(m: Any) -> Any:
+        return np.array(mpmath.inverse(mpmath.matrix(m.tolist())).tolist(), dtype=object)
+
+    return _each_matrix(grid, invert, grid.shape[-2:])
+
+
+def _inverse_or_nan(m: np.ndarray) -> np.ndarray:
+    try:
+        return np.linalg.inv(m)
+    except np.linalg.LinAlgError:
+        return np.full(m.shape, np.nan, dtype=m.dtype)
+
+
+def _each_matrix(grid: np.ndarray, function: Any, shape: tuple[int, ...]) -> np.ndarray:
+    out = np.empty(grid.shape[:-2] + shape, dtype=grid.dtype)
+    for place in np.ndindex(*grid.shape[:-2]):
+        matrix = grid[place]
+        if grid.dtype == object and not shape:
+            import mpmath
+
+            matrix = mpmath.matrix(matrix.tolist()) if matrix.size else mpmath.matrix(0, 0)
+        out[place] = function(matrix)
+    return out
+
+
+_MATRIX_FUNCTIONS = {"det": _det, "inverse": _inverse}
 
 
 def _logsumexp(grid: np.ndarray, over: tuple[int, ...]) -> np.ndarray:

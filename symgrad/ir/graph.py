@@ -38,7 +38,7 @@ _FIRST_FRESH = 1_000_000
 _MASK = (1 << 61) - 1
 
 REDUCTIONS = ("sum", "prod", "max", "min", "logsumexp")
-KINDS = ("input", "map", *REDUCTIONS, "enum", "scatter")
+KINDS = ("input", "map", *REDUCTIONS, "det", "inverse", "enum", "scatter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class Tensor:
 
     kind      input; map `T[out] = body`; a reduction `T[out] = reduce over red of body`;
               enum `T[c, out] = bodies[c]` (an explicit matrix, or several outputs sharing one graph);
+              det and inverse, the matrix over the last two axes (`ir.linear_algebra`);
               scatter `T[target(red)] += body(red)`.
     out       canonical axes of the result (numbers 0..), enum's leading entry axis excluded.
     red       canonical axes that are reduced (or looped over, for scatter), numbered after `out`.

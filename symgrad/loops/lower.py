@@ -14,6 +14,7 @@ from symgrad.ir.bounds import is_nonnegative
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.names import mangled
 from symgrad.ir.reduce import conjunction, conjuncts
+from symgrad.loops.linear_algebra import Elimination, Matrix
 from symgrad.loops.nest import (
     Accumulate,
     Bool,
@@ -215,6 +216,8 @@ class Nest:
         t = self.tensor
         if t.kind in ("map", "enum"):
             self._emit_maps()
+        elif t.kind in ("det", "inverse"):
+            return self._emit_elimination()
         elif t.kind == "scatter":
             self._emit_initial(("q", 0, 1))
             self._emit_update(self._split_guard(t.body), tuple(t.target))
@@ -225,6 +228,27 @@ class Nest:
         self._assemble()
         if self.mirror and self._reduces_outside_output():
             self._emit_mirror_copy()
+
+    def _emit_elimination(self) -> None:
+        """A determinant or inverse of a matrix in memory, for each value of the outer axes."""
+        low, t = self.low, self.tensor
+        *outer, i, _ = (*t.out, *t.red)
+        names = [low.loop_name(d) for d in range(len(outer))]
+        prefix = tuple(variable(n) for n in names)
+        n = low.poly(self.g.extent(i))
+        scratch = Buffer(low.fresh_name("t"), "work", (n, n))
+        low.all_buffers.append(scratch)
+        steps = Elimination(n, low.fresh_value, low.loop_name, len(outer))
+        source = Matrix(low.buffers[self.g.args[t.body][0]].name, prefix)
+        work, result = Matrix(scratch.name), low.buffers[self.t].name
+        if t.kind == "inverse":
+            body = steps.inverse(source, work, Matrix(result, prefix))
+        else:
+            body, value = steps.determinant(source, work)
+            body.append(Store(result, prefix, value))
+        for name, axis in reversed(list(zip(names, outer, strict=True))):
+            body = [For(name, (poly(0),), (low.poly(self.g.extent(axis)),), body)]
+        low.top.extend(body)
 
     def _emit_maps(self) -> None:
         innermost = len(self.loops)

@@ -121,6 +121,8 @@ def legalise(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId,
         return _spell(copy.new, new, spelled)
 
     def on_tensor(copy: Copy, t: TensorId) -> TensorId | None:
+        if copy.old.tensors[t].kind in ("det", "inverse"):
+            return _with_stored_matrix(copy, t, on_node)
         if copy.old.tensors[t].kind != "logsumexp":
             return None
         return _expand_logsumexp(copy, t, on_node)
@@ -131,7 +133,7 @@ def legalise(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId,
 
 def _is_legal(g: Graph, roots: Sequence[TensorId]) -> bool:
     below = [g.tensors[t] for t in g.definitions_below(roots)]
-    if any(t.kind == "logsumexp" for t in below):
+    if any(t.kind in ("logsumexp", "det", "inverse") for t in below):
         return False
     bodies = [b for t in below for b in t.bodies]
     return all(OPS[g.op[n]].expand is None for n in g.reachable(bodies) if g.op[n] in OPS)
@@ -162,6 +164,18 @@ def _unsettled(g: Graph, root: Node, done: dict[Node, Node]) -> list[Node]:
             seen.add(n)
             stack.extend(g.children(n))
     return sorted(seen)
+
+
+def _with_stored_matrix(copy: Copy, t: TensorId, on_node: Callable[..., Node]) -> TensorId:
+    """A determinant or inverse of a matrix that is in memory, with rows and columns last."""
+    g, old = copy.new, copy.old.tensors[t]
+    made = copy.nodes((old.body, *old.out, *old.red), t, on_node)
+    body, out, red = made[0], made[1 : 1 + len(old.out)], made[1 + len(old.out) :]
+    axes = (*out, *red)
+    in_memory = g.op[body] == "read" and g.args[body][1:] == axes
+    if not in_memory:
+        body = g.read(g.define("map", axes, (), body), *axes)
+    return g.define(old.kind, out, red, body)
 
 
 def _expand_logsumexp(copy: Copy, t: TensorId, on_node: Callable[..., Node]) -> TensorId:
