@@ -300,3 +300,34 @@ def test_a_symbol_that_is_a_size_cannot_be_two_symbols() -> None:
     other = sp.IndexedBase("z", shape=(sp.Symbol("n"),))
     with pytest.raises(ValueError, match="two different symbols are called 'n'"):
         translate(sp.Sum(x[i], (i, 0, n - 1)) + other[0])
+
+
+# ---- indices that are affine in pieces ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expr", "expected"),
+    [
+        (sp.Sum(x[i] * x[sp.Mod(i + 1, n)], (i, 0, n - 1)), X @ np.roll(X, -1)),
+        (sp.Sum(x[i] * x[sp.Mod(i - 1, n)] ** 2, (i, 0, n - 1)), X @ np.roll(X, 1) ** 2),
+        (sp.Sum(x[sp.Mod(i - j, n)] * x[i] * (j + 1), (i, 0, n - 1), (j, 0, n - 1)),
+         sum(X[(p - q) % 4] * X[p] * (q + 1) for p in range(4) for q in range(4))),
+        (sp.Sum(x[i] * x[sp.Max(i - 2, 0)], (i, 0, n - 1)), X @ X[[0, 0, 0, 1]]),
+        (sp.Sum(x[i] * x[sp.Min(i + 1, n - 1)], (i, 0, n - 1)), X @ X[[1, 2, 3, 3]]),
+        (sp.Sum(x[sp.Abs(i - j)] * x[i], (i, 0, n - 1), (j, 0, n - 1)),
+         sum(X[abs(p - q)] * X[p] for p in range(4) for q in range(4))),
+        (sp.Sum(x[sp.Max(i - 1, 0, 2 - i)],
+                (i, 0, n - 1)), X[[2, 1, 1, 2]].sum()),
+        (sp.Sum(A[sp.Mod(i + 1, n), sp.Mod(j - 1, m)] * A[i, j], (i, 0, n - 1), (j, 0, m - 1)),
+         (np.roll(M, (-1, 1), (0, 1)) * M).sum()),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_periodic_clamped_and_mirrored_indices(expr: sp.Expr, expected: float) -> None:
+    check(expr, expected)
+    assert translate(expr).reads.conditions == ()
+
+
+def test_a_remainder_of_an_index_far_away_is_refused() -> None:
+    with pytest.raises(UnsupportedExpression, match="the index"):
+        translate(sp.Sum(x[sp.Mod(5 * i, n)], (i, 0, n - 1)))

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def _blocks(tr: Translator, e: Expr) -> Task:
     """Each block, masked to the rows and columns it occupies and read relative to its corner."""
     g = tr.graph
-    count_rows, count_cols, flat = e.blocks._args
+    blocks = tr.kept(e.blocks)  # BlockDiagMatrix makes it anew at each call
+    tr.survey.dependences(blocks)
+    count_rows, count_cols, flat = blocks._args
     grid: list[list[Matrix]] = []
     for r in range(int(count_rows)):
         line = []

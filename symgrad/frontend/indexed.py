@@ -12,6 +12,7 @@ from sympy.tensor.array.expressions import ArrayElement, ArraySymbol
 from symgrad.errors import BadArgument, ShapeMismatch, UnsupportedExpression
 from symgrad.frontend.describe import show
 from symgrad.frontend.heads import Expr, Task, task
+from symgrad.frontend.indices import by_cases, each_case
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.reduce import reduce
 
@@ -38,21 +39,19 @@ def _element(tr: Translator, e: Expr) -> Task:
             because=f"the array has shape {tuple(base.shape)}",
             try_="one index for each axis",
         )
-    at = []
-    for index in indices:
-        at.append((yield tr.integer(index, "an index", e)))
-    return tr.read(tensor, at)
+    places = yield from each_case(tr, indices, e)
+    return by_cases(tr.graph, places, lambda at: tr.read(tensor, at))
 
 
 @task(MatrixElement)
 def _matrix_element(tr: Translator, e: Expr) -> Task:
     parent, row, col = e._args
-    i = yield tr.integer(row, "an index", e)
-    j = yield tr.integer(col, "an index", e)
+    places = yield from each_case(tr, (row, col), e)
     if isinstance(parent, sp.MatrixSymbol):
-        return tr.read(tr.argument(parent, e), [i, j])
+        tensor = tr.argument(parent, e)
+        return by_cases(tr.graph, places, lambda at: tr.read(tensor, at))
     matrix = yield tr.matrix(parent)
-    return matrix.at(tr.graph, i, j)
+    return by_cases(tr.graph, places, lambda at: matrix.at(tr.graph, *at))
 
 
 # ---- sums and products -------------------------------------------------------------------------

@@ -7,6 +7,7 @@ an IndexedBase inside an index holds integers; everything else is a value.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import sympy as sp
@@ -49,17 +50,22 @@ class Survey:
     def absorb(self, expr: Expr, context: Context = VALUE) -> bool:
         """Walk `expr`; True if it binds a symbol not bound before (dependences start over)."""
         before = len(self.bound)
-        stack: list[Visit] = [(expr, context)]
+        stack: list[Any] = [(expr, context)]  # a bare expression is a value: nearly all of them are
         while stack:
-            e, c = stack.pop()
-            if id(e) in self._seen[c]:
+            item = stack.pop()
+            e, c = item if type(item) is tuple else (item, VALUE)
+            seen = self._seen[c]
+            if id(e) in seen:
                 continue
-            self._seen[c].add(id(e))
-            visit = _visitor(type(e))
+            seen.add(id(e))
+            kind: Any = type(e)
+            visit = _visitor(kind)
             if visit is not None:
-                stack.extend(reversed(list(visit(self, e, c))))
+                stack.extend(reversed(visit(self, e, c)))
+            elif c == VALUE:
+                stack.extend(getattr(e, "_args", ())[::-1])
             else:
-                stack.extend((a, c) for a in reversed(getattr(e, "_args", ())))
+                stack.extend((a, c) for a in e._args[::-1])
         grown = len(self.bound) > before
         if grown:
             self._dependences.clear()
@@ -204,11 +210,9 @@ _VISITORS: dict[type, Callable[[Survey, Expr, Context], list[Visit]]] = {
     FunctionMatrix: _function_matrix,
     MatrixSlice: _slice,
 }
-_FOUND: dict[type, Any] = {}
 
 
-def _visitor(cls: type) -> Any:
+@cache
+def _visitor(cls: Any) -> Any:
     """The visitor of a class or of the nearest of its bases that has one."""
-    if cls not in _FOUND:
-        _FOUND[cls] = next((_VISITORS[c] for c in cls.__mro__ if c in _VISITORS), None)
-    return _FOUND[cls]
+    return next((_VISITORS[c] for c in cls.__mro__ if c in _VISITORS), None)

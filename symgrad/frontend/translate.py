@@ -100,6 +100,7 @@ class Translator:
         self._dependences: dict[int, tuple[Expr, ...]] = {}
         self._scalars: dict[Any, Node] = {}
         self._matrices: dict[Any, Matrix] = {}
+        self._roots: list[Expr] = []
         self._alive: list[Any] = []  # memo keys are addresses: what was seen must not be freed
 
     # ---- entry points ----------------------------------------------------------------------
@@ -203,10 +204,12 @@ class Translator:
 
     def absorbed(self, expr: Expr) -> Expr:
         """An expression that may now be translated: its bound symbols are known."""
-        self.kept(expr)
-        if self.survey.absorb(expr):
+        self._roots.append(expr)
+        if self.survey.absorb(expr):  # newly bound symbols: what was remembered did not know of them
             self._scalars.clear()
             self._matrices.clear()
+            for root in self._roots:
+                self.survey.dependences(root)
         self._dependences = self.survey.dependences(expr)
         return expr
 
@@ -301,7 +304,7 @@ class Translator:
 
     def real(self, root: Expr) -> Task:
         """Task: the node of a scalar or boolean expression."""
-        memo, combined_heads = self._scalars, SCALARS
+        memo = self._scalars
         stack = [root]
         while stack:
             e = stack[-1]
@@ -310,8 +313,9 @@ class Translator:
             if key in memo:
                 stack.pop()
                 continue
-            head = combined_heads.get(type(e)) or self._head(e)
-            if head.combine is None:
+            head = SCALARS.get(type(e)) or self._head(e)
+            combine = head.combine
+            if combine is None:
                 assert head.task is not None
                 memo[key] = yield head.task(self, e)
                 stack.pop()
@@ -323,7 +327,7 @@ class Translator:
                 stack.extend(c for c, v in zip(children, values, strict=True) if v is None)
                 continue
             stack.pop()
-            memo[key] = head.combine(self, e, values)  # type: ignore[arg-type]  # no None left
+            memo[key] = combine(self, e, values)  # type: ignore[arg-type]  # no None left
         return memo[self._key(root)]
 
     def matrix(self, e: Expr) -> Task:
@@ -339,7 +343,7 @@ class Translator:
     def integer(self, e: Expr, what: str, where: Expr, fresh: bool = False) -> Task:
         """Task: the integer node of an index, a limit or an extent (`fresh`: not in the expression)."""
         if fresh:
-            self.kept(e)
+            self.survey.dependences(self.kept(e))
         value = yield self.real(e)
         integer = scalars.as_integer(self.graph, value)
         return indexed.check_is_index(self, integer, e, what, where)
