@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from symgrad.errors import IllegalProgram
@@ -40,16 +41,18 @@ TARGET = LLVMTarget()
 
 def shape_of(routine: Routine) -> llvm_build.CodeShape:
     """What decides how a routine is worth optimising."""
-    total = largest = own = 0
+    total = in_parts = largest = 0
     loops = cells = False
     for _, s in walk(routine.body, into_parts=True):
         total += 1
         loops |= isinstance(s, For)
         cells |= isinstance(s, Cell)
         if isinstance(s, Part):
+            in_parts += len(s.body)
             largest = max(largest, len(s.body))
-            own -= len(s.body)
-    return llvm_build.CodeShape(total, max(largest, total + own), loops, cells)
+    blocks = Counter(block for block, _ in walk(routine.body) if block)
+    longest_block = max(blocks.values(), default=0)
+    return llvm_build.CodeShape(total, max(largest, total - in_parts), longest_block, loops, cells)
 
 
 def emit_llvm(routine: Routine, dtype: str = "float64") -> str:

@@ -22,15 +22,23 @@ _LOCK = threading.RLock()  # LLVM's global context is not thread-safe
 _CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 
 _MOST_PIPELINE = 20_000  # statements; beyond, the loop pipeline's cost is not repaid
+_MOST_VECTORISED = 3_000  # statements in one block; the vectoriser's time is quadratic (10,000: 10 s)
 _MOST_ALLOCATION = 30_000  # statements; in one function; beyond, only allocation without optimising is linear
 
 
 @dataclass(frozen=True)
 class CodeShape:
-    """What decides how a routine is worth optimising; `largest` is its longest function."""
+    """What decides how a routine is worth optimising.
+
+    statements   in all.
+    largest      in its longest function.
+    block        directly in the longest body of a loop or condition.
+    loops, cells whether there are any.
+    """
 
     statements: int
     largest: int
+    block: int
     loops: bool
     cells: bool
 
@@ -72,7 +80,7 @@ def optimise(module: Any, machine: Any, shape: CodeShape) -> None:
     """Run the passes that pay for code of this shape."""
     if shape.loops and shape.statements <= _MOST_PIPELINE:
         options = llvm.create_pipeline_tuning_options(speed_level=2)
-        options.loop_vectorization = True
+        options.loop_vectorization = shape.block <= _MOST_VECTORISED
         options.slp_vectorization = False
         builder = llvm.create_pass_builder(machine, options)
         builder.getModulePassManager().run(module, builder)
