@@ -44,9 +44,7 @@ def index_is_in_range(
     return _follows(g, below, known) and _follows(g, above, known)
 
 
-def read_is_in_range(
-    g: Graph, read: Node, facts: Iterable[Fact] = (), loops: Iterable[Node] = ()
-) -> bool:
+def read_is_in_range(g: Graph, read: Node, facts: Iterable[Fact] = (), loops: Iterable[Node] = ()) -> bool:
     """True when every index of a read is proven to lie in its tensor, where `facts` hold."""
     tensor, *index = g.args[read]
     facts, loops = tuple(facts), tuple(loops)

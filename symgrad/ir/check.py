@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from symgrad.errors import IllegalProgram, quoted
 from symgrad.ir.bounds import Fact, facts_of, index_is_in_range
@@ -186,7 +187,7 @@ def _check_node(g: Graph, t: TensorId, n: Node) -> None:
         _check_call(g, t, n)
 
 
-def _is_constant(args: tuple) -> bool:
+def _is_constant(args: tuple[Any, ...]) -> bool:
     if args[0] == "q":
         return len(args) == 3 and all(type(a) is int for a in args[1:]) and args[2] > 0
     return len(args) == 2 and args[1] in {"s": _NAMED_CONSTANTS, "f": _NON_FINITE}.get(args[0], ())

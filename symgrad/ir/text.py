@@ -22,6 +22,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.text_parse import parse_program as parse_program
@@ -251,7 +252,7 @@ def _linear_text(constant: int, coefficients: list[int], atoms: list[str]) -> st
     return out
 
 
-def _constant_text(args: tuple) -> str:
+def _constant_text(args: tuple[Any, ...]) -> str:
     if args[0] != "q":
         return f"@{args[1]}"
     n, d = args[1], args[2]
