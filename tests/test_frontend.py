@@ -180,6 +180,26 @@ def test_arrays_lists_and_tuples_keep_their_shape() -> None:
     np.testing.assert_array_equal(value_of(sp.SparseMatrix([[0, x], [y, 0]]), given), [[0, 2], [3, 0]])
 
 
+def test_nested_lists_are_arrays() -> None:
+    np.testing.assert_array_equal(value_of([[x, 1], [y, x]], {"x": 2.0, "y": 3.0}), [[2, 1], [3, 2]])
+
+
+def test_text_is_never_evaluated() -> None:
+    with pytest.raises(BadArgument, match="not str") as caught:
+        translate("__import__('os').getcwd()")
+    assert "evaluate" in caught.value.because
+    with pytest.raises(BadArgument, match="not object"):
+        translate(object())
+
+
+def test_an_unevaluated_expression_is_its_content() -> None:
+    assert value_of(sp.UnevaluatedExpr(x) + 1, {"x": 2.0}) == 3.0
+
+
+def test_one_argument_needs_no_tuple() -> None:
+    assert translate(x**2, args=x).args == (x,)
+
+
 def test_a_number_is_an_expression() -> None:
     assert value_of(3) == 3.0
     assert value_of(2.5) == 2.5

@@ -1,0 +1,1 @@
+"""SymPy expressions to the intermediate representation, and back."""

@@ -9,7 +9,7 @@ from sympy.matrices.expressions import BlockMatrix, FunctionMatrix, MatrixSlice
 
 from symgrad.errors import ShapeMismatch, UnsupportedExpression
 from symgrad.frontend.describe import shape_text, show
-from symgrad.frontend.heads import Expr, Task, matrix
+from symgrad.frontend.heads import Expr, Task, each, matrix
 from symgrad.frontend.matrices import Matrix, col_index, of_entries, row_index, shape_of
 from symgrad.ir.graph import Graph, Node
 
@@ -26,10 +26,8 @@ def _blocks(tr: Translator, e: Expr) -> Task:
     count_rows, count_cols, flat = blocks._args
     grid: list[list[Matrix]] = []
     for r in range(int(count_rows)):
-        line = []
-        for c in range(int(count_cols)):
-            line.append((yield tr.matrix(flat[r * int(count_cols) + c])))
-        grid.append(line)
+        line = flat[r * int(count_cols) : (r + 1) * int(count_cols)]
+        grid.append((yield each(map(tr.matrix, line))))
     heights = [line[0].rows for line in grid]
     widths = [m.cols for m in grid[0]]
     _check_grid(g, e, grid, heights, widths)

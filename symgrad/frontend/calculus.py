@@ -16,7 +16,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 from symgrad.errors import UnsupportedExpression
 from symgrad.frontend.describe import show
 from symgrad.frontend.gradient import Gradient, GradientElement, grad
-from symgrad.frontend.heads import Expr, Task, matrix, task
+from symgrad.frontend.heads import Expr, Task, each, matrix, task
 from symgrad.frontend.matrices import of_entries
 from symgrad.frontend.replace import replace_input
 from symgrad.ir.graph import Node, TensorId
@@ -64,9 +64,7 @@ def _gradient_element(tr: Translator, e: Expr) -> Task:
     f, x, *indices = e._args
     if not indices:
         return (yield _differentiated(tr, e, f, [x]))
-    at = []
-    for index in indices:
-        at.append((yield tr.integer(index, "an index", e)))
+    at = yield each(tr.integer(index, "an index", e) for index in indices)
     body = tr.as_real((yield tr.real(f)))
     return _at_element(tr, e, body, tr.argument(x, e), at)
 
@@ -131,9 +129,7 @@ def _place(tr: Translator, e: Expr, v: Expr) -> Task:
             raise UnsupportedExpression(f"the derivative by the size {v}", where=show(e))
         return tr.argument(v, e), ()
     if isinstance(v, (sp.Indexed, MatrixElement)):
-        at = []
-        for index in v._args[1:]:
-            at.append((yield tr.integer(index, "an index", e)))
+        at = yield each(tr.integer(index, "an index", e) for index in v._args[1:])
         return tr.argument(v._args[0], e), at
     raise UnsupportedExpression(
         f"the derivative by a {type(v).__name__}", where=show(e), try_="sg.grad(f, X) for a MatrixSymbol X"

@@ -13,7 +13,7 @@ from symgrad.errors import BadArgument, NonScalarGradient
 from symgrad.frontend.describe import show
 
 
-class Gradient(MatrixExpr):  # type: ignore[misc]  # SymPy's classes have no types
+class Gradient(MatrixExpr):
     """The gradient of a scalar `f` with respect to a MatrixSymbol `X`: a matrix of the shape of `X`."""
 
     def __new__(cls, f: Any, x: Any) -> Gradient:
@@ -34,7 +34,7 @@ class Gradient(MatrixExpr):  # type: ignore[misc]  # SymPy's classes have no typ
         return _latex(printer, self.args[0], self.args[1])
 
 
-class GradientElement(sp.Expr):  # type: ignore[misc]  # SymPy's classes have no types
+class GradientElement(sp.Expr):
     """The derivative of a scalar `f` with respect to one element `X[i, j]`, or to a scalar symbol."""
 
     is_commutative = True
@@ -75,7 +75,8 @@ def grad(f: Any, x: Any) -> Any:
         (n, n)
     """
     f = sp.sympify(f)
-    if getattr(f, "is_Matrix", False) and f.shape != (1, 1) or not isinstance(f, (sp.Expr, MatrixExpr)):
+    is_array = getattr(f, "is_Matrix", False) and f.shape != (1, 1)
+    if is_array or not isinstance(f, (sp.Expr, MatrixExpr)):
         raise NonScalarGradient(
             f"the gradient of a {type(f).__name__}",
             where=show(f),

@@ -7,7 +7,7 @@ results; the translator runs them with a stack of its own, so nothing recurses o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,14 @@ def matrix(*classes: type) -> Callable[[MakeTask], MakeTask]:
         return make
 
     return register
+
+
+def each(tasks: Iterable[Task]) -> Task:
+    """Task: the results of all tasks, one after the other."""
+    results = []
+    for one in tasks:
+        results.append((yield one))  # noqa: PERF401  (a comprehension cannot yield)
+    return results
 
 
 def leaf(expr: Expr) -> Sequence[Expr]:

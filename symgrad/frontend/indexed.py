@@ -39,14 +39,14 @@ def _element(tr: Translator, e: Expr) -> Task:
             because=f"the array has shape {tuple(base.shape)}",
             try_="one index for each axis",
         )
-    places = yield from each_case(tr, indices, e)
+    places = yield each_case(tr, indices, e)
     return by_cases(tr.graph, places, lambda at: tr.read(tensor, at))
 
 
 @task(MatrixElement)
 def _matrix_element(tr: Translator, e: Expr) -> Task:
     parent, row, col = e._args
-    places = yield from each_case(tr, (row, col), e)
+    places = yield each_case(tr, (row, col), e)
     if isinstance(parent, sp.MatrixSymbol):
         tensor = tr.argument(parent, e)
         return by_cases(tr.graph, places, lambda at: tr.read(tensor, at))
@@ -137,8 +137,7 @@ def _extreme_atom(g: Graph, atom: Node, direction: int, e: Expr) -> Node:
     """An atom with its axes at the end that `direction` asks for (sizes and axes are >= 0)."""
     if g.op[atom] not in ("axis", "imul", "size"):
         raise _data_limit(e)
-    axes = [n for n in g.axes[atom]]
-    ends = {x: g.iadd(g.extent(x), g.const(-1)) if direction > 0 else g.zero for x in axes}
+    ends = {x: g.iadd(g.extent(x), g.const(-1)) if direction > 0 else g.zero for x in g.axes[atom]}
     return g.substitute(atom, ends)
 
 

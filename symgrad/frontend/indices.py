@@ -14,7 +14,7 @@ import sympy as sp
 
 from symgrad.errors import UnsupportedExpression
 from symgrad.frontend.describe import index_text, show
-from symgrad.frontend.heads import Expr, Task
+from symgrad.frontend.heads import Expr, Task, each
 from symgrad.ir.bounds import is_nonnegative
 from symgrad.ir.graph import Graph, Node
 
@@ -25,11 +25,8 @@ Case = tuple[Node, Node]  # (predicate, index where it holds)
 
 
 def each_case(tr: Translator, indices: Sequence[Expr], e: Expr) -> Task:
-    """The cases of every index of the element `e`."""
-    places = []
-    for index in indices:
-        places.append((yield from _cases(tr, index, e)))
-    return places
+    """Task: the cases of every index of the element `e`."""
+    return each(_cases(tr, index, e) for index in indices)
 
 
 def by_cases(g: Graph, places: Sequence[Sequence[Case]], element: Callable[[Sequence[Node]], Node]) -> Node:
@@ -47,9 +44,7 @@ def _cases(tr: Translator, index: Expr, e: Expr) -> Task:
     g = tr.graph
     if not isinstance(index, (sp.Mod, sp.Max, sp.Min, sp.Abs)):
         return [(g.true, (yield tr.integer(index, "an index", e)))]
-    parts = []
-    for a in index._args:
-        parts.append((yield tr.integer(a, "an index", e)))
+    parts = yield each(tr.integer(a, "an index", e) for a in index._args)
     if isinstance(index, sp.Mod):
         return _remainder_cases(g, parts[0], parts[1], index, e)
     if isinstance(index, sp.Abs):

@@ -35,7 +35,7 @@ from sympy.matrices.expressions.dotproduct import DotProduct
 
 from symgrad.errors import ShapeMismatch, UnsupportedExpression
 from symgrad.frontend.describe import index_text, shape_text, show
-from symgrad.frontend.heads import Expr, Task, matrix, task
+from symgrad.frontend.heads import Expr, Task, each, matrix, task
 from symgrad.ir.bounds import typical
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.linear_algebra import determinant, inverse
@@ -145,9 +145,8 @@ def shape_of(tr: Translator, e: Expr) -> Task:
 def _explicit(tr: Translator, e: Expr) -> Task:
     """An explicit matrix inside a matrix expression: one definition with an entry per element."""
     g = tr.graph
-    bodies = []
-    for entry in tr.kept(list(e.flat())):
-        bodies.append(tr.as_real((yield tr.real(entry))))
+    entries = yield each(map(tr.real, tr.kept(list(e.flat()))))
+    bodies = [tr.as_real(b) for b in entries]
     rows, cols = e.shape
     free = sorted(frozenset().union(*(g.axes[b] for b in bodies)))
     tensor = g.define("enum", free, (), bodies)
@@ -164,9 +163,7 @@ def _explicit(tr: Translator, e: Expr) -> Task:
 @matrix(MatAdd)
 def _add(tr: Translator, e: Expr) -> Task:
     g = tr.graph
-    parts = []
-    for a in e._args:
-        parts.append((a, (yield tr.matrix(a))))
+    parts = list(zip(e._args, (yield each(map(tr.matrix, e._args))), strict=True))
     _check_equal_shapes(g, e, "add", parts)
     first = parts[0][1]
     return Matrix(first.rows, first.cols, g.sum_of(m.body for _, m in parts))
@@ -175,9 +172,7 @@ def _add(tr: Translator, e: Expr) -> Task:
 @matrix(HadamardProduct)
 def _hadamard_product(tr: Translator, e: Expr) -> Task:
     g = tr.graph
-    parts = []
-    for a in e._args:
-        parts.append((a, (yield tr.matrix(a))))
+    parts = list(zip(e._args, (yield each(map(tr.matrix, e._args))), strict=True))
     _check_equal_shapes(g, e, "multiply elementwise", parts)
     body = parts[0][1].body
     for _, m in parts[1:]:

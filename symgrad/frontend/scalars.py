@@ -72,6 +72,11 @@ def _imaginary(tr: Translator, e: Expr, _: list[Node]) -> Node:
     )
 
 
+@scalar(sp.UnevaluatedExpr)
+def _unevaluated(tr: Translator, e: Expr, values: list[Node]) -> Node:
+    return values[0]
+
+
 @scalar(sp.Symbol, sp.Idx, children=leaf)
 def _symbol(tr: Translator, e: Expr, _: list[Node]) -> Node:
     return tr.symbol(e)

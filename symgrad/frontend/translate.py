@@ -94,7 +94,7 @@ class Translator:
         for symbol, extent in (extents or {}).items():
             self.survey.axis_shapes[symbol] = extent
             self.survey.absorb(extent, SIZE)
-        self._given = None if args is None else tuple(args)
+        self._given = None if args is None else tuple(args) if isinstance(args, Iterable) else (args,)
         self._axes = None if axes is None else tuple(axes)
         self._args: tuple[Expr, ...] | None = None
         self._dependences: dict[int, tuple[Expr, ...]] = {}
@@ -172,9 +172,8 @@ class Translator:
         return {s.name: s for s in self._free_sizes()}
 
     def _input(self, symbol: Expr) -> TensorId:
-        extents = []
-        for dim in arguments.shape_of(symbol):
-            extents.append(self.run(self.integer(sp.sympify(dim), "a shape", symbol, fresh=True)))
+        dims = [sp.sympify(dim) for dim in arguments.shape_of(symbol)]
+        extents = [self.run(self.integer(dim, "a shape", symbol, fresh=True)) for dim in dims]
         whole = isinstance(symbol, sp.IndexedBase) and bool(symbol.label.is_integer)
         whole = whole or symbol in self.survey.integers or symbol in self.survey.sizes
         whole = whole or symbol in self.survey.indices
@@ -417,7 +416,7 @@ def translate(
 def _translate(tr: Translator, expr: Any) -> Translation:
     entries, shape = _explicit(expr)
     if entries is None:
-        value = tr.value(sp.sympify(expr))
+        value = tr.value(_sympified(expr))
         tensor = _definition(tr.graph, value)
         is_matrix = matrices.is_matrix(expr)
     else:
@@ -445,11 +444,13 @@ def _definition(g: Graph, value: Value) -> TensorId:
 def _explicit(expr: Any) -> tuple[list[Expr] | None, tuple[int, ...] | None]:
     """(entries, shape) of an explicit matrix, array, list or Tuple; (None, None) for anything else."""
     if isinstance(expr, sp.MatrixBase):
-        return [sp.sympify(x) for x in expr.flat()], tuple(int(n) for n in expr.shape)
+        return list(expr.flat()), tuple(int(n) for n in expr.shape)
     if isinstance(expr, sp.NDimArray):
         return list(sp.flatten(expr.tolist())), tuple(int(n) for n in expr.shape)
     if isinstance(expr, (list, tuple, sp.Tuple)):
-        entries = [sp.sympify(x) for x in expr]
+        if any(isinstance(x, (list, tuple)) for x in expr):
+            return _explicit(sp.Array(expr))
+        entries = [_sympified(x) for x in expr]
         for entry in entries:
             if matrices.is_matrix(entry) or isinstance(entry, sp.Tuple):
                 raise UnsupportedExpression(
@@ -459,3 +460,17 @@ def _explicit(expr: Any) -> tuple[list[Expr] | None, tuple[int, ...] | None]:
                 )
         return entries, (len(entries),)
     return None, None
+
+
+def _sympified(expr: Any) -> Expr:
+    """A SymPy object; Python numbers become exact, text is not evaluated."""
+    try:
+        return sp.sympify(expr, strict=True)
+    except sp.SympifyError:
+        is_text = isinstance(expr, str)
+        raise BadArgument(
+            f"an expression has to be a SymPy object, not {type(expr).__name__}",
+            where=repr(expr)[:80],
+            because="SymPy would evaluate the text as Python code" if is_text else "",
+            try_="symgrad.frontend.parse for text that a user typed" if is_text else "sympy.sympify",
+        ) from None
