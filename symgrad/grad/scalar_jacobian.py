@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgrad.grad.forward import Forward
-from symgrad.grad.sweep import push_one, pullback
+from symgrad.grad.sweep import pullback, push_one
 from symgrad.ir.graph import Graph, Node, TensorId
 
 _REVERSE_FACTOR = 2  # a reverse visit makes about twice the operations of a forward one

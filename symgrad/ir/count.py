@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
+
+import numpy as np
 
 from symgrad.ir.evaluate import evaluate_size
-from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.ops import OPS
+from symgrad.ir.running import running_form
 
 _FREE = frozenset(("cast", "and", "or", "not", "mask", "where", "lt", "le", "eq", "ne"))
 
@@ -14,34 +18,112 @@ _FREE = frozenset(("cast", "and", "or", "not", "mask", "where", "lt", "le", "eq"
 def operations(g: Graph, roots: Sequence[TensorId], sizes: Mapping[str, int]) -> int:
     """Arithmetic operations and function calls needed for `roots`.
 
-    Each distinct value counts once per point of its own axes; a reduction one more per point of
-    its loops. Selections and predicates choose, they do not compute: not counted.
+    Each distinct value counts once per point of its own axes where its index conditions hold; a
+    reduction one more per point of its loops. Selections and predicates choose, they do not
+    compute: not counted.
     """
-    total = 0
+    total = 0.0
     outside: set[Node] = set()  # values without axes are computed once for all definitions
     for t in g.definitions_below(roots):
-        tensor = g.tensors[t]
-        if tensor.kind == "input":
-            continue
-        for n in g.reachable(tensor.bodies):
-            if g.op[n] not in OPS or g.op[n] in _FREE:
-                continue
-            if not g.axes[n]:
-                outside.add(n)
-            else:
-                total += _points(g, sorted(g.axes[n]), sizes)
-        if tensor.red:
-            points = _points(g, [*tensor.out, *tensor.red], sizes)
-            total += points * (3 if tensor.kind == "logsumexp" else 1)
+        if g.tensors[t].kind != "input":
+            total += _Counter(g, g.tensors[t], sizes).run(outside)
+    return round(total) + len(outside)
+
+
+class _Counter:
+    """One definition."""
+
+    def __init__(self, g: Graph, tensor: Tensor, sizes: Mapping[str, int]) -> None:
+        self.g, self.tensor, self.sizes = g, tensor, sizes
+
+    def run(self, outside: set[Node]) -> float:
+        g, tensor = self.g, self.tensor
+        running = running_form(g, tensor)
+        if running is not None:  # one visit per element of the result
+            points = self.points(tensor.out)
+            return points + self._values((running.value,), {running.value: 1.0}, outside)
+        shares = {b: 1.0 for b in tensor.bodies}
+        total = self._values(tensor.bodies, shares, outside)
         if tensor.kind in ("det", "inverse"):  # elimination: 2/3 n^3 and 2 n^3
             i, j = tensor.red or tensor.out[-2:]
-            n = _points(g, [i], sizes)
-            total += _points(g, [*tensor.out, *tensor.red], sizes) * n * (2 if tensor.kind == "inverse" else 1)
-    return total + len(outside)
+            cube = self.points((*tensor.out, *tensor.red)) * self.points((i,))
+            return total + cube * (2 if tensor.kind == "inverse" else 2 / 3)
+        if tensor.red:
+            share = 1.0
+            if g.op[tensor.body] == "mask":
+                share = self.share_of(g.args[tensor.body][0])
+            points = self.points((*tensor.out, *tensor.red)) * share
+            total += points * (3 if tensor.kind == "logsumexp" else 1)
+        return total
+
+    def _values(self, roots: Sequence[Node], share: dict[Node, float], outside: set[Node]) -> float:
+        """Walk down from the roots, carrying the share of points at which each value is needed."""
+        g, total = self.g, 0.0
+        for n in reversed(g.reachable(roots)):
+            mine = share.get(n, 0.0)
+            if g.op[n] in OPS and g.op[n] not in _FREE:
+                if g.axes[n]:
+                    total += mine * self.points(sorted(g.axes[n]))
+                elif mine:
+                    outside.add(n)
+            inside = self._share_inside(n)
+            for position, c in enumerate(g.children(n)):
+                here = mine * inside[position] if inside else mine
+                share[c] = max(share.get(c, 0.0), here)
+        return total
+
+    def _share_inside(self, n: Node) -> tuple[float, ...] | None:
+        """Of a selection on indices: how often each argument is needed."""
+        g = self.g
+        if g.op[n] not in ("mask", "where") or not _is_on_indices(g, g.args[n][0]):
+            return None
+        taken = self.share_of(g.args[n][0])
+        return (1.0, taken, 1.0 - taken)
+
+    def points(self, axes: Sequence[Node]) -> int:
+        return prod(max(evaluate_size(self.g, self.g.extent(a), self.sizes), 0) for a in axes)
+
+    def share_of(self, predicate: Node) -> float:
+        """The share of index values at which the index conditions of a predicate hold."""
+        g = self.g
+        axes = sorted(g.axes[predicate])
+        grids = np.meshgrid(
+            *(np.arange(max(evaluate_size(g, g.extent(a), self.sizes), 0)) for a in axes),
+            indexing="ij", sparse=True,
+        )  # fmt: skip
+        values = dict(zip(axes, grids, strict=True))
+        holds = np.broadcast_to(self._holds(predicate, values), [x.size for x in grids] or [1])
+        return float(holds.mean()) if holds.size else 0.0
+
+    def _holds(self, predicate: Node, axes: Mapping[Node, np.ndarray]) -> np.ndarray:
+        """Truth on the grid; conditions on values count as true."""
+        done: dict[Node, np.ndarray] = {}
+        g = self.g
+        for p in g.reachable((predicate,)):
+            if g.kind[p] != "bool":
+                continue
+            op, args = g.op[p], g.args[p]
+            if op in ("ige", "ieq") and self._is_affine(args[0]):
+                value = self._index(args[0], axes)
+                done[p] = np.asarray(value >= 0 if op == "ige" else value == 0)
+            elif op in ("and", "or", "not"):
+                done[p] = np.asarray(OPS[op].numpy(*(done[a] for a in args)))
+            else:
+                done[p] = np.asarray(op != "false")
+        return done[predicate]
+
+    def _is_affine(self, index: Node) -> bool:
+        return all(self.g.op[a] in ("axis", "size", "imul") for a in self.g.linear(index)[1])
+
+    def _index(self, index: Node, axes: Mapping[Node, np.ndarray]) -> np.ndarray:
+        constant, terms = self.g.linear(index)
+        total = np.asarray(constant)
+        for atom, k in terms.items():
+            value = axes[atom] if atom in axes else np.asarray(evaluate_size(self.g, atom, self.sizes))
+            total = total + k * value
+        return total
 
 
-def _points(g: Graph, axes: Sequence[Node], sizes: Mapping[str, int]) -> int:
-    count = 1
-    for a in axes:
-        count *= max(evaluate_size(g, g.extent(a), sizes), 0)
-    return count
+def _is_on_indices(g: Graph, predicate: Node) -> bool:
+    return all(g.op[p] in ("ige", "ieq", "and", "or", "not", "true", "false")
+               for p in g.reachable((predicate,)) if g.kind[p] == "bool")  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from symgrad.errors import IndexOutOfRange, ShapeMismatch, quoted
+from symgrad.ir.complex_forms import COMPLEX_FORMS
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.ops import OPS
 
@@ -35,7 +36,8 @@ def evaluate(
 
     inputs  one array per input tensor needed, of the extents that `sizes` gives.
     sizes   a value for every size symbol in use.
-    dtype   np.float64, np.float32, or object for mpmath numbers at mpmath's working precision.
+    dtype   np.float64, np.float32, object for mpmath numbers at mpmath's working precision, or
+            np.complex128 for derivatives by the complex step (see `ir.complex_forms`).
     Raises IndexOutOfRange for a read outside a tensor, ShapeMismatch for an input of the wrong shape.
     """
     values: dict[TensorId, np.ndarray] = {}
@@ -193,6 +195,8 @@ class _Definition:
             self.done[n] = _to_real(args[0], self.dtype)
         elif self.dtype is object:
             self.done[n] = _by_mpmath(op, args)
+        elif self.dtype is np.complex128:
+            self.done[n] = COMPLEX_FORMS[op](*args)
         else:
             self.done[n] = OPS[op].numpy(*args)
 

@@ -14,6 +14,7 @@ from symgrad.ir.bounds import is_nonnegative
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.names import mangled
 from symgrad.ir.reduce import conjunction, conjuncts
+from symgrad.ir.running import Running, running_form
 from symgrad.loops.linear_algebra import Elimination, Matrix
 from symgrad.loops.nest import (
     Accumulate,
@@ -185,17 +186,21 @@ class Nest:
         self.g = lowering.g
         self.t = t
         self.tensor: Tensor = self.g.tensors[t]
-        self.loops = loop_order(self.g, self.tensor)
-        self.names = {a: lowering.loop_name(d) for d, a in enumerate(self.loops)}
-        self.depth = {a: d + 1 for d, a in enumerate(self.loops)}
-        self.pre: list[list[Statement]] = [lowering.top, *([] for _ in self.loops)]
-        self.post: list[list[Statement]] = [[] for _ in range(len(self.loops) + 1)]
-        self.lower_bounds: dict[Node, list[Poly]] = {a: [poly(0)] for a in self.loops}
-        self.upper_bounds = {a: [self.poly(self.g.extent(a))] for a in self.loops}
+        self._use_loops(loop_order(self.g, self.tensor))
         self.values: dict[Node, Value] = {}
         self.needs_guard: dict[Node, bool] = {}
         self.loaded: set[Node] = set()  # gathered indices already in a variable of this nest
         self.mirror = is_mirror(self.g, self.tensor) and self._halves_in_order()
+
+    def _use_loops(self, loops: list[Node]) -> None:
+        """Start with empty levels for these loops, outermost first."""
+        self.loops = loops
+        self.names = {a: self.low.loop_name(d) for d, a in enumerate(loops)}
+        self.depth = {a: d + 1 for d, a in enumerate(loops)}
+        self.pre: list[list[Statement]] = [self.low.top, *([] for _ in loops)]
+        self.post: list[list[Statement]] = [[] for _ in range(len(loops) + 1)]
+        self.lower_bounds: dict[Node, list[Poly]] = {a: [poly(0)] for a in loops}
+        self.upper_bounds = {a: [self.poly(self.g.extent(a))] for a in loops}
 
     # ---- small helpers ---------------------------------------------------------------------
 
@@ -218,6 +223,8 @@ class Nest:
             self._emit_maps()
         elif t.kind in ("det", "inverse"):
             return self._emit_elimination()
+        elif (running := running_form(self.g, t)) is not None:
+            return self._emit_running(running)
         elif t.kind == "scatter":
             self._emit_initial(("q", 0, 1))
             self._emit_update(self._split_guard(t.body), tuple(t.target))
@@ -228,6 +235,25 @@ class Nest:
         self._assemble()
         if self.mirror and self._reduces_outside_output():
             self._emit_mirror_copy()
+
+    def _emit_running(self, running: Running) -> None:
+        """One register carried along the axis, stored before or after each step."""
+        g, t = self.g, self.tensor
+        (c,) = t.red
+        last = g.iadd(g.extent(c), g.const(-1))
+        place = c if running.forward else g.isub(last, c)
+        self._use_loops([a for a in t.out if a != running.axis] + [c])
+        at = len(self.loops)
+        cell = self._cell(self.pre[at - 1], _IDENTITY[t.kind])
+        index = tuple(self.poly(place if a == running.axis else a) for a in t.out)
+        store = Store(self.low.buffers[self.t].name, index, cell)
+        if not running.inclusive:
+            self.pre[at].append(store)
+        (value,) = self._values((g.substitute(running.value, {c: place}),))
+        self.pre[at].append(Accumulate(t.kind, cell, value))
+        if running.inclusive:
+            self.pre[at].append(store)
+        self._assemble()
 
     def _emit_elimination(self) -> None:
         """A determinant or inverse of a matrix in memory, for each value of the outer axes."""
