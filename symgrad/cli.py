@@ -4,8 +4,9 @@ An expression is given as `file.py:name` (the user's own file is imported, and t
 Program, or a function of no arguments that returns one) or as a text for the safe parser
 (`frontend/parse.py`). Everything heavy is imported by the command that needs it.
 
-Exit codes: 0 done, 1 a verification failed, 2 the input is wrong (one message on the standard error, no
-traceback). An exception inside the user's own file is theirs, and shows its traceback.
+Exit codes: 0 done, 1 a verification failed or the demonstration missed its optimum, 2 the input is wrong
+(one message on the standard error, no traceback). An exception inside the user's own file is theirs, and shows its
+traceback.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def _explain(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from symgrad import demo
 
-    return int(demo.main(options.arguments) or DONE)
+    return DONE if demo.run(options.directory, options.backend, options.steps) else FAILED
 
 
 def _why(options: argparse.Namespace) -> int:
@@ -268,9 +269,7 @@ def _parser() -> argparse.ArgumentParser:
     explain = commands.add_parser("explain", parents=[shared], help="every stage, operation counts, timing")
     explain.add_argument("--outputs", type=_names, default=("value", "grad"), metavar="WORDS")
     explain.set_defaults(run=_explain)
-    demo = commands.add_parser("demo", help="train a small network on handwritten digits")
-    demo.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to the demonstration")
-    demo.set_defaults(run=_demo)
+    _add_demo(commands)
     why = commands.add_parser("why", help="the page of an error class")
     why.add_argument("error_class", nargs="?", metavar="ERRORCLASS", help="left out: a list of the classes")
     why.set_defaults(run=_why)
@@ -314,3 +313,17 @@ def _add_verify(commands: Any, shared: argparse.ArgumentParser) -> None:
     verify.add_argument("--seed", type=int, default=0, help="of the random point, where --at gives none")
     verify.add_argument("--json", action="store_true", help="print the report as JSON")
     verify.set_defaults(run=_verify)
+
+
+def _add_demo(commands: Any) -> None:
+    demo = commands.add_parser("demo", help="train softmax regression on handwritten digits")
+    demo.add_argument("--directory", default="symgrad-demo", help="for the C files (default: symgrad-demo)")
+    demo.add_argument("--backend", choices=("llvm", "c", "numpy"), default="llvm", help="what trains")
+    demo.add_argument("--steps", type=_count, metavar="N", help="at most so many")
+    demo.set_defaults(run=_demo)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return int(text)
