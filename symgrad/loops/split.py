@@ -131,10 +131,10 @@ class _Splitter:
     def _find_definitions(self) -> None:
         for piece in self.pieces:
             for top in piece.statements:
-                for _, statement in walk((top,)):
+                for _, statement in walk((top,)) if piece.scope == 0 else ((0, top),):
                     name = defined(statement)
-                    if isinstance(name, int):
-                        self.fresh = max(self.fresh, name + 1)
+                    if isinstance(name, int) and name >= self.fresh:
+                        self.fresh = name + 1
                 name = defined(top)
                 if name is not None:
                     self.place[name] = len(self.place)
@@ -161,6 +161,8 @@ class _Splitter:
     def _foreign(self, statement: Statement, scope: int) -> list[Name]:
         """What the statement reads from other scopes, directly or through what is computed again."""
         found: dict[Name, None] = {}
+        if type(statement) is Compute and all(self.home.get(n, scope) == scope for n in statement.args):
+            return []
         waiting = list(_names_read(statement))
         while waiting:
             name = waiting.pop()
@@ -246,6 +248,9 @@ class _Splitter:
 
 def _names_read(statement: Statement) -> Iterator[Name]:
     """Every value and integer variable that the statement, or what stands inside it, reads."""
+    if type(statement) is Compute:  # nearly all of them
+        yield from statement.args
+        return
     for _, inner in walk((statement,)):
         yield from operands(inner)
         yield from variables(polynomials(inner))

@@ -44,19 +44,25 @@ def walk(body: Sequence[Statement], into_parts: bool = False) -> Iterator[tuple[
             stack.append((blocks, iter(statement.body)))
 
 
+# Statements are told apart by their exact type: this is done millions of times for large graphs.
+_MAKES_VALUE = frozenset((Const, Bool, Compute, FromInt, Test, Load, Cell))
+_READS_SOURCE = frozenset((Store, StoreReduce, SetCell, Accumulate))
+_HAS_INDICES = frozenset((Load, LoadInt, Store, StoreReduce))
+
+
 def defined(statement: Statement) -> Name | None:
     """The value or variable a statement introduces (a loop's variable is not counted)."""
-    if isinstance(statement, Const | Bool | Compute | FromInt | Test | Load | Cell):
-        return statement.dst
+    if type(statement) in _MAKES_VALUE:
+        return statement.dst  # type: ignore[union-attr]
     return statement.var if isinstance(statement, LoadInt) else None
 
 
 def operands(statement: Statement) -> tuple[Value, ...]:
     """The scalar values a statement reads."""
-    if isinstance(statement, Compute):
+    if type(statement) is Compute:
         return statement.args
-    if isinstance(statement, Store | StoreReduce | SetCell | Accumulate):
-        return (statement.src,)
+    if type(statement) in _READS_SOURCE:
+        return (statement.src,)  # type: ignore[union-attr]
     if isinstance(statement, Cell):
         return (statement.init,)
     return (statement.condition,) if isinstance(statement, If) else ()
@@ -64,10 +70,10 @@ def operands(statement: Statement) -> tuple[Value, ...]:
 
 def polynomials(statement: Statement) -> tuple[Poly, ...]:
     """The integer expressions a statement evaluates."""
+    if type(statement) in _HAS_INDICES:
+        return statement.index  # type: ignore[union-attr,return-value]
     if isinstance(statement, FromInt | Test):
         return (statement.index,)
-    if isinstance(statement, Load | LoadInt | Store | StoreReduce):
-        return statement.index
     return (*statement.lower, *statement.upper) if isinstance(statement, For) else ()
 
 

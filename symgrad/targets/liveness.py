@@ -7,11 +7,12 @@ unused variables, so targets do not print it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from symgrad.loops.nest import (
     Accumulate,
+    Compute,
     Load,
     LoadInt,
     SetCell,
@@ -58,16 +59,23 @@ def liveness(body: Sequence[Statement]) -> Liveness:
         else:
             writers.setdefault(name, []).append((block, statement))
     found = Liveness()
+    uses: dict[Name, int] = {}
     last_block: dict[Name, int] = {}
     while waiting:
         block, statement = waiting.pop()
-        if isinstance(statement, Load | LoadInt | Store | StoreReduce):
-            found.buffers.add(statement.buffer)
-        reads: list[Name] = [*operands(statement), *variables(polynomials(statement))]
+        reads: Iterable[Name]
+        if type(statement) is Compute:  # nearly all of them
+            reads = statement.args
+        else:
+            if isinstance(statement, Load | LoadInt | Store | StoreReduce):
+                found.buffers.add(statement.buffer)
+            reads = [*operands(statement), *variables(polynomials(statement))]
         for used in reads:
-            found.uses[used] += 1
+            uses[used] = uses.get(used, 0) + 1
             last_block[used] = block
-            waiting.extend(writers.pop(used, ()))
+            if used in writers:
+                waiting.extend(writers.pop(used))
+    found.uses.update(uses)
     found.inline = {
         n for n, k in found.uses.items() if k == 1 and isinstance(n, int) and home.get(n) == last_block[n]
     }
