@@ -2,6 +2,7 @@
 
 from symgrad import losses, nn, optim
 from symgrad.errors import SymgradError
+from symgrad.export import export_c
 from symgrad.frontend.gradient import grad
 from symgrad.pipeline import compile  # noqa: A004  (the verb users look for)
 from symgrad.program import Program, program
@@ -10,7 +11,7 @@ from symgrad.run.minimize import minimize
 from symgrad.run.scipy_problem import scipy_problem
 
 __all__ = [
-    "Kernel", "Program", "SymgradError", "compile", "grad", "losses", "minimize", "nn", "optim", "program",
+    "Kernel", "Program", "SymgradError", "compile", "export_c", "grad", "losses", "minimize", "nn", "optim", "program",
     "scipy_problem",
 ]  # fmt: skip
 __version__ = "0.1.0"

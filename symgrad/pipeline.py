@@ -55,8 +55,8 @@ def compile(  # noqa: A001  (the verb users look for)
 
     Raises subclasses of SymgradError.
     """
-    dtype = _dtype_name(dtype)
-    words = _words(outputs)
+    dtype = dtype_name(dtype)
+    words = check_words(outputs)
     if backend not in BACKENDS:
         raise BadOption(f"unknown backend {backend!r}", because="the backends are " + ", ".join(BACKENDS))
     announce = watch or (lambda stage, thing: None)
@@ -66,12 +66,14 @@ def compile(  # noqa: A001  (the verb users look for)
     announce("differentiate", derived.unit)
     signature = signature_of(derived, single=isinstance(outputs, str))
     if backend == "numpy":
-        return build_kernel(signature, derived.unit, backend, dtype)
-    unit = optimise(derived.unit, announce)
-    routine = routine_of(unit, name, derived)
-    announce("lower", routine)
-    routine = split(routine)
-    kernel = build_kernel(signature, routine, backend, dtype)
+        kernel = build_kernel(signature, derived.unit, backend, dtype)
+    else:
+        unit = optimise(derived.unit, announce)
+        routine = routine_of(unit, name, derived)
+        announce("lower", routine)
+        routine = split(routine)
+        kernel = build_kernel(signature, routine, backend, dtype)
+    kernel.program = source
     announce("build", kernel)
     return kernel
 
@@ -87,7 +89,7 @@ def optimise(unit: Unit, announce: Watch = lambda stage, thing: None) -> Unit:
 
 def routine_of(unit: Unit, name: str, derived: Derived) -> Routine:
     """Loop nests for an optimised unit; outputs keep the order of `derived`."""
-    title = str(derived.words)
+    title = ", ".join(derived.words)
     return lower(unit.graph, Interface(name, unit.inputs, _distinct(unit), title))
 
 
@@ -112,7 +114,8 @@ def _needed(unit: Unit) -> list[TensorId]:
     return unit.roots
 
 
-def _words(outputs: str | Sequence[str]) -> tuple[str, ...]:
+def check_words(outputs: str | Sequence[str]) -> tuple[str, ...]:
+    """Output words as a tuple; BadOption for an unknown, repeated or missing one."""
     words = (outputs,) if isinstance(outputs, str) else tuple(outputs)
     for word in words:
         if word not in OUTPUT_WORDS:
@@ -126,7 +129,8 @@ def _words(outputs: str | Sequence[str]) -> tuple[str, ...]:
     return words
 
 
-def _dtype_name(dtype: Any) -> str:
+def dtype_name(dtype: Any) -> str:
+    """"float64" or "float32"; BadOption for any other type."""
     try:
         name = np.dtype(dtype).name
     except TypeError:

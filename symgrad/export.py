@@ -1,0 +1,92 @@
+"""Standalone C from an expression: one .c, one .h, a Makefile, and a main that runs it once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from symgrad.frontend.arguments import name_of
+from symgrad.ir.count import operations
+from symgrad.ir.unit import Unit
+from symgrad.pipeline import check_words, dtype_name, optimise, routine_of
+from symgrad.program import Derived, Program, program
+from symgrad.run.signature import shape_text, size_poly
+from symgrad.targets.export import export_c as export_routine
+
+_COUNTED_AT = 8  # the value of every size that operation counts are quoted for
+
+
+def export_c(
+    expr: Any,
+    name: str,
+    directory: str | Path = ".",
+    *,
+    args: Sequence[Any] | None = None,
+    wrt: Any = None,
+    outputs: str | Sequence[str] = ("value", "grad"),
+    dtype: Any = "float64",
+    **options: Any,
+) -> list[Path]:
+    """Write NAME.c, NAME.h, NAME_main.c and a Makefile for an expression or a program.
+
+    The C is C99 without allocation, globals or dependences besides libm: arrays are row-major, the
+    caller passes the workspace (`NAME_work_size` elements), sizes are the last arguments.
+
+    name       of the C function.
+    directory  is created.
+    outputs    words as for `compile`.
+    dtype      "float64" (double) or "float32" (float).
+    options    of `program`.
+    Returns the paths written; the same arguments give the same bytes.
+    Raises BadName if `name` cannot be a C function, and what `compile` raises.
+    """
+    source = expr if isinstance(expr, Program) and args is wrt is None else program(expr, args, wrt, **options)
+    derived = source.derived(check_words(outputs))
+    unit = optimise(derived.unit)
+    routine = routine_of(unit, name, derived)
+    return export_routine(routine, name, directory, dtype_name(dtype), _header(source, derived, unit))
+
+
+def _header(source: Program, derived: Derived, unit: Unit) -> dict[str, str]:
+    """Lines of the header comment: what it computes, in the user's terms, and at which price."""
+    lines = {
+        "expression": _shortened(source.expr),
+        "differentiated by": ", ".join(name_of(s) for s in source.wrt) or "nothing",
+        "stability rewrites": "on" if source.options.stabilise else "off",
+    }
+    for word, result in zip(derived.words, derived.results, strict=True):
+        lines[word] = _result_text(derived, result)
+    sizes = dict.fromkeys(source.translation.sizes, _COUNTED_AT)
+    before = operations(derived.unit.graph, derived.unit.roots, sizes)
+    after = operations(unit.graph, unit.roots, sizes)
+    where = f", every size {_COUNTED_AT}" if sizes else ""
+    lines["operations"] = f"{before} as derived, {after} after optimisation{where}"
+    return lines
+
+
+def _result_text(derived: Derived, result: Any) -> str:
+    if isinstance(result, list):
+        return "; ".join(_result_text(derived, r) for r in result)
+    position, shape = result
+    g = derived.unit.graph
+    return f"{derived.unit.outputs[position][0]} {shape_text([size_poly(g, e) for e in shape])}, row-major"
+
+
+def _shortened(expr: Any) -> str:
+    """The expression on one line, cut where it is long; large ones are not printed at all."""
+    if _is_large(expr):
+        return f"{type(expr).__name__} of more than {_MOST} sub-expressions"
+    text = str(expr)
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+_MOST = 300
+
+
+def _is_large(expr: Any) -> bool:
+    stack, seen = [expr], 0
+    while stack and seen <= _MOST:
+        seen += 1
+        stack.extend(getattr(stack.pop(), "args", ()))
+    return seen > _MOST
