@@ -1,7 +1,7 @@
 """A network with one hidden layer of tanh units reads handwritten digits, trained by Adam on mini-batches.
 
-The loss is a SymPy expression with symbolic sizes: the batches, the whole training set and the test set use it
-alike. The last 360 of the 1,797 images (UCI optical recognition of handwritten digits) are held back for the test.
+The loss is a SymPy expression with symbolic sizes: batches, training set and test set use it alike. The last
+360 of the 1,797 images (UCI optical recognition of handwritten digits) are held back for the test.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The shape of a cluster of atoms: the positions of least Lennard-Jones energy, from random starts.
 
-The energy is one sum over pairs for any number of atoms, so one kernel serves every cluster, and SciPy minimises it.
+The energy is one sum over pairs for any number of atoms, so one kernel serves every cluster; SciPy minimises.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Is this handwritten digit an eight? Logistic regression by SciPy's trust-region Newton method.
 
-`sg.scipy_problem` hands SciPy the value, the exact gradient and Hessian-vector products; the Hessian itself is
-never formed.
+`sg.scipy_problem` hands SciPy the value, the exact gradient and Hessian-vector products; the Hessian itself
+is never formed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A value, its gradient and its Hessian, and one step downhill.
 
-f(x, y) = (x - 2)^2 + (y + 1)^2 has its minimum at (2, -1). At the origin the gradient is (-4, 2), and one step of
-gradient descent of length 0.1 leads to (0.4, -0.2).
+f(x, y) = (x - 2)^2 + (y + 1)^2 has its minimum at (2, -1). At the origin the gradient is (-4, 2), and one
+step of gradient descent with rate 0.1 leads to (0.4, -0.2).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A six-joint robot arm finds the joint angles that bring its hand to a given pose.
 
-The pose is a product of six transforms, one per joint (Denavit and Hartenberg 1955), with the lengths of a UR5. Its
-twelve entries and their 12 by 6 Jacobian are one kernel; damped Gauss-Newton steps (Levenberg and Marquardt) do the
-rest.
+The pose is a product of six transforms, one per joint (Denavit and Hartenberg 1955), with the lengths of a
+UR5. Its twelve entries and their 12 by 6 Jacobian are one kernel; damped Gauss-Newton steps (Levenberg and
+Marquardt) do the rest.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def main(steps: int = 100) -> float:
     angles = np.array([0.0, -0.8, 0.8, -0.4, 0.4, 0.0])
     pose, jacobian = kernel(*angles)
     damping = 1e-2
-    for step in range(1, steps + 1):
+    taken = 0
+    while taken < steps and abs(pose - goal).max() >= 1e-12:
         J, error = jacobian.reshape(12, 6), (pose - goal).reshape(12)
         change = np.linalg.solve(J.T @ J + damping * np.eye(6), -J.T @ error)
         new_pose, new_jacobian = kernel(*(angles + change))
@@ -63,10 +64,9 @@ def main(steps: int = 100) -> float:
             angles, pose, jacobian, damping = angles + change, new_pose, new_jacobian, damping / 5
         else:
             damping *= 4
-        if abs(pose - goal).max() < 1e-12:
-            break
+        taken += 1
     error_left = float(abs(pose - goal).max())
-    print(f"{step} steps, angles {np.round(angles, 6)}, largest error {error_left:.1e}")
+    print(f"{taken} steps, angles {np.round(angles, 6)}, largest error {error_left:.1e}")
     return error_left
 
 

@@ -5,8 +5,8 @@ Program, or a function of no arguments that returns one) or as a text for the sa
 (`frontend/parse.py`). Everything heavy is imported by the command that needs it.
 
 Exit codes: 0 done, 1 a verification failed or the demonstration missed its optimum, 2 the input is wrong
-(one message on the standard error, no traceback). An exception inside the user's own file is theirs, and shows its
-traceback.
+(one message on the standard error, no traceback). An exception inside the user's own file is theirs, and
+shows its traceback.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`symgrad demo`: softmax regression on handwritten digits, from the formula to trained weights and a C kernel.
+"""`symgrad demo`: softmax regression on handwritten digits, from the formula to weights and a C kernel.
 
 Every step is what a user would write; `run` reads as the list of them.
 """
@@ -72,7 +72,7 @@ def run(directory: str | Path = "symgrad-demo", backend: str = "llvm", steps: in
 
     P = sg.program(model.loss, args=(model.W, model.b, model.X, model.Y), wrt=(model.W, model.b))
     show_derivation(steps_shown, model, P)
-    is_verified = verify(steps_shown, model, P, images, classes)
+    is_verified = verify(steps_shown, model, P, images, classes, backend=backend)
     result = train(steps_shown, model, P, images, classes, backend=backend, steps=steps)
     is_reached = show_result(steps_shown, result, accuracy(model, result.x, images, labels))
     export(steps_shown, P, folder)
@@ -114,7 +114,13 @@ def in_one_line(expr: Any, scores: Any = None) -> str:
 
 
 def verify(
-    steps_shown: Steps, model: SoftmaxRegression, P: sg.Program, images: Array, classes: Array
+    steps_shown: Steps,
+    model: SoftmaxRegression,
+    P: sg.Program,
+    images: Array,
+    classes: Array,
+    *,
+    backend: str,
 ) -> bool:
     """Compare value and gradient with independent computations, on a few images at random weights."""
     random = np.random.default_rng(0)
@@ -124,7 +130,7 @@ def verify(
         model.X: images[:CHECKED_IMAGES],
         model.Y: classes[:CHECKED_IMAGES],
     }
-    report = sg.verify(P, at=at)
+    report = sg.verify(P, at=at, backend=backend)
     verdict = "agree" if report.ok else "DIFFER"
     steps_shown.done("verify", f"value and gradient {verdict}, at random weights on {CHECKED_IMAGES} images")
     for line in str(report.table).splitlines():
@@ -157,7 +163,9 @@ def train(
     return result
 
 
-def accuracy(model: SoftmaxRegression, params: dict[Any, Array], images: Array, labels: Array) -> float:
+def accuracy(
+    model: SoftmaxRegression, params: dict[Any, Array], images: Array, labels: NDArray[np.int64]
+) -> float:
     """The share of images whose largest score is that of the true class."""
     scores = images @ params[model.W] + params[model.b]
     return float(np.mean(scores.argmax(axis=1) == labels))

@@ -31,7 +31,9 @@ def test_the_demo_reaches_the_known_optimum_and_accuracy(
         assert str(tmp_path / "new" / name) in out
 
 
-def test_the_demo_prints_the_gradient_in_matrix_notation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_prints_the_gradient_in_matrix_notation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     demo.run(tmp_path, steps=1)
     out = capsys.readouterr().out
     line = next(line for line in out.splitlines() if "dloss/dW = " in line)
@@ -46,7 +48,9 @@ def test_the_printed_loss_is_the_formula_of_the_textbook() -> None:
     labels = np.array([0, 2, 1, 1, 0])
     Z = X @ W + b
     expected = np.mean(np.log(np.exp(Z).sum(axis=1)) - Z[np.arange(5), labels]) + 0.5e-3 * np.sum(W**2)
-    kernel = sg.compile(model.loss, args=(model.W, model.b, model.X, model.Y), outputs="value", backend="numpy")
+    kernel = sg.compile(
+        model.loss, args=(model.W, model.b, model.X, model.Y), outputs="value", backend="numpy"
+    )
     assert kernel(W, b, X, np.eye(3)[labels]) == pytest.approx(expected, rel=1e-14)
 
 
@@ -61,7 +65,9 @@ def test_too_few_steps_are_not_a_failure_but_a_missed_optimum_is() -> None:
     assert not demo.show_result(shown, reached, 0.5)
 
 
-def test_a_directory_that_cannot_be_made_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_directory_that_cannot_be_made_is_bad_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("")
     assert cli.main(["demo", "--directory", str(tmp_path / "file")]) == 2
     out, err = capsys.readouterr()
@@ -76,7 +82,18 @@ def test_steps_are_a_positive_whole_number(steps: str, capsys: pytest.CaptureFix
 
 
 def test_the_demo_runs_as_a_command_of_its_own(tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "error", "-m", "symgrad", "demo", "--steps", "2", "--directory", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "symgrad",
+        "demo",
+        "--steps",
+        "2",
+        "--directory",
+        str(tmp_path),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "2 steps of L-BFGS" in done.stdout

@@ -75,7 +75,9 @@ def test_the_readme_begins_with_the_two_commands() -> None:
     assert len(README.split("```")[0].splitlines()) <= 6
 
 
-def test_the_python_of_the_readme_prints_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_of_the_readme_prints_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     assert len(blocks) >= 3
@@ -99,5 +101,7 @@ def test_docstrings_print_what_they_say(name: str) -> None:
 def failures_of(test: doctest.DocTest) -> str:
     """What a doctest complains about; empty if every output is the one written."""
     complaints: list[str] = []
-    doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE).run(test, out=complaints.append)
+    doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE).run(
+        test, out=complaints.append
+    )
     return "".join(complaints)
