@@ -1,0 +1,154 @@
+"""Contenders that run as machine code without Python in between: symgrad's routines, and C text."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import common
+import numpy as np
+
+from symgrad.loops.nest import Buffer, evaluate_poly
+from symgrad.loops.split import split
+from symgrad.pipeline import optimise, routine_of
+from symgrad.program import Program
+from symgrad.targets.base import target_named, workspace_elements
+
+Arrays = Sequence[np.ndarray]
+STRICT = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
+FAST = ("-O3", "-march=native", "-ffast-math", "-fopenmp-simd", "-mprefer-vector-width=512")
+
+
+class Addresses:
+    """The addresses of some arrays as C's `void *const *`, and the arrays kept alive."""
+
+    def __init__(self, arrays: Arrays) -> None:
+        self.arrays = list(arrays)
+        self.pointers = (ctypes.c_void_p * max(len(self.arrays), 1))(*[a.ctypes.data for a in self.arrays])
+
+    @property
+    def start(self) -> int:
+        return ctypes.addressof(self.pointers)
+
+
+# ---- symgrad -----------------------------------------------------------------------------------
+
+
+def backends() -> tuple[str, ...]:
+    """The compiled backends that work on this machine."""
+    return ("llvm", "c") if compiler() else ("llvm",)
+
+
+class SymgradCode:
+    """The machine code of a program, with the buffers of one call.
+
+    inputs   one array per argument, in order; with a leading axis of `samples` where samples > 1.
+    sizes    the values of the size symbols, by name.
+    """
+
+    def __init__(
+        self, program: Callable[[], Program], words: tuple[str, ...], backend: str, inputs: Arrays,
+        sizes: Mapping[str, int] | None = None, samples: int = 1,
+    ) -> None:  # fmt: skip
+        with common.stopwatch() as seconds:
+            derived = program().derived(words)
+            routine = split(routine_of(optimise(derived.unit), "bench", derived))
+            self.loaded = target_named(backend).build(routine)
+        self.build = seconds[0]
+        self.backend, self.routine = backend, routine
+        symbols = dict(sizes or {})
+        named = {n: symbols[s] for n, s in zip(routine.sizes, routine.size_symbols, strict=True)}
+        self.inputs = [np.ascontiguousarray(x, dtype=np.float64) for x in inputs]
+        lead = (samples,) if samples > 1 else ()
+        self.outputs = [np.zeros(lead + _shape(b, named)) for b in routine.buffers_of("output")]
+        work = np.empty(workspace_elements(routine, named) + 1)
+        self.buffers = Addresses([*self.inputs, *self.outputs, work])
+        every = [*self.inputs, *self.outputs]
+        # A step of zero makes every "sample" the same one: a loop of evaluations in machine code.
+        steps = [a.size // samples if samples > 1 else 0 for a in every]
+        self.meta = np.array([samples, *named.values(), *steps], dtype=np.int64)
+        self.samples = samples
+
+    def run(self, times: int) -> None:
+        """Evaluate `times` times; a batch is one evaluation."""
+        if self.samples > 1:
+            for _ in range(times):
+                self.loaded.call(self.buffers.start, self.meta.ctypes.data)
+            return
+        self.meta[0] = times
+        self.loaded.call(self.buffers.start, self.meta.ctypes.data)
+
+    def results(self) -> list[np.ndarray]:
+        self.run(1)
+        return [x.copy() for x in self.outputs]
+
+    def contender(self, way: str = "kernel") -> common.Contender:
+        return common.Contender(f"symgrad {self.backend}", way, self.run, self.results, self.build)
+
+
+def _shape(buffer: Buffer, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(max(evaluate_poly(e, sizes), 0) for e in buffer.extents)
+
+
+# ---- C -----------------------------------------------------------------------------------------
+
+_LOOP = """
+void bench_repeat(long times, double **b)
+{
+    for (long time = 0; time < times; time++) {
+        bench(b);
+        __asm__ volatile("" ::: "memory"); /* each evaluation has to happen */
+    }
+}
+"""
+
+
+def compiler() -> str | None:
+    """The C compiler's command, or None."""
+    return shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+
+
+class CCode:
+    """C text that defines `void bench(double **b)`, compiled, with the arrays it works on."""
+
+    def __init__(self, source: str, flags: Sequence[str], arrays: Arrays) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            text, library = Path(folder) / "bench.c", Path(folder) / "bench.so"
+            text.write_text(source + _LOOP)
+            with common.stopwatch() as seconds:
+                command = [str(compiler()), "-std=gnu11", *flags, "-fPIC", "-shared", str(text), "-o", str(library)]
+                subprocess.run([*command, "-lm"], check=True)
+                loaded = ctypes.CDLL(str(library))
+        self.build = seconds[0]
+        self.function: Any = loaded.bench_repeat
+        self.function.argtypes, self.function.restype = (ctypes.c_long, ctypes.c_void_p), None
+        self.buffers = Addresses(arrays)
+
+    def run(self, times: int) -> None:
+        self.function(times, self.buffers.start)
+
+
+def handwritten(
+    source: str, inputs: Arrays, outputs: Arrays, results: Callable[[], Arrays] | None = None, name: str = "C by hand"
+) -> list[common.Contender]:
+    """The same text compiled strictly and with every liberty; none without a compiler.
+
+    results  turns the output arrays into what the other contenders return; default: the arrays as they are.
+    """
+    if compiler() is None:
+        return []
+    contenders = []
+    for kind, flags in (("strict", STRICT), ("fast-math", FAST)):
+        code = CCode(source, flags, [*inputs, *outputs])
+
+        def read(code: CCode = code) -> Arrays:
+            code.run(1)
+            return results() if results else [x.copy() for x in outputs]
+
+        contenders.append(common.Contender(f"{name}, {kind}", "kernel", code.run, read, code.build))
+    return contenders
