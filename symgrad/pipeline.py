@@ -66,13 +66,12 @@ def compile(  # noqa: A001  (the verb users look for)
     announce("differentiate", derived.unit)
     signature = signature_of(derived, single=isinstance(outputs, str))
     if backend == "numpy":
-        kernel = build_kernel(signature, derived.unit, backend, dtype)
+        kernel = build_kernel(signature, None, (derived.unit, derived.unit), backend, dtype)
     else:
         unit = optimise(derived.unit, announce)
         routine = routine_of(unit, name, derived)
         announce("lower", routine)
-        routine = split(routine)
-        kernel = build_kernel(signature, routine, backend, dtype)
+        kernel = build_kernel(signature, split(routine), (derived.unit, unit), backend, dtype)
     kernel.program = source
     announce("build", kernel)
     return kernel

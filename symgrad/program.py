@@ -33,15 +33,18 @@ class Options:
 class Derived:
     """The outputs of a program as tensors: a unit, and how the user sees its results.
 
-    results  one tree per word, its leaves numbered into the unit's outputs.
-    roles    of the unit's inputs: "input", "tangent" or "cotangent".
+    results      one tree per word, its leaves numbered into the unit's outputs.
+    value_shape  of the value as the user sees it.
+    roles        of the unit's inputs: "input", "tangent" or "cotangent".
+    wrt_form     "single" (one symbol), "packed" (scalars seen as one vector) or "tuple".
     """
 
     unit: Unit
     words: tuple[str, ...]
     results: tuple[Any, ...]
-    shapes: tuple[tuple[Node, ...], ...]
+    value_shape: tuple[Node, ...]
     roles: tuple[str, ...]
+    wrt_form: str
     translation: Translation
 
 
@@ -148,22 +151,28 @@ class Program:
             shape = (*(g.const(n) for n in tr.shape), *shape[1:])
         return Problem(
             g, tr.value, shape, wrt, packed, single,
-            self._tangents(wrt, packed), g.input("cotangent", g.tensors[tr.value].extents),
+            self._tangents(wrt, packed),
+            g.input(self._free_name("cotangent"), g.tensors[tr.value].extents),
         )  # fmt: skip
 
     def _tangents(self, wrt: Sequence[TensorId], packed: bool) -> tuple[TensorId, ...]:
         g = self.translation.graph
         if packed:
-            return (g.input("tangent", (g.const(len(wrt)),)),)
-        return tuple(
-            g.input(f"tangent_{g.tensors[t].name}", g.tensors[t].extents) for t in wrt
-        )
+            return (g.input(self._free_name("tangent"), (g.const(len(wrt)),)),)
+        names = [self._free_name(f"tangent_{g.tensors[t].name}") for t in wrt]
+        return tuple(g.input(name, g.tensors[t].extents) for name, t in zip(names, wrt, strict=True))
+
+    def _free_name(self, name: str) -> str:
+        """A name that no argument has: inputs of equal names and shapes are one tensor."""
+        taken = {name_of(s) for s in self.args}
+        while name in taken:
+            name += "_"
+        return name
 
     def derived(self, words: Sequence[str]) -> Derived:
         """The tensors of the given outputs (stage "differentiate")."""
         tr, p = self.translation, self.problem()
         outputs: dict[TensorId, str] = {}
-        shapes: list[tuple[Node, ...]] = []
         results = []
         for word in words:
             result = derive(p, word)
@@ -175,10 +184,11 @@ class Program:
             inputs += [(p.graph.tensors[t].name, t) for t in p.tangents]
             roles += ["tangent"] * len(p.tangents)
         if "vjp" in words and p.cotangent is not None:
-            inputs.append(("cotangent", p.cotangent))
+            inputs.append((p.graph.tensors[p.cotangent].name, p.cotangent))
             roles.append("cotangent")
         unit = Unit(p.graph, tuple(inputs), tuple((n, t) for t, n in outputs.items()))
-        return Derived(unit, tuple(words), tuple(results), tuple(shapes), tuple(roles), tr)
+        form = "packed" if p.packed else "single" if p.single else "tuple"
+        return Derived(unit, tuple(words), tuple(results), p.shape, tuple(roles), form, tr)
 
     def _leaf_names(self, p: Problem) -> list[str]:
         return [] if p.single or p.packed else [name_of(s) for s in self.wrt]

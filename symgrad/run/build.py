@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from symgrad.ir.evaluate import evaluate
+from symgrad.ir.evaluate import evaluate, evaluate_size
 from symgrad.ir.unit import Unit
 from symgrad.loops.nest import Routine
 from symgrad.run.kernel import Built, Kernel, Plan, Runner, Spec, call_compiled
@@ -15,12 +16,17 @@ from symgrad.run.signature import Signature, Sizes
 from symgrad.targets.base import target_named, workspace_elements
 
 
-def build_kernel(signature: Signature, thing: Routine | Unit, backend: str, dtype: str) -> Kernel:
-    """A kernel for a routine (compiled backends) or a unit ("numpy")."""
-    if isinstance(thing, Unit):
-        return Kernel(Spec(signature, None, backend, dtype, build_reference, thing))
-    signature = replace(signature, passed=thing.size_symbols)
-    return Kernel(Spec(signature, thing, backend, dtype, build_compiled))
+def build_kernel(
+    signature: Signature, routine: Routine | None, units: tuple[Unit, Unit], backend: str, dtype: str
+) -> Kernel:
+    """A kernel for a routine, or for the first of the units where there is none (backend "numpy").
+
+    units  before and after optimisation.
+    """
+    if routine is None:
+        return Kernel(Spec(signature, None, backend, dtype, build_reference, units))
+    signature = replace(signature, passed=routine.size_symbols)
+    return Kernel(Spec(signature, routine, backend, dtype, build_compiled, units))
 
 
 def build_compiled(spec: Spec) -> Built:
@@ -39,21 +45,23 @@ def build_compiled(spec: Spec) -> Built:
 
 def build_reference(spec: Spec) -> Built:
     """The reference evaluator behind the interface of a kernel."""
-    unit: Unit = spec.payload
-    return Built(_reference_runner(unit, np.dtype(spec.dtype).type), "the reference evaluator has no source")
+    run = _reference_runner(spec.units[0], np.dtype(spec.dtype).type)
+    return Built(run, "the reference evaluator has no source")
 
 
 def _reference_runner(unit: Unit, real: Any) -> Runner:
-    tensors = [t for _, t in unit.outputs]
-    inputs_of = [t for _, t in unit.inputs]
+    g, tensors = unit.graph, [t for _, t in unit.outputs]
 
-    def run(inputs: list[np.ndarray], outputs: list[np.ndarray], plan: Plan) -> None:
+    def run(inputs: Sequence[np.ndarray], buffers: Sequence[np.ndarray | None], plan: Plan) -> list[Any]:
+        outputs = [np.empty(s, real) if b is None else b for s, b in zip(plan.shapes, buffers, strict=True)]
         for sample in np.ndindex(*plan.batch):
-            arrays = {
-                t: x[sample] if x.ndim > len(core) else x
-                for t, x, core in zip(inputs_of, inputs, plan.cores, strict=True)
-            }
-            for out, value in zip(outputs, evaluate(unit.graph, tensors, arrays, plan.sizes, real), strict=True):
+            arrays = {}
+            for (_, t), x, core in zip(unit.inputs, inputs, plan.cores, strict=True):
+                one = x[sample] if x.ndim > len(core) else x
+                shape = tuple(max(evaluate_size(g, e, plan.sizes), 0) for e in g.tensors[t].extents)
+                arrays[t] = one.reshape(shape)  # the cotangent of an explicit array comes in its own shape
+            for out, value in zip(outputs, evaluate(g, tensors, arrays, plan.sizes, real), strict=True):
                 out[sample] = value
+        return [float(x) if x.ndim == 0 and b is None else x for x, b in zip(outputs, buffers, strict=True)]
 
     return run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from symgrad.ir.graph import Graph
+from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.unit import Unit
 from symgrad.program import Derived
 from symgrad.run.signature import Argument, IndexRange, OutputLeaf, OutputTree, Signature, size_poly
@@ -17,7 +17,7 @@ def signature_of(derived: Derived, single: bool) -> Signature:
     arguments = tuple(
         Argument(
             name,
-            tuple(size_poly(g, e) for e in g.tensors[t].extents),
+            tuple(size_poly(g, e) for e in _user_shape(derived, t, role)),
             g.tensors[t].dtype,
             role,
             g.tensors[t].dtype == "int" and name in sizes and not g.tensors[t].extents,
@@ -33,7 +33,13 @@ def signature_of(derived: Derived, single: bool) -> Signature:
         sizes,
         tuple(size_poly(g, c) for c in derived.translation.reads.conditions),
         tuple(_index_ranges(unit, derived)),
+        wrt_form=derived.wrt_form,
     )
+
+
+def _user_shape(derived: Derived, t: TensorId, role: str) -> tuple[Node, ...]:
+    """The shape of an input; the cotangent of an explicit matrix is a matrix, not a list of entries."""
+    return derived.value_shape if role == "cotangent" else derived.unit.graph.tensors[t].extents
 
 
 def _tree(g: Graph, result: Any) -> OutputTree:

@@ -52,6 +52,7 @@ class Signature:
     buffers     shapes of the routine's output buffers.
     conditions  polynomials that have to be >= 0.
     passed      the sizes that the routine takes, in its order.
+    wrt_form    of tangents: "single" (one array), "packed" (scalars as one vector) or "tuple".
     """
 
     arguments: tuple[Argument, ...]
@@ -63,6 +64,7 @@ class Signature:
     conditions: tuple[Poly, ...]
     index_ranges: tuple[IndexRange, ...]
     passed: tuple[str, ...] = ()
+    wrt_form: str = "single"
 
 
 def size_poly(g: Graph, extent: Node) -> Poly:
@@ -93,24 +95,24 @@ def poly_text(p: Poly) -> str:
 
 
 def solve_sizes(
-    arguments: Sequence[Argument], cores: Sequence[tuple[int, ...]], given: Mapping[str, int], names: Sequence[str]
+    arguments: Sequence[Argument],
+    cores: Sequence[tuple[int, ...]],
+    given: Mapping[str, int],
+    names: Sequence[str],
 ) -> Sizes:
     """Values of the size symbols from array shapes; one equation per axis, solved one by one.
 
     Raises ShapeMismatch for a contradiction, BadArgument for a size no shape determines.
     """
     sizes: Sizes = dict(given)
-    source: dict[str, str] = {name: "the call" for name in given}
+    source: dict[str, str] = dict.fromkeys(given, "the call")
     waiting = [
         (argument, axis, extent, shape[axis])
         for argument, shape in zip(arguments, cores, strict=True)
         for axis, extent in enumerate(argument.extents)
     ]
     while waiting:
-        rest = []
-        for item in waiting:
-            if not _solve_one(*item, sizes, source):
-                rest.append(item)
+        rest = [item for item in waiting if not _solve_one(*item, sizes, source)]
         if len(rest) == len(waiting):
             break
         waiting = rest
@@ -160,9 +162,15 @@ def _without(term: tuple[tuple[str, ...], int], name: str) -> tuple[tuple[str, .
 
 
 def _contradiction(
-    argument: Argument, axis: int, extent: Poly, actual: int, expected: int, sizes: Sizes, source: dict[str, str]
+    argument: Argument,
+    axis: int,
+    extent: Poly,
+    actual: int,
+    expected: int,
+    sizes: Sizes,
+    source: dict[str, str],
 ) -> ShapeMismatch:
-    known = [n for n in dict.fromkeys(n for names, _ in extent for n in names)]
+    known = dict.fromkeys(n for names, _ in extent for n in names)
     facts = ", ".join(f"{n} = {sizes[n]} (from {quoted(source.get(n, '?'))})" for n in known)
     return ShapeMismatch(
         f"argument {quoted(argument.name)} has length {actual} along axis {axis}, expected {expected}",
