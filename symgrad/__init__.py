@@ -1,6 +1,7 @@
 """symgrad: write a loss or a layer as a SymPy expression, get its exact derivatives as a compiled kernel."""
 
 from symgrad import losses, nn, optim
+from symgrad.entries import Entries, Where
 from symgrad.errors import SymgradError
 from symgrad.export import export_c
 from symgrad.frontend.gradient import grad
@@ -8,10 +9,12 @@ from symgrad.pipeline import compile  # noqa: A004  (the verb users look for)
 from symgrad.program import Program, program
 from symgrad.run.kernel import Kernel
 from symgrad.run.minimize import minimize
+from symgrad.run.report import Report
 from symgrad.run.scipy_problem import scipy_problem
+from symgrad.run.verify import verify
 
 __all__ = [
-    "Kernel", "Program", "SymgradError", "compile", "export_c", "grad", "losses", "minimize", "nn", "optim", "program",
-    "scipy_problem",
+    "Kernel", "Program", "Report", "SymgradError", "compile", "export_c", "grad", "losses", "minimize", "nn",
+    "optim", "program", "scipy_problem", "verify",
 ]  # fmt: skip
 __version__ = "0.1.0"

@@ -1,10 +1,11 @@
 """Elementwise operations on complex numbers, for derivatives by the complex step.
 
-f(x + ih) = f(x) + ih f'(x) + O(h^2) for an analytic f: the imaginary part carries the derivative, without
-the cancellation of differences. An operation that is only piecewise analytic continues the piece that the real
-part is on.
-Source: Squire and Trapp 1998, Using complex variables to estimate derivatives of real functions; Martins,
-Sturdza and Alonso 2003, The complex-step derivative approximation, sections 2.2 and 3 (the choice of branches).
+f(x + ih) = f(x) + ih f'(x) + O(h^2) for an analytic f: the imaginary part carries the derivative,
+without the cancellation of differences. An operation that is only piecewise analytic continues the
+piece that the real part is on.
+
+Source: Squire and Trapp 1998, Using complex variables to estimate derivatives of real functions;
+Martins, Sturdza and Alonso 2003, The complex-step derivative approximation, sections 2.2 and 3.
 """
 
 from __future__ import annotations

@@ -1,0 +1,167 @@
+"""What outputs claim about slopes: the directions that are compared, and the derivative along each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symgrad.errors import ShapeMismatch
+from symgrad.loops.nest import evaluate_poly
+from symgrad.run.functions import Function, Variables, call, flat_parts
+from symgrad.run.point import Array, Arrays, Point
+
+DIRECTIONS = 3
+_MOST_ENTRIES, _LEAST_ENTRIES = 64, 8
+_BUDGET = 1_000_000_000  # operations spent on differences, about
+_SWEEP = 23  # evaluations per entry
+
+
+@dataclass(frozen=True)
+class Check:
+    """One direction and the derivative claimed along it, (M,): an entry's, or that of a random `vector`."""
+
+    claimed: Array
+    entry: int | None = None
+    vector: Array | None = None
+
+    def direction(self, size: int) -> Array:
+        """The direction as a vector, (size,)."""
+        if self.vector is not None:
+            return self.vector
+        unit = np.zeros(size)
+        unit[self.entry] = 1.0
+        return unit
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One output word as a linear map that the slopes of `function` should equal.
+
+    matrix  (M, N), the derivative of the M entries of the function by the N variables; None where the output
+            is its product with the one direction in `checks`.
+    place   the text for one of the M entries ("" where there is only one).
+    """
+
+    word: str
+    function: Function
+    matrix: Array | None
+    checks: tuple[Check, ...]
+    place: Callable[[int], str]
+
+    @property
+    def variables(self) -> Variables:
+        return self.function.variables
+
+    def along(self, direction: Array) -> Array:
+        """The claimed derivative along a direction; needs `matrix`."""
+        assert self.matrix is not None
+        return np.asarray(self.matrix @ direction)
+
+    def magnitude(self, check: Check) -> Array:
+        """What rounding errors are relative to, (M,): the largest entry, or the sum of moduli."""
+        if self.matrix is None:
+            return np.full(check.claimed.shape, np.abs(check.claimed).max(initial=0.0))
+        with np.errstate(all="ignore"):
+            if check.vector is None:
+                return np.asarray(np.abs(self.matrix).max(axis=1, initial=0.0))
+            return np.asarray(np.abs(self.matrix) @ np.abs(check.vector))
+
+
+@dataclass(frozen=True)
+class Analytic:
+    """A kernel's outputs by word, flat, and the directions it was given."""
+
+    outputs: Mapping[str, list[Array]]
+    tangent: Array | None
+    cotangent: Array | None
+
+
+def analytic_outputs(kernel: Any, arrays: Arrays, sizes: dict[str, int], seed: int) -> Analytic:
+    """Call the kernel, with random directions where it takes any."""
+    rng = np.random.default_rng(seed)
+    drawn: dict[str, list[Array]] = {"tangent": [], "cotangent": []}
+    for a in kernel.signature.arguments:
+        if a.role in drawn:
+            drawn[a.role].append(rng.standard_normal([evaluate_poly(e, sizes) for e in a.extents]))
+    given = {role: parts[0] if len(parts) == 1 else tuple(parts) for role, parts in drawn.items() if parts}
+    result = call(kernel, arrays, sizes, **given)
+    results = (result,) if kernel.signature.single else result
+    flat = {role: np.concatenate([np.ravel(p) for p in parts]) for role, parts in drawn.items() if parts}
+    outputs = {word: flat_parts(part) for word, part in zip(kernel.outputs, results, strict=True)}
+    return Analytic(outputs, flat.get("tangent"), flat.get("cotangent"))
+
+
+def own_gradient(function: Callable[..., Any], point: Point, variables: Variables) -> list[Array]:
+    """What the user's gradient returns for the program's arguments, checked to fit the variables."""
+    parts = flat_parts(function(*point.arrays.values()))
+    if variables.is_packed and len(parts) > 1:
+        parts = [np.concatenate([np.ravel(p) for p in parts])]
+    shapes = [(variables.size,)] if variables.is_packed else list(variables.shapes)
+    if [p.size for p in parts] != [int(np.prod(s)) for s in shapes]:
+        raise ShapeMismatch(
+            f"the gradient given has parts of shape {', '.join(str(p.shape) for p in parts)}",
+            because=f"{', '.join(variables.names)} have shapes {', '.join(map(str, variables.shapes))}",
+            try_="return one array per symbol in wrt, of its shape",
+        )
+    return parts
+
+
+def claim_of(
+    word: str, found: Analytic, function: Function, seed: int, most: int | None, value_shape: tuple[int, ...]
+) -> Claim:
+    """The claim that the output `word` makes."""
+    variables, parts = function.variables, found.outputs[word]
+    place = _places(word, variables, value_shape)
+    if word in ("jvp", "hvp"):
+        claimed = np.concatenate([np.ravel(p) for p in parts])
+        return Claim(word, function, None, (Check(claimed, vector=found.tangent),), place)
+    matrix = _matrix(word, parts, variables, value_shape)
+    rng = np.random.default_rng(seed)
+    entries = [Check(matrix[:, k], entry=k) for k in _sample(variables, function.operations, most, rng)]
+    vectors = [_random_direction(function.at, rng) for _ in range(DIRECTIONS)]
+    return Claim(word, function, matrix, (*entries, *(Check(matrix @ v, vector=v) for v in vectors)), place)
+
+
+def _matrix(word: str, parts: list[Array], variables: Variables, value_shape: tuple[int, ...]) -> Array:
+    """The parts of an output side by side: one row per entry of the function, one column per variable."""
+    if word in ("grad", "vjp"):
+        return np.concatenate([np.ravel(p) for p in parts])[None, :]
+    if word == "jac":
+        rows = int(np.prod(value_shape))
+        return np.concatenate([p.reshape(rows, -1) for p in parts], axis=1)
+    lengths = [variables.size] if len(parts) == 1 else list(variables.lengths)
+    blocks = [p.reshape(lengths[k // len(lengths)], -1) for k, p in enumerate(parts)]
+    rows_of = [blocks[k : k + len(lengths)] for k in range(0, len(blocks), len(lengths))]
+    return np.concatenate([np.concatenate(row, axis=1) for row in rows_of])
+
+
+def _sample(variables: Variables, operations: int, most: int | None, rng: np.random.Generator) -> list[int]:
+    """Entries to compare: all of them if they are few, else a random choice with some from every symbol."""
+    if most is None:
+        most = int(np.clip(_BUDGET // (_SWEEP * max(operations, 1)), _LEAST_ENTRIES, _MOST_ENTRIES))
+    chosen: list[int] = []
+    start, left = 0, most
+    for k, length in enumerate(variables.lengths):
+        share = min(length, max(1, left // (len(variables.lengths) - k)))
+        chosen += [start + int(i) for i in np.sort(rng.choice(length, share, replace=False))]
+        start, left = start + length, left - share
+    return chosen
+
+
+def _random_direction(point: Array, rng: np.random.Generator) -> Array:
+    """Every entry takes part, by an amount that fits its size."""
+    signs = rng.choice([-1.0, 1.0], point.size)
+    return np.asarray(signs * rng.uniform(0.5, 1.5, point.size) * np.maximum(np.abs(point), 1.0))
+
+
+def _places(word: str, variables: Variables, value_shape: tuple[int, ...]) -> Callable[[int], str]:
+    from symgrad.run.report import entry_text
+
+    if word in ("hess", "hvp"):
+        return lambda m: entry_text(*variables.entry(m))
+    if word in ("jac", "jvp") and value_shape:
+        return lambda m: entry_text("value", tuple(int(i) for i in np.unravel_index(m, value_shape)))
+    return lambda m: ""

@@ -1,0 +1,203 @@
+"""A program's value or gradient as a function of one flat vector of variables, and slopes of it by oracles.
+
+Values come from a compiled kernel in double precision. The complex step and the derivative at 50 digits come
+from the reference evaluator, which runs the program as the front end left it: no pass, no target takes part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from symgrad.frontend.arguments import name_of
+from symgrad.ir.count import operations
+from symgrad.ir.evaluate import evaluate, evaluate_size
+from symgrad.ir.ops import OPS
+from symgrad.program import Program
+from symgrad.run.point import Array, Arrays, Point
+
+DIGITS = 50
+_CHUNK = 4_000_000  # numbers handed to a kernel at once
+_COMPLEX_STEP = 1e-20  # its square vanishes beside 1, and it is a small number still
+
+
+@dataclass(frozen=True)
+class Variables:
+    """The symbols a program is differentiated by, laid end to end.
+
+    is_packed  scalars that the user sees as one vector; is_single: one symbol, results are not wrapped.
+    """
+
+    names: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    is_packed: bool
+    is_single: bool
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        return tuple(prod(shape) for shape in self.shapes)
+
+    @property
+    def size(self) -> int:
+        return sum(self.lengths)
+
+    def flat(self, arrays: Arrays) -> Array:
+        """The variables among `arrays` as one vector, (size,)."""
+        return np.concatenate([np.zeros(0), *(np.ravel(arrays[name]) for name in self.names)])
+
+    def split(self, points: Array) -> Arrays:
+        """Vectors, (..., size), as arrays with the same leading axes."""
+        parts = np.split(points, np.cumsum(self.lengths)[:-1], axis=-1)
+        lead = points.shape[:-1]
+        return {
+            name: part.reshape(lead + shape)
+            for name, part, shape in zip(self.names, parts, self.shapes, strict=True)
+        }
+
+    def entry(self, position: int) -> tuple[str, tuple[int, ...]]:
+        """The symbol and the index in it of one entry."""
+        for name, shape, length in zip(self.names, self.shapes, self.lengths, strict=True):
+            if position < length:
+                return name, tuple(int(i) for i in np.unravel_index(position, shape)) if shape else ()
+            position -= length
+        raise IndexError(position)
+
+    def direction(self, vector: Array) -> Any:
+        """A vector, (size,), as kernels take a tangent."""
+        if self.is_packed:
+            return vector
+        parts = tuple(self.split(vector).values())
+        return parts[0] if self.is_single else parts
+
+
+def variables_of(program: Program, arrays: Arrays) -> Variables:
+    """The variables of a program with the shapes that `arrays` have."""
+    problem = program.problem()
+    names = tuple(name_of(symbol) for symbol in program.wrt)
+    return Variables(names, tuple(np.shape(arrays[name]) for name in names), problem.packed, problem.single)
+
+
+class Function:
+    """`word` ("value" or "grad") of a program at a point, as a function of its variables.
+
+    weights   of a linear combination of the entries, (entries,), instead of all of them.
+    """
+
+    def __init__(
+        self, program: Program, word: str, backend: str, point: Point, variables: Variables,
+        weights: Array | None = None,
+    ) -> None:  # fmt: skip
+        self._program, self._word, self._backend = program, word, backend
+        self._point, self._weights = point, weights
+        self.variables = variables
+        self.at = variables.flat(point.arrays)
+        derived = program.derived((word,))
+        self._unit = derived.unit
+        self._leaves = [self._unit.outputs[k][1] for k, _ in _leaves(derived.results[0])]
+
+    # ---- what it costs -------------------------------------------------------------------------
+
+    @property
+    def operations(self) -> int:
+        """Operations of one evaluation."""
+        return operations(self._unit.graph, self._leaves, self._point.sizes)
+
+    @property
+    def largest(self) -> int:
+        """Numbers in the largest array the reference evaluator makes."""
+        g, most = self._unit.graph, 0
+        for t in g.definitions_below(self._leaves):
+            loops = (*g.tensors[t].out, *g.tensors[t].red)
+            most = max(most, prod(evaluate_size(g, g.extent(a), self._point.sizes) for a in loops))
+        return most
+
+    def kinks(self) -> list[str]:
+        """The operations of the program whose derivative jumps somewhere."""
+        g, value = self._program.translation.graph, self._program.translation.value
+        bodies = [n for t in g.definitions_below((value,)) for n in g.tensors[t].bodies]
+        used = {g.op[n] for n in g.reachable(bodies)}
+        return [op for op in OPS if op in used and OPS[op].kink]
+
+    # ---- values --------------------------------------------------------------------------------
+
+    @cached_property
+    def _kernel(self) -> Any:
+        from symgrad.pipeline import compile as compile_kernel  # the pipeline itself imports this folder
+
+        return compile_kernel(self._program, outputs=self._word, backend=self._backend)
+
+    def values(self, points: Array) -> Array:
+        """Vectors of variables, (B, size), to values, (B, entries), in double precision."""
+        count = max(1, _CHUNK // max(1, points.shape[1]))
+        chunks = [self._values(points[k : k + count]) for k in range(0, len(points), count)]
+        return np.concatenate(chunks)
+
+    def _values(self, points: Array) -> Array:
+        result = call(self._kernel, {**self._point.arrays, **self.variables.split(points)}, self._point.sizes)
+        lead = len(points)
+        return self._combined(np.concatenate([np.reshape(x, (lead, -1)) for x in flat_parts(result)], axis=1))
+
+    def reference_value(self) -> Array:
+        """The value at the point by the reference evaluator, (entries,)."""
+        return self._evaluated(np.float64, self._point.arrays)
+
+    def exact_value(self) -> Array:
+        """The same at 50 digits, rounded."""
+        import mpmath
+
+        with mpmath.workdps(DIGITS):
+            return self._evaluated(object, self._point.arrays).astype(np.float64)
+
+    def complex_slope(self, direction: Array) -> Array:
+        """The derivative along `direction` by the complex step, (entries,)."""
+        there = self.variables.split(self.at + 1j * _COMPLEX_STEP * direction)
+        return self._evaluated(np.complex128, {**self._point.arrays, **there}).imag / _COMPLEX_STEP
+
+    def exact_slope(self, direction: Array) -> Array:
+        """The derivative along `direction` by central differences at 50 digits, (entries,)."""
+        import mpmath
+
+        with mpmath.workdps(DIGITS):
+            exactly = np.frompyfunc(mpmath.mpf, 1, 1)
+            step = mpmath.mpf(10) ** -(2 * DIGITS // 5)
+            shift = step * exactly(direction).astype(object)
+            ends = [self.variables.split(exactly(self.at).astype(object) + side * shift) for side in (1, -1)]
+            ahead, behind = (self._evaluated(object, {**self._point.arrays, **end}) for end in ends)
+            return np.asarray((ahead - behind) / (2 * step), dtype=np.float64)
+
+    def _evaluated(self, dtype: Any, arrays: Arrays) -> Array:
+        inputs = {t: arrays[name] for name, t in self._unit.inputs if name in arrays}
+        parts = evaluate(self._unit.graph, self._leaves, inputs, self._point.sizes, dtype)
+        return self._combined(np.concatenate([np.ravel(part) for part in parts]))
+
+    def _combined(self, entries: Array) -> Array:
+        if self._weights is None:
+            return entries
+        return np.asarray((entries * self._weights).sum(axis=-1, keepdims=True))
+
+
+def call(kernel: Any, arrays: Arrays, sizes: dict[str, int], **directions: Any) -> Any:
+    """Call a kernel on arrays by name; sizes that are no arguments are given as well."""
+    arguments = [a.name for a in kernel.signature.arguments if a.role == "input"]
+    extra = {name: sizes[name] for name in kernel.signature.sizes if name not in arguments}
+    return kernel(*(arrays[name] for name in arguments), **extra, **directions)
+
+
+def flat_parts(result: Any) -> list[Array]:
+    """The arrays of a kernel's result in order, whatever their nesting."""
+    if isinstance(result, (tuple, list)):
+        return [part for inner in result for part in flat_parts(inner)]
+    return [np.asarray(result, dtype=np.float64)]
+
+
+def _leaves(tree: Any) -> Iterator[tuple[int, Any]]:
+    if isinstance(tree, list):
+        for inner in tree:
+            yield from _leaves(inner)
+    else:
+        yield tree

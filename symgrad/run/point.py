@@ -1,0 +1,186 @@
+"""A point to evaluate a program at: what the caller gives, sizes that fit, random numbers for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symgrad.errors import BadArgument, DtypeMismatch, ShapeMismatch, quoted
+from symgrad.frontend.arguments import name_of
+from symgrad.loops.nest import evaluate_poly
+from symgrad.run.signature import Argument, Signature, Sizes, shape_text, solve_sizes
+
+Array = np.ndarray
+Arrays = dict[str, Array]
+
+_FIRST_SIZES = (3, 2, 5, 4, 7)  # small and different, so that a mixed-up axis shows
+_SIZE_ATTEMPTS = 500
+_POINT_ATTEMPTS = 60
+
+
+@dataclass(frozen=True)
+class Point:
+    """Arrays by argument name in the program's order, the sizes they have, and which names were drawn."""
+
+    arrays: Arrays
+    sizes: Sizes
+    drawn: tuple[str, ...]
+
+
+def names_of(given: Mapping[Any, Any] | None) -> dict[str, Any]:
+    """The same mapping with names for keys, which may be symbols or names."""
+    return {key if isinstance(key, str) else name_of(key): value for key, value in (given or {}).items()}
+
+
+def make_point(
+    signature: Signature,
+    symbols: Sequence[Any],
+    given: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    seed: int,
+    is_usable: Callable[[Arrays, Sizes], bool],
+) -> Point:
+    """A point where the program can be evaluated.
+
+    symbols    the arguments as SymPy knows them: numbers drawn for a symbol declared positive are positive.
+    given      values by name of arguments, or of sizes.
+    is_usable  whether the program is finite at a point; what was drawn is drawn again where it is not.
+
+    Raises BadArgument for an unknown name, for sizes that cannot be met, and where no usable point is found.
+    """
+    arguments = [a for a in signature.arguments if a.role == "input"]
+    _check_names(arguments, signature, [*given, *sizes])
+    known = {name: int(given[name]) for name in given if _is_size(name, arguments, signature)}
+    fixed = {a.name: _as_array(a, given[a.name]) for a in arguments if a.name in given and not a.is_size}
+    chosen = _choose_sizes(signature, arguments, fixed, {**known, **sizes}, seed)
+    drawn = tuple(a.name for a in arguments if a.name not in fixed and not a.is_size)
+    rng = np.random.default_rng(seed)
+    for attempt in range(_POINT_ATTEMPTS):
+        arrays = {
+            a.name: _draw(signature, k, symbols[k], chosen, rng, attempt)
+            for k, a in enumerate(arguments)
+            if a.name not in fixed
+        }
+        arrays = {a.name: fixed[a.name] if a.name in fixed else arrays[a.name] for a in arguments}
+        if not drawn or is_usable(arrays, chosen):
+            return Point(arrays, chosen, drawn)
+    raise BadArgument(
+        "no point was found where the program and its derivatives are finite",
+        because=f"{_POINT_ATTEMPTS} random choices of {', '.join(drawn)} were tried",
+        try_="give a point: at={symbol: value, ...}",
+    )
+
+
+def _check_names(arguments: Sequence[Argument], signature: Signature, names: Sequence[str]) -> None:
+    known = list(dict.fromkeys([*(a.name for a in arguments), *signature.sizes]))
+    for name in names:
+        if name not in known:
+            raise BadArgument(
+                f"there is no argument {quoted(name)}", because="the names are " + ", ".join(known)
+            )
+
+
+def _is_size(name: str, arguments: Sequence[Argument], signature: Signature) -> bool:
+    return name in signature.sizes and all(a.is_size for a in arguments if a.name == name)
+
+
+def _as_array(a: Argument, value: Any) -> Array:
+    """The value as an array of the declared rank; a vector may stand for a column or a row."""
+    array = np.asarray(value)
+    if array.dtype.kind not in ("biu" if a.dtype == "int" else "biuf"):
+        raise DtypeMismatch(
+            f"argument {quoted(a.name)} has dtype {array.dtype}",
+            because="it holds indices, which are integers" if a.dtype == "int" else "it holds real numbers",
+            try_="pass an integer array" if a.dtype == "int" else "pass real numbers",
+        )
+    ones = [axis for axis, extent in enumerate(a.extents) if extent == (((), 1),)]
+    if array.ndim == len(a.extents) - 1 and len(ones) == 1:
+        array = np.expand_dims(array, ones[0])
+    if array.ndim != len(a.extents):
+        raise ShapeMismatch(
+            f"argument {quoted(a.name)} has shape {array.shape}",
+            because=f"its declared shape is {shape_text(a.extents)}",
+            try_="pass one array of that many axes, without samples",
+        )
+    return np.asarray(array, dtype=np.int64 if a.dtype == "int" else np.float64)
+
+
+# ---- sizes -------------------------------------------------------------------------------------
+
+
+def _choose_sizes(
+    signature: Signature,
+    arguments: Sequence[Argument],
+    fixed: Arrays,
+    given: Mapping[str, int],
+    seed: int,
+) -> Sizes:
+    """Sizes that the given arrays fix, and small different numbers for the others."""
+    shaped = [a for a in arguments if a.name in fixed]
+    solved = solve_sizes(shaped, [fixed[a.name].shape for a in shaped], given, ())
+    free = [name for name in signature.sizes if name not in solved]
+    rng = np.random.default_rng(seed)
+    for attempt in range(_SIZE_ATTEMPTS):
+        some = [_FIRST_SIZES[k % len(_FIRST_SIZES)] for k in range(len(free))]
+        if attempt:
+            some = [int(n) for n in rng.integers(1, 4 + attempt // 20, len(free))]
+        sizes = {**solved, **dict(zip(free, some, strict=True))}
+        if _fits(signature, arguments, sizes):
+            return sizes
+        if not free:
+            break
+    tried = f"{', '.join(free)} up to {3 + _SIZE_ATTEMPTS // 20} were tried"
+    raise BadArgument(
+        "no sizes were found for which every index stays in its array",
+        because=tried if free else f"the sizes are {solved}",
+        try_="give them: sizes={symbol: number, ...}",
+    )
+
+
+def _fits(signature: Signature, arguments: Sequence[Argument], sizes: Sizes) -> bool:
+    ranges = [(evaluate_poly(r.low, sizes), evaluate_poly(r.high, sizes)) for r in signature.index_ranges]
+    shapes_fit = all(evaluate_poly(e, sizes) >= 1 for a in arguments for e in a.extents)
+    ranges_fit = all(low <= high for low, high in ranges)
+    return shapes_fit and ranges_fit and all(evaluate_poly(c, sizes) >= 0 for c in signature.conditions)
+
+
+# ---- numbers -----------------------------------------------------------------------------------
+
+
+def _draw(
+    signature: Signature, k: int, symbol: Any, sizes: Sizes, rng: np.random.Generator, attempt: int
+) -> Array:
+    """Numbers for argument `k`."""
+    a = signature.arguments[k]
+    if a.is_size:
+        return np.asarray(sizes[a.name])
+    shape = tuple(evaluate_poly(e, sizes) for e in a.extents)
+    if a.dtype == "int":
+        bounds = [r for r in signature.index_ranges if r.argument == k]
+        low = max((evaluate_poly(r.low, sizes) for r in bounds), default=1)
+        high = min((evaluate_poly(r.high, sizes) for r in bounds), default=3)
+        return rng.integers(low, high + 1, shape)
+    return np.asarray(_signed(symbol, _real_numbers(shape, rng, attempt)))
+
+
+def _real_numbers(shape: tuple[int, ...], rng: np.random.Generator, attempt: int) -> Array:
+    """Normal numbers first; then what logarithms, inverse functions and determinants can take."""
+    kind = attempt if attempt < 4 else int(rng.integers(0, 4))
+    if kind == 0:
+        return np.asarray(rng.standard_normal(shape))
+    if kind == 1:
+        return np.asarray(rng.uniform(0.2, 0.8, shape))
+    if kind == 2 or len(shape) != 2 or shape[0] != shape[1]:
+        return np.asarray(rng.uniform(1.1, 2.0, shape))
+    return np.eye(shape[0]) * 2 + rng.uniform(-0.3, 0.3, shape)  # far from singular
+
+
+def _signed(symbol: Any, numbers: Array) -> Array:
+    """Numbers of the sign that the symbol is declared to have."""
+    about = getattr(symbol, "label", symbol)  # what is declared of an IndexedBase, its label knows
+    if getattr(about, "is_nonnegative", None):
+        return np.asarray(np.abs(numbers))
+    return np.asarray(-np.abs(numbers) if getattr(about, "is_nonpositive", None) else numbers)
