@@ -389,8 +389,12 @@ class Graph:
         renaming = {
             a: self.axis(number, self.extent(a)) for number, a in enumerate((*out, *red))
         }
-        new_bodies = tuple(self.substitute_all(body_list, renaming))
-        new_target = tuple(self.substitute_all(tuple(target), renaming))
+        # An axis of extent 1 only takes the value 0: nothing has to depend on it.
+        values = {a: self.zero if self.extent(a) == self.one else r for a, r in renaming.items()}
+        if kind in ("det", "inverse"):
+            values = renaming
+        new_bodies = tuple(self.substitute_all(body_list, values))
+        new_target = tuple(self.substitute_all(tuple(target), values))
         result = tuple(self.extent(a) for a in out)
         if kind == "enum":
             result = (self.const(len(body_list)), *result)

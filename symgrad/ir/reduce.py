@@ -25,6 +25,8 @@ def reduce(g: Graph, kind: str, axes: Sequence[Node], body: Node) -> Node:
 
     The result depends on the remaining free axes of `body`. An empty range gives the identity.
     """
+    single = {a: g.zero for a in axes if g.extent(a) == g.one}
+    axes, body = [a for a in axes if a not in single], g.substitute(body, single)
     if kind == "sum":
         return _sum(g, frozenset(axes), body)
     used = [a for a in axes if a in g.axes[body]]
