@@ -14,7 +14,7 @@ from symgrad.run.scipy_problem import scipy_problem
 from symgrad.run.verify import verify
 
 __all__ = [
-    "Entries", "Kernel", "Program", "Report", "SymgradError", "Where", "compile", "export_c", "grad", "losses",
-    "minimize", "nn", "optim", "program", "scipy_problem", "verify",
+    "Entries", "Kernel", "Program", "Report", "SymgradError", "Where", "compile", "export_c", "grad",
+    "losses", "minimize", "nn", "optim", "program", "scipy_problem", "verify",
 ]  # fmt: skip
 __version__ = "0.1.0"

@@ -15,6 +15,7 @@ import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from symgrad.errors import BadArgument, BadOption, ShapeMismatch
+from symgrad.frontend.conditions import check_conditions
 
 Array = Any  # MatrixExpr | Matrix | IndexedBase | Entries: SymPy's classes have no common type to name
 Number = Any  # whatever sympify turns into a scalar expression: int, float, Symbol, Expr
@@ -70,7 +71,11 @@ def _agreed(facts: Iterable[bool | None]) -> bool | None:
 
 
 def piecewise_to_where(expression: sp.Basic) -> Any:
-    """The expression with every `Piecewise` written as nested `Where`; `nan` where no condition holds."""
+    """The expression with every `Piecewise` written as nested `Where`; `nan` where no condition holds.
+
+    Raises UnsupportedExpression where SymPy has moved a condition out of its sum already.
+    """
+    check_conditions(expression)
     rewritten: dict[sp.Basic, sp.Basic] = {}
     stack = [expression]
     while stack:  # not a recursion: the depth is the user's

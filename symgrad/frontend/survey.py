@@ -43,6 +43,7 @@ class Survey:
         self.axes: dict[Expr, None] = {}  # Idx objects
         self.axis_shapes: dict[Expr, Expr] = {}  # extent of the first array axis an index runs along
         self.bound: dict[Expr, None] = {}
+        self.has_choices = False  # whether a Piecewise stands anywhere
         self._seen: tuple[set[int], ...] = (set(), set(), set())
         self._dependences: dict[int, tuple[Expr, ...]] = {}
         self._visited: set[int] = set()
@@ -167,6 +168,11 @@ def _sum(s: Survey, e: Expr, c: Context) -> list[Visit]:
     return visits
 
 
+def _choice(s: Survey, e: Expr, c: Context) -> list[Visit]:
+    s.has_choices = True
+    return [(part, c) for part in e._args]
+
+
 def _lambda(s: Survey, e: Expr, c: Context) -> list[Visit]:
     s.bound.update(dict.fromkeys(e.variables))
     return [(e._args[1], VALUE)]
@@ -202,6 +208,7 @@ _VISITORS: dict[type, Callable[[Survey, Expr, Context], list[Visit]]] = {
     GradientElement: _gradient_element,
     sp.Sum: _sum,
     sp.Product: _sum,
+    sp.Piecewise: _choice,
     sp.Lambda: _lambda,
     Subs: _subs,
     Identity: _sizes_only,

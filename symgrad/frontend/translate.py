@@ -18,6 +18,7 @@ from sympy.core.function import AppliedUndef
 from symgrad.entries import Entries
 from symgrad.errors import BadArgument, UnknownFunction, UnsupportedExpression, quoted
 from symgrad.frontend import arguments, blocks, calculus, indexed, logic, matrices, ranges, scalars
+from symgrad.frontend.conditions import check_conditions
 from symgrad.frontend.describe import show
 from symgrad.frontend.heads import MATRICES, SCALARS, Expr, Head, MakeTask, Task
 from symgrad.frontend.matrices import Matrix
@@ -209,6 +210,8 @@ class Translator:
             self._matrices.clear()
             for root in self._roots:
                 self.survey.dependences(root)
+        if self.survey.bound and self.survey.has_choices:
+            check_conditions(expr)
         self._dependences = self.survey.dependences(expr)
         return expr
 
