@@ -84,10 +84,18 @@ def _gradient(p: Problem) -> list[tuple[tuple[Node, ...], Node]]:
 
 
 def _map(g: Graph, axes: Sequence[Node], body: Node) -> Leaf:
-    """A result tensor; axes that `body` lost (it is constant along them) are kept."""
+    """A result tensor; axes that `body` lost (it is constant along them) are kept.
+
+    A definition read with its axes permuted is made again in the order asked for: no copy.
+    """
     t = g.define("map", axes, (), body)
-    if g.op[body] == "read" and g.args[body][1:] == tuple(axes):
-        t = g.args[body][0] if g.tensors[g.args[body][0]].kind != "input" else t
+    if g.op[body] == "read" and set(g.args[body][1:]) == set(axes):
+        s, *index = g.args[body]
+        source = g.tensors[s]
+        if tuple(index) == tuple(axes) and source.kind != "input":
+            t = s
+        elif source.kind in ("map", "sum") and len(index) == len(axes):
+            t = g.define(source.kind, [source.out[index.index(a)] for a in axes], source.red, source.body)
     return Leaf(t, g.tensors[t].extents)
 
 

@@ -4,6 +4,7 @@ inline    maps of rank 0, and maps read once in loops no larger than their own, 
           their reader.
 share     expensive values (transcendental functions) needed by several definitions, or at several
           places of one, are computed once and stored.
+layout    stored tensors get the axis order that their readers walk (`opt.layout`).
 legalise  what targets do not spell: composite reductions and ops that are expansions of others.
 """
 
@@ -15,6 +16,7 @@ from collections.abc import Callable, Sequence
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import store
+from symgrad.opt.layout import layout
 from symgrad.opt.rebuild import Copy, copy_with
 
 Pass = Callable[[Graph, Sequence[TensorId]], tuple[Graph, dict[TensorId, TensorId]]]
@@ -192,4 +194,9 @@ def _expand_logsumexp(copy: Copy, t: TensorId, on_node: Callable[..., Node]) -> 
     return g.define("map", out, (), g.add(g.node("log", total), shift))
 
 
-PASSES: tuple[tuple[str, Pass], ...] = (("inline", inline), ("share", share), ("legalise", legalise))
+PASSES: tuple[tuple[str, Pass], ...] = (
+    ("inline", inline),
+    ("share", share),
+    ("layout", layout),
+    ("legalise", legalise),
+)

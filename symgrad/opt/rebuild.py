@@ -17,11 +17,12 @@ TensorHook = Callable[["Copy", TensorId], "TensorId | None"]
 class Copy:
     """A copy in progress: `old` graph, `new` graph, and where each tensor went."""
 
-    def __init__(self, old: Graph, stabilise: bool) -> None:
+    def __init__(self, old: Graph, stabilise: bool, orders: Mapping[TensorId, tuple[int, ...]]) -> None:
         self.old = old
         self.new = Graph(stabilise)
         self.new.hints = dict(old.hints)
         self.tensors: dict[TensorId, TensorId] = {}
+        self.orders = orders  # tensors whose axes are permuted on the way
 
     def bodies(self, t: TensorId, on_node: NodeHook | None = None) -> list[Node]:
         """The bodies (and scatter targets) of `t` in the new graph."""
@@ -40,7 +41,9 @@ class Copy:
         op, args = self.old.op[n], self.old.args[n]
         new, children = self.new, [done[c] for c in self.old.children(n)]
         if op == "read":
-            return new.read(self.tensors[args[0]], *children)
+            order = self.orders.get(args[0])
+            index = children if order is None else [children[p] for p in order]
+            return new.read(self.tensors[args[0]], *index)
         if op == "lin":
             total = new.const(args[0])
             for child, k in zip(children, args[2::2], strict=True):
@@ -74,14 +77,16 @@ def copy_with(
     on_tensor: TensorHook | None = None,
     on_node: NodeHook | None = None,
     stabilise: bool | None = None,
+    orders: Mapping[TensorId, tuple[int, ...]] | None = None,
 ) -> tuple[Graph, dict[TensorId, TensorId]]:
     """A new graph with everything `roots` need, and the map from old to new tensors.
 
     on_tensor(copy, t) may return the replacement of a definition (None: copy it).
     on_node(copy, t, old, new) may replace a node of a body after it was copied.
+    orders     permutations of the axes of some tensors, applied where they are read.
     stabilise  whether the new graph applies stability rewrites (None: as the old one).
     """
-    copy = Copy(g, g.stabilise if stabilise is None else stabilise)
+    copy = Copy(g, g.stabilise if stabilise is None else stabilise, orders or {})
     for t in g.definitions_below(roots):
         replacement = on_tensor(copy, t) if on_tensor is not None else None
         copy.tensors[t] = copy.tensor(t, on_node) if replacement is None else replacement
