@@ -16,7 +16,7 @@ from sympy.core.relational import Relational
 from sympy.matrices.expressions.diagonal import DiagonalOf
 
 from symgrad.frontend.matrix_algebra import add, apply, diagonal, hadamard, matmul, ones, scale, transpose
-from symgrad.frontend.printed_size import PrintedSize
+from symgrad.frontend.printed_size import MOST_SEARCHED, PrintedSize
 from symgrad.ir.graph import Node
 
 Expr = Any
@@ -54,7 +54,7 @@ class Atoms:
 
     def dummy(self, matrix: Matrix, axes: tuple[Node, ...]) -> Expr:
         """The scalar that stands for the matrix at these axes."""
-        atom = Atom(self._printed.checked(matrix), axes)
+        atom = Atom(self._printed.checked(matrix, MOST_SEARCHED), axes)
         if atom not in self._dummies:
             made = sp.Dummy(f"a{len(self._atoms):06d}", real=True)
             self._dummies[atom], self._atoms[made] = made, atom
@@ -155,18 +155,17 @@ class Atoms:
         mark = sp.Dummy(real=True)
         best = e
         for part in sp.preorder_traversal(e):
-            if part != e and isinstance(part, sp.Expr) and set(dummies) <= part.free_symbols:
-                if self.of(e.xreplace({part: mark})):
-                    continue
+            holds_all = part != e and isinstance(part, sp.Expr) and set(dummies) <= part.free_symbols
+            if holds_all and not self.of(_replaced(e, part, mark)):
                 best = part
-        return best
+        return -best if best != e and best.is_Mul and best.could_extract_minus_sign() else best
 
     def _apply(self, e: Expr, inner: Expr, row: Node, col: Node | None) -> Matrix:
         """An elementwise function of one matrix."""
         argument = self.matrix(inner, row, col)
         if e.is_Pow and e.base == inner and e.exp.is_number:
             return self._raised(argument, e.exp)
-        return apply(self.variable, e.xreplace({inner: self.variable}), argument)
+        return apply(self.variable, _replaced(e, inner, self.variable), argument)
 
     @staticmethod
     def _raised(argument: Matrix, exponent: Expr) -> Matrix:
@@ -255,3 +254,8 @@ class Atoms:
             relation = condition.func(condition.lhs - condition.rhs, 0)
         indicator = sp.Piecewise((sp.S.One, relation), (sp.S.Zero, True))
         return self._product(sp.Mul(indicator, yes, evaluate=False), row, col)
+
+
+def _replaced(e: Expr, part: Expr, by: Expr) -> Expr:
+    """`e` with `part` replaced, and with `-part` too."""
+    return e.xreplace({part: by, -part: -by})

@@ -15,9 +15,11 @@ from itertools import count
 from typing import Any
 
 import sympy as sp
+from sympy.printing.latex import LatexPrinter
 
 from symgrad.entries import Where
 from symgrad.errors import UnsupportedExpression
+from symgrad.frontend.printed_size import MOST_SEARCHED
 from symgrad.frontend.scalar_form import Leaves, ScalarForm, reachable_branches
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.reduce import conjunction, conjuncts
@@ -54,8 +56,16 @@ class IndexedExpression:
     __repr__ = __str__
 
     def _repr_latex_(self) -> str:
-        names = ", ".join(map(sp.latex, self.indices))
-        return rf"$\displaystyle \left[{names}\right] \mapsto {sp.latex(self.expr)}$"
+        latex = _LatexPrinter().doprint
+        names = ", ".join(map(latex, self.indices))
+        return rf"$\displaystyle \left[{names}\right] \mapsto {latex(self.expr)}$"
+
+
+class _LatexPrinter(LatexPrinter):
+    """Without the range that SymPy prints at every occurrence of an Idx."""
+
+    def _print_Idx(self, expr: Expr) -> str:
+        return str(self._print(expr.label))
 
 
 def _bound_symbols(expr: Expr) -> set[Expr]:
@@ -237,7 +247,7 @@ class IndexForm(Leaves):
         return _Expansion(kind, tuple(b for b in bound if b != self.g.zero), body)
 
     def _write_out_scatter(self, tensor: Tensor, index: Sequence[Node], used: frozenset[int]) -> _Expansion:
-        """`T[a(k)] += f(k)` as T[p] = sum over k of [p = a(k)] f(k); a loop over an axis of T is that axis."""
+        """`T[a(k)] += f(k)` as T[p] = sum over k of [p = a(k)] f(k); loops over an axis of T vanish."""
         mapping: dict[Node, Node] = {}
         for place, at, extent in zip(tensor.target, index, tensor.extents, strict=True):
             if place in tensor.red and self.g.extent(place) == extent:
@@ -264,9 +274,9 @@ class IndexForm(Leaves):
 
     def _reduced(self, expansion: _Expansion, scalar: ScalarForm) -> Expr:
         (body,) = scalar.convert((expansion.body,))
-        self.printed.checked(body)  # what follows asks SymPy about all of it
         if expansion.kind == "map":
             return body
+        self.printed.checked(body, MOST_SEARCHED)
         limits = [
             sp.Tuple(self._indices[a], sp.S.Zero, self.integer(self.g.extent(a)) - 1) for a in expansion.bound
         ]

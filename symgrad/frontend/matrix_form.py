@@ -17,6 +17,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 
 from symgrad.frontend.elementwise import Atoms, NoMatrixForm
 from symgrad.frontend.matrix_algebra import diagonal, effort, matmul, ones, trace, transpose
+from symgrad.frontend.printed_size import MOST_SEARCHED
 from symgrad.frontend.scalar_form import Leaves, ScalarForm
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 
@@ -100,7 +101,7 @@ class MatrixForm(Leaves):
             e = self._contract(e, red)
         elif tensor.kind == "logsumexp":
             e = sp.log(self._contract(sp.exp(e), red))
-        self.printed.checked(e)
+        self.printed.checked(e, MOST_SEARCHED)
         return self._named(t, e, out) if self._uses[t] > 1 else e
 
     def _named(self, t: TensorId, e: Expr, out: list[Node]) -> Expr:
@@ -119,7 +120,7 @@ class MatrixForm(Leaves):
         if self._is_deep(node):
             raise NoMatrixForm
         (e,) = ScalarForm(self).convert((node,))
-        return self.printed.checked(e)
+        return self.printed.checked(e, MOST_SEARCHED)
 
     def _is_deep(self, root: Node) -> bool:
         depth: dict[Node, int] = {}

@@ -6,7 +6,8 @@ from typing import Any
 
 from symgrad.errors import UnsupportedExpression
 
-MOST_PRINTED = 50_000  # operations and symbols, shared parts counted wherever they print
+MOST_PRINTED = 100_000  # operations and symbols, shared parts counted wherever they print
+MOST_SEARCHED = 10_000  # of what SymPy is asked about: matrices, bodies of sums
 
 
 class PrintedSize:
@@ -38,12 +39,12 @@ class PrintedSize:
             self._sizes[id(e)] = 1 + sum(self._sizes[id(a)] for a in e._args)
         return self._sizes[id(expr)]
 
-    def checked(self, expr: Any) -> Any:
+    def checked(self, expr: Any, most: int = MOST_PRINTED) -> Any:
         """`expr`, if it can be printed. Raises UnsupportedExpression."""
-        if self.of(expr) > MOST_PRINTED:
+        if self.of(expr) > most:
             raise UnsupportedExpression(
                 "the expression is too large to write out",
-                because=f"shared parts written wherever they occur make more than {MOST_PRINTED} symbols",
+                because=f"shared parts written wherever they occur make more than {most} symbols",
                 try_="use to_sympy_with_names, which gives shared parts names of their own",
             )
         return expr

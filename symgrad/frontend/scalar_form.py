@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 import sympy as sp
+from sympy.functions.elementary.piecewise import ExprCondPair
 
 from symgrad.errors import UnsupportedExpression
 from symgrad.frontend.printed_size import PrintedSize
@@ -67,7 +68,8 @@ class Leaves:
         pairs = reachable_branches(values)
         if len(pairs) == 1:
             return pairs[0][0]
-        return sp.Piecewise(*pairs, evaluate=False)  # evaluation rewrites conditions, and may fail on them
+        # SymPy's constructors fold a Piecewise out of conditions, which doubles at each level
+        return _raw(sp.Piecewise, *(sp.Tuple.__new__(ExprCondPair, value, test) for value, test in pairs))
 
     def predicate(self, node: Node) -> Expr:
         """The condition of an `ieq` or `ige` node."""
@@ -373,7 +375,8 @@ def reachable_branches(values: Sequence[Expr]) -> list[tuple[Expr, Expr]]:
 
 
 def _relation(cls: type) -> Callable[[Sequence[Expr], bool], Expr]:
-    return lambda v, exact: cls(v[0], v[1]) if exact else sp.Basic.__new__(cls, *v)
+    """Decided only between numbers and symbols: SymPy would ask whether the difference has a sign."""
+    return lambda v, exact: cls(*v) if all(x.is_Atom for x in v) else sp.Basic.__new__(cls, *v)
 
 
 def _comparison(cls: type, with_infinity: Expr) -> Callable[[Sequence[Expr], bool], Expr]:

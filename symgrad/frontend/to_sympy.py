@@ -211,8 +211,9 @@ class _Conversion:
         return self._index_form().convert_scalars(nodes, None if self._names is None else self._names.scalar)
 
     def _has_matrices(self, nodes: Sequence[Node]) -> bool:
+        """Whether the inputs read are matrices; a constant is a matrix among matrices."""
         reads = [self._g.args[r][0] for r in self._g.reads(nodes)]
-        below = self._g.definitions_below(reads)
+        below = self._g.definitions_below(reads) or list(self._symbols)
         return any(isinstance(self._symbols.get(t), sp.MatrixSymbol) for t in below)
 
     def _check_size(self, nodes: Sequence[Node]) -> None:
