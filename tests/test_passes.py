@@ -1,0 +1,128 @@
+"""Every pass keeps the value of every program, and does what it is for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from strategies import RandomProgram, scalar_programs, tensor_programs
+
+from symgrad.ir.check import check
+from symgrad.ir.count import operations
+from symgrad.ir.evaluate import evaluate
+from symgrad.ir.graph import Graph, TensorId
+from symgrad.ir.ops import OPS
+from symgrad.ir.reduce import reduce, store
+from symgrad.ir.unit import Unit
+from symgrad.loops.lower import Interface, lower
+from symgrad.loops.nest import For
+from symgrad.loops.walk import walk
+from symgrad.opt.passes import PASSES, inline, layout, legalise, share
+
+SETTINGS = settings(max_examples=60, deadline=None)
+
+
+def _unit(p: RandomProgram) -> Unit:
+    inputs = tuple((p.graph.tensors[t].name, t) for t in p.inputs)
+    return Unit(p.graph, inputs, tuple(p.outputs.items()))
+
+
+def _values(unit: Unit, arrays: dict[str, np.ndarray], sizes: dict[str, int]) -> list[np.ndarray]:
+    inputs = {t: arrays[name] for name, t in unit.inputs}
+    return evaluate(unit.graph, [t for _, t in unit.outputs], inputs, sizes)
+
+
+def _assert_every_pass_keeps_the_values(p: RandomProgram) -> None:
+    unit = _unit(p)
+    arrays = {p.graph.tensors[t].name: x for t, x in p.arrays().items()}
+    expected = _values(unit, arrays, p.sizes)
+    for name, run in PASSES:
+        graph, moved = run(unit.graph, unit.roots)
+        unit = unit.moved(graph, moved)
+        check(graph, unit.roots)
+        for a, b in zip(expected, _values(unit, arrays, p.sizes), strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-12, err_msg=name)
+
+
+@SETTINGS
+@given(scalar_programs())
+def test_every_pass_keeps_the_value_of_scalar_programs(p: RandomProgram) -> None:
+    _assert_every_pass_keeps_the_values(p)
+
+
+@SETTINGS
+@given(tensor_programs())
+def test_every_pass_keeps_the_value_of_tensor_programs(p: RandomProgram) -> None:
+    _assert_every_pass_keeps_the_values(p)
+
+
+@pytest.fixture
+def matrix() -> tuple[Graph, TensorId, int, int]:
+    g = Graph()
+    n, m = g.size("n"), g.size("m")
+    return g, g.input("X", (n, m)), g.fresh_axis(n), g.fresh_axis(m)
+
+
+def test_share_stores_a_transcendental_that_two_definitions_need(matrix: tuple) -> None:
+    g, x, i, j = matrix
+    value = g.node("tanh", g.read(x, i, j))
+    rows = g.define("sum", (i,), (j,), value)
+    columns = g.define("sum", (j,), (i,), g.mul(value, value))
+    new, moved = share(g, [rows, columns])
+    bodies = [new.tensors[t].body for t in new.definitions_below(moved.values()) if new.tensors[t].bodies]
+    assert sum(new.op[n] == "tanh" for b in bodies for n in new.reachable((b,))) == 1
+    sizes = {"n": 3, "m": 4}
+    assert operations(new, [moved[rows], moved[columns]], sizes) < operations(g, [rows, columns], sizes)
+
+
+def test_inline_removes_maps_that_are_read_once_in_loops_of_their_own_size(matrix: tuple) -> None:
+    g, x, i, j = matrix
+    stored = store(g, (i, j), g.node("exp", g.read(x, i, j)))
+    total = g.define("sum", (i,), (j,), stored)
+    new, moved = inline(g, [total])
+    assert [new.tensors[t].kind for t in new.definitions_below([moved[total]])] == ["input", "sum"]
+
+
+def test_inline_keeps_maps_that_a_larger_loop_would_compute_again(matrix: tuple) -> None:
+    g, x, i, j = matrix
+    k = g.fresh_axis(g.extent(i))
+    stored = store(g, (i, j), g.node("exp", g.read(x, i, j)))
+    product = g.define("sum", (i, k), (j,), g.mul(stored, g.read(x, k, j)))
+    new, moved = inline(g, [product])
+    assert "map" in [new.tensors[t].kind for t in new.definitions_below([moved[product]])]
+
+
+def test_layout_makes_contiguous_what_the_reader_walks() -> None:
+    g = Graph()
+    n = g.size("n")
+    x, i, j = g.input("X", (n, n)), g.fresh_axis(n), g.fresh_axis(n)
+    value = g.node("exp", g.read(x, i, j))
+    k = g.fresh_axis(n)
+    rows = g.define("map", (j, i), (), value)  # stored by columns of X
+    product = g.define("sum", (k, i), (j,), g.mul(g.read(x, k, j), g.read(rows, i, j)))
+    other = g.define("map", (i, j), (), g.read(rows, j, i))  # walks the first axis of what is stored
+    new, moved = layout(g, [product, other])
+    (reader,) = new.reads((new.tensors[moved[other]].body,))
+    assert new.args[reader][1:] == new.tensors[moved[other]].out  # now along the last
+
+
+def test_legalise_leaves_only_ops_with_a_spelling(matrix: tuple) -> None:
+    g, x, i, j = matrix
+    value = g.read(x, i, j)
+    body = g.add(g.node("softplus", value), g.node("mod", value, g.node("sign", value)))
+    total = g.read(g.define("logsumexp", (i,), (j,), body), i)
+    out = g.define("map", (i,), (), g.node("logistic", total))
+    new, moved = legalise(g, [out])
+    below = new.definitions_below([moved[out]])
+    assert all(new.tensors[t].kind != "logsumexp" for t in below)
+    nodes = new.reachable([b for t in below for b in new.tensors[t].bodies])
+    assert all(OPS[new.op[n]].expand is None for n in nodes if new.op[n] in OPS)
+
+
+def test_a_symmetric_product_is_computed_below_its_diagonal_only(matrix: tuple) -> None:
+    g, x, i, j = matrix
+    k = g.fresh_axis(g.extent(j))
+    gram = reduce(g, "sum", [i], g.mul(g.read(x, i, j), g.read(x, i, k)))
+    routine = lower(g, Interface("gram", (("X", x),), (("out", g.args[gram][0]),)))
+    bounded = [s for _, s in walk(routine.body) if isinstance(s, For) and len(s.upper) == 2]
+    assert bounded, "no loop over the result stops at the diagonal"
