@@ -78,9 +78,9 @@ def elementary() -> SharedProgram:
 
 
 def special_functions() -> SharedProgram:
-    """Error functions and the logarithm of the gamma function."""
+    """Error functions and sin(x)/x."""
     x, y = sp.symbols("x y")
-    loss = sp.erf(x * y) + sp.erfc(y) * x + sp.loggamma(x + 2 * y)
+    loss = sp.erf(x * y) + sp.erfc(y) * x + sp.sinc(x + 2 * y) * y + log(sp.erfc(x - y))
     draws = {x: uniform(0.2, 1.8), y: uniform(0.2, 1.8)}
     return SharedProgram("special_functions", loss, (x, y), (x, y), same_sizes(5), draws)
 

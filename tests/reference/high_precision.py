@@ -30,7 +30,7 @@ class HighPrecision:
     sin, cos, tan, sinh, cosh = map(_each, (mp.sin, mp.cos, mp.tan, mp.sinh, mp.cosh))
     arcsin, arccos, arctan = map(_each, (mp.asin, mp.acos, mp.atan))
     arcsinh, arccosh, arctanh = map(_each, (mp.asinh, mp.acosh, mp.atanh))
-    erf, erfc, loggamma, cbrt, log1p = map(_each, (mp.erf, mp.erfc, mp.loggamma, mp.cbrt, mp.log1p))
+    erf, erfc, cbrt, log1p = map(_each, (mp.erf, mp.erfc, mp.cbrt, mp.log1p))
     arctan2 = _each(mp.atan2, 2)
     maximum, minimum = _each(max, 2), _each(min, 2)
     stack, trace, where = staticmethod(np.stack), staticmethod(np.trace), staticmethod(np.where)

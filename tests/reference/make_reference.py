@@ -33,7 +33,7 @@ Outputs = dict[str, list[np.ndarray]]
 class JaxNumpy:
     """`jax.numpy` with the few functions that the formulas need from elsewhere."""
 
-    erf, erfc, loggamma = staticmethod(jsp.erf), staticmethod(jsp.erfc), staticmethod(jsp.gammaln)
+    erf, erfc = staticmethod(jsp.erf), staticmethod(jsp.erfc)
 
     @staticmethod
     def logsumexp(values: Any, axis: int) -> Any:
