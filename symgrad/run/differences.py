@@ -18,7 +18,7 @@ Values = Callable[[Array], Array]
 STEPS = 10.0 ** -np.arange(1.0, 12.0)
 _EPS = float(np.finfo(np.float64).eps)
 _ULPS = 4  # rounding of one value, in units in its last place, as the error estimates take it
-_ABOVE_NOISE = 30  # a remainder counts towards the order where it exceeds rounding this many times
+_ABOVE_NOISE = 20  # a remainder counts towards the order where it exceeds rounding this many times
 _LAST = 3  # the order is the median slope over the smallest steps that count
 
 
@@ -126,8 +126,10 @@ def both_sides(s: Sweep, slope: Array, rounding: float) -> Order:
 def _order(s: Sweep, remainder: Array, rounding: float) -> Order:
     with np.errstate(all="ignore"):
         size = _norm(remainder)
-        values = np.maximum(_norm(s.ahead), _norm(s.behind))
-        noise = _ABOVE_NOISE * (_EPS * (values + _norm(s.here[None])) + rounding * s.steps)
+        # At the smallest steps, what is left of the second difference is the rounding of the values.
+        rough = _norm(s.ahead - 2 * s.here + s.behind)[-_LAST:]
+        values = np.maximum(_norm(s.ahead), _norm(s.behind)) + _norm(s.here[None])
+        noise = _ABOVE_NOISE * (np.maximum(_EPS * values, np.nanmax(rough)) + rounding * s.steps)
         counts = np.isfinite(size) & (size > noise)
     chosen = np.nonzero(counts)[0]
     if len(chosen) < 2:
