@@ -159,11 +159,7 @@ def _peers(setup: Setup, angles: np.ndarray) -> list[Contender]:
     if symengine := setup.peer("symengine"):
         found.append(symengine_contender(symengine, lambda: _symengine(symengine), angles, SHAPES))
     if numba := setup.peer("numba"):
-        point = [float(q) for q in angles]
-        function = sp.lambdify(*_sympy(), "math", cse=True)
-        found.append(
-            numba_contender(numba, function, point, lambda flat: split(flat, SHAPES), "numba on SymPy's cse text")
-        )
+        found.append(_numba(numba, angles))
     if setup.peers:
         found.append(lambdify_contender(_sympy, [float(q) for q in angles], SHAPES))
     return found
@@ -186,12 +182,25 @@ def _peers_batch(setup: Setup, angles: np.ndarray) -> list[Contender]:
     return found
 
 
+def _numba(numba: Any, angles: np.ndarray) -> Contender:
+    """SymPy's text in numba; it fills an array, because 84 Python floats would cost more than they say."""
+    numbers = numba.njit(sp.lambdify(*_sympy(), "math", cse=True))
+    place = np.zeros(84)
+
+    def fill(a: float, b: float, c: float, d: float, e: float, f: float, place: np.ndarray) -> None:
+        for k, x in enumerate(numbers(a, b, c, d, e, f)):
+            place[k] = x
+
+    point = [*map(float, angles), place]
+    return numba_contender(numba, fill, point, lambda _: split(place, SHAPES), "numba on SymPy's cse text")
+
+
 def _casadi(casadi: Any) -> Callable[[], Any]:
     def build() -> Any:
         q = casadi.SX.sym("q", 6)
         matrix = _pose([q[k] for k in range(6)], casadi.cos, casadi.sin, _casadi_matrix(casadi))
         pose = casadi.vec(matrix[:3, :].T)
-        return casadi.Function("arm", [q], [pose, casadi.jacobian(pose, q)], {"cse": True})
+        return casadi.Function("arm", [q], [pose, casadi.jacobian(pose, q).T], {"cse": True})
 
     return build
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from symgrad.program import Program
 from symgrad.targets.base import target_named, workspace_elements
 
 Arrays = Sequence[np.ndarray]
+_NUMBERS = count(1)  # a name of its own for every routine: the C cache must not know it
 STRICT = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
 FAST = ("-O3", "-march=native", "-ffast-math", "-fopenmp-simd", "-mprefer-vector-width=512")
 
@@ -57,7 +59,7 @@ class SymgradCode:
     ) -> None:  # fmt: skip
         with common.stopwatch() as seconds:
             derived = program().derived(words)
-            routine = split(routine_of(optimise(derived.unit), "bench", derived))
+            routine = split(routine_of(optimise(derived.unit), f"bench{next(_NUMBERS)}", derived))
             self.loaded = target_named(backend).build(routine)
         self.build = seconds[0]
         self.backend, self.routine = backend, routine

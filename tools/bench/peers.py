@@ -21,8 +21,8 @@ class CasadiFunction:
     """A CasADi function with its memory.
 
     build   makes the `casadi.Function`.
-    inputs  in CasADi's order of numbers: column-major.
-    shapes  of the outputs, row-major; sparse outputs are compared as dense ones.
+    inputs  NumPy's arrays; CasADi counts along columns, so its matrices are their transposes.
+    shapes  of the outputs as NumPy's; sparse outputs are compared as dense ones.
     """
 
     def __init__(self, name: str, build: Callable[[], Any], inputs: Arrays, shapes: Shapes) -> None:
@@ -46,7 +46,7 @@ class CasadiFunction:
             rows, columns = sparsity.get_triplet()
             full = np.zeros(sparsity.shape)
             full[rows, columns] = x[: len(rows)]
-            found.append(full.reshape(shape))
+            found.append(full.T.reshape(shape))
         return found
 
     def machine(self) -> Contender:
@@ -96,12 +96,6 @@ void bench(double **b)
     {name}(arg, res, iw, w, 0);
 }}
 """
-
-
-def casadi_matrix(casadi: Any, name: str, rows: int, columns: int) -> tuple[Any, Any]:
-    """An MX input that is filled in NumPy's order: the symbol, and the (rows, columns) matrix it means."""
-    symbol = casadi.MX.sym(name, columns, rows)
-    return symbol, symbol.T
 
 
 # ---- JAX, numba, SymPy and SymEngine -----------------------------------------------------------
