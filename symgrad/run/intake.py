@@ -168,8 +168,11 @@ def _size(name: str, x: Any) -> int:
 
 def _array(a: Argument, dtype: np.dtype, x: Any) -> np.ndarray:
     """`x` in the type, rank and layout of the argument; a copy only where needed."""
-    if not a.extents and isinstance(x, Integral if a.dtype == "int" else Real):
-        return _number(a, dtype, x)
+    if not a.extents:
+        if type(x) is float and a.dtype == "real":
+            return np.array(x, dtype)
+        if isinstance(x, Integral if a.dtype == "int" else Real):
+            return _number(a, dtype, x)
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise DtypeMismatch(
             f"argument {quoted(a.name)} is a masked array",

@@ -7,6 +7,7 @@ runs without the GIL.
 
 from __future__ import annotations
 
+import ctypes
 import struct
 import threading
 from array import array
@@ -314,14 +315,16 @@ def _broadcast(arguments: Sequence[Argument], leads: Sequence[Shape]) -> Shape:
 
 
 def address_of(x: np.ndarray) -> int:
-    """Where an array's elements begin."""
-    return int(x.__array_interface__["data"][0])
+    """Where a C-contiguous array's elements begin."""
+    if x.size and x.flags.writeable:
+        return ctypes.addressof(ctypes.c_char.from_buffer(x))
+    return int(x.__array_interface__["data"][0])  # four times slower, for every array
 
 
 def call_compiled(call: Callable[[int, int], None], real: np.dtype) -> Runner:
     """A runner that hands addresses to `NAME_call` (see targets.base).
 
-    Finding an array's address is what a call costs most, so single numbers share one block of
+    Finding the address of an array costs more than the call, so single numbers share one block of
     memory with the workspace.
     """
     width = real.itemsize

@@ -92,7 +92,7 @@ def check_out(outs: Sequence[Any], shapes: Sequence[Shape], real: np.dtype) -> N
                 because=f"the result has shape {shape}",
                 try_="pass an array of that shape",
             )
-        if not np.can_cast(real, out.dtype, "same_kind"):
+        if out.dtype != real and not np.can_cast(real, out.dtype, "same_kind"):
             raise DtypeMismatch(
                 f"out= has dtype {out.dtype}",
                 because=f"the result has dtype {real}",
