@@ -24,8 +24,8 @@ from symgrad.loops.split import split
 from symgrad.opt.passes import PASSES
 from symgrad.program import Derived, Program, program
 from symgrad.run.build import build_kernel
-from symgrad.run.kernel import Kernel
 from symgrad.run.interface import signature_of
+from symgrad.run.kernel import Kernel
 
 BACKENDS = ("llvm", "c", "numpy")
 Watch = Callable[[str, Any], None]
@@ -60,7 +60,8 @@ def compile(  # noqa: A001  (the verb users look for)
     if backend not in BACKENDS:
         raise BadOption(f"unknown backend {backend!r}", because="the backends are " + ", ".join(BACKENDS))
     announce = watch or (lambda stage, thing: None)
-    source = expr if isinstance(expr, Program) and args is wrt is None else program(expr, args, wrt, **options)
+    is_ready = isinstance(expr, Program) and args is None and wrt is None
+    source = expr if is_ready else program(expr, args, wrt, **options)
     announce("frontend", source.translation)
     derived = source.derived(words)
     announce("differentiate", derived.unit)
@@ -131,7 +132,7 @@ def check_words(outputs: str | Sequence[str]) -> tuple[str, ...]:
 def dtype_name(dtype: Any) -> str:
     """"float64" or "float32"; BadOption for any other type."""
     try:
-        name = np.dtype(dtype).name
+        name = str(np.dtype(dtype).name)
     except TypeError:
         name = str(dtype)
     if name not in ("float64", "float32"):

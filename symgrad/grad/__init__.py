@@ -1,0 +1,1 @@
+"""Derivatives of definitions: reverse, forward, and the outputs made of them."""

@@ -14,15 +14,16 @@ from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import additive_terms, conjuncts, store
 
 # Functions whose derivatives are finite at finite arguments: a zero times them is a zero.
-_FINITE = frozenset(
-    "add sub mul neg sin cos tanh logistic softplus erf erfc atan abs maximum minimum where mask "
-    "sign floor ceil sinc cast".split()
-)
+_FINITE = frozenset((
+    "add", "sub", "mul", "neg", "sin", "cos", "tanh", "logistic", "softplus", "erf", "erfc", "atan", "abs",
+    "maximum", "minimum", "where", "mask", "sign", "floor", "ceil", "sinc", "cast",
+))  # fmt: skip
 
 
 def stored(g: Graph, axes: Sequence[Node], body: Node) -> Node:
     """`body` (over `axes` and possibly further free axes) ready to be used many times."""
-    deltas, dense = [], []
+    deltas: list[tuple[int, Node]] = []
+    dense: list[tuple[int, Node]] = []
     for sign, term in additive_terms(g, body):
         (deltas if _has_affine_delta(g, term) else dense).append((sign, term))
     total = _materialised(g, axes, _signed(g, dense))

@@ -33,10 +33,7 @@ def pullback(
     """
     order = active_nodes(g, seeds, active)
     alive = set(order)
-    cotangent: dict[Node, Node] = {}
-    for n, bar in seeds.items():
-        if n in alive:
-            cotangent[n] = bar
+    cotangent = {n: bar for n, bar in seeds.items() if n in alive}
     reads: dict[Node, Node] = {}
     for n in reversed(order):
         bar = cotangent.pop(n, g.zero)

@@ -42,18 +42,18 @@ class _Counter:
         if running is not None:  # one visit per element of the result
             points = self.points(tensor.out)
             return points + self._values((running.value,), {running.value: 1.0}, outside)
-        shares = {b: 1.0 for b in tensor.bodies}
+        shares = dict.fromkeys(tensor.bodies, 1.0)
         total = self._values(tensor.bodies, shares, outside)
         if tensor.kind in ("det", "inverse"):  # elimination: 2/3 n^3 and 2 n^3
-            i, j = tensor.red or tensor.out[-2:]
+            i = (tensor.red or tensor.out[-2:])[0]
             cube = self.points((*tensor.out, *tensor.red)) * self.points((i,))
             return total + cube * (2 if tensor.kind == "inverse" else 2 / 3)
         if tensor.red:
             share = 1.0
             if g.op[tensor.body] == "mask":
                 share = self.share_of(g.args[tensor.body][0])
-            points = self.points((*tensor.out, *tensor.red)) * share
-            total += points * (3 if tensor.kind == "logsumexp" else 1)
+            visits = self.points((*tensor.out, *tensor.red)) * share
+            total += visits * (3 if tensor.kind == "logsumexp" else 1)
         return total
 
     def _values(self, roots: Sequence[Node], share: dict[Node, float], outside: set[Node]) -> float:

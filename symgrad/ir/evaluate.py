@@ -17,7 +17,7 @@ from symgrad.ir.complex_forms import COMPLEX_FORMS
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.ops import OPS
 
-_REDUCTIONS: dict[str, tuple[np.ufunc, tuple]] = {  # and the value of an empty one
+_REDUCTIONS: dict[str, tuple[np.ufunc, tuple[Any, ...]]] = {  # and the value of an empty one
     "sum": (np.add, ("q", 0, 1)),
     "prod": (np.multiply, ("q", 1, 1)),
     "max": (np.maximum, ("f", "-inf")),
@@ -142,7 +142,7 @@ class _Definition:
         else:
             self._elementwise(n, [self.done[c] for c in g.children(n)])
 
-    def _constant(self, args: tuple) -> Any:
+    def _constant(self, args: tuple[Any, ...]) -> Any:
         if self.dtype is object:
             return _mp_constant(args)
         if args[0] == "q":
@@ -261,7 +261,7 @@ def _poison(op: str, args: list[Any], bad: list[Any]) -> Any:
     return poison
 
 
-def constant_value(args: tuple) -> float:
+def constant_value(args: tuple[Any, ...]) -> float:
     """The float64 nearest to a constant's payload."""
     tag, *payload = args
     if tag == "q":
@@ -280,7 +280,7 @@ def _rational_to_float(n: int, d: int) -> float:
         return float("inf") if n > 0 else float("-inf")
 
 
-def _mp_constant(args: tuple) -> Any:
+def _mp_constant(args: tuple[Any, ...]) -> Any:
     import mpmath
 
     tag, *payload = args

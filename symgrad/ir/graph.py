@@ -26,6 +26,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from symgrad.ir import stability  # noqa: F401  registers its rules
 from symgrad.ir.ops import OPS
@@ -84,14 +85,14 @@ class Graph:
         self.stabilise = stabilise
         self.hints: dict[str, int] = {}  # typical values of sizes; only rank alternatives
         self.op: list[str] = []
-        self.args: list[tuple] = []
+        self.args: list[tuple[Any, ...]] = []
         self.arguments: list[tuple[Node, ...]] = []  # those of `args` that are nodes
         self.kind: list[str] = []  # "const" | "int" | "real" | "bool"
         self.axes: list[frozenset[Node]] = []  # free axes
         self.tensors: list[Tensor] = []
         self.fired: Counter[str] = Counter()  # rewrite rule name -> times it fired
         self._key: list[int] = []  # name-free structural key, orders commutative arguments
-        self._nodes: dict[tuple, Node] = {}
+        self._nodes: dict[tuple[str, tuple[Any, ...]], Node] = {}
         self._tensor_ids: dict[Tensor, TensorId] = {}
         self._fresh = _FIRST_FRESH
         self.zero = self.const(0)
@@ -101,7 +102,7 @@ class Graph:
 
     # ---- interning -------------------------------------------------------------------------
 
-    def intern(self, op: str, args: tuple) -> Node:
+    def intern(self, op: str, args: tuple[Any, ...]) -> Node:
         """The node `op(args)`, without any rewriting."""
         found = self._nodes.get((op, args))
         if found is not None:
@@ -173,7 +174,7 @@ class Graph:
         return result
 
     def _describe(
-        self, node: Node, op: str, args: tuple, nodes: tuple[Node, ...]
+        self, node: Node, op: str, args: tuple[Any, ...], nodes: tuple[Node, ...]
     ) -> tuple[str, frozenset[Node]]:
         if op == "axis":
             return "int", frozenset((node,))
@@ -191,11 +192,11 @@ class Graph:
             return self.tensors[args[0]].dtype, axes
         return _result_kind(op), axes
 
-    def _structural_key(self, op: str, args: tuple, nodes: tuple[Node, ...]) -> int:
+    def _structural_key(self, op: str, args: tuple[Any, ...], nodes: tuple[Node, ...]) -> int:
         """A key that ignores the numbers of axes and does not change between processes."""
         key = _literal_key(op)
         if op == "axis":
-            literals: tuple = ()
+            literals: tuple[Any, ...] = ()
         elif len(nodes) == len(args):
             literals = ()
         else:
@@ -207,7 +208,7 @@ class Graph:
         return key
 
     @staticmethod
-    def children_of(op: str, args: tuple) -> tuple[Node, ...]:
+    def children_of(op: str, args: tuple[Any, ...]) -> tuple[Node, ...]:
         if op == "read":
             return args[1:]
         if op == "lin":
@@ -258,7 +259,7 @@ class Graph:
         return self.axis(self._fresh, extent)
 
     def extent(self, axis: Node) -> Node:
-        return self.args[axis][1]
+        return int(self.args[axis][1])
 
     def read(self, tensor: TensorId, *index: Node) -> Node:
         """An element of a tensor; `index` holds one integer node per axis of the result."""

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable
 
 # Keywords of C99, C11, C++ and CUDA, names C's headers take, and names generated code uses itself.
-_RESERVED = frozenset(
-    """
+_WORDS = """
     auto break case char const continue default do double else enum extern float for goto if inline int
     long register restrict return short signed sizeof static struct switch typedef union unsigned void
     volatile while alignas alignof bool complex imaginary noreturn static_assert thread_local and and_eq
@@ -20,8 +19,8 @@ _RESERVED = frozenset(
     blockIdx threadIdx warpSize remainder erf erfc hypot cbrt exp2 expm1 log10 log1p log2 logb fmin fmax
     fma fdim nan trunc round rint sinh cosh tanh asin acos atan atan2 asinh acosh atanh ldexp frexp modf
     scalbn ilogb nextafter nexttoward copysign isnan isinf isfinite signbit linux unix
-    """.split()
-)
+"""
+_RESERVED = frozenset(_WORDS.split())
 
 
 def mangled(names: Iterable[str]) -> list[str]:

@@ -30,14 +30,14 @@ def _log_of_sum(g: Graph, node: int) -> int | None:
 
 
 def _exponent(g: Graph, node: int) -> int | None:
-    return g.args[node][0] if g.op[node] == "exp" else None
+    return int(g.args[node][0]) if g.op[node] == "exp" else None
 
 
 def _one_plus(g: Graph, node: int) -> int | None:
     """x if `node` is 1 + x."""
     if g.op[node] != "add":
         return None
-    a, b = g.args[node]
+    a, b = g.arguments[node]
     if a == g.one:
         return b
     return a if b == g.one else None
@@ -85,7 +85,8 @@ def exp_plus_minus_one_to_expm1(g: Graph, a: Args) -> int | None:
 
 def _factors(g: Graph, node: int) -> list[int]:
     """The factors of a product (-1 for a sign); a product of more than a few is one factor."""
-    factors, stack = [], [node]
+    factors: list[int] = []
+    stack = [node]
     while stack and len(stack) + len(factors) <= _MOST_FACTORS:
         part = stack.pop()
         if g.op[part] == "neg":
@@ -135,7 +136,8 @@ def weighted_mean_to_softmax(g: Graph, a: Args) -> int | None:
     top, bottom = g.tensors[g.args[a[0]][0]], g.tensors[g.args[a[1]][0]]
     red = {r: g.fresh_axis(g.extent(r)) for r in top.red}
     body = g.substitute(top.body, {**red, **dict(zip(top.out, g.args[a[0]][1:], strict=True))})
-    wanted = _alpha_exponent(g, g.args[bottom.body][0], dict(zip(bottom.out, g.args[a[1]][1:], strict=True)), bottom.red)
+    places = dict(zip(bottom.out, g.args[a[1]][1:], strict=True))
+    wanted = _alpha_exponent(g, g.args[bottom.body][0], places, bottom.red)
     for exponential in _exponential_factors(g, body):
         exponent = g.args[exponential][0]
         if _alpha_exponent(g, exponent, {}, tuple(red.values())) == wanted:
@@ -169,7 +171,7 @@ def _exponential_factors(g: Graph, body: int) -> list[int]:
     return found
 
 
-@rule("div", "1/(1 + exp(-x)) and exp(x)/(1 + exp(x)) are the logistic function, times other factors", "stable")
+@rule("div", "1/(1 + exp(-x)) and exp(x)/(1 + exp(x)), times other factors, are logistic(x)", "stable")
 def quotient_to_logistic(g: Graph, a: Args) -> int | None:
     below = _factors(g, a[1])
     for place, divisor in enumerate(below):

@@ -1,0 +1,1 @@
+"""Loop nests: what compiled targets print."""

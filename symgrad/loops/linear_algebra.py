@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from symgrad.loops.nest import (
     Cell,
@@ -42,7 +43,9 @@ class Matrix:
 class Elimination:
     """Statements for one matrix of `n` rows; `fresh` numbers values, `loop_name(k)` names loops."""
 
-    def __init__(self, n: Poly, fresh: Callable[[], Value], loop_name: Callable[[int], str], depth: int) -> None:
+    def __init__(
+        self, n: Poly, fresh: Callable[[], Value], loop_name: Callable[[int], str], depth: int
+    ) -> None:
         self.n = n
         self.fresh = fresh
         self.k, self.i, self.j = (loop_name(depth + d) for d in range(3))
@@ -61,8 +64,7 @@ class Elimination:
         body, parity = self._cell(("q", 1, 1))
         steps: list[Statement] = self._pivot((work, result), parity)
         pivot = self._load(steps, work, self.k, self.k)
-        for m in (work, result):
-            steps.append(self._divide_row(m, pivot))
+        steps += [self._divide_row(m, pivot) for m in (work, result)]
         below = poly_add(variable(self.k), poly(1))
         for low, high in ((poly(0), variable(self.k)), (below, self.n)):
             steps.append(self._eliminate_rows(work, result, low, high))
@@ -112,8 +114,7 @@ class Elimination:
     def _eliminate_rows(self, work: Matrix, result: Matrix, low: Poly, high: Poly) -> Statement:
         outer: list[Statement] = []
         factor = self._load(outer, work, self.i, self.k)
-        for m in (work, result):
-            outer.append(self._loop(self.j, poly(0), self.n, self._subtract_row(m, factor)))
+        outer += [self._loop(self.j, poly(0), self.n, self._subtract_row(m, factor)) for m in (work, result)]
         return self._loop(self.i, low, high, outer)
 
     def _subtract_row(self, m: Matrix, factor: Value) -> list[Statement]:
@@ -147,7 +148,7 @@ class Elimination:
         ]  # fmt: skip
         return [self._loop(self.i, poly(0), self.n, row)]
 
-    def _cell(self, payload: tuple) -> tuple[list[Statement], Value]:
+    def _cell(self, payload: tuple[Any, ...]) -> tuple[list[Statement], Value]:
         start, cell = self.fresh(), self.fresh()
         return [Const(start, payload), Cell(cell, start)], cell
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from symgrad.ir.bounds import is_nonnegative
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
@@ -222,9 +223,11 @@ class Nest:
         if t.kind in ("map", "enum"):
             self._emit_maps()
         elif t.kind in ("det", "inverse"):
-            return self._emit_elimination()
+            self._emit_elimination()
+            return
         elif (running := running_form(self.g, t)) is not None:
-            return self._emit_running(running)
+            self._emit_running(running)
+            return
         elif t.kind == "scatter":
             self._emit_initial(("q", 0, 1))
             self._emit_update(self._split_guard(t.body), tuple(t.target))
@@ -337,7 +340,7 @@ class Nest:
             body = [For(self.names[a], (poly(0),), upper, body)]
         low.top.extend(body)
 
-    def _emit_initial(self, identity: tuple) -> None:
+    def _emit_initial(self, identity: tuple[Any, ...]) -> None:
         """Fill the result, in a nest of its own before the updates."""
         low = self.low
         value = low.fresh_value()
@@ -554,8 +557,7 @@ class Nest:
     def _guards_its_arms(self, n: Node) -> bool:
         """A selection on indices, one of whose arms makes an unproven read."""
         g = self.g
-        predicate, *arms = g.args[n]
-        return any(self.needs_guard[a] for a in arms)
+        return any(self.needs_guard[a] for a in g.args[n][1:])
 
     def _is_guarding(self, n: Node) -> bool:
         if self.g.op[n] not in ("mask", "where"):
@@ -578,7 +580,7 @@ class Nest:
             inside.append(SetCell(cell, self._lookup(arm, inner)))
         return cell
 
-    def _cell(self, where: list[Statement], identity: tuple) -> Value:
+    def _cell(self, where: list[Statement], identity: tuple[Any, ...]) -> Value:
         start, cell = self.low.fresh_value(), self.low.fresh_value()
         where += [Const(start, identity), Cell(cell, start)]
         return cell

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 Value = int
 Monomial = tuple[str, ...]
@@ -36,7 +37,7 @@ class Const:
     """dst = a constant; `payload` as in `ir.graph` (("q", n, d), ("s", name), ("f", text))."""
 
     dst: Value
-    payload: tuple
+    payload: tuple[Any, ...]
 
 
 @dataclass(slots=True)

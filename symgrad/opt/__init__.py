@@ -1,0 +1,1 @@
+"""Passes over definitions: the same values, fewer operations."""

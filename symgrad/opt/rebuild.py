@@ -53,7 +53,9 @@ class Copy:
             return new.axis(args[0], children[0])
         if op in ("const", "size"):
             return new.intern(op, args)
-        special = {"imul": new.imul, "ige": new.ige0, "ieq": new.ieq0, "cast": new.cast}
+        special: dict[str, Callable[..., Node]] = {
+            "imul": new.imul, "ige": new.ige0, "ieq": new.ieq0, "cast": new.cast,
+        }  # fmt: skip
         return special[op](*children) if op in special else new.node(op, *children)
 
     def tensor(self, t: TensorId, on_node: NodeHook | None = None) -> TensorId:

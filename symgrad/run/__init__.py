@@ -1,0 +1,1 @@
+"""Kernels and what calls them: signatures, optimizer loops, verification."""
