@@ -1,4 +1,4 @@
-"""A small NumPy evaluator of SymPy expressions, independent of symgrad: an oracle for tests.
+"""A small NumPy evaluator of SymPy expressions, which shares no code with symgrad: an oracle for tests.
 
 It walks scalars with a stack of its own, so deep expressions are no problem; matrices recurse.
 """
@@ -12,12 +12,14 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
+import scipy.special
 import sympy as sp
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
 from sympy.matrices.expressions.diagonal import DiagMatrix, DiagonalOf
 from sympy.matrices.expressions.matexpr import MatrixElement
 
 from symgrad.entries import Where
+from symgrad.frontend.index_form import Maximum, Minimum
 
 Values = Mapping[Any, Any]
 
@@ -34,6 +36,13 @@ _CALLS: dict[type, Callable[..., Any]] = {
     sp.asin: np.arcsin,
     sp.acos: np.arccos,
     sp.atan: np.arctan,
+    sp.atan2: np.arctan2,
+    sp.asinh: np.arcsinh,
+    sp.acosh: np.arccosh,
+    sp.atanh: np.arctanh,
+    sp.erf: scipy.special.erf,
+    sp.erfc: scipy.special.erfc,
+    sp.sinc: lambda a: np.sinc(a / np.pi),
     sp.And: lambda *a: all(a),
     sp.Or: lambda *a: any(a),
     sp.Not: lambda a: not a,
@@ -44,6 +53,14 @@ _CALLS: dict[type, Callable[..., Any]] = {
     sp.GreaterThan: operator.ge,
     sp.Equality: operator.eq,
     sp.Unequality: operator.ne,
+}
+
+
+_REDUCTIONS: dict[type, Callable[..., Any]] = {
+    sp.Sum: np.sum,
+    sp.Product: np.prod,
+    Maximum: lambda terms: np.max(terms, initial=-np.inf),
+    Minimum: lambda terms: np.min(terms, initial=np.inf),
 }
 
 
@@ -79,7 +96,7 @@ def _direct(e: Any, values: Values) -> Any:
         return values[e]
     if isinstance(e, sp.Piecewise | Where):
         return _choice(e, values)
-    if isinstance(e, sp.Sum | sp.Product):
+    if isinstance(e, tuple(_REDUCTIONS)):
         return _over_ranges(e, values)
     if isinstance(e, sp.Trace):
         return np.trace(evaluate_matrix(e.arg, values))
@@ -105,7 +122,7 @@ def _over_ranges(e: Any, values: Values) -> Any:
         evaluate_scalar(body, {**values, **dict(zip(bound, at, strict=True))})
         for at in itertools.product(*ranges)
     ]
-    return float(np.sum(terms)) if isinstance(e, sp.Sum) else float(np.prod(terms))
+    return float(_REDUCTIONS[type(e)](terms))
 
 
 def evaluate_matrix(m: Any, values: Values) -> np.ndarray:

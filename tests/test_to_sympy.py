@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy as sp
+from hypothesis import HealthCheck, given, settings
 from programs import loops, matrices, networks, statistics
 from programs.core import SharedProgram, symbol_name
+from strategies import RandomProgram, scalar_programs, tensor_programs
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
 from sympy_evaluator import evaluate_matrix, evaluate_scalar
 
 from symgrad import nn
 from symgrad.errors import BadOption, UnsupportedExpression
-from symgrad.frontend.scalar_form import rational_to_sympy
+from symgrad.frontend.scalar_form import Leaves, rational_to_sympy
 from symgrad.frontend.to_sympy import IndexedExpression, node_to_sympy, to_sympy, to_sympy_with_names
 from symgrad.frontend.translate import Translation, translate
 from symgrad.grad.outputs import Problem, derive
@@ -224,9 +226,10 @@ def test_named_parts_put_together_have_the_value_of_the_program(name: str, prefe
 
 def test_a_gradient_that_vanishes_is_a_matrix_of_zeros() -> None:
     translation = translate(sp.Trace(X.T * X), (X, W))
-    ((axes, node),) = gradient(translation.graph, translation.value, [translation.inputs[W]])
+    g = translation.graph
+    ((axes, node),) = gradient(g, translation.value, [translation.inputs[W]])
     symbols = {tensor: symbol for symbol, tensor in translation.inputs.items()}
-    assert node_to_sympy(translation.graph, node, axes, symbols, translation.sizes) == sp.ZeroMatrix(d, c)
+    assert to_sympy(g, g.define("map", axes, (), node), symbols, translation.sizes) == sp.ZeroMatrix(d, c)
 
 
 # ---- the shared programs -----------------------------------------------------------------------------
@@ -266,6 +269,48 @@ def test_gradients_of_shared_programs_come_back_through_the_front_end(name: str)
         np.testing.assert_allclose(
             found.astype(float).reshape(wanted.shape), wanted.astype(float), rtol=1e-9, atol=1e-9
         )
+
+
+# ---- random programs ---------------------------------------------------------------------------------
+
+
+def named_inputs(program: RandomProgram) -> tuple[dict[TensorId, Any], dict[str, Any]]:
+    """A SymPy symbol for every input and size of a random program."""
+    sizes = {name: sp.Symbol(name, integer=True, positive=True) for name in program.sizes}
+    leaves = Leaves(program.graph, {}, sizes)
+    symbols: dict[TensorId, Any] = {}
+    for tensor in program.inputs:
+        row = program.graph.tensors[tensor]
+        shape = tuple(leaves.integer(extent) for extent in row.extents)
+        is_matrix = len(shape) == 2 and row.dtype == "real"
+        make = sp.MatrixSymbol(row.name, *shape) if is_matrix else sp.IndexedBase(row.name, shape=shape)
+        symbols[tensor] = make if shape else sp.Symbol(row.name, real=True)
+    return symbols, sizes
+
+
+def check_random_program(program: RandomProgram) -> None:
+    symbols, sizes = named_inputs(program)
+    arrays = program.arrays()
+    values = {sizes[name]: value for name, value in program.sizes.items()}
+    values |= {symbols[tensor]: array if array.shape else float(array) for tensor, array in arrays.items()}
+    for tensor in program.outputs.values():
+        (wanted,) = evaluate(program.graph, [tensor], arrays, program.sizes)
+        result = to_sympy(program.graph, tensor, symbols, sizes)
+        parts = result if isinstance(result, tuple) else (result,)
+        found = [numbers_of(part, values).ravel() for part in parts]
+        np.testing.assert_allclose(np.concatenate(found), wanted.ravel(), rtol=1e-6, atol=1e-8)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(scalar_programs(smooth=False))
+def test_random_scalar_programs_keep_their_value(program: RandomProgram) -> None:
+    check_random_program(program)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(tensor_programs(smooth=False))
+def test_random_tensor_programs_keep_their_value(program: RandomProgram) -> None:
+    check_random_program(program)
 
 
 # ---- scalars -----------------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ import sympy as sp
 from sympy.printing.latex import LatexPrinter
 
 from symgrad.entries import Where
-from symgrad.errors import UnsupportedExpression
 from symgrad.frontend.printed_size import MOST_SEARCHED
 from symgrad.frontend.scalar_form import Leaves, ScalarForm, reachable_branches
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
@@ -232,15 +231,21 @@ class IndexForm(Leaves):
         t, *index = self.g.args[read]
         tensor = self.g.tensors[t]
         if tensor.kind == "enum":
-            raise UnsupportedExpression(
-                "an entry of an explicit matrix is selected by an index that is not a number",
-                try_="write the array as an IndexedBase",
-            )
+            return self._write_out_enum(tensor, index)
         if tensor.kind == "scatter":
             return self._write_out_scatter(tensor, index, used)
         bound = self._bind(tensor.red, used)
         mapping = dict(zip((*tensor.out, *tensor.red), (*index, *bound), strict=True))
         return self._expansion(tensor.kind, bound, self.g.substitute(tensor.body, mapping))
+
+    def _write_out_enum(self, tensor: Tensor, index: Sequence[Node]) -> _Expansion:
+        """An entry of an explicit array, chosen by an index."""
+        entry, *rest = index
+        mapping = dict(zip(tensor.out, rest, strict=True))
+        *others, result = self.g.substitute_all(tensor.bodies, mapping)
+        for number in reversed(range(len(others))):
+            result = self.g.where(self.g.ieq(entry, self.g.const(number)), others[number], result)
+        return self._expansion("map", (), result)
 
     def _expansion(self, kind: str, bound: Sequence[Node], body: Node) -> _Expansion:
         self._binds = self._binds or bool(bound)

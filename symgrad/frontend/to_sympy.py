@@ -213,8 +213,8 @@ class _Conversion:
     def _has_matrices(self, nodes: Sequence[Node]) -> bool:
         """Whether the inputs read are matrices; a constant is a matrix among matrices."""
         reads = [self._g.args[r][0] for r in self._g.reads(nodes)]
-        below = self._g.definitions_below(reads) or list(self._symbols)
-        return any(isinstance(self._symbols.get(t), sp.MatrixSymbol) for t in below)
+        inputs = [t for t in self._g.definitions_below(reads) if self._g.tensors[t].kind == "input"]
+        return any(isinstance(self._symbols[t], sp.MatrixSymbol) for t in inputs or self._symbols)
 
     def _check_size(self, nodes: Sequence[Node]) -> None:
         below = self._g.definitions_below([self._g.args[r][0] for r in self._g.reads(nodes)])
