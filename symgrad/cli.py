@@ -100,7 +100,14 @@ def _verify(options: argparse.Namespace) -> int:
 
     program = _program(options)
     point = dict(_name_and_value(text) for text in options.at)
-    report = symgrad.verify(program, at=point or None, outputs=options.outputs, seed=options.seed)
+    report = symgrad.verify(
+        program,
+        at=point or None,
+        outputs=options.outputs,
+        seed=options.seed,
+        backend=options.backend,
+        dtype=options.dtype,
+    )
     print(report.to_json() if options.json else report.table)
     return DONE if report.ok else FAILED
 
@@ -235,8 +242,9 @@ def _name_and_value(text: str) -> tuple[str, Any]:
 
     name, _, written = (part.strip() for part in text.partition("="))
     try:
-        value = json.loads(written)
-        array = np.asarray(value, dtype=float)
+        array = np.asarray(json.loads(written))
+        if array.dtype.kind not in "if":
+            raise TypeError("these are not numbers")
     except (ValueError, TypeError, RecursionError) as error:
         raise BadOption(
             f"cannot read {quoted(text)}",
@@ -244,7 +252,7 @@ def _name_and_value(text: str) -> tuple[str, Any]:
             because=str(error),
             try_="x=1.5 or X=[[1, 2], [3, 4]]",
         ) from None
-    return name, float(array) if array.ndim == 0 else array
+    return name, array.item() if array.ndim == 0 else array
 
 
 # --- the arguments -----------------------------------------------------------------------------------
@@ -306,11 +314,14 @@ def _add_derive(commands: Any, shared: argparse.ArgumentParser) -> None:
 
 def _add_verify(commands: Any, shared: argparse.ArgumentParser) -> None:
     verify = commands.add_parser("verify", parents=[shared], help="compare with independent computations")
-    verify.add_argument("--outputs", type=_names, default=("value", "grad"), metavar="WORDS")
+    words = "default: value and gradient, or Jacobian"
+    verify.add_argument("--outputs", type=_names, default=None, metavar="WORDS", help=words)
     verify.add_argument(
         "--at", action="append", default=[], metavar="NAME=VALUE", help="such as x=1.5 or X=[[1,2],[3,4]]"
     )
     verify.add_argument("--seed", type=int, default=0, help="of the random point, where --at gives none")
+    verify.add_argument("--backend", choices=("llvm", "c", "numpy"), default="llvm")
+    verify.add_argument("--dtype", choices=("float64", "float32"), default="float64")
     verify.add_argument("--json", action="store_true", help="print the report as JSON")
     verify.set_defaults(run=_verify)
 
