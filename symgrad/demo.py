@@ -72,7 +72,9 @@ def run(directory: str | Path = "symgrad-demo", backend: str = "llvm", steps: in
 
     P = sg.program(model.loss, args=(model.W, model.b, model.X, model.Y), wrt=(model.W, model.b))
     show_derivation(steps_shown, model, P)
-    is_verified = verify(steps_shown, model, P, images, classes, backend=backend)
+    kernel = sg.compile(P, outputs=("value", "grad"), backend=backend)
+    steps_shown.done("compile", f"loss and gradient in one kernel for the target {backend}")
+    is_verified = verify(steps_shown, model, kernel, images, classes)
     result = train(steps_shown, model, P, images, classes, backend=backend, steps=steps)
     is_reached = show_result(steps_shown, result, accuracy(model, result.x, images, labels))
     export(steps_shown, P, folder)
@@ -114,13 +116,7 @@ def in_one_line(expr: Any, scores: Any = None) -> str:
 
 
 def verify(
-    steps_shown: Steps,
-    model: SoftmaxRegression,
-    P: sg.Program,
-    images: Array,
-    classes: Array,
-    *,
-    backend: str,
+    steps_shown: Steps, model: SoftmaxRegression, kernel: sg.Kernel, images: Array, classes: Array
 ) -> bool:
     """Compare value and gradient with independent computations, on a few images at random weights."""
     random = np.random.default_rng(0)
@@ -130,7 +126,7 @@ def verify(
         model.X: images[:CHECKED_IMAGES],
         model.Y: classes[:CHECKED_IMAGES],
     }
-    report = sg.verify(P, at=at, backend=backend)
+    report = sg.verify(kernel, at=at)
     verdict = "agree" if report.ok else "DIFFER"
     steps_shown.done("verify", f"value and gradient {verdict}, at random weights on {CHECKED_IMAGES} images")
     for line in str(report.table).splitlines():
@@ -159,7 +155,7 @@ def train(
         backend=backend,
         progress=sys.stderr.isatty(),
     )
-    steps_shown.done("train", f"{result.nit} steps of L-BFGS on the target {backend}, compiling included")
+    steps_shown.done("train", f"{result.nit} steps of L-BFGS on the target {backend}")
     return result
 
 
@@ -206,7 +202,7 @@ class Steps:
 
     def detail(self, text: str) -> None:
         """Print a line below the step."""
-        self._console.print(" " * 18 + text)
+        self._console.print((" " * 18 + text).rstrip())
 
     def finish(self) -> None:
         """Print the time of all steps."""
