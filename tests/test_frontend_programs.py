@@ -8,9 +8,12 @@ from reference import reference_outputs
 from tolerances import assert_close
 from translating import value_of
 
+from symgrad.grad.inside import differentiate
+
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_the_translated_value_of_a_shared_program_is_the_stored_one(program: SharedProgram) -> None:
     for case, sizes in enumerate(program.sizes):
-        found = value_of(program.expr, program.inputs(case), dict(sizes), args=program.args)
+        options = {"args": program.args, "differentiate": differentiate}
+        found = value_of(program.expr, program.inputs(case), dict(sizes), **options)
         assert_close(found, reference_outputs(program, case)["value"][0], "float64")

@@ -9,13 +9,23 @@ stored reference numbers in `tests/reference` belong to exactly these programs a
 from __future__ import annotations
 
 from .core import SharedProgram
+from .derivatives import DERIVATIVES
+from .inverses import INVERSES
 from .loops import LOOPS
 from .matrices import MATRICES
 from .networks import NETWORKS
 from .scalars import SCALARS
 from .statistics import STATISTICS
 
-PROGRAMS: tuple[SharedProgram, ...] = (*NETWORKS, *STATISTICS, *MATRICES, *LOOPS, *SCALARS)
+PROGRAMS: tuple[SharedProgram, ...] = (
+    *NETWORKS,
+    *STATISTICS,
+    *MATRICES,
+    *INVERSES,
+    *LOOPS,
+    *DERIVATIVES,
+    *SCALARS,
+)
 
 _BY_NAME = {program.name: program for program in PROGRAMS}
 assert len(_BY_NAME) == len(PROGRAMS), "two shared programs have the same name"

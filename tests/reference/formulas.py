@@ -160,6 +160,35 @@ def transposed_elements(xp: Any, a: Inputs) -> Array:
     return xp.sum(xp.sin(a["W"] * a["W"].T) * (1 + np.arange(a["W"].shape[0])[:, None]))
 
 
+def log_determinant(xp: Any, a: Inputs) -> Array:
+    return xp.log(xp.det(a["A"]))
+
+
+def determinant_times_trace(xp: Any, a: Inputs) -> Array:
+    return xp.det(a["A"] / a["A"].shape[0]) * (xp.sum(a["A"] * a["B"].T) + 1)
+
+
+def inverse_form(xp: Any, a: Inputs) -> Array:
+    return xp.sum(a["b"] * (xp.inverse(a["A"]) @ a["b"]))
+
+
+def regularised_log_determinant(xp: Any, a: Inputs) -> Array:
+    return xp.log(xp.det(a["X"].T @ a["X"] + np.eye(a["X"].shape[1], dtype=int)))
+
+
+def negative_power(xp: Any, a: Inputs) -> Array:
+    once = xp.inverse(a["W"])
+    mixed = xp.trace(once @ (once @ once @ once).T)
+    return xp.sum(once * once.T) * a["W"].shape[0] + xp.sqrt(1 + mixed * mixed)
+
+
+def gaussian_likelihood(xp: Any, a: Inputs) -> Array:
+    samples, width = a["X"].shape
+    centred = a["X"] - a["m"].T
+    distances = xp.sum((centred @ xp.inverse(a["S"])) * centred)
+    return -(samples * xp.log(xp.det(a["S"])) + distances + samples * width * xp.log(2 * xp.pi)) / 2
+
+
 def rosenbrock(xp: Any, a: Inputs) -> Array:
     here, there = a["x"][:-1], a["x"][1:]
     return xp.sum(100 * _square(there - here * here) + _square(1 - here))
@@ -205,6 +234,42 @@ def reused_index(xp: Any, a: Inputs) -> Array:
     x = a["x"]
     cubes = xp.sum((x - xp.sum(x) / x.shape[0]) ** 3)
     return xp.sum(xp.tanh(x * cubes)) + xp.sum(x) * xp.sum(x * x)
+
+
+def _hidden(xp: Any, a: Inputs) -> Array:
+    """The hidden layer for every sample: its derivatives by hand are functions of it."""
+    return xp.tanh(a["X"] @ a["W"].T + a["b"])
+
+
+def gradient_penalty(xp: Any, a: Inputs) -> Array:
+    slopes = (a["v"] * (1 - _square(_hidden(xp, a)))) @ a["W"]
+    return xp.sum(_square(xp.sqrt(xp.sum(_square(slopes), 1)) - 1)) / a["X"].shape[0]
+
+
+def score_matching(xp: Any, a: Inputs) -> Array:
+    t = _hidden(xp, a)
+    first = (a["v"] * (1 - _square(t))) @ a["W"] - a["X"]
+    second = (a["v"] * -2 * t * (1 - _square(t))) @ _square(a["W"]) - 1
+    return xp.sum(second + _square(first) / 2) / a["X"].shape[0]
+
+
+def physics_informed(xp: Any, a: Inputs) -> Array:
+    t, w, b, v = a["t"], a["w"], a["b"], a["v"]
+    hidden = xp.tanh(t[:, None] * w + b)
+    bent = -2 * hidden * (1 - _square(hidden)) * _square(w)
+    ends = _square(xp.sum(v * xp.tanh(b))) + _square(xp.sum(v * xp.tanh(w * xp.pi / 2 + b)) - 1)
+    return xp.sum(_square((bent + hidden) @ v)) / t.shape[0] + ends
+
+
+def scalar_derivatives(xp: Any, a: Inputs) -> Array:
+    x, y = a["x"], a["y"]
+    s, c = xp.sin(x * y), xp.cos(x * y)
+    mixed = xp.exp(x) * (c + x * c - x * y * s)
+    q = 1 + x * x * y * y
+    repeated = 4 * x * y**4 * (x * x * y * y - 3) / q**3
+    z = x * x + y
+    moved = xp.exp(z * y) * (y * xp.tanh(z) + 1 - _square(xp.tanh(z)))
+    return mixed * repeated + moved * moved
 
 
 def _twist_cos_sin(xp: Any) -> list[tuple[Array, Array]]:
@@ -296,6 +361,12 @@ FORMULAS: dict[str, Formula] = {
         weighted_least_squares,
         block_quadratic,
         transposed_elements,
+        log_determinant,
+        determinant_times_trace,
+        inverse_form,
+        regularised_log_determinant,
+        negative_power,
+        gaussian_likelihood,
         rosenbrock,
         banded_form,
         total_variation,
@@ -304,6 +375,10 @@ FORMULAS: dict[str, Formula] = {
         prefix_products,
         guarded_root,
         reused_index,
+        gradient_penalty,
+        score_matching,
+        physics_informed,
+        scalar_derivatives,
         arm_pose,
         arm_distance,
         rosenbrock_two,

@@ -53,6 +53,17 @@ class HighPrecision:
         """The product of all entries."""
         return np.prod(values, initial=mp.mpf(1))
 
+    @staticmethod
+    def det(matrix: Array) -> Any:
+        """The determinant, by elimination with pivots."""
+        return mp.det(mp.matrix(matrix.tolist()))
+
+    @staticmethod
+    def inverse(matrix: Array) -> Array:
+        """The inverse, by elimination with pivots."""
+        entries = mp.inverse(mp.matrix(matrix.tolist())).tolist()
+        return np.asarray(entries, dtype=object)
+
     @classmethod
     def logsumexp(cls, values: Array, axis: int) -> Any:
         """log(sum(exp(values))) as it stands: mpmath's exponents do not overflow."""

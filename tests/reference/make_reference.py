@@ -5,7 +5,7 @@
 Needs JAX and mpmath; running the tests needs neither. Each formula (`formulas.py`) is differentiated twice:
 by JAX in float64 (reverse, forward over reverse), and by differences at 60 digits (`high_precision.py`). The
 latter, rounded to float64, is stored, and the two must agree. The table printed is the one in README.md. With
-names, only those programs are made anew. All of it takes about five minutes.
+names, only those programs are made anew. All of it takes some eight minutes.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class JaxNumpy:
     """`jax.numpy` with the few functions that the formulas need from elsewhere."""
 
     erf, erfc = staticmethod(jsp.erf), staticmethod(jsp.erfc)
+
+    det, inverse = staticmethod(jnp.linalg.det), staticmethod(jnp.linalg.inv)
 
     @staticmethod
     def logsumexp(values: Any, axis: int) -> Any:
