@@ -18,6 +18,7 @@ from strategies import RandomProgram, scalar_programs, tensor_programs
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
 from sympy_evaluator import evaluate_matrix, evaluate_scalar
 
+import symgrad as sg
 from symgrad import nn
 from symgrad.errors import BadOption, UnsupportedExpression
 from symgrad.frontend.scalar_form import Leaves, rational_to_sympy
@@ -475,3 +476,19 @@ def test_an_unknown_form_is_refused() -> None:
     g, tensor, symbols = deep_chain(DEEP["sin"], 1)
     with pytest.raises(BadOption, match="unknown form 'words'"):
         to_sympy(g, tensor, symbols, {}, prefer="words")
+
+
+def test_gradients_of_determinants_and_inverses_print_as_matrices() -> None:
+    n = sp.Symbol("n", integer=True, positive=True)
+    a, b = sp.MatrixSymbol("A", n, n), sp.MatrixSymbol("b", n, 1)
+    assert sg.program(sp.log(sp.Determinant(a)), wrt=a).grad == a.I.T
+    assert str(sg.program((b.T * a.I * b)[0, 0], wrt=a).grad) == "-(A**(-1)).T*b*b.T*(A**(-1)).T"
+
+
+def test_a_determinant_without_matrix_notation_is_refused_by_name() -> None:
+    n, m = sp.symbols("n m", integer=True, positive=True)
+    a, x = sp.MatrixSymbol("A", n, n), sp.IndexedBase("x", shape=(m,))
+    i = sp.Symbol("i", integer=True)
+    program = sg.program(sp.Determinant(a) * sp.Sum(x[i] ** 2, (i, 0, m - 1)), wrt=x)
+    with pytest.raises(UnsupportedExpression, match="determinant"):
+        _ = program.grad

@@ -18,6 +18,7 @@ import sympy as sp
 from sympy.printing.latex import LatexPrinter
 
 from symgrad.entries import Where
+from symgrad.errors import UnsupportedExpression
 from symgrad.frontend.printed_size import MOST_SEARCHED
 from symgrad.frontend.scalar_form import Leaves, ScalarForm, reachable_branches
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
@@ -230,6 +231,11 @@ class IndexForm(Leaves):
     def _write_out(self, read: Node, used: frozenset[int]) -> _Expansion:
         t, *index = self.g.args[read]
         tensor = self.g.tensors[t]
+        if tensor.kind in ("det", "inverse"):
+            raise UnsupportedExpression(
+                f"the {'determinant' if tensor.kind == 'det' else 'inverse'} of a matrix has no index notation",
+                try_="write the whole expression with MatrixSymbols",
+            )
         if tensor.kind == "enum":
             return self._write_out_enum(tensor, index)
         if tensor.kind == "scatter":

@@ -89,6 +89,8 @@ class MatrixForm(Leaves):
                 self._values[t] = self._definition(t, self.g.tensors[t])
 
     def _definition(self, t: TensorId, tensor: Tensor) -> Expr:
+        if tensor.kind in ("det", "inverse"):
+            return self._matrix_function(t, tensor)
         if tensor.kind not in ("map", "sum", "logsumexp"):
             raise NoMatrixForm
         body, kept = self._without_unit_axes(tensor.body, (*tensor.out, *tensor.red))
@@ -103,6 +105,19 @@ class MatrixForm(Leaves):
             e = sp.log(self._contract(sp.exp(e), red))
         self.printed.checked(e, MOST_SEARCHED)
         return self._named(t, e, out) if self._uses[t] > 1 else e
+
+    def _matrix_function(self, t: TensorId, tensor: Tensor) -> Expr:
+        """The determinant or inverse of one matrix (not of one per value of further axes)."""
+        axes = (*tensor.out, *tensor.red)
+        if len(axes) != 2:
+            raise NoMatrixForm
+        for a in axes:
+            self._length_of(a)
+        matrix = self.atoms.matrix(self._scalar(tensor.body), *axes)
+        if tensor.kind == "det":
+            return sp.Determinant(matrix)
+        e = self.atoms.dummy(sp.Inverse(matrix), axes)
+        return self._named(t, e, list(axes)) if self._uses[t] > 1 else e
 
     def _named(self, t: TensorId, e: Expr, out: list[Node]) -> Expr:
         if not out:
