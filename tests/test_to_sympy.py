@@ -481,7 +481,7 @@ def test_an_unknown_form_is_refused() -> None:
 def test_gradients_of_determinants_and_inverses_print_as_matrices() -> None:
     n = sp.Symbol("n", integer=True, positive=True)
     a, b = sp.MatrixSymbol("A", n, n), sp.MatrixSymbol("b", n, 1)
-    assert sg.program(sp.log(sp.Determinant(a)), wrt=a).grad == a.I.T
+    assert str(sg.program(sp.log(sp.Determinant(a)), wrt=a).grad) == "(A**(-1)).T"
     assert str(sg.program((b.T * a.I * b)[0, 0], wrt=a).grad) == "-(A**(-1)).T*b*b.T*(A**(-1)).T"
 
 

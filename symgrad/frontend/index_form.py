@@ -232,8 +232,9 @@ class IndexForm(Leaves):
         t, *index = self.g.args[read]
         tensor = self.g.tensors[t]
         if tensor.kind in ("det", "inverse"):
+            what = "determinant" if tensor.kind == "det" else "inverse"
             raise UnsupportedExpression(
-                f"the {'determinant' if tensor.kind == 'det' else 'inverse'} of a matrix has no index notation",
+                f"the {what} of a matrix has no index notation",
                 try_="write the whole expression with MatrixSymbols",
             )
         if tensor.kind == "enum":
