@@ -10,7 +10,8 @@ import numpy as np
 
 from symgrad.errors import ShapeMismatch
 from symgrad.loops.nest import evaluate_poly
-from symgrad.run.functions import Function, Variables, call, flat_parts
+from symgrad.run.functions import Function, Variables, flat_parts, outputs_of
+from symgrad.run.kernel import Kernel
 from symgrad.run.point import Array, Arrays, Point
 
 DIRECTIONS = 3
@@ -61,25 +62,31 @@ class Claim:
         return np.asarray(self.matrix @ direction)
 
     def magnitude(self, check: Check) -> Array:
-        """What rounding errors are relative to, (M,): the largest entry, or the sum of moduli."""
-        if self.matrix is None:
-            return np.full(check.claimed.shape, np.abs(check.claimed).max(initial=0.0))
+        """What rounding errors are relative to, (M,): the largest entry, or the sum of moduli.
+
+        Not less than a tenth of the function itself: a slope that is zero comes out of terms that cancel.
+        """
         with np.errstate(all="ignore"):
-            if check.vector is None:
-                return np.asarray(np.abs(self.matrix).max(axis=1, initial=0.0))
-            return np.asarray(np.abs(self.matrix) @ np.abs(check.vector))
+            if self.matrix is None:
+                largest = np.full(check.claimed.shape, np.abs(check.claimed).max(initial=0.0))
+            elif check.vector is None:
+                largest = np.abs(self.matrix).max(axis=1, initial=0.0)
+            else:
+                largest = np.abs(self.matrix) @ np.abs(check.vector)
+        return np.asarray(np.maximum(largest, 0.1 * self.function.magnitude))
 
 
 @dataclass(frozen=True)
 class Analytic:
-    """A kernel's outputs by word, flat, and the directions it was given."""
+    """A kernel's outputs by word, and the directions it was given: as it takes them, and flat."""
 
     outputs: Mapping[str, list[Array]]
+    given: Mapping[str, Any]
     tangent: Array | None
     cotangent: Array | None
 
 
-def analytic_outputs(kernel: Any, arrays: Arrays, sizes: dict[str, int], seed: int) -> Analytic:
+def analytic_outputs(kernel: Kernel, arrays: Arrays, sizes: dict[str, int], seed: int) -> Analytic:
     """Call the kernel, with random directions where it takes any."""
     rng = np.random.default_rng(seed)
     drawn: dict[str, list[Array]] = {"tangent": [], "cotangent": []}
@@ -87,11 +94,10 @@ def analytic_outputs(kernel: Any, arrays: Arrays, sizes: dict[str, int], seed: i
         if a.role in drawn:
             drawn[a.role].append(rng.standard_normal([evaluate_poly(e, sizes) for e in a.extents]))
     given = {role: parts[0] if len(parts) == 1 else tuple(parts) for role, parts in drawn.items() if parts}
-    result = call(kernel, arrays, sizes, **given)
-    results = (result,) if kernel.signature.single else result
     flat = {role: np.concatenate([np.ravel(p) for p in parts]) for role, parts in drawn.items() if parts}
-    outputs = {word: flat_parts(part) for word, part in zip(kernel.outputs, results, strict=True)}
-    return Analytic(outputs, flat.get("tangent"), flat.get("cotangent"))
+    return Analytic(
+        outputs_of(kernel, arrays, sizes, given), given, flat.get("tangent"), flat.get("cotangent")
+    )
 
 
 def own_gradient(function: Callable[..., Any], point: Point, variables: Variables) -> list[Array]:

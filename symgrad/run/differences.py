@@ -129,13 +129,22 @@ def _order(s: Sweep, remainder: Array, rounding: float) -> Order:
         # At the smallest steps, what is left of the second difference is the rounding of the values.
         rough = _norm(s.ahead - 2 * s.here + s.behind)[-_LAST:]
         values = np.maximum(_norm(s.ahead), _norm(s.behind)) + _norm(s.here[None])
-        noise = _ABOVE_NOISE * (np.maximum(_EPS * values, np.nanmax(rough)) + rounding * s.steps)
+        noise = _ABOVE_NOISE * (
+            np.maximum(_EPS * values, rough[np.isfinite(rough)].max(initial=0.0)) + rounding * s.steps
+        )
         counts = np.isfinite(size) & (size > noise)
     chosen = np.nonzero(counts)[0]
     if len(chosen) < 2:
         return Order(None, len(chosen))
     slopes = np.diff(np.log(size[chosen])) / np.diff(np.log(s.steps[chosen]))
-    return Order(float(np.median(slopes[-_LAST:])), len(chosen))
+    order = float(np.median(slopes[-_LAST:]))
+    last, following = chosen[-1], min(chosen[-1] + 1, len(s.steps) - 1)
+    if np.isfinite(size[following]) and noise[following] > 0 and following > last:
+        # Steps no longer cross a kink, and the remainder falls below rounding at once.
+        order = max(
+            order, float(np.log(size[last] / noise[following]) / np.log(s.steps[last] / s.steps[following]))
+        )
+    return Order(order, len(chosen))
 
 
 def _norm(x: Array) -> Array:

@@ -6,7 +6,7 @@ from the reference evaluator, which runs the program as the front end left it: n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -19,9 +19,11 @@ from symgrad.ir.count import operations
 from symgrad.ir.evaluate import evaluate, evaluate_size
 from symgrad.ir.ops import OPS
 from symgrad.program import Program
+from symgrad.run.kernel import Kernel
 from symgrad.run.point import Array, Arrays, Point
 
 DIGITS = 50
+_SMALL = 300_000  # operations of a kernel that is called for one of its outputs alone
 _CHUNK = 4_000_000  # numbers handed to a kernel at once
 _COMPLEX_STEP = 1e-20  # its square vanishes beside 1, and it is a small number still
 
@@ -85,14 +87,18 @@ def variables_of(program: Program, arrays: Arrays) -> Variables:
 class Function:
     """`word` ("value" or "grad") of a program at a point, as a function of its variables.
 
+    kernel    that is verified, and `given`, the directions it takes: its own values serve where that is not
+              too slow; else a kernel for `word` alone is compiled, for the same backend.
     weights   of a linear combination of the entries, (entries,), instead of all of them.
     """
 
     def __init__(
-        self, program: Program, word: str, backend: str, point: Point, variables: Variables,
+        self, kernel: Kernel, given: Mapping[str, Any], word: str, point: Point, variables: Variables,
         weights: Array | None = None,
     ) -> None:  # fmt: skip
-        self._program, self._word, self._backend = program, word, backend
+        self._verified, self._given, self._word = kernel, given, word
+        self._program: Program = kernel.program
+        program = self._program
         self._point, self._weights = point, weights
         self.variables = variables
         self.at = variables.flat(point.arrays)
@@ -102,7 +108,7 @@ class Function:
 
     # ---- what it costs -------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def operations(self) -> int:
         """Operations of one evaluation."""
         return operations(self._unit.graph, self._leaves, self._point.sizes)
@@ -126,10 +132,18 @@ class Function:
     # ---- values --------------------------------------------------------------------------------
 
     @cached_property
-    def _kernel(self) -> Any:
+    def _kernel(self) -> tuple[Kernel, Mapping[str, Any]]:
+        """A kernel with the word among its outputs, in double precision, and the directions it takes."""
+        k = self._verified
+        if (
+            self._word in k.outputs
+            and k.dtype == np.float64
+            and k.ops(**self._point.sizes)["before"] < _SMALL
+        ):
+            return k, self._given
         from symgrad.pipeline import compile as compile_kernel  # the pipeline itself imports this folder
 
-        return compile_kernel(self._program, outputs=self._word, backend=self._backend)
+        return compile_kernel(self._program, outputs=self._word, backend=k.backend), {}
 
     def values(self, points: Array) -> Array:
         """Vectors of variables, (B, size), to values, (B, entries), in double precision."""
@@ -137,10 +151,17 @@ class Function:
         chunks = [self._values(points[k : k + count]) for k in range(0, len(points), count)]
         return np.concatenate(chunks)
 
+    @cached_property
+    def magnitude(self) -> float:
+        """The largest modulus of the values at the point; 0 where none is finite."""
+        here = np.abs(self.values(self.at[None]))
+        return float(here[np.isfinite(here)].max(initial=0.0))
+
     def _values(self, points: Array) -> Array:
-        result = call(self._kernel, {**self._point.arrays, **self.variables.split(points)}, self._point.sizes)
-        lead = len(points)
-        return self._combined(np.concatenate([np.reshape(x, (lead, -1)) for x in flat_parts(result)], axis=1))
+        kernel, given = self._kernel
+        arrays = {**self._point.arrays, **self.variables.split(points)}
+        parts = outputs_of(kernel, arrays, self._point.sizes, given)[self._word]
+        return self._combined(np.concatenate([np.reshape(x, (len(points), -1)) for x in parts], axis=1))
 
     def reference_value(self) -> Array:
         """The value at the point by the reference evaluator, (entries,)."""
@@ -165,8 +186,8 @@ class Function:
         with mpmath.workdps(DIGITS):
             exactly = np.frompyfunc(mpmath.mpf, 1, 1)
             step = mpmath.mpf(10) ** -(2 * DIGITS // 5)
-            shift = step * exactly(direction).astype(object)
-            ends = [self.variables.split(exactly(self.at).astype(object) + side * shift) for side in (1, -1)]
+            shift = exactly(direction).astype(object) * step
+            ends = [self.variables.split(exactly(self.at).astype(object) + shift * side) for side in (1, -1)]
             ahead, behind = (self._evaluated(object, {**self._point.arrays, **end}) for end in ends)
             return np.asarray((ahead - behind) / (2 * step), dtype=np.float64)
 
@@ -181,11 +202,18 @@ class Function:
         return np.asarray((entries * self._weights).sum(axis=-1, keepdims=True))
 
 
-def call(kernel: Any, arrays: Arrays, sizes: dict[str, int], **directions: Any) -> Any:
-    """Call a kernel on arrays by name; sizes that are no arguments are given as well."""
+def outputs_of(
+    kernel: Kernel, arrays: Arrays, sizes: Mapping[str, int], given: Mapping[str, Any]
+) -> dict[str, list[Array]]:
+    """The outputs of a kernel by word, each as a list of arrays.
+
+    arrays, sizes  by name; `given`: tangent and cotangent, where the kernel takes them.
+    """
     arguments = [a.name for a in kernel.signature.arguments if a.role == "input"]
     extra = {name: sizes[name] for name in kernel.signature.sizes if name not in arguments}
-    return kernel(*(arrays[name] for name in arguments), **extra, **directions)
+    result = kernel(*(arrays[name] for name in arguments), **extra, **given)
+    results = (result,) if kernel.signature.single else result
+    return {word: flat_parts(part) for word, part in zip(kernel.outputs, results, strict=True)}
 
 
 def flat_parts(result: Any) -> list[Array]:

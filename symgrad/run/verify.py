@@ -75,7 +75,7 @@ def verify(
     notes: list[str] = []
     rows: list[Row] = []
     for word in words:
-        function = _function(word, source, kernel.backend, point, variables, found)
+        function = _function(word, kernel, point, variables, found)
         if word == "value":
             rows += compare_value(found.outputs[word], function, tolerances)
         elif variables.size:
@@ -157,13 +157,11 @@ def _rounded(x: Array, dtype: np.dtype) -> Array:
     return x.astype(dtype).astype(x.dtype) if x.dtype.kind == "f" else x
 
 
-def _function(
-    word: str, source: Program, backend: str, point: Point, variables: Variables, found: Analytic
-) -> Function:
+def _function(word: str, kernel: Kernel, point: Point, variables: Variables, found: Analytic) -> Function:
     """The function whose slopes the output `word` is made of."""
     weights = found.cotangent if word == "vjp" else None
     what = "grad" if word in ("hess", "hvp") else "value"
-    return Function(source, what, backend, point, variables, weights)
+    return Function(kernel, found.given, what, point, variables, weights)
 
 
 def _value_shape(source: Program, point: Point) -> tuple[int, ...]:

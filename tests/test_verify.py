@@ -1,0 +1,411 @@
+"""`sg.verify`: right derivatives pass by every method, wrong ones are caught and the entry is named."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import replace
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+
+import symgrad as sg
+from symgrad.errors import BadArgument, BadOption, ShapeMismatch, VerificationFailed
+from symgrad.ir.complex_forms import COMPLEX_FORMS
+from symgrad.ir.ops import OPS
+from symgrad.run import claims
+from symgrad.run.differences import both_sides, central_difference, first_order, forward_difference, sweep
+from symgrad.run.functions import outputs_of
+
+x, y = sp.symbols("x y", real=True)
+n, d, c = sp.symbols("n d c", integer=True, positive=True)
+X, W, Y = sp.MatrixSymbol("X", n, d), sp.MatrixSymbol("W", d, c), sp.MatrixSymbol("Y", n, c)
+i, j = sp.Idx("i", n), sp.Idx("j", d)
+METHODS = {
+    "forward differences",
+    "central differences",
+    "complex step",
+    "50 digits",
+    "Taylor, one side",
+    "Taylor, both sides",
+}
+
+
+def regression() -> sg.Program:
+    return sg.program(sg.losses.softmax_cross_entropy(X * W, Y), args=(W, X, Y), wrt=W)
+
+
+def results(report: sg.Report, output: str) -> dict[str, str]:
+    return {row.method: row.result for row in report.rows if row.output == output}
+
+
+# ---- right derivatives -------------------------------------------------------------------------
+
+
+def test_every_method_agrees_with_the_gradient_of_a_smooth_expression():
+    report = sg.verify(x**2 * sp.exp(y) + sp.log(x), seed=1)
+    assert report.ok
+    assert results(report, "grad") == dict.fromkeys(METHODS, "ok")
+    assert results(report, "value") == {"reference evaluator": "ok", "50 digits": "ok"}
+
+
+@pytest.mark.parametrize("word", ["grad", "hess", "hvp", "jac", "jvp", "vjp"])
+def test_every_derivative_word_of_a_matrix_program_is_verified(word):
+    report = sg.verify(regression(), outputs=word, sizes={n: 2, d: 3, c: 2})
+    assert report.ok
+    assert results(report, word) == dict.fromkeys(METHODS, "ok")
+
+
+@pytest.mark.parametrize("word", ["jac", "jvp", "vjp"])
+def test_derivatives_of_an_explicit_matrix_are_verified(word):
+    report = sg.verify(sp.Matrix([[x * y, sp.sin(x)], [sp.exp(y), 3]]), outputs=("value", word))
+    assert report.ok
+    assert set(results(report, word).values()) == {"ok"}
+
+
+def test_an_array_value_has_its_jacobian_verified_by_default():
+    report = sg.verify(sp.HadamardPower(X, 3))
+    assert report.ok
+    assert {row.output for row in report.rows} == {"value", "jac"}
+
+
+def test_taylor_remainders_show_orders_two_and_three():
+    report = sg.verify(sp.exp(x) * sp.sin(y), at={x: 0.3, y: 0.7})
+    orders = {row.method: float(row.measure.split()[1]) for row in report.rows if "Taylor" in row.method}
+    assert orders["Taylor, one side"] == pytest.approx(2, abs=0.1)
+    assert orders["Taylor, both sides"] == pytest.approx(3, abs=0.1)
+
+
+def test_a_kernel_is_verified_for_its_own_outputs():
+    kernel = sg.compile(regression(), outputs=("hvp", "grad"))
+    report = sg.verify(kernel, sizes={"n": 2, "d": 3, "c": 2})
+    assert report.ok
+    assert [row.output for row in report.rows][:1] == ["hvp"]
+    assert {row.output for row in report.rows} == {"hvp", "grad"}
+
+
+def test_float32_is_verified_to_its_own_precision():
+    report = sg.verify(regression(), dtype="float32", outputs=("value", "grad", "hvp"))
+    assert report.ok
+    errors = [row.worst.error for row in report.rows if row.method == "50 digits" and row.worst]
+    assert all(1e-12 < error < 1e-4 for error in errors)
+
+
+def test_the_reference_backend_can_be_verified():
+    assert sg.verify(x * sp.sin(y), backend="numpy").ok
+
+
+def test_a_gradient_that_cancels_to_rounding_is_not_held_against_the_program():
+    assert sg.verify((x + 1) ** 3 - x**3 - 3 * x**2 - 3 * x, at={x: 0.7}).ok
+
+
+def test_a_linear_program_has_no_taylor_remainder():
+    report = sg.verify(3 * x - y)
+    assert report.ok
+    assert {row.measure for row in report.rows if "Taylor" in row.method} == {"exact"}
+
+
+def test_the_same_seed_gives_the_same_report():
+    assert str(sg.verify(regression(), seed=5)) == str(sg.verify(regression(), seed=5))
+
+
+# ---- wrong derivatives -------------------------------------------------------------------------
+
+
+def scaled_entry(entry: tuple[int, ...], factor: float) -> Any:
+    right = sg.compile(regression(), outputs="grad")
+
+    def gradient(*arrays: np.ndarray) -> np.ndarray:
+        result = right(*arrays).copy()
+        result[entry] *= factor
+        return result
+
+    return gradient
+
+
+def test_a_wrong_entry_of_a_gradient_written_by_hand_is_named():
+    report = sg.verify(regression(), grad=scaled_entry((3, 1), 1.001), sizes={d: 4})
+    assert not report.ok
+    assert (report.worst.symbol, report.worst.index) == ("W", (3, 1))
+    assert report.worst.name == "grad W[3, 1]"
+    assert report.worst.analytic == pytest.approx(1.001 * report.worst.numeric, rel=1e-6)
+    assert results(report, "grad") == dict.fromkeys(METHODS, "FAILED")
+
+
+def test_a_right_gradient_written_by_hand_passes():
+    assert sg.verify(regression(), grad=scaled_entry((0, 0), 1.0)).ok
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_wrong_entry_that_was_not_sampled_is_found_by_bisection(seed):
+    report = sg.verify(
+        regression(), grad=scaled_entry((17, 2), 1.01), sizes={n: 4, d: 40, c: 3}, entries=2, seed=seed
+    )
+    assert not report.ok
+    assert (report.worst.symbol, report.worst.index) == ("W", (17, 2))
+    assert "entry found by bisection" in report.table
+
+
+def test_a_wrong_sign_among_scalars_is_named():
+    report = sg.verify(x**2 * y, grad=lambda a, b: (2 * a * b, -(a**2)), at={"x": 1.5, "y": 2.0})
+    assert not report.ok
+    assert (report.worst.symbol, report.worst.index) == ("y", ())
+    assert report.worst.numeric == pytest.approx(2.25)
+
+
+def test_a_wrong_rule_in_the_op_table_is_caught(monkeypatch):
+    wrong = replace(OPS["tanh"], partials=(lambda g, a, value: g.sub(g.one, value),))
+    monkeypatch.setitem(OPS, "tanh", wrong)
+    report = sg.verify(x * sp.tanh(y))
+    assert not report.ok
+    assert report.worst.symbol == "y"
+    assert set(results(report, "grad").values()) == {"FAILED"}
+    assert set(results(report, "value").values()) == {"ok"}
+
+
+def test_a_derivative_that_is_nan_fails():
+    report = sg.verify(x * y, grad=lambda a, b: (b, float("nan")))
+    assert not report.ok
+    assert report.worst.symbol == "y"
+
+
+@pytest.mark.parametrize("word", ["grad", "hess", "hvp", "jac", "jvp", "vjp"])
+def test_a_perturbed_number_in_any_output_fails(monkeypatch, word):
+    def perturbed(*arguments: Any) -> dict[str, list[np.ndarray]]:
+        outputs = outputs_of(*arguments)
+        outputs[word] = [part * (1 + 1e-6 * (part == part.max())) for part in outputs[word]]
+        return outputs
+
+    monkeypatch.setattr(claims, "outputs_of", perturbed)
+    report = sg.verify(regression(), outputs=word, sizes={n: 2, d: 3, c: 2})
+    assert not report.ok
+    assert results(report, word)["complex step"] == "FAILED"
+    assert results(report, word)["50 digits"] == "FAILED"
+
+
+def test_a_wrong_value_fails(monkeypatch):
+    monkeypatch.setitem(OPS, "sin", replace(OPS["sin"], llvm="intrinsic llvm.cos"))
+    report = sg.verify(x * sp.sin(y))
+    assert not report.ok
+    assert set(results(report, "value").values()) == {"FAILED"}
+
+
+def test_a_failure_is_raised_on_request_and_names_the_entry():
+    with pytest.raises(VerificationFailed, match=r"^grad W\[1, 0\] is .*, and .* by ") as caught:
+        sg.verify(regression(), grad=scaled_entry((1, 0), 2.0), raises=True)
+    assert "grad by complex step" in caught.value.because
+
+
+def test_nothing_is_raised_where_all_is_well():
+    assert sg.verify(x**2, raises=True).ok
+
+
+# ---- kinks -------------------------------------------------------------------------------------
+
+
+def test_a_derivative_between_the_slopes_of_a_kink_is_accepted_and_said_so():
+    report = sg.verify(sp.Abs(x) + y**2, at={x: 0, y: 1})
+    assert report.ok
+    assert any("1 entry on a kink of abs, such as x" in note for note in report.notes)
+    assert results(report, "grad")["Taylor, one side"] == "left out"
+
+
+def test_a_derivative_outside_the_slopes_of_a_kink_fails():
+    report = sg.verify(sp.Abs(x) + y**2, at={x: 0, y: 1}, grad=lambda a, b: (1.5, 2 * b))
+    assert not report.ok
+    assert report.worst.symbol == "x"
+
+
+def test_beside_a_kink_the_derivative_is_that_of_its_side():
+    report = sg.verify(sp.Max(x, 0) * y + sp.Abs(y), at={x: 1e-4, y: -1e-4})
+    assert report.ok
+    assert report.notes == ()
+    assert results(report, "grad")["complex step"] == "ok"
+
+
+# ---- points ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "expr",
+    [sp.log(x) + sp.sqrt(y), sp.asin(x) * y, sp.acosh(x) + y, sp.acosh(x) * sp.acos(y)],
+    ids=["positive", "unit interval", "above one", "both"],
+)
+def test_points_are_drawn_where_the_program_is_finite(expr):
+    assert sg.verify(expr).ok
+
+
+def test_numbers_have_the_sign_their_symbols_are_declared_to_have():
+    p, m = sp.symbols("p", positive=True), sp.symbols("m", negative=True)
+    report = sg.verify(sp.log(p) * sp.log(-m))
+    assert report.ok
+
+
+def test_a_program_that_is_nowhere_finite_is_refused():
+    with pytest.raises(BadArgument, match="no point was found where the program") as caught:
+        sg.verify(sp.log(-(x**2) - 1))
+    assert caught.value.because == "60 random choices of x were tried"
+
+
+def test_integer_arguments_are_drawn_inside_the_array_they_index():
+    rows, table = sp.IndexedBase("rows", shape=(n,), integer=True), sp.IndexedBase("table", shape=(d,))
+    report = sg.verify(sp.Sum(table[rows[i]] ** 2, (i, 0, n - 1)), wrt=table, sizes={n: 6, d: 2})
+    assert report.ok
+
+
+def test_sizes_are_found_that_keep_every_index_in_its_array():
+    v = sp.IndexedBase("v", shape=(n,))
+    report = sg.verify(v[0] * v[4] + sp.Sum(v[i] ** 3, (i, 0, n - 1)))
+    assert report.ok
+    assert int(report.title[-1].rsplit(" ", 1)[1]) >= 5
+
+
+def test_the_point_is_given_by_symbols_or_names_and_fixes_the_sizes():
+    given = {"X": np.ones((4, 2)), W: np.zeros((2, 3))}
+    report = sg.verify(regression(), at=given)
+    assert report.title == (
+        "verify  value, grad  (llvm, float64)",
+        "given   W(2, 3), X(4, 2)",
+        "random  Y(4, 3)  (seed 0)",
+        "sizes   c = 3, d = 2, n = 4",
+    )
+
+
+def test_a_vector_stands_for_a_column():
+    v = sp.MatrixSymbol("v", n, 1)
+    assert sg.verify((v.T * v)[0, 0], at={v: [1.0, 2.0, 3.0]}).ok
+
+
+def test_a_name_that_is_no_argument_is_refused():
+    with pytest.raises(BadArgument) as caught:
+        sg.verify(x * y, at={"z": 1.0})
+    assert str(caught.value) == "there is no argument 'z'\n  because  the names are x, y"
+
+
+def test_an_array_with_too_many_axes_is_refused():
+    with pytest.raises(ShapeMismatch, match=r"argument 'x' has shape \(2,\)"):
+        sg.verify(x * y, at={x: [1.0, 2.0]})
+
+
+def test_a_gradient_of_another_shape_is_refused():
+    with pytest.raises(ShapeMismatch, match="the gradient given has parts of shape"):
+        sg.verify(x * y, grad=lambda a, b: (b, a, a))
+
+
+def test_options_of_a_program_are_refused_with_a_kernel():
+    kernel = sg.compile(x * y, outputs=("value", "grad"))
+    with pytest.raises(BadOption, match="wrt, backend and dtype belong to a program"):
+        sg.verify(kernel, wrt=x)
+    with pytest.raises(BadOption, match="outputs names a word that the kernel does not have"):
+        sg.verify(kernel, outputs="hess")
+
+
+def test_a_kernel_from_a_pickle_is_refused():
+    kernel = pickle.loads(pickle.dumps(sg.compile(x * y, outputs=("value", "grad"))))
+    with pytest.raises(BadArgument, match="the kernel does not know its program"):
+        sg.verify(kernel)
+
+
+# ---- the report --------------------------------------------------------------------------------
+
+
+def test_large_inputs_are_sampled_and_the_table_says_so():
+    rng = np.random.default_rng(0)
+    at = {X: rng.random((300, 30)), W: rng.random((30, 10)), Y: np.eye(10)[rng.integers(0, 10, 300)]}
+    report = sg.verify(regression(), at=at, entries=5)
+    assert report.ok
+    compared = {row.method: row.compared for row in report.rows if row.output == "grad"}
+    assert compared["central differences"] == "5 of 300 entries, 3 directions"
+    left_out = next(row for row in report.rows if row.method == "50 digits" and row.output == "grad")
+    assert left_out.result == "left out"
+    assert left_out.note.startswith("too large (")
+
+
+def test_the_table_is_aligned_and_ends_with_the_verdict():
+    lines = str(sg.verify(x**2 * y)).splitlines()
+    header = next(line for line in lines if line.startswith("output"))
+    rows = lines[lines.index(header) + 1 : lines.index("", lines.index(header))]
+    assert len(rows) == 8
+    for line in rows:
+        assert line[header.index("result") :].startswith("ok")
+    assert lines[-1] == "ok"
+    assert lines[-2].startswith("worst  ")
+
+
+def test_a_failing_table_lists_the_comparisons_that_failed():
+    table = sg.verify(x**2, grad=lambda a: 3 * a, at={x: 1.0}).table
+    assert table.splitlines()[-1].startswith("FAILED: grad (forward differences), grad (central differences)")
+
+
+def test_the_json_is_strict_and_holds_every_row():
+    report = sg.verify(x * y, grad=lambda a, b: (b, float("inf")))
+    content = json.loads(report.to_json(), parse_constant=pytest.fail)
+    assert content["ok"] is False
+    assert len(content["rows"]) == len(report.rows)
+    assert content["worst"]["symbol"] == "y"
+    assert content["worst"]["analytic"] == "inf"
+
+
+# ---- the methods on their own ------------------------------------------------------------------
+
+
+def test_differences_find_the_step_where_they_are_steadiest():
+    s = sweep(lambda p: np.sin(p), np.array([0.7]), np.array([1.0]), 1.0)
+    ahead, behind, middle = forward_difference(s), forward_difference(s, side=-1), central_difference(s)
+    for estimate, tolerance in ((ahead, 1e-6), (behind, 1e-6), (middle, 1e-9)):
+        assert abs(estimate.value[0] - np.cos(0.7)) < tolerance
+        assert abs(estimate.value[0] - np.cos(0.7)) <= 8 * estimate.error[0]
+
+
+def test_one_sided_differences_differ_at_a_kink():
+    s = sweep(np.abs, np.array([0.0]), np.array([1.0]), 1.0)
+    assert (forward_difference(s).value[0], forward_difference(s, side=-1).value[0]) == (1.0, -1.0)
+
+
+def test_differences_leave_out_steps_that_leave_the_domain():
+    s = sweep(lambda p: np.sqrt(np.where(p < 0, np.nan, p)), np.array([1e-3]), np.array([1.0]), 1.0)
+    assert central_difference(s).value[0] == pytest.approx(0.5 / np.sqrt(1e-3), rel=1e-6)
+
+
+def test_the_order_of_the_remainder_falls_to_one_for_a_wrong_slope():
+    s = sweep(np.exp, np.array([0.3]), np.array([1.0]), 1.0)
+    right, wrong = np.exp([0.3]), 1.01 * np.exp([0.3])
+    assert first_order(s, right, 0.0).order == pytest.approx(2, abs=0.05)
+    assert both_sides(s, right, 0.0).order == pytest.approx(3, abs=0.05)
+    assert first_order(s, wrong, 0.0).order == pytest.approx(1, abs=0.05)
+    assert both_sides(s, wrong, 0.0).order == pytest.approx(1, abs=0.05)
+
+
+def test_every_op_has_a_complex_form():
+    assert set(COMPLEX_FORMS) == set(OPS)
+
+
+_NUMERIC = [op for op in OPS.values() if op.result == "real" and op.name not in ("where", "mask", "cast")]
+
+
+@pytest.mark.parametrize("op", _NUMERIC, ids=lambda op: op.name)
+def test_the_complex_step_of_every_op_agrees_with_high_precision(op):
+    rng = np.random.default_rng(7)
+    domain = op.domain if len(op.domain) == op.arity else op.domain * op.arity
+    step = 1e-20
+    with mpmath.workdps(50):
+        for _ in range(20):
+            point = [float(rng.uniform(*interval)) for interval in domain]
+            for k in range(op.arity):
+                moved = [np.asarray(complex(a, step if m == k else 0.0)) for m, a in enumerate(point)]
+                ends = [
+                    op.mpmath(
+                        *(
+                            mpmath.mpf(a) + (s * mpmath.mpf(step) if m == k else 0)
+                            for m, a in enumerate(point)
+                        )
+                    )
+                    for s in (1, -1)
+                ]
+                exact = float((ends[0] - ends[1]) / (2 * mpmath.mpf(step)))
+                with np.errstate(all="ignore"):
+                    found = complex(COMPLEX_FORMS[op.name](*moved)).imag / step
+                assert found == pytest.approx(exact, rel=1e-12, abs=1e-13), (op.name, point, k)
