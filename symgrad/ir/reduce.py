@@ -435,10 +435,10 @@ class _Guards:
 
     def __init__(self, g: Graph, body: Node) -> None:
         self.g, self.body = g, body
-        self.unguarded = _unguarded(g, body)
+        self.unguarded = _unguarded(g, (body,))
         top = g.op[body] == "mask"
         self.parts = conjuncts(g, g.args[body][0]) if top else []
-        self.under_top = _unguarded(g, g.args[body][1]) if top else set()
+        self.under_top = _unguarded(g, (g.args[body][1],)) if top else set()
         self.unproven: dict[tuple[Node, ...], set[Node]] = {}
 
     def without(self, n: Node) -> Node | None:
@@ -455,20 +455,33 @@ class _Guards:
     def _with_unproven_reads(self, parts: tuple[Node, ...]) -> set[Node]:
         """The nodes of the body below which some read is not proven to be in range, given `parts`."""
         if parts not in self.unproven:
-            g, found = self.g, set()
-            facts = [fact for p in parts for fact in facts_of(g, p)]
-            for n in g.reachable((self.body,)):
-                outside = g.op[n] == "read" and not read_is_in_range(g, n, facts)
-                if outside or any(c in found for c in g.children(n)):
-                    found.add(n)
-            self.unproven[parts] = found
+            facts = [fact for p in parts for fact in facts_of(self.g, p)]
+            self.unproven[parts] = _with_unproven_reads(self.g, (self.body,), facts)
         return self.unproven[parts]
 
 
-def _unguarded(g: Graph, root: Node) -> set[Node]:
-    """The nodes below `root` that are reached without entering the arm of a mask or a where."""
+def needs_its_guards(g: Graph, roots: Sequence[Node]) -> set[Node]:
+    """The nodes below `roots` that must not be evaluated for all values of their axes.
+
+    They stand under guards everywhere, and some read below them is not proven to be in range.
+    """
+    guarded = set(g.reachable(roots)) - _unguarded(g, roots)
+    return guarded & _with_unproven_reads(g, roots, ()) if guarded else guarded
+
+
+def _with_unproven_reads(g: Graph, roots: Sequence[Node], facts: Sequence[Fact]) -> set[Node]:
+    found: set[Node] = set()
+    for n in g.reachable(roots):
+        outside = g.op[n] == "read" and not read_is_in_range(g, n, facts)
+        if outside or any(c in found for c in g.children(n)):
+            found.add(n)
+    return found
+
+
+def _unguarded(g: Graph, roots: Sequence[Node]) -> set[Node]:
+    """The nodes below `roots` that are reached without entering the arm of a mask or a where."""
     seen: set[Node] = set()
-    stack = [root]
+    stack = list(roots)
     while stack:
         n = stack.pop()
         if n not in seen:

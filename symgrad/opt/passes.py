@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
-from symgrad.ir.reduce import store
+from symgrad.ir.reduce import needs_its_guards, store
 from symgrad.opt.layout import layout
 from symgrad.opt.rebuild import Copy, copy_with
 
@@ -79,8 +79,9 @@ def share(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, Te
     places: dict[Node, set[tuple[TensorId, Node]]] = {}
     form_of: dict[tuple[TensorId, Node], Node] = {}
     for t in g.definitions_below(roots):
+        bound = needs_its_guards(g, g.tensors[t].bodies)  # a stored value is computed everywhere
         for n in g.reachable(g.tensors[t].bodies):
-            if g.axes[n] and g.op[n] in OPS and OPS[g.op[n]].cost >= _EXPENSIVE:
+            if g.axes[n] and g.op[n] in OPS and OPS[g.op[n]].cost >= _EXPENSIVE and n not in bound:
                 form = _alpha_form(g, n)
                 form_of[t, n] = form
                 places.setdefault(form, set()).add((t, n))
