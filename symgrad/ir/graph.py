@@ -532,7 +532,7 @@ def _literal_key(value: object) -> int:
     key = _LITERAL_KEYS.get(value)
     if key is None:
         key = 1469598103934665603
-        for byte in str(value).encode():
+        for byte in str(value).encode("utf-8", "surrogatepass"):
             key = ((key ^ byte) * 1099511628211) & _MASK
         _LITERAL_KEYS[value] = key
     return key

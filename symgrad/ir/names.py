@@ -19,15 +19,24 @@ _WORDS = """
     blockIdx threadIdx warpSize remainder erf erfc hypot cbrt exp2 expm1 log10 log1p log2 logb fmin fmax
     fma fdim nan trunc round rint sinh cosh tanh asin acos atan atan2 asinh acosh atanh ldexp frexp modf
     scalbn ilogb nextafter nexttoward copysign isnan isinf isfinite signbit linux unix
+    char8_t char16_t char32_t co_await co_return co_yield concept consteval constexpr constinit decltype
+    noexcept typeof typeof_unqual stdin stdout stderr offsetof math_errhandling BUFSIZ NFDBITS WCONTINUED
+    WEXITED WNOHANG WNOWAIT WSTOPPED WUNTRACED L_tmpnam L_ctermid P_tmpdir
 """
 _RESERVED = frozenset(_WORDS.split())
+# Families of macros in the headers of C: a variable of such a name would turn into something else.
+_MACRO = re.compile(
+    r"[A-Z]\w*_(MAX|MIN|C|ENDIAN|SET|CUR|END)|M_([12]_)?[A-Z]\w*|(PRI|SCN)[a-zX]\w*"
+    r"|(FP|MATH|EXIT|HUGE|FLT|DBL|LDBL|DECIMAL|CHAR|MB|FD)_\w+"
+)
 
 
 def mangled(names: Iterable[str]) -> list[str]:
     """One distinct ASCII identifier per name, the name itself where it already is one.
 
     Other characters become underscores (Greek letters their names are not: one rule for all);
-    collisions, keywords and library names get a number.
+    collisions, keywords and library names get a number. No two underscores follow each other: C++
+    keeps such names for itself.
     """
     taken: set[str] = set()
     out = []
@@ -35,12 +44,13 @@ def mangled(names: Iterable[str]) -> list[str]:
         base = re.sub(r"[^0-9A-Za-z_]", "_", name)[:40] or "x"
         if not base[0].isalpha():
             base = "x" + base
-        if "__" in base:
-            base = re.sub(r"_+", "_", base)
+        base = re.sub(r"_+", "_", base)
+        if _MACRO.fullmatch(base):
+            base = base.rstrip("_") + "_x"
         candidate, k = base, 0
         while candidate in taken or candidate in _RESERVED:
             k += 1
-            candidate = f"{base}_{k}"
+            candidate = f"{base.rstrip('_')}_{k}"
         taken.add(candidate)
         out.append(candidate)
     return out

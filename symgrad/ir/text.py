@@ -267,6 +267,6 @@ def _hash(*parts: object) -> int:
     """FNV-1a over the printed parts: Python's own hash of text differs between processes."""
     key = 1469598103934665603
     for part in parts:
-        for byte in f"{part};".encode():
+        for byte in f"{part};".encode("utf-8", "surrogatepass"):
             key = ((key ^ byte) * 1099511628211) & _HASH_MASK
     return key
