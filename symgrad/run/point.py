@@ -55,7 +55,7 @@ def make_point(
     _check_names(arguments, signature, [*given, *sizes])
     known = {name: int(given[name]) for name in given if _is_size(name, arguments, signature)}
     fixed = {a.name: _as_array(a, given[a.name]) for a in arguments if a.name in given and not a.is_size}
-    chosen = _choose_sizes(signature, arguments, fixed, {**known, **sizes}, seed)
+    chosen = choose_sizes(signature, fixed, {**known, **sizes}, seed)
     drawn = tuple(a.name for a in arguments if a.name not in fixed and not a.is_size)
     rng = np.random.default_rng(seed)
     for attempt in range(_POINT_ATTEMPTS):
@@ -111,14 +111,12 @@ def _as_array(a: Argument, value: Any) -> Array:
 # ---- sizes -------------------------------------------------------------------------------------
 
 
-def _choose_sizes(
-    signature: Signature,
-    arguments: Sequence[Argument],
-    fixed: Arrays,
-    given: Mapping[str, int],
-    seed: int,
-) -> Sizes:
-    """Sizes that the given arrays fix, and small different numbers for the others."""
+def choose_sizes(signature: Signature, fixed: Arrays, given: Mapping[str, int], seed: int) -> Sizes:
+    """The sizes given and those that the arrays in `fixed` have, and small different numbers for the others.
+
+    Raises BadArgument where some index then leaves its array, ShapeMismatch for a contradiction.
+    """
+    arguments = [a for a in signature.arguments if a.role == "input"]
     shaped = [a for a in arguments if a.name in fixed]
     solved = solve_sizes(shaped, [fixed[a.name].shape for a in shaped], given, ())
     free = [name for name in signature.sizes if name not in solved]

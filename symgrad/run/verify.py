@@ -129,6 +129,11 @@ def _words(source: Program, kernel: Kernel | None, outputs: Any, grad: Any) -> t
         return _as_words(outputs)
     if kernel is not None:
         return kernel.outputs
+    return default_outputs(source)
+
+
+def default_outputs(source: Program) -> tuple[str, str]:
+    """Value and gradient, or value and Jacobian where the value is an array."""
     p = source.problem()
     is_number = all(e == p.graph.one for e in p.graph.tensors[p.value].extents)
     return ("value", "grad" if is_number else "jac")
