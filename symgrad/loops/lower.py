@@ -135,9 +135,11 @@ class _Lowering:
         return self.next_value - 1
 
     def loop_name(self, depth: int) -> str:
-        name = _LOOP_NAMES[depth] if depth < len(_LOOP_NAMES) else f"i{depth}"
+        stem = _LOOP_NAMES[depth] if depth < len(_LOOP_NAMES) else f"i{depth}"
+        name, k = stem, 0
         while name in self.taken:
-            name += "_"
+            k += 1
+            name = f"{stem}_{k}"
         return name
 
     def poly(self, node: Node, axes: Mapping[Node, str] | None = None) -> Poly:
@@ -358,7 +360,7 @@ class Nest:
         inner = self._enter(guards, len(self.loops))
         (value,) = self._values((body,), inner)
         kind = "sum" if self.tensor.kind == "scatter" else self.tensor.kind
-        self._integers(target, inner)
+        self._integers(target, _Scope(inner, len(self.loops)))
         index = tuple(self.poly(i) for i in target)
         inner.append(StoreReduce(kind, self.low.buffers[self.t].name, index, value))
 
@@ -395,9 +397,10 @@ class Nest:
         """Turn conditions into loop bounds where possible, the rest into one nested `If` each."""
         rest = [p for p in guards if not self._as_bound(p)]
         here = self.pre[level]
-        on_indices = [p for p in rest if self.g.op[p] in ("ige", "ieq")]
-        on_values = [p for p in rest if p not in on_indices]
-        for parts in (on_indices, on_values):  # indices first: the values may only exist then
+        on_indices = [p for p in rest if self.g.op[p] in ("ige", "ieq") and not self._unsafe(p)]
+        gathered = [p for p in rest if self.g.op[p] in ("ige", "ieq") and self._unsafe(p)]
+        on_values = [p for p in rest if p not in on_indices and p not in gathered]
+        for parts in (on_indices, gathered, on_values):  # what is read may only exist where those before hold
             if parts:
                 (condition,) = self._values((conjunction(self.g, parts),), here)
                 inside: list[Statement] = []
@@ -491,13 +494,13 @@ class Nest:
         elif op in ("true", "false"):
             where.append(Bool(dst, op == "true"))
         elif op == "cast":
-            self._integers(args, where)
+            self._integers(args, scope)
             where.append(FromInt(dst, self.poly(args[0])))
         elif op in ("ige", "ieq"):
-            self._integers(args, where)
+            self._integers(args, scope)
             where.append(Test(dst, op, self.poly(args[0])))
         elif op == "read":
-            self._integers(args[1:], where)
+            self._integers(args[1:], scope)
             index = tuple(self.poly(i) for i in args[1:])
             where.append(Load(dst, self.low.buffers[args[0]].name, index))
         else:
@@ -505,15 +508,20 @@ class Nest:
             where.append(Compute(dst, op, values))
         return dst
 
-    def _integers(self, nodes: Sequence[Node], where: list[Statement]) -> None:
-        """Load the gathered indices that `nodes` mention (inner ones first), each once if possible."""
+    def _integers(self, nodes: Sequence[Node], scope: _Scope) -> None:
+        """Load the gathered indices that `nodes` mention (inner ones first), each once if possible.
+
+        A branch keeps those of its own level: what stands after it would come too late.
+        """
         g = self.g
         for n in g.reachable(nodes):
             if g.op[n] != "read" or g.kind[n] != "int" or n in self.loaded:
                 continue
-            safe = not self._unsafe(n)
-            here = self.pre[self.level(n)] if safe and self.level(n) else where
-            if safe and self.level(n):
+            level = self.level(n)
+            in_branch = level == scope.level and scope.statements is not self.pre[level]
+            once = level > 0 and not in_branch and not self._unsafe(n)
+            here = self.pre[level] if once else scope.statements
+            if once:
                 self.loaded.add(n)
             name = self.low.fresh_name("g")
             t, *index = g.args[n]
