@@ -115,7 +115,11 @@ def _verify(options: argparse.Namespace) -> int:
 def _explain(options: argparse.Namespace) -> int:
     import symgrad
 
-    print(symgrad.explain(_program(options), outputs=options.outputs))
+    sizes = dict(_name_and_size(text) for text in options.size)
+    explanation = symgrad.explain(
+        _program(options), outputs=options.outputs, sizes=sizes, backend=options.backend, dtype=options.dtype
+    )
+    print(explanation.to_json() if options.json else explanation)
     return DONE
 
 
@@ -255,6 +259,13 @@ def _name_and_value(text: str) -> tuple[str, Any]:
     return name, array.item() if array.ndim == 0 else array
 
 
+def _name_and_size(text: str) -> tuple[str, int]:
+    name, _, written = (part.strip() for part in text.partition("="))
+    if not (name and written.isdecimal() and len(written) < 19):
+        raise BadOption(f"cannot read {quoted(text)}", where="--size", try_="n=1000")
+    return name, int(written)
+
+
 # --- the arguments -----------------------------------------------------------------------------------
 
 
@@ -274,9 +285,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(commands, shared)
     _add_derive(commands, shared)
     _add_verify(commands, shared)
-    explain = commands.add_parser("explain", parents=[shared], help="every stage, operation counts, timing")
-    explain.add_argument("--outputs", type=_names, default=("value", "grad"), metavar="WORDS")
-    explain.set_defaults(run=_explain)
+    _add_explain(commands, shared)
     _add_demo(commands)
     why = commands.add_parser("why", help="the page of an error class")
     why.add_argument("error_class", nargs="?", metavar="ERRORCLASS", help="left out: a list of the classes")
@@ -310,6 +319,19 @@ def _add_derive(commands: Any, shared: argparse.ArgumentParser) -> None:
     derive.add_argument("--order", type=int, choices=(1, 2), default=1)
     derive.add_argument("--format", choices=("text", "latex", "sympy"), default="text")
     derive.set_defaults(run=_derive)
+
+
+def _add_explain(commands: Any, shared: argparse.ArgumentParser) -> None:
+    explain = commands.add_parser("explain", parents=[shared], help="every stage, operation counts, timing")
+    words = "value,grad,hess,... (default: value and gradient; for an array, value and Jacobian)"
+    explain.add_argument("--outputs", type=_names, default=None, metavar="WORDS", help=words)
+    explain.add_argument(
+        "--size", action="append", default=[], metavar="NAME=NUMBER", help="such as n=1000; for the counts"
+    )
+    explain.add_argument("--backend", choices=("llvm", "c", "numpy"), default="llvm")
+    explain.add_argument("--dtype", choices=("float64", "float32"), default="float64")
+    explain.add_argument("--json", action="store_true", help="print the explanation as JSON")
+    explain.set_defaults(run=_explain)
 
 
 def _add_verify(commands: Any, shared: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ import pytest
 import symgrad
 from symgrad.cli import main
 from symgrad.errors import error_classes, error_page
+from symgrad.ir.ops import OPS
 
 MODEL = """
 import sympy as sp
@@ -285,6 +286,29 @@ def test_explain_names_the_expression_and_counts_operations(capsys):
     code, out, err = run(capsys, "explain", "x**2*y", "--wrt", "x", "--outputs", "value,grad")
     assert (code, err) == (0, "")
     assert "grad" in out
+
+
+def test_explain_counts_for_the_sizes_given_and_prints_json(capsys):
+    options = "--size n=5 --size d=2 --json".split()
+    code, out, err = run(capsys, "explain", "Trace(X.T*X)", "--let", "X = matrix(n, d)", *options)
+    assert (code, err) == (0, "")
+    assert json.loads(out)["sizes"] == {"n": 5, "d": 2}
+
+
+@pytest.mark.parametrize("text", ["n", "n=", "n=-1", "n=1.5", "=3", "n=" + "9" * 30])
+def test_sizes_that_are_not_whole_numbers_are_bad_input(capsys, text):
+    code, out, err = run(capsys, "explain", "x**2", "--size", text)
+    assert (code, out) == (2, "")
+    assert err == f"BadOption: cannot read {text!r}\n  where    --size\n  try      n=1000\n"
+
+
+def test_verify_names_the_wrong_entry_and_exits_with_one(capsys, monkeypatch):
+    wrong = replace(OPS["sinh"], partials=(lambda g, a, value: value,))
+    monkeypatch.setitem(OPS, "sinh", wrong)
+    code, out, err = run(capsys, "verify", "x**2 + sinh(y)", "--at", "x=1", "--at", "y=0.5")
+    assert (code, err) == (1, "")
+    assert "\nworst  grad y: 0.521095" in out
+    assert out.splitlines()[-1].startswith("FAILED: grad (forward differences)")
 
 
 # --- as a process ---------------------------------------------------------------------------------
