@@ -1,4 +1,4 @@
-"""A robot arm of six joints: the hand's pose (12 numbers) and its 12 by 6 Jacobian, for one sample and a batch.
+"""A robot arm of six joints: the hand's pose (12 numbers) and its 12 by 6 Jacobian, one sample and a batch.
 
 Denavit and Hartenberg's transforms (1955) with the lengths of a UR5. The hand-written C uses what a person
 knows: the derivative of a pose by a joint's angle is a rotation about that joint's axis.
@@ -11,14 +11,20 @@ from functools import reduce
 from operator import matmul
 from typing import Any
 
-from common import Contender, Setup, Table, contest, main, repeated
-
-import numpy as np  # isort: skip  (after common, which asks for one thread)
+import numpy as np
 import sympy as sp
+from common import Contender, Setup, Table, contest, main, repeated
+from machine_code import SymgradCode, backends, handwritten
+from peers import (
+    CasadiFunction,
+    jax_contender,
+    lambdify_contender,
+    numba_contender,
+    split,
+    symengine_contender,
+)
 
 import symgrad as sg
-from machine_code import SymgradCode, backends, handwritten
-from peers import CasadiFunction, jax_contender, lambdify_contender, numba_contender, split, symengine_contender
 
 WORDS = ("value", "jac")
 SHAPES: list[tuple[int, ...]] = [(12,), (12, 6)]
@@ -118,8 +124,8 @@ def _pose(angles: Sequence[Any], cos: Any, sin: Any, matrix: Callable[[Any], Any
     steps = []
     for q, (ca, sa, length, offset) in zip(angles, JOINTS, strict=True):
         c, s = cos(q), sin(q)
-        rows = [[c, -s * ca, s * sa, length * c], [s, c * ca, -c * sa, length * s], [0, sa, ca, offset], [0, 0, 0, 1]]
-        steps.append(matrix(rows))
+        first, second = [c, -s * ca, s * sa, length * c], [s, c * ca, -c * sa, length * s]
+        steps.append(matrix([first, second, [0, sa, ca, offset], [0, 0, 0, 1]]))
     return reduce(matmul, steps)
 
 
@@ -178,7 +184,8 @@ def _peers_batch(setup: Setup, angles: np.ndarray) -> list[Contender]:
             columns = np.array([np.broadcast_to(c, samples) for c in function(*rows)]).T
             return [columns[:, :12].copy(), columns[:, 12:].copy()]
 
-        found.append(Contender("SymPy lambdify, cse, NumPy columns", "call", repeated(function, *rows), results))
+        run = repeated(function, *rows)
+        found.append(Contender("SymPy lambdify, cse, NumPy columns", "call", run, results))
     return found
 
 

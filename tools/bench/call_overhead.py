@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from common import Contender, Setup, Table, contest, main, repeated
-
-import numpy as np  # isort: skip  (after common, which asks for one thread)
+import numpy as np
 import sympy as sp
+from common import Contender, Setup, Table, contest, main, repeated
+from peers import CasadiFunction, jax_contender, numba_contender
 
 import symgrad as sg
-from peers import CasadiFunction, jax_contender, numba_contender
 
 N = 4
 
@@ -60,7 +59,8 @@ def run(setup: Setup) -> list[Table]:
     """Checked calls of symgrad's kernels against the calls of others."""
     x = setup.random().uniform(-2.0, 2.0, N)
     note = f"Rosenbrock's function, n = {N}, one call from Python."
-    value, gradient = [*_ours_value(x), *_peers_value(setup, x)], [*_ours_gradient(x), *_peers_gradient(setup, x)]
+    value = [*_ours_value(x), *_peers_value(setup, x)]
+    gradient = [*_ours_gradient(x), *_peers_gradient(setup, x)]
     return [
         contest("Call overhead: value", value, setup, note, 1e-9),
         contest("Call overhead: value and gradient", gradient, setup, note, 1e-9),
@@ -137,7 +137,8 @@ def _jax(jax: Any) -> Callable[..., Any]:
     def value(x: Any) -> Any:
         return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
 
-    return jax.value_and_grad(value)
+    function: Callable[..., Any] = jax.value_and_grad(value)
+    return function
 
 
 if __name__ == "__main__":

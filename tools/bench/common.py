@@ -1,7 +1,6 @@
 """What every benchmark has in common: a pinned core, a clock, interleaved rounds, and tables.
 
-Import this module before NumPy: it asks the libraries for one thread. A benchmark is a script with a function
-`run(setup) -> list[Table]`; `main(run)` turns it into a command.
+A benchmark is a script with a function `run(setup) -> list[Table]`; `main(run)` turns it into a command.
 
 Times are CPU seconds of this process and of compilers it started, because the machines are shared: a process
 that waits for its turn is not slower. Every contender runs in every round, so that a change of the machine's
@@ -10,32 +9,33 @@ speed meets all of them, and the median over the rounds counts. Results are comp
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import os
+import resource
+import statistics
 import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
+from types import ModuleType
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # the checkout this file stands in, installed or not
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
-import argparse  # noqa: E402  (after the libraries have been asked for one thread)
-import importlib  # noqa: E402
-import resource  # noqa: E402
-import statistics  # noqa: E402
-import tempfile  # noqa: E402
-import time  # noqa: E402
-from collections.abc import Callable, Iterator, Sequence  # noqa: E402
-from contextlib import contextmanager  # noqa: E402
-from dataclasses import dataclass, field  # noqa: E402
-from itertools import repeat  # noqa: E402
-from types import ModuleType  # noqa: E402
-
-import numpy as np  # noqa: E402
-
-PEERS = ("casadi", "jax", "numba", "symengine")
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+}
 
 
 class ResultsDiffer(Exception):
@@ -209,8 +209,8 @@ class Table:
         width = [max(len(row[k]) for row in grid) for k in range(len(self.header))]
 
         def line(cells: Sequence[str]) -> str:
-            places = [c.ljust(w) if k == 0 else c.rjust(w) for k, (c, w) in enumerate(zip(cells, width, strict=True))]
-            return "| " + " | ".join(places) + " |"
+            numbers = (c.rjust(w) for c, w in zip(cells[1:], width[1:], strict=True))
+            return "| " + " | ".join([cells[0].ljust(width[0]), *numbers]) + " |"
 
         rule = ["-" * w if k == 0 else "-" * (w - 1) + ":" for k, w in enumerate(width)]
         parts = [f"## {self.title}", ""]
@@ -249,6 +249,13 @@ def number(value: float | None) -> str:
 # ---- command line ------------------------------------------------------------------------------
 
 
+def _use_one_thread() -> None:
+    """Start this command again if libraries that are loaded already were not told to use one thread."""
+    if any(os.environ.get(name) != value for name, value in ONE_THREAD.items()):
+        os.environ.update(ONE_THREAD)
+        os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
 def main(run: Callable[[Setup], list[Table]]) -> None:
     """Run one benchmark as a command and print its tables."""
     parser = argparse.ArgumentParser(description=run.__doc__)
@@ -260,6 +267,7 @@ def main(run: Callable[[Setup], list[Table]]) -> None:
     setup = TINY if options.tiny else Setup(peers=not options.no_peers, rounds=options.rounds)
     if options.seed is not None:
         setup = Setup(setup.tiny, setup.peers, setup.rounds, setup.block, options.seed)
+    _use_one_thread()
     pin()
     with tempfile.TemporaryDirectory() as empty:
         os.environ["SYMGRAD_CACHE_DIR"] = empty  # what is compiled here is compiled from cold

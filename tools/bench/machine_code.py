@@ -123,8 +123,8 @@ class CCode:
             text, library = Path(folder) / "bench.c", Path(folder) / "bench.so"
             text.write_text(source + _LOOP)
             with common.stopwatch() as seconds:
-                command = [str(compiler()), "-std=gnu11", *flags, "-fPIC", "-shared", str(text), "-o", str(library)]
-                subprocess.run([*command, "-lm"], check=True)
+                command = [str(compiler()), "-std=gnu11", *flags, "-fPIC", "-shared", str(text)]
+                subprocess.run([*command, "-o", str(library), "-lm"], check=True)
                 loaded = ctypes.CDLL(str(library))
         self.build = seconds[0]
         self.function: Any = loaded.bench_repeat
@@ -136,8 +136,9 @@ class CCode:
 
 
 def handwritten(
-    source: str, inputs: Arrays, outputs: Arrays, results: Callable[[], Arrays] | None = None, name: str = "C by hand"
-) -> list[common.Contender]:
+    source: str, inputs: Arrays, outputs: Arrays, results: Callable[[], Arrays] | None = None,
+    name: str = "C by hand",
+) -> list[common.Contender]:  # fmt: skip
     """The same text compiled strictly and with every liberty; none without a compiler.
 
     results  turns the output arrays into what the other contenders return; default: the arrays as they are.

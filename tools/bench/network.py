@@ -107,7 +107,7 @@ def program_in_matrices() -> sg.Program:
 
 
 def casadi_function(casadi: Any, kind: str, samples: int) -> Callable[[], Any]:
-    """kind: "SX" (scalars) or "MX" (matrices). Arrays travel in NumPy's order, so every matrix is transposed."""
+    """kind: "SX" (scalars) or "MX" (matrices). Arrays come in NumPy's order, so matrices are transposed."""
 
     def build() -> Any:
         symbol = getattr(casadi, kind).sym

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from common import Contender, Setup, Table, contest, main, repeated
-
-import numpy as np  # isort: skip  (after common, which asks for one thread)
-
 import network
-import symgrad as sg
+import numpy as np
+from common import Contender, Setup, Table, contest, main, repeated
 from machine_code import SymgradCode, backends, handwritten
 from network import HIDDEN, INPUTS, WORDS
 from peers import CasadiFunction, jax_contender
+
+import symgrad as sg
 
 
 def run(setup: Setup) -> list[Table]:

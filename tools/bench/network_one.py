@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from common import Contender, Setup, Table, contest, main, repeated
-
-import numpy as np  # isort: skip  (after common, which asks for one thread)
-import sympy as sp
-
 import network
-import symgrad as sg
+import numpy as np
+import sympy as sp
+from common import Contender, Setup, Table, contest, main, repeated
 from machine_code import SymgradCode, backends, handwritten
 from network import HIDDEN, INPUTS, WORDS
 from peers import CasadiFunction, jax_contender, symengine_contender
+
+import symgrad as sg
 
 
 def run(setup: Setup) -> list[Table]:
@@ -59,9 +58,8 @@ def _symbols(module: Any) -> list[list[Any]]:
 
 def _loss(module: Any, groups: Sequence[Sequence[Any]]) -> Any:
     W1, b1, W2, (b2,), X, (y,) = groups
-    hidden = [
-        module.tanh(sum((X[i] * W1[i * HIDDEN + j] for i in range(INPUTS)), start=b1[j])) for j in range(HIDDEN)
-    ]
+    columns = [[X[i] * W1[i * HIDDEN + j] for i in range(INPUTS)] for j in range(HIDDEN)]
+    hidden = [module.tanh(sum(column, start=b)) for column, b in zip(columns, b1, strict=True)]
     return (sum((t * w for t, w in zip(hidden, W2, strict=True)), start=b2) - y) ** 2
 
 

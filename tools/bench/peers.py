@@ -53,9 +53,9 @@ class CasadiFunction:
         """CasADi's virtual machine, by its quickest call from Python: memory bound once, then a trigger."""
         buffer, trigger = self.function.buffer()
         for k, x in enumerate(self.inputs):
-            buffer.set_arg(k, memoryview(x))
+            buffer.set_arg(k, memoryview(x.data))
         for k, x in enumerate(self.values):
-            buffer.set_res(k, memoryview(x))
+            buffer.set_res(k, memoryview(x.data))
 
         def results(keep: object = buffer) -> list[np.ndarray]:  # the trigger does not keep its buffer
             trigger()
@@ -101,7 +101,9 @@ void bench(double **b)
 # ---- JAX, numba, SymPy and SymEngine -----------------------------------------------------------
 
 
-def jax_contender(jax: Any, function: Callable[..., Any], inputs: Sequence[Any], name: str = "JAX jit") -> Contender:
+def jax_contender(
+    jax: Any, function: Callable[..., Any], inputs: Sequence[Any], name: str = "JAX jit"
+) -> Contender:
     """A jitted function of arrays that returns a flat tuple; timed with arrays that are already JAX's."""
     jax.config.update("jax_enable_x64", True)
     arrays = [jax.numpy.asarray(x, dtype=jax.numpy.float64) for x in inputs]
@@ -118,13 +120,15 @@ def jax_contender(jax: Any, function: Callable[..., Any], inputs: Sequence[Any],
 
 
 def numba_contender(
-    numba: Any, function: Callable[..., Any], inputs: Sequence[Any], results: Callable[[Any], Arrays], name: str
-) -> Contender:
+    numba: Any, function: Callable[..., Any], inputs: Sequence[Any], results: Callable[[Any], Arrays],
+    name: str,
+) -> Contender:  # fmt: skip
     """`function` under `numba.njit`; `results` turns what it returns into arrays."""
     with stopwatch() as seconds:
         compiled = numba.njit(function)
         compiled(*inputs)
-    return Contender(name, "call", repeated(compiled, *inputs), lambda: results(compiled(*inputs)), seconds[0])
+    run = repeated(compiled, *inputs)
+    return Contender(name, "call", run, lambda: results(compiled(*inputs)), seconds[0])
 
 
 def lambdify_contender(
@@ -137,14 +141,14 @@ def lambdify_contender(
     with stopwatch() as seconds:
         symbols, outputs = build()
         function = sp.lambdify(symbols, outputs, "math", cse=True)
-    return Contender(
-        "SymPy lambdify, cse", "call", repeated(function, *point), lambda: split(function(*point), shapes), seconds[0]
-    )
+    run = repeated(function, *point)
+    return Contender("SymPy lambdify, cse", "call", run, lambda: split(function(*point), shapes), seconds[0])
 
 
 def symengine_contender(
-    symengine: Any, build: Callable[[], tuple[Sequence[Any], Sequence[Any]]], point: np.ndarray, shapes: Shapes
-) -> Contender:
+    symengine: Any, build: Callable[[], tuple[Sequence[Any], Sequence[Any]]], point: np.ndarray,
+    shapes: Shapes,
+) -> Contender:  # fmt: skip
     """SymEngine: its own derivatives, `Lambdify` with LLVM where the package has it."""
     backend = "llvm" if symengine.have_llvm else "lambda"
     with stopwatch() as seconds:

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from common import Contender, Setup, Table, contest, main, repeated
-
-import numpy as np  # isort: skip  (after common, which asks for one thread)
+import numpy as np
 import sympy as sp
-
-import symgrad as sg
+from common import Contender, Setup, Table, contest, main, repeated
 from machine_code import SymgradCode, backends, handwritten
 from peers import CasadiFunction, jax_contender, lambdify_contender, symengine_contender
+
+import symgrad as sg
 
 WORDS = ("value", "grad", "hess")
 
@@ -71,7 +70,7 @@ def run(setup: Setup) -> list[Table]:
     """Value, gradient and dense Hessian: machine code, calls, and the peers."""
     n = 6 if setup.tiny else 100
     x = setup.random().uniform(-2.0, 2.0, n)
-    note = f"Rosenbrock's function, n = {n}: value, gradient and Hessian (dense unless the row says otherwise)."
+    note = f"Rosenbrock's function, n = {n}: value, gradient, Hessian (dense unless the row says otherwise)."
     contenders = [*_ours(x, setup), *_by_hand(x), *_peers(setup, x)]
     return [contest("Rosenbrock-100", contenders, setup, note)]
 
@@ -120,10 +119,11 @@ def _by_hand(x: np.ndarray) -> list[Contender]:
         matrix = np.diag(diagonal) + np.diag(below, -1) + np.diag(below, 1)
         return [value.copy(), gradient.copy(), matrix]
 
+    bands = [value, gradient, diagonal, below]
     size = f"#define N {n}\n"
     return [
         *handwritten(size + HAND_DENSE, [x], [value, gradient, hessian], name="C by hand, dense"),
-        *handwritten(size + HAND_BAND, [x], [value, gradient, diagonal, below], banded, "C by hand, band only"),
+        *handwritten(size + HAND_BAND, [x], bands, banded, "C by hand, band only"),
     ]
 
 

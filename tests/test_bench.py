@@ -1,0 +1,172 @@
+"""The benchmarks run in a tiny configuration, and their contenders agree. No times are judged."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sympy as sp
+
+import symgrad as sg
+
+BENCH = Path(__file__).resolve().parents[1] / "tools" / "bench"
+if str(BENCH) not in sys.path:
+    sys.path.insert(0, str(BENCH))
+
+import arm  # noqa: E402  (found through the line above)
+import call_overhead  # noqa: E402
+import common  # noqa: E402
+import compile_scale  # noqa: E402
+import cost_promise  # noqa: E402
+import machine_code  # noqa: E402
+import network  # noqa: E402
+import network_batch  # noqa: E402
+import network_one  # noqa: E402
+import rosenbrock100  # noqa: E402
+import run_all  # noqa: E402
+
+TIMED = {
+    "call_overhead": (call_overhead, 2),
+    "rosenbrock100": (rosenbrock100, 1),
+    "arm": (arm, 2),
+    "network_one": (network_one, 1),
+    "network_batch": (network_batch, 1),
+}
+
+
+@pytest.fixture(autouse=True)
+def cold_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SYMGRAD_CACHE_DIR", str(tmp_path))
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_every_contender_of_a_benchmark_agrees_with_the_first(name):
+    module, count = TIMED[name]
+    tables = module.run(common.TINY)
+    assert len(tables) == count
+    for table in tables:
+        assert len(table.agreed) == len(table.rows) >= 3
+        assert table.agreed[0].startswith("symgrad llvm")
+        assert table.rows[0][-1] == "1.00"
+        has_c = any(label.startswith(("symgrad c", "C by hand")) for label in table.agreed)
+        assert has_c == (name != "call_overhead" and machine_code.compiler() is not None)
+
+
+def test_the_network_in_matrices_is_the_network_in_indices():
+    arrays = network.data(common.TINY, 3)
+    sizes = {"d": network.INPUTS, "h": network.HIDDEN, "b": 3}
+    codes = [
+        machine_code.SymgradCode(program, network.WORDS, "llvm", arrays, sizes).contender()
+        for program in (network.program, network.program_in_matrices)
+    ]
+    assert len(common.compare(codes)) == 2
+
+
+def test_the_machine_code_repeats_as_often_as_it_is_told():
+    arrays = network.data(common.TINY, 3)
+    sizes = {"d": network.INPUTS, "h": network.HIDDEN, "b": 3}
+    code = machine_code.SymgradCode(network.program, network.WORDS, "llvm", arrays, sizes)
+    code.outputs[0][...] = np.nan
+    code.run(0)
+    assert np.isnan(code.outputs[0])
+    code.run(2)
+    assert np.isfinite(code.outputs[0])
+
+
+def test_the_cost_promise_is_counted_for_programs_with_one_value_and_with_several():
+    (table,) = cost_promise.run(common.TINY)
+    assert sorted(table.agreed) == sorted(cost_promise.TINY)
+    for _, value, both, ratio, *_ in table.rows:
+        assert float(ratio) == pytest.approx((int(both) - int(value)) / int(value), rel=5e-3)
+
+
+def test_the_worst_program_of_the_cost_promise_stands_last():
+    (table,) = cost_promise.run(common.TINY)
+    worst = [max(float(row[3]), float(row[6])) for row in table.rows]
+    assert worst == sorted(worst)
+
+
+def test_a_random_expression_of_a_given_depth_compiles_to_the_numbers_computed_along():
+    (table,) = compile_scale.run(common.TINY)
+    assert table.agreed == ("200",)
+    assert table.header == ("", "200 operations")
+    assert [row[0] for row in table.rows] == list(compile_scale.ROWS)
+
+
+def test_a_kernel_with_wrong_numbers_stops_the_scale_benchmark():
+    code = machine_code.SymgradCode(lambda: _square_and_gradient(), ("value", "grad"), "llvm", [0.3, 0.7])
+    with pytest.raises(common.ResultsDiffer):
+        compile_scale._check(code.loaded, 0, (0.3**2 * 0.7, 2 * 0.3 * 0.7, 0.3**2 + 1e-6))
+
+
+def _square_and_gradient():
+    x, y = sp.symbols("x y", real=True)
+    return sg.program(x**2 * y, args=(x, y), wrt=(x, y))
+
+
+def _contender(*results):
+    return common.Contender("it", "call", lambda times: None, lambda: [np.asarray(x) for x in results])
+
+
+def test_contenders_that_differ_are_not_timed():
+    for wrong in ([1.0, 2.1], [1.0, np.nan], [1.0]):
+        with pytest.raises(common.ResultsDiffer):
+            common.contest("wrong", [_contender([1.0, 2.0]), _contender(wrong)], common.TINY)
+    with pytest.raises(common.ResultsDiffer, match="2 results"):
+        common.compare([_contender(1.0), _contender(1.0, 2.0)])
+
+
+def test_contenders_agree_within_rounding_and_whatever_the_shape():
+    near = [_contender([[1.0, 2.0]]), _contender([1.0, 2.0 + 1e-12])]
+    assert common.compare(near) == ("it, call", "it, call")
+
+
+def test_every_contender_runs_in_every_round():
+    runs = {"a": 0, "b": 0}
+
+    def contender(name):
+        def run(times):
+            runs[name] += times
+
+        return common.Contender(name, "call", run, list)
+
+    seconds = common.measure([contender("a"), contender("b")], common.Setup(rounds=5, block=0.0))
+    assert len(seconds) == 2
+    assert runs == {"a": 6, "b": 6}  # one to warm up
+
+
+def test_runs_draw_new_data_unless_they_are_told_the_seed():
+    assert common.Setup().seed != common.Setup().seed
+    assert common.Setup(seed=1).random().random() == common.Setup(seed=1).random().random()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "-"), (0.0, "0.00"), (1.0, "1.00"), (0.01234, "0.0123"), (12345.6, "12346"), (2e-5, "2.00e-05")],
+)
+def test_numbers_in_tables_have_three_digits(value, text):
+    assert common.number(value) == text
+
+
+def test_a_table_is_markdown_with_aligned_columns():
+    table = common.Table("T", ("", "ns"), (("a", "1"), ("long", "20")), note="N.")
+    assert table.text() == "## T\n\nN.\n\n|      | ns |\n| ---- | -: |\n| a    |  1 |\n| long | 20 |\n"
+
+
+def test_run_all_knows_every_benchmark():
+    scripts = {p.stem for p in BENCH.glob("*.py") if "main(run)" in p.read_text() and p.stem != "common"}
+    assert set(run_all.BENCHMARKS) == scripts
+
+
+def test_run_all_writes_what_it_measured_with_the_machine_and_the_versions(tmp_path):
+    results = tmp_path / "RESULTS.md"
+    command = [sys.executable, str(BENCH / "run_all.py"), "--only", "call_overhead", "--no-peers"]
+    command += ["--rounds", "1", "--output", str(results)]
+    subprocess.run(command, check=True, capture_output=True)
+    text = results.read_text()
+    assert "## Call overhead: value and gradient" in text
+    assert f"numpy {np.__version__}" in text
+    assert "Rosenbrock-100" not in text
