@@ -41,7 +41,7 @@ def export_c(
     Returns the paths written; the same arguments give the same bytes.
     Raises BadName if `name` cannot be a C function, and what `compile` raises.
     """
-    is_ready = isinstance(expr, Program) and args is None and wrt is None
+    is_ready = isinstance(expr, Program) and args is None and wrt is None and not options
     source = expr if is_ready else program(expr, args, wrt, **options)
     derived = source.derived(check_words(outputs))
     unit = optimise(derived.unit)

@@ -26,6 +26,7 @@ from symgrad.program import Derived, Program, program
 from symgrad.run.build import build_kernel
 from symgrad.run.interface import signature_of
 from symgrad.run.kernel import Kernel
+from symgrad.targets.export import check_function_name
 
 BACKENDS = ("llvm", "c", "numpy")
 Watch = Callable[[str, Any], None]
@@ -49,7 +50,7 @@ def compile(  # noqa: A001  (the verb users look for)
              value, grad, jac, hess, hvp, jvp, vjp.
     backend  "llvm" (needs no compiler), "c" (needs one), or "numpy" (the slow reference).
     dtype    "float64" or "float32", the type of every real number.
-    name     of the compiled function.
+    name     of the compiled function: an identifier that no C library uses.
     watch    called as `watch(stage, thing)` after each stage.
     options  of `program`: stabilise, hints, axes.
 
@@ -59,8 +60,9 @@ def compile(  # noqa: A001  (the verb users look for)
     words = check_words(outputs)
     if backend not in BACKENDS:
         raise BadOption(f"unknown backend {backend!r}", because="the backends are " + ", ".join(BACKENDS))
+    check_function_name(name)
     announce = watch or (lambda stage, thing: None)
-    is_ready = isinstance(expr, Program) and args is None and wrt is None
+    is_ready = isinstance(expr, Program) and args is None and wrt is None and not options
     source = expr if is_ready else program(expr, args, wrt, **options)
     announce("frontend", source.translation)
     derived = source.derived(words)

@@ -15,6 +15,7 @@ from symgrad.grad.inside import differentiate
 from symgrad.grad.outputs import Leaf, Problem, Result, derive
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.unit import Unit
+from symgrad.opt.plain import without_norm_guards
 
 
 @dataclass(frozen=True)
@@ -116,16 +117,17 @@ class Program:
     def _readable(self, word: str) -> Any:
         """An output as SymPy: matrix notation where the inputs are matrices, else sums over indices."""
         derived, tr = self.derived((word,)), self.translation
-        symbols = {tr.inputs[s]: s for s in self.args}
+        unit, moved = without_norm_guards(derived.unit)
+        symbols = {moved[tr.inputs[s]]: s for s in self.args if tr.inputs[s] in moved}
 
         def convert(tree: Any) -> Any:
             if isinstance(tree, list):
                 return tuple(convert(t) for t in tree)
             position, shape = tree
-            tensor = derived.unit.outputs[position][1]
-            explicit = tr.graph.tensors[tensor].kind == "enum"
+            tensor = unit.outputs[position][1]
+            explicit = unit.graph.tensors[tensor].kind == "enum"
             numbers = [int(tr.graph.rational(e) or 0) for e in shape] if explicit else None
-            return to_sympy(tr.graph, tensor, symbols, tr.sizes, shape=numbers)
+            return to_sympy(unit.graph, tensor, symbols, tr.sizes, shape=numbers)
 
         return convert(derived.results[0])
 
@@ -221,7 +223,7 @@ def program(
     args: Sequence[Any] | None = None,
     wrt: Any = None,
     *,
-    stabilise: bool = True,
+    stabilise: bool | None = None,
     hints: dict[Any, int] | None = None,
     axes: Sequence[Any] | None = None,
 ) -> Program:
@@ -230,27 +232,31 @@ def program(
     expr       scalar, Matrix, matrix expression, list of scalars, or index notation.
     args       symbols in call order; default: the free symbols by name, sizes left out.
     wrt        one symbol or a tuple of symbols; default: every real argument.
-    stabilise  rewrite log(sum(exp)), log(1 + x), ... into their stable forms.
+    stabilise  rewrite log(sum(exp)), log(1 + x), ... into their stable forms (default: True).
     hints      typical values of size symbols, to choose the best loop order for.
     axes       for index notation with free indices: their order in the result.
 
     Raises subclasses of SymgradError that name the sub-expression (when first translated).
     """
+    named = None if hints is None else tuple(sorted((str(k), int(v)) for k, v in hints.items()))
     if isinstance(expr, Program):
         old = expr
+        options = Options(
+            old.options.stabilise if stabilise is None else stabilise,
+            old.options.hints if named is None else named,
+        )
         return Program(
             old.expr,
             old.given_args if args is None else tuple(args),
             old.given_wrt if wrt is None else _as_given(wrt),
-            old.options,
+            options,
             old.axes if axes is None else tuple(axes),
         )
-    named = tuple(sorted((str(k), int(v)) for k, v in (hints or {}).items()))
     return Program(
         expr,
         None if args is None else tuple(args),
         _as_given(wrt),
-        Options(stabilise, named),
+        Options(stabilise is None or stabilise, named or ()),
         None if axes is None else tuple(axes),
     )
 
