@@ -289,7 +289,7 @@ def test_explain_names_the_expression_and_counts_operations(capsys):
 
 
 def test_explain_counts_for_the_sizes_given_and_prints_json(capsys):
-    options = "--size n=5 --size d=2 --json".split()
+    options = ["--size", "n=5", "--size", "d=2", "--json"]
     code, out, err = run(capsys, "explain", "Trace(X.T*X)", "--let", "X = matrix(n, d)", *options)
     assert (code, err) == (0, "")
     assert json.loads(out)["sizes"] == {"n": 5, "d": 2}
