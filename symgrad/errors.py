@@ -16,6 +16,7 @@ Where a caller of a numerical function would look for a built-in class, ours der
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 
 _LABELS = (("where", "where"), ("because", "because"), ("try_", "try"))
 _LABEL_WIDTH = 9
@@ -70,7 +71,7 @@ class BadArgument(SymgradError, TypeError):
     of its arguments, with an unknown name, with one given twice, or with something that is not a number or an
     array; and when `tangent=` or `cotangent=` is missing where an output needs it.
 
-    What to do: the message names the argument; `kernel.args` lists what a call takes, in order.
+    What to do: the message names the argument; `kernel.arguments` lists what a call takes, in order.
     """
 
 
@@ -220,6 +221,16 @@ def quoted(name: object) -> str:
     """
     text = name if isinstance(name, str) else str(name)
     return repr(text)
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names for a message, separated by commas; those that are not plain words are quoted.
+
+    >>> print(listed(["x", "a b"]))
+    x, 'a b'
+    """
+    texts = [str(name) for name in names]
+    return ", ".join(text if text.isascii() and text.isidentifier() else quoted(text) for text in texts)
 
 
 def format_error(error: SymgradError) -> str:

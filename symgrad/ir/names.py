@@ -21,7 +21,7 @@ _WORDS = """
     scalbn ilogb nextafter nexttoward copysign isnan isinf isfinite signbit linux unix
     char8_t char16_t char32_t co_await co_return co_yield concept consteval constexpr constinit decltype
     noexcept typeof typeof_unqual stdin stdout stderr offsetof math_errhandling BUFSIZ NFDBITS WCONTINUED
-    WEXITED WNOHANG WNOWAIT WSTOPPED WUNTRACED L_tmpnam L_ctermid P_tmpdir
+    WEXITED WNOHANG WNOWAIT WSTOPPED WUNTRACED L_tmpnam L_ctermid P_tmpdir BYTE_ORDER
 """
 _RESERVED = frozenset(_WORDS.split())
 # Families of macros in the headers of C: a variable of such a name would turn into something else.

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from symgrad.errors import BadArgument, DtypeMismatch, ShapeMismatch, quoted
+from symgrad.errors import BadArgument, DtypeMismatch, ShapeMismatch, listed, quoted
 from symgrad.run.signature import Argument, Signature, Sizes, shape_text
 
 _OTHER_MEANING = ("out", "tangent", "cotangent")  # keywords of a call, whatever a symbol is called
@@ -79,9 +79,9 @@ class Intake:
         return [values[name] for name in self._names] + directions, sizes
 
     def _arguments_text(self) -> str:
-        text = "the arguments are " + ", ".join(self._names) if self._names else "there are no arguments"
+        text = "the arguments are " + listed(self._names) if self._names else "there are no arguments"
         sizes = [name for name in self._signature.sizes if name not in self._names]
-        return text + ("; the sizes are " + ", ".join(sizes) if sizes else "")
+        return text + ("; the sizes are " + listed(sizes) if sizes else "")
 
     def _given_twice(self, name: str) -> BadArgument:
         return BadArgument(
@@ -115,13 +115,13 @@ class Intake:
         if not wanted:
             raise BadArgument(
                 f"{role}= was given, but no output needs it",
-                because="the outputs are " + ", ".join(self._signature.words),
+                because="the outputs are " + listed(self._signature.words),
                 try_="leave it out, or compile with " + ("vjp" if role == "cotangent" else "jvp or hvp"),
             )
         if given is None:
             raise BadArgument(
                 f"argument {role}= is missing",
-                because="the outputs are " + ", ".join(self._signature.words),
+                because="the outputs are " + listed(self._signature.words),
                 try_=f"pass {role}= with the structure of the {structure}",
             )
         form = "single" if role == "cotangent" else self._signature.wrt_form
@@ -159,7 +159,7 @@ def _size(name: str, x: Any) -> int:
         raise BadArgument(
             f"size {quoted(name)} is a {type(x).__name__}",
             because="a size is a number of elements",
-            try_=f"pass a whole number, {name}=8 for example",
+            try_="pass a whole number",
         ) from None
 
 

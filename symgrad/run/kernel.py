@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from symgrad.errors import BadArgument, IndexOutOfRange, ShapeMismatch, quoted
+from symgrad.errors import BadArgument, IndexOutOfRange, ShapeMismatch, listed, quoted
 from symgrad.ir.count import operations
 from symgrad.ir.unit import Unit
 from symgrad.loops.nest import Poly, Routine, evaluate_poly
@@ -161,8 +161,8 @@ class Kernel:
             if name not in sizes or name not in wanted:
                 raise BadArgument(
                     f"size {quoted(name)} is " + ("missing" if name in wanted else "not known"),
-                    because="the sizes are " + ", ".join(wanted) if wanted else "this kernel has no sizes",
-                    try_=", ".join(f"{n}=..." for n in wanted) or "leave it out",
+                    because="the sizes are " + listed(wanted) if wanted else "this kernel has no sizes",
+                    try_="pass each of them by name" if wanted else "leave it out",
                 )
         return dict(sizes)
 

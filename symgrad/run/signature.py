@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from symgrad.errors import BadArgument, IndexOutOfRange, ShapeMismatch, quoted
+from symgrad.errors import BadArgument, IndexOutOfRange, ShapeMismatch, listed, quoted
 from symgrad.ir.graph import Graph, Node
 from symgrad.loops.nest import Poly, evaluate_poly, poly, poly_add, poly_mul, variable
 
@@ -89,7 +89,7 @@ def shape_text(extents: Sequence[Poly]) -> str:
 def poly_text(p: Poly) -> str:
     parts = []
     for names, k in sorted(p, key=lambda item: (-len(item[0]), item)):
-        body = "*".join(names)
+        body = "*".join(map(listed, ([n] for n in names)))
         parts.append(f"{k}" if not names else body if k == 1 else f"{k}*{body}")
     return " + ".join(parts).replace("+ -", "- ") or "0"
 
@@ -121,7 +121,7 @@ def solve_sizes(
         raise BadArgument(
             f"size {quoted(missing[0])} is not known",
             because="no array's shape determines it",
-            try_=f"pass it by name: {missing[0]}=...",
+            try_="pass it by name",
         )
     return sizes
 
