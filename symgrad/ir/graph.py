@@ -92,6 +92,7 @@ class Graph:
         self.tensors: list[Tensor] = []
         self.fired: Counter[str] = Counter()  # rewrite rule name -> times it fired
         self._key: list[int] = []  # name-free structural key, orders commutative arguments
+        self._reads_of: dict[TensorId, tuple[Node, ...]] = {}
         self._nodes: dict[tuple[str, tuple[Any, ...]], Node] = {}
         self._tensor_ids: dict[Tensor, TensorId] = {}
         self._fresh = _FIRST_FRESH
@@ -513,9 +514,16 @@ class Graph:
             if t in seen:
                 continue
             seen.add(t)
-            tensor = self.tensors[t]
-            stack.extend(self.args[r][0] for r in self.reads((*tensor.bodies, *tensor.target)))
+            stack.extend(self.args[r][0] for r in self.reads_of(t))
         return sorted(seen)
+
+    def reads_of(self, t: TensorId) -> tuple[Node, ...]:
+        """Every distinct read in the bodies and targets of a tensor, ascending; found once."""
+        found = self._reads_of.get(t)
+        if found is None:
+            tensor = self.tensors[t]
+            found = self._reads_of[t] = tuple(self.reads((*tensor.bodies, *tensor.target)))
+        return found
 
 
 def _result_kind(op: str) -> str:

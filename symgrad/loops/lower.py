@@ -52,6 +52,7 @@ _IDENTITY = {
     "min": ("f", "inf"),
     "scatter": ("q", 0, 1),
 }
+_LEAVES = frozenset(("read", "cast", "ige", "ieq", "const", "true", "false"))  # no values below them
 _LOOP_NAMES = ("i", "j", "k", "l", "p", "q", "r", "s")
 
 
@@ -201,6 +202,7 @@ class Nest:
         self.names = {a: self.low.loop_name(d) for d, a in enumerate(loops)}
         self.depth = {a: d + 1 for d, a in enumerate(loops)}
         self.pre: list[list[Statement]] = [self.low.top, *([] for _ in loops)]
+        self.scopes = [_Scope(statements, level) for level, statements in enumerate(self.pre)]
         self.post: list[list[Statement]] = [[] for _ in range(len(loops) + 1)]
         self.lower_bounds: dict[Node, list[Poly]] = {a: [poly(0)] for a in loops}
         self.upper_bounds = {a: [self.poly(self.g.extent(a))] for a in loops}
@@ -439,10 +441,10 @@ class Nest:
         return [self._lookup(r, local) for r in roots]
 
     def _lookup(self, n: Node, local: Mapping[Node, Value]) -> Value:
-        for table in (local, self.values, self.low.top_values):
-            if n in table:
-                return table[n]
-        raise KeyError(n)
+        value = local.get(n)
+        if value is None:
+            value = self.values.get(n)
+        return self.low.top_values[n] if value is None else value
 
     def _has_value(self, n: Node, local: Mapping[Node, Value]) -> bool:
         return n in local or n in self.values or n in self.low.top_values
@@ -456,8 +458,8 @@ class Nest:
 
     def _emit_at_its_level(self, n: Node, scope: _Scope, local: dict[Node, Value]) -> None:
         """As far outside as its axes allow; a branch keeps what belongs to its own level."""
-        level = self.level(n)
-        outer = _Scope(self.pre[level], level)
+        level = self.level(n) if self.g.axes[n] else 0
+        outer = self.scopes[level]
         if level == scope.level and scope.statements is not outer.statements:
             local[n] = self._emit_one(n, scope, local)
             return
@@ -476,18 +478,25 @@ class Nest:
             stack.extend(self._value_children(n))
         return sorted(seen)
 
-    def _value_children(self, n: Node) -> list[Node]:
+    def _value_children(self, n: Node) -> tuple[Node, ...]:
         g = self.g
-        if g.op[n] in ("read", "cast", "ige", "ieq", "const", "true", "false"):
-            return []
-        if self._is_guarding(n):
-            return [g.args[n][0]]
-        return list(g.args[n])
+        if g.op[n] in _LEAVES:
+            return ()
+        return g.arguments[n][:1] if self._is_guarding(n) else g.arguments[n]
 
     def _emit_one(self, n: Node, scope: _Scope, local: dict[Node, Value]) -> Value:
-        g, op, args, where = self.g, self.g.op[n], self.g.args[n], scope.statements
+        op, args = self.g.op[n], self.g.args[n]
+        if op in _LEAVES:
+            return self._emit_leaf(n, scope)
         if self._is_guarding(n):
             return self._emit_guarded(n, scope, local)
+        values = tuple([self._lookup(a, local) for a in args])
+        dst = self.low.fresh_value()
+        scope.statements.append(Compute(dst, op, values))
+        return dst
+
+    def _emit_leaf(self, n: Node, scope: _Scope) -> Value:
+        op, args, where = self.g.op[n], self.g.args[n], scope.statements
         dst = self.low.fresh_value()
         if op == "const":
             where.append(Const(dst, args))
@@ -499,13 +508,10 @@ class Nest:
         elif op in ("ige", "ieq"):
             self._integers(args, scope)
             where.append(Test(dst, op, self.poly(args[0])))
-        elif op == "read":
+        else:
             self._integers(args[1:], scope)
             index = tuple(self.poly(i) for i in args[1:])
             where.append(Load(dst, self.low.buffers[args[0]].name, index))
-        else:
-            values = tuple(self._lookup(a, local) for a in g.args[n])
-            where.append(Compute(dst, op, values))
         return dst
 
     def _integers(self, nodes: Sequence[Node], scope: _Scope) -> None:

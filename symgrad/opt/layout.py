@@ -41,7 +41,7 @@ def _orders(g: Graph, roots: Sequence[TensorId]) -> dict[TensorId, tuple[int, ..
     for t in below:
         tensor = g.tensors[t]
         inner = tensor.out[-1:] if tensor.out else ()
-        for read in g.reads((*tensor.bodies, *tensor.target)):
+        for read in g.reads_of(t):
             s, *index = g.args[read]
             if s in votes:
                 for place, i in enumerate(index):

@@ -57,7 +57,7 @@ def _maps_to_inline(g: Graph, roots: Sequence[TensorId]) -> frozenset[TensorId]:
     widest: dict[TensorId, int] = {}
     for t in order:
         tensor = g.tensors[t]
-        for r in g.reads((*tensor.bodies, *tensor.target)):
+        for r in g.reads_of(t):
             s = g.args[r][0]
             reads[s] += 1
             widest[s] = max(widest.get(s, 0), len(tensor.out) + len(tensor.red))
@@ -79,6 +79,8 @@ def share(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, Te
     places: dict[Node, set[tuple[TensorId, Node]]] = {}
     form_of: dict[tuple[TensorId, Node], Node] = {}
     for t in g.definitions_below(roots):
+        if not g.tensors[t].out and not g.tensors[t].red:
+            continue  # values without axes are computed once anyway
         bound = needs_its_guards(g, g.tensors[t].bodies)  # a stored value is computed everywhere
         for n in g.reachable(g.tensors[t].bodies):
             if g.axes[n] and g.op[n] in OPS and OPS[g.op[n]].cost >= _EXPENSIVE and n not in bound:
