@@ -95,10 +95,18 @@ HAND_BATCH = """
 void bench(double **b)
 {
     static double c[6 * SAMPLES], s[6 * SAMPLES];
-    for (int k = 0; k < 6; k++)
+    for (int k = 0; k < 6; k++) {
+#ifdef __FAST_MATH__ /* loops of one function each become vector functions */
         for (int i = 0; i < SAMPLES; i++) c[i * 6 + k] = cos(b[k][i]);
-    for (int k = 0; k < 6; k++)
         for (int i = 0; i < SAMPLES; i++) s[i * 6 + k] = sin(b[k][i]);
+#else /* both of one angle become one sincos */
+        for (int i = 0; i < SAMPLES; i++) {
+            const double q = b[k][i];
+            c[i * 6 + k] = cos(q);
+            s[i * 6 + k] = sin(q);
+        }
+#endif
+    }
     for (int i = 0; i < SAMPLES; i++) arm(c + 6 * i, s + 6 * i, b[6] + 12 * i, b[7] + 72 * i);
 }
 """

@@ -2,8 +2,8 @@
 
 A random scalar expression of two symbols, built of sums, products, sines and cosines of earlier parts; its
 value and gradient. Every size runs in a process of its own, because memory is measured at its peak. While the
-expression is built, its value and both derivatives are computed along in numbers (forward mode); the kernel has
-to agree with them.
+expression is built, its value and both derivatives are computed along in numbers (forward mode), and compared
+with the kernel's.
 
 The stages up to emission are symgrad's own work and belong together; machine code is LLVM's.
 """
@@ -36,8 +36,8 @@ DEPTH = 5_000
 STAGES = ("conversion", "reverse sweep", "passes", "lowering and split", "emission", "machine code")
 ROWS = (
     "depth", "nodes of the graph", "statements", *(f"{stage}, s" for stage in STAGES),
-    "all before machine code, s", "machine code, us/statement", "one evaluation, us", "one evaluation, ns/node",
-    "peak memory, MiB", "memory grown, KiB/operation",
+    "all before machine code, s", "machine code, us/statement", "one evaluation, us",
+    "one evaluation, ns/node", "peak memory, MiB", "memory grown, KiB/operation",
 )  # fmt: skip
 POINT = (0.3, 0.7)
 Numbers = tuple[float, float, float]  # a value and its two derivatives

@@ -1,8 +1,9 @@
 """The cost promise: a gradient takes at most four times the operations of its value.
 
-Every shared program is counted on its definitions, before any schedule (`symgrad.ir.count`): elementary
-functions and arithmetic count one, choices and comparisons nothing. The gradient's own share is what value and
-gradient together need beyond the value. Programs with several values count a product of a cotangent with the Jacobian (vjp).
+Every shared program is counted on its definitions, before any schedule (`symgrad.ir.count`): arithmetic and
+elementary functions count one, choices and comparisons nothing. The gradient's own share is what value and
+gradient together need beyond the value. Programs with several values count a product of a cotangent with the
+Jacobian (vjp).
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ PACKAGES = ("sympy", "numpy", "llvmlite", "casadi", "jax", "numba", "symengine")
 HOW_TO_READ = """\
 Written by `tools/bench/run_all.py`. Ratios count, not absolute times: the machine is shared, all contenders
 of a table ran interleaved on one core, one thread, and the numbers are medians of CPU time. `/ first row` is
-the time divided by the first row's: below 1 is faster than that row. Results were compared before anything was
-timed. What the rows mean stands in `tools/bench/README.md`."""
+the time divided by the first row's: below 1 is faster than that row. Results were compared before anything
+was timed. What the rows mean stands in `tools/bench/README.md`."""
 
 
 def main() -> None:
