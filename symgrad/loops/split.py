@@ -117,7 +117,8 @@ class _Splitter:
                 inside = []
                 body.append(Part(inside))
             for statement, foreign in zip(piece.statements, self.foreign[number], strict=True):
-                self._fetch(foreign, known[piece.scope], inside)
+                if foreign:
+                    self._fetch(foreign, known[piece.scope], inside)
                 inside.append(statement)
                 self._after(statement, piece.scope, inside)
             for value in sorted(expiring.get(number, ())):
@@ -147,7 +148,7 @@ class _Splitter:
         last: dict[Value, int] = {}
         in_routine: set[Value] = set()  # the routine's own scope loads a value only once
         for number, piece in enumerate(self.pieces):
-            for names in self.foreign[number]:
+            for names in filter(None, self.foreign[number]):
                 for name in names:
                     if isinstance(name, str) or self._is_cheap(name):
                         continue
@@ -160,9 +161,13 @@ class _Splitter:
 
     def _foreign(self, statement: Statement, scope: int) -> list[Name]:
         """What the statement reads from other scopes, directly or through what is computed again."""
+        if type(statement) is Compute:  # nearly all of them, mostly with operands of their own scope
+            for n in statement.args:
+                if self.home[n] != scope:
+                    break
+            else:
+                return []
         found: dict[Name, None] = {}
-        if type(statement) is Compute and all(self.home.get(n, scope) == scope for n in statement.args):
-            return []
         waiting = list(_names_read(statement))
         while waiting:
             name = waiting.pop()
@@ -194,10 +199,10 @@ class _Splitter:
 
     def _after(self, statement: Statement, scope: int, out: list[Statement]) -> None:
         """Store what other scopes will read, and note which cells a statement has changed."""
-        name = defined(statement)
         if scope:
-            if isinstance(name, int) and name in self.last_load:
-                out.extend(self._store(name))
+            name = defined(statement)
+            if name is not None and name in self.last_load:
+                out.extend(self._store(name))  # type: ignore[arg-type]  # variables are never loaded
         elif not isinstance(statement, Compute):
             for _, inner in walk((statement,)):
                 if isinstance(inner, SetCell | Accumulate):
