@@ -136,6 +136,9 @@ KINKS = [
     ("sinc", (0.0,), (0.0,)),
     ("softplus", (1000.0,), (1.0,)),
     ("softplus", (-1000.0,), (0.0,)),
+    ("logaddexp", (800.0, 800.0), (0.5, 0.5)),
+    ("logaddexp", (-800.0, 800.0), (0.0, 1.0)),
+    ("logaddexp", (0.0, 40.0), (math.exp(-40.0), 1.0)),
     ("logistic", (1000.0,), (0.0,)),
     ("logistic", (-1000.0,), (0.0,)),
     ("log", (0.0,), (np.inf,)),
@@ -246,6 +249,8 @@ def test_special_values_are_those_of_c99(row):
 SATURATED = [
     ("logistic", (np.inf,), 1.0), ("logistic", (-np.inf,), 0.0), ("logistic", (-745.0,), math.exp(-745.0)),
     ("softplus", (np.inf,), np.inf), ("softplus", (-np.inf,), 0.0), ("softplus", (1e6,), 1e6),
+    ("logaddexp", (-np.inf, 3.0), 3.0), ("logaddexp", (-np.inf, -np.inf), -np.inf),
+    ("logaddexp", (np.inf, np.inf), np.inf), ("logaddexp", (1e4, -1e4), 1e4),
     ("sinc", (0.0,), 1.0), ("sinc", (1e-200,), 1.0), ("sign", (np.inf,), 1.0), ("sign", (-np.inf,), -1.0),
     ("maximum", (np.inf, 3.0), np.inf), ("minimum", (-np.inf, 3.0), -np.inf),
     ("mod", (-1.0, np.inf), np.inf), ("mod", (-0.5, 3.0), 2.5),

@@ -78,6 +78,7 @@ EXAMPLES: dict[str, Example] = {
     "log_sum_exp": lambda g, v: (_sum_of_exp(g, v),),
     "log_one_plus_exp_to_softplus": lambda g, v: (_raw(g, "add", g.one, g.node("exp", v.x)),),
     "log_one_plus_to_log1p": lambda g, v: (g.add(g.one, v.x),),
+    "share_of_two_to_logistic": lambda g, v: (g.sub(v.x, g.node("logaddexp", v.y, v.x)),),
     "log_logistic_to_softplus": lambda g, v: (g.node("logistic", v.x),),
     "log_of_exp": lambda g, v: (g.node("exp", v.x),),
     "fold_log": lambda g, v: (g.one,),
@@ -117,6 +118,12 @@ MORE: list[tuple[str, str, Example]] = [
     ("pow_small_exponent", "pow", lambda g, v: (v.x, g.const(Fraction(1, 2)))),
     ("pow_small_exponent", "pow", lambda g, v: (v.x, g.const(Fraction(-1, 2)))),
     ("pow_small_exponent", "pow", lambda g, v: (v.x, g.const(64))),
+    ("log_sum_exp", "log", lambda g, v: (g.add(g.node("exp", v.x), g.node("exp", v.y)),)),
+    ("log_sum_exp", "log",
+     lambda g, v: (g.add(g.add(g.mul(g.const(3), g.node("exp", v.x)), g.one), g.node("exp", v.y)),)),
+    ("log_sum_exp", "log", lambda g, v: (g.add(g.const(Fraction(1, 2)), g.node("exp", v.x)),)),
+    ("softmax_to_exp_of_difference", "div",
+     lambda g, v: (g.mul(v.y, g.node("exp", v.x)), g.add(g.node("exp", v.x), g.node("exp", v.z)))),
     ("log_one_plus_to_log1p", "log",
      lambda g, v: (_raw(g, "sub", g.one, g.mul(g.const(Fraction(1, 9)), v.x)),)),
     ("exp_minus_one_to_expm1", "sub", lambda g, v: (g.one, g.node("exp", v.x))),
@@ -269,9 +276,10 @@ def test_stability_rules_keep_digits_the_plain_form_loses():
         "log1p": (lambda h, x: h.node("log", h.add(h.one, x)), NEAR_ZERO),
         "expm1": (lambda h, x: h.sub(h.node("exp", x), h.one), NEAR_ZERO),
         "softplus": (lambda h, x: h.node("log", h.add(h.one, h.node("exp", x))), 1000.0),
+        "logaddexp": (lambda h, x: h.node("log", h.add(h.node("exp", x), h.node("exp", h.neg(x)))), 1000.0),
         "logistic": (lambda h, x: h.div(h.node("exp", x), h.add(h.one, h.node("exp", x))), 1000.0),
     }
-    wanted = {"log1p": NEAR_ZERO, "expm1": NEAR_ZERO, "softplus": 1000.0, "logistic": 1.0}
+    wanted = {"log1p": NEAR_ZERO, "expm1": NEAR_ZERO, "softplus": 1000.0, "logaddexp": 1000.0, "logistic": 1.0}
     for name, (build, x) in cases.items():
         (found,) = _values(g, v, build(g, v.x), [(x, 0.0, 0.0)])
         assert found == pytest.approx(wanted[name], rel=1e-11, abs=0)

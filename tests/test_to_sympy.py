@@ -21,6 +21,7 @@ from sympy_evaluator import evaluate_matrix, evaluate_scalar
 import symgrad as sg
 from symgrad import nn
 from symgrad.errors import BadOption, UnsupportedExpression
+from symgrad.frontend.arguments import name_of
 from symgrad.frontend.scalar_form import Leaves, rational_to_sympy
 from symgrad.frontend.to_sympy import IndexedExpression, node_to_sympy, to_sympy, to_sympy_with_names
 from symgrad.frontend.translate import Translation, translate
@@ -28,6 +29,8 @@ from symgrad.grad.outputs import Problem, derive
 from symgrad.grad.reverse import gradient
 from symgrad.ir.evaluate import evaluate
 from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.unit import Unit
+from symgrad.opt.plain import without_norm_guards
 
 n, d, c, h = sp.symbols("n d c h", integer=True, positive=True)
 SIZES = {"n": 5, "d": 3, "c": 4, "h": 2}
@@ -55,8 +58,12 @@ class Derived:
         return {tensor: symbol for symbol, tensor in self.translation.inputs.items()}
 
     def sympy(self, prefer: str = "matrix") -> Any:
-        g = self.translation.graph
-        return to_sympy(g, self.tensor, self.symbols, self.translation.sizes, prefer, self.shape)
+        """As `Program.grad` and `Program.hess` make it."""
+        inputs = tuple((name_of(s), t) for s, t in self.translation.inputs.items())
+        unit, moved = without_norm_guards(Unit(self.translation.graph, inputs, (("result", self.tensor),)))
+        symbols = {moved[t]: s for t, s in self.symbols.items() if t in moved}
+        tensor = moved[self.tensor]
+        return to_sympy(unit.graph, tensor, symbols, self.translation.sizes, prefer, self.shape)
 
     def named(self, prefer: str = "matrix") -> tuple[list[tuple[Any, Any]], Any]:
         g = self.translation.graph

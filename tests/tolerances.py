@@ -22,6 +22,7 @@ ULPS: dict[str, int] = {
     "mod": _ROUNDED,  # one addition after an exact remainder
     "logistic": 6,  # exp, an addition and a quotient
     "softplus": 6,  # exp, log1p and an addition
+    "logaddexp": 6,  # the same
     "erf": 6,
     "erfc": 12,  # exp(-x*x) amplifies the rounding of x*x
 }

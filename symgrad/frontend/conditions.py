@@ -83,7 +83,7 @@ def _arguments_first(expression: sp.Basic) -> list[tuple[sp.Basic, tuple[sp.Basi
             order.append((part, args))
         elif id(part) not in seen:
             seen.add(id(part))
-            args = part.args
+            args = part.args[1:] if isinstance(part, sp.Idx) else part.args  # its label is another symbol
             stack.append((part, args))
             stack.extend((arg, None) for arg in args)
     return order

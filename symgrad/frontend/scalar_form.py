@@ -413,6 +413,10 @@ def _softplus(v: Sequence[Expr], exact: bool) -> Expr:
     return _log_of_one_plus([_call(sp.exp)(v, exact)], exact)
 
 
+def _log_of_exponentials(v: Sequence[Expr], exact: bool) -> Expr:
+    return _call(sp.log)([add([_call(sp.exp)([x], exact) for x in v], exact)], exact)
+
+
 def _hypot(v: Sequence[Expr], exact: bool) -> Expr:
     squares = [power_of(x, sp.Integer(2), exact) for x in v]
     return power_of(add(squares, exact), sp.S.Half, exact)
@@ -445,6 +449,7 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "hypot": _hypot,
     "logistic": _logistic,
     "softplus": _softplus,
+    "logaddexp": _log_of_exponentials,
     "log1p": _log_of_one_plus,
     "expm1": lambda v, exact: add([_call(sp.exp)(v, exact), sp.S.NegativeOne], exact),
     "fmod": _remainder,

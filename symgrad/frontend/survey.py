@@ -105,6 +105,8 @@ class Survey:
         args: tuple[Any, ...] = getattr(e, "_args", ())
         if isinstance(e, (sp.Symbol, sp.Idx)) and e in self.bound:
             return {e}
+        if isinstance(e, sp.Idx):
+            args = args[1:]  # its range; a bound symbol of the name of its label is another symbol
         if isinstance(e, (sp.Sum, sp.Product)):
             free = set(self._of(args[0]))
             for variable, *limits in (limit._args for limit in args[1:]):

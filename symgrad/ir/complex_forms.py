@@ -67,6 +67,11 @@ def _softplus(x: Any) -> Any:
     return np.where(np.real(x) >= 0, x, 0) + np.log1p(np.exp(-_abs(x)))
 
 
+def _logaddexp(x: Any, y: Any) -> Any:
+    equal = np.real(x) == np.real(y)  # equal infinities have no difference
+    return np.where(equal, (x + y) / 2 + np.log(2), _larger(x, y) + np.log1p(np.exp(-_abs(x - y))))
+
+
 def _sinc(x: Any) -> Any:
     """sin(x)/x, by its series near 0 where the imaginary part would cancel."""
     x = np.asarray(x, dtype=np.complex128)
@@ -108,6 +113,7 @@ COMPLEX_FORMS: dict[str, Form] = {
     "atan2": _atan2,
     "logistic": _logistic,
     "softplus": _softplus,
+    "logaddexp": _logaddexp,
     "sinc": _sinc,
     "abs": _abs,
     "maximum": _larger,

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from symgrad.ir.signs import is_flat_at_zero
+
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
@@ -134,9 +136,18 @@ _row(
     sympy="Pow", c="pow{f}({0}, {1})", llvm="intrinsic llvm.pow", cost=40,
     domain=((0.1, 4.0), (-2.0, 2.0)),
 )  # fmt: skip
+
+
+def _sqrt_slope(g: Graph, a: tuple[int, ...], y: int) -> int:
+    """1/(2*sqrt(x)); 0 at the zero of a sum of squares, where a norm has its least value (not inf*0)."""
+    slope = g.div(g.const(0.5), y)
+    return g.mask(g.node("ne", y, g.zero), slope) if is_flat_at_zero(g, a[0]) else slope
+
+
 _row(
-    "sqrt", 1, np.sqrt, _mp("sqrt"), (lambda g, a, y: g.div(g.const(0.5), y),),
+    "sqrt", 1, np.sqrt, _mp("sqrt"), (_sqrt_slope,),
     sympy="sqrt", c="sqrt{f}({0})", llvm="intrinsic llvm.sqrt", cost=4, domain=_POSITIVE,
+    kink="the zero of a sum of squares (derivative 0)",
 )  # fmt: skip
 _row(
     "cbrt", 1, np.cbrt, lambda a: _mp("sign")(a) * _mp("cbrt")(abs(a)),
@@ -198,6 +209,25 @@ _row(
         g.node("maximum", a[0], g.zero), g.node("log1p", g.node("exp", g.neg(g.node("abs", a[0]))))
     ),
     cost=40, source="Maechler 2012, Accurately computing log(1 - exp(-|a|))", total=True,
+)  # fmt: skip
+
+
+
+def _expand_logaddexp(g: Graph, a: tuple[int, ...]) -> int:
+    """The larger one plus at most log(2); equal ones apart, or equal infinities would make a nan."""
+    far = g.node("log1p", g.node("exp", g.neg(g.node("abs", g.sub(*a)))))
+    larger = g.node("maximum", *a)
+    return g.where(g.node("eq", *a), g.add(a[0], g.node("log", g.const(2))), g.add(larger, far))
+
+
+_row(
+    "logaddexp", 2, np.logaddexp, lambda a, b: _mp("log")(_mp("exp")(a) + _mp("exp")(b)),
+    (
+        lambda g, a, y: g.node("logistic", g.sub(a[0], a[1])),
+        lambda g, a, y: g.node("logistic", g.sub(a[1], a[0])),
+    ),
+    expand=_expand_logaddexp, cost=42, domain=((0.1, 4.0), (0.1, 4.0)),
+    source="Blanchard, Higham & Higham 2021, section 2", total=True,
 )  # fmt: skip
 
 # ---- trigonometric and hyperbolic --------------------------------------------------------------

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _MOST_FACTORS = 8  # a product is searched for exponentials this far: rules take constant time
+_MOST_TERMS = 8  # and a sum
 
 
 def _log_of_sum(g: Graph, node: int) -> int | None:
-    """log(S) as a log-sum-exp when `node` reads a definition S = sum of exp(e)."""
+    """log(S) without overflow when `node` is S = sum of exp(e), read from a definition or written out."""
+    if g.op[node] == "add":
+        return _log_of_terms(g, node)
     if g.op[node] != "read":
         return None
     t = g.tensors[g.args[node][0]]
@@ -27,6 +30,41 @@ def _log_of_sum(g: Graph, node: int) -> int | None:
         return None
     lse = g.define("logsumexp", t.out, t.red, g.args[t.body][0])
     return g.read(lse, *g.args[node][1:])
+
+
+def _log_of_terms(g: Graph, node: int) -> int | None:
+    """log(exp(a) + exp(b) + ...), by pairs; the terms may have positive factors, or be positive numbers."""
+    rest = _one_plus(g, node)
+    if rest is not None and _exponent(g, rest) is not None:
+        return None  # softplus and the logistic function have rules of their own
+    logs: list[int | None] = []
+    stack = [node]
+    while stack and len(stack) + len(logs) <= _MOST_TERMS:
+        part = stack.pop()
+        if g.op[part] == "add":
+            stack += g.args[part][::-1]
+        else:
+            logs.append(_log_of_term(g, part))
+    known = [part for part in logs if part is not None]
+    if stack or len(known) < len(logs) or all(g.op[part] in ("const", "log") for part in known):
+        return None
+    total = known[0]
+    for part in known[1:]:
+        total = g.node("logaddexp", total, part)
+    return total
+
+
+def _log_of_term(g: Graph, node: int) -> int | None:
+    """log of c*exp(x), exp(x) or c, for a rational c > 0."""
+    exponent = _exponent(g, node)
+    if exponent is not None:
+        return exponent
+    factor, rest = (g.args[node][0], g.args[node][1]) if g.op[node] == "mul" else (node, None)
+    q = g.rational(factor)
+    if q is None or q <= 0 or (rest is not None and g.op[rest] != "exp"):
+        return None
+    log = g.node("log", factor)
+    return log if rest is None else g.add(g.args[rest][0], log)
 
 
 def _exponent(g: Graph, node: int) -> int | None:
@@ -43,7 +81,7 @@ def _one_plus(g: Graph, node: int) -> int | None:
     return a if b == g.one else None
 
 
-@rule("log", "log(sum exp(e)) overflows for e > 709; shifted by max(e) it does not", "stable")
+@rule("log", "log(sum exp(e)) overflows for e > 709; shifted by the largest e it does not", "stable")
 def log_sum_exp(g: Graph, a: Args) -> int | None:
     return _log_of_sum(g, a[0])
 
@@ -187,6 +225,17 @@ def quotient_to_logistic(g: Graph, a: Args) -> int | None:
             logistic = g.node("logistic", g.neg(exponent))
         return _quotient(g, [*above, logistic], _without(below, place))
     return None
+
+
+@rule("exp", "exp(x - log(exp(x) + exp(y))) is logistic(x - y): no cancellation", "stable")
+def share_of_two_to_logistic(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] != "sub":
+        return None
+    x, total = g.args[a[0]]
+    if g.op[total] != "logaddexp" or x not in g.args[total]:
+        return None
+    first, second = g.args[total]
+    return g.node("logistic", g.sub(x, second if x == first else first))
 
 
 @rule("log", "log(logistic(x)) is -softplus(-x): no log of 0", "stable")
