@@ -6,6 +6,7 @@ from symgrad.errors import SymgradError
 from symgrad.explain import Explanation, explain
 from symgrad.export import export_c
 from symgrad.frontend.gradient import grad
+from symgrad.lambdify import lambdify
 from symgrad.pipeline import compile  # noqa: A004  (the verb users look for)
 from symgrad.program import Program, program
 from symgrad.run.kernel import Kernel
@@ -15,7 +16,7 @@ from symgrad.run.scipy_problem import scipy_problem
 from symgrad.run.verify import verify
 
 __all__ = [
-    "Entries", "Explanation", "Kernel", "Program", "Report", "SymgradError", "Where", "compile",
-    "explain", "export_c", "grad", "losses", "minimize", "nn", "optim", "program", "scipy_problem", "verify",
+    "Entries", "Explanation", "Kernel", "Program", "Report", "SymgradError", "Where", "compile", "explain",
+    "export_c", "grad", "lambdify", "losses", "minimize", "nn", "optim", "program", "scipy_problem", "verify",
 ]  # fmt: skip
 __version__ = "0.1.0"
