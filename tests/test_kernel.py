@@ -353,6 +353,50 @@ def test_gathers_take_any_integers_and_check_them(backend: str) -> None:
         k(numbers, [0.0, 1.0])
 
 
+def made_of_data() -> dict[str, tuple[Any, Any, Any]]:
+    """Name: an expression over v and two integer arrays, its value in NumPy, and integers that break it."""
+    p, q = (sp.IndexedBase(name, shape=(m,), integer=True) for name in "pq")
+
+    def total(entry: Any) -> Any:
+        return sp.Sum(entry, (i, 0, m - 1))
+
+    guarded = sp.Piecewise((v[p[i]], sp.And(p[i] >= 0, p[i] < n)), (0, True))
+    half = sp.Piecewise((v[p[i]], p[i] >= 0), (0, True))
+    return {
+        "twice": (total(v[2 * p[i]]), lambda v, p, q: v[2 * p].sum(), ([3, 0], [0, 0])),
+        "sum": (total(v[p[i] + q[i]]), lambda v, p, q: v[p + q].sum(), ([3, 0], [2, 0])),
+        "difference": (total(v[p[i] - q[i]]), lambda v, p, q: v[p - q].sum(), ([0, 1], [1, 0])),
+        "product": (total(v[p[i] * q[i]]), lambda v, p, q: v[p * q].sum(), ([3, 0], [2, 0])),
+        "from the end": (total(v[n - 1 - p[i]]), lambda v, p, q: v[4 - p].sum(), ([5, 0], [0, 0])),
+        "nested": (total(v[2 * p[q[i]]]), lambda v, p, q: v[2 * p[q]].sum(), ([3, 0], [0, 0])),
+        "guarded below": (total(half), lambda v, p, q: v[p[p >= 0]].sum(), ([5, -1], [0, 0])),
+        "guarded": (total(guarded), lambda v, p, q: v[p[(p >= 0) & (p < 5)]].sum(), None),
+    }
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", made_of_data())
+def test_indices_made_of_data_are_checked_before_anything_is_read_or_written(name: str, backend: str) -> None:
+    expr, in_numpy, bad = made_of_data()[name]
+    p, q = (sp.IndexedBase(letter, shape=(m,), integer=True) for letter in "pq")
+    k = sg.compile(expr, (v, p, q), v, outputs=("value", "grad"), backend=backend)
+    numbers = np.array([1.0, 10.0, 100.0, 1000.0, 10000.0])
+    good = [(np.array([2, 1]), np.array([1, 0])), (np.array([1, 2]), np.array([1, 1]))]
+    for first, second in good:
+        value, grad = k(numbers, first, second)
+        assert value == in_numpy(numbers, first, second) == grad @ numbers
+    firsts, seconds = (np.array(rows) for rows in zip(*good, strict=True))
+    values, _ = k(numbers, firsts, seconds[:1])
+    assert values.tolist() == [in_numpy(numbers, f, seconds[0]) for f in firsts]
+    if bad is None:
+        value, _ = k(numbers, np.array([99, -99, 1]), np.zeros(3, int))
+        assert value == 10.0
+        return
+    for first, second in (bad, ([good[0][0], bad[0]], [good[0][1], bad[1]])):
+        with pytest.raises(IndexOutOfRange):
+            k(numbers, np.array(first), np.array(second))
+
+
 # ---- results ---------------------------------------------------------------------------------------
 
 

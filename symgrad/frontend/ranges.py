@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from symgrad.errors import IndexOutOfRange, quoted
 from symgrad.frontend.describe import index_text
 from symgrad.frontend.logic import is_index_predicate
 from symgrad.ir.bounds import is_nonnegative
+from symgrad.ir.check import unproven_reads
 from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.reduce import conjunction, conjuncts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,13 @@ class ReadChecks:
 
     conditions  integer nodes over sizes that have to be >= 0.
     gathers     bounds on the entries of integer inputs used as indices.
+    escapes     definitions that are 1 where some other index made of integer inputs leaves its array
+                although its guards let it be used, each with the name of that array.
     """
 
     conditions: tuple[Node, ...] = ()
     gathers: tuple[Gather, ...] = ()
+    escapes: tuple[tuple[TensorId, str], ...] = ()
 
 
 def check_reads(g: Graph, roots: Iterable[TensorId]) -> ReadChecks:
@@ -41,6 +46,7 @@ def check_reads(g: Graph, roots: Iterable[TensorId]) -> ReadChecks:
     """
     conditions: dict[Node, None] = {}
     gathers: dict[Gather, None] = {}
+    bounded: set[tuple[Node, int]] = set()
     if not any(t.kind == "input" and t.rank for t in g.tensors):
         return ReadChecks()
     for t in g.definitions_below(roots):
@@ -53,7 +59,8 @@ def check_reads(g: Graph, roots: Iterable[TensorId]) -> ReadChecks:
                 found = _gather(g, tensor, position, i)
                 if found is not None:
                     gathers[found] = None
-    return ReadChecks(tuple(conditions), tuple(gathers))
+                    bounded.add((n, position))
+    return ReadChecks(tuple(conditions), tuple(gathers), tuple(_escapes(g, roots, bounded)))
 
 
 def _unguarded_reads(g: Graph, roots: Iterable[Node]) -> list[Node]:
@@ -96,13 +103,18 @@ def _least(g: Graph, distance: Node) -> Node | None:
         constant, terms = g.linear(distance)
         result = g.const(constant)
         for atom, k in terms.items():
-            if g.op[atom] not in ("axis", "imul", "size"):
+            if g.op[atom] not in ("axis", "imul", "size") or _holds_data(g, atom):
                 return None
             ends = {x: g.zero if k > 0 else g.iadd(g.extent(x), g.const(-1)) for x in g.axes[atom]}
             result = g.iadd(result, g.substitute(atom, ends), k)
         distance = result
     known = all(g.op[a] in ("size", "imul") for a in g.linear(distance)[1])
-    return distance if known else None
+    return distance if known and not _holds_data(g, distance) else None
+
+
+def _holds_data(g: Graph, index: Node) -> bool:
+    """Whether an index depends on the entries of an integer array."""
+    return any(g.op[n] == "read" for n in g.reachable((index,)))
 
 
 def _gather(g: Graph, tensor: TensorId, position: int, index: Node) -> Gather | None:
@@ -117,6 +129,53 @@ def _gather(g: Graph, tensor: TensorId, position: int, index: Node) -> Gather | 
         return None
     last = g.iadd(g.tensors[tensor].extents[position], g.const(-1))
     return Gather(g.args[reads[0]][0], g.iscale(least, -1), g.iadd(last, minus_greatest))
+
+
+# ---- indices made of data --------------------------------------------------------------------------
+
+
+def _escapes(
+    g: Graph, roots: Iterable[TensorId], bounded: Container[tuple[Node, int]]
+) -> list[tuple[TensorId, str]]:
+    """Definitions that find the escapes of indices that `bounded` does not cover and no guard rules out."""
+    if not any(t.kind == "input" and t.dtype == "int" for t in g.tensors):
+        return []
+    found = []
+    reached: dict[TensorId, dict[Node, Node]] = {}
+    for place in unproven_reads(g, roots):
+        t, n, position = place.tensor, place.node, place.position
+        if g.op[n] != "read" or (n, position) in bounded or not _holds_data(g, g.args[n][1 + position]):
+            continue
+        if t not in reached:
+            reached[t] = _reached(g, g.tensors[t].bodies)
+        tensor, index = g.args[n][0], g.args[n][1 + position]
+        above = g.ige0(g.iadd(g.isub(g.tensors[tensor].extents[position], index), g.const(-1)))
+        outside = g.node("not", g.node("and", g.ige0(index), above))
+        escape = g.mask(g.node("and", reached[t][n], outside), g.one)
+        check = g.define("map", g.first_occurrence(escape, g.axes[escape]), (), escape)
+        found.append((check, g.tensors[tensor].name))
+    return found
+
+
+def _reached(g: Graph, roots: Iterable[Node]) -> dict[Node, Node]:
+    """For each node below `roots` the condition on indices under which it is used."""
+    out = dict.fromkeys(roots, g.true)
+    for n in reversed(g.reachable(out)):  # users before what they use
+        for c, p in zip(g.children(n), _guards(g, n), strict=True):
+            here = g.node("and", out[n], p)
+            out[c] = g.node("or", out[c], here) if c in out else here
+    return out
+
+
+def _guards(g: Graph, n: Node) -> list[Node]:
+    """The condition on indices under which each argument of a node is used."""
+    if g.op[n] not in ("mask", "where"):
+        return [g.true] * len(g.children(n))
+    predicate = g.args[n][0]
+    if is_index_predicate(g, predicate):
+        return [g.true, predicate, g.node("not", predicate)][: len(g.args[n])]
+    on_indices = [p for p in conjuncts(g, predicate) if is_index_predicate(g, p)]
+    return [g.true, conjunction(g, on_indices), g.true][: len(g.args[n])]
 
 
 def _out_of_range(g: Graph, tensor: TensorId, position: int, index: Node, sign: int) -> IndexOutOfRange:

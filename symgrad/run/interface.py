@@ -34,6 +34,7 @@ def signature_of(derived: Derived, single: bool) -> Signature:
         tuple(size_poly(g, c) for c in derived.translation.reads.conditions),
         tuple(_index_ranges(unit, derived)),
         wrt_form=derived.wrt_form,
+        escapes=derived.translation.reads.escapes,
     )
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from symgrad.errors import BadArgument, IndexOutOfRange, ShapeMismatch, listed, quoted
 from symgrad.ir.count import operations
+from symgrad.ir.evaluate import evaluate
 from symgrad.ir.unit import Unit
 from symgrad.loops.nest import Poly, Routine, evaluate_poly
 from symgrad.run.intake import Intake
@@ -200,6 +201,8 @@ class Kernel:
         plan = self._plans.get(key) or self._new_plan(key, arrays, sizes)
         if signature.index_ranges:
             self._check_indices(arrays, plan)
+        if signature.escapes:
+            self._check_escapes(arrays, plan)
         for k in plan.spread:
             arrays[k] = np.ascontiguousarray(np.broadcast_to(arrays[k], plan.batch + plan.cores[k]))
         if out is None:
@@ -280,6 +283,28 @@ class Kernel:
                     try_="pass indices that start at 0 and stay inside the array",
                 )
 
+    def _check_escapes(self, arrays: Sequence[np.ndarray], plan: Plan) -> None:
+        """Compute every doubtful index on its own, with the reference evaluator, before it is used."""
+        unit, signature = self._spec.units[0], self._spec.signature
+        used = [k for k, a in enumerate(signature.arguments) if a.dtype == "int"]
+        leads = [arrays[k].shape[: arrays[k].ndim - len(plan.cores[k])] for k in used]
+        checks = [t for t, _ in signature.escapes]
+        for sample in np.ndindex(*np.broadcast_shapes(*leads)):
+            inputs = {}
+            for k, lead in zip(used, leads, strict=True):
+                at = tuple(
+                    i if n > 1 else 0 for i, n in zip(sample[len(sample) - len(lead) :], lead, strict=True)
+                )
+                inputs[unit.inputs[k][1]] = arrays[k][at]
+            found = evaluate(unit.graph, checks, inputs, plan.sizes)
+            for (_, name), escapes in zip(signature.escapes, found, strict=True):
+                if escapes.any():
+                    raise IndexOutOfRange(
+                        f"an index of {quoted(name)} leaves the array",
+                        because="the integers in it give a place below 0 or beyond the end",
+                        try_="pass other integers, or guard the access with a condition on both ends",
+                    )
+
 
 def _shape(extents: Sequence[Poly], sizes: Sizes) -> Shape:
     return tuple([max(evaluate_poly(e, sizes), 0) for e in extents])
@@ -314,7 +339,7 @@ def _broadcast(arguments: Sequence[Argument], leads: Sequence[Shape]) -> Shape:
 # ---- machine code ----------------------------------------------------------------------------------
 
 
-def address_of(x: np.ndarray) -> int:
+def address_of(x: Any) -> int:
     """Where a C-contiguous array's elements begin."""
     if x.size and x.flags.writeable:
         return ctypes.addressof(ctypes.c_char.from_buffer(x))

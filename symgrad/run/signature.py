@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from symgrad.errors import BadArgument, IndexOutOfRange, ShapeMismatch, listed, quoted
-from symgrad.ir.graph import Graph, Node
+from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.loops.nest import Poly, evaluate_poly, poly, poly_add, poly_mul, variable
 
 Sizes = dict[str, int]
@@ -52,6 +52,8 @@ class Signature:
     buffers     shapes of the routine's output buffers.
     conditions  polynomials that have to be >= 0.
     passed      the sizes that the routine takes, in its order.
+    escapes     definitions of the first unit that have to be 0 everywhere, each with the name of an
+                array: indices made of data, where bounds on the entries say too little.
     wrt_form    of tangents: "single" (one array), "packed" (scalars as one vector) or "tuple".
     """
 
@@ -65,6 +67,7 @@ class Signature:
     index_ranges: tuple[IndexRange, ...]
     passed: tuple[str, ...] = ()
     wrt_form: str = "single"
+    escapes: tuple[tuple[TensorId, str], ...] = ()
 
 
 def size_poly(g: Graph, extent: Node) -> Poly:
