@@ -7,12 +7,14 @@ import importlib
 import pkgutil
 import re
 import runpy
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import symgrad
+from symgrad import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,6 +23,14 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(symgrad.__path__, "symgrad.")
     if module.name != "symgrad.__main__"  # importing it runs it
 )
+
+
+MODEL = """
+import sympy as sp, symgrad as sg
+n, d, c = sp.symbols("n d c", integer=True, positive=True)
+X, W, Y = sp.MatrixSymbol("X", n, d), sp.MatrixSymbol("W", d, c), sp.MatrixSymbol("Y", n, c)
+loss = sg.losses.softmax_cross_entropy(X * W, Y)
+"""
 
 
 def example(name: str) -> dict[str, Any]:
@@ -83,6 +93,18 @@ def test_the_python_of_the_readme_prints_what_it_says(
     assert len(blocks) >= 3
     test = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, "README.md", "README.md", 0)
     assert failures_of(test) == ""
+
+
+def test_the_commands_of_the_readme_succeed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("model.py").write_text(MODEL)
+    commands = [shlex.split(line)[1:] for line in README.splitlines() if line.startswith("symgrad ")]
+    assert len(commands) >= 5
+    for command in commands:
+        assert cli.main(command) == 0, (command, capsys.readouterr().err)
+    assert Path("out", "softmax.c").is_file()
 
 
 def test_the_files_the_readme_names_exist() -> None:
