@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from symgrad.errors import BadArgument, DuplicateNames, quoted
+from symgrad.errors import BadArgument, DuplicateNames, NonScalarGradient, quoted
 from symgrad.frontend.arguments import name_of
+from symgrad.frontend.describe import show
 from symgrad.frontend.to_sympy import to_sympy
 from symgrad.frontend.translate import Translation, translate
 from symgrad.grad.inside import differentiate
@@ -177,7 +178,11 @@ class Program:
         outputs: dict[TensorId, str] = {}
         results = []
         for word in words:
-            result = derive(p, word)
+            try:
+                result = derive(p, word)
+            except NonScalarGradient as error:
+                error.where = show(self.expr)
+                raise
             _name_leaves(result, word, self._leaf_names(p), outputs)
             results.append(_numbered(result, outputs))
         inputs = [(name_of(s), tr.inputs[s]) for s in self.args]

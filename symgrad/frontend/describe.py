@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from sympy import MatrixBase
 
 from symgrad.ir.graph import Graph, Node
 
@@ -25,8 +28,14 @@ def _is_small(expr: Any) -> bool:
         count += 1
         if count > _MOST_NODES:
             return False
-        stack.extend(getattr(stack.pop(), "_args", ()))
+        stack.extend(_parts(stack.pop()))
     return True
+
+
+def _parts(expr: Any) -> Sequence[Any]:
+    if isinstance(expr, MatrixBase):
+        return list(expr.flat())
+    return expr if isinstance(expr, list | tuple) else getattr(expr, "_args", ())
 
 
 def index_text(g: Graph, index: Node) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from symgrad.errors import BadOption, NonScalarGradient
+from symgrad.errors import BadOption, NonScalarGradient, quoted
 from symgrad.grad.forward import Forward, Tangent
 from symgrad.grad.reverse import cotangents
 from symgrad.grad.scalar_jacobian import scalar_jacobian
@@ -69,15 +69,16 @@ def _value(p: Problem) -> Result:
     return Leaf(p.value, p.shape)
 
 
-def _gradient(p: Problem) -> list[tuple[tuple[Node, ...], Node]]:
+def _gradient(p: Problem, word: str) -> list[tuple[tuple[Node, ...], Node]]:
     """(axes, expression) per wrt; the value must be one number (shape () or all extents 1)."""
     g = p.graph
     extents = g.tensors[p.value].extents
     if any(e != g.one for e in extents):
+        rank = len(p.shape)
         raise NonScalarGradient(
-            f"`grad` needs a scalar value, but this one has {len(p.shape)} axes",
+            f"{quoted(word)} needs a scalar value, but this one has {rank} {'axis' if rank == 1 else 'axes'}",
             because="a gradient is defined for one number",
-            try_='ask for "jac", or sum the value to a scalar',
+            try_='"jac", "jvp" or "vjp", or the sum of the entries',
         )
     places = tuple(g.fresh_axis(e) for e in extents)
     return cotangents(g, {p.value: (places, g.one)}, p.wrt)
@@ -109,7 +110,7 @@ def _wrap(p: Problem, parts: Sequence[Result]) -> Result:
 
 
 def _grad(p: Problem) -> Result:
-    parts = _gradient(p)
+    parts = _gradient(p, "grad")
     if p.packed:
         return _vector(p.graph, [body for _, body in parts])
     return _wrap(p, [_map(p.graph, axes, body) for axes, body in parts])
@@ -148,7 +149,7 @@ def _tangent(p: Problem, forward: Forward) -> Tangent:
 
 def _hvp(p: Problem) -> Result:
     g, forward = p.graph, _direction(p)
-    parts = [(axes, forward.expression(body)) for axes, body in _gradient(p)]
+    parts = [(axes, forward.expression(body)) for axes, body in _gradient(p, "hvp")]
     if p.packed:
         return _vector(g, [body for _, body in parts])
     return _wrap(p, [_map(g, axes, body) for axes, body in parts])
@@ -258,7 +259,7 @@ def _last_axis(p: Problem, parts: Sequence[Result]) -> Leaf:
 
 def _hess(p: Problem) -> Result:
     g = p.graph
-    parts = _gradient(p)
+    parts = _gradient(p, "hess")
     if p.packed:
         rows = scalar_jacobian(g, [body for _, body in parts], p.wrt, symmetric=True)
         n = g.const(len(p.wrt))
