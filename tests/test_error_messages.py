@@ -169,7 +169,7 @@ def a_product_of_matrices_that_do_not_fit() -> None:
 @case("""
 IndexOutOfRange: index 3 is outside axis 0 of 'a'
   because  that axis has 3 entries, 0 to 2
-  try      a smaller range: the upper limit of a Sum is included, and negative indices do not count from the end
+  try      a smaller range: a Sum includes its upper limit, and negative indices do not count from the end
 """)
 def a_constant_index_beyond_the_end() -> None:
     sg.compile(sp.IndexedBase("a", shape=(3,))[3])
@@ -178,7 +178,7 @@ def a_constant_index_beyond_the_end() -> None:
 @case("""
 IndexOutOfRange: index n is outside axis 0 of 'v'
   because  that axis has n entries, 0 to n - 1
-  try      a smaller range: the upper limit of a Sum is included, and negative indices do not count from the end
+  try      a smaller range: a Sum includes its upper limit, and negative indices do not count from the end
 """)
 def a_sum_that_runs_too_far() -> None:
     sg.compile(sp.Sum(v[i], (i, 0, n)))
