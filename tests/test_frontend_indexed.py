@@ -263,7 +263,7 @@ def test_the_message_of_an_index_out_of_range() -> None:
     assert str(caught.value) == (
         "index n is outside axis 0 of 'x'\n"
         "  because  that axis has n entries, 0 to n - 1\n"
-        "  try      a smaller range: the upper limit of a Sum is included, "
+        "  try      a smaller range: a Sum includes its upper limit, "
         "and negative indices do not count from the end"
     )
 

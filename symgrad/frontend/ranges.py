@@ -188,5 +188,6 @@ def _out_of_range(g: Graph, tensor: TensorId, position: int, index: Node, sign: 
     return IndexOutOfRange(
         f"index {index_text(g, reached)} is outside axis {position} of {quoted(g.tensors[tensor].name)}",
         because=f"that axis has {size} entries, 0 to {last}",
-        try_="a smaller range: a Sum includes its upper limit, and negative indices do not count from the end",
+        try_="a smaller range: a Sum includes its upper limit, "
+        "and negative indices do not count from the end",
     )
