@@ -253,3 +253,14 @@ def test_splitting_does_not_recurse_over_depth(split):
         node = g.intern(op, (node, reads[1] if op != "and" else g.node("lt", reads[0], g.const(k))))
     found = split(g, node)
     assert len(found[0] if split is factors_of else found) == 20_001
+
+
+def test_a_condition_that_needs_another_condition_to_be_evaluated_keeps_it():
+    """[T[-p] = k] may only be looked at where -p >= 0 holds, which does not depend on k."""
+    c = Case()
+    g, p, k = c.g, c.axis("n"), c.axis("n")
+    back = g.iscale(p, -1)
+    same = g.node("lt", c.read("x", back), c.read("x", k))
+    node = reduce(g, "sum", [k], g.mask(g.node("and", g.ige0(back), same), g.one))
+    x = c.array["x"]
+    np.testing.assert_allclose(c.value(node, p), [(x[0] < x).sum(), 0, 0, 0])

@@ -174,14 +174,16 @@ def _masked_sum(g: Graph, axes: frozenset[Node], body: Node) -> Node:
     parts = conjuncts(g, predicate)
     outside = [p for p in parts if not g.axes[p] & axes]
     inside = [p for p in parts if g.axes[p] & axes]
-    if outside:
+    if outside and _need(g, inside, outside):
+        inside = parts
+    elif outside:
         inner = _protected(g, inner, outside, inside)
         return g.mask(conjunction(g, outside), _sum(g, axes, g.mask(conjunction(g, inside), inner)))
     best = _axis_to_eliminate(g, axes, inside)
     if best is not None:
         return _eliminate(g, axes, body, *best)
     for p in inside:
-        if g.op[p] == "ieq":
+        if g.op[p] == "ieq" and g.axes[p] & axes:
             scattered = _scatter(g, axes, inside, p, inner)
             if scattered is not None:
                 return scattered
@@ -208,6 +210,16 @@ def _protected(g: Graph, body: Node, outside: Sequence[Node], inside: Sequence[N
             term = g.mask(predicate, _product(g, *kept))
         total = g.add(total, term) if sign > 0 else g.sub(total, term)
     return total if changed else body
+
+
+def _need(g: Graph, inside: Sequence[Node], outside: Sequence[Node]) -> bool:
+    """Whether conditions read what may not exist without those others."""
+    facts = [f for p in inside for f in facts_of(g, p)]
+    for p in inside:
+        related = any(g.axes[q] & g.axes[p] or not g.axes[q] for q in outside)
+        if related and any(not read_is_in_range(g, r, facts) for r in g.reads((p,))):
+            return True
+    return False
 
 
 def _kept_under(
