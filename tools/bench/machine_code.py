@@ -65,7 +65,8 @@ class SymgradCode:
         self.backend, self.routine = backend, routine
         symbols = dict(sizes or {})
         named = {n: symbols[s] for n, s in zip(routine.sizes, routine.size_symbols, strict=True)}
-        self.inputs = [np.ascontiguousarray(x, dtype=np.float64) for x in inputs]
+        kinds = [np.int64 if b.dtype == "int" else np.float64 for b in routine.buffers_of("input")]
+        self.inputs = [np.ascontiguousarray(x, dtype=kind) for x, kind in zip(inputs, kinds, strict=True)]
         lead = (samples,) if samples > 1 else ()
         self.outputs = [np.zeros(lead + _shape(b, named)) for b in routine.buffers_of("output")]
         work = np.empty(workspace_elements(routine, named) + 1)

@@ -52,6 +52,9 @@ def describe_machine() -> str:
     versions = [f"{p} {importlib.metadata.version(p)}" for p in PACKAGES if importlib.util.find_spec(p)]
     load = ", ".join(f"{x:.1f}" for x in os.getloadavg()) if hasattr(os, "getloadavg") else "unknown"
     commit = _output("git", "-C", str(HERE), "rev-parse", "--short", "HEAD")
+    package = str(HERE.parents[1] / "symgrad")
+    if _output("git", "-C", package, "status", "--porcelain", "--", package) != "none":
+        commit += " and uncommitted changes"
     lines = (
         f"- {datetime.date.today().isoformat()}, commit {commit}",
         f"- {_processor()}, {os.cpu_count()} cores visible, load {load} when the run began",
@@ -71,7 +74,7 @@ def _processor() -> str:
 
 
 def _output(*command: str) -> str:
-    """The first line a command prints, or "none" if it does not run."""
+    """The first line a command prints, or "none" if it prints none or does not run."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
