@@ -303,6 +303,18 @@ def test_options_of_a_program_are_refused_with_a_kernel():
         sg.verify(kernel, outputs="hess")
 
 
+@pytest.mark.parametrize("options", [{"rtol": 0.0}, {"rtol": float("nan")}, {"entries": 0}], ids=str)
+def test_tolerances_and_counts_have_to_be_positive(options):
+    with pytest.raises(BadOption, match=next(iter(options))):
+        sg.verify(x * y, **options)
+
+
+def test_the_tolerance_asked_for_is_used():
+    wrong = scaled_entry((1, 0), 1 + 1e-5)
+    assert not sg.verify(regression(), grad=wrong).ok
+    assert sg.verify(regression(), grad=wrong, rtol=1e-3).ok
+
+
 def test_a_kernel_from_a_pickle_is_refused():
     kernel = pickle.loads(pickle.dumps(sg.compile(x * y, outputs=("value", "grad"))))
     with pytest.raises(BadArgument, match="the kernel does not know its program"):
@@ -321,7 +333,7 @@ def test_large_inputs_are_sampled_and_the_table_says_so():
     assert compared["central differences"] == "5 of 300 entries, 3 directions"
     left_out = next(row for row in report.rows if row.method == "50 digits" and row.output == "grad")
     assert left_out.result == "left out"
-    assert left_out.note.startswith("too large (")
+    assert left_out.note.startswith("too large: ")
 
 
 def test_the_table_is_aligned_and_ends_with_the_verdict():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ DIRECTIONS = 3
 _MOST_ENTRIES, _LEAST_ENTRIES = 64, 8
 _BUDGET = 1_000_000_000  # operations spent on differences, about
 _SWEEP = 23  # evaluations per entry
+_PER_NUMBER = 100  # operations it takes to look at one number of a result
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,15 @@ class Claim:
     def along(self, direction: Array) -> Array:
         """The claimed derivative along a direction; needs `matrix`."""
         assert self.matrix is not None
-        return np.asarray(self.matrix @ direction)
+        with np.errstate(all="ignore"):
+            return np.asarray(self.matrix @ direction)
+
+    @cached_property
+    def _moduli(self) -> tuple[Array, Array]:
+        """|matrix|, and the largest entry of each row."""
+        assert self.matrix is not None
+        moduli = np.abs(self.matrix)
+        return moduli, moduli.max(axis=1, initial=0.0)
 
     def magnitude(self, check: Check) -> Array:
         """What rounding errors are relative to, (M,): the largest entry, or the sum of moduli.
@@ -70,9 +80,9 @@ class Claim:
             if self.matrix is None:
                 largest = np.full(check.claimed.shape, np.abs(check.claimed).max(initial=0.0))
             elif check.vector is None:
-                largest = np.abs(self.matrix).max(axis=1, initial=0.0)
+                largest = self._moduli[1]
             else:
-                largest = np.abs(self.matrix) @ np.abs(check.vector)
+                largest = self._moduli[0] @ np.abs(check.vector)
         return np.asarray(np.maximum(largest, 0.1 * self.function.magnitude))
 
 
@@ -126,9 +136,14 @@ def claim_of(
         return Claim(word, function, None, (Check(claimed, vector=found.tangent),), place)
     matrix = _matrix(word, parts, variables, value_shape)
     rng = np.random.default_rng(seed)
-    entries = [Check(matrix[:, k], entry=k) for k in _sample(variables, function.operations, most, rng)]
+    if most is None:
+        cost = _SWEEP * max(function.operations, _PER_NUMBER * len(matrix))
+        most = int(np.clip(_BUDGET // cost, _LEAST_ENTRIES, _MOST_ENTRIES))
+    entries = [Check(matrix[:, k], entry=k) for k in _sample(variables, most, rng)]
     vectors = [_random_direction(function.at, rng) for _ in range(DIRECTIONS)]
-    return Claim(word, function, matrix, (*entries, *(Check(matrix @ v, vector=v) for v in vectors)), place)
+    with np.errstate(all="ignore"):
+        along = [Check(matrix @ v, vector=v) for v in vectors]
+    return Claim(word, function, matrix, (*entries, *along), place)
 
 
 def _matrix(word: str, parts: list[Array], variables: Variables, value_shape: tuple[int, ...]) -> Array:
@@ -144,10 +159,8 @@ def _matrix(word: str, parts: list[Array], variables: Variables, value_shape: tu
     return np.concatenate([np.concatenate(row, axis=1) for row in rows_of])
 
 
-def _sample(variables: Variables, operations: int, most: int | None, rng: np.random.Generator) -> list[int]:
+def _sample(variables: Variables, most: int, rng: np.random.Generator) -> list[int]:
     """Entries to compare: all of them if they are few, else a random choice with some from every symbol."""
-    if most is None:
-        most = int(np.clip(_BUDGET // (_SWEEP * max(operations, 1)), _LEAST_ENTRIES, _MOST_ENTRIES))
     chosen: list[int] = []
     start, left = 0, most
     for k, length in enumerate(variables.lengths):

@@ -18,8 +18,9 @@ from symgrad.errors import BadArgument, BadOption, VerificationFailed
 from symgrad.ir.evaluate import evaluate_size
 from symgrad.program import Program, program
 from symgrad.run.claims import Analytic, analytic_outputs, claim_of, own_gradient
-from symgrad.run.comparisons import Tolerances, compare_claim, compare_value
+from symgrad.run.comparisons import compare_claim, compare_value
 from symgrad.run.functions import Function, Variables, variables_of
+from symgrad.run.judging import Tolerances
 from symgrad.run.kernel import Kernel
 from symgrad.run.point import Array, Arrays, Point, make_point, names_of
 from symgrad.run.report import FAILED, OK, Entry, Report, Row
@@ -63,6 +64,7 @@ def verify(
     Returns a Report: `ok`, `table`, `worst`, `rows`, `to_json()`; it prints as its table.
     Raises BadArgument, BadOption, ShapeMismatch for input that does not fit, and VerificationFailed if asked.
     """
+    _check_numbers(rtol, entries)
     source, kernel = _source(subject, wrt, outputs, backend, dtype)
     words = _words(source, kernel, outputs, grad)
     kernel = kernel or _compiled(source, ("value",) if grad else words, backend, dtype)
@@ -89,6 +91,15 @@ def verify(
 
 
 # ---- what is verified --------------------------------------------------------------------------
+
+
+def _check_numbers(rtol: float | None, entries: int | None) -> None:
+    if rtol is not None and not rtol > 0:
+        raise BadOption(
+            f"rtol is {rtol}", because="a relative error allowed has to be positive", try_="rtol=1e-6"
+        )
+    if entries is not None and entries < 1:
+        raise BadOption(f"entries is {entries}", because="at least one entry is compared", try_="entries=10")
 
 
 def _source(subject: Any, wrt: Any, outputs: Any, backend: str, dtype: Any) -> tuple[Program, Kernel | None]:

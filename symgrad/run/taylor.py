@@ -1,0 +1,71 @@
+"""The Taylor test of a claim: how fast the remainder along random directions vanishes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from symgrad.run.claims import Check, Claim
+from symgrad.run.differences import Order, Sweep, both_sides, central_difference, first_order
+from symgrad.run.judging import CENTRAL, Tolerances, count_text, largest
+from symgrad.run.point import Array
+from symgrad.run.report import FAILED, LEFT_OUT, Entry, Row
+
+TAYLOR, BOTH_SIDES = "Taylor, one side", "Taylor, both sides"
+_LEAST = {TAYLOR: 1.6, BOTH_SIDES: 2.5}
+"""The orders accepted, where 2 and 3 are expected."""
+_REMAINDERS = {TAYLOR: first_order, BOTH_SIDES: both_sides}
+
+Remainder = Callable[[Sweep, Array, float], Order]
+
+
+def taylor_rows(
+    claim: Claim, sweeps: Sequence[Sweep], has_kinks: bool, is_on_kink: bool, tolerances: Tolerances
+) -> list[Row]:
+    """Two rows: the remainder ahead, and that of both sides together.
+
+    sweeps  of all checks of the claim; the directions among them are used.
+    """
+    chosen = [k for k, check in enumerate(claim.checks) if check.vector is not None]
+    if is_on_kink:
+        return [Row(claim.word, m, result=LEFT_OUT, note="the point is on a kink") for m in _LEAST]
+    rows = []
+    for method, remainder in _REMAINDERS.items():
+        orders = [_order(claim, claim.checks[k], sweeps[k], remainder, tolerances) for k in chosen]
+        # Where steps cross kinks, the remainder of both sides is of the second order as well.
+        least = min(_LEAST[method], 1.6) if has_kinks else _LEAST[method]
+        rows.append(
+            _row(
+                claim,
+                method,
+                [(o, claim.checks[k], sweeps[k]) for o, k in zip(orders, chosen, strict=True)],
+                least,
+            )
+        )
+    return rows
+
+
+def _order(claim: Claim, check: Check, s: Sweep, remainder: Remainder, tolerances: Tolerances) -> Order:
+    magnitude = float(np.sqrt((claim.magnitude(check) ** 2).sum()))
+    return remainder(s, check.claimed, tolerances.rounding * magnitude)
+
+
+def _row(claim: Claim, method: str, found: Sequence[tuple[Order, Check, Sweep]], least: float) -> Row:
+    compared = count_text(len(found), "direction")
+    measured = [(o.order, check, s) for o, check, s in found if o.order is not None]
+    if not measured:
+        return Row(claim.word, method, compared, "exact", note="the remainder is rounding at every step")
+    order, check, s = min(measured, key=lambda item: item[0])
+    row = Row(claim.word, method, compared, f"order {order:.2f}", f">= {least}")
+    return row if order >= least else replace(row, result=FAILED, worst=_entry(claim, check, s))
+
+
+def _entry(claim: Claim, check: Check, s: Sweep) -> Entry:
+    """The direction in numbers: the claimed derivative along it, and that by central differences."""
+    found = central_difference(s).value
+    m = largest(np.abs(check.claimed - found))
+    a, n = float(check.claimed[m]), float(found[m])
+    error = abs(a - n) / (max(abs(a), abs(n)) or 1.0)
+    return Entry(claim.word, "", (), claim.place(m), a, n, error, 0.0, CENTRAL)
