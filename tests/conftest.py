@@ -1,4 +1,4 @@
-"""What the tests need of the machine."""
+"""What the tests need of the machine, and the option that rewrites golden texts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import shlex
 import shutil
 import sys
+
+import pytest
 
 
 def pytest_configure() -> None:
@@ -15,3 +17,9 @@ def pytest_configure() -> None:
     """
     if "CC" not in os.environ and not any(map(shutil.which, ("cc", "gcc", "clang"))):
         os.environ["CC"] = f"{shlex.quote(sys.executable)} -m ziglang cc"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update", action="store_true", help="rewrite the golden texts in kernels/golden; read the diff"
+    )

@@ -1,0 +1,83 @@
+/*
+ * value, grad
+ *
+ * input   x () double
+ * input   y () double
+ * output  value () double
+ * output  grad (2,) double
+ *
+ * expression: Piecewise((Piecewise((sqrt(y), y > 1/2), (y**3, True))*log(x), (x > 0) & ((x > 1) | (y > 0))), (x*y**2 + y*Heaviside(y), True)) + exp(x)
+ * differentiated by: x, y
+ * stability rewrites: on
+ * value: value (), row-major
+ * grad: grad (2,), row-major
+ * operations: 23 as derived, 23 after optimisation
+ */
+
+#include "branches.h"
+#include <math.h>
+#include <stdint.h>
+
+void branches(const double *restrict x, const double *restrict y, double *restrict value,
+    double *restrict grad)
+{
+    const double t1 = x[0];
+    const double t2 = exp(t1);
+    const double t3 = y[0];
+    const int t4 = 0.0 < t3;
+    const double t5 = t4 ? 1.0 : ((t3 < 0.0) ? 0.0 : ((t3 == 0.0) ? 0.5 : NAN));
+    const double t6 = t3 * t3;
+    const int t7 = ((1.0 < t1) || t4) && (0.0 < t1);
+    const double t8 = log(t1);
+    const int t9 = 0.5 < t3;
+    const double t10 = sqrt(t3);
+    const double t11 = t9 ? t10 : (t3 * t6);
+    value[0] = t2 + (t7 ? (t11 * t8) : (t1 * t6 + t5 * t3));
+    const int t12 = !t7;
+    const int t13 = (!t9) && t7;
+    const double t14 = 2.0 * (t3 * ((t12 ? t1 : 0) + (t13 ? (t3 * t8) : 0))) + ((t13 ? (t8 * t6) : 0) + (((t9 && t7) ? (0.5 / t10 * t8) : 0) + (t12 ? t5 : 0)));
+    grad[0] = (t12 ? t6 : 0) + (t7 ? (t11 / t1) : 0) + t2;
+    grad[1] = t14;
+}
+
+int64_t branches_work_size(void)
+{
+    return 0;
+}
+
+int64_t branches_argument_count(void)
+{
+    return 4;
+}
+
+const char *branches_argument_name(int64_t argument)
+{
+    switch (argument) {
+    case 0: return "x";
+    case 1: return "y";
+    case 2: return "value";
+    case 3: return "grad";
+    default: return "";
+    }
+}
+
+int64_t branches_argument_rank(int64_t argument)
+{
+    switch (argument) {
+    case 0: return 0;
+    case 1: return 0;
+    case 2: return 0;
+    case 3: return 1;
+    default: return -1;
+    }
+}
+
+int64_t branches_argument_extent(int64_t argument, int64_t axis)
+{
+    int64_t extent = 1;
+    switch (argument * 64 + axis) {
+    case 192: extent = 2; break;
+    default: break;
+    }
+    return extent > 0 ? extent : 0;
+}

@@ -1,0 +1,166 @@
+/*
+ * value, grad
+ *
+ * size    n
+ * input   x (n, 3) double
+ * output  value () double
+ * output  grad (n, 3) double
+ * work    t1 (n, n - 1) double
+ * work    t2 (n, n - 1) double
+ * work    t3 (n, 3) double
+ * work    t4 (n, 3) double
+ *
+ * expression: Sum(-4/Sum((x[i, k] - x[j, k])**2, (k, 0, 2))**3 + 4/Sum((x[i, k] - x[j, k])**2, (k, 0, 2))**6, (j, 0, i - 1), (i, 0, n - 1))
+ * differentiated by: x
+ * stability rewrites: on
+ * value: value (), row-major
+ * grad: grad (n, 3), row-major
+ * operations: 1861 as derived, 1861 after optimisation, every size 8
+ */
+
+#include "lennard_jones_pairs.h"
+#include <math.h>
+#include <stdint.h>
+
+/* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
+#ifdef SYMGRAD_SIMD
+#define lennard_jones_pairs_PRAGMA(...) _Pragma(#__VA_ARGS__)
+#define lennard_jones_pairs_SUM(...) lennard_jones_pairs_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
+#else
+#define lennard_jones_pairs_SUM(...)
+#endif
+
+static int64_t lennard_jones_pairs_min(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t lennard_jones_pairs_max(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t lennard_jones_pairs_extent(int64_t a)
+{
+    return a > 0 ? a : 0;
+}
+
+static int64_t lennard_jones_pairs_slice(int64_t a)
+{
+    return (a + 7) / 8 * 8;
+}
+
+void lennard_jones_pairs(const double *restrict x, double *restrict value, double *restrict grad,
+    double *restrict work, int64_t n)
+{
+    double *const restrict t1 = work;
+    double *const restrict t2 = work + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1));
+    double *const restrict t3 = work + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1));
+    double *const restrict t4 = work + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*3);
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < n - 1; j++) {
+            double c1 = 0.0;
+            lennard_jones_pairs_SUM(c1)
+            for (int64_t k = 0; k < 3; k++) {
+                const double tt1 = x[i*3 + k] - x[j*3 + k];
+                c1 += tt1 * tt1;
+            }
+            t1[i*(n - 1) + j] = c1;
+        }
+    }
+    double c2 = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        lennard_jones_pairs_SUM(c2)
+        for (int64_t j = 0; j < lennard_jones_pairs_min(n - 1, i); j++) {
+            const double tt2 = t1[i*(n - 1) + j];
+            const double tt3 = tt2 * tt2;
+            c2 += 4.0 / (tt3 * tt3 * tt3) + -4.0 / (tt2 * tt3);
+        }
+    }
+    value[0] = c2;
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < n - 1; j++) {
+            const double tt4 = t1[i*(n - 1) + j];
+            const double tt5 = tt4 * tt4;
+            const double tt6 = tt4 * tt5;
+            const double tt7 = tt5 * tt5;
+            const double tt8 = tt7 * tt5;
+            const double tt9 = 4.0 / tt8 / tt8;
+            const double tt10 = tt5 * (tt9 * tt5);
+            const double tt11 = -4.0 / tt6 / tt6;
+            const double tt12 = (tt4 * tt11 + (tt10 + (tt10 + tt7 * tt9))) * tt4;
+            t2[i*(n - 1) + j] = (i >= j + 1) ? (-(tt12 + tt5 * tt11 + tt12)) : 0;
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < 3; j++) {
+            double c3 = 0.0;
+            const double tt13 = x[i*3 + j];
+            lennard_jones_pairs_SUM(c3)
+            for (int64_t k = 0; k < lennard_jones_pairs_min(n - 1, i); k++) {
+                c3 += (tt13 - x[k*3 + j]) * t2[i*(n - 1) + k];
+            }
+            t3[i*3 + j] = c3;
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < 3; j++) {
+            double c4 = 0.0;
+            const double tt14 = x[i*3 + j];
+            lennard_jones_pairs_SUM(c4)
+            for (int64_t k = lennard_jones_pairs_max(0, i + 1); k < n; k++) {
+                c4 += (x[k*3 + j] - tt14) * t2[k*(n - 1) + i];
+            }
+            t4[i*3 + j] = c4;
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const int tt15 = n >= i + 2;
+        for (int64_t j = 0; j < 3; j++) {
+            grad[i*3 + j] = 2.0 * t3[i*3 + j] + (tt15 ? (-2.0 * t4[i*3 + j]) : 0);
+        }
+    }
+}
+
+int64_t lennard_jones_pairs_work_size(int64_t n)
+{
+    return lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*3) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*3);
+}
+
+int64_t lennard_jones_pairs_argument_count(void)
+{
+    return 3;
+}
+
+const char *lennard_jones_pairs_argument_name(int64_t argument)
+{
+    switch (argument) {
+    case 0: return "x";
+    case 1: return "value";
+    case 2: return "grad";
+    default: return "";
+    }
+}
+
+int64_t lennard_jones_pairs_argument_rank(int64_t argument)
+{
+    switch (argument) {
+    case 0: return 2;
+    case 1: return 0;
+    case 2: return 2;
+    default: return -1;
+    }
+}
+
+int64_t lennard_jones_pairs_argument_extent(int64_t argument, int64_t axis, int64_t n)
+{
+    int64_t extent = 1;
+    switch (argument * 64 + axis) {
+    case 0: extent = n; break;
+    case 1: extent = 3; break;
+    case 128: extent = n; break;
+    case 129: extent = 3; break;
+    default: break;
+    }
+    return extent > 0 ? extent : 0;
+}
