@@ -17,12 +17,14 @@ import llvmlite.binding as llvm
 
 from symgrad.errors import IllegalProgram
 from symgrad.targets.base import Loaded
+from symgrad.targets.llvm_inlining import MOST_VECTORISED
 
 _LOCK = threading.RLock()  # LLVM's global context is not thread-safe
 _CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 
+_LONGEST_KEPT = 400_000  # characters; machine code of longer texts is not kept for the next request
+_MOST_KEPT = 32
 _MOST_PIPELINE = 20_000  # statements; beyond, the loop pipeline's cost is not repaid
-_MOST_VECTORISED = 3_000  # statements in one block; the vectoriser's time is quadratic (10,000: 10 s)
 _MOST_ALLOCATION = 30_000  # statements; in one function; beyond, only allocation without optimising is linear
 
 
@@ -44,21 +46,32 @@ class CodeShape:
 
 
 def build(source: str, name: str, shape: CodeShape) -> Loaded:
-    """Compile and load `source`, which defines `name` and `name_call`."""
+    """Compile and load `source`, which defines `name` and `name_call`.
+
+    The same text is compiled once while it is among the last few: optimizer loops and restarts ask
+    for the same kernel again. Code has no state, so sharing it is safe.
+    """
     with _LOCK:
-        machine = _machine(0 if shape.largest > _MOST_ALLOCATION else 2)
-        try:
-            module = llvm.parse_assembly(source)
-        except RuntimeError as error:
-            raise IllegalProgram("LLVM refused the emitted text", because=str(error)[:4000]) from error
-        module.triple = machine.triple
-        module.data_layout = str(machine.target_data)
-        optimise(module, machine, shape)
-        _resolve(module)
-        engine = llvm.create_mcjit_compiler(module, machine)
-        engine.finalize_object()
-        addresses = [engine.get_function_address(n) for n in (name, name + "_call")]
+        return (_recent if len(source) <= _LONGEST_KEPT else _build)(source, name, shape)
+
+
+def _build(source: str, name: str, shape: CodeShape) -> Loaded:
+    machine = _machine(0 if shape.largest > _MOST_ALLOCATION else 2)
+    try:
+        module = llvm.parse_assembly(source)
+    except RuntimeError as error:
+        raise IllegalProgram("LLVM refused the emitted text", because=str(error)[:4000]) from error
+    module.triple = machine.triple
+    module.data_layout = str(machine.target_data)
+    optimise(module, machine, shape)
+    _resolve(module)
+    engine = llvm.create_mcjit_compiler(module, machine)
+    engine.finalize_object()
+    addresses = [engine.get_function_address(n) for n in (name, name + "_call")]
     return Loaded(source, addresses[0], addresses[1], _CALL(addresses[1]), engine)
+
+
+_recent = lru_cache(maxsize=_MOST_KEPT)(_build)
 
 
 @lru_cache(maxsize=1)
@@ -66,6 +79,13 @@ def _host() -> tuple[str, str, Any]:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), llvm.Target.from_default_triple()
+
+
+def has_fused_multiply_add() -> bool:
+    """Whether this machine has the instruction; without it our own functions would be slow."""
+    with _LOCK:
+        _, features, target = _host()
+    return "+fma" in features.split(",") or target.name.startswith(("aarch64", "arm64", "ppc", "riscv"))
 
 
 def _machine(level: int) -> Any:
@@ -80,7 +100,7 @@ def optimise(module: Any, machine: Any, shape: CodeShape) -> None:
     """Run the passes that pay for code of this shape."""
     if shape.loops and shape.statements <= _MOST_PIPELINE:
         options = llvm.create_pipeline_tuning_options(speed_level=2)
-        options.loop_vectorization = shape.block <= _MOST_VECTORISED
+        options.loop_vectorization = shape.block <= MOST_VECTORISED
         options.slp_vectorization = False
         builder = llvm.create_pass_builder(machine, options)
         builder.getModulePassManager().run(module, builder)
