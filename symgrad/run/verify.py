@@ -83,6 +83,8 @@ def verify(
         elif variables.size:
             claim = claim_of(word, found, function, seed, entries, _value_shape(source, point))
             rows += compare_claim(claim, tolerances, notes)
+        else:
+            notes.append(f"{word}: there is nothing to differentiate by")
     title = _title(kernel, point, words, seed, "your gradient" if grad else None)
     report = _report(rows, title, notes)
     if raises and not report.ok:
