@@ -131,7 +131,8 @@ class SetCell:
 class Accumulate:
     """cell = cell (kind) src; the order of a loop's accumulations into one cell is free.
 
-    kind in sum, prod, max, min; max and min keep a nan once they have met one.
+    kind in sum, prod, max, min; max and min keep a nan once they have met one. Kind "any" (or) is for
+    cells of truth values; only targets make it (`targets/near.py`).
     """
 
     kind: str

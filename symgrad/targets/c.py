@@ -10,6 +10,7 @@ from symgrad.loops.walk import variables, walk
 from symgrad.targets import c_build
 from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
 from symgrad.targets.c_body import Body, Names
+from symgrad.targets.near import with_near_loops
 from symgrad.targets.text import (
     check_identifier,
     comment_text,
@@ -18,6 +19,7 @@ from symgrad.targets.text import (
     polynomial,
     shape_text,
 )
+from symgrad.targets.vector_math_c import definitions
 
 
 class CTarget:
@@ -26,33 +28,40 @@ class CTarget:
     name = "c"
 
     def emit(self, routine: Routine, dtype: str = "float64") -> str:
-        return emit_c(routine, dtype)
+        return emit_c(routine, dtype, own=True)
 
     def build(self, routine: Routine, dtype: str = "float64") -> Loaded:
         """Raises MissingCompiler where no C compiler is found."""
         loops = any(isinstance(s, For) for _, s in walk(routine.body, into_parts=True))
         statements = sum(1 for _ in walk(routine.body, into_parts=True))
-        return c_build.build(emit_c(routine, dtype), routine.name, statements, loops)
+        return c_build.build(self.emit(routine, dtype), routine.name, statements, loops)
 
 
 TARGET = CTarget()
 
 
-def emit_c(routine: Routine, dtype: str = "float64", standalone: bool = False, include: str = "") -> str:
+def emit_c(
+    routine: Routine, dtype: str = "float64", standalone: bool = False, include: str = "", own: bool = False
+) -> str:
     """The routine as one C99 source file.
 
     standalone  leave out `NAME_call`, which only a host that calls by pointer array needs.
     include     a header of one's own to include first.
+    own         elementary functions are our own (`vector_math.py`), not the library's, so that loops vectorise.
     Raises BadName if a name of the routine cannot be used in C.
     """
-    return CFile(routine, check_dtype(dtype), standalone, include).text()
+    return CFile(routine, check_dtype(dtype), standalone, include, own).text()
 
 
 class CFile:
     """One source file in the making."""
 
-    def __init__(self, routine: Routine, dtype: str, standalone: bool, include: str) -> None:
+    def __init__(
+        self, routine: Routine, dtype: str, standalone: bool, include: str, own: bool = False
+    ) -> None:
+        routine = with_near_loops(routine) if own else routine
         self.routine, self.dtype, self.standalone, self.include = routine, dtype, standalone, include
+        self.own = own
         self.real = "double" if dtype == "float64" else "float"
         self.name = check_identifier(routine.name)
         self.parameters = parameters(routine)
@@ -63,6 +72,7 @@ class CFile:
         prefixes = (fresh_prefix("t", spelled.values()), fresh_prefix("c", spelled.values()))
         self.names = Names(spelled, *prefixes)
         self.helpers: set[str] = set()
+        self.own_used: set[str] = set()
         self.parts: list[list[str]] = []
 
     def text(self) -> str:
@@ -70,7 +80,13 @@ class CFile:
         functions = [*self.parts, main]
         if not self.standalone:
             functions.append(self._call_function())
-        blocks = [self._header(), self._includes(), *self._helper_functions(), *functions]
+        blocks = [
+            self._header(),
+            self._includes(),
+            *self._helper_functions(),
+            *self._own_functions(),
+            *functions,
+        ]
         return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
     # ---- functions -------------------------------------------------------------------------
@@ -90,8 +106,9 @@ class CFile:
         raise IllegalProgram("a part stands inside another part")
 
     def _function(self, statements: Sequence[Statement], head: str, part: bool) -> list[str]:
-        body = Body(self.routine.buffers, self.names, self.dtype, self.name)
+        body = Body(self.routine.buffers, self.names, self.dtype, self.name, self.own)
         body.print(statements, self._no_part if part else self._part_call)
+        self.own_used |= body.own_used
         self.helpers |= body.helpers_used
         if any(isinstance(s, Part) for s in statements):
             body.names_used |= {b.name for b in self.parameters} | {self.work_name, *self.routine.sizes}
@@ -214,7 +231,12 @@ class CFile:
     def _includes(self) -> list[str]:
         own = [f'#include "{self.include}"'] if self.include else []
         prototype = f"void {self.name}({self.parameter_list()});"
-        return [*own, "#include <math.h>", "#include <stdint.h>", *([] if own else ["", *wrapped(prototype)])]
+        headers = ["math", "stdint", *(["string"] if self.own_used else [])]
+        includes = [f"#include <{header}.h>" for header in headers]
+        return [*own, *includes, *([] if own else ["", *wrapped(prototype)])]
+
+    def _own_functions(self) -> list[list[str]]:
+        return definitions(self.own_used, self.dtype, self.name) if self.own_used else []
 
     def _helper_functions(self) -> list[list[str]]:
         wanted = {

@@ -30,14 +30,15 @@ from symgrad.loops.nest import (
 )
 from symgrad.loops.walk import variables
 from symgrad.targets.base import literal_value, row_major
-from symgrad.targets.c_expression import LOW, UNARY, Expression, apply, real_literal
+from symgrad.targets.c_expression import ATOM, LOW, UNARY, Expression, apply, real_literal
 from symgrad.targets.liveness import liveness
 from symgrad.targets.text import comment_text, comparison, element, polynomial
+from symgrad.targets.vector_math import is_own
 
 # Compilers recurse over nested expressions, and readers over long lines.
 _LONGEST, _DEEPEST = 88, 12
 
-_UPDATES = {"sum": "+=", "prod": "*="}
+_UPDATES = {"sum": "+=", "prod": "*=", "any": "|="}
 _BEATS = {"max": ">", "min": "<"}
 
 
@@ -53,12 +54,16 @@ class Names:
 class Body:
     """Prints the body of one function. `lines` is the text, `names_used` the variables in it."""
 
-    def __init__(self, buffers: Sequence[Buffer], names: Names, dtype: str, helper: str) -> None:
+    def __init__(
+        self, buffers: Sequence[Buffer], names: Names, dtype: str, helper: str, own: bool = False
+    ) -> None:
         self.buffers = {b.name: b for b in buffers}
         self.names = names
         self.dtype = dtype
         self.real = "double" if dtype == "float64" else "float"
         self.helper = helper  # prefix of the helper functions
+        self.own = own  # whether elementary functions are ours or the library's
+        self.own_used: set[str] = set()
         self.lines: list[str] = []
         self.names_used: set[str] = set()
         self.helpers_used: set[str] = set()
@@ -157,10 +162,16 @@ class Body:
         self._values[s.dst] = Expression("1" if s.value else "0")
 
     def _compute(self, s: Compute) -> None:
+        args = [self._get(a) for a in s.args]
+        if self.own and is_own(s.op):
+            self.own_used.add(s.op)
+            call = f"{self.helper}_{s.op}({args[0].text})"
+            self._define(s.dst, Expression(call, ATOM, 1 + args[0].depth, args[0].volatile), self.real)
+            return
         is_bool = OPS[s.op].result == "bool"
         if is_bool:
             self._bools.add(s.dst)
-        e = apply(s.op, [self._get(a) for a in s.args], self.dtype)
+        e = apply(s.op, args, self.dtype)
         self._define(s.dst, e, "int" if is_bool else self.real)
 
     def _from_int(self, s: FromInt) -> None:

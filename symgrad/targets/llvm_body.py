@@ -30,8 +30,11 @@ from symgrad.loops.nest import (
 )
 from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.liveness import liveness
+from symgrad.targets.llvm_inlining import inlined_loops
 from symgrad.targets.llvm_integers import Integer, Integers
 from symgrad.targets.text import comment_text
+from symgrad.targets.vector_math import is_own
+from symgrad.targets.vector_math_llvm import function_name
 
 # Flags: multiply-add may fuse; only the order of a loop's sum is free. Never nnan, ninf, nsz, afn.
 _FAST = {"fadd": "fadd contract", "fsub": "fsub contract", "fmul": "fmul contract"}
@@ -49,10 +52,19 @@ class Body:
     """
 
     def __init__(
-        self, buffers: Sequence[Buffer], sizes: Sequence[str], dtype: str, scopes: Mapping[str, str]
+        self,
+        buffers: Sequence[Buffer],
+        sizes: Sequence[str],
+        dtype: str,
+        scopes: Mapping[str, str],
+        own: bool = True,
     ) -> None:
         self.buffers = {b.name: b for b in buffers}
         self.scopes = scopes  # buffer -> alias metadata of its loads and stores
+        self.own = own  # whether elementary functions are ours or the library's
+        self.own_used: set[str] = set()
+        self._inlined: dict[int, int] = {}
+        self._inlining: list[bool] = [False]  # whether own functions are inlined, by enclosing loop
         self.dtype = dtype
         self.real, self.suffix = ("double", "f64") if dtype == "float64" else ("float", "f32")
         self.align = 8 if dtype == "float64" else 4
@@ -77,6 +89,7 @@ class Body:
         """Append the statements; `part_call` gives the instruction that calls a part."""
         self.part_call = part_call
         live = liveness(body)
+        self._inlined = inlined_loops(body, self.dtype) if self.own else {}
         stack: list[tuple[Iterator[Statement], Callable[[], None]]] = [(iter(body), lambda: None)]
         while stack:
             rest, close = stack[-1]
@@ -149,6 +162,12 @@ class Body:
         return f"{text} {real} {{0}}" + (", {1}" if row.arity == 2 else ""), "", ""
 
     def _compute(self, s: Compute) -> None:
+        if self.own and is_own(s.op):
+            self.own_used.add(s.op)
+            tail = " #4" if self._inlining[-1] else ""
+            call = f"call {self.real} @{function_name(s.op)}({self.real} {self._get(s.args[0])}){tail}"
+            self._values[s.dst] = self._new(call)
+            return
         recipe = self._computed.get(s.op)
         if recipe is None:
             raise IllegalProgram(f"the op {s.op} has no spelling in LLVM; it should have been expanded")
@@ -195,6 +214,8 @@ class Body:
         self._store_text(self._combine(s.kind, old, value, _UPDATES), pointer, s.buffer)
 
     def _combine(self, kind: str, old: str, value: str, table: Mapping[str, str]) -> str:
+        if kind == "any":
+            return self._new(f"or i1 {old}, {value}")
         if kind in table:
             return self._new(f"{table[kind]} {self.real} {old}, {value}")
         name = f"llvm.{_EXTREMA[kind]}.{self.suffix}"  # these two keep a nan
@@ -216,7 +237,7 @@ class Body:
     def _accumulate(self, s: Accumulate) -> None:
         value = self._get(s.src)
         new = self._combine(s.kind, self._get(s.cell), value, _ACCUMULATES)
-        self.lines.append(f"  store {self.real} {new}, ptr {self._values[s.cell]}")
+        self.lines.append(f"  store {self._cells[s.cell]} {new}, ptr {self._values[s.cell]}")
 
     def _part(self, s: Part) -> None:
         self.lines.append("  " + self.part_call(s))
@@ -257,8 +278,10 @@ class Body:
         self.lines.append("")  # the phi, once the last block of the body is known
         self.integers.names[s.var] = var
         self.integers.open_block()
+        self._inlining.append(id(s) in self._inlined)
 
         def close() -> None:
+            self._inlining.pop()
             self.integers.close_block()
             self.lines[place] = f"  {var} = phi i64 [ {first}, %{before} ], [ %next{n}, %{self._block} ]"
             self.lines.append(f"  %next{n} = add nsw i64 {var}, 1")

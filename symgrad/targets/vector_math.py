@@ -1,0 +1,502 @@
+"""Elementary functions of our own, written once for every target.
+
+A library call inside a loop keeps a compiler from computing several elements at once. These functions
+have no branches, calls or tables: multiply-add, comparison, selection and integer operations on the bits,
+so that a loop in which they are inlined is vectorised like any other arithmetic.
+
+A definition is an ordinary Python function over `Value`s; calling it once writes down the operations it
+performs (a `Trace`), and `vector_math_llvm.py` and `vector_math_c.py` print those.
+
+Results do not depend on how a loop was compiled: every operation is rounded by IEEE 754 and none is fused
+with another, because a sum never has a product as its operand (`Trace` refuses one; `fma` is written out).
+Infinities, nan, signed zeros and subnormal numbers are right. Errors are measured in tests/test_vector_math.py.
+
+Results in single precision are computed in double with shorter polynomials and rounded once.
+
+Sources, by section of J.-M. Muller, Elementary Functions (3rd edition, 2016), unless said otherwise:
+reduction by two- and three-part constants (11.2; Cody and Waite 1980), with fused multiply-add (11.2.2); rounding to an
+integer by adding 1.5 * 2^52 (Dekker 1971); sums whose rounding error is kept (2.2; Dekker 1971); reduction of
+the logarithm to sqrt(1/2) .. sqrt(2) and s = f/(2 + f) (Sun's fdlibm, 1993); tanh from expm1 with a
+corrected quotient; polynomials by tools/polynomials.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from symgrad.targets import polynomials
+
+REAL, SINGLE, BITS, TRUTH = "real", "single", "bits", "truth"  # double, float, 64-bit unsigned, bool
+
+_ROUNDER = 1.5 * 2.0**52  # adding it leaves an integer in the low bits
+_MANTISSA = (1 << 52) - 1
+_SIGN = 1 << 63
+INFINITY, NAN = float("inf"), float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation: `op` on the results of earlier ones (by number) or a constant."""
+
+    op: str
+    kind: str
+    args: tuple[int, ...] = ()
+    constant: float | int = 0
+
+
+@dataclass
+class Trace:
+    """The operations of one function, in order; the first is the argument."""
+
+    operations: list[Operation] = field(default_factory=list)
+    known: dict[Operation, int] = field(default_factory=dict)
+
+    def add(self, op: str, kind: str, *args: Value | float, constant: float | int = 0) -> Value:
+        """The value of an operation, shared with an equal one before it."""
+        numbers = tuple(self.value(a).number for a in args)
+        if op in ("add", "sub"):  # see the docstring of the module
+            assert all(self.operations[n].op != "mul" for n in numbers), "a product would be fused: use fma"
+        operation = Operation(op, kind, numbers, constant)
+        if operation not in self.known:
+            self.known[operation] = len(self.operations)
+            self.operations.append(operation)
+        return Value(self, self.known[operation], kind)
+
+    def value(self, x: Value | float) -> Value:
+        """`x`, or the constant `x`."""
+        return x if isinstance(x, Value) else self.constant(x)
+
+    def constant(self, x: float | int) -> Value:
+        """A double, or the bits of an integer (modulo 2^64)."""
+        if isinstance(x, int):
+            return self.add("constant", BITS, constant=x % (1 << 64))
+        return self.add("constant", REAL, constant=x)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """The result of an operation. Operators on real values round once; on bits they are modulo 2^64."""
+
+    trace: Trace
+    number: int
+    kind: str
+
+    def _arithmetic(self, real: str, bits: str, other: Value | float) -> Value:
+        return self.trace.add(real if self.kind == REAL else bits, self.kind, self, other)
+
+    def __add__(self, other: Value | float) -> Value:
+        return self._arithmetic("add", "bits_add", other)
+
+    def __sub__(self, other: Value | float) -> Value:
+        return self._arithmetic("sub", "bits_sub", other)
+
+    def __rsub__(self, other: float | int) -> Value:
+        return self.trace.constant(other) - self
+
+    def __rtruediv__(self, other: float) -> Value:
+        return self.trace.constant(other) / self
+
+    def __mul__(self, other: Value | float) -> Value:
+        assert self.kind == REAL
+        return self.trace.add("mul", REAL, self, other)
+
+    def __truediv__(self, other: Value | float) -> Value:
+        return self.trace.add("div", REAL, self, other)
+
+    def __neg__(self) -> Value:
+        return self.trace.add("neg", REAL, self)
+
+    def __lt__(self, other: Value | float) -> Value:
+        return self.trace.add("less", TRUTH, self, other)
+
+    def __gt__(self, other: float) -> Value:
+        return self.trace.constant(other) < self
+
+    def equals(self, other: float) -> Value:
+        return self.trace.add("equal", TRUTH, self, other)
+
+    def __and__(self, other: Value | int) -> Value:
+        return self._arithmetic("", "bits_and", other)
+
+    def __or__(self, other: Value | int) -> Value:
+        return self._arithmetic("", "bits_or", other)
+
+    def __xor__(self, other: Value | int) -> Value:
+        return self._arithmetic("", "bits_xor", other)
+
+    def __lshift__(self, places: int) -> Value:
+        return self._arithmetic("", "bits_left", places)
+
+    def __rshift__(self, places: int) -> Value:
+        return self._arithmetic("", "bits_right", places)
+
+    def bits(self) -> Value:
+        """The representation as an integer."""
+        return self.trace.add("to_bits", BITS, self)
+
+    def real(self) -> Value:
+        """The double with this representation."""
+        return self.trace.add("from_bits", REAL, self)
+
+
+def fma(a: Value, b: Value | float, c: Value | float) -> Value:
+    """a*b + c, rounded once."""
+    return a.trace.add("fma", REAL, a, b, c)
+
+
+def magnitude(x: Value) -> Value:
+    return x.trace.add("abs", REAL, x)
+
+
+def select(condition: Value, yes: Value | float, no: Value | float) -> Value:
+    """Both are computed; one is taken."""
+    trace = condition.trace
+    return trace.add("select", trace.value(yes).kind, condition, yes, no)
+
+
+def at_most(x: Value, limit: float) -> Value:
+    """The smaller one; nan stays nan."""
+    return select(x > limit, limit, x)
+
+
+def at_least(x: Value, limit: float) -> Value:
+    return select(x < limit, limit, x)
+
+
+def polynomial(x: Value, coefficients: Sequence[float], plain: int = 0) -> Value:
+    """c0 + c1 x + c2 x^2 + ...: even and odd terms apart, which halves the wait for results.
+
+    plain  how many leading terms are added one after the other: the halves can be larger than their sum.
+    """
+    head, rest = coefficients[:plain], coefficients[plain:]
+    if len(rest) < 4:
+        return _horner(x, coefficients)
+    square = x * x
+    result = fma(_horner(square, rest[1::2]), x, _horner(square, rest[::2]))
+    for c in head[::-1]:
+        result = fma(result, x, c)
+    return result
+
+
+def _horner(x: Value, coefficients: Sequence[float]) -> Value:
+    result = x.trace.constant(coefficients[-1])
+    for c in coefficients[-2::-1]:
+        result = fma(result, x, c)
+    return result
+
+
+def with_sign_of(x: Value, source: Value) -> Value:
+    """`x`, which is not negative, with the sign of `source`."""
+    return (x.bits() | (source.bits() & _SIGN)).real()
+
+
+# ---- exponentials ------------------------------------------------------------------------------
+
+_LOG2 = polynomials.LOG2
+
+
+@dataclass(frozen=True, slots=True)
+class _Exponential:
+    """exp(x) = 2^k * exp(r), |r| <= log(2)/2, exp(r) = 1 + r + z*(even + r*odd) + lost with z = r^2.
+
+    shifted  holds k + 2046 in its low bits.
+    lost     what rounding r has lost; None for results in single precision.
+    """
+
+    k: Value
+    shifted: Value
+    r: Value
+    z: Value
+    even: Value
+    odd: Value
+    lost: Value | None
+
+    def tail(self) -> Value:
+        """exp(r) - 1 - r."""
+        assert self.lost is not None
+        return fma(self.z, fma(self.r, self.odd, self.even), self.lost)
+
+    def rest(self) -> Value:
+        """exp(r) - 1, for results in single precision."""
+        return fma(self.z, fma(self.r, self.odd, self.even), self.r)
+
+    def odd_tail(self) -> Value:
+        """The odd part of exp(r) - r."""
+        cube = self.z * self.r
+        return cube * self.odd if self.lost is None else fma(cube, self.odd, self.lost)
+
+
+def _exponential(x: Value, precision: str) -> _Exponential:
+    """For |x| < 1100."""
+    rounder = _ROUNDER + 2046.0
+    moved = fma(x, 1 / _LOG2[0], rounder)
+    k = moved - rounder
+    first = fma(-k, _LOG2[0], x)  # exact
+    r = fma(-k, _LOG2[1], first)
+    z = r * r
+    if precision == "double":
+        coefficients, lost = polynomials.EXP_DOUBLE, fma(-k, _LOG2[1], first - r)
+    else:
+        coefficients, lost = polynomials.EXP_SINGLE, None
+    even, odd = _horner(z, coefficients[::2]), _horner(z, coefficients[1::2])
+    return _Exponential(k, moved.bits(), r, z, even, odd, lost)
+
+
+def _power_of_two(shifted: Value, plus: int = 0) -> Value:
+    """2^(k + plus), where that is a normal number."""
+    return (shifted + (plus + 1023 - 2046) << 52).real()
+
+
+def _exp(x: Value, precision: str) -> Value:
+    if precision == "single":
+        e = _exponential(at_least(at_most(x, 100.0), -150.0), precision)
+        return (e.rest() + 1.0) * _power_of_two(e.shifted)
+    e = _exponential(at_least(at_most(x, 710.0), -746.0), precision)
+    return _scaled(e.r + e.tail() + 1.0, e)
+
+
+def _scaled(x: Value, e: _Exponential) -> Value:
+    """x * 2^k for any k: the first factor never rounds, the second one where the result is subnormal."""
+    half = e.shifted >> 1
+    return x * (half << 52).real() * (e.shifted - half << 52).real()
+
+
+def _expm1(x: Value, precision: str) -> Value:
+    """2^k * ((1 - 2^-k) + r + tail), the sum from the largest to the smallest."""
+    if precision == "single":
+        e = _exponential(at_least(at_most(x, 100.0), -40.0), precision)
+        scale = _power_of_two(e.shifted)
+        return select(magnitude(x) < 2.0**-27, x, fma(scale, e.rest(), scale - 1.0))
+    e = _exponential(at_least(at_most(x, 710.0), -40.0), precision)
+    first = 1.0 - _inverse_power(e, 0)
+    head = first + e.r  # |first| > |r|, or first = 0
+    result = _scaled(head + (first - head + e.r + e.tail()), e)
+    return select(magnitude(x) < 2.0**-54, x, result)
+
+
+def _inverse_power(e: _Exponential, plus: int) -> Value:
+    """2^(plus - k); from k = 64 on, where it is added to something far larger, 2^(plus - 64)."""
+    return ((_ROUNDER + 1023.0 + plus - at_most(e.k, 64.0)).bits() << 52).real()
+
+
+def _tanh(x: Value, precision: str) -> Value:
+    """m/(m + 2) with m = expm1(2 |x|); both parts of the fraction keep the rounding errors of their sums."""
+    size = at_most(magnitude(x), 20.0)
+    e = _exponential(size + size, precision)
+    scale = _power_of_two(e.shifted)
+    if precision == "single":
+        rest = e.rest()
+        return with_sign_of(fma(scale, rest, scale - 1.0) / fma(scale, rest, scale + 1.0), x)
+    tail = e.tail()
+    over, over_low = _sum_scaled(scale - 1.0, scale, e.r, tail)
+    more = scale + 1.0
+    under, under_low = _sum_scaled(more, scale, e.r, tail)
+    under_low = under_low + (scale - more + 1.0)
+    inverse = 1.0 / under
+    quotient = over * inverse
+    rest = fma(-quotient, under_low, fma(-quotient, under, over) + over_low)
+    return with_sign_of(fma(rest, inverse, quotient), x)
+
+
+def _sum_scaled(first: Value, scale: Value, r: Value, tail: Value) -> tuple[Value, Value]:
+    """first + scale*(r + tail) as a rounded sum and what it has lost; |first| >= |scale*r|, or first = 0."""
+    head = fma(scale, r, first)
+    low = fma(scale, tail, fma(scale, r, first - head))
+    both = head + low
+    return both, head - both + low
+
+
+def _hyperbolic(x: Value, precision: str, odd: bool) -> Value:
+    """sinh or cosh: (2^k + 2^-k)/2 and (2^k - 2^-k)/2 times the even and odd parts of exp(r)."""
+    size = at_most(magnitude(x), 710.6 if precision == "double" else 100.0)
+    e = _exponential(size, precision)
+    up = _power_of_two(e.shifted, -2)  # half of what is wanted: 2^1024 is no number
+    down = _inverse_power(e, -2)
+    a, b = (up - down, up + down) if odd else (up + down, up - down)
+    head = fma(b, e.r, a)
+    low = fma(b, e.r, a - head)
+    tail = fma(a * e.z, e.even, fma(b, e.odd_tail(), low))
+    return (head + tail) * 2.0
+
+
+def _sinh(x: Value, precision: str) -> Value:
+    size = magnitude(x)
+    return with_sign_of(select(size < 2.0**-27, size, _hyperbolic(x, precision, odd=True)), x)
+
+
+def _cosh(x: Value, precision: str) -> Value:
+    return _hyperbolic(x, precision, odd=False)
+
+
+# ---- logarithms --------------------------------------------------------------------------------
+
+_ROOT_HALF = 0x3FE6A09E667F3BCD  # bits of sqrt(1/2)
+_ONE = 0x3FF0000000000000
+
+
+def _split(x: Value) -> tuple[Value, Value, Value]:
+    """x = 2^k * (1 + f), sqrt(1/2) <= 1 + f < sqrt(2), for positive normal x: k, f, and bits that hold k."""
+    moved = x.bits() + (_ONE - _ROOT_HALF)
+    exponent = moved >> 52
+    k = (exponent | 0x4330000000000000).real() - (2.0**52 + 1023.0)
+    f = ((moved & _MANTISSA) + _ROOT_HALF).real() - 1.0
+    return k, f, exponent
+
+
+def _log_sum(k: Value, f: Value, correction: Value | float, precision: str) -> Value:
+    """k log(2) + log(1 + f) + correction."""
+    s = f / (f + 2.0)
+    z = s * s
+    half = f * 0.5
+    coefficients = polynomials.LOG_DOUBLE if precision == "double" else polynomials.LOG_SINGLE
+    # log(1 + f) = f - f^2/2 + s*(f^2/2 + s^2*P(s^2)), Sun's form: f is exact and the rest is small
+    low = fma(k, _LOG2[1], correction)
+    low = fma(s, fma(half, f, z * polynomial(z, coefficients)), low)
+    return fma(k, _LOG2[0], f - fma(half, f, -low))
+
+
+def _log(x: Value, precision: str) -> Value:
+    if precision == "single":  # every float is a normal double
+        k, f, _ = _split(x)
+    else:
+        small = x < 2.0**-1022
+        k, f, _ = _split(select(small, x * 2.0**54, x))
+        k = k - select(small, 54.0, 0.0)
+    return _log_limits(x, _log_sum(k, f, 0.0, precision))
+
+
+def _log_limits(x: Value, result: Value) -> Value:
+    """The logarithm where x is zero, negative, infinite or nan."""
+    at_zero = select(x.equals(0.0), -INFINITY, select(x < 0.0, NAN, result))
+    return select(x < INFINITY, at_zero, x)
+
+
+def _log1p(x: Value, precision: str) -> Value:
+    """log(u) + (x - (u - 1))/u with u = 1 + x rounded."""
+    u = x + 1.0
+    k, f, exponent = _split(u)
+    if precision == "single":
+        return select(magnitude(x) < 2.0**-27, x, _log_limits(u, _log_sum(k, f, 0.0, precision)))
+    # What u has lost: x is the smaller term up to 1, the larger one beyond.
+    lost = select(x < 1.0, x - (u - 1.0), 1.0 - (u - x))
+    half_inverse = fma(-f, _horner(f, polynomials.HALF_RECIPROCAL_DOUBLE), 0.5)  # 1/(2 (1 + f))
+    scale = (2047 - exponent << 52).real()  # 2^(1 - k), which is zero at the largest k
+    result = _log_limits(u, _log_sum(k, f, lost * scale * half_inverse, precision))
+    return select(magnitude(x) < 2.0**-54, x, result)
+
+
+# ---- trigonometric functions -------------------------------------------------------------------
+
+NEAR = 2.0**20  # the largest |x| for which sine and cosine are computed here
+
+
+def _circle(x: Value) -> tuple[Value, Value, Value]:
+    """x = k pi/2 + r + low with |r| <= pi/4, for |x| <= NEAR: r, low, and bits that hold k."""
+    high, middle, small = polynomials.HALF_PI
+    moved = fma(x, 1 / high, _ROUNDER)
+    k = moved - _ROUNDER
+    first = fma(-k, high, x)  # exact
+    r = fma(-k, middle, first)
+    return r, fma(-k, small, fma(-k, middle, first - r)), moved.bits()
+
+
+def _wave(x: Value, precision: str, quarter: int) -> Value:
+    """sin(x + quarter pi/2) for |x| <= NEAR: sine or cosine of r, with the sign of the quadrant."""
+    r, low, turns = _circle(x)
+    z = r * r
+    if precision == "double":
+        sine = r + fma(z * r, polynomial(z, polynomials.SIN_DOUBLE), low)
+        top = fma(z, -0.5, 1.0)
+        rest = fma(z * z, polynomial(z, polynomials.COS_DOUBLE), fma(-r, low, fma(z, -0.5, 1.0 - top)))
+        cosine = top + rest
+    else:
+        sine = fma(z * r, polynomial(z, polynomials.SIN_SINGLE), r)
+        cosine = fma(z, fma(z, polynomial(z, polynomials.COS_SINGLE), -0.5), 1.0)
+    turns = turns + quarter if quarter else turns
+    other = (turns & 1).equals(1)
+    return (select(other, cosine, sine).bits() ^ ((turns & 2) << 62)).real()
+
+
+def _sin(x: Value, precision: str) -> Value:
+    return select(magnitude(x) < 2.0**-27, x, _wave(x, precision, 0))
+
+
+def _cos(x: Value, precision: str) -> Value:
+    return _wave(x, precision, 1)
+
+
+def _atan(x: Value, precision: str) -> Value:
+    """atan(u) + u^3 P(u^2) for u = |x| up to 1, pi/2 - the same for u = 1/|x| beyond."""
+    size = magnitude(x)
+    beyond = size > 1.0
+    u = select(beyond, -1.0 / select(beyond, size, 1.0), size)
+    z = u * u
+    coefficients = polynomials.ATAN_DOUBLE if precision == "double" else polynomials.ATAN_SINGLE
+    low = fma(z * u, polynomial(z, coefficients, plain=4), select(beyond, polynomials.HALF_PI[1], 0.0))
+    return with_sign_of(select(beyond, polynomials.HALF_PI[0], 0.0) + (u + low), x)
+
+
+# ---- the functions -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function. `limit`: where |x| is larger, the definition does not hold (the library's does)."""
+
+    define: Callable[[Value, str], Value]
+    limit: float = INFINITY
+
+
+FUNCTIONS = {
+    "exp": Function(_exp),
+    "expm1": Function(_expm1),
+    "log": Function(_log),
+    "log1p": Function(_log1p),
+    "sin": Function(_sin, NEAR),
+    "cos": Function(_cos, NEAR),
+    "tanh": Function(_tanh),
+    "sinh": Function(_sinh),
+    "cosh": Function(_cosh),
+    "atan": Function(_atan),
+}
+
+
+NEAR_PREFIX = "near_"  # of an op that may be computed without looking whether its argument is in the limit
+
+
+def is_own(op: str) -> bool:
+    return plain_name(op) in FUNCTIONS
+
+
+def plain_name(op: str) -> str:
+    """The key in `FUNCTIONS` of one of our own ops."""
+    return op.removeprefix(NEAR_PREFIX)
+
+
+def is_limited(op: str) -> bool:
+    """Whether the library has to compute it for large arguments; not so for the near ops."""
+    return op in FUNCTIONS and FUNCTIONS[op].limit < INFINITY
+
+
+@lru_cache
+def traced(name: str, dtype: str) -> tuple[Operation, ...]:
+    """The operations of a function within its limit, argument first, result last."""
+    trace = Trace()
+    if dtype == "float64":
+        result = FUNCTIONS[name].define(trace.add("argument", REAL), "double")
+    else:
+        x = trace.add("widen", REAL, trace.add("argument", SINGLE))
+        result = trace.add("narrow", SINGLE, FUNCTIONS[name].define(x, "single"))
+    return _needed(trace.operations, result.number)
+
+
+def _needed(operations: Sequence[Operation], result: int) -> tuple[Operation, ...]:
+    """What the result is computed from, numbered again."""
+    wanted = {result}
+    for number in range(result, -1, -1):
+        if number in wanted:
+            wanted.update(operations[number].args)
+    new = {number: place for place, number in enumerate(sorted(wanted))}
+    return tuple(replace(operations[n], args=tuple(new[a] for a in operations[n].args)) for n in new)

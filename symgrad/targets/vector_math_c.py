@@ -1,0 +1,135 @@
+"""The functions of `vector_math.py` as C99."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from symgrad.targets.vector_math import FUNCTIONS, NEAR_PREFIX, Operation, is_limited, plain_name, traced
+
+_TYPES = {"real": "double", "single": "float", "bits": "uint64_t", "truth": "int"}
+_TEXTS = {
+    "add": "{0} + {1}", "sub": "{0} - {1}", "mul": "{0} * {1}", "div": "{0} / {1}", "neg": "-{0}",
+    "fma": "fma({0}, {1}, {2})", "abs": "fabs({0})",
+    "less": "{0} < {1}", "equal": "{0} == {1}", "select": "{0} ? {1} : {2}",
+    "to_bits": "{prefix}_bits({0})", "from_bits": "{prefix}_from_bits({0})",
+    "bits_add": "{0} + {1}", "bits_sub": "{0} - {1}", "bits_and": "{0} & {1}", "bits_or": "{0} | {1}",
+    "bits_xor": "{0} ^ {1}", "bits_left": "{0} << {1}", "bits_right": "{0} >> {1}",
+    "widen": "(double){0}", "narrow": "(float){0}",
+}  # fmt: skip
+_CALLS = ("fma", "abs", "to_bits", "from_bits")
+_LONGEST = 70
+
+
+def define(op: str, dtype: str, prefix: str) -> list[str]:
+    """The lines of `static inline REAL PREFIX_OP(REAL x)`; it calls the functions of `bit_casts`."""
+    operations = traced(plain_name(op), dtype)
+    uses = Counter(a for o in operations for a in o.args)
+    values: list[str] = []
+    lines: list[str] = []
+    for number, o in enumerate(operations):
+        if o.op == "argument":
+            values.append("x")
+        elif o.op == "constant":
+            values.append(_literal(o))
+        else:
+            text = _TEXTS[o.op].format(*(_operand(values[a], o.op) for a in o.args), prefix=prefix)
+            if number == len(operations) - 1 or (uses[number] == 1 and len(text) <= _LONGEST):
+                values.append(text)
+            else:
+                values.append(f"t{len(lines) + 1}")
+                lines.append(f"    const {_TYPES[o.kind]} {values[-1]} = {text};")
+    real = _TYPES[operations[-1].kind]
+    head = f"static inline {real} {prefix}_{op}({real} x)"
+    return [head, "{", *lines, f"    return {values[-1]};", "}"]
+
+
+def _operand(text: str, op: str) -> str:
+    """The operand in parentheses where it is not one word or a call, and does not stand alone."""
+    if op in _CALLS or not any(c in text for c in " -(") or _is_call(text):
+        return text
+    return f"({text})"
+
+
+def _is_call(text: str) -> bool:
+    """Whether the text is one call: its first parenthesis ends it."""
+    head, _, _ = text.partition("(")
+    if not head.replace("_", "").isalnum():
+        return False
+    depth = 0
+    for place, c in enumerate(text):
+        depth += (c == "(") - (c == ")")
+        if c == ")" and depth == 0:
+            return place == len(text) - 1
+    return False
+
+
+def _literal(o: Operation) -> str:
+    """A constant; hexadecimal where decimals would be long, and exact either way."""
+    x = o.constant
+    if o.kind == "bits":
+        return str(x) if x < 4096 else f"UINT64_C(0x{x:x})"
+    if x != x:
+        return "NAN"
+    if x in (float("inf"), -float("inf")):
+        return "INFINITY" if x > 0 else "-INFINITY"
+    return repr(x) if len(repr(x)) <= 8 else x.hex()
+
+
+def bit_casts(prefix: str) -> list[list[str]]:
+    """What turns doubles into the integers that represent them, and back."""
+    return [
+        [
+            f"static inline uint64_t {prefix}_bits(double x)",
+            "{",
+            "    uint64_t bits;",
+            "    memcpy(&bits, &x, sizeof bits);",
+            "    return bits;",
+            "}",
+        ],
+        [
+            f"static inline double {prefix}_from_bits(uint64_t bits)",
+            "{",
+            "    double x;",
+            "    memcpy(&x, &bits, sizeof x);",
+            "    return x;",
+            "}",
+        ],
+    ]
+
+
+def guarded(op: str, dtype: str, prefix: str) -> list[str]:
+    """Our own function up to its limit, the library's beyond; nan takes the first way."""
+    real, suffix = ("double", "") if dtype == "float64" else ("float", "f")
+    limit = f"{FUNCTIONS[op].limit!r}{suffix}"
+    return [
+        f"static {real} {prefix}_{op}({real} x)",
+        "{",
+        f"    return fabs{suffix}(x) > {limit} ? {op}{suffix}(x) : {prefix}_{NEAR_PREFIX}{op}(x);",
+        "}",
+    ]
+
+
+def definitions(ops: set[str], dtype: str, prefix: str) -> list[list[str]]:
+    """Everything that code calling these ops needs, function by function, in order of their names."""
+    with_near = sorted(ops | {NEAR_PREFIX + op for op in ops if is_limited(op)}, key=_near_first)
+    suffix = "" if dtype == "float64" else "f"
+    functions = [
+        guarded(op, dtype, prefix) if is_limited(op) else define(op, dtype, prefix) for op in with_near
+    ]
+    library = [f"#define {prefix}_{op} {plain_name(op)}{suffix}" for op in with_near]
+    return [
+        [
+            "/*",
+            " * Elementary functions without branches, so that loops over them vectorise; they need a fused",
+            " * multiply-add (with gcc and clang: -march=native). Without one, the library's are faster.",
+            " */",
+            "#if defined(FP_FAST_FMA) || defined(__FMA__)",
+        ],
+        *bit_casts(prefix),
+        *functions,
+        ["#else", *library, "#endif"],
+    ]
+
+
+def _near_first(op: str) -> tuple[bool, str]:
+    return not op.startswith(NEAR_PREFIX), op
