@@ -44,7 +44,7 @@ def pullback(
             continue
         for argument, part in _partials(g, n, alive):
             old = cotangent.get(argument)
-            new = g.mul(bar, part)
+            new = bar if part == g.one else g.mul(bar, part)
             cotangent[argument] = new if old is None else g.add(old, new)
     return reads
 

@@ -30,7 +30,7 @@ from typing import Any
 
 from symgrad.ir import stability  # noqa: F401  registers its rules
 from symgrad.ir.ops import OPS
-from symgrad.ir.rules import TABLE
+from symgrad.ir.rules import SELECTED, select
 
 Node = int
 TensorId = int
@@ -94,10 +94,12 @@ class Graph:
         self._key: list[int] = []  # name-free structural key, orders commutative arguments
         self._reads_of: dict[TensorId, tuple[Node, ...]] = {}
         self._nodes: dict[tuple[str, tuple[Any, ...]], Node] = {}
+        self._rationals: dict[Node, Fraction] = {}
         self._tensor_ids: dict[Tensor, TensorId] = {}
         self._fresh = _FIRST_FRESH
         self.zero = self.const(0)
         self.one = self.const(1)
+        self.minus_one = self.const(-1)
         self.true = self.intern("true", ())
         self.false = self.intern("false", ())
 
@@ -109,22 +111,38 @@ class Graph:
         if found is not None:
             return found
         node = len(self.op)
-        self._nodes[(op, args)] = node
-        nodes = self.children_of(op, args)
+        self._nodes[op, args] = node
+        nodes = args if op in _KIND_OF else self.children_of(op, args)
         self.op.append(op)
         self.args.append(args)
         self.arguments.append(nodes)
-        kind, axes = self._describe(node, op, args, nodes)
-        self.kind.append(kind)
-        self.axes.append(axes)
-        self._key.append(self._structural_key(op, args, nodes))
+        key, keys = _LITERAL_KEYS.get(op) or _literal_key(op), self._key
+        axes, all_axes = NO_AXES, self.axes
+        if nodes is not args:
+            for literal in _literals(op, args, nodes):
+                key = (key * 69069 + _literal_key(literal)) & _MASK
+        for a in nodes:
+            key = ((key ^ keys[a]) * 6364136223846793005 + 1442695040888963407) & _MASK
+            more = all_axes[a]
+            if more and more is not axes:
+                axes = axes | more if axes else more
+        if op == "axis":
+            axes = frozenset((node,))
+        elif op == "const" and args[0] == "q":
+            self._rationals[node] = Fraction(args[1], args[2])
+        keys.append(key)
+        all_axes.append(axes)
+        self.kind.append(self.tensors[args[0]].dtype if op == "read" else _KIND_OF.get(op) or _LEAF_KINDS[op])
         return node
 
     def node(self, op: str, *args: Node) -> Node:
         """The node `op(args)` after the exact rewrites registered for `op` (see `ir.rules`)."""
-        for rule in TABLE.get(op, ()):
-            if rule.stage == "stable" and not self.stabilise:
-                continue
+        ops, selected = self.op, SELECTED[self.stabilise]
+        key = (op, *[ops[a] for a in args]) if len(args) != 2 else (op, ops[args[0]], ops[args[1]])
+        rules = selected.get(key)
+        if rules is None:
+            rules = select(self.stabilise, key)
+        for rule in rules:
             result = rule.apply(self, args)
             if result is not None:
                 self.fired[rule.name] += 1
@@ -174,40 +192,6 @@ class Graph:
                 square = self.mul(square, square)
         return result
 
-    def _describe(
-        self, node: Node, op: str, args: tuple[Any, ...], nodes: tuple[Node, ...]
-    ) -> tuple[str, frozenset[Node]]:
-        if op == "axis":
-            return "int", frozenset((node,))
-        if op in ("const", "size", "true", "false"):
-            return {"const": "const", "size": "int"}.get(op, "bool"), NO_AXES
-        axes = NO_AXES
-        for a in nodes:
-            if self.axes[a] and self.axes[a] is not axes:
-                axes = axes | self.axes[a] if axes else self.axes[a]
-        if op in ("lin", "imul"):
-            return "int", axes
-        if op in ("ige", "ieq"):
-            return "bool", axes
-        if op == "read":
-            return self.tensors[args[0]].dtype, axes
-        return _result_kind(op), axes
-
-    def _structural_key(self, op: str, args: tuple[Any, ...], nodes: tuple[Node, ...]) -> int:
-        """A key that ignores the numbers of axes and does not change between processes."""
-        key = _literal_key(op)
-        if op == "axis":
-            literals: tuple[Any, ...] = ()
-        elif len(nodes) == len(args):
-            literals = ()
-        else:
-            literals = args if not nodes else args[:1] + args[2::2] if op == "lin" else args[:1]
-        for literal in literals:
-            key = (key * 69069 + _literal_key(literal)) & _MASK
-        for a in nodes:
-            key = ((key ^ self._key[a]) * 6364136223846793005 + 1442695040888963407) & _MASK
-        return key
-
     @staticmethod
     def children_of(op: str, args: tuple[Any, ...]) -> tuple[Node, ...]:
         if op == "read":
@@ -224,9 +208,14 @@ class Graph:
         """The argument nodes of `node` (literals left out)."""
         return self.arguments[node]
 
+    def is_ordered(self, a: Node, b: Node) -> bool:
+        """Whether two commutative arguments are in canonical order (never by address or name)."""
+        first, second = self._key[a], self._key[b]
+        return first < second or (first == second and a <= b)
+
     def ordered(self, a: Node, b: Node) -> tuple[Node, Node]:
-        """Two commutative arguments in canonical order (never by address or name)."""
-        return (a, b) if (self._key[a], a) <= (self._key[b], b) else (b, a)
+        """Two commutative arguments in canonical order."""
+        return (a, b) if self.is_ordered(a, b) else (b, a)
 
     def order_key(self, node: Node) -> tuple[int, int]:
         return self._key[node], node
@@ -239,14 +228,14 @@ class Graph:
             return self.intern("const", ("s", value))
         if isinstance(value, float) and not (abs(value) < float("inf")):
             return self.intern("const", ("f", repr(value)))
+        if type(value) is int:
+            return self.intern("const", ("q", value, 1))
         q = Fraction(value)
         return self.intern("const", ("q", q.numerator, q.denominator))
 
     def rational(self, node: Node) -> Fraction | None:
         """The exact value of a rational constant, else None."""
-        if self.op[node] != "const" or self.args[node][0] != "q":
-            return None
-        return Fraction(self.args[node][1], self.args[node][2])
+        return self._rationals.get(node)
 
     def size(self, name: str) -> Node:
         return self.intern("size", (name,))
@@ -526,8 +515,20 @@ class Graph:
         return found
 
 
-def _result_kind(op: str) -> str:
-    return OPS[op].result
+_KIND_OF = {op.name: op.result for op in OPS.values()}
+_LEAF_KINDS = {
+    "const": "const", "size": "int", "axis": "int", "lin": "int", "imul": "int",
+    "true": "bool", "false": "bool", "ige": "bool", "ieq": "bool",
+}  # fmt: skip
+
+
+def _literals(op: str, args: tuple[Any, ...], nodes: tuple[Node, ...]) -> tuple[Any, ...]:
+    """The arguments that are not nodes and belong to the structure; the numbers of axes do not."""
+    if op == "axis" or len(nodes) == len(args):
+        return ()
+    if not nodes:
+        return args
+    return args[:1] + args[2::2] if op == "lin" else args[:1]
 
 
 _LITERAL_KEYS: dict[object, int] = {}

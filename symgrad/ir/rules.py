@@ -8,7 +8,7 @@ none makes a nan. One removes nans and infinities: a constant 0 annihilates (`mu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -20,12 +20,18 @@ Args = tuple[int, ...]
 _MAX_BITS = 4096  # larger exact rationals are left for the machine to round
 
 
+def always(ops: Sequence[str]) -> bool:
+    """Whatever the arguments are."""
+    return True
+
+
 @dataclass(frozen=True)
 class Rule:
     """One rewrite of `op`; `apply(graph, args)` gives the new node or None.
 
     stage  "exact", or "stable": equal in exact arithmetic and more accurate in floating point
            (`ir.stability`; off with `stabilise=False`).
+    on     whether it can fire on arguments with these ops; asked once for every combination.
     """
 
     name: str
@@ -33,23 +39,47 @@ class Rule:
     why: str
     apply: Callable[[Graph, Args], int | None]
     stage: str = "exact"
+    on: Callable[[Sequence[str]], bool] = always
+
+
+def among(*wanted: str) -> Callable[[Sequence[str]], bool]:
+    """Some argument is one of these ops."""
+    return lambda ops: any(op in wanted for op in ops)
+
+
+def exactly(*wanted: str) -> Callable[[Sequence[str]], bool]:
+    """The arguments are these ops, in any order."""
+    return lambda ops: sorted(ops) == sorted(wanted)
 
 
 TABLE: dict[str, list[Rule]] = {}
+SELECTED: dict[bool, dict[tuple[str, ...], tuple[Rule, ...]]] = {True: {}, False: {}}  # what `select` said
 
 
 def rule(
-    op: str, why: str, stage: str = "exact"
+    op: str, why: str, stage: str = "exact", on: Callable[[Sequence[str]], bool] = always
 ) -> Callable[[Callable[[Graph, Args], int | None]], Rule]:
     """Register the decorated function as the next rule of `op` (stable rules go first)."""
 
     def register(function: Callable[[Graph, Args], int | None]) -> Rule:
-        new = Rule(function.__name__.lstrip("_"), op, why, function, stage)
+        new = Rule(function.__name__.lstrip("_"), op, why, function, stage, on)
         rules = TABLE.setdefault(op, [])
         rules.insert(sum(r.stage == "stable" for r in rules) if stage == "stable" else len(rules), new)
+        for known in SELECTED.values():
+            known.clear()
         return new
 
     return register
+
+
+def select(stabilise: bool, ops: tuple[str, ...]) -> tuple[Rule, ...]:
+    """The rules of the op `ops[0]` that may fire on arguments with the ops `ops[1:]`, in order."""
+    selected = tuple(
+        r for r in TABLE.get(ops[0], ())
+        if (stabilise or r.stage == "exact") and r.on(ops[1:])
+    )  # fmt: skip
+    SELECTED[stabilise][ops] = selected
+    return selected
 
 
 def _small(q: Fraction) -> bool:
@@ -65,26 +95,25 @@ def _fold(g: Graph, args: Args, combine: Callable[[Fraction, Fraction], Fraction
 
 
 def _reordered(g: Graph, op: str, a: Args) -> int | None:
-    wanted = g.ordered(*a)
-    return None if wanted == a else g.intern(op, wanted)
+    return None if g.is_ordered(*a) else g.intern(op, a[::-1])
 
 
 # ---- addition ----------------------------------------------------------------------------------
 
 
-@rule("add", "exact arithmetic on constants")
+@rule("add", "exact arithmetic on constants", on=exactly("const", "const"))
 def fold_add(g: Graph, a: Args) -> int | None:
     return _fold(g, a, lambda x, y: x + y)
 
 
-@rule("add", "x + 0 is x")
+@rule("add", "x + 0 is x", on=among("const"))
 def add_zero(g: Graph, a: Args) -> int | None:
     if a[0] == g.zero:
         return a[1]
     return a[0] if a[1] == g.zero else None
 
 
-@rule("add", "x + (-y) is x - y: one operation less")
+@rule("add", "x + (-y) is x - y: one operation less", on=among("neg"))
 def add_neg_to_sub(g: Graph, a: Args) -> int | None:
     if g.op[a[1]] == "neg":
         return g.sub(a[0], g.args[a[1]][0])
@@ -93,7 +122,7 @@ def add_neg_to_sub(g: Graph, a: Args) -> int | None:
     return None
 
 
-@rule("add", "masks with one predicate are one mask")
+@rule("add", "masks with one predicate are one mask", on=among("mask"))
 def add_equal_masks(g: Graph, a: Args) -> int | None:
     if g.op[a[0]] == "mask" == g.op[a[1]] and g.args[a[0]][0] == g.args[a[1]][0]:
         return g.mask(g.args[a[0]][0], g.add(g.args[a[0]][1], g.args[a[1]][1]))
@@ -110,35 +139,35 @@ def add_order(g: Graph, a: Args) -> int | None:
     return _reordered(g, "add", a)
 
 
-@rule("sub", "exact arithmetic on constants")
+@rule("sub", "exact arithmetic on constants", on=exactly("const", "const"))
 def fold_sub(g: Graph, a: Args) -> int | None:
     return _fold(g, a, lambda x, y: x - y)
 
 
-@rule("sub", "x - 0 is x, 0 - x is -x")
+@rule("sub", "x - 0 is x, 0 - x is -x", on=among("const"))
 def sub_zero(g: Graph, a: Args) -> int | None:
     if a[1] == g.zero:
         return a[0]
     return g.neg(a[1]) if a[0] == g.zero else None
 
 
-@rule("sub", "x - (-y) is x + y")
+@rule("sub", "x - (-y) is x + y", on=among("neg"))
 def sub_neg_to_add(g: Graph, a: Args) -> int | None:
     return g.add(a[0], g.args[a[1]][0]) if g.op[a[1]] == "neg" else None
 
 
-@rule("sub", "(-x) - y is -(x + y): the sign moves outwards")
+@rule("sub", "(-x) - y is -(x + y): the sign moves outwards", on=among("neg"))
 def sub_of_neg(g: Graph, a: Args) -> int | None:
     return g.neg(g.add(g.args[a[0]][0], a[1])) if g.op[a[0]] == "neg" else None
 
 
-@rule("neg", "exact arithmetic on constants")
+@rule("neg", "exact arithmetic on constants", on=among("const"))
 def fold_neg(g: Graph, a: Args) -> int | None:
     q = g.rational(a[0])
     return None if q is None else g.const(-q)
 
 
-@rule("neg", "-(-x) is x, -(x - y) is y - x")
+@rule("neg", "-(-x) is x, -(x - y) is y - x", on=among("neg", "sub"))
 def neg_neg(g: Graph, a: Args) -> int | None:
     if g.op[a[0]] == "neg":
         return int(g.args[a[0]][0])
@@ -148,7 +177,7 @@ def neg_neg(g: Graph, a: Args) -> int | None:
     return None
 
 
-@rule("neg", "-(c*x) is (-c)*x")
+@rule("neg", "-(c*x) is (-c)*x", on=among("mul"))
 def neg_into_constant(g: Graph, a: Args) -> int | None:
     if g.op[a[0]] != "mul":
         return None
@@ -156,7 +185,7 @@ def neg_into_constant(g: Graph, a: Args) -> int | None:
     return None if q is None else g.mul(g.const(-q), g.args[a[0]][1])
 
 
-@rule("neg", "a mask holds the sign inside")
+@rule("neg", "a mask holds the sign inside", on=among("mask"))
 def neg_into_mask(g: Graph, a: Args) -> int | None:
     if g.op[a[0]] != "mask":
         return None
@@ -167,22 +196,22 @@ def neg_into_mask(g: Graph, a: Args) -> int | None:
 # ---- multiplication ----------------------------------------------------------------------------
 
 
-@rule("mul", "exact arithmetic on constants")
+@rule("mul", "exact arithmetic on constants", on=exactly("const", "const"))
 def fold_mul(g: Graph, a: Args) -> int | None:
     return _fold(g, a, lambda x, y: x * y)
 
 
-@rule("mul", "x*1 is x, x*(-1) is -x")
+@rule("mul", "x*1 is x, x*(-1) is -x", on=among("const"))
 def mul_one(g: Graph, a: Args) -> int | None:
     for x, y in (a, a[::-1]):
         if y == g.one:
             return x
-        if g.rational(y) == -1:
+        if y == g.minus_one:
             return g.neg(x)
     return None
 
 
-@rule("mul", "a mask annihilates, so the product moves inside")
+@rule("mul", "a mask annihilates, so the product moves inside", on=among("mask"))
 def mul_into_mask(g: Graph, a: Args) -> int | None:
     for x, y in (a, a[::-1]):
         if g.op[x] == "mask":
@@ -191,12 +220,12 @@ def mul_into_mask(g: Graph, a: Args) -> int | None:
     return None
 
 
-@rule("mul", "0*x is 0: SymPy and AD mean a structural zero")
+@rule("mul", "0*x is 0: SymPy and AD mean a structural zero", on=among("const"))
 def mul_zero(g: Graph, a: Args) -> int | None:
     return g.zero if g.zero in a else None
 
 
-@rule("mul", "(-x)*y is -(x*y): signs move outwards and cancel")
+@rule("mul", "(-x)*y is -(x*y): signs move outwards and cancel", on=among("neg"))
 def mul_neg(g: Graph, a: Args) -> int | None:
     for x, y in (a, a[::-1]):
         if g.op[x] == "neg":
@@ -208,7 +237,7 @@ def _is_rational(g: Graph, node: int) -> bool:
     return g.op[node] == "const" and g.args[node][0] == "q"
 
 
-@rule("mul", "c*(d*x) is (c*d)*x for rational c and d")
+@rule("mul", "c*(d*x) is (c*d)*x for rational c and d", on=exactly("const", "mul"))
 def mul_constants_together(g: Graph, a: Args) -> int | None:
     for x, y in (a, a[::-1]):
         if g.op[y] == "mul" and _is_rational(g, x) and _is_rational(g, g.args[y][0]):
@@ -217,7 +246,7 @@ def mul_constants_together(g: Graph, a: Args) -> int | None:
     return None
 
 
-@rule("mul", "x*(c*y) is c*(x*y): constants move outwards and meet, rational ones outermost")
+@rule("mul", "x*(c*y) is c*(x*y): constants move outwards and meet, rational ones outermost", on=among("mul"))
 def mul_constant_outwards(g: Graph, a: Args) -> int | None:
     for x, y in (a, a[::-1]):
         if g.op[y] != "mul" or g.op[g.args[y][0]] != "const":
@@ -228,7 +257,7 @@ def mul_constant_outwards(g: Graph, a: Args) -> int | None:
     return None
 
 
-@rule("mul", "x*(1/y) is x/y")
+@rule("mul", "x*(1/y) is x/y", on=among("div"))
 def mul_reciprocal(g: Graph, a: Args) -> int | None:
     for x, y in (a, a[::-1]):
         if g.op[y] == "div" and g.args[y][0] == g.one:
@@ -238,28 +267,28 @@ def mul_reciprocal(g: Graph, a: Args) -> int | None:
 
 @rule("mul", "one order of commutative arguments: rational constants, other constants, the rest")
 def mul_order(g: Graph, a: Args) -> int | None:
-    first, second = (0 if _is_rational(g, n) else 1 if g.op[n] == "const" else 2 for n in a)
-    if first == second:
-        return _reordered(g, "mul", a)
-    return None if first < second else g.intern("mul", (a[1], a[0]))
+    if g.op[a[0]] == "const" or g.op[a[1]] == "const":
+        first, second = (0 if _is_rational(g, n) else 1 if g.op[n] == "const" else 2 for n in a)
+        if first != second:
+            return None if first < second else g.intern("mul", (a[1], a[0]))
+    return _reordered(g, "mul", a)
 
 
-@rule("div", "exact arithmetic on constants")
+@rule("div", "exact arithmetic on constants", on=exactly("const", "const"))
 def fold_div(g: Graph, a: Args) -> int | None:
     return None if a[1] == g.zero else _fold(g, a, lambda x, y: x / y)
 
 
-@rule("div", "x/1 is x, x/(-1) is -x, 0/c is 0 for a constant c")
+@rule("div", "x/1 is x, x/(-1) is -x, 0/c is 0 for a constant c", on=among("const"))
 def div_one(g: Graph, a: Args) -> int | None:
-    q = g.rational(a[1])
-    if q == 1:
+    if a[1] == g.one:
         return a[0]
-    if q == -1:
+    if a[1] == g.minus_one:
         return g.neg(a[0])
-    return g.zero if a[0] == g.zero and q else None
+    return g.zero if a[0] == g.zero and g.rational(a[1]) else None
 
 
-@rule("div", "x/c is x*(1/c) when 1/c is exact")
+@rule("div", "x/c is x*(1/c) when 1/c is exact", on=among("const"))
 def div_power_of_two(g: Graph, a: Args) -> int | None:
     q = g.rational(a[1])
     if q is None or q == 0 or abs(q.numerator) & (abs(q.numerator) - 1) or q.denominator != 1:
@@ -267,7 +296,7 @@ def div_power_of_two(g: Graph, a: Args) -> int | None:
     return g.mul(g.const(1 / q), a[0])
 
 
-@rule("div", "a mask annihilates, so the quotient moves inside")
+@rule("div", "a mask annihilates, so the quotient moves inside", on=among("mask"))
 def div_into_mask(g: Graph, a: Args) -> int | None:
     if g.op[a[0]] != "mask":
         return None
@@ -275,7 +304,7 @@ def div_into_mask(g: Graph, a: Args) -> int | None:
     return g.mask(p, g.div(inner, a[1]))
 
 
-@rule("div", "signs move outwards and cancel")
+@rule("div", "signs move outwards and cancel", on=among("neg"))
 def div_neg(g: Graph, a: Args) -> int | None:
     if g.op[a[0]] == "neg":
         return g.neg(g.div(g.args[a[0]][0], a[1]))
@@ -287,7 +316,7 @@ def div_neg(g: Graph, a: Args) -> int | None:
 # ---- powers ------------------------------------------------------------------------------------
 
 
-@rule("pow", "small integer and half-integer exponents are products and roots")
+@rule("pow", "small integer and half-integer exponents are products and roots", on=among("const"))
 def pow_small_exponent(g: Graph, a: Args) -> int | None:
     q = g.rational(a[1])
     if q is None:
@@ -303,7 +332,7 @@ def pow_small_exponent(g: Graph, a: Args) -> int | None:
     return None
 
 
-@rule("sqrt", "the root of a perfect square is exact")
+@rule("sqrt", "the root of a perfect square is exact", on=among("const"))
 def fold_sqrt(g: Graph, a: Args) -> int | None:
     q = g.rational(a[0])
     if q is None or q < 0:
@@ -323,7 +352,7 @@ def _at_zero(op: str, value: int) -> None:
         return g.const(value) if a[0] == g.zero else None
 
     fold.__name__ = f"{op}_at_zero"
-    rule(op, f"{op}(0) is {value}, exactly")(fold)
+    rule(op, f"{op}(0) is {value}, exactly", on=among("const"))(fold)
 
 
 for _op in ("sin", "tan", "asin", "atan", "sinh", "tanh", "asinh", "atanh", "expm1", "log1p", "erf",
@@ -333,12 +362,12 @@ for _op in ("exp", "cos", "cosh", "sinc"):
     _at_zero(_op, 1)
 
 
-@rule("log", "log(exp(x)) is x on the reals")
+@rule("log", "log(exp(x)) is x on the reals", on=among("exp"))
 def log_of_exp(g: Graph, a: Args) -> int | None:
     return g.args[a[0]][0] if g.op[a[0]] == "exp" else None
 
 
-@rule("log", "log(1) is 0, exactly")
+@rule("log", "log(1) is 0, exactly", on=among("const"))
 def fold_log(g: Graph, a: Args) -> int | None:
     return g.zero if a[0] == g.one else None
 
@@ -354,7 +383,7 @@ def _fold_comparison(op: str, holds: Callable[[Fraction, Fraction], bool]) -> No
         return g.true if holds(x, y) else g.false
 
     fold.__name__ = f"fold_{op}"
-    rule(op, "a comparison of constants is known")(fold)
+    rule(op, "a comparison of constants is known", on=exactly("const", "const"))(fold)
 
 
 _fold_comparison("lt", lambda x, y: x < y)
@@ -381,14 +410,14 @@ def fold_or(g: Graph, a: Args) -> int | None:
     return a[0] if a[1] == g.false else _reordered(g, "or", a)
 
 
-@rule("not", "not of a known or negated predicate")
+@rule("not", "not of a known or negated predicate", on=among("true", "false", "not"))
 def fold_not(g: Graph, a: Args) -> int | None:
     if a[0] in (g.true, g.false):
         return g.false if a[0] == g.true else g.true
     return g.args[a[0]][0] if g.op[a[0]] == "not" else None
 
 
-@rule("not", "not (i >= 0) is -i - 1 >= 0 on integers: stays a loop bound")
+@rule("not", "not (i >= 0) is -i - 1 >= 0 on integers: stays a loop bound", on=among("ige"))
 def not_ige(g: Graph, a: Args) -> int | None:
     if g.op[a[0]] != "ige":
         return None
@@ -402,14 +431,14 @@ def fold_where(g: Graph, a: Args) -> int | None:
     return a[2] if a[0] == g.false else None
 
 
-@rule("mask", "a known predicate, or a zero inside")
+@rule("mask", "a known predicate, or a zero inside", on=among("true", "false", "const"))
 def fold_mask(g: Graph, a: Args) -> int | None:
     if a[0] == g.true:
         return a[1]
     return g.zero if a[0] == g.false or a[1] == g.zero else None
 
 
-@rule("mask", "masks nest by conjunction")
+@rule("mask", "masks nest by conjunction", on=among("mask"))
 def mask_of_mask(g: Graph, a: Args) -> int | None:
     if g.op[a[1]] != "mask":
         return None

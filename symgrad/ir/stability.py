@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symgrad.ir.rules import Args, rule
+from symgrad.ir.rules import Args, among, rule
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -81,19 +81,22 @@ def _one_plus(g: Graph, node: int) -> int | None:
     return a if b == g.one else None
 
 
-@rule("log", "log(sum exp(e)) overflows for e > 709; shifted by the largest e it does not", "stable")
+@rule(
+    "log", "log(sum exp(e)) overflows for e > 709; shifted by the largest e it does not", "stable",
+    on=among("read", "add"),
+)  # fmt: skip
 def log_sum_exp(g: Graph, a: Args) -> int | None:
     return _log_of_sum(g, a[0])
 
 
-@rule("log", "log(1 + exp(x)) overflows for x > 709; softplus does not", "stable")
+@rule("log", "log(1 + exp(x)) overflows for x > 709; softplus does not", "stable", on=among("add"))
 def log_one_plus_exp_to_softplus(g: Graph, a: Args) -> int | None:
     rest = _one_plus(g, a[0])
     exponent = None if rest is None else _exponent(g, rest)
     return None if exponent is None else g.node("softplus", exponent)
 
 
-@rule("log", "1 + x rounds x away when x is small; log1p does not", "stable")
+@rule("log", "1 + x rounds x away when x is small; log1p does not", "stable", on=among("add", "sub"))
 def log_one_plus_to_log1p(g: Graph, a: Args) -> int | None:
     rest = _one_plus(g, a[0])
     if rest is not None:
@@ -103,7 +106,7 @@ def log_one_plus_to_log1p(g: Graph, a: Args) -> int | None:
     return None
 
 
-@rule("sub", "exp(x) - 1 cancels near 0; expm1 does not", "stable")
+@rule("sub", "exp(x) - 1 cancels near 0; expm1 does not", "stable", on=among("const"))
 def exp_minus_one_to_expm1(g: Graph, a: Args) -> int | None:
     x, y = a
     if y == g.one and g.op[x] == "exp":
@@ -113,7 +116,7 @@ def exp_minus_one_to_expm1(g: Graph, a: Args) -> int | None:
     return None
 
 
-@rule("add", "exp(x) + (-1) is expm1(x)", "stable")
+@rule("add", "exp(x) + (-1) is expm1(x)", "stable", on=among("const"))
 def exp_plus_minus_one_to_expm1(g: Graph, a: Args) -> int | None:
     for x, y in (a, a[::-1]):
         if g.op[x] == "exp" and g.rational(y) == -1:
@@ -150,23 +153,26 @@ def _without(factors: list[int], place: int) -> list[int]:
     return factors[:place] + factors[place + 1 :]
 
 
-@rule("div", "exp(a)/sum(exp(b)) is exp(a - logsumexp(b)), other factors aside: no overflow", "stable")
+@rule(
+    "div", "exp(a)/sum(exp(b)) is exp(a - logsumexp(b)), other factors aside: no overflow", "stable",
+    on=among("exp", "mul", "neg"),
+)  # fmt: skip
 def softmax_to_exp_of_difference(g: Graph, a: Args) -> int | None:
-    below = _factors(g, a[1])
+    above = _factors(g, a[0])
+    k = next((k for k, factor in enumerate(above) if g.op[factor] == "exp"), None)
+    below = [] if k is None else _factors(g, a[1])
     for place, divisor in enumerate(below):
         lse = _log_of_sum(g, divisor)
-        if lse is None:
-            continue
-        above = _factors(g, a[0])
-        for k, factor in enumerate(above):
-            exponent = _exponent(g, factor)
-            if exponent is not None:
-                softmax = g.node("exp", g.sub(exponent, lse))
-                return _quotient(g, [*_without(above, k), softmax], _without(below, place))
+        if k is not None and lse is not None:
+            softmax = g.node("exp", g.sub(g.args[above[k]][0], lse))
+            return _quotient(g, [*_without(above, k), softmax], _without(below, place))
     return None
 
 
-@rule("div", "sum(w*exp(e))/sum(exp(e)) is sum(w*exp(e - logsumexp(e))): a mean under a softmax", "stable")
+@rule(
+    "div", "sum(w*exp(e))/sum(exp(e)) is sum(w*exp(e - logsumexp(e))): a mean under a softmax", "stable",
+    on=among("read"),
+)  # fmt: skip
 def weighted_mean_to_softmax(g: Graph, a: Args) -> int | None:
     lse = _log_of_sum(g, a[1])
     if lse is None or g.op[a[0]] != "read" or g.tensors[g.args[a[0]][0]].kind != "sum":
@@ -209,7 +215,10 @@ def _exponential_factors(g: Graph, body: int) -> list[int]:
     return found
 
 
-@rule("div", "1/(1 + exp(-x)) and exp(x)/(1 + exp(x)), times other factors, are logistic(x)", "stable")
+@rule(
+    "div", "1/(1 + exp(-x)) and exp(x)/(1 + exp(x)), times other factors, are logistic(x)", "stable",
+    on=among("add", "mul", "neg"),
+)  # fmt: skip
 def quotient_to_logistic(g: Graph, a: Args) -> int | None:
     below = _factors(g, a[1])
     for place, divisor in enumerate(below):
@@ -227,7 +236,7 @@ def quotient_to_logistic(g: Graph, a: Args) -> int | None:
     return None
 
 
-@rule("exp", "exp(x - log(exp(x) + exp(y))) is logistic(x - y): no cancellation", "stable")
+@rule("exp", "exp(x - log(exp(x) + exp(y))) is logistic(x - y): no cancellation", "stable", on=among("sub"))
 def share_of_two_to_logistic(g: Graph, a: Args) -> int | None:
     if g.op[a[0]] != "sub":
         return None
@@ -238,7 +247,7 @@ def share_of_two_to_logistic(g: Graph, a: Args) -> int | None:
     return g.node("logistic", g.sub(x, second if x == first else first))
 
 
-@rule("log", "log(logistic(x)) is -softplus(-x): no log of 0", "stable")
+@rule("log", "log(logistic(x)) is -softplus(-x): no log of 0", "stable", on=among("logistic"))
 def log_logistic_to_softplus(g: Graph, a: Args) -> int | None:
     if g.op[a[0]] != "logistic":
         return None
