@@ -14,10 +14,10 @@ from routines import call
 from strategies import RandomProgram, scalar_programs, tensor_programs
 from tolerances import assert_close
 
-from symgrad.grad.forward import Forward
+from symgrad.grad.forward import Forward, Tangent
 from symgrad.grad.reverse import cotangents
 from symgrad.ir.evaluate import evaluate
-from symgrad.ir.graph import TensorId
+from symgrad.ir.graph import Graph, TensorId
 from symgrad.ir.reduce import reduce
 from symgrad.ir.unit import Unit
 from symgrad.loops.lower import Interface, lower
@@ -130,12 +130,17 @@ def differentiated(program: RandomProgram) -> Derivatives:
     parts = cotangents(g, {value: ((), g.one)}, wrt)
     gradients = [g.define("map", axes, (), body) for axes, body in parts]
     directions = [g.input(f"along_{g.tensors[t].name}", g.tensors[t].extents) for t in wrt]
-    seeds = {}
+    slope = g.define("map", (), (), Forward(g, seeds(g, wrt, directions)).expression(g.read(value)))
+    return Derivatives(program, value, wrt, gradients, directions, slope)
+
+
+def seeds(g: Graph, wrt: Sequence[TensorId], directions: Sequence[TensorId]) -> dict[TensorId, Tangent]:
+    """Each of `wrt` moves along its direction."""
+    out: dict[TensorId, Tangent] = {}
     for t, direction in zip(wrt, directions, strict=True):
         axes = tuple(g.fresh_axis(e) for e in g.tensors[t].extents)
-        seeds[t] = (axes, g.read(direction, *axes))
-    slope = g.define("map", (), (), Forward(g, seeds).expression(g.read(value)))
-    return Derivatives(program, value, wrt, gradients, directions, slope)
+        out[t] = (axes, g.read(direction, *axes))
+    return out
 
 
 def total(program: RandomProgram, tensor: TensorId) -> int:
@@ -171,22 +176,25 @@ def test_gradients_agree_with_differences_at_high_precision(program: RandomProgr
     arrays = d.arrays()
     parts = evaluate(program.graph, d.gradients, arrays, program.sizes)
     with mpmath.workdps(DIGITS):
-        ahead, behind = (moved(d, arrays, mpmath.mpf(sign) * mpmath.mpf(STEP)) for sign in (1, -1))
-        wanted = float((ahead - behind) / (2 * mpmath.mpf(STEP)))
+        step = mpmath.mpf(STEP)
+        (ahead,), (behind,) = (evaluate_at(d, [d.value], arrays, sign * step) for sign in (1, -1))
+        wanted = float((ahead - behind) / (2 * step))
     scale = magnitude(parts)
     assert_close(np.asarray(slopes(parts, arrays, d) / scale), np.asarray(wanted / scale), factor=100)
 
 
-def moved(d: Derivatives, arrays: Mapping[TensorId, np.ndarray], step: mpmath.mpf) -> mpmath.mpf:
-    """The value a step along the directions, at mpmath's precision."""
-    exact = {
-        t: a if t in d.program.ranges else np.frompyfunc(mpmath.mpf, 1, 1)(a)
-        for t, a in d.program.arrays().items()
-    }
+def evaluate_at(
+    d: Derivatives, tensors: Sequence[TensorId], arrays: Mapping[TensorId, np.ndarray], step: mpmath.mpf
+) -> list[np.ndarray]:
+    """Tensors a step along the directions, at mpmath's precision."""
+    exact = {t: a if t in d.program.ranges else to_mpf(a) for t, a in d.program.arrays().items()}
     for t, e in zip(d.wrt, d.directions, strict=True):
-        exact[t] = exact[t] + step * np.frompyfunc(mpmath.mpf, 1, 1)(arrays[e])
-    (value,) = evaluate(d.program.graph, [d.value], exact, d.program.sizes, object)
-    return mpmath.mpf(value.item())
+        exact[t] = exact[t] + step * to_mpf(arrays[e])
+    return evaluate(d.program.graph, tensors, exact, d.program.sizes, object)
+
+
+def to_mpf(array: np.ndarray) -> np.ndarray:
+    return np.asarray(np.frompyfunc(mpmath.mpf, 1, 1)(array), dtype=object)
 
 
 @quick(30)
@@ -198,3 +206,24 @@ def test_compiled_gradients_agree_with_the_reference(program: RandomProgram, dty
     found = compiled(unit_of(program, outputs), d.arrays(), program.sizes, "llvm", dtype)
     for name, array in found.items():
         assert_close(array.reshape(wanted[name].shape), wanted[name], dtype, factor=100)
+
+
+@quick(30)
+@given(programs)
+def test_hessian_vector_products_agree_with_differences_of_gradients(program: RandomProgram) -> None:
+    d = differentiated(program)
+    g, arrays = program.graph, d.arrays()
+    products = []
+    for t in d.gradients:
+        axes = tuple(g.fresh_axis(e) for e in g.tensors[t].extents)
+        products.append(
+            g.define("map", axes, (), Forward(g, seeds(g, d.wrt, d.directions)).expression(g.read(t, *axes)))
+        )
+    found = evaluate(g, products, arrays, program.sizes)
+    with mpmath.workdps(DIGITS):
+        step = mpmath.mpf(STEP)
+        ahead, behind = (evaluate_at(d, d.gradients, arrays, sign * step) for sign in (1, -1))
+        wanted = [as_float((a - b) / (2 * step)) for a, b in zip(ahead, behind, strict=True)]
+    scale = magnitude(found)
+    for part, exact in zip(found, wanted, strict=True):
+        assert_close(part / scale, exact / scale, factor=1000)
