@@ -27,17 +27,20 @@ void branches(const double *restrict x, const double *restrict y, double *restri
     const int t4 = 0.0 < t3;
     const double t5 = t4 ? 1.0 : ((t3 < 0.0) ? 0.0 : ((t3 == 0.0) ? 0.5 : NAN));
     const double t6 = t3 * t3;
-    const int t7 = ((1.0 < t1) || t4) && (0.0 < t1);
-    const double t8 = log(t1);
-    const int t9 = 0.5 < t3;
-    const double t10 = sqrt(t3);
-    const double t11 = t9 ? t10 : (t3 * t6);
-    value[0] = t2 + (t7 ? (t11 * t8) : (t1 * t6 + t5 * t3));
-    const int t12 = !t7;
-    const int t13 = (!t9) && t7;
-    const double t14 = 2.0 * (t3 * ((t12 ? t1 : 0) + (t13 ? (t3 * t8) : 0))) + ((t13 ? (t8 * t6) : 0) + (((t9 && t7) ? (0.5 / t10 * t8) : 0) + (t12 ? t5 : 0)));
-    grad[0] = (t12 ? t6 : 0) + (t7 ? (t11 / t1) : 0) + t2;
-    grad[1] = t14;
+    const int t7 = (1.0 < t1) || t4;
+    const int t8 = 0.0 < t1;
+    const int t9 = t7 && t8;
+    const double t10 = log(t1);
+    const int t11 = 0.5 < t3;
+    const double t12 = sqrt(t3);
+    const double t13 = t11 ? t12 : (t3 * t6);
+    value[0] = t2 + (t9 ? (t13 * t10) : (t1 * t6 + t5 * t3));
+    const int t14 = !t9;
+    const int t15 = !t11;
+    const int t16 = (t15 && t7) && t8;
+    const double t17 = ((t15 && t9) ? (t10 * t6) : 0) + (((t11 && t9) ? (0.5 / t12 * t10) : 0) + (t14 ? t5 : 0));
+    grad[0] = (t14 ? t6 : 0) + (t9 ? (t13 / t1) : 0) + t2;
+    grad[1] = ((t14 || t16) ? (2.0 * (t3 * ((t16 ? (t3 * t10) : 0) + (t14 ? t1 : 0)))) : 0) + t17;
 }
 
 int64_t branches_work_size(void)

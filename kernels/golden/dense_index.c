@@ -17,7 +17,7 @@
  * output  grad_W2 (h, c) double
  * output  grad_b2 (c,) double
  * work    t1 (h, n) double
- * work    t2 (n, h) double
+ * work    t2 (h, n) double
  * work    t3 (h, n) double
  * work    t4 (c, n) double
  * work    t5 (n, c) double
@@ -34,7 +34,7 @@
  * work    t16 (c,) double
  * work    t17 (c, n) double
  * work    t18 (h, c) double
- * work    t19 (n, h) double
+ * work    t19 (h, n) double
  * work    t20 (h,) double
  * work    t21 (h, n) double
  *
@@ -76,25 +76,25 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
 {
     double *const restrict t1 = work;
     double *const restrict t2 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
-    double *const restrict t3 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h));
-    double *const restrict t4 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
-    double *const restrict t5 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
-    double *const restrict t6 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c));
-    double *const restrict t7 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t8 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t9 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t10 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t11 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t12 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8;
-    double *const restrict t13 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c));
-    double *const restrict t14 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
-    double *const restrict t15 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h));
-    double *const restrict t16 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
-    double *const restrict t17 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c));
-    double *const restrict t18 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
-    double *const restrict t19 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c));
-    double *const restrict t20 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h));
-    double *const restrict t21 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h));
+    double *const restrict t3 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
+    double *const restrict t4 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
+    double *const restrict t5 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
+    double *const restrict t6 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c));
+    double *const restrict t7 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t8 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t9 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t10 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t11 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t12 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8;
+    double *const restrict t13 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c));
+    double *const restrict t14 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
+    double *const restrict t15 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h));
+    double *const restrict t16 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
+    double *const restrict t17 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c));
+    double *const restrict t18 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
+    double *const restrict t19 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c));
+    double *const restrict t20 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
+    double *const restrict t21 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h));
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < n; j++) {
             double c1 = 0.0;
@@ -108,12 +108,12 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     for (int64_t i = 0; i < h; i++) {
         const double tt1 = b1[i];
         for (int64_t j = 0; j < n; j++) {
-            t2[j*h + i] = tanh(t1[i*n + j] + tt1);
+            t2[i*n + j] = tanh(t1[i*n + j] + tt1);
         }
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < n; j++) {
-            t3[i*n + j] = t2[j*h + i];
+            t3[i*n + j] = t2[i*n + j];
         }
     }
     for (int64_t i = 0; i < c; i++) {
@@ -160,21 +160,21 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
         t9[i] = t7[i] + log(t8[i]);
     }
     for (int64_t i = 0; i < n; i++) {
-        double c4 = 0.0;
-        const int64_t g1 = label[i];
-        dense_index_SUM(c4)
-        for (int64_t j = 0; j < h; j++) {
-            c4 += W2[j*c + g1] * t2[i*h + j];
-        }
-        t10[i] = c4;
+        t10[i] = 0.0;
     }
-    double c5 = 0.0;
-    dense_index_SUM(c5)
+    for (int64_t i = 0; i < h; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            const int64_t g1 = label[j];
+            t10[j] += t2[i*n + j] * W2[i*c + g1];
+        }
+    }
+    double c4 = 0.0;
+    dense_index_SUM(c4)
     for (int64_t i = 0; i < n; i++) {
         const int64_t g2 = label[i];
-        c5 += t9[i] - t10[i] - b2[g2];
+        c4 += t9[i] - t10[i] - b2[g2];
     }
-    t11[0] = c5;
+    t11[0] = c4;
     const double tt7 = (double)n;
     value[0] = t11[0] / tt7;
     for (int64_t i = 0; i < c; i++) {
@@ -197,19 +197,19 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
         const int tt9 = (g4 >= 0) && (c >= g4 + 1);
         for (int64_t j = 0; j < h; j++) {
             if (tt9) {
-                t13[g4*h + j] += -(t2[i*h + j] / tt7);
+                t13[g4*h + j] += -(t2[j*n + i] / tt7);
             }
         }
     }
     for (int64_t i = 0; i < h; i++) {
-        t14[i] = 0.0;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        const int64_t g5 = label[i];
-        for (int64_t j = 0; j < h; j++) {
-            const double tt10 = t2[i*h + j];
-            t14[j] += W2[j*c + g5] * (1.0 - tt10 * tt10);
+        double c5 = 0.0;
+        dense_index_SUM(c5)
+        for (int64_t j = 0; j < n; j++) {
+            const double tt10 = t2[i*n + j];
+            const int64_t g5 = label[j];
+            c5 += W2[i*c + g5] * (1.0 - tt10 * tt10);
         }
+        t14[i] = c5;
     }
     for (int64_t i = 0; i < c; i++) {
         const double tt11 = b2[i];
@@ -240,31 +240,34 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             t18[i*c + j] = c7;
         }
     }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < h; j++) {
-            double c8 = 0.0;
-            dense_index_SUM(c8)
-            for (int64_t k = 0; k < c; k++) {
-                c8 += W2[j*c + k] * t17[k*n + i];
-            }
-            t19[i*h + j] = c8;
+    for (int64_t i = 0; i < h; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            t19[i*n + j] = 0.0;
         }
     }
     for (int64_t i = 0; i < h; i++) {
-        t20[i] = 0.0;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < h; j++) {
-            const double tt12 = t2[i*h + j];
-            t20[j] += (1.0 - tt12 * tt12) * t19[i*h + j];
+        for (int64_t j = 0; j < c; j++) {
+            const double tt12 = W2[i*c + j];
+            for (int64_t k = 0; k < n; k++) {
+                t19[i*n + k] += tt12 * t17[j*n + k];
+            }
         }
     }
-    for (int64_t i = 0; i < n; i++) {
-        const int64_t g6 = label[i];
-        for (int64_t j = 0; j < h; j++) {
-            const double tt13 = t2[i*h + j];
-            const double tt14 = 1.0 - tt13 * tt13;
-            t21[j*n + i] = tt14 * t19[i*h + j] - W2[j*c + g6] / tt7 * tt14;
+    for (int64_t i = 0; i < h; i++) {
+        double c8 = 0.0;
+        dense_index_SUM(c8)
+        for (int64_t j = 0; j < n; j++) {
+            const double tt13 = t2[i*n + j];
+            c8 += t19[i*n + j] * (1.0 - tt13 * tt13);
+        }
+        t20[i] = c8;
+    }
+    for (int64_t i = 0; i < h; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            const double tt14 = t2[i*n + j];
+            const double tt15 = 1.0 - tt14 * tt14;
+            const int64_t g6 = label[j];
+            t21[i*n + j] = t19[i*n + j] * tt15 - W2[i*c + g6] / tt7 * tt15;
         }
     }
     for (int64_t i = 0; i < d; i++) {
@@ -293,7 +296,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
 int64_t dense_index_work_size(int64_t n, int64_t d, int64_t h, int64_t c)
 {
     (void)d;
-    return dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
+    return dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
 }
 
 int64_t dense_index_argument_count(void)

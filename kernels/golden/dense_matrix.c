@@ -17,7 +17,7 @@
  * output  grad_W2 (h, c) double
  * output  grad_b2 (1, c) double
  * work    t1 (h, n) double
- * work    t2 (n, h) double
+ * work    t2 (h, n) double
  * work    t3 (h, n) double
  * work    t4 (c, n) double
  * work    t5 (n, c) double
@@ -31,7 +31,7 @@
  * work    t13 (c, n) double
  * work    t14 (c,) double
  * work    t15 (c, n) double
- * work    t16 (n, h) double
+ * work    t16 (h, n) double
  * work    t17 (h,) double
  * work    t18 (h, n) double
  *
@@ -73,22 +73,22 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
 {
     double *const restrict t1 = work;
     double *const restrict t2 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
-    double *const restrict t3 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h));
-    double *const restrict t4 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
-    double *const restrict t5 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
-    double *const restrict t6 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c));
-    double *const restrict t7 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t8 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t9 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t10 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t11 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8;
-    double *const restrict t12 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8;
-    double *const restrict t13 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t14 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
-    double *const restrict t15 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t16 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
-    double *const restrict t17 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h));
-    double *const restrict t18 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h));
+    double *const restrict t3 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    double *const restrict t4 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    double *const restrict t5 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
+    double *const restrict t6 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c));
+    double *const restrict t7 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t8 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t9 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t10 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t11 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8;
+    double *const restrict t12 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8;
+    double *const restrict t13 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t14 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
+    double *const restrict t15 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t16 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
+    double *const restrict t17 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    double *const restrict t18 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h));
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < n; j++) {
             double c1 = 0.0;
@@ -102,12 +102,12 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     for (int64_t i = 0; i < h; i++) {
         const double tt1 = b1[i];
         for (int64_t j = 0; j < n; j++) {
-            t2[j*h + i] = tanh(t1[i*n + j] + tt1);
+            t2[i*n + j] = tanh(t1[i*n + j] + tt1);
         }
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < n; j++) {
-            t3[i*n + j] = t2[j*h + i];
+            t3[i*n + j] = t2[i*n + j];
         }
     }
     for (int64_t i = 0; i < c; i++) {
@@ -207,29 +207,32 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
             grad_W2[i*c + j] = c7;
         }
     }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < h; j++) {
-            double c8 = 0.0;
-            dense_matrix_SUM(c8)
-            for (int64_t k = 0; k < c; k++) {
-                c8 += W2[j*c + k] * t15[k*n + i];
-            }
-            t16[i*h + j] = c8;
+    for (int64_t i = 0; i < h; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            t16[i*n + j] = 0.0;
         }
     }
     for (int64_t i = 0; i < h; i++) {
-        t17[i] = 0.0;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < h; j++) {
-            const double tt10 = t2[i*h + j];
-            t17[j] += t16[i*h + j] * (1.0 - tt10 * tt10);
+        for (int64_t j = 0; j < c; j++) {
+            const double tt10 = W2[i*c + j];
+            for (int64_t k = 0; k < n; k++) {
+                t16[i*n + k] += tt10 * t15[j*n + k];
+            }
         }
     }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < h; j++) {
-            const double tt11 = t2[i*h + j];
-            t18[j*n + i] = t16[i*h + j] * (1.0 - tt11 * tt11);
+    for (int64_t i = 0; i < h; i++) {
+        double c8 = 0.0;
+        dense_matrix_SUM(c8)
+        for (int64_t j = 0; j < n; j++) {
+            const double tt11 = t2[i*n + j];
+            c8 += (1.0 - tt11 * tt11) * t16[i*n + j];
+        }
+        t17[i] = c8;
+    }
+    for (int64_t i = 0; i < h; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            const double tt12 = t2[i*n + j];
+            t18[i*n + j] = (1.0 - tt12 * tt12) * t16[i*n + j];
         }
     }
     for (int64_t i = 0; i < d; i++) {
@@ -257,7 +260,7 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
 int64_t dense_matrix_work_size(int64_t n, int64_t d, int64_t c, int64_t h)
 {
     (void)d;
-    return dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    return dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
 }
 
 int64_t dense_matrix_argument_count(void)

@@ -94,7 +94,20 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
     value[0] = c1;
     for (int64_t i = 0; i < d; i++) {
         for (int64_t j = 0; j < d; j++) {
-            t3[i*d + j] = 2.0 * (((i == j) ? (-1.0) : 0) + t1[j*d + i]);
+            t3[i*d + j] = 2.0 * (((i == j) ? (-1.0) : 0) + t1[i*d + j]);
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < d; j++) {
+            t4[i*d + j] = 0.0;
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < d; j++) {
+            const double tt3 = W[i*d + j];
+            for (int64_t k = 0; k < d; k++) {
+                t4[i*d + k] += tt3 * t3[j*d + k];
+            }
         }
     }
     for (int64_t i = 0; i < n; i++) {
@@ -104,20 +117,7 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
             for (int64_t k = 0; k < d; k++) {
                 c2 += W[i*d + k] * t3[j*d + k];
             }
-            t4[i*d + j] = c2;
-        }
-    }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < d; j++) {
-            t5[i*d + j] = 0.0;
-        }
-    }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < d; j++) {
-            const double tt3 = W[i*d + j];
-            for (int64_t k = 0; k < d; k++) {
-                t5[i*d + k] += tt3 * t3[j*d + k];
-            }
+            t5[i*d + j] = c2;
         }
     }
     for (int64_t i = 0; i < n; i++) {

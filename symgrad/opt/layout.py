@@ -38,17 +38,28 @@ def _orders(g: Graph, roots: Sequence[TensorId]) -> dict[TensorId, tuple[int, ..
     below = g.definitions_below(roots)
     votes = {t: [0] * g.tensors[t].rank for t in below
              if g.tensors[t].kind in _MOVABLE and g.tensors[t].rank > 1 and t not in roots}  # fmt: skip
-    for t in below:
+    orders: dict[TensorId, tuple[int, ...]] = {}
+    for t in reversed(below):  # readers first: what they walk is settled when they vote
         tensor = g.tensors[t]
-        inner = tensor.out[-1:] if tensor.out else ()
+        order = _order(_with_operands(g, t, votes[t])) if t in votes else None
+        if order is not None:
+            orders[t] = order
+        inner = tensor.out[order[-1]] if order is not None else tensor.out[-1] if tensor.out else None
         for read in g.reads_of(t):
             s, *index = g.args[read]
-            if s in votes:
-                for place, i in enumerate(index):
-                    votes[s][place] += _READER_OUT * (i in inner) + _READER_RED * (i in tensor.red)
-            if t in votes and index and index[-1] in tensor.out:
-                votes[t][tensor.out.index(index[-1])] += _OPERAND
-    return {t: order for t, v in votes.items() if (order := _order(v)) is not None}
+            for place, i in enumerate(index if s in votes else ()):
+                votes[s][place] += _READER_OUT * (i == inner) + _READER_RED * (i in tensor.red)
+    return orders
+
+
+def _with_operands(g: Graph, t: TensorId, votes: list[int]) -> list[int]:
+    """The votes of the readers, and one for each operand that walks an axis with stride one."""
+    out, total = g.tensors[t].out, list(votes)
+    for read in g.reads_of(t):
+        index = g.args[read][1:]
+        if index and index[-1] in out:
+            total[out.index(index[-1])] += _OPERAND
+    return total
 
 
 def _order(votes: list[int]) -> tuple[int, ...] | None:

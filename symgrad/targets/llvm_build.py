@@ -17,7 +17,7 @@ import llvmlite.binding as llvm
 
 from symgrad.errors import IllegalProgram
 from symgrad.targets.base import Loaded
-from symgrad.targets.llvm_inlining import MOST_VECTORISED
+from symgrad.targets.own_functions import MOST_VECTORISED
 
 _LOCK = threading.RLock()  # LLVM's global context is not thread-safe
 _CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
@@ -25,7 +25,9 @@ _CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 _LONGEST_KEPT = 400_000  # characters; machine code of longer texts is not kept for the next request
 _MOST_KEPT = 32
 _MOST_PIPELINE = 20_000  # statements; beyond, the loop pipeline's cost is not repaid
-_MOST_ALLOCATION = 30_000  # statements; in one function; beyond, only allocation without optimising is linear
+_MOST_UNROLLED = 300  # statements; beyond, unrolled loops triple the time of code generation
+_MOST_ALLOCATION = 30_000  # statements in one function; beyond, only fast allocation is linear
+_QUICK = 2_000  # statements without loops; beyond, fast allocation saves 10-50x and costs about 5 %
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def build(source: str, name: str, shape: CodeShape) -> Loaded:
 
 
 def _build(source: str, name: str, shape: CodeShape) -> Loaded:
-    machine = _machine(0 if shape.largest > _MOST_ALLOCATION else 2)
+    machine = _machine(_level(shape))
     try:
         module = llvm.parse_assembly(source)
     except RuntimeError as error:
@@ -72,6 +74,12 @@ def _build(source: str, name: str, shape: CodeShape) -> Loaded:
 
 
 _recent = lru_cache(maxsize=_MOST_KEPT)(_build)
+
+
+def _level(shape: CodeShape) -> int:
+    """Of code generation: 0 allocates registers fast, 2 well."""
+    is_quick = not shape.loops and shape.statements > _QUICK
+    return 0 if is_quick or shape.largest > _MOST_ALLOCATION else 2
 
 
 @lru_cache(maxsize=1)
@@ -102,6 +110,8 @@ def optimise(module: Any, machine: Any, shape: CodeShape) -> None:
         options = llvm.create_pipeline_tuning_options(speed_level=2)
         options.loop_vectorization = shape.block <= MOST_VECTORISED
         options.slp_vectorization = False
+        if shape.statements > _MOST_UNROLLED:
+            options.loop_unrolling = options.loop_interleaving = False
         builder = llvm.create_pass_builder(machine, options)
         builder.getModulePassManager().run(module, builder)
     elif shape.cells:
