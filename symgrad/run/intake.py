@@ -22,7 +22,7 @@ class Intake:
     def __init__(self, signature: Signature, real: np.dtype) -> None:
         self._signature = signature
         self._inputs = [a for a in signature.arguments if a.role == "input"]
-        self._names = [a.name for a in self._inputs]
+        self._names = {a.name: k for k, a in enumerate(self._inputs)}
         self._count = len(signature.arguments)
         self._forms = [
             (a, np.dtype(np.int64) if a.dtype == "int" else real, len(a.extents)) for a in signature.arguments

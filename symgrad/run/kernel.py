@@ -25,7 +25,15 @@ from symgrad.ir.unit import Unit
 from symgrad.loops.nest import Poly, Routine, evaluate_poly
 from symgrad.run.intake import Intake
 from symgrad.run.results import check_out, direct, flat_out, leaves_of, returned, structured, written
-from symgrad.run.signature import Argument, Signature, Sizes, check_conditions, shape_text, solve_sizes
+from symgrad.run.signature import (
+    Argument,
+    OutputLeaf,
+    Signature,
+    Sizes,
+    check_conditions,
+    shape_text,
+    solve_sizes,
+)
 
 Shape = tuple[int, ...]
 Runner = Callable[[Sequence[np.ndarray], Sequence[np.ndarray | None], "Plan"], list[Any]]
@@ -42,6 +50,7 @@ class Plan:
     cores      shapes of the arguments without them.
     spread     arguments that have some of the sample axes, but not all.
     shapes     of the output buffers; `leaves`: of the results.
+    is_plain   each output buffer is one output word as it stands.
     workspace  elements; `numbers`: how many arguments and outputs may be single numbers.
     meta       count, sizes, strides: see targets.base.
     """
@@ -52,6 +61,7 @@ class Plan:
     spread: tuple[int, ...]
     shapes: tuple[Shape, ...]
     leaves: tuple[Shape, ...]
+    is_plain: bool
     workspace: int
     numbers: int
     meta: np.ndarray
@@ -207,6 +217,8 @@ class Kernel:
             arrays[k] = np.ascontiguousarray(np.broadcast_to(arrays[k], plan.batch + plan.cores[k]))
         if out is None:
             outputs = self._built.run(arrays, self._fresh, plan)
+            if plan.is_plain:
+                return outputs[0] if signature.single else tuple(outputs)
             return structured(signature, returned(outputs, self._leaves, plan.leaves))
         outs = flat_out(signature, out)
         check_out(outs, plan.leaves, self._real)
@@ -252,13 +264,18 @@ class Kernel:
         meta = np.array(
             [prod(batch), *(sizes[n] for n in signature.passed), *strides, *map(prod, shapes)], dtype=np.int64
         )
+        in_words = tuple(batch + _shape(leaf.shape, sizes) for leaf in self._leaves)
+        in_buffers = tuple(batch + s for s in shapes)
+        in_order = [leaf.buffer for leaf in self._leaves] == list(range(len(signature.words)))
+        flat = all(isinstance(tree, OutputLeaf) for tree in signature.outputs)
         return Plan(
             sizes,
             batch,
             tuple(cores),
             spread,
-            tuple(batch + s for s in shapes),
-            tuple(batch + _shape(leaf.shape, sizes) for leaf in self._leaves),
+            in_buffers,
+            in_words,
+            flat and in_order and in_words == in_buffers,
             self._built.workspace(sizes),
             len(arrays) + len(shapes),
             meta,
