@@ -22,7 +22,7 @@
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad_B (n, m), row-major; grad_x (n, 1), row-major; grad_y (m, 1), row-major
- * operations: 2864 as derived, 2864 after optimisation, every size 8
+ * operations: 2848 as derived, 2848 after optimisation, every size 8
  */
 
 #ifndef BLOCK_QUADRATIC_H

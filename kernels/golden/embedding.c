@@ -19,7 +19,7 @@
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad_E (m, d), row-major; grad_u (d,), row-major
- * operations: 448 as derived, 440 after optimisation, every size 8
+ * operations: 432 as derived, 432 after optimisation, every size 8
  */
 
 #include "embedding.h"

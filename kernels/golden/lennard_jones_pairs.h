@@ -15,7 +15,7 @@
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad (n, 3), row-major
- * operations: 1861 as derived, 1861 after optimisation, every size 8
+ * operations: 1693 as derived, 1693 after optimisation, every size 8
  */
 
 #ifndef LENNARD_JONES_PAIRS_H

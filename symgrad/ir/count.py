@@ -18,59 +18,57 @@ _FREE = frozenset(("cast", "and", "or", "not", "mask", "where", "lt", "le", "eq"
 def operations(g: Graph, roots: Sequence[TensorId], sizes: Mapping[str, int]) -> int:
     """Arithmetic operations and function calls needed for `roots`.
 
-    Each distinct value counts once per point of its own axes where its index conditions hold; a
-    reduction one more per point of its loops. Selections and predicates choose, they do not
-    compute: not counted.
+    Each distinct value counts once per point of its own axes where its index conditions hold, also
+    when several definitions need it: whether it is stored or computed again is the schedule's
+    choice. A reduction counts one more per point of its loops. Selections and predicates choose,
+    they do not compute: not counted.
     """
     total = 0.0
-    outside: set[Node] = set()  # values without axes are computed once for all definitions
+    points: dict[Node, float] = {}
     for t in g.definitions_below(roots):
         if g.tensors[t].kind != "input":
-            total += _Counter(g, g.tensors[t], sizes).run(outside)
-    return round(total) + len(outside)
+            total += _Counter(g, g.tensors[t], sizes, points).run()
+    return round(total + sum(points.values()))
 
 
 class _Counter:
     """One definition."""
 
-    def __init__(self, g: Graph, tensor: Tensor, sizes: Mapping[str, int]) -> None:
-        self.g, self.tensor, self.sizes = g, tensor, sizes
+    def __init__(
+        self, g: Graph, tensor: Tensor, sizes: Mapping[str, int], values: dict[Node, float]
+    ) -> None:
+        self.g, self.tensor, self.sizes, self.values = g, tensor, sizes, values
 
-    def run(self, outside: set[Node]) -> float:
+    def run(self) -> float:
+        """What the reduction itself costs; its values are noted in `values`."""
         g, tensor = self.g, self.tensor
         running = running_form(g, tensor)
         if running is not None:  # one visit per element of the result
-            points = self.points(tensor.out)
-            return points + self._values((running.value,), {running.value: 1.0}, outside)
-        shares = dict.fromkeys(tensor.bodies, 1.0)
-        total = self._values(tensor.bodies, shares, outside)
+            self._values((running.value,))
+            return self.points(tensor.out)
+        self._values(tensor.bodies)
+        loops = self.points((*tensor.out, *tensor.red))
         if tensor.kind in ("det", "inverse"):  # elimination: 2/3 n^3 and 2 n^3
             i = (tensor.red or tensor.out[-2:])[0]
-            cube = self.points((*tensor.out, *tensor.red)) * self.points((i,))
-            return total + cube * (2 if tensor.kind == "inverse" else 2 / 3)
-        if tensor.red:
-            share = 1.0
-            if g.op[tensor.body] == "mask":
-                share = self.share_of(g.args[tensor.body][0])
-            visits = self.points((*tensor.out, *tensor.red)) * share
-            total += visits * (3 if tensor.kind == "logsumexp" else 1)
-        return total
+            return loops * self.points((i,)) * (2 if tensor.kind == "inverse" else 2 / 3)
+        if not tensor.red:
+            return 0.0
+        share = self.share_of(g.args[tensor.body][0]) if g.op[tensor.body] == "mask" else 1.0
+        return loops * share * (3 if tensor.kind == "logsumexp" else 1)
 
-    def _values(self, roots: Sequence[Node], share: dict[Node, float], outside: set[Node]) -> float:
+    def _values(self, roots: Sequence[Node]) -> None:
         """Walk down from the roots, carrying the share of points at which each value is needed."""
-        g, total = self.g, 0.0
+        g = self.g
+        share = dict.fromkeys(roots, 1.0)
         for n in reversed(g.reachable(roots)):
             mine = share.get(n, 0.0)
-            if g.op[n] in OPS and g.op[n] not in _FREE:
-                if g.axes[n]:
-                    total += mine * self.points(sorted(g.axes[n]))
-                elif mine:
-                    outside.add(n)
+            if g.op[n] in OPS and g.op[n] not in _FREE and mine:
+                points = mine * self.points(sorted(g.axes[n]))
+                self.values[n] = max(self.values.get(n, 0.0), points if g.axes[n] else 1.0)
             inside = self._share_inside(n)
             for position, c in enumerate(g.children(n)):
                 here = mine * inside[position] if inside else mine
                 share[c] = max(share.get(c, 0.0), here)
-        return total
 
     def _share_inside(self, n: Node) -> tuple[float, ...] | None:
         """Of a selection on indices: how often each argument is needed."""
