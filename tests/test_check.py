@@ -213,6 +213,13 @@ def test_an_entry_beyond_an_enum_is_refused(g):
     refused(g, g.define("map", (), (), g.read(e, g.const(2))), "index 0 is 2 of an extent of 2")
 
 
+def test_an_index_that_leaves_for_small_sizes_only_is_not_refused(g):
+    x = x_of(g)
+    t = g.define("map", (), (), g.read(x, g.iadd(g.size("n"), g.const(-100))))
+    check(g, [t])
+    assert len(unproven_reads(g, [t])) == 1
+
+
 def test_an_index_that_leaves_only_for_some_sizes_is_not_refused(g):
     x, i = x_of(g, "m"), axis(g, "n")
     t = g.define("map", (i,), (), g.read(x, i))

@@ -10,18 +10,22 @@ from collections.abc import Container, Iterable, Mapping
 from symgrad.errors import UnsupportedExpression
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
+from symgrad.ir.reduce import conjunction, conjuncts
 
 
 def active_nodes(g: Graph, roots: Iterable[Node], active: frozenset[TensorId]) -> list[Node]:
     """Nodes below `roots` whose value depends on a tensor in `active`, ascending."""
     alive: set[Node] = set()
+    order = []
     for n in g.reachable(roots):
         if g.op[n] == "read":
-            if g.args[n][0] in active:
-                alive.add(n)
-        elif g.kind[n] == "real" and any(c in alive for c in g.children(n)):
+            is_alive = g.args[n][0] in active
+        else:
+            is_alive = g.kind[n] == "real" and not alive.isdisjoint(g.arguments[n])
+        if is_alive:
             alive.add(n)
-    return sorted(alive)
+            order.append(n)
+    return order
 
 
 def pullback(
@@ -45,8 +49,33 @@ def pullback(
         for argument, part in _partials(g, n, alive):
             old = cotangent.get(argument)
             new = bar if part == g.one else g.mul(bar, part)
-            cotangent[argument] = new if old is None else g.add(old, new)
+            cotangent[argument] = new if old is None else _joined(g, argument, old, new)
     return reads
+
+
+def _joined(g: Graph, n: Node, a: Node, b: Node) -> Node:
+    """The sum of two contributions to the cotangent of `n`, under a mask if both are.
+
+    Where neither guard holds, `n` and what it is made of may be infinite, nan or out of range. The
+    sum is about to be multiplied by partial derivatives made of them, and a product only stays
+    under a mask that is on top.
+    """
+    plain = g.op[n] == "read" and not any(g.op[i] == "read" for i in g.reachable(g.children(n)))
+    if g.op[a] != "mask" or g.op[b] != "mask" or plain:
+        return g.add(a, b)
+    first, second = conjuncts(g, g.args[a][0]), conjuncts(g, g.args[b][0])
+    common = [p for p in first if p in second]
+    left = conjunction(g, [p for p in first if p not in common])
+    right = conjunction(g, [p for p in second if p not in common])
+    total = g.add(g.mask(left, g.args[a][1]), g.mask(right, g.args[b][1]))
+    if not common and not _has_delta(g, (*first, *second)) and g.node("not", left) != right:
+        return g.mask(g.node("or", left, right), total)
+    return g.mask(conjunction(g, common), total)
+
+
+def _has_delta(g: Graph, conditions: Iterable[Node]) -> bool:
+    """Equalities of indices have to stay where a sum can use them."""
+    return any(g.op[p] == "ieq" for p in conditions)
 
 
 def pushforward(g: Graph, roots: Iterable[Node], tangents: Mapping[Node, Node]) -> dict[Node, Node]:
@@ -87,12 +116,13 @@ def _push_selection(g: Graph, n: Node, dot: Mapping[Node, Node]) -> Node:
 def _partials(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node, Node]]:
     """(argument, d n / d argument) for the arguments in `alive`, structural zeros left out."""
     op, args = g.op[n], g.args[n]
+    if op == "mul":  # most nodes of a large graph are products and sums
+        a, b = args
+        if a in alive:
+            return [(a, b), (b, a)] if b in alive else [(a, b)]
+        return [(b, a)]
     if op == "add":
         return [(a, g.one) for a in args if a in alive]
-    if op == "mul":
-        a, b = args
-        pairs = ((a, b), (b, a))
-        return [p for p in pairs if p[0] in alive]
     row = OPS.get(op)
     if row is None or len(row.partials) != len(args):
         raise UnsupportedExpression(

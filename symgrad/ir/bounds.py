@@ -44,6 +44,26 @@ def index_is_in_range(
     return _follows(g, below, known) and _follows(g, above, known)
 
 
+def index_always_leaves(g: Graph, index: Node, extent: Node, loops: Iterable[Node] = ()) -> bool:
+    """True when, at every size for which the loops run, `index` leaves [0, extent) somewhere in them."""
+    form = g.linear(index)
+    if any(g.axes[a] and g.op[a] != "axis" for a in form[1]):
+        return False  # a product with an axis, or a gathered index
+    known = _known(g, (), loops)
+    above = _minus(_at_corner(g, form, 1), g.linear(extent))
+    below = _minus((-1, {}), _at_corner(g, form, -1))
+    return _follows(g, above, known) or _follows(g, below, known)
+
+
+def _at_corner(g: Graph, form: Linear, sign: int) -> Linear:
+    """The largest (sign 1) or smallest (sign -1) value of a form over its axes."""
+    out: Linear = (form[0], {a: k for a, k in form[1].items() if g.op[a] != "axis"})
+    for atom, k in form[1].items():
+        if g.op[atom] == "axis" and k * sign > 0:
+            out = _minus(out, _minus((1, {}), g.linear(g.extent(atom))), k)
+    return out
+
+
 def read_is_in_range(g: Graph, read: Node, facts: Iterable[Fact] = (), loops: Iterable[Node] = ()) -> bool:
     """True when every index of a read is proven to lie in its tensor, where `facts` hold."""
     tensor, *index = g.args[read]

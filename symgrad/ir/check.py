@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from symgrad.errors import IllegalProgram, quoted
-from symgrad.ir.bounds import Fact, facts_of, index_is_in_range
+from symgrad.ir.bounds import Fact, facts_of, index_always_leaves, index_is_in_range
 from symgrad.ir.graph import KINDS, REDUCTIONS, Graph, Node, Tensor, TensorId
 from symgrad.ir.ops import OPS
 
@@ -335,38 +335,21 @@ def _is_proven(g: Graph, t: TensorId, place: _Place) -> bool:
 
 
 def _refuse_certain_escape(g: Graph, t: TensorId, place: _Place) -> None:
-    """Raise if an affine index that no guard protects leaves its tensor at every size tried."""
-    if place.guarded or not _is_affine(g, place.index) or _is_proven(g, t, place):
-        return
+    """Raise if an affine index that no guard protects leaves its tensor whatever the sizes are."""
     tensor = g.tensors[t]
     loops = (*tensor.out, *tensor.red)
+    if place.guarded or not index_always_leaves(g, place.index, place.extent, loops):
+        return
     sizes = sorted({n for n in g.reachable((place.index, place.extent, *loops)) if g.op[n] == "size"})
-    example = ""
-    for trial in _trials(len(sizes)):
-        at = dict(zip(sizes, trial, strict=True))
-        if any(_value(g, g.extent(a), at) < 1 for a in loops):
-            continue  # the loop does not run
-        escape = _escape(g, place, at)
-        if not escape:
-            return
-        example = example or escape
-    if example:
-        raise _illegal(g, t, "an index leaves its tensor", f"for example {example}")
-
-
-def _is_affine(g: Graph, index: Node) -> bool:
-    return all(g.op[n] in ("axis", "size", "const", "lin", "imul") for n in g.reachable((index,)))
-
-
-def _trials(count: int) -> list[tuple[int, ...]]:
-    """Assignments to `count` sizes: all equal, and each in turn larger than the rest."""
-    equal = [(n,) * count for n in range(1, _LARGEST_EXAMPLE + 1)]
-    bumped = [tuple(3 * _LARGEST_EXAMPLE if j == i else 1 for j in range(count)) for i in range(count)]
-    return [*equal, *bumped]
+    for size in range(1, _LARGEST_EXAMPLE + 1):
+        at = dict.fromkeys(sizes, size)
+        if all(_value(g, g.extent(a), at) > 0 for a in loops):  # the loops run
+            example = _escape(g, place, at)
+            raise _illegal(g, t, "an index leaves its tensor", f"for example {example}")
 
 
 def _escape(g: Graph, place: _Place, sizes: dict[Node, int]) -> str:
-    """The corner of the loops at which the index is outside, in words; empty if there is none."""
+    """A corner of the loops at which the index is outside, in words."""
     extent = _value(g, place.extent, sizes)
     axes = sorted(g.axes[place.index])
     for upper in range(1 << min(len(axes), 6)):

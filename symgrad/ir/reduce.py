@@ -491,14 +491,21 @@ def _with_unproven_reads(g: Graph, roots: Sequence[Node], facts: Sequence[Fact])
 
 
 def _unguarded(g: Graph, roots: Sequence[Node]) -> set[Node]:
-    """The nodes below `roots` that are reached without entering the arm of a mask or a where."""
+    """The nodes below `roots` that are reached without entering the arm of a mask or a where.
+
+    Nor a side of `and` or `or`, which the other side may decide.
+    """
     seen: set[Node] = set()
     stack = list(roots)
     while stack:
         n = stack.pop()
-        if n not in seen:
-            seen.add(n)
-            stack.extend(g.args[n][:1] if g.op[n] in ("mask", "where") else g.children(n))
+        if n in seen:
+            continue
+        seen.add(n)
+        if g.op[n] in ("mask", "where"):
+            stack.append(g.args[n][0])
+        elif g.op[n] not in ("and", "or"):
+            stack.extend(g.children(n))
     return seen
 
 
