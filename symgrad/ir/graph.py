@@ -107,11 +107,11 @@ class Graph:
 
     def intern(self, op: str, args: tuple[Any, ...]) -> Node:
         """The node `op(args)`, without any rewriting."""
-        found = self._nodes.get((op, args))
+        name = (op, args)
+        found = self._nodes.get(name)
         if found is not None:
             return found
-        node = len(self.op)
-        self._nodes[op, args] = node
+        self._nodes[name] = node = len(self.op)
         nodes = args if op in _KIND_OF else self.children_of(op, args)
         self.op.append(op)
         self.args.append(args)
@@ -136,7 +136,10 @@ class Graph:
         return node
 
     def node(self, op: str, *args: Node) -> Node:
-        """The node `op(args)` after the exact rewrites registered for `op` (see `ir.rules`)."""
+        """The node `op(args)` after the rewrites registered for `op` (see `ir.rules`).
+
+        Two terms, or two factors that are no constants, are put in one order, so that equal ones meet.
+        """
         ops, selected = self.op, SELECTED[self.stabilise]
         key = (op, *[ops[a] for a in args]) if len(args) != 2 else (op, ops[args[0]], ops[args[1]])
         rules = selected.get(key)
@@ -147,6 +150,8 @@ class Graph:
             if result is not None:
                 self.fired[rule.name] += 1
                 return result
+        if (op == "add" or (op == "mul" and "const" not in key)) and not self.is_ordered(*args):
+            args = args[::-1]
         return self.intern(op, args)
 
     def add(self, a: Node, b: Node) -> Node:

@@ -47,6 +47,11 @@ def among(*wanted: str) -> Callable[[Sequence[str]], bool]:
     return lambda ops: any(op in wanted for op in ops)
 
 
+def equal(ops: Sequence[str]) -> bool:
+    """The arguments are the same op."""
+    return len(set(ops)) == 1
+
+
 def exactly(*wanted: str) -> Callable[[Sequence[str]], bool]:
     """The arguments are these ops, in any order."""
     return lambda ops: sorted(ops) == sorted(wanted)
@@ -129,14 +134,9 @@ def add_equal_masks(g: Graph, a: Args) -> int | None:
     return None
 
 
-@rule("add", "x + x is 2*x, exactly")
+@rule("add", "x + x is 2*x, exactly", on=equal)
 def add_same_to_double(g: Graph, a: Args) -> int | None:
     return g.mul(g.const(2), a[0]) if a[0] == a[1] else None
-
-
-@rule("add", "one order of commutative arguments, so that equal sums are one node")
-def add_order(g: Graph, a: Args) -> int | None:
-    return _reordered(g, "add", a)
 
 
 @rule("sub", "exact arithmetic on constants", on=exactly("const", "const"))
@@ -265,13 +265,12 @@ def mul_reciprocal(g: Graph, a: Args) -> int | None:
     return None
 
 
-@rule("mul", "one order of commutative arguments: rational constants, other constants, the rest")
-def mul_order(g: Graph, a: Args) -> int | None:
-    if g.op[a[0]] == "const" or g.op[a[1]] == "const":
-        first, second = (0 if _is_rational(g, n) else 1 if g.op[n] == "const" else 2 for n in a)
-        if first != second:
-            return None if first < second else g.intern("mul", (a[1], a[0]))
-    return _reordered(g, "mul", a)
+@rule("mul", "one order of factors: rational constants, other constants, the rest", on=among("const"))
+def mul_constants_first(g: Graph, a: Args) -> int | None:
+    first, second = (0 if _is_rational(g, n) else 1 if g.op[n] == "const" else 2 for n in a)
+    if first == second:
+        return _reordered(g, "mul", a) if first < 2 else None
+    return g.intern("mul", (a[1], a[0])) if first > second else None
 
 
 @rule("div", "exact arithmetic on constants", on=exactly("const", "const"))
