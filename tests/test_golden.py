@@ -50,7 +50,9 @@ def texts_of(name: str, directory: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_definitions_and_c_are_what_they_were(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_definitions_and_c_are_what_they_were(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     for file_name, text in texts_of(name, tmp_path).items():
         path = GOLDEN / file_name
         if request.config.getoption("--update"):

@@ -76,8 +76,14 @@ def test_rosenbrock_is_solved_to_the_last_digits(method: Any, size: int) -> None
 
 @pytest.mark.parametrize(
     ("method", "steps"),
-    [(optim.LBFGS(), 30), (optim.Newton(), 10), (optim.ExactStep(), 100), (optim.Nesterov(1.0, 0.8), 300)]
-    + [(optim.GradientDescent(2.0), 300), (optim.Momentum(1.0, 0.8), 300)],
+    [
+        (optim.LBFGS(), 30),
+        (optim.Newton(), 10),
+        (optim.ExactStep(), 100),
+        (optim.Nesterov(1.0, 0.8), 300),
+        (optim.GradientDescent(2.0), 300),
+        (optim.Momentum(1.0, 0.8), 300),
+    ],
     ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("offset", [0.0, 1e6])

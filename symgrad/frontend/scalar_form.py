@@ -121,7 +121,7 @@ class Leaves:
         return sp.Mul(*factors)
 
 
-def constant_to_sympy(args: tuple) -> Expr:
+def constant_to_sympy(args: tuple[Any, ...]) -> Expr:
     """A constant's payload: exact where it is short, a Float where it was a decimal."""
     tag, *payload = args
     if tag == "s":
@@ -232,7 +232,7 @@ class ScalarForm:
         build = _BUILDERS.get(op) or _function_of(op)
         return _Plan(args, lambda values, exact: build(values, exact))
 
-    def _leaf(self, n: Node, op: str, args: tuple) -> Expr:
+    def _leaf(self, n: Node, op: str, args: tuple[Any, ...]) -> Expr:
         if op == "const":
             return constant_to_sympy(args)
         if op in ("true", "false"):

@@ -202,7 +202,7 @@ class _Splitter:
         if scope:
             name = defined(statement)
             if name is not None and name in self.last_load:
-                out.extend(self._store(name))  # type: ignore[arg-type]  # variables are never loaded
+                out.extend(self._store(name))
         elif not isinstance(statement, Compute):
             for _, inner in walk((statement,)):
                 if isinstance(inner, SetCell | Accumulate):

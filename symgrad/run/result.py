@@ -7,7 +7,7 @@ from typing import Any
 from scipy.optimize import OptimizeResult
 
 
-class Minimum(OptimizeResult):  # type: ignore[misc]  # SciPy comes without types
+class Minimum(OptimizeResult):
     """SciPy's result, printable although the keys of `x` and `jac` are symbols, not text."""
 
     def __repr__(self) -> str:
