@@ -26,6 +26,7 @@ def export_c(
     wrt: Any = None,
     outputs: str | Sequence[str] = ("value", "grad"),
     dtype: Any = "float64",
+    own_functions: bool = False,
     **options: Any,
 ) -> list[Path]:
     """Write NAME.c, NAME.h, NAME_main.c and a Makefile for an expression or a program.
@@ -37,6 +38,8 @@ def export_c(
     directory  is created.
     outputs    words as for `compile`.
     dtype      "float64" (double) or "float32" (float).
+    own_functions  print our own exp, log, sin, tanh, ... into the file, so that loops over them vectorise
+               on processors with fused multiply-add; by default libm's are called.
     options    of `program`.
     Returns the paths written; the same arguments give the same bytes.
     Raises BadName if `name` cannot be a C function, and what `compile` raises.
@@ -46,7 +49,12 @@ def export_c(
     derived = source.derived(check_words(outputs))
     unit = optimise(derived.unit)
     routine = routine_of(unit, name, derived)
-    return export_routine(routine, name, directory, dtype_name(dtype), _header(source, derived, unit))
+    header = _header(source, derived, unit)
+    if own_functions:
+        header["elementary functions"] = (
+            "in this file, at most 2 units in the last place from the exact value"
+        )
+    return export_routine(routine, name, directory, dtype_name(dtype), header, own_functions)
 
 
 def _header(source: Program, derived: Derived, unit: Unit) -> dict[str, str]:

@@ -3,10 +3,11 @@
     python tools/polynomials.py          print how good each polynomial is, and whether the file is up to date
     python tools/polynomials.py --write  write the file
 
-Each polynomial P(x) = c0 + c1 x + ... has the smallest possible largest |weight(x) (function(x) - P(x))| on its
-interval: the exchange algorithm of Remez (1934), see Muller, Elementary Functions (3rd edition), section 3.5.
-The weight makes that the relative error of the elementary function the polynomial is for. Coefficients are then
-rounded to double, which costs little, because the leading terms that carry the digits stand outside of P.
+Each polynomial P(x) = c0 + c1 x + ... has the smallest possible largest |weight(x) (function(x) - P(x))|
+on its interval: the exchange algorithm of Remez (1934), see Muller, Elementary Functions (3rd edition),
+section 3.5. The weight makes that the relative error of the elementary function the polynomial is for.
+Coefficients are then rounded to double, which costs little, because the leading terms that carry the
+digits stand outside of P.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from symgrad.loops.walk import variables, walk
 from symgrad.targets import c_build
 from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
 from symgrad.targets.c_body import Body, Names
-from symgrad.targets.near import with_near_loops
+from symgrad.targets.own_functions import with_own_functions
 from symgrad.targets.text import (
     check_identifier,
     comment_text,
@@ -47,7 +47,7 @@ def emit_c(
 
     standalone  leave out `NAME_call`, which only a host that calls by pointer array needs.
     include     a header of one's own to include first.
-    own         elementary functions are our own (`vector_math.py`), not the library's, so that loops vectorise.
+    own         elementary functions are our own (`vector_math.py`), so that loops over them vectorise.
     Raises BadName if a name of the routine cannot be used in C.
     """
     return CFile(routine, check_dtype(dtype), standalone, include, own).text()
@@ -59,9 +59,8 @@ class CFile:
     def __init__(
         self, routine: Routine, dtype: str, standalone: bool, include: str, own: bool = False
     ) -> None:
-        routine = with_near_loops(routine) if own else routine
+        routine = with_own_functions(routine, dtype) if own else routine
         self.routine, self.dtype, self.standalone, self.include = routine, dtype, standalone, include
-        self.own = own
         self.real = "double" if dtype == "float64" else "float"
         self.name = check_identifier(routine.name)
         self.parameters = parameters(routine)
@@ -106,7 +105,7 @@ class CFile:
         raise IllegalProgram("a part stands inside another part")
 
     def _function(self, statements: Sequence[Statement], head: str, part: bool) -> list[str]:
-        body = Body(self.routine.buffers, self.names, self.dtype, self.name, self.own)
+        body = Body(self.routine.buffers, self.names, self.dtype, self.name)
         body.print(statements, self._no_part if part else self._part_call)
         self.own_used |= body.own_used
         self.helpers |= body.helpers_used
@@ -241,6 +240,7 @@ class CFile:
     def _helper_functions(self) -> list[list[str]]:
         wanted = {
             "sum": _sum_macro(self.name),
+            "any": _any_macro(self.name),
             "noinline": _noinline_macro(self.name),
             "min": _integer_function(f"{self.name}_min", "a, b", "a < b ? a : b"),
             "max": _integer_function(f"{self.name}_max", "a, b", "a > b ? a : b"),
@@ -276,6 +276,17 @@ def _sum_macro(name: str) -> list[str]:
         f"#define {name}_SUM(...) {name}_PRAGMA(omp simd reduction(+ : __VA_ARGS__))",
         "#else",
         f"#define {name}_SUM(...)",
+        "#endif",
+    ]
+
+
+def _any_macro(name: str) -> list[str]:
+    return [
+        "/* The same where truth values are collected beside the sums. */",
+        "#ifdef SYMGRAD_SIMD",
+        f"#define {name}_ANY(any, ...) {name}_PRAGMA(omp simd reduction(| : any) reduction(+ : __VA_ARGS__))",
+        "#else",
+        f"#define {name}_ANY(...)",
         "#endif",
     ]
 

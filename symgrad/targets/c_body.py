@@ -33,7 +33,7 @@ from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.c_expression import ATOM, LOW, UNARY, Expression, apply, real_literal
 from symgrad.targets.liveness import liveness
 from symgrad.targets.text import comment_text, comparison, element, polynomial
-from symgrad.targets.vector_math import is_own
+from symgrad.targets.vector_math import function_of
 
 # Compilers recurse over nested expressions, and readers over long lines.
 _LONGEST, _DEEPEST = 88, 12
@@ -54,15 +54,12 @@ class Names:
 class Body:
     """Prints the body of one function. `lines` is the text, `names_used` the variables in it."""
 
-    def __init__(
-        self, buffers: Sequence[Buffer], names: Names, dtype: str, helper: str, own: bool = False
-    ) -> None:
+    def __init__(self, buffers: Sequence[Buffer], names: Names, dtype: str, helper: str) -> None:
         self.buffers = {b.name: b for b in buffers}
         self.names = names
         self.dtype = dtype
         self.real = "double" if dtype == "float64" else "float"
         self.helper = helper  # prefix of the helper functions
-        self.own = own  # whether elementary functions are ours or the library's
         self.own_used: set[str] = set()
         self.lines: list[str] = []
         self.names_used: set[str] = set()
@@ -163,7 +160,7 @@ class Body:
 
     def _compute(self, s: Compute) -> None:
         args = [self._get(a) for a in s.args]
-        if self.own and is_own(s.op):
+        if function_of(s.op):
             self.own_used.add(s.op)
             call = f"{self.helper}_{s.op}({args[0].text})"
             self._define(s.dst, Expression(call, ATOM, 1 + args[0].depth, args[0].volatile), self.real)
@@ -253,10 +250,10 @@ class Body:
         var = self.names.spelled[s.var]
         lower = self._bound(s.lower, "max")
         upper = self._bound(s.upper, "min")
-        sums = [self._values[c].text for c in simd_cells(s) if c in self.live.uses]
-        if sums:
-            self.helpers_used.add("sum")
-            self._line(f"{self.helper}_SUM({', '.join(sums)})")
+        sums, anys = ([self._values[c].text for c in cells if c in self.live.uses] for cells in simd_cells(s))
+        if sums and len(anys) <= 1:
+            self.helpers_used |= {"sum", "any"} if anys else {"sum"}
+            self._line(f"{self.helper}_{'ANY' if anys else 'SUM'}({', '.join([*anys, *sums])})")
         self._line(f"for (int64_t {var} = {lower}; {var} < {upper}; {var}++) {{")
 
     def _bound(self, polys: tuple[Poly, ...], pick: str) -> str:
@@ -267,14 +264,19 @@ class Body:
         return text
 
 
-def simd_cells(loop: For) -> tuple[Value, ...]:
-    """The sums of an innermost loop that does nothing else, so that its turns may run in any order."""
-    cells: dict[Value, None] = {}
+def simd_cells(loop: For) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
+    """The sums, and the collected truth values, of an innermost loop that does nothing else.
+
+    Its turns may run in any order. Both are empty for other loops.
+    """
+    cells: dict[str, dict[Value, None]] = {"sum": {}, "any": {}}
     for s in loop.body:
-        if isinstance(s, Accumulate) and s.kind == "sum":
-            cells[s.cell] = None
+        if isinstance(s, Accumulate) and s.kind in cells:
+            cells[s.kind][s.cell] = None
         elif not isinstance(s, Const | Bool | Compute | FromInt | Test | Load | LoadInt):
-            return ()
+            return (), ()
     reads = {a for s in loop.body if isinstance(s, Compute) for a in s.args}
     reads |= {s.src for s in loop.body if isinstance(s, Accumulate)}
-    return () if reads & set(cells) else tuple(cells)
+    if reads & (cells["sum"].keys() | cells["any"].keys()):
+        return (), ()
+    return tuple(cells["sum"]), tuple(cells["any"])

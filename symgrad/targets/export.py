@@ -35,19 +35,22 @@ def export_c(
     directory: str | Path,
     dtype: str = "float64",
     metadata: Mapping[str, str] | None = None,
+    own_functions: bool = False,
 ) -> list[Path]:
     """Write NAME.c, NAME.h, NAME_main.c and a Makefile into `directory`, creating it.
 
     name      of the C function; BadName if C or C++ has another use for it.
     dtype     "float64" (double) or "float32" (float).
     metadata  lines for the header comment, as `key: value`.
+    own_functions  print our own exp, log, tanh, ... (`vector_math.py`) where loops then vectorise,
+              given a processor with fused multiply-add; otherwise libm's are called.
     Returns the paths written. The same arguments give the same bytes.
     """
     check_dtype(dtype)
     check_function_name(name)
     notes = tuple(f"{key}: {value}" for key, value in (metadata or {}).items())
     routine = split(replace(routine, name=name, notes=(*routine.notes, *notes)))
-    file = CFile(routine, dtype, standalone=True, include=f"{name}.h")
+    file = CFile(routine, dtype, standalone=True, include=f"{name}.h", own=own_functions)
     texts = {
         f"{name}.c": _source(file),
         f"{name}.h": _header(file),

@@ -11,9 +11,8 @@ from symgrad.loops.walk import walk
 from symgrad.targets import llvm_build
 from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
 from symgrad.targets.llvm_body import Body
-from symgrad.targets.llvm_inlining import inlined_loops
 from symgrad.targets.llvm_integers import Integer, Integers
-from symgrad.targets.near import with_near_loops
+from symgrad.targets.own_functions import innermost_loops, with_own_functions
 from symgrad.targets.text import check_identifier, comment_text
 from symgrad.targets.vector_math_llvm import definitions
 
@@ -26,7 +25,8 @@ attributes #1 = { nounwind willreturn memory(none) }
 attributes #2 = { nounwind alwaysinline "prefer-vector-width"="512" }
 attributes #3 = { nounwind noinline "prefer-vector-width"="512" }
 attributes #4 = { alwaysinline }
-attributes #5 = { nounwind willreturn memory(none) "prefer-vector-width"="512" }"""
+attributes #5 = { nounwind willreturn memory(none) "prefer-vector-width"="512" }
+attributes #6 = { nounwind noinline willreturn memory(none) "prefer-vector-width"="512" }"""
 
 
 class LLVMTarget:
@@ -38,16 +38,17 @@ class LLVMTarget:
         return emit_llvm(routine, dtype)
 
     def build(self, routine: Routine, dtype: str = "float64") -> Loaded:
-        own = llvm_build.has_fused_multiply_add()
-        return llvm_build.build(emit_llvm(routine, dtype, own), routine.name, shape_of(routine, dtype, own))
+        if llvm_build.has_fused_multiply_add():
+            routine = with_own_functions(routine, dtype)
+        source = emit_llvm(routine, dtype, own=False)  # done
+        return llvm_build.build(source, routine.name, shape_of(routine, dtype))
 
 
 TARGET = LLVMTarget()
 
 
-def shape_of(routine: Routine, dtype: str = "float64", own: bool = True) -> llvm_build.CodeShape:
+def shape_of(routine: Routine, dtype: str = "float64") -> llvm_build.CodeShape:
     """What decides how a routine is worth optimising."""
-    routine = with_near_loops(routine) if own else routine
     total = in_parts = largest = 0
     loops = cells = False
     for _, s in walk(routine.body, into_parts=True):
@@ -59,8 +60,7 @@ def shape_of(routine: Routine, dtype: str = "float64", own: bool = True) -> llvm
             largest = max(largest, len(s.body))
     blocks = Counter(block for block, _ in walk(routine.body) if block)
     longest_block = max(blocks.values(), default=0)
-    if own:  # what inlining adds
-        total += sum(inlined_loops(routine.body, dtype).values())
+    total += sum(innermost_loops(routine.body, dtype).values())
     return llvm_build.CodeShape(total, max(largest, total - in_parts), longest_block, loops, cells)
 
 
@@ -69,14 +69,14 @@ def emit_llvm(routine: Routine, dtype: str = "float64", own: bool = True) -> str
 
     own  elementary functions are our own (`vector_math.py`), not the library's.
     """
-    return _Module(with_near_loops(routine) if own else routine, check_dtype(dtype), own).text()
+    return _Module(with_own_functions(routine, dtype) if own else routine, check_dtype(dtype)).text()
 
 
 class _Module:
     """One module in the making."""
 
-    def __init__(self, routine: Routine, dtype: str, own: bool) -> None:
-        self.routine, self.dtype, self.own = routine, dtype, own
+    def __init__(self, routine: Routine, dtype: str) -> None:
+        self.routine, self.dtype = routine, dtype
         self.real = "double" if dtype == "float64" else "float"
         self.name = check_identifier(routine.name)
         self.parameters = parameters(routine)
@@ -89,11 +89,11 @@ class _Module:
         self.parts: list[str] = []
 
     def text(self) -> str:
-        small = sum(1 for _ in walk(self.routine.body, into_parts=True)) <= _INLINE
+        small = shape_of(self.routine, self.dtype).statements <= _INLINE
         main = self._function(self.routine.body, f"define void @{self.name}", "#2" if small else "#0", False)
         blocks = [f"; {comment_text(self.routine.title or self.name)}", *self.parts, main]
         blocks.append(self._call_function())
-        texts, needs = definitions(self.own_used, self.dtype, "#5")
+        texts, needs = definitions(self.own_used, self.dtype, "#5", "#6")
         blocks += texts
         self.functions |= needs
         if self.functions:
@@ -116,7 +116,7 @@ class _Module:
         raise IllegalProgram("a part stands inside another part")
 
     def _function(self, statements: Sequence[Statement], head: str, attributes: str, part: bool) -> str:
-        body = Body(self.routine.buffers, self.routine.sizes, self.dtype, self.scopes, self.own)
+        body = Body(self.routine.buffers, self.routine.sizes, self.dtype, self.scopes)
         body.write(statements, self._no_part if part else self._part_call)
         self.own_used |= body.own_used
         slices = _WorkSlices(self.work, self.routine.sizes, self.real)

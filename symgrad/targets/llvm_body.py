@@ -30,10 +30,10 @@ from symgrad.loops.nest import (
 )
 from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.liveness import liveness
-from symgrad.targets.llvm_inlining import inlined_loops
 from symgrad.targets.llvm_integers import Integer, Integers
+from symgrad.targets.own_functions import innermost_loops
 from symgrad.targets.text import comment_text
-from symgrad.targets.vector_math import is_own
+from symgrad.targets.vector_math import function_of, is_guarded
 from symgrad.targets.vector_math_llvm import function_name
 
 # Flags: multiply-add may fuse; only the order of a loop's sum is free. Never nnan, ninf, nsz, afn.
@@ -57,13 +57,11 @@ class Body:
         sizes: Sequence[str],
         dtype: str,
         scopes: Mapping[str, str],
-        own: bool = True,
     ) -> None:
         self.buffers = {b.name: b for b in buffers}
         self.scopes = scopes  # buffer -> alias metadata of its loads and stores
-        self.own = own  # whether elementary functions are ours or the library's
         self.own_used: set[str] = set()
-        self._inlined: dict[int, int] = {}
+        self._inner: dict[int, int] = {}
         self._inlining: list[bool] = [False]  # whether own functions are inlined, by enclosing loop
         self.dtype = dtype
         self.real, self.suffix = ("double", "f64") if dtype == "float64" else ("float", "f32")
@@ -89,7 +87,7 @@ class Body:
         """Append the statements; `part_call` gives the instruction that calls a part."""
         self.part_call = part_call
         live = liveness(body)
-        self._inlined = inlined_loops(body, self.dtype) if self.own else {}
+        self._inner = innermost_loops(body, self.dtype)
         stack: list[tuple[Iterator[Statement], Callable[[], None]]] = [(iter(body), lambda: None)]
         while stack:
             rest, close = stack[-1]
@@ -162,9 +160,9 @@ class Body:
         return f"{text} {real} {{0}}" + (", {1}" if row.arity == 2 else ""), "", ""
 
     def _compute(self, s: Compute) -> None:
-        if self.own and is_own(s.op):
+        if function_of(s.op):
             self.own_used.add(s.op)
-            tail = " #4" if self._inlining[-1] else ""
+            tail = " #4" if self._inlining[-1] and not is_guarded(s.op) else ""
             call = f"call {self.real} @{function_name(s.op)}({self.real} {self._get(s.args[0])}){tail}"
             self._values[s.dst] = self._new(call)
             return
@@ -278,7 +276,7 @@ class Body:
         self.lines.append("")  # the phi, once the last block of the body is known
         self.integers.names[s.var] = var
         self.integers.open_block()
-        self._inlining.append(id(s) in self._inlined)
+        self._inlining.append(id(s) in self._inner)
 
         def close() -> None:
             self._inlining.pop()

@@ -7,15 +7,15 @@ so that a loop in which they are inlined is vectorised like any other arithmetic
 A definition is an ordinary Python function over `Value`s; calling it once writes down the operations it
 performs (a `Trace`), and `vector_math_llvm.py` and `vector_math_c.py` print those.
 
-Results do not depend on how a loop was compiled: every operation is rounded by IEEE 754 and none is fused
-with another, because a sum never has a product as its operand (`Trace` refuses one; `fma` is written out).
-Infinities, nan, signed zeros and subnormal numbers are right. Errors are measured in tests/test_vector_math.py.
-
-Results in single precision are computed in double with shorter polynomials and rounded once.
+Results do not depend on how a loop was compiled: every operation is rounded by IEEE 754 and none is
+fused with another, because a sum never has a product as its operand (`Trace` refuses one; `fma` is
+written out). Infinities, nan, signed zeros and subnormal numbers are right. Errors are measured in
+tests/test_vector_math.py. Results in single precision are computed in double, with shorter polynomials,
+and rounded once.
 
 Sources, by section of J.-M. Muller, Elementary Functions (3rd edition, 2016), unless said otherwise:
-reduction by two- and three-part constants (11.2; Cody and Waite 1980), with fused multiply-add (11.2.2); rounding to an
-integer by adding 1.5 * 2^52 (Dekker 1971); sums whose rounding error is kept (2.2; Dekker 1971); reduction of
+reduction by two- and three-part constants (11.2; Cody and Waite 1980), with fused multiply-add; rounding
+to an integer by adding 1.5 * 2^52, and sums whose rounding error is kept (Dekker 1971); the reduction of
 the logarithm to sqrt(1/2) .. sqrt(2) and s = f/(2 + f) (Sun's fdlibm, 1993); tanh from expm1 with a
 corrected quotient; polynomials by tools/polynomials.py.
 """
@@ -236,10 +236,10 @@ def _exponential(x: Value, precision: str) -> _Exponential:
     first = fma(-k, _LOG2[0], x)  # exact
     r = fma(-k, _LOG2[1], first)
     z = r * r
+    coefficients: Sequence[float] = polynomials.EXP_SINGLE
+    lost = None
     if precision == "double":
         coefficients, lost = polynomials.EXP_DOUBLE, fma(-k, _LOG2[1], first - r)
-    else:
-        coefficients, lost = polynomials.EXP_SINGLE, None
     even, odd = _horner(z, coefficients[::2]), _horner(z, coefficients[1::2])
     return _Exponential(k, moved.bits(), r, z, even, odd, lost)
 
@@ -389,11 +389,11 @@ def _log1p(x: Value, precision: str) -> Value:
 
 # ---- trigonometric functions -------------------------------------------------------------------
 
-NEAR = 2.0**20  # the largest |x| for which sine and cosine are computed here
+_NEAR = 2.0**20  # the largest |x| for which sine and cosine are computed here
 
 
 def _circle(x: Value) -> tuple[Value, Value, Value]:
-    """x = k pi/2 + r + low with |r| <= pi/4, for |x| <= NEAR: r, low, and bits that hold k."""
+    """x = k pi/2 + r + low with |r| <= pi/4, for |x| <= _NEAR: r, low, and bits that hold k."""
     high, middle, small = polynomials.HALF_PI
     moved = fma(x, 1 / high, _ROUNDER)
     k = moved - _ROUNDER
@@ -403,7 +403,7 @@ def _circle(x: Value) -> tuple[Value, Value, Value]:
 
 
 def _wave(x: Value, precision: str, quarter: int) -> Value:
-    """sin(x + quarter pi/2) for |x| <= NEAR: sine or cosine of r, with the sign of the quadrant."""
+    """sin(x + quarter pi/2) for |x| <= _NEAR: sine or cosine of r, with the sign of the quadrant."""
     r, low, turns = _circle(x)
     z = r * r
     if precision == "double":
@@ -454,8 +454,8 @@ FUNCTIONS = {
     "expm1": Function(_expm1),
     "log": Function(_log),
     "log1p": Function(_log1p),
-    "sin": Function(_sin, NEAR),
-    "cos": Function(_cos, NEAR),
+    "sin": Function(_sin, _NEAR),
+    "cos": Function(_cos, _NEAR),
     "tanh": Function(_tanh),
     "sinh": Function(_sinh),
     "cosh": Function(_cosh),
@@ -463,21 +463,25 @@ FUNCTIONS = {
 }
 
 
-NEAR_PREFIX = "near_"  # of an op that may be computed without looking whether its argument is in the limit
+# Ops of our own, made by `own_functions.py`: OWN + name, and NEAR + name for one with a limit that is
+# computed without looking at its argument; OWN + name then looks, and calls the library beyond the limit.
+OWN, NEAR = "own_", "near_"
 
 
-def is_own(op: str) -> bool:
-    return plain_name(op) in FUNCTIONS
+def function_of(op: str) -> str:
+    """The key in `FUNCTIONS` of one of our own ops, "" for any other op."""
+    name = op.removeprefix(OWN).removeprefix(NEAR)
+    return name if name != op and name in FUNCTIONS else ""
 
 
-def plain_name(op: str) -> str:
-    """The key in `FUNCTIONS` of one of our own ops."""
-    return op.removeprefix(NEAR_PREFIX)
+def is_limited(name: str) -> bool:
+    """Whether the library has to compute a function for large arguments."""
+    return name in FUNCTIONS and FUNCTIONS[name].limit < INFINITY
 
 
-def is_limited(op: str) -> bool:
-    """Whether the library has to compute it for large arguments; not so for the near ops."""
-    return op in FUNCTIONS and FUNCTIONS[op].limit < INFINITY
+def is_guarded(op: str) -> bool:
+    """Whether one of our own ops looks at its argument first."""
+    return op.startswith(OWN) and is_limited(function_of(op))
 
 
 @lru_cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from symgrad.targets.vector_math import FUNCTIONS, NEAR_PREFIX, Operation, is_limited, plain_name, traced
+from symgrad.targets.vector_math import FUNCTIONS, NEAR, Operation, function_of, is_guarded, traced
 
 _TYPES = {"real": "double", "single": "float", "bits": "uint64_t", "truth": "int"}
 _TEXTS = {
@@ -22,7 +22,7 @@ _LONGEST = 70
 
 def define(op: str, dtype: str, prefix: str) -> list[str]:
     """The lines of `static inline REAL PREFIX_OP(REAL x)`; it calls the functions of `bit_casts`."""
-    operations = traced(plain_name(op), dtype)
+    operations = traced(function_of(op), dtype)
     uses = Counter(a for o in operations for a in o.args)
     values: list[str] = []
     lines: list[str] = []
@@ -44,10 +44,9 @@ def define(op: str, dtype: str, prefix: str) -> list[str]:
 
 
 def _operand(text: str, op: str) -> str:
-    """The operand in parentheses where it is not one word or a call, and does not stand alone."""
-    if op in _CALLS or not any(c in text for c in " -(") or _is_call(text):
-        return text
-    return f"({text})"
+    """The operand, in parentheses unless it stands alone or is one word, one number or one call."""
+    is_plain = not any(c in text for c in " (") and not text.startswith("-")
+    return text if op in _CALLS or is_plain or _is_call(text) else f"({text})"
 
 
 def _is_call(text: str) -> bool:
@@ -66,13 +65,16 @@ def _is_call(text: str) -> bool:
 def _literal(o: Operation) -> str:
     """A constant; hexadecimal where decimals would be long, and exact either way."""
     x = o.constant
-    if o.kind == "bits":
+    if isinstance(x, int):
         return str(x) if x < 4096 else f"UINT64_C(0x{x:x})"
     if x != x:
         return "NAN"
     if x in (float("inf"), -float("inf")):
         return "INFINITY" if x > 0 else "-INFINITY"
-    return repr(x) if len(repr(x)) <= 8 else x.hex()
+    if len(repr(x)) <= 8:
+        return repr(x)
+    mantissa, _, exponent = x.hex().partition("p")
+    return f"{mantissa.rstrip('0').rstrip('.')}p{exponent}"
 
 
 def bit_casts(prefix: str) -> list[list[str]]:
@@ -99,37 +101,33 @@ def bit_casts(prefix: str) -> list[list[str]]:
 
 def guarded(op: str, dtype: str, prefix: str) -> list[str]:
     """Our own function up to its limit, the library's beyond; nan takes the first way."""
+    name = function_of(op)
     real, suffix = ("double", "") if dtype == "float64" else ("float", "f")
-    limit = f"{FUNCTIONS[op].limit!r}{suffix}"
+    far = f"fabs{suffix}(x) > {FUNCTIONS[name].limit!r}{suffix}"
     return [
         f"static {real} {prefix}_{op}({real} x)",
         "{",
-        f"    return fabs{suffix}(x) > {limit} ? {op}{suffix}(x) : {prefix}_{NEAR_PREFIX}{op}(x);",
+        f"    return {far} ? {name}{suffix}(x) : {prefix}_{NEAR}{name}(x);",
         "}",
     ]
 
 
 def definitions(ops: set[str], dtype: str, prefix: str) -> list[list[str]]:
     """Everything that code calling these ops needs, function by function, in order of their names."""
-    with_near = sorted(ops | {NEAR_PREFIX + op for op in ops if is_limited(op)}, key=_near_first)
+    near = {op for op in ops if op.startswith(NEAR)} | {
+        NEAR + function_of(op) for op in ops if is_guarded(op)
+    }
+    order = [*sorted(near), *sorted(ops - near)]  # what is called stands first
     suffix = "" if dtype == "float64" else "f"
-    functions = [
-        guarded(op, dtype, prefix) if is_limited(op) else define(op, dtype, prefix) for op in with_near
-    ]
-    library = [f"#define {prefix}_{op} {plain_name(op)}{suffix}" for op in with_near]
     return [
         [
             "/*",
             " * Elementary functions without branches, so that loops over them vectorise; they need a fused",
-            " * multiply-add (with gcc and clang: -march=native). Without one, the library's are faster.",
+            " * multiply-add (gcc and clang: -march=native). Without one, the library's are faster.",
             " */",
             "#if defined(FP_FAST_FMA) || defined(__FMA__)",
         ],
         *bit_casts(prefix),
-        *functions,
-        ["#else", *library, "#endif"],
+        *((guarded if is_guarded(op) else define)(op, dtype, prefix) for op in order),
+        ["#else", *(f"#define {prefix}_{op} {function_of(op)}{suffix}" for op in order), "#endif"],
     ]
-
-
-def _near_first(op: str) -> tuple[bool, str]:
-    return not op.startswith(NEAR_PREFIX), op

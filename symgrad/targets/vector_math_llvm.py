@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from symgrad.targets.vector_math import FUNCTIONS, NEAR_PREFIX, Operation, is_limited, plain_name, traced
+from symgrad.targets.vector_math import FUNCTIONS, NEAR, Operation, function_of, is_guarded, traced
 
 _TYPES = {"real": "double", "single": "float", "bits": "i64", "truth": "i1"}
 _INTRINSICS = {"fma": "llvm.fma.f64", "abs": "llvm.fabs.f64"}
@@ -32,7 +32,7 @@ def function_name(op: str) -> str:
 
 def define(op: str, dtype: str, attributes: str) -> tuple[str, dict[str, str]]:
     """The text of `define internal REAL @symgrad.OP(REAL)`, and the declarations it needs by name."""
-    operations = traced(plain_name(op), dtype)
+    operations = traced(function_of(op), dtype)
     values: list[str] = []
     lines: list[str] = []
     declarations: dict[str, str] = {}
@@ -67,34 +67,35 @@ def _real_literal(x: float) -> str:
 
 def guarded(op: str, dtype: str, attributes: str) -> tuple[str, dict[str, str]]:
     """Our own function up to its limit, the library's beyond; nan takes the first way."""
-    real, suffix, name = ("double", "f64", op) if dtype == "float64" else ("float", "f32", op + "f")
-    near = function_name(NEAR_PREFIX + op)
-    limit = _real_literal(FUNCTIONS[op].limit)
+    name = function_of(op)
+    real, suffix, library = ("double", "f64", name) if dtype == "float64" else ("float", "f32", name + "f")
     text = f"""\
 define internal {real} @{function_name(op)}({real} %x) {attributes} {{
   %size = call {real} @llvm.fabs.{suffix}({real} %x)
-  %far = fcmp ogt {real} %size, {limit}
+  %far = fcmp ogt {real} %size, {_real_literal(FUNCTIONS[name].limit)}
   br i1 %far, label %library, label %own
 library:
-  %there = call {real} @{name}({real} %x)
+  %there = call {real} @{library}({real} %x)
   ret {real} %there
 own:
-  %here = call {real} @{near}({real} %x)
+  %here = call {real} @{function_name(NEAR + name)}({real} %x)
   ret {real} %here
 }}"""
-    fabs = f"llvm.fabs.{suffix}"
     return text, {
-        fabs: f"declare {real} @{fabs}({real})",
-        name: f"declare {real} @{name}({real}) #1",
+        f"llvm.fabs.{suffix}": f"declare {real} @llvm.fabs.{suffix}({real})",
+        library: f"declare {real} @{library}({real}) #1",
     }
 
 
-def definitions(ops: set[str], dtype: str, attributes: str) -> tuple[list[str], dict[str, str]]:
-    """The functions for these ops and what they call, in order of their names, and the declarations."""
+def definitions(ops: set[str], dtype: str, attributes: str, apart: str) -> tuple[list[str], dict[str, str]]:
+    """The functions for these ops and what they call, in order of their names, and the declarations.
+
+    apart  the attributes of guarded functions: not to be inlined, because loops over them gain nothing.
+    """
     texts: list[str] = []
     declarations: dict[str, str] = {}
-    for op in sorted(ops | {NEAR_PREFIX + op for op in ops if is_limited(op)}):
-        text, needs = (guarded if is_limited(op) else define)(op, dtype, attributes)
+    for op in sorted(ops | {NEAR + function_of(op) for op in ops if is_guarded(op)}):
+        text, needs = guarded(op, dtype, apart) if is_guarded(op) else define(op, dtype, attributes)
         texts.append(text)
         declarations |= needs
     return texts, declarations

@@ -1,0 +1,250 @@
+"""Which elementary functions of a routine become our own (`vector_math.py`), before a target prints it.
+
+In innermost loops all of them, so that these loops vectorise; elsewhere those that are no slower there
+than the library's, one call at a time. The choice depends on the routine alone, so the numbers do not
+depend on what a compiler made of a loop. Ops are renamed: "exp" to "own_exp".
+
+Sine and cosine are our own only up to a limit, and a call of the library behind a condition would keep the
+loop from being vectorised. So the loop calls our function without asking ("near_sin"), and notes whether any
+argument was too large; if one was, the loop is run again, with the guarded function ("own_sin") in its place:
+
+    far = false
+    for i: ... near_sin(x) ... ; far |= |x| > limit
+    if far: for i: ... own_sin(x) ...
+
+This is done where the second run finds what the first one found: no buffer is both read and written, and
+reductions start again from what they held before. In other loops these two stay the library's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from symgrad.loops.nest import (
+    Accumulate,
+    Bool,
+    Cell,
+    Compute,
+    Const,
+    For,
+    If,
+    Load,
+    LoadInt,
+    Part,
+    Routine,
+    SetCell,
+    Statement,
+    Store,
+    StoreReduce,
+    Value,
+)
+from symgrad.loops.walk import defined, operands, walk
+from symgrad.targets.vector_math import FUNCTIONS, NEAR, OWN, function_of, is_guarded, is_limited, traced
+
+MOST_VECTORISED = 3_000  # instructions in one block; the vectoriser's time is quadratic (10,000: 10 s)
+_MOST_TWICE = 500  # statements; a longer loop is not worth having twice
+
+# One call after the other, tanh takes less time than the library's (25 against 30 ns, independent calls
+# 8 against 9); the chains of multiply-adds of the others take more (exp 15 against 4). Measured by
+# tools/bench/vector_math.py.
+_OUTSIDE = frozenset({"tanh"})
+
+
+def with_own_functions(routine: Routine, dtype: str) -> Routine:
+    """The routine with its elementary functions replaced; the same object if there is nothing to replace."""
+    if not any(isinstance(s, Compute) and s.op in FUNCTIONS for _, s in walk(routine.body, into_parts=True)):
+        return routine
+    return replace(routine, body=_Rewriting(routine, dtype).body(routine.body))
+
+
+def innermost_loops(body: Sequence[Statement], dtype: str) -> dict[int, int]:
+    """The `id` of every loop without loops inside that is short enough to be vectorised.
+
+    The value is the number of instructions that inlining our own functions there adds.
+    """
+    found: dict[int, int] = {}
+    stack: list[tuple[Iterator[Statement], For | None]] = [(iter(body), None)]
+    counts, added, innermost = [0], [0], [True]  # of each loop around
+    while stack:
+        rest, loop = stack[-1]
+        s = next(rest, None)
+        if s is None:
+            stack.pop()
+            if loop is not None:
+                count, more = counts.pop(), added.pop()
+                if innermost.pop() and count + more <= MOST_VECTORISED:
+                    found[id(loop)] = more
+            continue
+        counts[-1] += 1
+        if isinstance(s, For):
+            innermost[-1] = False
+            counts.append(0)
+            added.append(0)
+            innermost.append(True)
+        elif isinstance(s, Compute):
+            added[-1] += _operations(s.op, dtype)
+        if isinstance(s, For | If | Part):
+            stack.append((iter(s.body), s if isinstance(s, For) else None))
+    return found
+
+
+def _operations(op: str, dtype: str) -> int:
+    name = function_of(op) or op
+    return len(traced(name, dtype)) if name in FUNCTIONS and not is_guarded(op) else 0
+
+
+class _Rewriting:
+    """Copies a body with other ops, and some loops twice."""
+
+    def __init__(self, routine: Routine, dtype: str) -> None:
+        self.inner = innermost_loops(routine.body, dtype)
+        numbers = (defined(s) for _, s in walk(routine.body, into_parts=True))
+        self.next = 1 + max((n for n in numbers if isinstance(n, int)), default=0)
+
+    def _new(self) -> Value:
+        self.next += 1
+        return self.next - 1
+
+    def body(self, statements: Sequence[Statement]) -> list[Statement]:
+        """Iterative, as everything here: loops may be nested as deep as the user's expression."""
+        return _copied(statements, self._outside)
+
+    def _outside(self, s: Statement) -> list[Statement] | None:
+        if isinstance(s, Compute) and s.op in _OUTSIDE:
+            return [replace(s, op=OWN + s.op)]
+        return self._loop(s) if isinstance(s, For) and id(s) in self.inner else None
+
+    def _loop(self, loop: For) -> list[Statement]:
+        limited = sorted({s.op for _, s in walk(loop.body) if isinstance(s, Compute) and is_limited(s.op)})
+        if limited and _is_repeatable(loop):
+            return self._twice(loop, limited)
+        return [replace(loop, body=_copied(loop.body, _own_where_unlimited))]
+
+    def _twice(self, loop: For, limited: Sequence[str]) -> list[Statement]:
+        far, no = self._new(), self._new()
+        before: list[Statement] = [Bool(no, False), Cell(far, no)]
+        limits: dict[str, Value] = {}
+        for op in limited:
+            limits[op] = self._new()
+            limit = Fraction(FUNCTIONS[op].limit)
+            before.append(Const(limits[op], ("q", limit.numerator, limit.denominator)))
+        restored: list[Statement] = []
+        for cell in _cells_from_outside(loop):
+            kept = self._new()
+            before.append(Cell(kept, cell))
+            restored.append(SetCell(cell, kept))
+        first = replace(loop, body=self._noting(loop.body, far, limits))
+        comment = f"{loop.comment}, again with large arguments".removeprefix(", ")
+        again = replace(loop, body=self._guarded(loop.body), comment=comment)
+        return [*before, first, If(far, [*restored, again])]
+
+    def _noting(self, body: Sequence[Statement], far: Value, limits: dict[str, Value]) -> list[Statement]:
+        """The body with near functions, each noting in the cell `far` whether its argument was too large."""
+
+        def change(s: Statement) -> list[Statement] | None:
+            if not isinstance(s, Compute) or s.op not in limits:
+                return _own_where_unlimited(s)
+            size, larger = self._new(), self._new()
+            return [
+                replace(s, op=NEAR + s.op),
+                Compute(size, "abs", s.args),
+                Compute(larger, "lt", (limits[s.op], size)),
+                Accumulate("any", far, larger),
+            ]
+
+        return _copied(body, change)
+
+    def _guarded(self, body: Sequence[Statement]) -> list[Statement]:
+        """A copy with guarded functions; its values have new numbers, each computed in one place only."""
+        new: dict[Value, Value] = {}
+        for _, s in walk(body):
+            name = defined(s)
+            if isinstance(name, int):
+                new[name] = self._new()
+
+        def change(s: Statement) -> list[Statement]:
+            if isinstance(s, Compute) and s.op in FUNCTIONS:
+                s = replace(s, op=OWN + s.op)
+            return [_renamed(s, new)]
+
+        return _copied(body, change)
+
+
+Change = Callable[[Statement], "list[Statement] | None"]
+
+
+def _copied(statements: Sequence[Statement], change: Change) -> list[Statement]:
+    """A copy of a body and all bodies inside it.
+
+    change  what to put in a statement's place, None to keep it. One statement with an empty body stands for a
+            statement with a body, which is then copied into it.
+    """
+    result: list[Statement] = []
+    stack: list[tuple[Iterator[Statement], list[Statement]]] = [(iter(statements), result)]
+    while stack:
+        rest, out = stack[-1]
+        s = next(rest, None)
+        if s is None:
+            stack.pop()
+            continue
+        changed = change(s)
+        if isinstance(s, For | If | Part):
+            changed = changed or [replace(s, body=[])]
+            first = changed[0]
+            if len(changed) == 1 and isinstance(first, For | If | Part) and not first.body:
+                stack.append((iter(s.body), first.body))
+        out.extend(changed or [s])
+    return result
+
+
+def _own_where_unlimited(s: Statement) -> list[Statement] | None:
+    if isinstance(s, Compute) and s.op in FUNCTIONS and not is_limited(s.op):
+        return [replace(s, op=OWN + s.op)]
+    return None
+
+
+def _is_repeatable(loop: For) -> bool:
+    """Whether a second run, after restoring the cells, finds what the first one found."""
+    read: set[str] = set()
+    written: set[str] = set()
+    for count, (_, s) in enumerate(walk(loop.body)):
+        if count > _MOST_TWICE or isinstance(s, StoreReduce | Part):
+            return False
+        if isinstance(s, Load | LoadInt):
+            read.add(s.buffer)
+        elif isinstance(s, Store):
+            written.add(s.buffer)
+    return not read & written
+
+
+def _cells_from_outside(loop: For) -> list[Value]:
+    """The cells of enclosing blocks that the loop changes."""
+    inside = {defined(s) for _, s in walk(loop.body)}
+    changed = dict.fromkeys(s.cell for _, s in walk(loop.body) if isinstance(s, SetCell | Accumulate))
+    return [cell for cell in changed if cell not in inside]
+
+
+def _renamed(s: Statement, new: dict[Value, Value]) -> Statement:
+    """A copy with values renamed; the body of a condition is left empty."""
+
+    def of(value: Value) -> Value:
+        return new.get(value, value)
+
+    fields: dict[str, Any] = {}
+    if isinstance(s, Compute):
+        fields["args"] = tuple(map(of, s.args))
+    elif isinstance(s, If):
+        fields |= {"condition": of(s.condition), "body": []}
+    elif isinstance(s, Cell):
+        fields["init"] = of(s.init)
+    elif operands(s):
+        fields["src"] = of(operands(s)[0])
+    if isinstance(s, SetCell | Accumulate):
+        fields["cell"] = of(s.cell)
+    name = defined(s)
+    if isinstance(name, int):
+        fields["dst"] = new[name]
+    return replace(s, **fields)
