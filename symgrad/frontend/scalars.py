@@ -31,6 +31,8 @@ from symgrad.ir.ops import OPS
 if TYPE_CHECKING:
     from symgrad.frontend.translate import Translator
 
+Pow, Rational = sp.Pow, sp.Rational  # looked at once per factor of every product
+
 # ---- leaves ------------------------------------------------------------------------------------
 
 
@@ -125,28 +127,30 @@ def _add(tr: Translator, e: Expr, values: list[Node]) -> Node:
 
 
 def _is_divisor(factor: Expr) -> bool:
-    if type(factor) is not sp.Pow:
+    """Whether this is a power with a negative rational exponent."""
+    if type(factor) is not Pow:
         return False
     exponent = factor._args[1]
-    return isinstance(exponent, sp.Rational) and exponent.p < 0
+    return isinstance(exponent, Rational) and exponent.p < 0
 
 
 def _mul_children(e: Expr) -> list[Expr]:
-    return [f._args[0] if type(f) is sp.Pow and _is_divisor(f) else f for f in e._args]
+    return [f._args[0] if type(f) is Pow and _is_divisor(f) else f for f in e._args]
 
 
 @scalar(sp.Mul, children=_mul_children)
 def _mul(tr: Translator, e: Expr, values: list[Node]) -> Node:
     """Numerators first, then one division by the product of the denominators."""
     g = tr.graph
+    op = g.op
     above, below = [], []
     casts = 0
     for factor, v in zip(e._args, values, strict=True):
-        if type(factor) is sp.Pow and _is_divisor(factor):
+        if type(factor) is Pow and _is_divisor(factor):
             below.append(_power(g, v, -Fraction(int(factor._args[1].p), int(factor._args[1].q))))
         else:
             above.append(v)
-            casts += g.op[v] == "cast"
+            casts += op[v] == "cast"
     if casts:
         above = _multiply_integers(g, above)
     result = _product(g, above)

@@ -323,10 +323,11 @@ class Translator:
                 stack.pop()
                 continue
             children = head.children(e)
-            keys = [self._key(c) for c in children] if bound else map(id, children)
-            values = [memo.get(k) for k in keys]
+            values = list(map(memo.get, map(self._key if bound else id, children)))
             if None in values:
-                stack.extend(c for c, v in zip(children, values, strict=True) if v is None)
+                for child, value in zip(children, values, strict=True):
+                    if value is None:
+                        stack.append(child)
                 continue
             stack.pop()
             memo[key] = combine(self, e, values)  # type: ignore[arg-type]  # no None left
