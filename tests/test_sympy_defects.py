@@ -267,8 +267,9 @@ def test_the_printed_gradient_of_a_norm_is_the_plain_formula() -> None:
     assert str(sg.program(sqrt(a**2 + b**2), wrt=a).grad) == "a/sqrt(a**2 + b**2)"
 
 
-def test_a_root_of_what_is_no_sum_of_squares_keeps_its_infinite_slope() -> None:
-    assert output("grad", sqrt(a), a, [0.0]) == np.inf
+@pytest.mark.parametrize("expr", [sqrt(a), sqrt(sqrt(a) * b**2)], ids=str)
+def test_a_root_of_what_is_no_sum_of_squares_keeps_its_infinite_slope(expr: Any) -> None:
+    assert output("grad", expr, a, [0.0, 2.0][: len(expr.free_symbols)]) == np.inf
 
 
 # ---- exponentials that overflow ------------------------------------------------------------------

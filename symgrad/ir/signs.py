@@ -8,13 +8,14 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _MOST_NODES = 1000  # of one search: a derivative rule takes bounded time
-_AT_LEAST_ZERO = ("exp", "abs", "sqrt", "hypot", "logistic", "softplus")
+_AT_LEAST_ZERO = ("exp", "abs", "hypot", "logistic", "softplus")  # with finite slopes: not sqrt
 
 
 def is_flat_at_zero(g: Graph, node: int) -> bool:
     """Whether a value is, for all one can see, a sum of squares with factors that are not negative.
 
-    Such a value is smooth and never negative, so that where it is 0 all its first derivatives are 0 as well.
+    Such a value is never negative, so that where it is 0 all its first derivatives are 0 as well: it is
+    smooth there, or has a kink (of an absolute value) whose slope counts as 0.
     """
     stack, left = [node], _MOST_NODES
     while stack and left:
