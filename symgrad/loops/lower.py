@@ -16,6 +16,7 @@ from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.names import mangled
 from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.running import Running, running_form
+from symgrad.loops.deltas import split_deltas
 from symgrad.loops.linear_algebra import Elimination, Matrix
 from symgrad.loops.nest import (
     Accumulate,
@@ -53,6 +54,7 @@ _IDENTITY = {
     "scatter": ("q", 0, 1),
 }
 _LEAVES = frozenset(("read", "cast", "ige", "ieq", "const", "true", "false"))  # no values below them
+_SELECTIONS = frozenset(("mask", "where", "and", "or"))  # what stands behind their condition may not exist
 _LOOP_NAMES = ("i", "j", "k", "l", "p", "q", "r", "s")
 
 
@@ -191,14 +193,14 @@ class Nest:
         self.t = t
         self.tensor: Tensor = self.g.tensors[t]
         self._use_loops(loop_order(self.g, self.tensor))
-        self.values: dict[Node, Value] = {}
         self.needs_guard: dict[Node, bool] = {}
-        self.loaded: set[Node] = set()  # gathered indices already in a variable of this nest
         self.mirror = is_mirror(self.g, self.tensor) and self._halves_in_order()
 
     def _use_loops(self, loops: list[Node]) -> None:
         """Start with empty levels for these loops, outermost first."""
         self.loops = loops
+        self.values: dict[Node, Value] = {}
+        self.loaded: set[Node] = set()  # gathered indices already in a variable of this nest
         self.names = {a: self.low.loop_name(d) for d, a in enumerate(loops)}
         self.depth = {a: d + 1 for d, a in enumerate(loops)}
         self.pre: list[list[Statement]] = [self.low.top, *([] for _ in loops)]
@@ -226,6 +228,7 @@ class Nest:
         t = self.tensor
         if t.kind in ("map", "enum"):
             self._emit_maps()
+            return
         elif t.kind in ("det", "inverse"):
             self._emit_elimination()
             return
@@ -234,7 +237,7 @@ class Nest:
             return
         elif t.kind == "scatter":
             self._emit_initial(("q", 0, 1))
-            self._emit_update(self._split_guard(t.body), tuple(t.target))
+            self._emit_update("sum", self._split_guard(t.body), tuple(t.target))
         elif self._reduces_outside_output():
             self._emit_memory_reduction()
         else:
@@ -284,13 +287,22 @@ class Nest:
         low.top.extend(body)
 
     def _emit_maps(self) -> None:
+        """Every entry of every body; terms that live on a diagonal are added there alone."""
+        dense, deltas = [*self.tensor.bodies], []
+        if self.tensor.kind == "map":
+            dense[0], deltas = split_deltas(self.g, self.tensor)
         innermost = len(self.loops)
-        values = self._values(self.tensor.bodies)
-        for entry, value in enumerate(values):
+        for entry, value in enumerate(self._values(dense)):
             index = [self.poly(a) for a in self.tensor.out]
             if self.tensor.kind == "enum":
                 index.insert(0, poly(entry))
             self.pre[innermost].append(Store(self.low.buffers[self.t].name, tuple(index), value))
+        self._assemble()
+        for delta in deltas:
+            self._use_loops([a for a in self.tensor.out if a != delta.axis])
+            target = tuple(delta.place if a == delta.axis else a for a in self.tensor.out)
+            self._emit_update("sum", (delta.guards, delta.value), target)
+            self._assemble()
 
     def _emit_cell_reduction(self) -> None:
         """Outputs outside: one register per element."""
@@ -318,7 +330,7 @@ class Nest:
         if self.mirror:
             self._only_lower_triangle()
         self._emit_initial(_IDENTITY[self.tensor.kind])
-        self._emit_update(self._split_guard(self.tensor.body), tuple(self.tensor.out))
+        self._emit_update(self.tensor.kind, self._split_guard(self.tensor.body), tuple(self.tensor.out))
 
     def _halves_in_order(self) -> bool:
         half = len(self.tensor.out) // 2
@@ -357,11 +369,12 @@ class Nest:
             body = [For(name, (poly(0),), (low.poly(extent),), body)]
         low.top.extend(body)
 
-    def _emit_update(self, guarded: tuple[list[Node], Node], target: tuple[Node, ...]) -> None:
+    def _emit_update(
+        self, kind: str, guarded: tuple[list[Node], Node], target: tuple[Node, ...]
+    ) -> None:
         guards, body = guarded
         inner = self._enter(guards, len(self.loops))
         (value,) = self._values((body,), inner)
-        kind = "sum" if self.tensor.kind == "scatter" else self.tensor.kind
         self._integers(target, _Scope(inner, len(self.loops)))
         index = tuple(self.poly(i) for i in target)
         inner.append(StoreReduce(kind, self.low.buffers[self.t].name, index, value))
@@ -482,7 +495,9 @@ class Nest:
         g = self.g
         if g.op[n] in _LEAVES:
             return ()
-        return g.arguments[n][:1] if self._is_guarding(n) else g.arguments[n]
+        if not self._is_guarding(n):
+            return g.arguments[n]
+        return (g.args[n][0],) if g.op[n] in ("mask", "where") else tuple(t for t, _ in self._branches(n))
 
     def _emit_one(self, n: Node, scope: _Scope, local: dict[Node, Value]) -> Value:
         op, args = self.g.op[n], self.g.args[n]
@@ -554,8 +569,9 @@ class Nest:
         g = self.g
         if g.op[n] == "read" and not self._in_range(n):
             return True
-        if g.op[n] in ("mask", "where") and self._guards_its_arms(n):
-            return self.needs_guard[g.args[n][0]]
+        if g.op[n] in _SELECTIONS and self._guards_its_arms(n):
+            # A decided condition has a safe side; a selection is as safe as its condition.
+            return self.g.kind[n] != "bool" and self.needs_guard[g.args[n][0]]
         return any(self.needs_guard[c] for c in g.children(n))
 
     def _in_range(self, read: Node) -> bool:
@@ -568,24 +584,41 @@ class Nest:
                 return False
         return True
 
-    def _guards_its_arms(self, n: Node) -> bool:
-        """A selection on indices, one of whose arms makes an unproven read."""
+    def _branches(self, n: Node) -> list[tuple[Node, Node]]:
+        """(condition, what is only needed where it holds) of a selection or a decided condition."""
         g = self.g
-        return any(self.needs_guard[a] for a in g.args[n][1:])
+        op, args = g.op[n], g.args[n]
+        if op == "mask":
+            return [(args[0], args[1])]
+        if op == "where":
+            return [(args[0], args[1]), (g.node("not", args[0]), args[2])]
+        if op in ("and", "or"):
+            first, second = sorted(args, key=lambda a: self.needs_guard[a])
+            if self.needs_guard[second] and not self.needs_guard[first]:
+                return [(first if op == "and" else g.node("not", first), second)]
+        return []
+
+    def _guards_its_arms(self, n: Node) -> bool:
+        """A selection or a conjunction whose condition protects an unproven read."""
+        if self.g.op[n] in ("mask", "where"):
+            return any(self.needs_guard[a] for a in self.g.args[n][1:])
+        return bool(self._branches(n))
 
     def _is_guarding(self, n: Node) -> bool:
-        if self.g.op[n] not in ("mask", "where"):
+        if self.g.op[n] not in _SELECTIONS:
             return False
         self._unsafe(n)
         return self._guards_its_arms(n)
 
     def _emit_guarded(self, n: Node, scope: _Scope, local: dict[Node, Value]) -> Value:
         """A register that is set in the branch taken, so the other one reads nothing."""
-        g = self.g
-        predicate, *arms = g.args[n]
-        cell = self._cell(scope.statements, ("q", 0, 1))
-        tests = [predicate] if len(arms) == 1 else [predicate, g.node("not", predicate)]
-        for test, arm in zip(tests, arms, strict=True):
+        start, cell = self.low.fresh_value(), self.low.fresh_value()
+        if self.g.kind[n] == "bool":
+            scope.statements.append(Bool(start, self.g.op[n] == "or"))
+        else:
+            scope.statements.append(Const(start, ("q", 0, 1)))
+        scope.statements.append(Cell(cell, start))
+        for test, arm in self._branches(n):
             self._emit_nodes((test,), scope, local)
             inside: list[Statement] = []
             scope.statements.append(If(self._lookup(test, local), inside))

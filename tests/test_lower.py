@@ -1,0 +1,69 @@
+"""Lowering: reads that need a condition are made only where it holds; diagonals are added, not tested."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sympy as sp
+
+import symgrad as sg
+from symgrad.ir.graph import Graph
+from symgrad.loops.lower import Interface, lower
+from symgrad.loops.nest import For, If, Load, LoadInt, Routine, StoreReduce
+from symgrad.loops.walk import walk
+
+
+def _one_map(g: Graph, inputs: dict[str, int], body: int, axes: tuple[int, ...]) -> Routine:
+    t = g.define("map", axes, (), body)
+    return lower(g, Interface("f", tuple(inputs.items()), (("out", t),)))
+
+
+def _outside_branches(routine: Routine, kind: type) -> list[str]:
+    """Buffers read by statements of a kind that stand in a loop but in no condition."""
+    found, stack = [], list(routine.body)
+    while stack:
+        s = stack.pop()
+        if isinstance(s, kind):
+            found.append(s.buffer)
+        if isinstance(s, For):
+            stack.extend(s.body)
+    return found
+
+
+def test_the_second_half_of_a_condition_is_read_only_where_the_first_holds() -> None:
+    g = Graph()
+    n = g.size("n")
+    k, x, i = g.input("k", (n,), "int"), g.input("x", (n,)), g.fresh_axis(n)
+    before = g.iadd(i, g.const(-1))
+    condition = g.node("and", g.ige0(before), g.ieq(g.read(k, before), i))
+    routine = _one_map(g, {"k": k, "x": x}, g.mask(condition, g.read(x, i)), (i,))
+    assert _outside_branches(routine, LoadInt) == []
+    assert any(isinstance(s, LoadInt) for _, s in walk(routine.body))
+
+
+def test_either_of_two_conditions_is_read_only_where_the_first_fails() -> None:
+    g = Graph()
+    n = g.size("n")
+    x, i = g.input("x", (n,)), g.fresh_axis(n)
+    condition = g.node("or", g.ige0(g.iscale(i, -1)), g.node("lt", g.read(x, g.iadd(i, g.const(-1))), g.zero))
+    routine = _one_map(g, {"x": x}, g.where(condition, g.one, g.zero), (i,))
+    assert _outside_branches(routine, Load) == []
+    assert any(isinstance(s, If) for _, s in walk(routine.body))
+
+
+@pytest.mark.parametrize("backend", ["llvm", "c"])
+def test_a_diagonal_is_added_along_one_loop(backend: str) -> None:
+    n, i = sp.Symbol("n", integer=True, positive=True), sp.Symbol("i", integer=True)
+    x = sp.IndexedBase("x", shape=(n,))
+    expr = sp.Sum(x[i] ** 4, (i, 0, n - 1)) + sp.Sum(x[i], (i, 0, n - 1)) ** 2
+    routines: list[Routine] = []
+    kernel = sg.compile(
+        expr, wrt=x, outputs="hess", backend=backend,
+        watch=lambda stage, thing: routines.append(thing) if stage == "lower" else None,
+    )  # fmt: skip
+    for size in (1, 2, 5):
+        at = np.linspace(-1.0, 1.0, size)
+        np.testing.assert_allclose(kernel(at), 2.0 + np.diag(12 * at**2), rtol=1e-15)
+    nests = [s for s in routines[0].body if isinstance(s, For)]
+    updates = [s for s in nests if any(isinstance(t, StoreReduce) for _, t in walk((s,)))]
+    assert len(updates) == 1 and sum(isinstance(t, For) for _, t in walk(updates)) == 1
