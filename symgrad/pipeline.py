@@ -16,6 +16,7 @@ import numpy as np
 
 from symgrad.errors import BadOption
 from symgrad.grad.outputs import OUTPUT_WORDS
+from symgrad.ir.collection import collection_paused
 from symgrad.ir.graph import TensorId
 from symgrad.ir.unit import Unit
 from symgrad.loops.lower import Interface, lower
@@ -64,17 +65,18 @@ def compile(  # noqa: A001  (the verb users look for)
     announce = watch or (lambda stage, thing: None)
     is_ready = isinstance(expr, Program) and args is None and wrt is None and not options
     source = expr if is_ready else program(expr, args, wrt, **options)
-    announce("frontend", source.translation)
-    derived = source.derived(words)
-    announce("differentiate", derived.unit)
-    signature = signature_of(derived, single=isinstance(outputs, str))
-    if backend == "numpy":
-        kernel = build_kernel(signature, None, (derived.unit, derived.unit), backend, dtype)
-    else:
-        unit = optimise(derived.unit, announce)
-        routine = routine_of(unit, name, derived)
-        announce("lower", routine)
-        kernel = build_kernel(signature, split(routine), (derived.unit, unit), backend, dtype)
+    with collection_paused():
+        announce("frontend", source.translation)
+        derived = source.derived(words)
+        announce("differentiate", derived.unit)
+        signature = signature_of(derived, single=isinstance(outputs, str))
+        if backend == "numpy":
+            kernel = build_kernel(signature, None, (derived.unit, derived.unit), backend, dtype)
+        else:
+            unit = optimise(derived.unit, announce)
+            routine = routine_of(unit, name, derived)
+            announce("lower", routine)
+            kernel = build_kernel(signature, split(routine), (derived.unit, unit), backend, dtype)
     kernel.program = source
     announce("build", kernel)
     return kernel
@@ -83,7 +85,7 @@ def compile(  # noqa: A001  (the verb users look for)
 def optimise(unit: Unit, announce: Watch = lambda stage, thing: None) -> Unit:
     """The passes of `opt.passes`, in order."""
     for stage, run in PASSES:
-        graph, moved = run(unit.graph, _needed(unit))
+        graph, moved = run(unit.graph, unit.roots)
         unit = unit.moved(graph, moved)
         announce(stage, unit)
     return unit
@@ -110,10 +112,6 @@ def _copy_of(unit: Unit, t: TensorId) -> TensorId:
     g = unit.graph
     axes = tuple(g.fresh_axis(e) for e in g.tensors[t].extents)
     return g.define("map", axes, (), g.read(t, *axes))
-
-
-def _needed(unit: Unit) -> list[TensorId]:
-    return unit.roots
 
 
 def check_words(outputs: str | Sequence[str]) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ beside this one, in tables by class (`heads`).
 from __future__ import annotations
 
 import difflib
-import gc
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,6 +22,7 @@ from symgrad.frontend.describe import show
 from symgrad.frontend.heads import MATRICES, SCALARS, Expr, Head, MakeTask, Task
 from symgrad.frontend.matrices import Matrix
 from symgrad.frontend.survey import SIZE, Survey
+from symgrad.ir.collection import collection_paused
 from symgrad.ir.graph import Graph, Node, TensorId
 
 __all__ = ["Translation", "Translator", "Value", "translate"]
@@ -408,13 +408,8 @@ def translate(
         extents = dict(zip(axes, expr.shape, strict=True))
         expr = expr[axes]
     translator = Translator(graph or Graph(), args, differentiate, axes, extents)
-    was_enabled = gc.isenabled()
-    gc.disable()  # millions of small objects and no cycles: collections would only walk them
-    try:
+    with collection_paused():
         return _translate(translator, expr)
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _translate(tr: Translator, expr: Any) -> Translation:

@@ -16,7 +16,7 @@ from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.names import mangled
 from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.running import Running, running_form
-from symgrad.loops.deltas import split_deltas
+from symgrad.loops.deltas import Delta, split_deltas
 from symgrad.loops.linear_algebra import Elimination, Matrix
 from symgrad.loops.nest import (
     Accumulate,
@@ -229,13 +229,13 @@ class Nest:
         if t.kind in ("map", "enum"):
             self._emit_maps()
             return
-        elif t.kind in ("det", "inverse"):
+        if t.kind in ("det", "inverse"):
             self._emit_elimination()
             return
-        elif (running := running_form(self.g, t)) is not None:
+        if (running := running_form(self.g, t)) is not None:
             self._emit_running(running)
             return
-        elif t.kind == "scatter":
+        if t.kind == "scatter":
             self._emit_initial(("q", 0, 1))
             self._emit_update("sum", self._split_guard(t.body), tuple(t.target))
         elif self._reduces_outside_output():
@@ -288,7 +288,8 @@ class Nest:
 
     def _emit_maps(self) -> None:
         """Every entry of every body; terms that live on a diagonal are added there alone."""
-        dense, deltas = [*self.tensor.bodies], []
+        dense = list(self.tensor.bodies)
+        deltas: list[Delta] = []
         if self.tensor.kind == "map":
             dense[0], deltas = split_deltas(self.g, self.tensor)
         innermost = len(self.loops)
