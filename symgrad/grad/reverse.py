@@ -102,8 +102,6 @@ def _seeds(g: Graph, t: TensorId, places: tuple[Node, ...], bar: Node) -> dict[N
     return seeds
 
 
-def gradient(
-    g: Graph, value: TensorId, wrt: Sequence[TensorId]
-) -> list[tuple[tuple[Node, ...], Node]]:
+def gradient(g: Graph, value: TensorId, wrt: Sequence[TensorId]) -> list[tuple[tuple[Node, ...], Node]]:
     """The gradient of a rank-0 tensor with respect to each of `wrt`, as (axes, expression)."""
     return cotangents(g, {value: ((), g.one)}, wrt)

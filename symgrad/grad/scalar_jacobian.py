@@ -73,9 +73,7 @@ def _column(g: Graph, rows: Sequence[Node], read: Node, reach: list[Node], first
     return [dot.get(r, g.zero) for r in rows[first:]]
 
 
-def _column_through_definitions(
-    g: Graph, rows: Sequence[Node], t: TensorId, first: int
-) -> list[Node]:
+def _column_through_definitions(g: Graph, rows: Sequence[Node], t: TensorId, first: int) -> list[Node]:
     forward = Forward(g, {t: ((), g.one)})
     return [forward.expression(r) for r in rows[first:]]
 

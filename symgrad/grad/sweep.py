@@ -28,9 +28,7 @@ def active_nodes(g: Graph, roots: Iterable[Node], active: frozenset[TensorId]) -
     return order
 
 
-def pullback(
-    g: Graph, seeds: Mapping[Node, Node], active: frozenset[TensorId]
-) -> dict[Node, Node]:
+def pullback(g: Graph, seeds: Mapping[Node, Node], active: frozenset[TensorId]) -> dict[Node, Node]:
     """Cotangents of every read below the seeds' keys; `seeds` maps a node to its cotangent.
 
     Each node is visited once; a partial derivative is built once per active argument.

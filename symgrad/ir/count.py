@@ -34,9 +34,7 @@ def operations(g: Graph, roots: Sequence[TensorId], sizes: Mapping[str, int]) ->
 class _Counter:
     """One definition."""
 
-    def __init__(
-        self, g: Graph, tensor: Tensor, sizes: Mapping[str, int], values: dict[Node, float]
-    ) -> None:
+    def __init__(self, g: Graph, tensor: Tensor, sizes: Mapping[str, int], values: dict[Node, float]) -> None:
         self.g, self.tensor, self.sizes, self.values = g, tensor, sizes, values
 
     def run(self) -> float:

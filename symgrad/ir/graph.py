@@ -382,9 +382,7 @@ class Graph:
         `extents` is needed for scatter only (the extents of the result).
         """
         body_list = (bodies,) if isinstance(bodies, int) else tuple(bodies)
-        renaming = {
-            a: self.axis(number, self.extent(a)) for number, a in enumerate((*out, *red))
-        }
+        renaming = {a: self.axis(number, self.extent(a)) for number, a in enumerate((*out, *red))}
         # An axis of extent 1 only takes the value 0: nothing has to depend on it.
         values = {a: self.zero if self.extent(a) == self.one else r for a, r in renaming.items()}
         if kind in ("det", "inverse"):

@@ -212,7 +212,6 @@ _row(
 )  # fmt: skip
 
 
-
 def _expand_logaddexp(g: Graph, a: tuple[int, ...]) -> int:
     """The larger one plus at most log(2); equal ones apart, or equal infinities would make a nan."""
     far = g.node("log1p", g.node("exp", g.neg(g.node("abs", g.sub(*a)))))

@@ -231,9 +231,7 @@ def _kept_under(
     return g.where(conjunction(g, needed), factor, otherwise)
 
 
-def _axis_to_eliminate(
-    g: Graph, axes: frozenset[Node], parts: Sequence[Node]
-) -> tuple[Node, Node] | None:
+def _axis_to_eliminate(g: Graph, axes: frozenset[Node], parts: Sequence[Node]) -> tuple[Node, Node] | None:
     """An equality and the reduced axis it fixes: the longest one, so that short loops remain."""
     best, length = None, -1
     for p in parts:

@@ -370,9 +370,7 @@ class Nest:
             body = [For(name, (poly(0),), (low.poly(extent),), body)]
         low.top.extend(body)
 
-    def _emit_update(
-        self, kind: str, guarded: tuple[list[Node], Node], target: tuple[Node, ...]
-    ) -> None:
+    def _emit_update(self, kind: str, guarded: tuple[list[Node], Node], target: tuple[Node, ...]) -> None:
         guards, body = guarded
         inner = self._enter(guards, len(self.loops))
         (value,) = self._values((body,), inner)

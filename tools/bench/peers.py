@@ -114,9 +114,7 @@ def jax_contender(
         for _ in range(times):
             jax.block_until_ready(compiled(*arrays))
 
-    return Contender(
-        name, "call", run, lambda: [np.asarray(x) for x in compiled(*arrays)], seconds[0]
-    )
+    return Contender(name, "call", run, lambda: [np.asarray(x) for x in compiled(*arrays)], seconds[0])
 
 
 def numba_contender(
@@ -160,9 +158,7 @@ def symengine_contender(
         for _ in range(times):
             function(point, out=place)
 
-    return Contender(
-        f"SymEngine {backend}", "call", run, lambda: split(function(point), shapes), seconds[0]
-    )
+    return Contender(f"SymEngine {backend}", "call", run, lambda: split(function(point), shapes), seconds[0])
 
 
 def split(numbers: Any, shapes: Shapes) -> list[np.ndarray]:
