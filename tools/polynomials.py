@@ -144,6 +144,18 @@ def _functions() -> dict[str, tuple[str, Function, Function, mpf, mpf, tuple[int
             lambda z: root(z) ** 3 / mpmath.atan(root(z)),
             tiny, mpf(1) + _SLACK, (21, 10),
         ),
+        "erf": (
+            "erf(x)/x - 1 in z = x^2, for |x| <= 1",
+            lambda z: mpmath.erf(root(z)) / root(z) - 1,
+            lambda z: root(z) / mpmath.erf(root(z)),
+            tiny, mpf(1) + _SLACK, (13, 8),
+        ),
+        "erfc_exponent": (
+            "-log(erfc(1 + t)) for 1 <= 1 + t <= 6",
+            lambda t: -mpmath.log(mpmath.erfc(1 + t)),
+            lambda t: mpmath.erfc(1 + t) / mpmath.erf(1 + t),
+            tiny, mpf(5) + _SLACK, (20, 8),
+        ),
     }  # fmt: skip
 
 

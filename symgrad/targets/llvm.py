@@ -12,7 +12,7 @@ from symgrad.targets import llvm_build
 from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
 from symgrad.targets.llvm_body import Body
 from symgrad.targets.llvm_integers import Integer, Integers
-from symgrad.targets.own_functions import innermost_loops, with_own_functions
+from symgrad.targets.own_functions import inlined_operations, with_own_functions
 from symgrad.targets.text import check_identifier, comment_text
 from symgrad.targets.vector_math_llvm import definitions
 
@@ -24,9 +24,8 @@ attributes #0 = { nounwind "prefer-vector-width"="512" }
 attributes #1 = { nounwind willreturn memory(none) }
 attributes #2 = { nounwind alwaysinline "prefer-vector-width"="512" }
 attributes #3 = { nounwind noinline "prefer-vector-width"="512" }
-attributes #4 = { alwaysinline }
-attributes #5 = { nounwind willreturn memory(none) "prefer-vector-width"="512" }
-attributes #6 = { nounwind noinline willreturn memory(none) "prefer-vector-width"="512" }"""
+attributes #4 = { nounwind alwaysinline willreturn memory(none) "prefer-vector-width"="512" }
+attributes #5 = { nounwind noinline willreturn memory(none) "prefer-vector-width"="512" }"""
 
 
 class LLVMTarget:
@@ -60,7 +59,7 @@ def shape_of(routine: Routine, dtype: str = "float64") -> llvm_build.CodeShape:
             largest = max(largest, len(s.body))
     blocks = Counter(block for block, _ in walk(routine.body) if block)
     longest_block = max(blocks.values(), default=0)
-    total += sum(innermost_loops(routine.body, dtype).values())
+    total += inlined_operations(routine.body, dtype)
     return llvm_build.CodeShape(total, max(largest, total - in_parts), longest_block, loops, cells)
 
 
@@ -93,7 +92,7 @@ class _Module:
         main = self._function(self.routine.body, f"define void @{self.name}", "#2" if small else "#0", False)
         blocks = [f"; {comment_text(self.routine.title or self.name)}", *self.parts, main]
         blocks.append(self._call_function())
-        texts, needs = definitions(self.own_used, self.dtype, "#5", "#6")
+        texts, needs = definitions(self.own_used, self.dtype, "#4", "#5")
         blocks += texts
         self.functions |= needs
         if self.functions:

@@ -31,9 +31,8 @@ from symgrad.loops.nest import (
 from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.liveness import liveness
 from symgrad.targets.llvm_integers import Integer, Integers
-from symgrad.targets.own_functions import innermost_loops
 from symgrad.targets.text import comment_text
-from symgrad.targets.vector_math import function_of, is_guarded
+from symgrad.targets.vector_math import function_of
 from symgrad.targets.vector_math_llvm import function_name
 
 # Flags: multiply-add may fuse; only the order of a loop's sum is free. Never nnan, ninf, nsz, afn.
@@ -61,8 +60,6 @@ class Body:
         self.buffers = {b.name: b for b in buffers}
         self.scopes = scopes  # buffer -> alias metadata of its loads and stores
         self.own_used: set[str] = set()
-        self._inner: dict[int, int] = {}
-        self._inlining: list[bool] = [False]  # whether own functions are inlined, by enclosing loop
         self.dtype = dtype
         self.real, self.suffix = ("double", "f64") if dtype == "float64" else ("float", "f32")
         self.align = 8 if dtype == "float64" else 4
@@ -87,7 +84,6 @@ class Body:
         """Append the statements; `part_call` gives the instruction that calls a part."""
         self.part_call = part_call
         live = liveness(body)
-        self._inner = innermost_loops(body, self.dtype)
         stack: list[tuple[Iterator[Statement], Callable[[], None]]] = [(iter(body), lambda: None)]
         while stack:
             rest, close = stack[-1]
@@ -162,8 +158,7 @@ class Body:
     def _compute(self, s: Compute) -> None:
         if function_of(s.op):
             self.own_used.add(s.op)
-            tail = " #4" if self._inlining[-1] and not is_guarded(s.op) else ""
-            call = f"call {self.real} @{function_name(s.op)}({self.real} {self._get(s.args[0])}){tail}"
+            call = f"call {self.real} @{function_name(s.op)}({self.real} {self._get(s.args[0])})"
             self._values[s.dst] = self._new(call)
             return
         recipe = self._computed.get(s.op)
@@ -276,10 +271,8 @@ class Body:
         self.lines.append("")  # the phi, once the last block of the body is known
         self.integers.names[s.var] = var
         self.integers.open_block()
-        self._inlining.append(id(s) in self._inner)
 
         def close() -> None:
-            self._inlining.pop()
             self.integers.close_block()
             self.lines[place] = f"  {var} = phi i64 [ {first}, %{before} ], [ %next{n}, %{self._block} ]"
             self.lines.append(f"  %next{n} = add nsw i64 {var}, 1")

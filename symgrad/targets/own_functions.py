@@ -5,12 +5,12 @@ than the library's, one call at a time. The choice depends on the routine alone,
 depend on what a compiler made of a loop. Ops are renamed: "exp" to "own_exp".
 
 Sine and cosine are our own only up to a limit, and a call of the library behind a condition would keep the
-loop from being vectorised. So the loop calls our function without asking ("near_sin"), and notes whether any
-argument was too large; if one was, the loop is run again, with the guarded function ("own_sin") in its place:
+loop from being vectorised. So the loop calls our function without asking ("own_sin"), and notes whether any
+argument was too large; if one was, the loop is run again, with a function that asks ("apart_sin") instead:
 
     far = false
-    for i: ... near_sin(x) ... ; far |= |x| > limit
-    if far: for i: ... own_sin(x) ...
+    for i: ... own_sin(x) ... ; far |= |x| > limit
+    if far: for i: ... apart_sin(x) ...
 
 This is done where the second run finds what the first one found: no buffer is both read and written, and
 reductions start again from what they held before. In other loops these two stay the library's.
@@ -42,7 +42,7 @@ from symgrad.loops.nest import (
     Value,
 )
 from symgrad.loops.walk import defined, operands, walk
-from symgrad.targets.vector_math import FUNCTIONS, NEAR, OWN, function_of, is_guarded, is_limited, traced
+from symgrad.targets.vector_math import APART, FUNCTIONS, OWN, function_of, is_limited, traced
 
 MOST_VECTORISED = 3_000  # instructions in one block; the vectoriser's time is quadratic (10,000: 10 s)
 _MOST_TWICE = 500  # statements; a longer loop is not worth having twice
@@ -60,47 +60,43 @@ def with_own_functions(routine: Routine, dtype: str) -> Routine:
     return replace(routine, body=_Rewriting(routine, dtype).body(routine.body))
 
 
-def innermost_loops(body: Sequence[Statement], dtype: str) -> dict[int, int]:
-    """The `id` of every loop without loops inside that is short enough to be vectorised.
+def inlined_operations(body: Sequence[Statement], dtype: str) -> int:
+    """How many instructions inlining our own functions adds to a routine that has them."""
+    ops = (s.op for _, s in walk(body, into_parts=True) if isinstance(s, Compute))
+    return sum(len(traced(function_of(op), dtype)) for op in ops if op.startswith(OWN))
 
-    The value is the number of instructions that inlining our own functions there adds.
-    """
-    found: dict[int, int] = {}
+
+def _innermost_loops(body: Sequence[Statement], dtype: str) -> set[int]:
+    """The `id` of every loop without loops inside that is short enough to be vectorised."""
+    found: set[int] = set()
     stack: list[tuple[Iterator[Statement], For | None]] = [(iter(body), None)]
-    counts, added, innermost = [0], [0], [True]  # of each loop around
+    counts, innermost = [0], [True]  # of each loop around
     while stack:
         rest, loop = stack[-1]
         s = next(rest, None)
         if s is None:
             stack.pop()
             if loop is not None:
-                count, more = counts.pop(), added.pop()
-                if innermost.pop() and count + more <= MOST_VECTORISED:
-                    found[id(loop)] = more
+                count = counts.pop()
+                if innermost.pop() and count <= MOST_VECTORISED:
+                    found.add(id(loop))
             continue
-        counts[-1] += 1
+        own = isinstance(s, Compute) and s.op in FUNCTIONS
+        counts[-1] += len(traced(s.op, dtype)) if own else 1  # type: ignore[union-attr]  # a Compute
         if isinstance(s, For):
             innermost[-1] = False
             counts.append(0)
-            added.append(0)
             innermost.append(True)
-        elif isinstance(s, Compute):
-            added[-1] += _operations(s.op, dtype)
         if isinstance(s, For | If | Part):
             stack.append((iter(s.body), s if isinstance(s, For) else None))
     return found
-
-
-def _operations(op: str, dtype: str) -> int:
-    name = function_of(op) or op
-    return len(traced(name, dtype)) if name in FUNCTIONS and not is_guarded(op) else 0
 
 
 class _Rewriting:
     """Copies a body with other ops, and some loops twice."""
 
     def __init__(self, routine: Routine, dtype: str) -> None:
-        self.inner = innermost_loops(routine.body, dtype)
+        self.inner = _innermost_loops(routine.body, dtype)
         numbers = (defined(s) for _, s in walk(routine.body, into_parts=True))
         self.next = 1 + max((n for n in numbers if isinstance(n, int)), default=0)
 
@@ -114,7 +110,7 @@ class _Rewriting:
 
     def _outside(self, s: Statement) -> list[Statement] | None:
         if isinstance(s, Compute) and s.op in _OUTSIDE:
-            return [replace(s, op=OWN + s.op)]
+            return [replace(s, op=APART + s.op)]
         return self._loop(s) if isinstance(s, For) and id(s) in self.inner else None
 
     def _loop(self, loop: For) -> list[Statement]:
@@ -138,18 +134,18 @@ class _Rewriting:
             restored.append(SetCell(cell, kept))
         first = replace(loop, body=self._noting(loop.body, far, limits))
         comment = f"{loop.comment}, again with large arguments".removeprefix(", ")
-        again = replace(loop, body=self._guarded(loop.body), comment=comment)
+        again = replace(loop, body=self._apart(loop.body), comment=comment)
         return [*before, first, If(far, [*restored, again])]
 
     def _noting(self, body: Sequence[Statement], far: Value, limits: dict[str, Value]) -> list[Statement]:
-        """The body with near functions, each noting in the cell `far` whether its argument was too large."""
+        """The body, noting in the cell `far` whether an argument of a limited function was too large."""
 
         def change(s: Statement) -> list[Statement] | None:
             if not isinstance(s, Compute) or s.op not in limits:
                 return _own_where_unlimited(s)
             size, larger = self._new(), self._new()
             return [
-                replace(s, op=NEAR + s.op),
+                replace(s, op=OWN + s.op),
                 Compute(size, "abs", s.args),
                 Compute(larger, "lt", (limits[s.op], size)),
                 Accumulate("any", far, larger),
@@ -157,8 +153,8 @@ class _Rewriting:
 
         return _copied(body, change)
 
-    def _guarded(self, body: Sequence[Statement]) -> list[Statement]:
-        """A copy with guarded functions; its values have new numbers, each computed in one place only."""
+    def _apart(self, body: Sequence[Statement]) -> list[Statement]:
+        """A copy with functions for any argument; values get new numbers, each computed in one place."""
         new: dict[Value, Value] = {}
         for _, s in walk(body):
             name = defined(s)
@@ -167,7 +163,7 @@ class _Rewriting:
 
         def change(s: Statement) -> list[Statement]:
             if isinstance(s, Compute) and s.op in FUNCTIONS:
-                s = replace(s, op=OWN + s.op)
+                s = replace(s, op=APART + s.op)
             return [_renamed(s, new)]
 
         return _copied(body, change)

@@ -148,3 +148,72 @@ ATAN_SINGLE = (
     float.fromhex("-0x1.df99ada0915f2p-8"),  # -0.007318119897325103
     float.fromhex("0x1.23fb7592022a3p-10"),  # 0.001113823939251337
 )
+
+# erf(x)/x - 1 in z = x^2, for |x| <= 1
+# relative error 2^-62.7
+ERF_DOUBLE = (
+    float.fromhex("0x1.06eba8214db69p-3"),  # 0.1283791670955126
+    float.fromhex("-0x1.812746b0379e6p-2"),  # -0.3761263890318375
+    float.fromhex("0x1.ce2f21a042b20p-4"),  # 0.11283791670954857
+    float.fromhex("-0x1.b82ce3128499cp-6"),  # -0.026866170645072893
+    float.fromhex("0x1.565bcd0db02d0p-8"),  # 0.005223977624780843
+    float.fromhex("-0x1.c02db3d8ecf24p-11"),  # -0.0008548326978740956
+    float.fromhex("0x1.f9a321a119093p-14"),  # 0.0001205533103685894
+    float.fromhex("-0x1.f4d1df3901312p-17"),  # -1.4925593506029344e-05
+    float.fromhex("0x1.b9def19b12674p-20"),  # 1.646097280499223e-06
+    float.fromhex("-0x1.5f1d36b05524bp-23"),  # -1.6350025112500918e-07
+    float.fromhex("0x1.f7a411ab408e7p-27"),  # 1.4657879207715131e-08
+    float.fromhex("-0x1.386abfd7f40bfp-30"),  # -1.13656638786972e-09
+    float.fromhex("0x1.0579a9c0a4741p-34"),  # 5.945258782679347e-11
+)
+
+# erf(x)/x - 1 in z = x^2, for |x| <= 1
+# relative error 2^-34.8
+ERF_SINGLE = (
+    float.fromhex("0x1.06eba82003d05p-3"),  # 0.12837916705800737
+    float.fromhex("-0x1.8127465fb91cfp-2"),  # -0.37612638434646056
+    float.fromhex("0x1.ce2f0798a1d06p-4"),  # 0.11283781974099236
+    float.fromhex("-0x1.b829a7a49edc5p-6"),  # -0.026865400041499194
+    float.fromhex("0x1.5628ede01b125p-8"),  # 0.005220945429851552
+    float.fromhex("-0x1.bcbe99c6aa02cp-11"),  # -0.0008482828787537192
+    float.fromhex("0x1.d8268d65a4a1ep-14"),  # 0.00011256947399321994
+    float.fromhex("-0x1.4383fa7194e6fp-17"),  # -9.641514426984175e-06
+)
+
+# -log(erfc(1 + t)) for 1 <= 1 + t <= 6
+# relative error 2^-62.3
+ERFC_EXPONENT_DOUBLE = (
+    float.fromhex("0x1.d97fbf27aa2a1p+0"),  # 1.8496055099332482
+    float.fromhex("0x1.51c9b0006c23cp+1"),  # 2.638967514234791
+    float.fromhex("0x1.afabc11a29027p-1"),  # 0.8431072563585119
+    float.fromhex("0x1.5477f09c90d29p-5"),  # 0.04156109804582748
+    float.fromhex("-0x1.48c9d406e1258p-7"),  # -0.010033825424906315
+    float.fromhex("0x1.033f68ef19751p-9"),  # 0.001977902945827483
+    float.fromhex("-0x1.f1b485ccebc04p-13"),  # -0.00023732431728037972
+    float.fromhex("-0x1.b8c4539cd1b82p-16"),  # -2.6271754552522054e-05
+    float.fromhex("0x1.c7690837930d9p-16"),  # 2.7144568063784027e-05
+    float.fromhex("-0x1.4192a8c127597p-17"),  # -9.583618864101788e-06
+    float.fromhex("0x1.101156a7b3befp-19"),  # 2.027062539023797e-06
+    float.fromhex("-0x1.dced89c0c4f6ap-24"),  # -1.1104342602054879e-07
+    float.fromhex("-0x1.03bd5afdbfa90p-23"),  # -1.2095070894137729e-07
+    float.fromhex("0x1.173c249292c80p-24"),  # 6.501444919334249e-08
+    float.fromhex("-0x1.5c96278a5eb28p-26"),  # -2.0290407168228577e-08
+    float.fromhex("0x1.354feea484391p-28"),  # 4.501085424966647e-09
+    float.fromhex("-0x1.8d34e4c652a2ap-31"),  # -7.22514625203741e-10
+    float.fromhex("0x1.613b3efd6f06dp-34"),  # 8.031552849860132e-11
+    float.fromhex("-0x1.85d2775e84e7cp-38"),  # -5.5397057100446924e-12
+    float.fromhex("0x1.91b65c142bc95p-43"),  # 1.7839611677267506e-13
+)
+
+# -log(erfc(1 + t)) for 1 <= 1 + t <= 6
+# relative error 2^-35.5
+ERFC_EXPONENT_SINGLE = (
+    float.fromhex("0x1.d97fbf282386bp+0"),  # 1.8496055100436262
+    float.fromhex("0x1.51c9b00452876p+1"),  # 2.63896751605085
+    float.fromhex("0x1.afabbaad2de19p-1"),  # 0.8431070648575228
+    float.fromhex("0x1.547d155aa8aafp-5"),  # 0.041563550669953535
+    float.fromhex("-0x1.4934e17cd8ac1p-7"),  # -0.010046587087065519
+    float.fromhex("0x1.07babfe250c91p-9"),  # 0.0020120963319257353
+    float.fromhex("-0x1.2fa7b8f64ff01p-12"),  # -0.0002895881329045697
+    float.fromhex("0x1.6c058fd8d0c84p-16"),  # 2.16973856794864e-05
+)

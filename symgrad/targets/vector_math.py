@@ -17,7 +17,8 @@ Sources, by section of J.-M. Muller, Elementary Functions (3rd edition, 2016), u
 reduction by two- and three-part constants (11.2; Cody and Waite 1980), with fused multiply-add; rounding
 to an integer by adding 1.5 * 2^52, and sums whose rounding error is kept (Dekker 1971); the reduction of
 the logarithm to sqrt(1/2) .. sqrt(2) and s = f/(2 + f) (Sun's fdlibm, 1993); tanh from expm1 with a
-corrected quotient; polynomials by tools/polynomials.py.
+corrected quotient; polynomials by tools/polynomials.py. erf and the two sums of sinh and cosh are our own
+arrangement.
 """
 
 from __future__ import annotations
@@ -389,11 +390,11 @@ def _log1p(x: Value, precision: str) -> Value:
 
 # ---- trigonometric functions -------------------------------------------------------------------
 
-_NEAR = 2.0**20  # the largest |x| for which sine and cosine are computed here
+_FAR = 2.0**20  # beyond, the library computes sine and cosine
 
 
 def _circle(x: Value) -> tuple[Value, Value, Value]:
-    """x = k pi/2 + r + low with |r| <= pi/4, for |x| <= _NEAR: r, low, and bits that hold k."""
+    """x = k pi/2 + r + low with |r| <= pi/4, for |x| <= _FAR: r, low, and bits that hold k."""
     high, middle, small = polynomials.HALF_PI
     moved = fma(x, 1 / high, _ROUNDER)
     k = moved - _ROUNDER
@@ -403,7 +404,7 @@ def _circle(x: Value) -> tuple[Value, Value, Value]:
 
 
 def _wave(x: Value, precision: str, quarter: int) -> Value:
-    """sin(x + quarter pi/2) for |x| <= _NEAR: sine or cosine of r, with the sign of the quadrant."""
+    """sin(x + quarter pi/2) for |x| <= _FAR: sine or cosine of r, with the sign of the quadrant."""
     r, low, turns = _circle(x)
     z = r * r
     if precision == "double":
@@ -438,6 +439,19 @@ def _atan(x: Value, precision: str) -> Value:
     return with_sign_of(select(beyond, polynomials.HALF_PI[0], 0.0) + (u + low), x)
 
 
+def _erf(x: Value, precision: str) -> Value:
+    """x + x*P(x^2) up to 1, and 1 - exp(-Q(x)) with a polynomial Q beyond; from 6 on erf is 1."""
+    double = precision == "double"
+    size = magnitude(x)
+    near = polynomials.ERF_DOUBLE if double else polynomials.ERF_SINGLE
+    low = fma(size, polynomial(size * size, near), size)
+    far = polynomials.ERFC_EXPONENT_DOUBLE if double else polynomials.ERFC_EXPONENT_SINGLE
+    e = _exponential(-polynomial(at_most(size, 6.0) - 1.0, far), precision)
+    rest = e.r + e.tail() if double else e.rest()
+    high = fma(-_power_of_two(e.shifted), rest + 1.0, 1.0)
+    return with_sign_of(select(size < 1.0, low, high), x)
+
+
 # ---- the functions -----------------------------------------------------------------------------
 
 
@@ -454,34 +468,30 @@ FUNCTIONS = {
     "expm1": Function(_expm1),
     "log": Function(_log),
     "log1p": Function(_log1p),
-    "sin": Function(_sin, _NEAR),
-    "cos": Function(_cos, _NEAR),
+    "sin": Function(_sin, _FAR),
+    "cos": Function(_cos, _FAR),
     "tanh": Function(_tanh),
     "sinh": Function(_sinh),
     "cosh": Function(_cosh),
     "atan": Function(_atan),
+    "erf": Function(_erf),
 }
 
 
-# Ops of our own, made by `own_functions.py`: OWN + name, and NEAR + name for one with a limit that is
-# computed without looking at its argument; OWN + name then looks, and calls the library beyond the limit.
-OWN, NEAR = "own_", "near_"
+# Ops of our own, made by `own_functions.py`. OWN + name is inlined, for arguments within the limit;
+# APART + name is a call, for any argument.
+OWN, APART = "own_", "apart_"
 
 
 def function_of(op: str) -> str:
     """The key in `FUNCTIONS` of one of our own ops, "" for any other op."""
-    name = op.removeprefix(OWN).removeprefix(NEAR)
+    name = op.removeprefix(OWN).removeprefix(APART)
     return name if name != op and name in FUNCTIONS else ""
 
 
 def is_limited(name: str) -> bool:
     """Whether the library has to compute a function for large arguments."""
     return name in FUNCTIONS and FUNCTIONS[name].limit < INFINITY
-
-
-def is_guarded(op: str) -> bool:
-    """Whether one of our own ops looks at its argument first."""
-    return op.startswith(OWN) and is_limited(function_of(op))
 
 
 @lru_cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from symgrad.targets.vector_math import FUNCTIONS, NEAR, Operation, function_of, is_guarded, traced
+from symgrad.targets.vector_math import APART, FUNCTIONS, OWN, Operation, function_of, is_limited, traced
 
 _TYPES = {"real": "double", "single": "float", "bits": "uint64_t", "truth": "int"}
 _TEXTS = {
@@ -20,8 +20,8 @@ _CALLS = ("fma", "abs", "to_bits", "from_bits")
 _LONGEST = 70
 
 
-def define(op: str, dtype: str, prefix: str) -> list[str]:
-    """The lines of `static inline REAL PREFIX_OP(REAL x)`; it calls the functions of `bit_casts`."""
+def _defined(op: str, dtype: str, prefix: str) -> list[str]:
+    """The lines of `REAL PREFIX_OP(REAL x)`; it calls the functions of `_BIT_CASTS`."""
     operations = traced(function_of(op), dtype)
     uses = Counter(a for o in operations for a in o.args)
     values: list[str] = []
@@ -39,7 +39,7 @@ def define(op: str, dtype: str, prefix: str) -> list[str]:
                 values.append(f"t{len(lines) + 1}")
                 lines.append(f"    const {_TYPES[o.kind]} {values[-1]} = {text};")
     real = _TYPES[operations[-1].kind]
-    head = f"static inline {real} {prefix}_{op}({real} x)"
+    head = f"{prefix}_INLINE {real} {prefix}_{op}({real} x)"
     return [head, "{", *lines, f"    return {values[-1]};", "}"]
 
 
@@ -77,57 +77,54 @@ def _literal(o: Operation) -> str:
     return f"{mantissa.rstrip('0').rstrip('.')}p{exponent}"
 
 
-def bit_casts(prefix: str) -> list[list[str]]:
-    """What turns doubles into the integers that represent them, and back."""
-    return [
-        [
-            f"static inline uint64_t {prefix}_bits(double x)",
-            "{",
-            "    uint64_t bits;",
-            "    memcpy(&bits, &x, sizeof bits);",
-            "    return bits;",
-            "}",
-        ],
-        [
-            f"static inline double {prefix}_from_bits(uint64_t bits)",
-            "{",
-            "    double x;",
-            "    memcpy(&x, &bits, sizeof x);",
-            "    return x;",
-            "}",
-        ],
-    ]
-
-
-def guarded(op: str, dtype: str, prefix: str) -> list[str]:
-    """Our own function up to its limit, the library's beyond; nan takes the first way."""
+def _apart(op: str, dtype: str, prefix: str) -> list[str]:
+    """A function of its own: ours up to its limit, the library's beyond; nan takes the first way."""
     name = function_of(op)
     real, suffix = ("double", "") if dtype == "float64" else ("float", "f")
-    far = f"fabs{suffix}(x) > {FUNCTIONS[name].limit!r}{suffix}"
-    return [
-        f"static {real} {prefix}_{op}({real} x)",
-        "{",
-        f"    return {far} ? {name}{suffix}(x) : {prefix}_{NEAR}{name}(x);",
-        "}",
-    ]
+    result = f"{prefix}_{OWN}{name}(x)"
+    if is_limited(name):
+        result = f"fabs{suffix}(x) > {FUNCTIONS[name].limit!r}{suffix} ? {name}{suffix}(x) : {result}"
+    return [f"static {real} {prefix}_{op}({real} x)", "{", f"    return {result};", "}"]
 
 
 def definitions(ops: set[str], dtype: str, prefix: str) -> list[list[str]]:
     """Everything that code calling these ops needs, function by function, in order of their names."""
-    near = {op for op in ops if op.startswith(NEAR)} | {
-        NEAR + function_of(op) for op in ops if is_guarded(op)
-    }
-    order = [*sorted(near), *sorted(ops - near)]  # what is called stands first
+    own = sorted({OWN + function_of(op) for op in ops})
+    apart = sorted(op for op in ops if op.startswith(APART))
     suffix = "" if dtype == "float64" else "f"
+    library = [f"#define {prefix}_{op} {function_of(op)}{suffix}" for op in (*own, *apart)]
     return [
-        [
-            "/*",
-            " * Elementary functions without branches, so that loops over them vectorise; they need a fused",
-            " * multiply-add (gcc and clang: -march=native). Without one, the library's are faster.",
-            " */",
-            "#if defined(FP_FAST_FMA) || defined(__FMA__)",
-        ],
-        *bit_casts(prefix),
-        *((guarded if is_guarded(op) else define)(op, dtype, prefix) for op in order),
-        ["#else", *(f"#define {prefix}_{op} {function_of(op)}{suffix}" for op in order), "#endif"],
+        _HEAD.replace("PREFIX", prefix).splitlines(),
+        *([*line.splitlines()] for line in _BIT_CASTS.replace("PREFIX", prefix).split("\n\n")),
+        *(_defined(op, dtype, prefix) for op in own),
+        *(_apart(op, dtype, prefix) for op in apart),
+        ["#else", *library, "#endif"],
     ]
+
+
+_HEAD = """\
+/*
+ * Elementary functions without branches, so that loops over them vectorise; they need a fused
+ * multiply-add (gcc and clang: -march=native). Without one, the library's are faster.
+ */
+#if defined(FP_FAST_FMA) || defined(__FMA__)
+#if defined(__GNUC__)
+#define PREFIX_INLINE static inline __attribute__((always_inline))
+#else
+#define PREFIX_INLINE static inline
+#endif"""
+
+_BIT_CASTS = """\
+PREFIX_INLINE uint64_t PREFIX_bits(double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+PREFIX_INLINE double PREFIX_from_bits(uint64_t bits)
+{
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}"""

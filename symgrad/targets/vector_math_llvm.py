@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from symgrad.targets.vector_math import FUNCTIONS, NEAR, Operation, function_of, is_guarded, traced
+from symgrad.targets.vector_math import APART, FUNCTIONS, OWN, Operation, function_of, is_limited, traced
 
 _TYPES = {"real": "double", "single": "float", "bits": "i64", "truth": "i1"}
 _INTRINSICS = {"fma": "llvm.fma.f64", "abs": "llvm.fabs.f64"}
@@ -30,7 +30,7 @@ def function_name(op: str) -> str:
     return f"symgrad.{op}"
 
 
-def define(op: str, dtype: str, attributes: str) -> tuple[str, dict[str, str]]:
+def _defined(op: str, dtype: str, attributes: str) -> tuple[str, dict[str, str]]:
     """The text of `define internal REAL @symgrad.OP(REAL)`, and the declarations it needs by name."""
     operations = traced(function_of(op), dtype)
     values: list[str] = []
@@ -65,7 +65,7 @@ def _real_literal(x: float) -> str:
     return f"0x{struct.unpack('<Q', struct.pack('<d', x))[0]:016X}"
 
 
-def guarded(op: str, dtype: str, attributes: str) -> tuple[str, dict[str, str]]:
+def _guarded(op: str, dtype: str, attributes: str) -> tuple[str, dict[str, str]]:
     """Our own function up to its limit, the library's beyond; nan takes the first way."""
     name = function_of(op)
     real, suffix, library = ("double", "f64", name) if dtype == "float64" else ("float", "f32", name + "f")
@@ -78,7 +78,7 @@ library:
   %there = call {real} @{library}({real} %x)
   ret {real} %there
 own:
-  %here = call {real} @{function_name(NEAR + name)}({real} %x)
+  %here = call {real} @{function_name(OWN + name)}({real} %x)
   ret {real} %here
 }}"""
     return text, {
@@ -87,15 +87,17 @@ own:
     }
 
 
-def definitions(ops: set[str], dtype: str, attributes: str, apart: str) -> tuple[list[str], dict[str, str]]:
+def definitions(ops: set[str], dtype: str, inlined: str, apart: str) -> tuple[list[str], dict[str, str]]:
     """The functions for these ops and what they call, in order of their names, and the declarations.
 
-    apart  the attributes of guarded functions: not to be inlined, because loops over them gain nothing.
+    inlined, apart  the attributes of functions to be inlined, and of those never to be.
     """
+    limited = {op for op in ops if op.startswith(APART) and is_limited(function_of(op))}
     texts: list[str] = []
     declarations: dict[str, str] = {}
-    for op in sorted(ops | {NEAR + function_of(op) for op in ops if is_guarded(op)}):
-        text, needs = guarded(op, dtype, apart) if is_guarded(op) else define(op, dtype, attributes)
+    for op in sorted(ops | {OWN + function_of(op) for op in limited}):
+        write = _guarded if op in limited else _defined
+        text, needs = write(op, dtype, apart if op.startswith(APART) else inlined)
         texts.append(text)
         declarations |= needs
     return texts, declarations
