@@ -130,7 +130,7 @@ def check_words(outputs: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def dtype_name(dtype: Any) -> str:
-    """"float64" or "float32"; BadOption for any other type."""
+    """The name of a dtype, "float64" or "float32"; BadOption for any other type."""
     try:
         name = str(np.dtype(dtype).name)
     except TypeError:

@@ -77,7 +77,8 @@ class Functions:
 @dataclass(frozen=True)
 class Limits:
     """When to stop: `max_steps` None means without end; `tol` None means never because of a small
-    gradient."""
+    gradient.
+    """
 
     max_steps: int | None
     tol: float | None
