@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import re
 import subprocess
@@ -43,6 +44,7 @@ from symgrad.targets.llvm import emit_llvm, shape_of
 from symgrad.targets.own_functions import MOST_VECTORISED, with_own_functions
 from symgrad.targets.vector_math import FUNCTIONS, INFINITY, REAL, Trace, traced
 
+ROOT = Path(__file__).resolve().parents[1]
 NAMES = sorted(FUNCTIONS)
 LIMITED = [name for name in NAMES if FUNCTIONS[name].limit < INFINITY]
 
@@ -401,12 +403,25 @@ def test_an_exported_file_calls_the_library_unless_asked(tmp_path: Path) -> None
     assert "= two_own_exp(x[i]);" in asked
 
 
+# ---- the benchmark -----------------------------------------------------------------------------
+
+
+def test_the_benchmark_compares_what_it_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tools" / "bench"))
+    common, bench = importlib.import_module("common"), importlib.import_module("vector_math")
+    tables = bench.run(common.TINY)
+    assert [table.title for table in tables[:2]] == ["Loops, float64", "Loops, float32"]
+    for table in tables[:2]:
+        assert {"symgrad llvm, loop", "symgrad c, loop", "NumPy, loop"} <= set(table.agreed)
+        assert [row[0] for row in table.rows] == ["exp", "erf"]
+    assert len(tables) == 5
+
+
 # ---- where the polynomials come from -----------------------------------------------------------
 
 
 def test_the_table_of_polynomials_is_what_the_tool_derives() -> None:
-    root = Path(__file__).resolve().parents[1]
     done = subprocess.run(
-        [sys.executable, str(root / "tools" / "polynomials.py")], capture_output=True, text=True, check=True
+        [sys.executable, str(ROOT / "tools" / "polynomials.py")], capture_output=True, text=True, check=True
     )
     assert done.stdout.endswith("up to date\n")

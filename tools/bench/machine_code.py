@@ -121,11 +121,14 @@ class CCode:
 
     def __init__(self, source: str, flags: Sequence[str], arrays: Arrays) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            text, library = Path(folder) / "bench.c", Path(folder) / "bench.so"
+            text, part, library = (Path(folder) / f"bench.{end}" for end in ("c", "o", "so"))
             text.write_text(source + _LOOP)
+            # In two steps: linking with -ffast-math makes a whole process flush subnormal numbers to zero.
+            compiling = ["-std=gnu11", *flags, "-fPIC", "-c", str(text), "-o", str(part)]
+            linking = ["-shared", str(part), "-o", str(library), "-lm"]
             with common.stopwatch() as seconds:
-                command = [str(compiler()), "-std=gnu11", *flags, "-fPIC", "-shared", str(text)]
-                subprocess.run([*command, "-o", str(library), "-lm"], check=True)
+                for arguments in (compiling, linking):
+                    subprocess.run([str(compiler()), *arguments], check=True)
                 loaded = ctypes.CDLL(str(library))
         self.build = seconds[0]
         self.function: Any = loaded.bench_repeat

@@ -101,10 +101,12 @@ def _contenders(name: str, dtype: str, setup: Setup) -> list[Contender]:
 
 
 def _loops(names: list[str], dtype: str, setup: Setup) -> Table:
-    rows, header = [], ()
+    rows: list[tuple[str, ...]] = []
+    header: tuple[str, ...] = ()
+    agreed: tuple[str, ...] = ()
     for name in names:
         contenders = _contenders(name, dtype, setup)
-        common.compare(contenders, _TOLERANCE[dtype])
+        agreed = common.compare(contenders, _TOLERANCE[dtype])
         times = [s / _ELEMENTS * 1e9 for s in common.measure(contenders, setup)]
         ratios = [common.number(t / times[0]) for t in times[1:]]
         rows.append((name, *map(common.number, times), *ratios))
@@ -115,7 +117,7 @@ def _loops(names: list[str], dtype: str, setup: Setup) -> Table:
             *(f"{label} / {labels[0]}" for label in labels[1:]),
         )
     return Table(
-        f"Loops, {dtype}", header, tuple(rows), note=f"Per element; SciPy for erf. Seed {setup.seed}."
+        f"Loops, {dtype}", header, tuple(rows), agreed, note=f"Per element; SciPy for erf. Seed {setup.seed}."
     )
 
 
