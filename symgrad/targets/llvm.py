@@ -59,7 +59,7 @@ def shape_of(routine: Routine, dtype: str = "float64") -> llvm_build.CodeShape:
             largest = max(largest, len(s.body))
     blocks = Counter(block for block, _ in walk(routine.body) if block)
     longest_block = max(blocks.values(), default=0)
-    total += inlined_operations(routine.body, dtype)
+    total += inlined_operations(routine.body, dtype) if loops else 0
     return llvm_build.CodeShape(total, max(largest, total - in_parts), longest_block, loops, cells)
 
 

@@ -55,7 +55,14 @@ _OUTSIDE = frozenset({"tanh"})
 
 def with_own_functions(routine: Routine, dtype: str) -> Routine:
     """The routine with its elementary functions replaced; the same object if there is nothing to replace."""
-    if not any(isinstance(s, Compute) and s.op in FUNCTIONS for _, s in walk(routine.body, into_parts=True)):
+    ops: set[str] = set()
+    loops = False
+    for _, s in walk(routine.body, into_parts=True):
+        if type(s) is Compute:
+            ops.add(s.op)
+        else:
+            loops |= type(s) is For
+    if not ops & (FUNCTIONS.keys() if loops else _OUTSIDE):
         return routine
     return replace(routine, body=_Rewriting(routine, dtype).body(routine.body))
 
