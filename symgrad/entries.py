@@ -290,6 +290,9 @@ def row_vector(where: str, name: str, array: Array, size: Number) -> Array:
         check_size(where, f"the length of {name}", array.shape[1], size, "the number of columns")
         return array
     vector = entries(array, where)
+    if len(vector.shape) == 2 and vector.shape[0] == 1:  # a row, as in matrix form
+        row = vector
+        vector = Entries((row.shape[1],), lambda j: row[0, j])
     check_rank(where, name, vector, 1, 1)
     check_size(where, f"the length of {name}", vector.shape[0], size, "the number of columns")
     return vector

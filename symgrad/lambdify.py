@@ -65,7 +65,7 @@ def lambdify(
     such as a free symbol that is no argument, or an unknown function, is reported here, before any call.
     """
     _check_modules(modules)
-    arguments = _Arguments.of(args)
+    arguments = _Arguments.of(_with_symbols(args, expr))
     if isinstance(expr, str):
         expr = parse_expression(expr, {name_of(s): s for s in arguments.symbols})
     shape = _Shape()
@@ -154,6 +154,22 @@ class Lambdified:
         if self._count == 0:
             return np.zeros((0, *found.shape), found.dtype)
         return found[None] if self._count == 1 else np.ascontiguousarray(np.moveaxis(found, -1, 0))
+
+
+def _with_symbols(args: Any, expr: Any) -> Any:
+    """Names given as text become the symbols of the expression that have them, as in SymPy."""
+    if isinstance(args, (list, tuple)):
+        return type(args)([_with_symbols(part, expr) for part in args])
+    if not isinstance(args, str):
+        return args
+    found = sorted((s for s in _free_symbols(expr) if s.name == args), key=repr)
+    return found[0] if found else args
+
+
+def _free_symbols(expr: Any) -> set[Any]:
+    if isinstance(expr, (list, tuple)):
+        return {s for part in expr for s in _free_symbols(part)}
+    return {s for s in getattr(expr, "free_symbols", ()) if isinstance(s, sp.Symbol)}
 
 
 def _in_order(names: Sequence[str], args: Sequence[Any], by_name: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -239,7 +239,7 @@ def program(
     wrt        one symbol or a tuple of symbols; default: every real argument.
     stabilise  rewrite log(sum(exp)), log(1 + x), ... into their stable forms (default: True).
     hints      typical values of size symbols, to choose the best loop order for.
-    axes       for index notation with free indices: their order in the result.
+    axes       for index notation with free indices: their order in the result; default: by name.
 
     Raises subclasses of SymgradError that name the sub-expression (when first translated).
     """

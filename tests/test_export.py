@@ -15,7 +15,7 @@ import routines
 from routines import DTYPES, I, M, N, call, loop, routine
 from tolerances import assert_close
 
-from symgrad.errors import BadName
+from symgrad.errors import BadName, BadOption
 from symgrad.loops.nest import Buffer, Const, For, Load, Routine, Store, poly
 from symgrad.targets.c_build import find_compiler
 from symgrad.targets.export import export_c
@@ -182,3 +182,10 @@ def test_a_function_without_arguments_or_outputs_still_builds(tmp_path: Path) ->
     empty = routine([Buffer("x", "input", (M,)), Buffer("y", "output", (N,))], [loop("i", N, [])])
     export_c(empty, "unread", tmp_path / "2")
     assert len(make_and_run(tmp_path / "2")["y"]) == 3
+
+
+def test_a_makefile_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("all:\n\techo mine\n")
+    with pytest.raises(BadOption, match="is there already"):
+        export_c(routines.gather(), "demo", tmp_path)
+    assert (tmp_path / "Makefile").read_text() == "all:\n\techo mine\n"

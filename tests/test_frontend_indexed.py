@@ -8,6 +8,7 @@ import sympy as sp
 from sympy.tensor.array.expressions import ArraySymbol
 from translating import names, value_of
 
+import symgrad as sg
 from symgrad.entries import Entries, Where
 from symgrad.errors import BadArgument, IndexOutOfRange, ShapeMismatch, UnsupportedExpression
 from symgrad.frontend.ranges import Gather
@@ -331,3 +332,14 @@ def test_periodic_clamped_and_mirrored_indices(expr: sp.Expr, expected: float) -
 def test_a_remainder_of_an_index_far_away_is_refused() -> None:
     with pytest.raises(UnsupportedExpression, match="the index"):
         translate(sp.Sum(x[sp.Mod(5 * i, n)], (i, 0, n - 1)))
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_free_indices_number_the_axes_by_name_whatever_sympy_sorts_first(power: int) -> None:
+    n = sp.Symbol("n", integer=True, positive=True)
+    p, q, v = sp.Idx("p", n), sp.Idx("q", n), sp.IndexedBase("v", shape=(n,))
+    at = np.array([1.0, 2.0, 5.0])
+    kernel = sg.compile(v[q] ** power * v[p] ** 3, args=(v,), outputs="value", backend="numpy")
+    np.testing.assert_allclose(kernel(at), np.outer(at**3, at**power))
+    kernel = sg.compile(v[q] - v[p], args=(v,), axes=(q, p), outputs="value", backend="numpy")
+    np.testing.assert_allclose(kernel(at), at[:, None] - at)

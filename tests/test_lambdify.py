@@ -295,3 +295,9 @@ def test_nested_values_of_another_length_are_refused():
         sg.lambdify((x, (y, z)), x)(1.0, (1.0, 2.0, 3.0))
     with pytest.raises(BadArgument, match=r"a value has shape \(3,\)"):
         sg.lambdify((sp.Matrix([x, y]),), x)(LINE)
+
+
+def test_arguments_may_be_names_of_symbols_with_assumptions() -> None:
+    x, y = sp.symbols("x y", real=True)
+    assert sg.lambdify("x", x + 1)(2.0) == 3.0
+    assert sg.lambdify(["x", "y"], [x - y, x * y])(5.0, 2.0) == [3.0, 10.0]

@@ -616,3 +616,11 @@ def test_entries_compile_to_an_array_of_their_shape() -> None:
         np.testing.assert_allclose(
             kernel(random(*shape)), jax.nn.softmax(random(*shape), axis=-1), rtol=1e-13
         )
+
+
+def test_index_form_takes_a_row_for_a_vector_as_matrix_form_does() -> None:
+    n, d, c = sp.symbols("n d c", integer=True, positive=True)
+    x, w = sp.IndexedBase("X", shape=(n, d)), sp.IndexedBase("W", shape=(d, c))
+    row, vector = sp.IndexedBase("b", shape=(1, c)), sp.IndexedBase("b", shape=(c,))
+    i, j = sp.symbols("i j", integer=True)
+    assert nn.linear(x, w, row)[i, j].subs(row[0, j], vector[j]) == nn.linear(x, w, vector)[i, j]

@@ -422,3 +422,11 @@ def test_the_complex_step_of_every_op_agrees_with_high_precision(op):
                 with np.errstate(all="ignore"):
                     found = complex(COMPLEX_FORMS[op.name](*moved)).imag / step
                 assert found == pytest.approx(exact, rel=1e-12, abs=1e-13), (op.name, point, k)
+
+
+def test_a_gradient_of_the_wrong_shape_is_refused_even_if_its_numbers_fit() -> None:
+    n, d = sp.symbols("n d", integer=True, positive=True)
+    w = sp.MatrixSymbol("W", n, d)
+    program = sg.program(sp.Trace(w.T * w), wrt=w)
+    with pytest.raises(ShapeMismatch, match="parts of shape"):
+        sg.verify(program, grad=lambda a: 2 * a.T, at={w: np.ones((3, 2))})

@@ -75,7 +75,7 @@ class Translator:
     differentiate  called for derivatives inside expressions:
                    `(graph, scalar body, input tensor, one index node per axis) -> node`.
     axes           symbols that number the entries of an array result, in order; default: the free
-                   Idx in order of appearance.
+                   Idx by name.
     extents        of those of `axes` that say nothing of their range.
     """
 
@@ -144,7 +144,7 @@ class Translator:
             if self._args is None:
                 self._args = arguments.default_arguments(self.survey, root, self._axes or ())
             self._register()
-        wanted = self.survey.axes if self._axes is None else self._axes
+        wanted = sorted(self.survey.axes, key=str) if self._axes is None else self._axes
         free = [s for s in wanted if self.survey.is_free(s, root)]
         for symbol in free:
             if symbol not in self.environment:

@@ -34,10 +34,12 @@ RELATIONS: dict[str, Callable[..., Value]] = {
 LOGIC: dict[str, Callable[..., Value]] = {name: getattr(sp, name) for name in ("And", "Or", "Not", "Xor")}
 MATRIX: dict[str, Callable[..., Value]] = {
     "Trace": sp.Trace,
+    "tr": sp.Trace,
     "Transpose": sp.Transpose,
     "HadamardProduct": sp.HadamardProduct,
     "Inverse": sp.Inverse,
     "Determinant": sp.Determinant,
+    "det": sp.Determinant,
     "DiagMatrix": sp.DiagMatrix,
 }
 OF_SIZES: dict[str, Callable[..., Value]] = {

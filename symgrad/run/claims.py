@@ -115,11 +115,16 @@ def own_gradient(function: Callable[..., Any], point: Point, variables: Variable
     parts = flat_parts(function(*point.arrays.values()))
     if variables.is_packed and len(parts) > 1:
         parts = [np.concatenate([np.ravel(p) for p in parts])]
+    if variables.is_packed and parts:
+        parts = [np.ravel(parts[0]), *parts[1:]]
     shapes = [(variables.size,)] if variables.is_packed else list(variables.shapes)
-    if [p.size for p in parts] != [int(np.prod(s)) for s in shapes]:
+    if [p.shape for p in parts] != shapes:
         raise ShapeMismatch(
             f"the gradient given has parts of shape {', '.join(str(p.shape) for p in parts)}",
-            because=f"{', '.join(variables.names)} have shapes {', '.join(map(str, variables.shapes))}",
+            because="; ".join(
+                f"{name} has shape {shape}"
+                for name, shape in zip(variables.names, variables.shapes, strict=True)
+            ),
             try_="return one array per symbol in wrt, of its shape",
         )
     return parts

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from symgrad.errors import BadName, quoted
+from symgrad.errors import BadName, BadOption, quoted
 from symgrad.loops.nest import Buffer, Routine
 from symgrad.loops.split import split
 from symgrad.targets.base import check_dtype, parameters
@@ -59,12 +59,23 @@ def export_c(
     }
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
+    _check_makefile(folder / "Makefile")
     paths = []
     for file_name, text in texts.items():
         path = folder / file_name
         path.write_text(text, encoding="ascii", newline="\n")
         paths.append(path)
     return paths
+
+
+def _check_makefile(path: Path) -> None:
+    """Refuse to replace a Makefile that somebody else wrote."""
+    if path.exists() and not path.read_text(errors="replace").startswith("# Written by symgrad "):
+        raise BadOption(
+            f"{quoted(str(path))} is there already, and not from an export",
+            because="the export writes a Makefile of its own",
+            try_="another directory",
+        )
 
 
 def check_function_name(name: str) -> str:
@@ -224,6 +235,7 @@ def _described(file: CFile, buffer: Buffer) -> str:
 
 
 _MAKEFILE = """\
+# Written by symgrad for NAME; the next export to this directory replaces it.
 CC ?= cc
 CFLAGS ?= -std=c99 -Wall -Wextra -Werror -pedantic -O2
 LDLIBS ?= -lm
