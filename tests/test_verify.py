@@ -430,3 +430,12 @@ def test_a_gradient_of_the_wrong_shape_is_refused_even_if_its_numbers_fit() -> N
     program = sg.program(sp.Trace(w.T * w), wrt=w)
     with pytest.raises(ShapeMismatch, match="parts of shape"):
         sg.verify(program, grad=lambda a: 2 * a.T, at={w: np.ones((3, 2))})
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_point_on_a_kink_alone_is_judged_by_the_slopes_of_both_sides(wrong: bool) -> None:
+    x = sp.Symbol("x", real=True)
+    given = {"grad": lambda a: np.array(2.0)} if wrong else {}
+    report = sg.verify(sg.program(sp.Abs(x), wrt=x), at={x: 0.0}, **given)
+    assert report.ok is not wrong
+    assert wrong or "slopes of both sides" in report.table

@@ -83,6 +83,7 @@ def compare_claim(claim: Claim, tolerances: Tolerances, notes: list[str]) -> lis
         _slope_row(claim, COMPLEX, skip, tolerances),
         _slope_row(claim, EXACT, skip, tolerances),
         *taylor_rows(claim, swept.sweeps, bool(kinks), bool(skip.any()), tolerances),
+        *_kink_rows(claim, swept),
     ]
     return with_entry_found(claim, rows, tolerances)
 
@@ -120,8 +121,22 @@ def _is_on_kink(
         return np.asarray(differ & (least <= check.claimed) & (check.claimed <= most))
 
 
+def _places_on_kinks(claim: Claim, swept: Swept) -> list[int]:
+    return [k for k, check in enumerate(claim.checks) if check.entry is not None and swept.on_kink[k].any()]
+
+
+def _kink_rows(claim: Claim, swept: Swept) -> list[Row]:
+    """Entries on a kink, compared with the slopes of both sides (`_is_on_kink`: they lie between them)."""
+    places = _places_on_kinks(claim, swept)
+    return (
+        [Row(claim.word, "slopes of both sides", count_text(len(places), "entry"), "between")]
+        if places
+        else []
+    )
+
+
 def _note_kinks(claim: Claim, swept: Swept, kinks: list[str], notes: list[str]) -> None:
-    places = [k for k, check in enumerate(claim.checks) if check.entry is not None and swept.on_kink[k].any()]
+    places = _places_on_kinks(claim, swept)
     if places:
         where = entry_text(*claim.variables.entry(claim.checks[places[0]].entry or 0))
         number = count_text(len(places), "entry")
