@@ -110,9 +110,15 @@ def show_derivation(steps_shown: Steps, model: SoftmaxRegression, P: sg.Program)
 
 def in_one_line(expr: Any, scores: Any = None) -> str:
     """The expression as text, with Z for the scores and `ones` for matrices of ones."""
-    short = {} if scores is None else {scores: sp.MatrixSymbol("Z", *scores.shape)}
-    expr = expr.xreplace(short)
-    return str(expr.xreplace({one: sp.MatrixSymbol("ones", *one.shape) for one in expr.atoms(sp.OneMatrix)}))
+    short = _with_plain_ones(expr)
+    if scores is not None:
+        short = short.xreplace({_with_plain_ones(scores): sp.MatrixSymbol("Z", *scores.shape)})
+    return str(short)
+
+
+def _with_plain_ones(expr: Any) -> Any:
+    """Matrices of ones as symbols, whatever class printed expressions have for them."""
+    return expr.xreplace({one: sp.MatrixSymbol("ones", *one.shape) for one in expr.atoms(sp.OneMatrix)})
 
 
 def verify(

@@ -162,4 +162,4 @@ def _matrix(m: Any, values: Values, shape: tuple[int, ...]) -> Any:
         DiagMatrix: lambda: np.diag(inner(m.args[0])[:, 0]),
         DiagonalOf: lambda: np.diag(inner(m.args[0]))[:, None],
     }
-    return cases[type(m)]()
+    return next(cases[c] for c in type(m).__mro__ if c in cases)()

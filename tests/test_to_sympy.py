@@ -138,8 +138,8 @@ RESIDUAL = X * w - t
 NETWORK = (X * W1).applyfunc(sp.tanh) * W2 - Y
 RELU = nn.relu(X * W) - Y
 E = "exp.(X*W)"
-P = f"DiagMatrix(HadamardPower({E}*1, -1))*{E}"
-SUM_EXP = "Trace(1*exp.(w))"
+P = f"DiagMatrix(HadamardPower({E}*ones(c, 1), -1))*{E}"
+SUM_EXP = "Trace(ones(1, d)*exp.(w))"
 SLOPE = "Lambda(t, 1/(exp(t) + 1))"  # the variable is t, the user's vector is called y
 
 PRINTED: dict[str, tuple[Any, Any, str, int | None, str]] = {

@@ -16,6 +16,7 @@ from typing import Any
 import sympy as sp
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
 from sympy.matrices.expressions.diagonal import DiagMatrix
+from sympy.printing.str import StrPrinter
 
 Expr = Any
 Matrix = Any  # SymPy's MatrixExpr; its stubs have no useful type
@@ -43,9 +44,22 @@ def from_term(coefficient: Expr, factors: Sequence[Matrix]) -> Matrix:
     return sp.MatMul(coefficient, *factors)
 
 
+class Ones(sp.OneMatrix):
+    """SymPy's OneMatrix, printed with its shape: SymPy prints a bare 1, which reads as a number."""
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"ones({printer.doprint(self.rows)}, {printer.doprint(self.cols)})"
+
+    def _latex(self, printer: Any) -> str:
+        return rf"\mathbf{{1}}_{{{printer.doprint(self.rows)} \times {printer.doprint(self.cols)}}}"
+
+    def _pretty(self, printer: Any) -> Any:
+        return printer._print(sp.Symbol(self._sympystr(StrPrinter())))
+
+
 def ones(rows: Expr, cols: Expr) -> Matrix:
     """The matrix of ones."""
-    return sp.OneMatrix(rows, cols)
+    return Ones(rows, cols)
 
 
 def scale(coefficient: Expr, m: Matrix) -> Matrix:

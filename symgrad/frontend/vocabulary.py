@@ -45,6 +45,7 @@ MATRIX: dict[str, Callable[..., Value]] = {
 OF_SIZES: dict[str, Callable[..., Value]] = {
     "Identity": sp.Identity,
     "OneMatrix": sp.OneMatrix,
+    "ones": sp.OneMatrix,
     "ZeroMatrix": sp.ZeroMatrix,
 }
 OVER_INDICES: dict[str, Callable[..., Value]] = {"Sum": sp.Sum, "Product": sp.Product}
