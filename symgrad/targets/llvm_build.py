@@ -25,6 +25,7 @@ _CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 _LONGEST_KEPT = 400_000  # characters; machine code of longer texts is not kept for the next request
 _MOST_KEPT = 32
 _MOST_PIPELINE = 20_000  # statements; beyond, the loop pipeline's cost is not repaid
+_MOST_VECTORISED_STATEMENTS = 2_000  # in all; beyond, the passes take time quadratic in the number of loops
 _MOST_UNROLLED = 300  # statements; beyond, unrolled loops triple the time of code generation
 _MOST_ALLOCATION = 30_000  # statements in one function; beyond, only fast allocation is linear
 _QUICK = 2_000  # statements without loops; beyond, fast allocation saves 10-50x and costs about 5 %
@@ -107,8 +108,9 @@ def _machine(level: int) -> Any:
 def optimise(module: Any, machine: Any, shape: CodeShape) -> None:
     """Run the passes that pay for code of this shape."""
     if shape.loops and shape.statements <= _MOST_PIPELINE:
-        options = llvm.create_pipeline_tuning_options(speed_level=2)
-        options.loop_vectorization = shape.block <= MOST_VECTORISED
+        is_large = shape.statements > _MOST_VECTORISED_STATEMENTS
+        options = llvm.create_pipeline_tuning_options(speed_level=1 if is_large else 2)
+        options.loop_vectorization = shape.block <= MOST_VECTORISED and not is_large
         options.slp_vectorization = False
         if shape.statements > _MOST_UNROLLED:
             options.loop_unrolling = options.loop_interleaving = False
