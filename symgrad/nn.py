@@ -333,29 +333,53 @@ def _divided(array: Array, scale: sp.Expr) -> Array:
 # Convolution (index form: a matrix has too few axes; a matrix is accepted where its two axes are enough)
 
 
-def conv1d(X: Array, W: Array, b: Array | None = None, stride: int = 1) -> Entries:
+def conv1d(X: Array, W: Array, b: Array | None = None, stride: int = 1) -> Array:
     """The correlation networks call convolution, in one dimension, over the positions where W fits ("valid").
 
     X `(..., positions, channels)`, W `(taps, channels, out_channels)`, b `(out_channels,)`; result
     `(..., floor((positions - taps)/stride) + 1, out_channels)`, with the entry
-    `Sum(X[..., stride*p + t, c]*W[t, c, o], t, c) + b[o]`. Always index form.
+    `Sum(X[..., stride*p + t, c]*W[t, c, o], t, c) + b[o]`. Matrix form (X and W matrices) has one
+    channel: X `(n, positions)` with a signal in each row, W `(1, taps)`, b `(1, 1)`; result a matrix
+    `(n, floor((positions - taps)/stride) + 1)`.
 
     With a stride, write the number of positions as `stride*(m - 1) + taps`: the result then has `m` positions
     and no floor, which the compiler does not take as the limit of a sum.
     Raises ShapeMismatch; BadOption unless the stride is a positive int.
     """
+    if is_matrix(X) and is_matrix(W):
+        check_size("conv1d", "the number of rows of W", W.shape[0], 1, "the one channel of matrix form")
+        return _matrix_convolution("conv1d", X, W, b, (1, stride))
     return _convolution("conv1d", X, W, b, (stride,))
 
 
-def conv2d(X: Array, W: Array, b: Array | None = None, stride: int | tuple[int, int] = 1) -> Entries:
+def conv2d(X: Array, W: Array, b: Array | None = None, stride: int | tuple[int, int] = 1) -> Array:
     """The same in two dimensions.
 
     X `(..., rows, columns, channels)`, W `(row_taps, column_taps, channels, out_channels)`, b
-    `(out_channels,)`; `stride` is one number, or one for rows and one for columns. Always index form; errors
-    as `conv1d`.
+    `(out_channels,)`; `stride` is one number, or one for rows and one for columns. Matrix form is one image
+    and one channel: X `(rows, columns)`, W `(row_taps, column_taps)`, b `(1, 1)`. Errors as `conv1d`.
     """
     strides = stride if isinstance(stride, tuple) else (stride, stride)
+    if is_matrix(X) and is_matrix(W):
+        return _matrix_convolution("conv2d", X, W, b, strides)
     return _convolution("conv2d", X, W, b, strides)
+
+
+def _matrix_convolution(
+    where: str, X: Array, W: Array, b: Array | None, strides: tuple[int, int]
+) -> sp.MatrixExpr:
+    """Correlation of one matrix with another: entry `Sum(X[s*i + a, t*j + c]*W[a, c], a, c) + b`."""
+    for stride in strides:
+        _check_stride(where, stride)
+    if b is not None:
+        check_size(
+            where, "the number of entries of b", b.shape[0] * b.shape[1], 1, "the one channel of matrix form"
+        )
+    i, j, a, c = (sp.Dummy(name, integer=True, nonnegative=True) for name in "ijac")
+    term = X[strides[0] * i + a, strides[1] * j + c] * W[a, c]
+    body = sp.Sum(term, (c, 0, W.shape[1] - 1), (a, 0, W.shape[0] - 1))
+    rows, columns = (sp.floor((n - t) / s) + 1 for n, t, s in zip(X.shape, W.shape, strides, strict=True))
+    return sp.FunctionMatrix(rows, columns, sp.Lambda((i, j), body if b is None else body + b[0, 0]))
 
 
 def _convolution(where: str, X: Array, W: Array, b: Array | None, strides: tuple[int, ...]) -> Entries:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.signal
 import sympy as sp
 
 import symgrad as sg
@@ -624,3 +625,29 @@ def test_index_form_takes_a_row_for_a_vector_as_matrix_form_does() -> None:
     row, vector = sp.IndexedBase("b", shape=(1, c)), sp.IndexedBase("b", shape=(c,))
     i, j = sp.symbols("i j", integer=True)
     assert nn.linear(x, w, row)[i, j].subs(row[0, j], vector[j]) == nn.linear(x, w, vector)[i, j]
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_convolutions_in_matrix_form_equal_scipys_correlation(bias: bool) -> None:
+    n, m, s, t = sp.symbols("n m s t", integer=True, positive=True)
+    x, w, row = sp.MatrixSymbol("X", n, m), sp.MatrixSymbol("W", s, t), sp.MatrixSymbol("w", 1, t)
+    b = sp.MatrixSymbol("b", 1, 1)
+    offset = (b,) if bias else ()
+    planes = sg.compile(nn.conv2d(x, w, *offset), args=(x, w, *offset), outputs="value")
+    signals = sg.compile(nn.conv1d(x, row, *offset), args=(x, row, *offset), outputs="value")
+    rng = np.random.default_rng(3)
+    for rows, columns, row_taps, taps in ((4, 7, 2, 3), (3, 3, 3, 1)):
+        image, kernel = rng.standard_normal((rows, columns)), rng.standard_normal((row_taps, taps))
+        more = (np.array([[0.5]]),) if bias else ()
+        expected = scipy.signal.correlate2d(image, kernel, mode="valid") + 0.5 * bias
+        np.testing.assert_allclose(planes(image, kernel, *more), expected, rtol=1e-13, atol=1e-14)
+        expected = scipy.signal.correlate2d(image, kernel[:1], mode="valid") + 0.5 * bias
+        np.testing.assert_allclose(signals(image, kernel[:1], *more), expected, rtol=1e-13, atol=1e-14)
+
+
+def test_a_strided_convolution_in_matrix_form_has_the_right_gradient() -> None:
+    m, t = sp.symbols("m t", integer=True, positive=True)
+    x, w = sp.MatrixSymbol("X", 2, 2 * (m - 1) + t), sp.MatrixSymbol("w", 1, t)
+    y = nn.conv1d(x, w, stride=2)
+    report = sg.verify(sg.program(sp.Trace(y.T * y), args=(x, w), wrt=(x, w)), sizes={"m": 4, "t": 3})
+    assert report.ok, report.table
