@@ -160,16 +160,10 @@ def _vjp(p: Problem) -> Result:
     assert p.cotangent is not None
     tensor = g.tensors[p.value]
     places = tuple(g.fresh_axis(e) for e in tensor.extents)
-    at = _user_index(p, places)
-    parts = cotangents(g, {p.value: (places, g.read(p.cotangent, *at))}, p.wrt)
+    parts = cotangents(g, {p.value: (places, g.read(p.cotangent, *places))}, p.wrt)
     if p.packed:
         return _vector(g, [body for _, body in parts])
     return _wrap(p, [_map(g, axes, body) for axes, body in parts])
-
-
-def _user_index(p: Problem, places: tuple[Node, ...]) -> tuple[Node, ...]:
-    """The cotangent input has the tensor's own extents (an enum's entries stay flat)."""
-    return places
 
 
 # ---- whole Jacobians and Hessians --------------------------------------------------------------
