@@ -17,6 +17,7 @@ import llvmlite.binding as llvm
 
 from symgrad.errors import IllegalProgram
 from symgrad.targets.base import Loaded
+from symgrad.targets.external import address_for, is_external
 from symgrad.targets.own_functions import MOST_VECTORISED
 
 _LOCK = threading.RLock()  # LLVM's global context is not thread-safe
@@ -132,11 +133,15 @@ def _math_library() -> ctypes.CDLL:
 
 def _resolve(module: Any) -> None:
     """Make sure that every outside function exists; LLVM would end the process over a missing one."""
-    names = [f.name for f in module.functions if f.is_declaration]
+    declared = {f.name: f for f in module.functions if f.is_declaration}
+    names = list(declared)
     wanted = [n for n in names if not n.startswith("llvm.")]
     wanted += [_called_by_intrinsic(n) for n in names if n.startswith("llvm.")]
     for name in wanted:
         if not name or llvm.address_of_symbol(name):
+            continue
+        if is_external(name):
+            llvm.add_symbol(name, address_for(name, str(declared[name].global_value_type)))
             continue
         function = getattr(_math_library(), name, None)
         if function is None:
