@@ -20,7 +20,7 @@ import ctypes
 import importlib
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from symgrad.errors import IllegalProgram, quoted
@@ -60,7 +60,7 @@ def is_external(symbol: str) -> bool:
     return symbol.rpartition(".")[0] in MODULES
 
 
-@lru_cache(maxsize=None)
+@cache
 def external(symbol: str) -> External:
     """The function behind a symbol.
 
@@ -76,7 +76,7 @@ def external(symbol: str) -> External:
             return External(symbol, _address(capsule), result, parameters)
     raise IllegalProgram(
         f"the installed SciPy exports no function {quoted(function)} in {module}",
-        try_="another version of SciPy (1.11 or newer is known to work)",
+        try_="SciPy 1.17 or newer",
     )
 
 
