@@ -33,12 +33,15 @@ from symgrad.errors import (
 )
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
+_EXAMPLE = "x=1.5 or X=[[1, 2], [3, 4]]"
 
 _EPILOG = """\
 examples
   symgrad derive "x**2*sin(y)" --wrt x,y
   symgrad derive "Trace(X.T*X)" --let "X = matrix(n, d)" --wrt X --format latex
   symgrad verify "Sum(v[i]**4, (i, 0, n - 1))" --let "v = array(n)"
+  symgrad verify "x**2*y" --grad "2*x*y" --grad "x**3"
+  symgrad verify model.py:loss --against out/softmax.c
   symgrad export model.py:loss --wrt W --outputs value,grad --name softmax --directory out
   symgrad why ParseError
 
@@ -100,16 +103,42 @@ def _verify(options: argparse.Namespace) -> int:
 
     program = _program(options)
     point = dict(_name_and_value(text) for text in options.at)
+    domain = dict(_name_and_value(text, "--domain", "x=[0.1, 2]") for text in options.domain)
+    own = {"grad": _own(options, options.grad, program), "hess": _own(options, options.hess, program)}
     report = symgrad.verify(
         program,
         at=point or None,
         outputs=options.outputs,
+        domain=domain or None,
+        against=options.against,
+        samples=options.samples,
         seed=options.seed,
+        digits=options.digits,
+        rtol=options.rtol,
         backend=options.backend,
         dtype=options.dtype,
+        **{word: given for word, given in own.items() if given is not None},
     )
     print(report.to_json() if options.json else report.table)
     return DONE if report.ok else FAILED
+
+
+def _own(options: argparse.Namespace, texts: Sequence[str], program: Any) -> Any:
+    """A derivative written by hand: `file.py:name` (also a function of arrays), or expressions as text."""
+    if not texts:
+        return None
+    found = _file_and_name(texts[0])
+    if found is not None:
+        path, name = found
+        return _attribute(path, name)
+    from symgrad.frontend.declare import parse_declarations
+    from symgrad.frontend.parse import parse_expression
+
+    is_typed = _file_and_name(options.expression) is None
+    declared = parse_declarations(options.let) if is_typed else {}
+    known = _symbols_by_name(program.expr, declared, program.args)
+    parts = [parse_expression(text, known) for text in texts]
+    return parts[0] if len(parts) == 1 else parts
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -178,7 +207,8 @@ def _file_and_name(text: str) -> tuple[Path, str] | None:
     return (Path(found.group(1)), found.group(2)) if found else None
 
 
-def _value_in_file(path: Path, name: str) -> Any:
+def _attribute(path: Path, name: str) -> Any:
+    """What the user's file calls `name`."""
     if not path.is_file():
         raise BadArgument(f"there is no file {quoted(str(path))}", try_="file.py:name, or an expression")
     module = _imported(path)
@@ -187,7 +217,11 @@ def _value_in_file(path: Path, name: str) -> Any:
         raise BadArgument(
             f"{quoted(str(path))} has no {quoted(name)}", because=f"it has {public or 'no names'}"
         )
-    value = getattr(module, name)
+    return getattr(module, name)
+
+
+def _value_in_file(path: Path, name: str) -> Any:
+    value = _attribute(path, name)
     if not inspect.isroutine(value):
         return value
     needed = [p.name for p in inspect.signature(value).parameters.values() if p.default is p.empty]
@@ -240,7 +274,7 @@ def _symbol(name: str, known: dict[str, object]) -> object:
     )
 
 
-def _name_and_value(text: str) -> tuple[str, Any]:
+def _name_and_value(text: str, option: str = "--at", example: str = _EXAMPLE) -> tuple[str, Any]:
     """`x=1.5` or `X=[[1, 2], [3, 4]]`: a name, and a number or nested lists of numbers (read as JSON)."""
     import numpy as np
 
@@ -252,9 +286,9 @@ def _name_and_value(text: str) -> tuple[str, Any]:
     except (ValueError, TypeError, RecursionError) as error:
         raise BadOption(
             f"cannot read {quoted(text)}",
-            where="--at",
+            where=option,
             because=str(error),
-            try_="x=1.5 or X=[[1, 2], [3, 4]]",
+            try_=example,
         ) from None
     return name, array.item() if array.ndim == 0 else array
 
@@ -341,7 +375,17 @@ def _add_verify(commands: Any, shared: argparse.ArgumentParser) -> None:
     verify.add_argument(
         "--at", action="append", default=[], metavar="NAME=VALUE", help="such as x=1.5 or X=[[1,2],[3,4]]"
     )
+    verify.add_argument(
+        "--domain", action="append", default=[], metavar="NAME=[LOW,HIGH]", help="draw from it, as x=[0.1,2]"
+    )
+    own = "your own, to verify instead: file.py:name or an expression; repeatable, one per symbol of --wrt"
+    verify.add_argument("--grad", action="append", default=[], metavar="EXPRESSION", help=own)
+    verify.add_argument("--hess", action="append", default=[], metavar="EXPRESSION", help="the same, in rows")
+    verify.add_argument("--against", metavar="FILE.c", help="an exported C file, to verify instead")
+    verify.add_argument("--samples", type=_count, default=1, metavar="N", help="how many random points")
     verify.add_argument("--seed", type=int, default=0, help="of the random point, where --at gives none")
+    verify.add_argument("--digits", type=_count, default=50, help="of the high-precision evaluation")
+    verify.add_argument("--rtol", type=float, help="the relative error allowed, for all methods")
     verify.add_argument("--backend", choices=("llvm", "c", "numpy"), default="llvm")
     verify.add_argument("--dtype", choices=("float64", "float32"), default="float64")
     verify.add_argument("--json", action="store_true", help="print the report as JSON")

@@ -28,7 +28,7 @@ from symgrad.program import Program, program
 from symgrad.run.kernel import Kernel
 from symgrad.run.point import choose_sizes, names_of
 from symgrad.run.signature import poly_text
-from symgrad.run.verify import default_outputs
+from symgrad.run.subject import default_outputs
 
 PROMISE = 4
 """A gradient costs at most this many times the operations of its value, before optimisation."""

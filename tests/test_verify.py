@@ -17,7 +17,14 @@ from symgrad.errors import BadArgument, BadOption, ShapeMismatch, VerificationFa
 from symgrad.ir.complex_forms import COMPLEX_FORMS
 from symgrad.ir.ops import OPS
 from symgrad.run import claims
-from symgrad.run.differences import both_sides, central_difference, first_order, forward_difference, sweep
+from symgrad.run.differences import (
+    both_sides,
+    central_difference,
+    first_order,
+    forward_difference,
+    second_order,
+    sweep,
+)
 from symgrad.run.functions import outputs_of
 
 x, y = sp.symbols("x y", real=True)
@@ -55,8 +62,9 @@ def test_every_method_agrees_with_the_gradient_of_a_smooth_expression():
 @pytest.mark.parametrize("word", ["grad", "hess", "hvp", "jac", "jvp", "vjp"])
 def test_every_derivative_word_of_a_matrix_program_is_verified(word):
     report = sg.verify(regression(), outputs=word, sizes={n: 2, d: 3, c: 2})
+    methods = METHODS | ({"Taylor, second order"} if word in ("hess", "hvp") else set())
     assert report.ok
-    assert results(report, word) == dict.fromkeys(METHODS, "ok")
+    assert results(report, word) == dict.fromkeys(methods, "ok")
 
 
 @pytest.mark.parametrize("word", ["jac", "jvp", "vjp"])
@@ -304,7 +312,11 @@ def test_options_of_a_program_are_refused_with_a_kernel():
         sg.verify(kernel, outputs="hess")
 
 
-@pytest.mark.parametrize("options", [{"rtol": 0.0}, {"rtol": float("nan")}, {"entries": 0}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{"rtol": 0.0}, {"rtol": float("nan")}, {"entries": 0}, {"samples": 0}, {"digits": 19}],
+    ids=str,
+)
 def test_tolerances_and_counts_have_to_be_positive(options):
     with pytest.raises(BadOption, match=next(iter(options))):
         sg.verify(x * y, **options)
@@ -320,6 +332,138 @@ def test_a_kernel_from_a_pickle_is_refused():
     kernel = pickle.loads(pickle.dumps(sg.compile(x * y, outputs=("value", "grad"))))
     with pytest.raises(BadArgument, match="the kernel does not know its program"):
         sg.verify(kernel)
+
+
+# ---- digits, zeros, samples --------------------------------------------------------------------
+
+
+def test_correct_digits_and_last_places_are_counted_per_output():
+    report = sg.verify(x**2 * sp.exp(y) + sp.log(x), outputs=("value", "grad", "hess"), samples=3)
+    assert [a.output for a in report.accuracy] == ["value", "grad", "hess"]
+    assert [a.numbers for a in report.accuracy] == [3, 6, 12]
+    for a in report.accuracy:
+        assert 14 < a.least_digits <= a.median_digits
+        assert a.median_ulps <= a.most_ulps < 8
+
+
+def test_digits_lost_by_cancellation_are_counted():
+    report = sg.verify((1 - sp.cos(x)) / x, at={x: 1e-3}, wrt=x, outputs="value", rtol=1e-6)
+    unstable = sg.program((1 - sp.cos(x)) / x, stabilise=False)
+    lost = sg.verify(unstable, at={x: 1e-3}, outputs="value", rtol=1e-6)
+    assert lost.ok
+    assert lost.accuracy[0].least_digits < 12
+    assert lost.accuracy[0].most_ulps > 1e3
+    assert report.accuracy[0].numbers == 1
+
+
+def test_last_places_are_those_of_the_kernels_type():
+    report = sg.verify(sp.exp(x) * y, dtype="float32")
+    for a in report.accuracy:
+        assert a.dtype == "float32"
+        assert 6 < a.least_digits < 9
+        assert 0.01 < a.most_ulps < 4
+
+
+@pytest.mark.parametrize("digits", [20, 30, 120])
+def test_the_digits_of_the_exact_evaluation_are_chosen(digits):
+    report = sg.verify(x**2 * sp.exp(y), outputs=("value", "grad", "hess"), digits=digits)
+    assert report.ok
+    for output in ("value", "grad", "hess"):
+        assert results(report, output)[f"{digits} digits"] == "ok"
+
+
+def test_the_hessian_of_a_wrong_gradient_fails_even_if_it_is_consistent(monkeypatch):
+    wrong = replace(OPS["tanh"], partials=(lambda g, a, value: g.node("cos", a[0]),))
+    monkeypatch.setitem(OPS, "tanh", wrong)
+    report = sg.verify(x**2 + sp.tanh(y), outputs="hess", at={x: 0.8, y: 0.6})
+    found = results(report, "hess")
+    assert found["complex step"] == "ok"  # of the gradient, which is wrong itself
+    assert (found["50 digits"], found["Taylor, second order"]) == ("FAILED", "FAILED")
+
+
+def test_the_second_order_remainder_shows_order_three():
+    report = sg.verify(sp.exp(x) * sp.sin(y), at={x: 0.3, y: 0.7}, outputs=("hess", "hvp"))
+    orders = [float(row.measure.split()[1]) for row in report.rows if row.method == "Taylor, second order"]
+    assert orders == pytest.approx([3, 3], abs=0.1)
+
+
+def test_the_order_of_the_second_remainder_falls_to_two_for_a_wrong_curvature():
+    s = sweep(np.exp, np.array([0.3]), np.array([1.0]), 1.0)
+    slope = np.exp([0.3])
+    assert second_order(s, slope, slope, 0.0, 0.0).order == pytest.approx(3, abs=0.1)
+    assert second_order(s, slope, 1.01 * slope, 0.0, 0.0).order == pytest.approx(2, abs=0.1)
+
+
+def test_structural_zeros_have_to_be_exactly_zero():
+    cubes = sp.Matrix([x**3, y**3])
+    report = sg.verify(cubes, outputs="jac")
+    zeros = next(row for row in report.rows if row.method == "structural zeros")
+    assert (zeros.compared, zeros.result) == ("2 zeros", "ok")
+    report = sg.verify(x**3 + y**3, hess=[[6 * x, 0], [1e-300, 6 * y]])
+    assert results(report, "hess")["structural zeros"] == "FAILED"
+    assert results(report, "hess")["complex step"] == "ok"  # to rounding it is right
+    assert report.worst.name == "hess y by x"
+
+
+def test_a_zero_by_chance_is_no_structural_zero():
+    report = sg.verify(x**2 + y, at={x: 0.0, y: 1.0})
+    assert "structural zeros" not in results(report, "grad")
+    report = sg.verify(x + 10**20 * y, at={x: 1.0, y: 1.0}, rtol=1.0)
+    assert "structural zeros" not in results(report, "grad")
+
+
+def test_the_worst_of_several_points_is_shown_and_named():
+    calls = []
+
+    def gradient(a: float) -> float:
+        calls.append(a)
+        return 2 * a * (1.5 if len(calls) == 3 else 1.0)
+
+    report = sg.verify(x**2, wrt=x, grad=gradient, samples=4, seed=10)
+    assert len(calls) == 4
+    assert len(set(map(float, calls))) == 4
+    assert not report.ok
+    assert "4 points, seeds 10 to 13" in report.table
+    assert all("worst at point 3 (seed 12)" in row.note for row in report.rows if row.result == "FAILED")
+    assert "worst at point 3 (seed 12)" in report.table
+
+
+def test_numbers_are_drawn_inside_the_domain():
+    seen = []
+
+    def gradient(a: float, b: float) -> tuple[float, float]:
+        seen.append((float(a), float(b)))
+        return 1.0, 1.0
+
+    ends = {x: (3.0, 3.5), "y": (float("-inf"), -2)}
+    assert sg.verify(x + y, grad=gradient, domain=ends, samples=20).ok
+    assert all(3 <= a <= 3.5 and b <= -2 for a, b in seen)
+
+
+def test_a_domain_that_makes_no_sense_is_refused():
+    p = sp.Symbol("p", positive=True)
+    with pytest.raises(BadOption) as caught:
+        sg.verify(p * y, domain={p: (-1, 0)})
+    assert str(caught.value) == (
+        "the domain of 'p' is (-1, 0)\n  because  the symbol is declared not to be negative\n"
+        "  try      an interval of its sign"
+    )
+    for domain in ({x: (1, 0)}, {x: 3}, {x: (0, float("nan"))}, {x: ("a", "b")}):
+        with pytest.raises(BadOption, match="the domain of 'x' is"):
+            sg.verify(x * y, domain=domain)
+    with pytest.raises(BadArgument, match="there is no argument 'z'"):
+        sg.verify(x * y, domain={"z": (0, 1)})
+    with pytest.raises(BadOption, match="'x' has a domain and a value"):
+        sg.verify(x * y, at={x: 1.0}, domain={x: (0, 1)})
+    with pytest.raises(BadOption, match="samples is 2, and nothing is drawn"):
+        sg.verify(x * y, at={x: 1.0, y: 2.0}, samples=2)
+
+
+def test_a_report_raises_on_request():
+    with pytest.raises(VerificationFailed, match=r"^grad x is "):
+        sg.verify(x**2, grad=lambda a: 3 * a, at={x: 1.0}).raise_if_wrong()
+    report = sg.verify(x**2)
+    assert report.raise_if_wrong() is report
 
 
 # ---- the report --------------------------------------------------------------------------------

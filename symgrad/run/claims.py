@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from symgrad.errors import ShapeMismatch
 from symgrad.loops.nest import evaluate_poly
-from symgrad.run.functions import Function, Variables, flat_parts, outputs_of
+from symgrad.run.functions import Function, Variables, outputs_of
 from symgrad.run.kernel import Kernel
-from symgrad.run.point import Array, Arrays, Point
+from symgrad.run.point import Array, Arrays
+from symgrad.run.report import entry_name, entry_text
 
 DIRECTIONS = 3
 _MOST_ENTRIES, _LEAST_ENTRIES = 64, 8
@@ -64,6 +64,11 @@ class Claim:
         with np.errstate(all="ignore"):
             return np.asarray(self.matrix @ direction)
 
+    def name(self, check: Check, m: int) -> str:
+        """`grad W[3, 4]`, `hess x[0] by y`: entry `m` of what is claimed along the direction of `check`."""
+        symbol, index = ("", ()) if check.entry is None else self.variables.entry(check.entry)
+        return entry_name(self.word, symbol, index, self.place(m))
+
     @cached_property
     def _moduli(self) -> tuple[Array, Array]:
         """|matrix|, and the largest entry of each row."""
@@ -108,26 +113,6 @@ def analytic_outputs(kernel: Kernel, arrays: Arrays, sizes: dict[str, int], seed
     return Analytic(
         outputs_of(kernel, arrays, sizes, given), given, flat.get("tangent"), flat.get("cotangent")
     )
-
-
-def own_gradient(function: Callable[..., Any], point: Point, variables: Variables) -> list[Array]:
-    """What the user's gradient returns for the program's arguments, checked to fit the variables."""
-    parts = flat_parts(function(*point.arrays.values()))
-    if variables.is_packed and len(parts) > 1:
-        parts = [np.concatenate([np.ravel(p) for p in parts])]
-    if variables.is_packed and parts:
-        parts = [np.ravel(parts[0]), *parts[1:]]
-    shapes = [(variables.size,)] if variables.is_packed else list(variables.shapes)
-    if [p.shape for p in parts] != shapes:
-        raise ShapeMismatch(
-            f"the gradient given has parts of shape {', '.join(str(p.shape) for p in parts)}",
-            because="; ".join(
-                f"{name} has shape {shape}"
-                for name, shape in zip(variables.names, variables.shapes, strict=True)
-            ),
-            try_="return one array per symbol in wrt, of its shape",
-        )
-    return parts
 
 
 def claim_of(
@@ -182,8 +167,6 @@ def _random_direction(point: Array, rng: np.random.Generator) -> Array:
 
 
 def _places(word: str, variables: Variables, value_shape: tuple[int, ...]) -> Callable[[int], str]:
-    from symgrad.run.report import entry_text
-
     if word in ("hess", "hvp"):
         return lambda m: entry_text(*variables.entry(m))
     if word in ("jac", "jvp") and value_shape:

@@ -7,20 +7,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from symgrad.run.accuracy import measured
 from symgrad.run.bisection import with_entry_found
 from symgrad.run.claims import Check, Claim
 from symgrad.run.differences import Estimate, Sweep, central_difference, forward_difference, sweep
+from symgrad.run.findings import Findings
 from symgrad.run.functions import Function
 from symgrad.run.judging import (
     CENTRAL,
     COMPLEX,
-    EXACT,
     FORWARD,
     REFERENCE,
     TRUST,
     Tolerances,
     count_text,
     errors_of,
+    exactly,
     judged,
     largest,
     row_of,
@@ -28,8 +30,11 @@ from symgrad.run.judging import (
 from symgrad.run.point import Array
 from symgrad.run.report import LEFT_OUT, Entry, Row, entry_text
 from symgrad.run.taylor import taylor_rows
+from symgrad.run.zeros import zero_rows
 
-_EXACT_BUDGET = 150_000  # operations at 50 digits, about a second
+Shape = tuple[int, ...]
+
+_EXACT_BUDGET = 150_000  # operations at high precision, about a second
 _COMPLEX_BUDGET = 200_000_000
 _LARGEST_GRID = 4_000_000  # numbers in one array of the reference evaluator
 
@@ -37,23 +42,35 @@ _LARGEST_GRID = 4_000_000  # numbers in one array of the reference evaluator
 # ---- values ------------------------------------------------------------------------------------
 
 
-def compare_value(parts: Sequence[Array], function: Function, tolerances: Tolerances) -> list[Row]:
-    """The value against the reference evaluator and against 50 digits."""
+def compare_value(
+    parts: Sequence[Array], function: Function, tolerances: Tolerances, findings: Findings, shape: Shape
+) -> None:
+    """The value against the reference evaluator and against many digits.
+
+    shape  of the value as the user sees it.
+    """
     value = np.concatenate([np.ravel(p) for p in parts])
     floor = np.full(value.shape, tolerances.floor * max(1.0, np.abs(value).max(initial=0.0)))
-    rows = []
-    for method in (REFERENCE, EXACT):
-        reason = _too_large(function, method)
+    exact = exactly(function.digits)
+    for method in (REFERENCE, exact):
+        reason = _too_large(function, method == exact)
         if reason:
-            rows.append(Row("value", method, result=LEFT_OUT, note=reason))
+            findings.rows.append(Row("value", method, result=LEFT_OUT, note=reason))
             continue
-        found = function.exact_value() if method == EXACT else function.reference_value()
+        found = function.exact_value() if method == exact else function.reference_value()
+        if method == exact:
+            names = [_value_name(m, shape) for m in range(value.size)]
+            findings.measured["value"] = measured(names, value, found, function.digits, tolerances.dtype)
+            found = found.astype(np.float64)
         relative, allowed = errors_of(value, found, np.zeros_like(found), floor, tolerances.of(method))
         m = largest(relative / allowed)
         entry = Entry("value", "", (int(m),) if value.size > 1 else (), "", float(value[m]), float(found[m]),
                       float(relative[m]), float(allowed[m]), method) if value.size else None  # fmt: skip
-        rows.append(row_of("value", method, count_text(value.size, "number"), entry))
-    return rows
+        findings.rows.append(row_of("value", method, count_text(value.size, "number"), entry))
+
+
+def _value_name(m: int, shape: Shape) -> str:
+    return entry_text("value", tuple(int(i) for i in np.unravel_index(m, shape)) if shape else ())
 
 
 # ---- derivatives -------------------------------------------------------------------------------
@@ -69,23 +86,28 @@ class Swept:
     on_kink: Array
 
 
-def compare_claim(claim: Claim, tolerances: Tolerances, notes: list[str]) -> list[Row]:
-    """One row per method; remarks for the reader are added to `notes`."""
+def compare_claim(claim: Claim, tolerances: Tolerances, findings: Findings) -> None:
+    """One row per method; remarks for the reader are notes."""
     kinks = claim.function.kinks()
     swept = _sweep_all(claim, bool(kinks), tolerances)
-    _note_kinks(claim, swept, kinks, notes)
+    _note_kinks(claim, swept, kinks, findings.notes)
     skip = swept.on_kink.copy()
     if skip.any():  # one-sided slopes do not add up along a direction
         skip[[k for k, c in enumerate(claim.checks) if c.vector is not None]] = True
+    by_complex = _slopes(claim, exact=False)
+    by_digits = _slopes(claim, exact=True)
+    if isinstance(by_digits, dict):
+        _measure(claim, by_digits, skip, tolerances, findings)
     rows = [
         _difference_row(claim, FORWARD, swept.forward, skip, tolerances),
         _difference_row(claim, CENTRAL, swept.central, skip, tolerances),
-        _slope_row(claim, COMPLEX, skip, tolerances),
-        _slope_row(claim, EXACT, skip, tolerances),
+        _slope_row(claim, COMPLEX, by_complex, skip, tolerances),
+        _slope_row(claim, exactly(claim.function.digits), by_digits, skip, tolerances),
         *taylor_rows(claim, swept.sweeps, bool(kinks), bool(skip.any()), tolerances),
         *_kink_rows(claim, swept),
+        *(zero_rows(claim, swept.sweeps, by_complex) if isinstance(by_complex, dict) else []),
     ]
-    return with_entry_found(claim, rows, tolerances)
+    findings.rows += with_entry_found(claim, rows, tolerances)
 
 
 def _sweep_all(claim: Claim, has_kinks: bool, tolerances: Tolerances) -> Swept:
@@ -157,25 +179,63 @@ def _difference_row(
     return replace(row, note="; ".join(part for part in (span, row.note) if part))
 
 
-def _slope_row(claim: Claim, method: str, skip: Array, tolerances: Tolerances) -> Row:
-    """An exact method, on as many checks as its budget allows: a direction first, then entries."""
+def _slopes(claim: Claim, exact: bool) -> dict[int, Array] | str:
+    """Slopes by an exact method, of as many checks as its budget allows: a direction first, then entries.
+
+    Where it allows none, the reason.
+    """
     function = claim.function
-    reason = _too_large(function, method)
+    reason = _too_large(function, exact)
     if reason:
-        return Row(claim.word, method, result=LEFT_OUT, note=reason)
-    budget = _EXACT_BUDGET // 2 if method == EXACT else _COMPLEX_BUDGET
-    count = max(1, budget // max(1, function.operations))
+        return reason
+    cost = function.exact_cost if exact else function.operations
+    count = max(1, (_EXACT_BUDGET if exact else _COMPLEX_BUDGET) // max(1, cost))
     order = sorted(range(len(claim.checks)), key=lambda k: claim.checks[k].vector is None)[:count]
-    slope = function.exact_slope if method == EXACT else function.complex_slope
+    slope = function.exact_slope if exact else function.complex_slope
+    return {k: slope(claim.checks[k].direction(function.at.size)) for k in order}
+
+
+def _slope_row(
+    claim: Claim, method: str, slopes: dict[int, Array] | str, skip: Array, tolerances: Tolerances
+) -> Row:
+    if isinstance(slopes, str):
+        return Row(claim.word, method, result=LEFT_OUT, note=slopes)
+    order = list(slopes)
+    found = np.stack([np.asarray(slope, dtype=np.float64) for slope in slopes.values()])
     checks = [claim.checks[k] for k in order]
-    slopes = np.stack([slope(check.direction(function.at.size)) for check in checks])
-    return judged(claim, checks, method, slopes, np.zeros_like(slopes), skip[order], tolerances)
+    row = judged(claim, checks, method, found, np.zeros_like(found), skip[order], tolerances)
+    if method == COMPLEX or claim.function.word != "grad":
+        return row
+    way = "of the value, twice" if claim.function.is_differenced_twice else "of the gradient"
+    return replace(row, note="; ".join(part for part in (row.note, f"differences {way}") if part))
 
 
-def _too_large(function: Function, method: str) -> str:
+def _measure(
+    claim: Claim, slopes: dict[int, Array], skip: Array, tolerances: Tolerances, findings: Findings
+) -> None:
+    """Correct digits of the entries compared. Sums along directions are ours, and do not count."""
+    names, value, exact = [], [], []
+    for k, slope in slopes.items():
+        check = claim.checks[k]
+        if check.entry is None and claim.matrix is not None:
+            continue
+        for m in np.nonzero(~skip[k])[0]:
+            names.append(claim.name(check, int(m)))
+            value.append(check.claimed[m])
+            exact.append(slope[m])
+    exact_numbers = np.empty(len(exact), dtype=object)
+    exact_numbers[:] = exact
+    digits = claim.function.digits
+    findings.measured[claim.word] = measured(
+        names, np.array(value, dtype=np.float64), exact_numbers, digits, tolerances.dtype
+    )
+
+
+def _too_large(function: Function, exact: bool) -> str:
     """Why the reference evaluator is not asked; empty if it is."""
-    if method == EXACT and function.operations > _EXACT_BUDGET:
-        return f"too large: {function.operations:,} operations, at most {_EXACT_BUDGET:,} at {EXACT}"
-    if method != EXACT and function.largest > _LARGEST_GRID:
+    if exact and function.operations > _EXACT_BUDGET:
+        most = f"at most {_EXACT_BUDGET:,} with {exactly(function.digits)}"
+        return f"too large: {function.operations:,} operations, {most}"
+    if not exact and function.largest > _LARGEST_GRID:
         return f"too large: {function.largest:,} numbers in one array, at most {_LARGEST_GRID:,}"
     return ""

@@ -16,7 +16,7 @@ Values = Callable[[Array], Array]
 """Points, shape (B, N), to values, shape (B, M)."""
 
 STEPS = 10.0 ** -np.arange(1.0, 12.0)
-_EPS = float(np.finfo(np.float64).eps)
+EPS = float(np.finfo(np.float64).eps)
 _ULPS = 4  # rounding of one value, in units in its last place, as the error estimates take it
 _ABOVE_NOISE = 20  # a remainder counts towards the order where it exceeds rounding this many times
 _LAST = 3  # the order is the median slope over the smallest steps that count
@@ -79,7 +79,7 @@ def _plateau(s: Sweep, slopes: Array) -> Estimate:
     """
     with np.errstate(all="ignore"):
         size = np.maximum(np.abs(s.here), np.maximum(np.abs(s.ahead), np.abs(s.behind)))
-        noise = _ULPS * _EPS * size / s.steps[:, None]
+        noise = _ULPS * EPS * size / s.steps[:, None]
         apart = np.abs(np.diff(slopes, axis=0))
         error = np.full_like(slopes, np.inf)
         error[1:-1] = 0.2 * apart[:-1] + 0.05 * apart[1:] + noise[1:-1]
@@ -103,34 +103,50 @@ class Order:
     points: int
 
 
-def first_order(s: Sweep, slope: Array, rounding: float) -> Order:
+def first_order(s: Sweep, slope: Array, rounding: float, noise: float = 0.0) -> Order:
     """The order of |f(x + h d) - f(x) - h f'(x) d| in h: 2 for the right derivative, 1 for a wrong one.
 
     slope     the claimed derivative along the direction, (M,).
     rounding  its rounding error, absolute.
+    noise     of the values besides their own rounding: what rounding the arguments changes of them.
     Source: the "Taylor test", Farrell et al. 2013, Automated derivation of the adjoint of high-level
     transient finite element programs, SIAM J. Sci. Comput. 35, section 4.
     """
     with np.errstate(all="ignore"):
         remainder = s.ahead - s.here - s.steps[:, None] * slope
-    return _order(s, remainder, rounding)
+    return _order(s, remainder, rounding, noise)
 
 
-def both_sides(s: Sweep, slope: Array, rounding: float) -> Order:
+def both_sides(s: Sweep, slope: Array, rounding: float, noise: float = 0.0) -> Order:
     """The order of |f(x + h d) - f(x - h d) - 2 h f'(x) d|, in which the curvature cancels: 3, or 1."""
     with np.errstate(all="ignore"):
         remainder = s.ahead - s.behind - 2 * s.steps[:, None] * slope
-    return _order(s, remainder, rounding)
+    return _order(s, remainder, rounding, noise)
 
 
-def _order(s: Sweep, remainder: Array, rounding: float) -> Order:
+def second_order(
+    s: Sweep, slope: Array, curvature: Array, rounding: float, of_curvature: float, noise: float = 0.0
+) -> Order:
+    """The order of |f(x + h d) - f(x) - h f'(x) d - h**2/2 d f''(x) d|: 3, or 2 for a wrong f''.
+
+    curvature     the claimed second derivative along the direction, (M,).
+    of_curvature  its rounding error, absolute.
+    """
+    with np.errstate(all="ignore"):
+        h = s.steps[:, None]
+        remainder = s.ahead - s.here - h * slope - h * h / 2 * curvature
+    return _order(s, remainder, rounding + of_curvature / 2 * s.steps, noise)
+
+
+def _order(s: Sweep, remainder: Array, rounding: float | Array, more: float) -> Order:
+    """`rounding` is that of the claimed slope, for all steps or for each of them, (S,)."""
     with np.errstate(all="ignore"):
         size = _norm(remainder)
         # At the smallest steps, what is left of the second difference is the rounding of the values.
         rough = _norm(s.ahead - 2 * s.here + s.behind)[-_LAST:]
         values = np.maximum(_norm(s.ahead), _norm(s.behind)) + _norm(s.here[None])
         noise = _ABOVE_NOISE * (
-            np.maximum(_EPS * values, rough[np.isfinite(rough)].max(initial=0.0)) + rounding * s.steps
+            more + np.maximum(EPS * values, rough[np.isfinite(rough)].max(initial=0.0)) + rounding * s.steps
         )
         counts = np.isfinite(size) & (size > noise)
     chosen = np.nonzero(counts)[0]

@@ -23,8 +23,10 @@ from symgrad.run.kernel import Kernel
 from symgrad.run.point import Array, Arrays, Point
 
 DIGITS = 50
+"""Decimal digits of the high-precision evaluation, unless the caller chooses."""
 _SMALL = 300_000  # operations of a kernel that is called for one of its outputs alone
 _CHUNK = 4_000_000  # numbers handed to a kernel at once
+_TWICE = 20_000  # operations at high precision for one row of second differences, about 0.1 s
 _COMPLEX_STEP = 1e-20  # its square vanishes beside 1, and it is a small number still
 
 
@@ -90,17 +92,18 @@ class Function:
     kernel    that is verified, and `given`, the directions it takes: its own values serve where that is not
               too slow; else a kernel for `word` alone is compiled, for the same backend.
     weights   of a linear combination of the entries, (entries,), instead of all of them.
+    digits    that exact values and slopes are good to, about.
     """
 
     def __init__(
         self, kernel: Kernel, given: Mapping[str, Any], word: str, point: Point, variables: Variables,
-        weights: Array | None = None,
+        weights: Array | None = None, digits: int = DIGITS,
     ) -> None:  # fmt: skip
-        self._verified, self._given, self._word = kernel, given, word
+        self._verified, self._given, self.word = kernel, given, word
         self._program: Program = kernel.program
         program = self._program
         self._point, self._weights = point, weights
-        self.variables = variables
+        self.variables, self.digits = variables, digits
         self.at = variables.flat(point.arrays)
         derived = program.derived((word,))
         self._unit = derived.unit
@@ -112,6 +115,27 @@ class Function:
     def operations(self) -> int:
         """Operations of one evaluation."""
         return operations(self._unit.graph, self._leaves, self._point.sizes)
+
+    @property
+    def exact_cost(self) -> int:
+        """Operations of one exact slope."""
+        if self.word == "grad" and self.is_differenced_twice:
+            return 4 * self.variables.size * self.value_function.operations
+        return 2 * self.operations
+
+    @cached_property
+    def is_differenced_twice(self) -> bool:
+        """Whether exact slopes of the gradient are second differences of the value: no derivative of ours
+        takes part then. Left to the gradient where that takes too long.
+        """
+        return 4 * self.variables.size * self.value_function.operations <= _TWICE
+
+    @cached_property
+    def value_function(self) -> Function:
+        """The value at the same point."""
+        if self.word == "value":
+            return self
+        return Function(self._verified, self._given, "value", self._point, self.variables, None, self.digits)
 
     @property
     def largest(self) -> int:
@@ -135,15 +159,11 @@ class Function:
     def _kernel(self) -> tuple[Kernel, Mapping[str, Any]]:
         """A kernel with the word among its outputs, in double precision, and the directions it takes."""
         k = self._verified
-        if (
-            self._word in k.outputs
-            and k.dtype == np.float64
-            and k.ops(**self._point.sizes)["before"] < _SMALL
-        ):
+        if self.word in k.outputs and k.dtype == np.float64 and k.ops(**self._point.sizes)["before"] < _SMALL:
             return k, self._given
         from symgrad.pipeline import compile as compile_kernel  # the pipeline itself imports this folder
 
-        return compile_kernel(self._program, outputs=self._word, backend=k.backend), {}
+        return compile_kernel(self._program, outputs=self.word, backend=k.backend), {}
 
     def values(self, points: Array) -> Array:
         """Vectors of variables, (B, size), to values, (B, entries), in double precision."""
@@ -160,7 +180,7 @@ class Function:
     def _values(self, points: Array) -> Array:
         kernel, given = self._kernel
         arrays = {**self._point.arrays, **self.variables.split(points)}
-        parts = outputs_of(kernel, arrays, self._point.sizes, given)[self._word]
+        parts = outputs_of(kernel, arrays, self._point.sizes, given)[self.word]
         return self._combined(np.concatenate([np.reshape(x, (len(points), -1)) for x in parts], axis=1))
 
     def reference_value(self) -> Array:
@@ -168,11 +188,11 @@ class Function:
         return self._evaluated(np.float64, self._point.arrays)
 
     def exact_value(self) -> Array:
-        """The same at 50 digits, rounded."""
+        """The same with `digits` digits, mpmath numbers."""
         import mpmath
 
-        with mpmath.workdps(DIGITS):
-            return self._evaluated(object, self._point.arrays).astype(np.float64)
+        with mpmath.workdps(2 * self.digits):
+            return self._evaluated(object, self._point.arrays)
 
     def complex_slope(self, direction: Array) -> Array:
         """The derivative along `direction` by the complex step, (entries,)."""
@@ -180,16 +200,44 @@ class Function:
         return self._evaluated(np.complex128, {**self._point.arrays, **there}).imag / _COMPLEX_STEP
 
     def exact_slope(self, direction: Array) -> Array:
-        """The derivative along `direction` by central differences at 50 digits, (entries,)."""
+        """The derivative along `direction` by central differences of numbers with twice as many digits.
+
+        Returns mpmath numbers, (entries,). With step h, truncation is of order h**2 and rounding of order
+        10**(-2*digits)/h (once) or /h**2 (twice): the steps make both small beside 10**-digits.
+        """
         import mpmath
 
-        with mpmath.workdps(DIGITS):
-            exactly = np.frompyfunc(mpmath.mpf, 1, 1)
-            step = mpmath.mpf(10) ** -(2 * DIGITS // 5)
-            shift = exactly(direction).astype(object) * step
-            ends = [self.variables.split(exactly(self.at).astype(object) + shift * side) for side in (1, -1)]
-            ahead, behind = (self._evaluated(object, {**self._point.arrays, **end}) for end in ends)
-            return np.asarray((ahead - behind) / (2 * step), dtype=np.float64)
+        with mpmath.workdps(2 * self.digits):
+            vector = self._exactly(direction)
+            if self.word == "grad" and self.is_differenced_twice:
+                return self._second_slope(vector)
+            step = mpmath.mpf(10) ** -(2 * self.digits // 3)
+            ahead, behind = (self._moved(vector * (step * side)) for side in (1, -1))
+            return np.asarray((ahead - behind) / (2 * step), dtype=object)
+
+    def _second_slope(self, vector: Array) -> Array:
+        """The Hessian of the value times `vector`, entry by entry, by differences in both directions."""
+        import mpmath
+
+        step = mpmath.mpf(10) ** -(self.digits // 2)
+        value, ahead = self.value_function, vector * step
+        slopes = []
+        for k in range(self.variables.size):
+            unit = self._exactly(np.eye(1, self.variables.size, k)[0]) * step
+            corners = [s * value._moved(s * ahead + t * unit)[0] * t for s in (1, -1) for t in (1, -1)]
+            slopes.append(sum(corners) / (4 * step * step))
+        return np.array(slopes, dtype=object)
+
+    @staticmethod
+    def _exactly(numbers: Array) -> Array:
+        import mpmath
+
+        return np.asarray(np.frompyfunc(mpmath.mpf, 1, 1)(numbers), dtype=object)
+
+    def _moved(self, shift: Array) -> Array:
+        """The function at the point moved by mpmath numbers."""
+        there = self.variables.split(self._exactly(self.at) + shift)
+        return self._evaluated(object, {**self._point.arrays, **there})
 
     def _evaluated(self, dtype: Any, arrays: Arrays) -> Array:
         inputs = {t: arrays[name] for name, t in self._unit.inputs if name in arrays}

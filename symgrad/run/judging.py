@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from symgrad.run.claims import Check, Claim
-from symgrad.run.functions import DIGITS
 from symgrad.run.point import Array
 from symgrad.run.report import FAILED, NO_ANSWER, OK, Entry, Row
 
 REFERENCE = "reference evaluator"
 FORWARD, CENTRAL = "forward differences", "central differences"
-COMPLEX, EXACT = "complex step", f"{DIGITS} digits"
+COMPLEX = "complex step"
 TRUST = 8
 """An estimated error may be wrong by this factor."""
 
@@ -96,7 +95,18 @@ def row_of(word: str, method: str, compared: str, entry: Entry | None) -> Row:
     if entry is None:
         return Row(word, method, compared)
     result = OK if entry.error <= entry.allowed else FAILED
-    return Row(word, method, compared, f"{entry.error:.1e}", f"{entry.allowed:.0e}", result, worst=entry)
+    measure, limit = f"{entry.error:.1e}", f"{entry.allowed:.0e}"
+    return Row(word, method, compared, measure, limit, result, worst=entry, strain=strain_of(entry))
+
+
+def strain_of(entry: Entry) -> float:
+    """The error as a part of what is allowed."""
+    return entry.error / entry.allowed if entry.allowed else np.inf if entry.error else 0.0
+
+
+def exactly(digits: int) -> str:
+    """The name of the method that evaluates with so many digits."""
+    return f"{digits} digits"
 
 
 def _silence(silent: Array) -> str:

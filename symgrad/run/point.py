@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from symgrad.errors import BadArgument, DtypeMismatch, ShapeMismatch, quoted
+from symgrad.errors import BadArgument, BadOption, DtypeMismatch, ShapeMismatch, quoted
 from symgrad.frontend.arguments import name_of
 from symgrad.loops.nest import evaluate_poly
 from symgrad.run.signature import Argument, Signature, Sizes, shape_text, solve_sizes
 
 Array = np.ndarray
 Arrays = dict[str, Array]
+Interval = tuple[float, float]
 
 _FIRST_SIZES = (3, 2, 5, 4, 7)  # small and different, so that a mixed-up axis shows
 _SIZE_ATTEMPTS = 500
@@ -42,12 +43,14 @@ def make_point(
     sizes: Mapping[str, int],
     seed: int,
     is_usable: Callable[[Arrays, Sizes], bool],
+    domain: Mapping[str, Interval] | None = None,
 ) -> Point:
     """A point where the program can be evaluated.
 
     symbols    the arguments as SymPy knows them: numbers drawn for a symbol declared positive are positive.
     given      values by name of arguments, or of sizes.
     is_usable  whether the program is finite at a point; what was drawn is drawn again where it is not.
+    domain     intervals by name of arguments, to draw their numbers from; see `checked_domain`.
 
     Raises BadArgument for an unknown name, for sizes that cannot be met, and where no usable point is found.
     """
@@ -60,7 +63,7 @@ def make_point(
     rng = np.random.default_rng(seed)
     for attempt in range(_POINT_ATTEMPTS):
         arrays = {
-            a.name: _draw(signature, k, symbols[k], chosen, rng, attempt)
+            a.name: _draw(signature, k, symbols[k], chosen, rng, attempt, (domain or {}).get(a.name))
             for k, a in enumerate(arguments)
             if a.name not in fixed
         }
@@ -78,9 +81,11 @@ def _check_names(arguments: Sequence[Argument], signature: Signature, names: Seq
     known = list(dict.fromkeys([*(a.name for a in arguments), *signature.sizes]))
     for name in names:
         if name not in known:
-            raise BadArgument(
-                f"there is no argument {quoted(name)}", because="the names are " + ", ".join(known)
-            )
+            raise BadArgument(f"there is no argument {quoted(name)}", because=_names_text(known))
+
+
+def _names_text(names: Iterable[str]) -> str:
+    return "the names are " + ", ".join(names)
 
 
 def _is_size(name: str, arguments: Sequence[Argument], signature: Signature) -> bool:
@@ -148,9 +153,57 @@ def _fits(signature: Signature, arguments: Sequence[Argument], sizes: Sizes) -> 
 # ---- numbers -----------------------------------------------------------------------------------
 
 
+def checked_domain(
+    domain: Mapping[Any, Any] | None, symbols: Sequence[Any], fixed: Collection[str]
+) -> dict[str, Interval]:
+    """Intervals by name of arguments.
+
+    domain  symbol or name -> (low, high); an end may be infinite.
+    fixed   names that have a value already.
+    Raises BadArgument for a name that is no argument, and BadOption for an interval that is empty, that
+    contradicts what is declared of its symbol, or that belongs to a symbol with a value.
+    """
+    by_name = {name_of(symbol): getattr(symbol, "label", symbol) for symbol in symbols}
+    checked = {}
+    for name, interval in names_of(domain).items():
+        if name not in by_name:
+            raise BadArgument(
+                f"there is no argument {quoted(name)}", where="domain", because=_names_text(by_name)
+            )
+        if name in fixed:
+            raise BadOption(
+                f"{quoted(name)} has a domain and a value", because="only what at= leaves open is drawn"
+            )
+        low, high = _ends(name, interval)
+        if (by_name[name].is_nonnegative and low < 0) or (by_name[name].is_nonpositive and high > 0):
+            sign = "negative" if by_name[name].is_nonnegative else "positive"
+            raise BadOption(
+                f"the domain of {quoted(name)} is ({low:g}, {high:g})",
+                because=f"the symbol is declared not to be {sign}",
+                try_="an interval of its sign",
+            )
+        checked[name] = low, high
+    return checked
+
+
+def _ends(name: str, interval: Any) -> Interval:
+    try:
+        low, high = (float(end) for end in interval)
+    except (TypeError, ValueError):
+        low, high = np.nan, np.nan
+    if not low < high:
+        raise BadOption(
+            f"the domain of {quoted(name)} is {interval}",
+            because="it has to be an interval: two numbers, the smaller one first",
+            try_="domain={symbol: (0, 1)}, or (0, float('inf'))",
+        )
+    return low, high
+
+
 def _draw(
-    signature: Signature, k: int, symbol: Any, sizes: Sizes, rng: np.random.Generator, attempt: int
-) -> Array:
+    signature: Signature, k: int, symbol: Any, sizes: Sizes, rng: np.random.Generator, attempt: int,
+    interval: Interval | None,
+) -> Array:  # fmt: skip
     """Numbers for argument `k`."""
     a = signature.arguments[k]
     if a.is_size:
@@ -158,9 +211,12 @@ def _draw(
     shape = tuple(evaluate_poly(e, sizes) for e in a.extents)
     if a.dtype == "int":
         bounds = [r for r in signature.index_ranges if r.argument == k]
-        low = max((evaluate_poly(r.low, sizes) for r in bounds), default=1)
-        high = min((evaluate_poly(r.high, sizes) for r in bounds), default=3)
+        least, most = (1, 3) if interval is None else _whole(a.name, interval)
+        low = max((evaluate_poly(r.low, sizes) for r in bounds), default=least)
+        high = min((evaluate_poly(r.high, sizes) for r in bounds), default=most)
         return rng.integers(low, high + 1, shape)
+    if interval is not None:
+        return _inside(interval, shape, rng)
     return np.asarray(_signed(symbol, _real_numbers(shape, rng, attempt)))
 
 
@@ -174,6 +230,29 @@ def _real_numbers(shape: tuple[int, ...], rng: np.random.Generator, attempt: int
     if kind == 2 or len(shape) != 2 or shape[0] != shape[1]:
         return np.asarray(rng.uniform(1.1, 2.0, shape))
     return np.eye(shape[0]) * 2 + rng.uniform(-0.3, 0.3, shape)  # far from singular
+
+
+def _whole(name: str, interval: Interval) -> tuple[int, int]:
+    """The smallest and the largest whole number to draw."""
+    low, high = (float(np.ceil(interval[0])), float(np.floor(interval[1])))
+    if low > high:
+        raise BadOption(
+            f"the domain of {quoted(name)} is ({interval[0]:g}, {interval[1]:g})",
+            because="there is no whole number in it, and the symbol stands for one",
+        )
+    low = low if np.isfinite(low) else min(high, 10.0) - 10
+    return int(low), int(high if np.isfinite(high) else low + 10)
+
+
+def _inside(interval: Interval, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Numbers between the ends: uniform, or log-normal away from the one end that is finite."""
+    low, high = interval
+    if np.isfinite(low) and np.isfinite(high):
+        return np.asarray(rng.uniform(low, high, shape))
+    away = np.exp(rng.standard_normal(shape))
+    if np.isfinite(low):
+        return np.asarray(low + away)
+    return np.asarray(high - away if np.isfinite(high) else rng.standard_normal(shape))
 
 
 def _signed(symbol: Any, numbers: Array) -> Array:

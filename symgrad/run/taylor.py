@@ -8,7 +8,16 @@ from dataclasses import replace
 import numpy as np
 
 from symgrad.run.claims import Check, Claim
-from symgrad.run.differences import Order, Sweep, both_sides, central_difference, first_order
+from symgrad.run.differences import (
+    EPS,
+    Order,
+    Sweep,
+    both_sides,
+    central_difference,
+    first_order,
+    second_order,
+    sweep,
+)
 from symgrad.run.judging import CENTRAL, Tolerances, count_text, largest
 from symgrad.run.point import Array
 from symgrad.run.report import FAILED, LEFT_OUT, Entry, Row
@@ -18,19 +27,24 @@ _LEAST = {TAYLOR: 1.6, BOTH_SIDES: 2.5}
 """The orders accepted, where 2 and 3 are expected."""
 _REMAINDERS = {TAYLOR: first_order, BOTH_SIDES: both_sides}
 
-Remainder = Callable[[Sweep, Array, float], Order]
+SECOND = "Taylor, second order"
+_DOUBLE = 1e-12  # of gradients in double precision: their rounding error, relative to their magnitude
+
+Remainder = Callable[[Sweep, Array, float, float], Order]
 
 
 def taylor_rows(
     claim: Claim, sweeps: Sequence[Sweep], has_kinks: bool, is_on_kink: bool, tolerances: Tolerances
 ) -> list[Row]:
-    """Two rows: the remainder ahead, and that of both sides together.
+    """The remainder ahead, and that of both sides together; of second derivatives also that of the value.
 
     sweeps  of all checks of the claim; the directions among them are used.
     """
     chosen = [k for k, check in enumerate(claim.checks) if check.vector is not None]
+    of_value = claim.word in ("hess", "hvp")
     if is_on_kink:
-        return [Row(claim.word, m, result=LEFT_OUT, note="the point is on a kink") for m in _LEAST]
+        methods = [*_LEAST, *([SECOND] if of_value else [])]
+        return [Row(claim.word, m, result=LEFT_OUT, note="the point is on a kink") for m in methods]
     rows = []
     for method, remainder in _REMAINDERS.items():
         orders = [_order(claim, claim.checks[k], sweeps[k], remainder, tolerances) for k in chosen]
@@ -44,12 +58,34 @@ def taylor_rows(
                 least,
             )
         )
-    return rows
+    return [*rows, _second_row(claim, chosen, sweeps, has_kinks, tolerances)] if of_value else rows
+
+
+def _second_row(
+    claim: Claim, chosen: Sequence[int], sweeps: Sequence[Sweep], has_kinks: bool, tolerances: Tolerances
+) -> Row:
+    """The value against its expansion by the gradient and the claimed second derivative."""
+    if has_kinks:
+        return Row(claim.word, SECOND, result=LEFT_OUT, note="steps may cross kinks")
+    found = []
+    for k in chosen:
+        check, gradient = claim.checks[k], sweeps[k].here
+        vector = check.direction(claim.variables.size)
+        s = sweep(claim.function.value_function.values, claim.function.at, vector, 1.0)
+        moduli = np.abs(vector)
+        with np.errstate(all="ignore"):
+            slope, curvature = gradient @ vector, check.claimed @ vector
+            size = float(np.abs(gradient) @ moduli)
+            of_curvature = tolerances.rounding * float(claim.magnitude(check) @ moduli)
+        slopes = np.array([slope]), np.array([curvature])
+        order = second_order(s, *slopes, _DOUBLE * size, of_curvature, EPS * size)
+        found.append((order, check, sweeps[k]))
+    return _row(claim, SECOND, found, _LEAST[BOTH_SIDES])
 
 
 def _order(claim: Claim, check: Check, s: Sweep, remainder: Remainder, tolerances: Tolerances) -> Order:
     magnitude = float(np.sqrt((claim.magnitude(check) ** 2).sum()))
-    return remainder(s, check.claimed, tolerances.rounding * magnitude)
+    return remainder(s, check.claimed, tolerances.rounding * magnitude, EPS * magnitude)
 
 
 def _row(claim: Claim, method: str, found: Sequence[tuple[Order, Check, Sweep]], least: float) -> Row:
@@ -58,7 +94,8 @@ def _row(claim: Claim, method: str, found: Sequence[tuple[Order, Check, Sweep]],
     if not measured:
         return Row(claim.word, method, compared, "exact", note="the remainder is rounding at every step")
     order, check, s = min(measured, key=lambda item: item[0])
-    row = Row(claim.word, method, compared, f"order {order:.2f}", f">= {least}")
+    strain = least / order if order > 0 else np.inf
+    row = Row(claim.word, method, compared, f"order {order:.2f}", f">= {least}", strain=strain)
     return row if order >= least else replace(row, result=FAILED, worst=_entry(claim, check, s))
 
 
