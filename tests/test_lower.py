@@ -51,6 +51,15 @@ def test_either_of_two_conditions_is_read_only_where_the_first_fails() -> None:
     assert any(isinstance(s, If) for _, s in walk(routine.body))
 
 
+def test_what_a_branch_computes_for_itself_is_not_used_outside_of_it() -> None:
+    n, i = sp.Symbol("n", integer=True, positive=True), sp.Symbol("i", integer=True)
+    x = sp.IndexedBase("x", shape=(n,))  # x[1] may not exist, and its reads stand in branches
+    last = (x[1] - x[0] ** 2) ** 2
+    f = sp.Sum(sp.Piecewise((x[0], i < 29), (last, True)), (i, 0, 30))
+    hessian = sg.compile(f, args=(x,), wrt=x, outputs="hess")(np.array([3.0, 5.0]))
+    np.testing.assert_array_equal(hessian, 2 * np.array([[12 * 9 - 4 * 5, -4 * 3], [-4 * 3, 2]]))
+
+
 @pytest.mark.parametrize("backend", ["llvm", "c"])
 def test_a_diagonal_is_added_along_one_loop(backend: str) -> None:
     n, i = sp.Symbol("n", integer=True, positive=True), sp.Symbol("i", integer=True)

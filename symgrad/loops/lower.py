@@ -476,7 +476,9 @@ class Nest:
             local[n] = self._emit_one(n, scope, local)
             return
         table = self.low.top_values if level == 0 else self.values
-        table[n] = self._emit_one(n, outer, local)
+        # Farther out, what this branch has computed for itself cannot be seen.
+        visible = local if scope.statements is outer.statements else {}
+        table[n] = self._emit_one(n, outer, visible)
 
     def _needed(self, roots: Sequence[Node], local: Mapping[Node, Value]) -> list[Node]:
         """Nodes to compute, ascending; the arms of guarding selections are not entered."""
