@@ -46,7 +46,7 @@ def errors(problem: Problem, case: int, place: int, backend: str) -> dict[str, f
     """The error of every quantity at one point, each against its own size and not that of its neighbours.
 
     Residuals are measured against the largest one; entries of the Jacobian against themselves (the stored
-    ones end 30 digits below the row's largest); gradient and Hessian against the products whose sums they are.
+    ones end 30 digits below the row's largest); gradient and Hessian against the products they are sums of.
     """
     instance = problem.instances[case]
     x, wanted = points(instance)[place], reference(problem, case, place)
