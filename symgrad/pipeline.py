@@ -16,6 +16,7 @@ import numpy as np
 
 from symgrad.errors import BadOption
 from symgrad.grad.outputs import OUTPUT_WORDS
+from symgrad.grad.sparsity import storage_of
 from symgrad.ir.collection import collection_paused
 from symgrad.ir.graph import TensorId
 from symgrad.ir.unit import Unit
@@ -42,16 +43,22 @@ def compile(  # noqa: A001  (the verb users look for)
     backend: str = "llvm",
     dtype: Any = "float64",
     name: str = "kernel",
+    sparse: str | None = None,
+    triangle: str = "full",
     watch: Watch | None = None,
     **options: Any,
 ) -> Kernel:
     """Compile a SymPy expression or a program to a callable kernel.
 
     outputs  a word (the kernel returns that one thing) or a sequence of words (it returns a tuple):
-             value, grad, jac, hess, hvp, jvp, vjp.
+             value, grad, jac, hess, hvp, jvp, vjp, hess_diag, gauss_newton (J'J of a vector of
+             residuals), gnvp (J'J times a direction).
     backend  "llvm" (needs no compiler), "c" (needs one), or "numpy" (the slow reference).
     dtype    "float64" or "float32", the type of every real number.
     name     of the compiled function: an identifier that no C library uses.
+    sparse   "csc", "csr" or "coo": jac, hess and gauss_newton are SciPy sparse arrays, each one matrix over
+             the entries of value and wrt; see `run.sparse`.
+    triangle "full" or "lower": which half of sparse symmetric results is stored.
     watch    called as `watch(stage, thing)` after each stage.
     options  of `program`: stabilise, hints, axes.
 
@@ -62,21 +69,24 @@ def compile(  # noqa: A001  (the verb users look for)
     if backend not in BACKENDS:
         raise BadOption(f"unknown backend {backend!r}", because="the backends are " + ", ".join(BACKENDS))
     check_function_name(name)
+    storage = storage_of(sparse, triangle, words)
     announce = watch or (lambda stage, thing: None)
     is_ready = isinstance(expr, Program) and args is None and wrt is None and not options
     source = expr if is_ready else program(expr, args, wrt, **options)
     with collection_paused():
         announce("frontend", source.translation)
-        derived = source.derived(words)
+        derived = source.derived(words, storage)
         announce("differentiate", derived.unit)
         signature = signature_of(derived, single=isinstance(outputs, str))
         if backend == "numpy":
-            kernel = build_kernel(signature, None, (derived.unit, derived.unit), backend, dtype)
+            units = (derived.unit, derived.unit)
+            kernel = build_kernel(signature, None, units, backend, dtype, derived.sparse)
         else:
             unit = optimise(derived.unit, announce)
             routine = routine_of(unit, name, derived)
             announce("lower", routine)
-            kernel = build_kernel(signature, split(routine), (derived.unit, unit), backend, dtype)
+            units = (derived.unit, unit)
+            kernel = build_kernel(signature, split(routine), units, backend, dtype, derived.sparse)
     kernel.program = source
     announce("build", kernel)
     return kernel

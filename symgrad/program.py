@@ -13,7 +13,8 @@ from symgrad.frontend.describe import show
 from symgrad.frontend.to_sympy import to_sympy
 from symgrad.frontend.translate import Translation, translate
 from symgrad.grad.inside import differentiate
-from symgrad.grad.outputs import Leaf, Problem, Result, derive
+from symgrad.grad.outputs import TANGENT_WORDS, Leaf, Problem, Result, derive
+from symgrad.grad.sparsity import SPARSE_WORDS, SparseOutput, Storage, sparse_output
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.unit import Unit
 from symgrad.opt.plain import without_norm_guards
@@ -37,8 +38,9 @@ class Derived:
 
     results      one tree per word, its leaves numbered into the unit's outputs.
     value_shape  of the value as the user sees it.
-    roles        of the unit's inputs: "input", "tangent" or "cotangent".
+    roles        of the unit's inputs: "input", "tangent", "cotangent", or "places" of sparse outputs.
     wrt_form     "single" (one symbol), "packed" (scalars seen as one vector) or "tuple".
+    sparse       where the values of sparse outputs belong, in the order of the words that are sparse.
     """
 
     unit: Unit
@@ -48,6 +50,7 @@ class Derived:
     roles: tuple[str, ...]
     wrt_form: str
     translation: Translation
+    sparse: tuple[SparseOutput, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -166,20 +169,28 @@ class Program:
         return tuple(g.input(name, g.tensors[t].extents) for name, t in zip(names, wrt, strict=True))
 
     def _free_name(self, name: str) -> str:
-        """A name that no argument has: inputs of equal names and shapes are one tensor."""
-        taken = {name_of(s) for s in self.args}
+        """A name that no argument or size has: inputs of equal names and shapes are one tensor."""
+        taken = {name_of(s) for s in self.args} | set(self.translation.sizes)
         while name in taken:
             name += "_"
         return name
 
-    def derived(self, words: Sequence[str]) -> Derived:
-        """The tensors of the given outputs (stage "differentiate")."""
+    def derived(self, words: Sequence[str], storage: Storage | None = None) -> Derived:
+        """The tensors of the given outputs (stage "differentiate").
+
+        storage  of the matrices among them; None for dense ones.
+        """
         tr, p = self.translation, self.problem()
         outputs: dict[TensorId, str] = {}
-        results = []
+        results: list[Any] = []
+        sparse: list[SparseOutput] = []
         for word in words:
             try:
-                result = derive(p, word)
+                if storage is None or word not in SPARSE_WORDS:
+                    result = derive(p, word)
+                else:
+                    result, made = sparse_output(p, word, storage, self._free_name)
+                    sparse.append(made)
             except NonScalarGradient as error:
                 error.where = show(self.expr)
                 raise
@@ -187,15 +198,18 @@ class Program:
             results.append(_numbered(result, outputs))
         inputs = [(name_of(s), tr.inputs[s]) for s in self.args]
         roles = ["input"] * len(inputs)
-        if {"jvp", "hvp"} & set(words):
+        if set(TANGENT_WORDS) & set(words):
             inputs += [(p.graph.tensors[t].name, t) for t in p.tangents]
             roles += ["tangent"] * len(p.tangents)
         if "vjp" in words and p.cotangent is not None:
             inputs.append((p.graph.tensors[p.cotangent].name, p.cotangent))
             roles.append("cotangent")
+        places = [(p.graph.tensors[t].name, t) for made in sparse for t in made.inputs]
+        inputs += places
+        roles += ["places"] * len(places)
         unit = Unit(p.graph, tuple(inputs), tuple((n, t) for t, n in outputs.items()))
         form = "packed" if p.packed else "single" if p.single else "tuple"
-        return Derived(unit, tuple(words), tuple(results), p.shape, tuple(roles), form, tr)
+        return Derived(unit, tuple(words), tuple(results), p.shape, tuple(roles), form, tr, tuple(sparse))
 
     def _leaf_names(self, p: Problem) -> list[str]:
         return [] if p.single or p.packed else [name_of(s) for s in self.wrt]

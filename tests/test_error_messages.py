@@ -209,7 +209,7 @@ def the_hessian_of_a_list() -> None:
 
 @case("""
 BadOption: unknown output 'gradient'
-  because  the outputs are value, grad, jac, hess, hvp, jvp, vjp
+  because  the outputs are value, grad, jac, hess, hvp, jvp, vjp, hess_diag, gauss_newton, gnvp
   try      use one of these words
 """)
 def an_unknown_output() -> None:

@@ -1,5 +1,8 @@
 """The derivative outputs of a program: which sweeps give `grad`, `jac`, `hess`, `hvp`, `jvp`, `vjp`.
 
+`hess_diag` is the diagonal of `hess` alone; `gauss_newton` is J'J for the Jacobian J of the value (a vector
+of residuals), and `gnvp` its product with a direction.
+
 A result is a `Leaf` (one tensor with the shape the user sees) or a tuple of results, in the
 structure of `wrt`. Gradients are reverse sweeps; second order is forward over reverse; Jacobians
 take the direction with fewer operations.
@@ -7,17 +10,18 @@ take the direction with fewer operations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 
 from symgrad.errors import BadOption, NonScalarGradient, quoted
 from symgrad.grad.forward import Forward, Tangent
 from symgrad.grad.reverse import cotangents
-from symgrad.grad.scalar_jacobian import scalar_jacobian
+from symgrad.grad.scalar_jacobian import scalar_jacobian, sparse_jacobian
+from symgrad.ir.bands import bands, is_split, on_diagonal, summed
 from symgrad.ir.bounds import typical
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.reduce import conjunction
+from symgrad.ir.reduce import conjunction, reduce
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def _value(p: Problem) -> Result:
     return Leaf(p.value, p.shape)
 
 
-def _gradient(p: Problem, word: str) -> list[tuple[tuple[Node, ...], Node]]:
+def gradient_parts(p: Problem, word: str) -> list[tuple[tuple[Node, ...], Node]]:
     """(axes, expression) per wrt; the value must be one number (shape () or all extents 1)."""
     g = p.graph
     extents = g.tensors[p.value].extents
@@ -110,7 +114,7 @@ def _wrap(p: Problem, parts: Sequence[Result]) -> Result:
 
 
 def _grad(p: Problem) -> Result:
-    parts = _gradient(p, "grad")
+    parts = gradient_parts(p, "grad")
     if p.packed:
         return _vector(p.graph, [body for _, body in parts])
     return _wrap(p, [_map(p.graph, axes, body) for axes, body in parts])
@@ -149,7 +153,7 @@ def _tangent(p: Problem, forward: Forward) -> Tangent:
 
 def _hvp(p: Problem) -> Result:
     g, forward = p.graph, _direction(p)
-    parts = [(axes, forward.expression(body)) for axes, body in _gradient(p, "hvp")]
+    parts = [(axes, forward.expression(body)) for axes, body in gradient_parts(p, "hvp")]
     if p.packed:
         return _vector(g, [body for _, body in parts])
     return _wrap(p, [_map(g, axes, body) for axes, body in parts])
@@ -167,6 +171,15 @@ def _vjp(p: Problem) -> Result:
 
 
 # ---- whole Jacobians and Hessians --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of a Jacobian or Hessian: `body` over the axes of its rows and of its columns."""
+
+    rows: tuple[Node, ...]
+    columns: tuple[Node, ...]
+    body: Node
 
 
 def _entries(p: Problem) -> list[Node] | None:
@@ -192,6 +205,18 @@ def _jac(p: Problem) -> Result:
     return _wrap(p, parts)
 
 
+def packed_jacobian(p: Problem) -> dict[tuple[int, int], Node] | None:
+    """The nonzero entries of the Jacobian of explicit entries by scalars; None for a value with axes."""
+    entries = _entries(p)
+    return None if entries is None else sparse_jacobian(p.graph, _inlined(p.graph, p.value, entries), p.wrt)
+
+
+def packed_hessian(p: Problem) -> dict[tuple[int, int], Node]:
+    """The nonzero entries of the lower triangle of the Hessian by scalars."""
+    bodies = [body for _, body in gradient_parts(p, "hess")]
+    return sparse_jacobian(p.graph, bodies, p.wrt, lambda i, j: j <= i)
+
+
 def _inlined(g: Graph, value: TensorId, entries: list[Node]) -> list[Node]:
     """A rank-0 map is its body: one scalar graph, not a read of it."""
     tensor = g.tensors[value]
@@ -215,22 +240,32 @@ def _entry_rows(p: Problem, t: TensorId) -> Leaf:
 
 
 def _tensor_jacobian(p: Problem, t: TensorId) -> Leaf:
+    return _block_leaf(p.graph, jacobian_block(p, t))
+
+
+def jacobian_block(p: Problem, t: TensorId) -> Block:
     """J[o, q] from delta seeds, in the direction that carries fewer extra axes."""
     g = p.graph
-    rows = prod(typical(g, e) for e in g.tensors[p.value].extents)
-    columns = prod(typical(g, e) for e in g.tensors[t].extents)
-    if rows < columns:
-        return _reverse_jacobian(p, t)
-    seeds, extra = _delta_seed(g, t)
-    axes, body = _tangent(p, Forward(g, {t: seeds}))
-    return _map(g, (*axes, *extra), body)
+    if g.tensors[p.value].kind == "enum" and not g.tensors[p.value].out:
+        rows = _entry_rows(p, t).tensor
+        entry, *axes = (g.fresh_axis(e) for e in g.tensors[rows].extents)
+        return Block((entry,), tuple(axes), g.read(rows, entry, *axes))
+    height = prod(typical(g, e) for e in g.tensors[p.value].extents)
+    width = prod(typical(g, e) for e in g.tensors[t].extents)
+    if height < width:
+        seed, extra = _delta_seed(g, p.value)
+        columns, body = cotangents(g, {p.value: seed}, (t,))[0]
+        return Block(extra, columns, body)
+    seed, extra = _delta_seed(g, t)
+    places, body = _tangent(p, Forward(g, {t: seed}))
+    return Block(places, extra, body)
 
 
-def _reverse_jacobian(p: Problem, t: TensorId) -> Leaf:
-    g = p.graph
-    seed, extra = _delta_seed(g, p.value)
-    axes, body = cotangents(g, {p.value: seed}, (t,))[0]
-    return _map(g, (*extra, *axes), body)
+def _block_leaf(g: Graph, block: Block) -> Leaf:
+    """The whole block; zeros are filled in, and only the rest is computed."""
+    found = bands(g, block.rows, block.columns, block.body)
+    axes = (*block.rows, *block.columns)
+    return _map(g, axes, summed(g, axes, found) if is_split(found, axes) else block.body)
 
 
 def _delta_seed(g: Graph, t: TensorId) -> tuple[Tangent, tuple[Node, ...]]:
@@ -253,7 +288,7 @@ def _last_axis(p: Problem, parts: Sequence[Result]) -> Leaf:
 
 def _hess(p: Problem) -> Result:
     g = p.graph
-    parts = _gradient(p, "hess")
+    parts = gradient_parts(p, "hess")
     if p.packed:
         rows = scalar_jacobian(g, [body for _, body in parts], p.wrt, symmetric=True)
         n = g.const(len(p.wrt))
@@ -262,10 +297,88 @@ def _hess(p: Problem) -> Result:
 
 
 def _hess_block(g: Graph, part: tuple[tuple[Node, ...], Node], t: TensorId) -> Leaf:
+    return _block_leaf(g, hessian_block(g, part, t))
+
+
+def hessian_block(g: Graph, part: tuple[tuple[Node, ...], Node], t: TensorId) -> Block:
     """d grad[p] / d t[q] by forward mode with a delta seed."""
     axes, body = part
     seed, extra = _delta_seed(g, t)
-    return _map(g, (*axes, *extra), Forward(g, {t: seed}).expression(body))
+    return Block(axes, extra, Forward(g, {t: seed}).expression(body))
+
+
+def _hess_diag(p: Problem) -> Result:
+    g, parts = p.graph, gradient_parts(p, "hess_diag")
+    if p.packed:
+        bodies = [body for _, body in parts]
+        entries = sparse_jacobian(g, bodies, p.wrt, lambda i, j: i == j)
+        return _vector(g, [entries.get((k, k), g.zero) for k in range(len(bodies))])
+    return _wrap(p, [_diagonal(g, hessian_block(g, part, t)) for part, t in zip(parts, p.wrt, strict=True)])
+
+
+def _diagonal(g: Graph, block: Block) -> Leaf:
+    """The entries [p, p] of a block; no others are made."""
+    axes = tuple(g.fresh_axis(g.extent(a)) for a in block.rows)
+    return _map(g, axes, on_diagonal(g, axes, bands(g, block.rows, block.columns, block.body)))
+
+
+# ---- Gauss-Newton ------------------------------------------------------------------------------
+
+
+def _gauss_newton(p: Problem) -> Result:
+    g, n = p.graph, len(p.wrt)
+    if p.packed:
+        entries = packed_gauss_newton(p)
+        lower = [entries.get((max(i, j), min(i, j)), g.zero) for i in range(n) for j in range(n)]
+        return _vector(g, lower, (g.const(n), g.const(n)))
+    columns = [gauss_newton_blocks(p, t) for t in p.wrt]
+    return _wrap(p, [_wrap(p, [_block_leaf(g, column[a]) for column in columns]) for a in range(n)])
+
+
+def gauss_newton_blocks(p: Problem, t: TensorId) -> list[Block]:
+    """J'J[p, q] for q in `t` and p in each of wrt: a reverse sweep whose cotangent is J in forward mode."""
+    g = p.graph
+    seed, extra = _delta_seed(g, t)
+    tangent = _tangent(p, Forward(g, {t: seed}))
+    return [Block(axes, extra, body) for axes, body in cotangents(g, {p.value: tangent}, p.wrt)]
+
+
+def packed_gauss_newton(p: Problem) -> dict[tuple[int, int], Node]:
+    """The nonzero entries of the lower triangle of J'J by scalars."""
+    g, entries = p.graph, _entries(p)
+    rows: dict[object, dict[int, Node]] = {}
+    if entries is not None:
+        for (c, j), node in sparse_jacobian(g, _inlined(g, p.value, entries), p.wrt).items():
+            rows.setdefault(c, {})[j] = node
+        return _products(g, rows.values(), ())
+    axes = tuple(g.fresh_axis(e) for e in g.tensors[p.value].extents)
+    tangents = [_tangent(p, Forward(g, {t: ((), g.one)})) for t in p.wrt]
+    moved = [g.substitute(body, dict(zip(own, axes, strict=True))) for own, body in tangents]
+    return _products(g, [{j: node for j, node in enumerate(moved) if node != g.zero}], axes)
+
+
+def _products(
+    g: Graph, rows: Iterable[dict[int, Node]], axes: tuple[Node, ...]
+) -> dict[tuple[int, int], Node]:
+    total: dict[tuple[int, int], Node] = {}
+    for row in rows:
+        for i, a in row.items():
+            for j, b in row.items():
+                if j <= i:
+                    part = reduce(g, "sum", axes, g.mul(a, b))
+                    total[i, j] = g.add(total.get((i, j), g.zero), part)
+    return {place: node for place, node in total.items() if node != g.zero}
+
+
+def _gnvp(p: Problem) -> Result:
+    """J'(J v): forward, then reverse."""
+    g = p.graph
+    tangent = _tangent_tensor(p, _direction(p))
+    places = tuple(g.fresh_axis(e) for e in g.tensors[p.value].extents)
+    parts = cotangents(g, {p.value: (places, g.read(tangent, *places))}, p.wrt)
+    if p.packed:
+        return _vector(g, [body for _, body in parts])
+    return _wrap(p, [_map(g, axes, body) for axes, body in parts])
 
 
 _WORDS: dict[str, Callable[[Problem], Result]] = {
@@ -276,5 +389,9 @@ _WORDS: dict[str, Callable[[Problem], Result]] = {
     "hvp": _hvp,
     "jvp": _jvp,
     "vjp": _vjp,
+    "hess_diag": _hess_diag,
+    "gauss_newton": _gauss_newton,
+    "gnvp": _gnvp,
 }
 OUTPUT_WORDS = tuple(_WORDS)
+TANGENT_WORDS = ("jvp", "hvp", "gnvp")  # those that take a direction

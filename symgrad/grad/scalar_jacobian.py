@@ -6,7 +6,7 @@ over the nodes it depends on: whichever touches fewer nodes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from symgrad.grad.forward import Forward
 from symgrad.grad.sweep import pullback, push_one
@@ -38,6 +38,38 @@ def scalar_jacobian(
     return out
 
 
+def sparse_jacobian(
+    g: Graph,
+    rows: Sequence[Node],
+    wrt: Sequence[TensorId],
+    is_wanted: Callable[[int, int], bool] = lambda i, j: True,
+) -> dict[tuple[int, int], Node]:
+    """The entries d rows[i] / d wrt[j] that are not structurally zero, by (i, j).
+
+    One forward sweep per variable over what depends on it; entries that are not wanted leave no nodes behind
+    that are. The cost is that of the sweeps: nothing is done per pair of a row and a variable.
+    """
+    places: dict[Node, list[int]] = {}
+    for i, row in enumerate(rows):
+        places.setdefault(row, []).append(i)
+    through = _reads_definitions(g, rows)
+    users = {} if through else _users(g, rows)
+    found: dict[tuple[int, int], Node] = {}
+    for j, t in enumerate(wrt):
+        if through:
+            forward = Forward(g, {t: ((), g.one)})
+            wanted = [r for r, own in places.items() if any(is_wanted(i, j) for i in own)]
+            column = {r: forward.expression(r) for r in wanted}
+        else:
+            read = g.read(t)
+            column = _tangents(g, read, _descendants(g, users, read))
+        for node, dot in column.items():
+            for i in places.get(node, ()):
+                if dot != g.zero and is_wanted(i, j):
+                    found[i, j] = dot
+    return found
+
+
 def _reads_definitions(g: Graph, rows: Sequence[Node]) -> bool:
     return any(g.tensors[g.args[r][0]].kind != "input" for r in g.reads(rows))
 
@@ -65,12 +97,18 @@ def _descendants(g: Graph, users: dict[Node, list[Node]], read: Node) -> list[No
 
 
 def _column(g: Graph, rows: Sequence[Node], read: Node, reach: list[Node], first: int) -> list[Node]:
+    dot = _tangents(g, read, reach)
+    return [dot.get(r, g.zero) for r in rows[first:]]
+
+
+def _tangents(g: Graph, read: Node, reach: list[Node]) -> dict[Node, Node]:
+    """The tangents of `read` and of what depends on it, zeros left out."""
     dot: dict[Node, Node] = {read: g.one}
     for n in reach:
         value = push_one(g, n, dot)
         if value != g.zero:
             dot[n] = value
-    return [dot.get(r, g.zero) for r in rows[first:]]
+    return dot
 
 
 def _column_through_definitions(g: Graph, rows: Sequence[Node], t: TensorId, first: int) -> list[Node]:

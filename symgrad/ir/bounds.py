@@ -44,6 +44,11 @@ def index_is_in_range(
     return _follows(g, below, known) and _follows(g, above, known)
 
 
+def is_implied(g: Graph, index: Node, facts: Iterable[Fact]) -> bool:
+    """True when `index >= 0` is proven where `facts` hold."""
+    return _follows(g, g.linear(index), _known(g, facts, ()))
+
+
 def index_always_leaves(g: Graph, index: Node, extent: Node, loops: Iterable[Node] = ()) -> bool:
     """True when, at every size for which the loops run, `index` leaves [0, extent) somewhere in them."""
     form = g.linear(index)

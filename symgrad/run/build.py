@@ -8,25 +8,34 @@ from typing import Any
 
 import numpy as np
 
+from symgrad.grad.sparsity import SparseOutput
 from symgrad.ir.evaluate import evaluate, evaluate_size
 from symgrad.ir.unit import Unit
 from symgrad.loops.nest import Routine
 from symgrad.run.kernel import Built, Kernel, Plan, Runner, Spec, call_compiled
 from symgrad.run.signature import Signature, Sizes
+from symgrad.run.sparse import SparseKernel
 from symgrad.targets.base import target_named, workspace_elements
 
 
 def build_kernel(
-    signature: Signature, routine: Routine | None, units: tuple[Unit, Unit], backend: str, dtype: str
+    signature: Signature,
+    routine: Routine | None,
+    units: tuple[Unit, Unit],
+    backend: str,
+    dtype: str,
+    sparse: tuple[SparseOutput, ...] = (),
 ) -> Kernel:
     """A kernel for a routine, or for the first of the units where there is none (backend "numpy").
 
-    units  before and after optimisation.
+    units   before and after optimisation.
+    sparse  where the values of sparse results belong, if there are any.
     """
+    kind = SparseKernel if sparse else Kernel
     if routine is None:
-        return Kernel(Spec(signature, None, backend, dtype, build_reference, units))
+        return kind(Spec(signature, None, backend, dtype, build_reference, units, sparse))
     signature = replace(signature, passed=routine.size_symbols)
-    return Kernel(Spec(signature, routine, backend, dtype, build_compiled, units))
+    return kind(Spec(signature, routine, backend, dtype, build_compiled, units, sparse))
 
 
 def build_compiled(spec: Spec) -> Built:

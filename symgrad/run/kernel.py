@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from symgrad.errors import BadArgument, IndexOutOfRange, ShapeMismatch, listed, quoted
+from symgrad.grad.sparsity import SparseOutput
 from symgrad.ir.count import operations
 from symgrad.ir.evaluate import evaluate
 from symgrad.ir.unit import Unit
@@ -72,7 +73,8 @@ class Plan:
 class Spec:
     """Everything a kernel is made from; picklable. `routine` is None for the reference backend.
 
-    units  before and after optimisation.
+    units   before and after optimisation.
+    sparse  where the values of sparse results belong.
     """
 
     signature: Signature
@@ -81,6 +83,7 @@ class Spec:
     dtype: str
     build: Callable[[Spec], Built]
     units: tuple[Unit, Unit]
+    sparse: tuple[SparseOutput, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ class Kernel:
         self._built = spec.build(spec)
         self._real = np.dtype(spec.dtype)
         self._intake = Intake(spec.signature, self._real)
+        self._size_names = spec.signature.sizes  # those a caller knows
         self._sized = [k for k, a in enumerate(spec.signature.arguments) if a.is_size]
         self._leaves = [leaf for tree in spec.signature.outputs for leaf in leaves_of(tree)]
         self._fresh = [None] * len(spec.signature.buffers)
@@ -167,7 +171,7 @@ class Kernel:
         }
 
     def _checked_sizes(self, sizes: Mapping[str, int]) -> Sizes:
-        wanted = self._spec.signature.sizes
+        wanted = self._size_names
         for name in [*wanted, *sizes]:
             if name not in sizes or name not in wanted:
                 raise BadArgument(
@@ -178,13 +182,12 @@ class Kernel:
         return dict(sizes)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Kernel, (self._spec,)
+        return type(self), (self._spec,)
 
     def __repr__(self) -> str:
-        args = ", ".join(
-            a.name + (shape_text(a.extents) if a.extents else "") for a in self._spec.signature.arguments
-        )
-        return f"<Kernel ({args}) -> {', '.join(self.outputs)}; {self.backend}, {self._real}>"
+        known = [a for a in self._spec.signature.arguments if a.role != "places"]
+        args = ", ".join(a.name + (shape_text(a.extents) if a.extents else "") for a in known)
+        return f"<{type(self).__name__} ({args}) -> {', '.join(self.outputs)}; {self.backend}, {self._real}>"
 
     # ---- calling ---------------------------------------------------------------------------
 
@@ -203,8 +206,12 @@ class Kernel:
         No result shares memory with an argument or another result.
         Raises BadArgument, ShapeMismatch, DtypeMismatch, IndexOutOfRange.
         """
-        signature = self._spec.signature
         arrays, sizes = self._intake(args, by_name, tangent, cotangent)
+        return self._evaluate(arrays, sizes, out)
+
+    def _evaluate(self, arrays: list[np.ndarray], sizes: Sizes, out: Any) -> Any:
+        """The results for arguments in order, each of its own type and layout."""
+        signature = self._spec.signature
         key: Any = tuple([x.shape for x in arrays])
         if sizes or self._sized:
             key = (key, *sizes.items(), *self._size_values(arrays))
