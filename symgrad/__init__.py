@@ -5,6 +5,7 @@ from symgrad.entries import Entries, Where
 from symgrad.errors import SymgradError
 from symgrad.explain import Explanation, explain
 from symgrad.export import export_c
+from symgrad.extrema import Maximum, Minimum
 from symgrad.frontend.gradient import grad
 from symgrad.lambdify import lambdify
 from symgrad.pipeline import compile  # noqa: A004  (the verb users look for)
@@ -16,7 +17,8 @@ from symgrad.run.scipy_problem import scipy_problem
 from symgrad.run.verify import verify
 
 __all__ = [
-    "Entries", "Explanation", "Kernel", "Program", "Report", "SymgradError", "Where", "compile", "explain",
-    "export_c", "grad", "lambdify", "losses", "minimize", "nn", "optim", "program", "scipy_problem", "verify",
+    "Entries", "Explanation", "Kernel", "Maximum", "Minimum", "Program", "Report", "SymgradError", "Where",
+    "compile", "explain", "export_c", "grad", "lambdify", "losses", "minimize", "nn", "optim", "program",
+    "scipy_problem", "verify",
 ]  # fmt: skip
 __version__ = "0.1.0"

@@ -31,6 +31,7 @@ from symgrad.errors import (
     format_error,
     quoted,
 )
+from symgrad.ir.kinks import CONVENTIONS, DEFAULT
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
 _EXAMPLE = "x=1.5 or X=[[1, 2], [3, 4]]"
@@ -184,7 +185,9 @@ def _program(options: argparse.Namespace) -> Any:
     args = tuple(_symbol(name, known) for name in options.args)
     wrt = tuple(_symbol(name, known) for name in options.wrt)
     # By one symbol, the gradient has its shape; by several, it is a vector or a tuple; by none, the default.
-    return symgrad.program(value, args=args or None, wrt=wrt[0] if len(wrt) == 1 else wrt or None)
+    return symgrad.program(
+        value, args=args or None, wrt=wrt[0] if len(wrt) == 1 else wrt or None, kinks=options.kinks
+    )
 
 
 def _value_and_symbols(options: argparse.Namespace) -> tuple[Any, dict[str, object]]:
@@ -334,6 +337,12 @@ def _expression_options() -> argparse.ArgumentParser:
         "--let", action="append", default=[], metavar="DECLARATION", help='"X = matrix(n, d)"; repeatable'
     )
     shared.add_argument("--args", type=_names, default=(), metavar="NAMES", help="argument order, as W,X,Y")
+    conventions = "; ".join(f"{name}: {text}" for name, text in CONVENTIONS.items())
+    shared.add_argument(
+        "--kinks",
+        choices=tuple(CONVENTIONS),
+        help=f"the derivative at kinks (default: {DEFAULT}). {conventions}",
+    )
     shared.add_argument("--wrt", type=_names, default=(), metavar="NAMES", help="differentiate by, as W,b")
     return shared
 

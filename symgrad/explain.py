@@ -20,9 +20,9 @@ from symgrad.frontend.translate import Translation
 from symgrad.ir.bounds import TYPICAL_SIZE
 from symgrad.ir.count import operations
 from symgrad.ir.graph import Graph, TensorId
-from symgrad.ir.ops import OPS
 from symgrad.ir.text import print_program
 from symgrad.ir.unit import Unit
+from symgrad.kinks import kink_texts
 from symgrad.loops.nest import Compute, For, If, Poly, Routine, Statement, Store, StoreReduce
 from symgrad.program import Program, program
 from symgrad.run.kernel import Kernel
@@ -63,7 +63,8 @@ class Explanation:
     stages        in order.
     value_operations, derived_operations, optimised_operations  of the value alone, of all outputs as
                   derived, and of all outputs after the last pass.
-    kinks         op -> where its derivative jumps, for the ops in use.
+    kinks         where the derivative jumps and what is taken there (see `Program.kinks`), as text;
+                  `convention` the name of what says so.
     definitions   the program after the last pass, as text; `loops` the loop nests made of it.
     workspace     bytes one call needs at these sizes.
     source        how the compiled text reads: its characters and lines.
@@ -80,7 +81,8 @@ class Explanation:
     value_operations: int
     derived_operations: int
     optimised_operations: int
-    kinks: Mapping[str, str]
+    kinks: tuple[str, ...]
+    convention: str
     definitions: str
     loops: tuple[str, ...]
     workspace: int
@@ -145,7 +147,8 @@ def explain(
         operations(value.graph, value.roots, chosen),
         operations(first.graph, first.roots, chosen),
         operations(last.graph, last.roots, chosen),
-        _kinks(value.graph, value.roots),
+        kink_texts(source.kinks, _MOST_LINES),
+        source.options.kinks,
         print_program(last.graph, dict(last.outputs)),
         tuple(_loop_lines(recorder.routine)) if recorder.routine else (),
         kernel.workspace(**chosen),
@@ -213,12 +216,6 @@ def _sizes(kernel: Kernel, source: Program, given: Mapping[str, int]) -> dict[st
         return choose_sizes(kernel.signature, {}, given, seed=0)
 
 
-def _kinks(g: Graph, roots: Sequence[TensorId]) -> dict[str, str]:
-    bodies = [b for t in g.definitions_below(roots) for b in g.tensors[t].bodies]
-    used = {g.op[n] for n in g.reachable(bodies)}
-    return {op: row.kink for op, row in OPS.items() if op in used and row.kink}
-
-
 # ---- as text -----------------------------------------------------------------------------------
 
 
@@ -256,7 +253,7 @@ def _sections(e: Explanation) -> Iterator[tuple[str, Sequence[str]]]:
             if s.rewrites
         ],
     )
-    yield "kinks", [f"{op}: {where}" for op, where in e.kinks.items()]
+    yield "kinks", [f"convention {e.convention}", *e.kinks] if e.kinks else ()
     yield "definitions after the last pass", _shortened(e.definitions.splitlines())
     yield "loop nests", _shortened(e.loops)
     yield (

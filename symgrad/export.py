@@ -8,6 +8,7 @@ from typing import Any
 
 from symgrad.frontend.arguments import name_of
 from symgrad.ir.count import operations
+from symgrad.ir.kinks import CONVENTIONS
 from symgrad.ir.unit import Unit
 from symgrad.pipeline import check_words, dtype_name, optimise, routine_of
 from symgrad.program import Derived, Program, program
@@ -64,6 +65,8 @@ def _header(source: Program, derived: Derived, unit: Unit) -> dict[str, str]:
         "differentiated by": ", ".join(name_of(s) for s in source.wrt) or "nothing",
         "stability rewrites": "on" if source.options.stabilise else "off",
     }
+    if source.kinks:
+        lines["kinks"] = f"{source.options.kinks} ({CONVENTIONS[source.options.kinks]})"
     for word, result in zip(derived.words, derived.results, strict=True):
         lines[word] = _result_text(derived, result)
     sizes = dict.fromkeys(source.translation.sizes, _COUNTED_AT)

@@ -60,7 +60,7 @@ def compile(  # noqa: A001  (the verb users look for)
              the entries of value and wrt; see `run.sparse`.
     triangle "full" or "lower": which half of sparse symmetric results is stored.
     watch    called as `watch(stage, thing)` after each stage.
-    options  of `program`: stabilise, hints, axes.
+    options  of `program`: stabilise, kinks, hints, axes.
 
     Raises subclasses of SymgradError.
     """

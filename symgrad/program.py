@@ -16,7 +16,9 @@ from symgrad.grad.inside import differentiate
 from symgrad.grad.outputs import TANGENT_WORDS, Leaf, Problem, Result, derive
 from symgrad.grad.sparsity import SPARSE_WORDS, SparseOutput, Storage, sparse_output
 from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.kinks import DEFAULT, check_convention
 from symgrad.ir.unit import Unit
+from symgrad.kinks import Kink, kinks_of
 from symgrad.opt.plain import without_norm_guards
 
 
@@ -25,10 +27,12 @@ class Options:
     """What changes numbers, or ranks alternatives; part of every cache key.
 
     stabilise  apply stability rewrites (log-sum-exp, softplus, expm1, ...).
+    kinks      which derivative is taken at kinks (`ir.kinks`).
     hints      typical values of size symbols, by name; they only choose between equal programs.
     """
 
     stabilise: bool = True
+    kinks: str = DEFAULT
     hints: tuple[tuple[str, int], ...] = ()
 
 
@@ -71,7 +75,7 @@ class Program:
     @cached_property
     def translation(self) -> Translation:
         """The expression in the intermediate representation (stage "frontend")."""
-        graph = Graph(self.options.stabilise)
+        graph = Graph(self.options.stabilise, self.options.kinks)
         graph.hints = dict(self.options.hints)
         return translate(self.expr, self.given_args, graph, differentiate, self.axes)
 
@@ -117,6 +121,11 @@ class Program:
     def value(self) -> Any:
         """The value as it was understood, back in SymPy."""
         return self._readable("value")
+
+    @cached_property
+    def kinks(self) -> tuple[Kink, ...]:
+        """Where the derivative jumps: which function, of which argument, where, and what is taken there."""
+        return kinks_of(self.translation)
 
     def _readable(self, word: str) -> Any:
         """An output as SymPy: matrix notation where the inputs are matrices, else sums over indices."""
@@ -243,6 +252,7 @@ def program(
     wrt: Any = None,
     *,
     stabilise: bool | None = None,
+    kinks: str | None = None,
     hints: dict[Any, int] | None = None,
     axes: Sequence[Any] | None = None,
 ) -> Program:
@@ -252,6 +262,8 @@ def program(
     args       symbols in call order; default: the free symbols by name, sizes left out.
     wrt        one symbol or a tuple of symbols; default: every real argument.
     stabilise  rewrite log(sum(exp)), log(1 + x), ... into their stable forms (default: True).
+    kinks      which derivative is taken at kinks: "first" (the default; ties of Max and Min go to the first
+               argument, Abs has slope 0 at 0), "mean", "right" or "left"; see `symgrad.ir.kinks`.
     hints      typical values of size symbols, to choose the best loop order for.
     axes       for index notation with free indices: their order in the result; default: by name.
 
@@ -262,6 +274,7 @@ def program(
         old = expr
         options = Options(
             old.options.stabilise if stabilise is None else stabilise,
+            old.options.kinks if kinks is None else check_convention(kinks),
             old.options.hints if named is None else named,
         )
         return Program(
@@ -275,7 +288,9 @@ def program(
         expr,
         None if args is None else tuple(args),
         _as_given(wrt),
-        Options(stabilise is None or stabilise, named or ()),
+        Options(
+            stabilise is None or stabilise, DEFAULT if kinks is None else check_convention(kinks), named or ()
+        ),
         None if axes is None else tuple(axes),
     )
 

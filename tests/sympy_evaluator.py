@@ -19,7 +19,7 @@ from sympy.matrices.expressions.diagonal import DiagMatrix, DiagonalOf
 from sympy.matrices.expressions.matexpr import MatrixElement
 
 from symgrad.entries import Where
-from symgrad.frontend.index_form import Maximum, Minimum
+from symgrad.extrema import Maximum, Minimum
 
 Values = Mapping[Any, Any]
 

@@ -63,13 +63,17 @@ def test_rewrites_are_listed_with_the_stage_they_fired_in(explained):
 
 
 def test_kinks_in_use_are_listed_with_their_place():
-    explained = sg.explain(sp.Abs(x) + sp.Max(x, y))
-    assert explained.kinks == {"abs": "x = 0 (derivative 0)", "maximum": "ties (to the first argument)"}
-    assert "abs: x = 0 (derivative 0)" in str(explained)
+    explained = sg.explain(sp.Abs(x) + sp.Max(x, y), kinks="right")
+    assert set(explained.kinks) == {
+        "Abs(x) where x = 0: slope 1",
+        "Max(x, y) where x = y: a tie goes to the first one",
+    }
+    assert "\nkinks\n  convention right\n" in str(explained)
+    assert "\n  Abs(x) where x = 0: slope 1" in str(explained)
 
 
 def test_a_smooth_program_has_no_section_on_kinks(explained):
-    assert explained.kinks == {}
+    assert explained.kinks == ()
     assert "\nkinks\n" not in str(explained)
 
 

@@ -9,6 +9,7 @@
  * expression: Piecewise((Piecewise((sqrt(y), y > 1/2), (y**3, True))*log(x), (x > 0) & ((x > 1) | (y > 0))), (x*y**2 + y*Heaviside(y), True)) + exp(x)
  * differentiated by: x, y
  * stability rewrites: on
+ * kinks: first (ties of Max and Min go to the first argument, and Abs has slope 0 at 0)
  * value: value (), row-major
  * grad: grad (2,), row-major
  * operations: 23 as derived, 23 after optimisation

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import sympy as sp
 
 from symgrad.errors import UnsupportedExpression
+from symgrad.extrema import Extremum
 from symgrad.frontend.describe import show
 
 Symbols = frozenset[sp.Basic]
@@ -44,7 +45,7 @@ def check_conditions(expression: sp.Basic) -> None:
 
 def bound_by(part: sp.Basic) -> Symbols:
     """The symbols that this node itself binds."""
-    if isinstance(part, (sp.Sum, sp.Product)):
+    if isinstance(part, (sp.Sum, sp.Product, Extremum)):
         return frozenset(limit.args[0] for limit in part.limits)
     return frozenset(part.variables) if isinstance(part, (sp.Lambda, sp.Subs)) else _NONE
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import sympy as sp
 
+from symgrad.extrema import Extremum
+
 MAX_CONSTANT_BITS = 10_000  # of a number, or of the binary exponent of a decimal
 MAX_CONSTANT_TERMS = 10_000  # of a sum without symbols, which SymPy may evaluate when it compares it
 MAX_EXPLICIT_POWER = 4  # of an explicit Matrix, which SymPy multiplies out
@@ -18,14 +20,14 @@ def is_small(value: sp.Expr) -> bool:
     """Whether a constant, already built, is below the limits; each part of it has passed this test before."""
     if isinstance(value, sp.Rational):
         return max(int(value.p).bit_length(), int(value.q).bit_length()) <= MAX_CONSTANT_BITS
-    if value.has(sp.Sum, sp.Product):
+    if value.has(sp.Sum, sp.Product, Extremum):
         return True  # not evaluated here; the number of their terms is bounded
     return not is_beyond(value, sp.Integer(2) ** MAX_CONSTANT_BITS)
 
 
 def is_beyond(value: sp.Expr, bound: int | sp.Integer) -> bool:
     """Whether a constant exceeds the bound in magnitude; False for anything with symbols."""
-    if not value.is_number or value.has(sp.Sum, sp.Product):
+    if not value.is_number or value.has(sp.Sum, sp.Product, Extremum):
         return False
     size = abs(value).evalf(4)
     return bool(size > bound) if size.is_comparable else False

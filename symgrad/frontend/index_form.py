@@ -19,6 +19,7 @@ from sympy.printing.latex import LatexPrinter
 
 from symgrad.entries import Where
 from symgrad.errors import UnsupportedExpression
+from symgrad.extrema import Extremum, Maximum, Minimum
 from symgrad.frontend.printed_size import MOST_SEARCHED
 from symgrad.frontend.scalar_form import Leaves, ScalarForm, reachable_branches
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
@@ -72,23 +73,6 @@ def _bound_symbols(expr: Expr) -> set[Expr]:
     heads = (sp.Sum, sp.Product, Maximum, Minimum)
     binders = (part for part in sp.preorder_traversal(expr) if isinstance(part, heads))
     return {limit[0] for part in binders for limit in part.args[1:]}
-
-
-class Extremum(sp.Expr):
-    """The largest or smallest value of a body over ranges: `Maximum(body, (k, 0, n - 1))`.
-
-    SymPy has no such object; these two only hold their arguments, as an unevaluated `Sum` does.
-    """
-
-    is_commutative = True
-
-
-class Maximum(Extremum):
-    """The largest value over the ranges; minus infinity over an empty one."""
-
-
-class Minimum(Extremum):
-    """The smallest value over the ranges; infinity over an empty one."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Elements of arrays, and sums and products over ranges."""
+"""Elements of arrays, and sums, products and extremes over ranges."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 from sympy.tensor.array.expressions import ArrayElement, ArraySymbol
 
 from symgrad.errors import BadArgument, ShapeMismatch, UnsupportedExpression
+from symgrad.extrema import Maximum, Minimum
 from symgrad.frontend.describe import show
 from symgrad.frontend.heads import Expr, Task, task
 from symgrad.frontend.indices import by_cases, each_case
@@ -57,7 +58,15 @@ def _matrix_element(tr: Translator, e: Expr) -> Task:
 # ---- sums and products -------------------------------------------------------------------------
 
 
-@task(sp.Sum, sp.Product)
+_KINDS: dict[type, tuple[str, float]] = {  # and the value of an empty reduction
+    sp.Sum: ("sum", 0),
+    sp.Product: ("prod", 1),
+    Maximum: ("max", float("-inf")),
+    Minimum: ("min", float("inf")),
+}
+
+
+@task(*_KINDS)
 def sum_or_product(tr: Translator, e: Expr) -> Task:
     """Reduce over one axis per limit; the body is translated with the variables bound to them.
 
@@ -65,7 +74,7 @@ def sum_or_product(tr: Translator, e: Expr) -> Task:
     `Sum(x[i], (i, 0, -3))` is `-x[-1] - x[-2]`).
     """
     g = tr.graph
-    kind = "prod" if isinstance(e, sp.Product) else "sum"
+    kind, empty = next(_KINDS[cls] for cls in type(e).__mro__ if cls in _KINDS)
     axes: list[Node] = []
     conditions: list[Node] = []
     outer: dict[Expr, Node | None] = {}
@@ -79,7 +88,7 @@ def sum_or_product(tr: Translator, e: Expr) -> Task:
     body = tr.as_real((yield tr.real(e._args[0])))
     for variable, value_before in outer.items():
         tr.bind(variable, value_before)
-    return _reduced(g, kind, axes, conditions, body)
+    return _reduced(g, kind, g.const(empty), axes, conditions, body)
 
 
 def limits_of(limit: Expr, e: ExprWithLimits) -> tuple[Expr, Expr, Expr]:
@@ -150,13 +159,13 @@ def _data_limit(e: Expr) -> UnsupportedExpression:
     )
 
 
-def _reduced(g: Graph, kind: str, axes: list[Node], conditions: list[Node], body: Node) -> Node:
+def _reduced(g: Graph, kind: str, empty: Node, axes: list[Node], conditions: list[Node], body: Node) -> Node:
     extents = [g.rational(g.extent(a)) for a in axes]
     if any(n is not None and n <= 0 for n in extents):
-        return g.zero if kind == "sum" else g.one
+        return empty
     for condition in conditions:
         masked = g.mask(condition, body)
-        body = masked if kind == "sum" else g.where(condition, masked, g.one)
+        body = masked if kind == "sum" else g.where(condition, masked, empty)
     return reduce(g, kind, axes, body)
 
 

@@ -274,12 +274,39 @@ def _log(tr: Translator, e: Expr, values: list[Node]) -> Node:
     return logs[0] if len(logs) == 1 else g.div(*logs)
 
 
-@scalar(sp.Max, sp.Min)
+_MOST_PARTS = 100  # of a number: an argument is looked at in bounded time
+
+
+def _is_number(g: Graph, node: Node) -> bool:
+    """Whether a value is made of constants alone, as sqrt(2) is."""
+    stack, left = [node], _MOST_PARTS
+    while stack and left:
+        n = stack.pop()
+        if g.op[n] in ("read", "size", "axis"):
+            return False
+        stack += g.arguments[n]
+        left -= 1
+    return not stack
+
+
+def _all_arguments(e: Expr) -> list[Expr]:
+    """Those of a maximum of maxima, which SymPy makes one function of, unless told not to evaluate it."""
+    found, stack = [], list(reversed(e.args))
+    while stack:
+        part = stack.pop()
+        if type(part) is type(e):
+            stack += reversed(part.args)
+        else:
+            found.append(part)
+    return found
+
+
+@scalar(sp.Max, sp.Min, children=_all_arguments)
 def _extremum(tr: Translator, e: Expr, values: list[Node]) -> Node:
     """From left to right with numbers last: a tie of Max(x, 0) goes to x."""
     g = tr.graph
     op = "maximum" if isinstance(e, sp.Max) else "minimum"
-    ordered = [v for v in values if g.op[v] != "const"] + [v for v in values if g.op[v] == "const"]
+    ordered = sorted(dict.fromkeys(values), key=lambda v: _is_number(g, v))
     result = ordered[0]
     for v in ordered[1:]:
         result = g.node(op, result, v)

@@ -23,6 +23,7 @@ from sympy.matrices.expressions import (
 from sympy.matrices.expressions.matexpr import MatrixElement
 from sympy.tensor.array.expressions import ArrayElement, ArraySymbol
 
+from symgrad.extrema import Extremum
 from symgrad.frontend.gradient import GradientElement
 from symgrad.frontend.heads import Expr
 
@@ -107,7 +108,7 @@ class Survey:
             return {e}
         if isinstance(e, sp.Idx):
             args = args[1:]  # its range; a bound symbol of the name of its label is another symbol
-        if isinstance(e, (sp.Sum, sp.Product)):
+        if isinstance(e, (sp.Sum, sp.Product, Extremum)):
             free = set(self._of(args[0]))
             for variable, *limits in (limit._args for limit in args[1:]):
                 free = (free - {variable}).union(*map(self._of, limits))
@@ -210,6 +211,7 @@ _VISITORS: dict[type, Callable[[Survey, Expr, Context], list[Visit]]] = {
     GradientElement: _gradient_element,
     sp.Sum: _sum,
     sp.Product: _sum,
+    Extremum: _sum,
     sp.Piecewise: _choice,
     sp.Lambda: _lambda,
     Subs: _subs,

@@ -9,6 +9,8 @@ from typing import Any
 import sympy as sp
 from sympy.codegen import cfunctions
 
+from symgrad.extrema import Maximum, Minimum
+
 Value = Any  # a SymPy object, or a tuple or list of them while a call is being read
 
 _SYMPY_NAMES = (
@@ -48,7 +50,9 @@ OF_SIZES: dict[str, Callable[..., Value]] = {
     "ones": sp.OneMatrix,
     "ZeroMatrix": sp.ZeroMatrix,
 }
-OVER_INDICES: dict[str, Callable[..., Value]] = {"Sum": sp.Sum, "Product": sp.Product}
+OVER_INDICES: dict[str, Callable[..., Value]] = {
+    "Sum": sp.Sum, "Product": sp.Product, "Maximum": Maximum, "Minimum": Minimum,
+}  # fmt: skip
 _SPECIAL = ("Piecewise", "Matrix", "BlockMatrix", "HadamardPower", "Lambda", "map")
 FUNCTION_NAMES: tuple[str, ...] = tuple(
     sorted([*ELEMENTWISE, *RELATIONS, *LOGIC, *MATRIX, *OF_SIZES, *OVER_INDICES, *_SPECIAL])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.kinks import tie_goes_to
 from symgrad.ir.linear_algebra import cofactor_over_determinant
 from symgrad.ir.reduce import reduce
 
@@ -25,7 +26,7 @@ def weight(g: Graph, t: TensorId, factor: Node) -> Node:
         return g.mul(factor, _softmax(g, t))
     if tensor.kind == "det":
         return g.mul(g.mul(factor, g.read(t, *tensor.out)), cofactor_over_determinant(g, tensor))
-    return g.mask(_is_first_extreme(g, t), factor)
+    return _extreme(g, t, factor)
 
 
 def _product_of_the_others(g: Graph, tensor: Tensor) -> Node:
@@ -53,15 +54,24 @@ def _softmax(g: Graph, t: TensorId) -> Node:
     return g.where(empty, g.zero, g.node("exp", g.sub(tensor.body, total)))
 
 
-def _is_first_extreme(g: Graph, t: TensorId) -> Node:
-    """Whether this element is the first that attains the maximum (or minimum): ties go to it."""
+def _extreme(g: Graph, t: TensorId, factor: Node) -> Node:
+    """`factor` for the element that attains the maximum (or minimum); a tie as `ir.kinks` says."""
     tensor = g.tensors[t]
+    attained = g.node("eq", tensor.body, g.read(t, *tensor.out))
+    ties = tie_goes_to(g.kinks, tensor.kind)
+    if ties == "all":
+        number = reduce(g, "sum", tensor.red, g.mask(attained, g.one))
+        return g.mask(attained, g.div(factor, number))
+    return g.mask(_is_chosen(g, tensor, attained, ties), factor)
+
+
+def _is_chosen(g: Graph, tensor: Tensor, attained: Node, ties: str) -> Node:
+    """Whether this element is the first (or last) for which `attained` holds."""
     place = linear_place(g, tensor.red)
     copies = {k: g.fresh_axis(g.extent(k)) for k in tensor.red}
-    attained = g.node("eq", g.substitute(tensor.body, copies), g.read(t, *tensor.out))
-    candidate = g.where(attained, g.substitute(place, copies), g.const(float("inf")))
-    first = reduce(g, "min", list(copies.values()), candidate)
-    return g.node("eq", place, first)
+    kind, none = ("min", float("inf")) if ties == "first" else ("max", float("-inf"))
+    candidate = g.substitute(g.where(attained, place, g.const(none)), copies)
+    return g.node("eq", place, reduce(g, kind, list(copies.values()), candidate))
 
 
 def linear_place(g: Graph, axes: Sequence[Node]) -> Node:

@@ -118,7 +118,7 @@ def _partials(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node, Nod
         a, b = args
         if a in alive:
             return [(a, b), (b, a)] if b in alive else [(a, b)]
-        return [(b, a)]
+        return [(b, a)] if b in alive else []
     if op == "add":
         return [(a, g.one) for a in args if a in alive]
     row = OPS.get(op)

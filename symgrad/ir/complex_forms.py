@@ -2,7 +2,8 @@
 
 f(x + ih) = f(x) + ih f'(x) + O(h^2) for an analytic f: the imaginary part carries the derivative,
 without the cancellation of differences. An operation that is only piecewise analytic continues the
-piece that the real part is on.
+piece that the real part is on, and at a kink the one that the graph's convention takes (`ir.kinks`): so the
+complex step says what the derivative at a kink has to be, without differentiating anything.
 
 Source: Squire and Trapp 1998, Using complex variables to estimate derivatives of real functions;
 Martins, Sturdza and Alonso 2003, The complex-step derivative approximation, sections 2.2 and 3.
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from symgrad.ir.kinks import DEFAULT, slope_of_abs_at_zero, tie_goes_to
 from symgrad.ir.ops import OPS
 
 Form = Callable[..., Any]
@@ -86,10 +88,6 @@ def _larger(x: Any, y: Any) -> Any:
     return np.where(np.real(x) >= np.real(y), x, y)
 
 
-def _smaller(x: Any, y: Any) -> Any:
-    return np.where(np.real(x) <= np.real(y), x, y)
-
-
 def _real_parts(op: str) -> Form:
     """A jump or a predicate: what the real parts say."""
     return lambda *args: OPS[op].numpy(*map(np.real, args))
@@ -105,19 +103,66 @@ def _remainder(op: str) -> Form:
     return form
 
 
-COMPLEX_FORMS: dict[str, Form] = {
+COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others below
     **{op: OPS[op].numpy for op in _NUMPY_IS_ANALYTIC},
     "pow": _pow,
     "cbrt": _cbrt,
-    "hypot": _hypot,
+    "hypot": lambda x, y: hypot_at_origin(x, y),
     "atan2": _atan2,
     "logistic": _logistic,
     "softplus": _softplus,
     "logaddexp": _logaddexp,
     "sinc": _sinc,
-    "abs": _abs,
-    "maximum": _larger,
-    "minimum": _smaller,
+    "abs": lambda x: abs_at(DEFAULT, x),
+    "maximum": lambda x, y: extremum(DEFAULT, "maximum", x, y, 1, 1)[0],
+    "minimum": lambda x, y: extremum(DEFAULT, "minimum", x, y, 1, 1)[0],
     **{op: _real_parts(op) for op in ("sign", "floor", "ceil", "lt", "le", "eq", "ne")},
     **{op: _remainder(op) for op in ("fmod", "mod")},
 }
+
+
+# ---- at kinks ----------------------------------------------------------------------------------
+
+
+def abs_at(kinks: str, x: Any) -> Any:
+    """|x|, with the slope of the convention at 0."""
+    return np.where(np.real(x) == 0, slope_of_abs_at_zero(kinks) * x, _abs(x))
+
+
+def root_of_squares(x: Any) -> Any:
+    """sqrt of a sum of squares, with derivative 0 at 0, where the square of the step is all there is."""
+    return np.where(np.real(x) <= 0, 0, np.sqrt(x))
+
+
+def hypot_at_origin(x: Any, y: Any) -> Any:
+    return np.where((np.real(x) == 0) & (np.real(y) == 0), 0, _hypot(x, y))
+
+
+def extremum(kinks: str, op: str, x: Any, y: Any, x_count: Any, y_count: Any) -> tuple[Any, Any]:
+    """Maximum or minimum of two, and how many arguments attain it, given how many attain each of the two."""
+    xr, yr = np.real(x), np.real(y)
+    x_wins = (xr > yr) if op == "maximum" else (xr < yr)
+    tie = xr == yr
+    count = np.where(tie, x_count + y_count, np.where(x_wins, x_count, y_count))
+    of_tie = {"first": x, "last": y, "all": (x_count * x + y_count * y) / (x_count + y_count)}
+    value = np.where(x_wins, x, y)
+    value = np.where(np.isnan(xr), x, value)
+    return np.where(tie, of_tie[tie_goes_to(kinks, op)], value), count
+
+
+def extreme_entry(kinks: str, kind: str, grid: Any, over: tuple[int, ...]) -> Any:
+    """The largest or smallest entry over the last axes, `over`; of equal ones that of the convention."""
+    lead = grid.shape[: grid.ndim - len(over)]
+    rows = grid.reshape(*lead, -1)
+    best = (np.max if kind == "max" else np.min)(np.real(rows), axis=-1, keepdims=True)
+    attained = np.real(rows) == best
+    ties = tie_goes_to(kinks, kind)
+    if ties == "all":
+        number = np.maximum(attained.sum(axis=-1), 1)
+        value = np.where(attained, rows, 0).sum(axis=-1) / number
+    else:
+        place = attained.argmax(axis=-1)
+        if ties == "last":
+            place = rows.shape[-1] - 1 - attained[..., ::-1].argmax(axis=-1)
+        value = np.take_along_axis(rows, place[..., None], axis=-1)[..., 0]
+    return np.where(np.isnan(best[..., 0]), np.nan, value)

@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 
 from symgrad.errors import IndexOutOfRange, ShapeMismatch, quoted
-from symgrad.ir.complex_forms import COMPLEX_FORMS
+from symgrad.ir import complex_forms
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.ops import OPS
+from symgrad.ir.signs import is_flat_at_zero
+
+Inspect = Callable[[TensorId, Mapping[Node, Any], Mapping[Node, Any]], None]
 
 _REDUCTIONS: dict[str, tuple[np.ufunc, tuple[Any, ...]]] = {  # and the value of an empty one
     "sum": (np.add, ("q", 0, 1)),
@@ -31,6 +34,7 @@ def evaluate(
     inputs: Mapping[TensorId, Any],
     sizes: Mapping[str, int],
     dtype: Any = np.float64,
+    inspect: Inspect | None = None,
 ) -> list[np.ndarray]:
     """Arrays of the given tensors.
 
@@ -38,16 +42,24 @@ def evaluate(
     sizes   a value for every size symbol in use.
     dtype   np.float64, np.float32, object for mpmath numbers at mpmath's working precision, or
             np.complex128 for derivatives by the complex step (see `ir.complex_forms`).
+    inspect called with each definition after it was evaluated: its nodes' values, and where each depends on a
+            read outside its tensor.
     Raises IndexOutOfRange for a read outside a tensor, ShapeMismatch for an input of the wrong shape.
     """
     values: dict[TensorId, np.ndarray] = {}
+    counts: dict[TensorId, np.ndarray] = {}
     with np.errstate(all="ignore"):
         for t in g.definitions_below(tensors):
             tensor = g.tensors[t]
             if tensor.kind == "input":
                 values[t] = _input_array(g, tensor, inputs[t], sizes, dtype)
             else:
-                values[t] = _Definition(g, tensor, values, sizes, dtype).run()
+                definition = _Definition(g, tensor, values, sizes, dtype, counts)
+                values[t] = definition.run()
+                if tensor.kind == "map" and tensor.body in definition.counts:
+                    counts[t] = np.broadcast_to(definition.counts[tensor.body], definition.shape)
+                if inspect is not None:
+                    inspect(t, definition.done, definition.poison)
     return [values[t] for t in tensors]
 
 
@@ -86,13 +98,16 @@ class _Definition:
 
     def __init__(
         self, g: Graph, tensor: Tensor, values: Mapping[TensorId, np.ndarray],
-        sizes: Mapping[str, int], dtype: Any,
+        sizes: Mapping[str, int], dtype: Any, tensor_counts: Mapping[TensorId, np.ndarray],
     ) -> None:  # fmt: skip
         self.g, self.tensor, self.values, self.sizes, self.dtype = g, tensor, values, sizes, dtype
         self.loops = (*tensor.out, *tensor.red)
         self.shape = tuple(max(evaluate_size(g, g.extent(a), sizes), 0) for a in self.loops)
         self.done: dict[Node, Any] = {}
         self.poison: dict[Node, Any] = {}
+        # For the complex step at ties: how many arguments attain a maximum or minimum of several.
+        self.counts: dict[Node, Any] = {}
+        self.tensor_counts = tensor_counts
 
     def run(self) -> np.ndarray:
         t = self.tensor
@@ -176,6 +191,8 @@ class _Definition:
             self.done[n] = np.zeros(np.broadcast_shapes(*(np.shape(c) for c in clipped)), array.dtype)
         else:
             self.done[n] = array[tuple(clipped)]
+            if tensor in self.tensor_counts:
+                self.counts[n] = self.tensor_counts[tensor][tuple(clipped)]
         self.poison[n] = bad
 
     def _as_integer(self, i: Node) -> Any:
@@ -196,9 +213,22 @@ class _Definition:
         elif self.dtype is object:
             self.done[n] = _by_mpmath(op, args)
         elif self.dtype is np.complex128:
-            self.done[n] = COMPLEX_FORMS[op](*args)
+            self.done[n] = self._complex(n, args)
         else:
             self.done[n] = OPS[op].numpy(*args)
+
+    def _complex(self, n: Node, args: list[Any]) -> Any:
+        """An elementwise operation on complex numbers; at a kink, the piece the convention takes."""
+        g, op = self.g, self.g.op[n]
+        if op in ("maximum", "minimum"):
+            counts = [self.counts.get(c, 1) for c in g.args[n]]
+            value, self.counts[n] = complex_forms.extremum(g.kinks, op, *args, *counts)
+            return value
+        if op == "abs":
+            return complex_forms.abs_at(g.kinks, *args)
+        if op == "sqrt" and is_flat_at_zero(g, g.args[n][0]):
+            return complex_forms.root_of_squares(*args)
+        return complex_forms.COMPLEX_FORMS[op](*args)
 
     def _reduce(self, grid: np.ndarray) -> np.ndarray:
         first = len(self.tensor.out)
@@ -206,6 +236,8 @@ class _Definition:
         kind = self.tensor.kind
         if kind == "logsumexp":
             return _logsumexp(grid, over)
+        if kind in ("max", "min") and self.dtype is np.complex128 and grid.size:
+            return np.asarray(complex_forms.extreme_entry(self.g.kinks, kind, grid, over), dtype=grid.dtype)
         ufunc, payload = _REDUCTIONS[kind]
         initial = self._constant(payload)
         return np.asarray(ufunc.reduce(grid, axis=over, initial=initial), dtype=grid.dtype)

@@ -29,6 +29,7 @@ from fractions import Fraction
 from typing import Any
 
 from symgrad.ir import stability  # noqa: F401  registers its rules
+from symgrad.ir.kinks import DEFAULT, check_convention
 from symgrad.ir.ops import OPS
 from symgrad.ir.rules import SELECTED, select
 
@@ -81,8 +82,9 @@ class Tensor:
 class Graph:
     """An arena of interned nodes and tensors. Not thread-safe while it is being built."""
 
-    def __init__(self, stabilise: bool = True) -> None:
+    def __init__(self, stabilise: bool = True, kinks: str = DEFAULT) -> None:
         self.stabilise = stabilise
+        self.kinks = check_convention(kinks)  # which derivative is taken at kinks (`ir.kinks`)
         self.hints: dict[str, int] = {}  # typical values of sizes; only rank alternatives
         self.op: list[str] = []
         self.args: list[tuple[Any, ...]] = []
@@ -92,6 +94,7 @@ class Graph:
         self.tensors: list[Tensor] = []
         self.fired: Counter[str] = Counter()  # rewrite rule name -> times it fired
         self._key: list[int] = []  # name-free structural key, orders commutative arguments
+        self.multiplicities: dict[Node, Node] = {}  # of maxima and minima, see `ir.kinks`
         self._reads_of: dict[TensorId, tuple[Node, ...]] = {}
         self._nodes: dict[tuple[str, tuple[Any, ...]], Node] = {}
         self._rationals: dict[Node, Fraction] = {}

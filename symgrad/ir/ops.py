@@ -4,9 +4,7 @@ A row holds the reference meaning (NumPy and mpmath), the partial derivatives as
 nodes, the SymPy head it comes from, its C and LLVM spelling *or* an expansion in other ops, a
 cost, where to sample it in tests, and its kinks. Nothing about an op lives anywhere else.
 
-Conventions at kinks (design.md, section 4): the derivative from the right in the kinked
-function's own argument; abs'(0) = sign(0) = 0; a tie of maximum or minimum goes to the first
-argument; jumps (floor, sign, ...) contribute nothing.
+Derivatives at kinks follow the graph's convention (`ir.kinks`); jumps contribute nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from symgrad.ir.kinks import multiplicity, slope_of_abs_at_zero, tie_goes_to
 from symgrad.ir.signs import is_flat_at_zero
 
 if TYPE_CHECKING:
@@ -381,8 +380,26 @@ def _expand_minimum(g: Graph, a: tuple[int, ...]) -> int:
     return g.where(first, a[0], a[1])
 
 
-def _indicator(op: str, first: int, second: int) -> Partial:
-    return lambda g, a, y: g.mask(g.node(op, a[first], a[second]), g.one)
+def _abs_slope(g: Graph, a: tuple[int, ...], y: int) -> int:
+    sign, at_zero = g.node("sign", a[0]), slope_of_abs_at_zero(g.kinks)
+    return g.where(g.node("eq", a[0], g.zero), g.const(at_zero), sign) if at_zero else sign
+
+
+def _extremum_slope(op: str, mine: int) -> Partial:
+    """1 where argument `mine` alone attains the extremum, 0 where it does not; its share of a tie."""
+    other = 1 - mine
+
+    def build(g: Graph, a: tuple[int, ...], y: int) -> int:
+        beaten, winner = (a[other], a[mine]) if op == "maximum" else (a[mine], a[other])
+        ties = tie_goes_to(g.kinks, op)
+        if ties != "all":
+            takes_tie = ties == ("first", "last")[mine]
+            return g.mask(g.node("le" if takes_tie else "lt", beaten, winner), g.one)
+        own, others = multiplicity(g, a[mine], op), multiplicity(g, a[other], op)
+        share = g.div(own, g.add(own, others))
+        return g.where(g.node("eq", *a), share, g.mask(g.node("lt", beaten, winner), g.one))
+
+    return build
 
 
 def _mod_floor(g: Graph, a: tuple[int, ...], y: int) -> int:
@@ -403,22 +420,22 @@ def _expand_mod(g: Graph, a: tuple[int, ...]) -> int:
 
 
 _row(
-    "abs", 1, np.abs, abs, (lambda g, a, y: g.node("sign", a[0]),),
-    sympy="Abs", c="fabs{f}({0})", llvm="intrinsic llvm.fabs", kink="x = 0 (derivative 0)", total=True,
+    "abs", 1, np.abs, abs, (_abs_slope,),
+    sympy="Abs", c="fabs{f}({0})", llvm="intrinsic llvm.fabs", kink="x = 0", total=True,
 )  # fmt: skip
 _row(
     "sign", 1, np.sign, _mp("sign"), (None,),
     sympy="sign", expand=_expand_sign, cost=2, kink="x = 0 (jump)", total=True,
 )  # fmt: skip
 _row(
-    "maximum", 2, np.maximum, max, (_indicator("le", 1, 0), _indicator("lt", 0, 1)),
+    "maximum", 2, np.maximum, max, (_extremum_slope("maximum", 0), _extremum_slope("maximum", 1)),
     sympy="Max", expand=_expand_maximum, cost=2, domain=_WIDE,
-    kink="ties (to the first argument)", total=True,
+    kink="ties", total=True,
 )  # fmt: skip
 _row(
-    "minimum", 2, np.minimum, min, (_indicator("le", 0, 1), _indicator("lt", 1, 0)),
+    "minimum", 2, np.minimum, min, (_extremum_slope("minimum", 0), _extremum_slope("minimum", 1)),
     sympy="Min", expand=_expand_minimum, cost=2, domain=_WIDE,
-    kink="ties (to the first argument)", total=True,
+    kink="ties", total=True,
 )  # fmt: skip
 _row(
     "floor", 1, np.floor, _mp("floor"), (None,),

@@ -19,7 +19,7 @@ class Copy:
 
     def __init__(self, old: Graph, stabilise: bool, orders: Mapping[TensorId, tuple[int, ...]]) -> None:
         self.old = old
-        self.new = Graph(stabilise)
+        self.new = Graph(stabilise, old.kinks)
         self.new.hints = dict(old.hints)
         self.tensors: dict[TensorId, TensorId] = {}
         self.orders = orders  # tensors whose axes are permuted on the way

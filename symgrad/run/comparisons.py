@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from symgrad.kinks import Kink, kink_texts
 from symgrad.run.accuracy import measured
 from symgrad.run.bisection import with_entry_found
 from symgrad.run.claims import Check, Claim
@@ -28,7 +29,7 @@ from symgrad.run.judging import (
     row_of,
 )
 from symgrad.run.point import Array
-from symgrad.run.report import LEFT_OUT, Entry, Row, entry_text
+from symgrad.run.report import FAILED, LEFT_OUT, Entry, Row, entry_text
 from symgrad.run.taylor import taylor_rows
 from symgrad.run.zeros import zero_rows
 
@@ -36,6 +37,7 @@ Shape = tuple[int, ...]
 
 _EXACT_BUDGET = 150_000  # operations at high precision, about a second
 _COMPLEX_BUDGET = 200_000_000
+_MOST_KINKS = 4  # named in a note
 _LARGEST_GRID = 4_000_000  # numbers in one array of the reference evaluator
 
 
@@ -78,9 +80,13 @@ def _value_name(m: int, shape: Shape) -> str:
 
 @dataclass(frozen=True)
 class Swept:
-    """The sweeps of all checks of a claim and what is read off them; `on_kink` is (checks, M)."""
+    """The sweeps of all checks of a claim and what is read off them; `on_kink` is (checks, M).
+
+    backward, forward  the slopes of either side.
+    """
 
     sweeps: tuple[Sweep, ...]
+    backward: tuple[Estimate, ...]
     forward: tuple[Estimate, ...]
     central: tuple[Estimate, ...]
     on_kink: Array
@@ -88,12 +94,14 @@ class Swept:
 
 def compare_claim(claim: Claim, tolerances: Tolerances, findings: Findings) -> None:
     """One row per method; remarks for the reader are notes."""
-    kinks = claim.function.kinks()
-    swept = _sweep_all(claim, bool(kinks), tolerances)
-    _note_kinks(claim, swept, kinks, findings.notes)
+    function = claim.function
+    has_kinks = bool(function.kinks)
+    swept = _sweep_all(claim, has_kinks, tolerances)
     skip = swept.on_kink.copy()
     if skip.any():  # one-sided slopes do not add up along a direction
         skip[[k for k, c in enumerate(claim.checks) if c.vector is not None]] = True
+    everything = np.zeros_like(skip)  # the complex step takes the same side of a kink as the program
+    is_left_out = bool(skip.any()) or any(kink.is_jump for kink in _kinks_here(function))
     by_complex = _slopes(claim, exact=False)
     by_digits = _slopes(claim, exact=True)
     if isinstance(by_digits, dict):
@@ -101,25 +109,27 @@ def compare_claim(claim: Claim, tolerances: Tolerances, findings: Findings) -> N
     rows = [
         _difference_row(claim, FORWARD, swept.forward, skip, tolerances),
         _difference_row(claim, CENTRAL, swept.central, skip, tolerances),
-        _slope_row(claim, COMPLEX, by_complex, skip, tolerances),
-        _slope_row(claim, exactly(claim.function.digits), by_digits, skip, tolerances),
-        *taylor_rows(claim, swept.sweeps, bool(kinks), bool(skip.any()), tolerances),
+        _slope_row(claim, COMPLEX, by_complex, everything, tolerances),
+        _slope_row(claim, exactly(function.digits), by_digits, skip, tolerances),
+        *taylor_rows(claim, swept.sweeps, has_kinks, is_left_out, tolerances),
         *_kink_rows(claim, swept),
         *(zero_rows(claim, swept.sweeps, by_complex) if isinstance(by_complex, dict) else []),
     ]
+    _note_kinks(claim, swept, rows, findings.notes)
     findings.rows += with_entry_found(claim, rows, tolerances)
 
 
 def _sweep_all(claim: Claim, has_kinks: bool, tolerances: Tolerances) -> Swept:
     sweeps = tuple(_sweep(claim, check) for check in claim.checks)
     ahead = tuple(forward_difference(s) for s in sweeps)
+    behind = tuple(forward_difference(s, side=-1) for s in sweeps)
     central = tuple(central_difference(s) for s in sweeps)
     shape = (len(sweeps), claim.checks[0].claimed.size)
     on_kink = np.zeros(shape, dtype=bool)
     if has_kinks:
-        for k, (check, s) in enumerate(zip(claim.checks, sweeps, strict=True)):
-            on_kink[k] = _is_on_kink(claim, check, ahead[k], forward_difference(s, side=-1), tolerances)
-    return Swept(sweeps, ahead, central, on_kink)
+        for k, check in enumerate(claim.checks):
+            on_kink[k] = _is_on_kink(claim, check, ahead[k], behind[k], tolerances)
+    return Swept(sweeps, behind, ahead, central, on_kink)
 
 
 def _sweep(claim: Claim, check: Check) -> Sweep:
@@ -157,15 +167,35 @@ def _kink_rows(claim: Claim, swept: Swept) -> list[Row]:
     )
 
 
-def _note_kinks(claim: Claim, swept: Swept, kinks: list[str], notes: list[str]) -> None:
+def _kinks_here(function: Function) -> tuple[Kink, ...]:
+    """The kinks the point is on, if the reference evaluator can be asked."""
+    return () if _too_large(function, exact=False) else function.kinks_here
+
+
+def _note_kinks(claim: Claim, swept: Swept, rows: Sequence[Row], notes: list[str]) -> None:
+    """Which kinks the point is on, the slopes of both sides there, and what to make of a disagreement."""
     places = _places_on_kinks(claim, swept)
+    failed = {row.method for row in rows if row.result == FAILED}
+    here = "; ".join(kink_texts(_kinks_here(claim.function), _MOST_KINKS))
+    convention = f"convention {claim.function.convention}"
     if places:
-        where = entry_text(*claim.variables.entry(claim.checks[places[0]].entry or 0))
-        number = count_text(len(places), "entry")
+        k = places[0]
+        m = int(swept.on_kink[k].argmax())
+        where = entry_text(*claim.variables.entry(claim.checks[k].entry or 0))
         notes.append(
-            f"{claim.word}: {number} on a kink of {', '.join(kinks)}, such as {where}; "
-            "there the derivative lies between the left and the right slope, and directions are not compared"
+            f"{claim.word}: {count_text(len(places), 'entry')} on a kink, such as {where}: "
+            f"slope {swept.backward[k].value[m] + 0.0:.6g} on the left, "
+            f"{swept.forward[k].value[m] + 0.0:.6g} on the right, "
+            f"derivative {claim.checks[k].claimed[m] + 0.0:.6g} ({convention})"
         )
+    by_differences = {FORWARD, CENTRAL, exactly(claim.function.digits)}
+    if here and COMPLEX not in failed and failed & by_differences:
+        notes.append(
+            f"{claim.word}: kinks meet at the point, and the derivative by {convention} is no slope of the "
+            "whole function there; another convention may give one, or another point"
+        )
+    if here and f"kinks at the point: {here}" not in notes:
+        notes.append(f"kinks at the point: {here}")
 
 
 def _difference_row(
@@ -219,7 +249,8 @@ def _measure(
         check = claim.checks[k]
         if check.entry is None and claim.matrix is not None:
             continue
-        for m in np.nonzero(~skip[k])[0]:
+        known = np.array([number == number for number in slope])  # not nan, which the side of a jump may be
+        for m in np.nonzero(~skip[k] & known)[0]:
             names.append(claim.name(check, int(m)))
             value.append(check.claimed[m])
             exact.append(slope[m])

@@ -17,9 +17,10 @@ import numpy as np
 from symgrad.frontend.arguments import name_of
 from symgrad.ir.count import operations
 from symgrad.ir.evaluate import evaluate, evaluate_size
-from symgrad.ir.ops import OPS
+from symgrad.kinks import Kink
 from symgrad.program import Program
 from symgrad.run.kernel import Kernel
+from symgrad.run.kinks import kinks_at
 from symgrad.run.point import Array, Arrays, Point
 
 DIGITS = 50
@@ -27,6 +28,7 @@ DIGITS = 50
 _SMALL = 300_000  # operations of a kernel that is called for one of its outputs alone
 _CHUNK = 4_000_000  # numbers handed to a kernel at once
 _TWICE = 20_000  # operations at high precision for one row of second differences, about 0.1 s
+_JUMP = 1e-9  # what no slope explains over the steps of exact differences
 _COMPLEX_STEP = 1e-20  # its square vanishes beside 1, and it is a small number still
 
 
@@ -146,12 +148,20 @@ class Function:
             most = max(most, prod(evaluate_size(g, g.extent(a), self._point.sizes) for a in loops))
         return most
 
-    def kinks(self) -> list[str]:
-        """The operations of the program whose derivative jumps somewhere."""
-        g, value = self._program.translation.graph, self._program.translation.value
-        bodies = [n for t in g.definitions_below((value,)) for n in g.tensors[t].bodies]
-        used = {g.op[n] for n in g.reachable(bodies)}
-        return [op for op in OPS if op in used and OPS[op].kink]
+    @property
+    def kinks(self) -> tuple[Kink, ...]:
+        """The kinks of the program."""
+        return self._program.kinks
+
+    @property
+    def convention(self) -> str:
+        """The name of the convention at kinks."""
+        return self._program.options.kinks
+
+    @cached_property
+    def kinks_here(self) -> tuple[Kink, ...]:
+        """The kinks that the point is on, in some entry of their arguments."""
+        return kinks_at(self._program.translation, self.kinks, self._point.arrays, self._point.sizes)
 
     # ---- values --------------------------------------------------------------------------------
 
@@ -202,7 +212,8 @@ class Function:
     def exact_slope(self, direction: Array) -> Array:
         """The derivative along `direction` by central differences of numbers with twice as many digits.
 
-        Returns mpmath numbers, (entries,). With step h, truncation is of order h**2 and rounding of order
+        Returns mpmath numbers, (entries,): beside a jump the slope of the side that continues the value there,
+        and nan where neither does. With step h, truncation is of order h**2 and rounding of order
         10**(-2*digits)/h (once) or /h**2 (twice): the steps make both small beside 10**-digits.
         """
         import mpmath
@@ -213,6 +224,8 @@ class Function:
                 return self._second_slope(vector)
             step = mpmath.mpf(10) ** -(2 * self.digits // 3)
             ahead, behind = (self._moved(vector * (step * side)) for side in (1, -1))
+            if self.kinks:
+                return _continued(behind, self._moved(vector * 0), ahead, step)
             return np.asarray((ahead - behind) / (2 * step), dtype=object)
 
     def _second_slope(self, vector: Array) -> Array:
@@ -225,7 +238,9 @@ class Function:
         for k in range(self.variables.size):
             unit = self._exactly(np.eye(1, self.variables.size, k)[0]) * step
             corners = [s * value._moved(s * ahead + t * unit)[0] * t for s in (1, -1) for t in (1, -1)]
-            slopes.append(sum(corners) / (4 * step * step))
+            slope = sum(corners) / (4 * step * step)
+            is_jump = self.kinks and abs(slope) * step > _JUMP  # of the gradient
+            slopes.append(mpmath.nan if is_jump else slope)
         return np.array(slopes, dtype=object)
 
     @staticmethod
@@ -248,6 +263,18 @@ class Function:
         if self._weights is None:
             return entries
         return np.asarray((entries * self._weights).sum(axis=-1, keepdims=True))
+
+
+def _continued(behind: Array, here: Array, ahead: Array, step: Any) -> Array:
+    """Slopes from values on both sides, of the sides that continue the value here; mpmath numbers."""
+    import mpmath
+
+    slopes = []
+    for left, middle, right in zip(behind, here, ahead, strict=True):
+        most = _JUMP * max(1, abs(middle))
+        sides = [side for side in (middle - left, right - middle) if abs(side) <= most]
+        slopes.append(sum(sides) / (len(sides) * step) if sides else mpmath.nan)
+    return np.array(slopes, dtype=object)
 
 
 def outputs_of(

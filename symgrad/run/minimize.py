@@ -34,6 +34,7 @@ def minimize(
     seed: int = 0,
     backend: str = "llvm",
     dtype: str = "float64",
+    kinks: str | None = None,
 ) -> OptimizeResult:
     """Minimise a program or a SymPy expression over the symbols in `params`.
 
@@ -53,7 +54,7 @@ def minimize(
       callback    called with a `State` before each step and at the end; a true result stops
       progress    a bar on stderr: True, False, or None for work longer than a second on a terminal
       seed        of the order of samples; equal seeds give equal results
-      backend, dtype   as in `sg.compile`
+      backend, dtype, kinks   as in `sg.compile`
 
     Returns SciPy's `OptimizeResult`: `x` (symbol -> value in the structure given), `fun`, `jac` (like `x`),
     `nit`, `nfev`, `njev`, `nhev`, `success`, `status` (a `Status`), `message`, `history` (the value before
@@ -71,7 +72,7 @@ def minimize(
     """
     chosen = _method(method, batch_size)
     arrays = data_arrays(data, dtype)
-    objective = make_objective(program, params, arrays, backend, dtype)
+    objective = make_objective(program, params, arrays, backend, dtype, kinks)
     batches = None
     if batch_size is not None:
         batches = make_batches(arrays, params, batch_size, batch_axis, seed)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from symgrad.errors import BadArgument, DtypeMismatch, ShapeMismatch, quoted
+from symgrad.program import program as make_program
 from symgrad.run.flat import Arrays, Layout, float_dtype, layout_of
 
 Bindings = Mapping[Any, Any]
@@ -69,7 +70,12 @@ class Objective:
 
 
 def make_objective(
-    program: Any, params: Mapping[Any, Any], data: Bindings, backend: str, dtype: object
+    program: Any,
+    params: Mapping[Any, Any],
+    data: Bindings,
+    backend: str,
+    dtype: object,
+    kinks: str | None = None,
 ) -> Objective:
     """An objective for a program or an expression; nothing is compiled yet.
 
@@ -81,6 +87,8 @@ def make_objective(
         raise BadArgument(
             f"{quoted(both[0])} is both a parameter and data", try_="leave it out of one of them"
         )
+    if kinks is not None:
+        program = make_program(program, kinks=kinks)
     if hasattr(program, "wrt"):
         _check_arguments(program.args, params, data)
     return Objective(program, tuple(params), tuple(data), layout, backend, layout.dtype.name)

@@ -86,6 +86,7 @@ def scipy_problem(
     method: str | None = None,
     backend: str = "llvm",
     dtype: str = "float64",
+    kinks: str | None = None,
 ) -> ScipyProblem:
     """A program or scalar SymPy expression for `scipy.optimize.minimize(**sg.scipy_problem(...),
     method="trust-ncg")`.
@@ -98,7 +99,7 @@ def scipy_problem(
     """
     keys = _keys(method)
     arrays = data_arrays(data, dtype)
-    objective = make_objective(program, x0, arrays, backend, dtype)
+    objective = make_objective(program, x0, arrays, backend, dtype, kinks)
     functions = Functions(objective.value_and_grad, objective.hvp, objective.hess)
     start = objective.layout.pack(x0).astype(np.float64)
     return ScipyProblem(Calls(functions, objective.layout, arrays), start, keys, method)

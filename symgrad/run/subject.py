@@ -30,11 +30,12 @@ class Subject:
 
 
 def subject_of(
-    given: Any, wrt: Any, outputs: Any, grad: Any, hess: Any, against: Any, backend: str, dtype: Any
-) -> Subject:
+    given: Any, wrt: Any, outputs: Any, grad: Any, hess: Any, against: Any, backend: str, dtype: Any,
+    kinks: str | None,
+) -> Subject:  # fmt: skip
     """See `verify` for the arguments."""
     own = {word: value for word, value in (("grad", grad), ("hess", hess)) if value is not None}
-    source, kernel = _source(given, wrt, outputs, backend, dtype)
+    source, kernel = _source(given, wrt, outputs, backend, dtype, kinks)
     if against is not None:
         _check_alone(own, kernel)
         words = words_in_file(against) if outputs is None else _as_words(outputs)
@@ -57,15 +58,17 @@ def default_outputs(source: Program) -> tuple[str, str]:
     return ("value", "grad" if is_number else "jac")
 
 
-def _source(given: Any, wrt: Any, outputs: Any, backend: str, dtype: Any) -> tuple[Program, Kernel | None]:
+def _source(
+    given: Any, wrt: Any, outputs: Any, backend: str, dtype: Any, kinks: str | None
+) -> tuple[Program, Kernel | None]:
     """The program, and the kernel if one was given."""
     if not isinstance(given, Kernel):
-        if isinstance(given, Program) and wrt is None:
+        if isinstance(given, Program) and wrt is None and kinks is None:
             return given, None
-        return program(given, wrt=wrt), None
-    if wrt is not None or backend != "llvm" or np.dtype(dtype) != np.float64:
+        return program(given, wrt=wrt, kinks=kinks), None
+    if wrt is not None or kinks is not None or backend != "llvm" or np.dtype(dtype) != np.float64:
         raise BadOption(
-            "wrt, backend and dtype belong to a program, and a kernel was given",
+            "wrt, kinks, backend and dtype belong to a program, and a kernel was given",
             try_="leave them out, or pass the program",
         )
     if given.program is None:

@@ -51,6 +51,7 @@ def verify(
     entries: int | None = None,
     backend: str = "llvm",
     dtype: Any = "float64",
+    kinks: str | None = None,
     raises: bool = False,
 ) -> Report:
     """Compare the derivatives of a kernel, a program or a SymPy expression with independent computations.
@@ -72,19 +73,19 @@ def verify(
              (and what the sweep says they can resolve), 1e-9 for the others, 1e-3 for all in float32.
     entries  how many entries to compare at most; default: as many as take a few seconds. Directional
              comparisons cover every entry; where one fails, the entry is found by bisection.
-    backend, dtype  of the kernel that is verified, as for `compile`; not with a kernel.
+    backend, dtype, kinks  of the kernel that is verified, as for `compile`; not with a kernel.
     raises   raise VerificationFailed instead of returning a report that is not ok.
 
     Errors are relative to the larger of the two numbers, or a thousandth of the largest derivative if both
-    are smaller. Where the left and the right slope differ (a kink), a derivative between them is accepted,
-    and the report says so.
+    are smaller. Where the left and the right slope differ (a kink), differences accept a derivative between
+    them, the complex step compares it with what the convention takes, and the report names the kink.
 
     Returns a Report: `ok`, `table`, `worst`, `rows`, `accuracy`, `hints`, `raise_if_wrong()`, `to_json()`; it
     prints as its table.
     Raises BadArgument, BadOption, ShapeMismatch for input that does not fit, and VerificationFailed if asked.
     """
     _check_numbers(rtol, entries, samples, digits)
-    about = subject_of(subject, wrt, outputs, grad, hess, against, backend, dtype)
+    about = subject_of(subject, wrt, outputs, grad, hess, against, backend, dtype, kinks)
     inside = checked_domain(domain, about.program.args, names_of(at))
     tolerances = Tolerances("float64" if about.own else str(about.kernel.dtype), rtol)
     points = [_point(about, at, sizes, inside, seed + k) for k in range(samples)]
