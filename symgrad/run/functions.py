@@ -212,8 +212,8 @@ class Function:
     def exact_slope(self, direction: Array) -> Array:
         """The derivative along `direction` by central differences of numbers with twice as many digits.
 
-        Returns mpmath numbers, (entries,): beside a jump the slope of the side that continues the value there,
-        and nan where neither does. With step h, truncation is of order h**2 and rounding of order
+        Returns mpmath numbers, (entries,): beside a jump the slope of the side that continues the value,
+        nan where neither does. With step h, truncation is of order h**2 and rounding of order
         10**(-2*digits)/h (once) or /h**2 (twice): the steps make both small beside 10**-digits.
         """
         import mpmath
