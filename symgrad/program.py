@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -129,7 +129,7 @@ class Program:
 
     def _readable(self, word: str) -> Any:
         """An output as SymPy: matrix notation where the inputs are matrices, else sums over indices."""
-        derived, tr = self.derived((word,)), self.translation
+        derived, tr = self.derived((word,), to_read=True), self.translation
         unit, moved = without_norm_guards(derived.unit)
         symbols = {moved[tr.inputs[s]]: s for s in self.args if tr.inputs[s] in moved}
 
@@ -184,12 +184,13 @@ class Program:
             name += "_"
         return name
 
-    def derived(self, words: Sequence[str], storage: Storage | None = None) -> Derived:
+    def derived(self, words: Sequence[str], storage: Storage | None = None, to_read: bool = False) -> Derived:
         """The tensors of the given outputs (stage "differentiate").
 
         storage  of the matrices among them; None for dense ones.
+        to_read  in the form to read, not the one to compute.
         """
-        tr, p = self.translation, self.problem()
+        tr, p = self.translation, replace(self.problem(), is_banded=not to_read)
         outputs: dict[TensorId, str] = {}
         results: list[Any] = []
         sparse: list[SparseOutput] = []

@@ -46,6 +46,8 @@ class Problem:
     single     True when the user named one symbol, not a tuple: results are not wrapped.
     tangents   extra inputs, one per `wrt` (one vector when packed), for jvp and hvp.
     cotangent  extra input of the value's shape, for vjp.
+    is_banded  Jacobians and Hessians with structural zeros are sums of bands (`ir.bands`): the form to
+               compute, not the one to read.
     """
 
     graph: Graph
@@ -56,6 +58,7 @@ class Problem:
     single: bool
     tangents: tuple[TensorId, ...] = ()
     cotangent: TensorId | None = None
+    is_banded: bool = False
 
 
 def derive(p: Problem, word: str) -> Result:
@@ -240,7 +243,7 @@ def _entry_rows(p: Problem, t: TensorId) -> Leaf:
 
 
 def _tensor_jacobian(p: Problem, t: TensorId) -> Leaf:
-    return _block_leaf(p.graph, jacobian_block(p, t))
+    return _block_leaf(p, jacobian_block(p, t))
 
 
 def jacobian_block(p: Problem, t: TensorId) -> Block:
@@ -261,11 +264,13 @@ def jacobian_block(p: Problem, t: TensorId) -> Block:
     return Block(places, extra, body)
 
 
-def _block_leaf(g: Graph, block: Block) -> Leaf:
-    """The whole block; zeros are filled in, and only the rest is computed."""
-    found = bands(g, block.rows, block.columns, block.body)
-    axes = (*block.rows, *block.columns)
-    return _map(g, axes, summed(g, axes, found) if is_split(found, axes) else block.body)
+def _block_leaf(p: Problem, block: Block) -> Leaf:
+    """The whole block."""
+    g, axes, body = p.graph, (*block.rows, *block.columns), block.body
+    if p.is_banded:
+        found = bands(g, block.rows, block.columns, body)
+        body = summed(g, axes, found) if is_split(found, axes) else body
+    return _map(g, axes, body)
 
 
 def _delta_seed(g: Graph, t: TensorId) -> tuple[Tangent, tuple[Node, ...]]:
@@ -293,11 +298,11 @@ def _hess(p: Problem) -> Result:
         rows = scalar_jacobian(g, [body for _, body in parts], p.wrt, symmetric=True)
         n = g.const(len(p.wrt))
         return _vector(g, [x for row in rows for x in row], (n, n))
-    return _wrap(p, [_wrap(p, [_hess_block(g, part, t) for t in p.wrt]) for part in parts])
+    return _wrap(p, [_wrap(p, [_hess_block(p, part, t) for t in p.wrt]) for part in parts])
 
 
-def _hess_block(g: Graph, part: tuple[tuple[Node, ...], Node], t: TensorId) -> Leaf:
-    return _block_leaf(g, hessian_block(g, part, t))
+def _hess_block(p: Problem, part: tuple[tuple[Node, ...], Node], t: TensorId) -> Leaf:
+    return _block_leaf(p, hessian_block(p.graph, part, t))
 
 
 def hessian_block(g: Graph, part: tuple[tuple[Node, ...], Node], t: TensorId) -> Block:
@@ -332,7 +337,7 @@ def _gauss_newton(p: Problem) -> Result:
         lower = [entries.get((max(i, j), min(i, j)), g.zero) for i in range(n) for j in range(n)]
         return _vector(g, lower, (g.const(n), g.const(n)))
     columns = [gauss_newton_blocks(p, t) for t in p.wrt]
-    return _wrap(p, [_wrap(p, [_block_leaf(g, column[a]) for column in columns]) for a in range(n)])
+    return _wrap(p, [_wrap(p, [_block_leaf(p, column[a]) for column in columns]) for a in range(n)])
 
 
 def gauss_newton_blocks(p: Problem, t: TensorId) -> list[Block]:
