@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from symgrad.grad.recurrence import tangents
 from symgrad.grad.rules import weight
 from symgrad.grad.store import stored
 from symgrad.grad.sweep import pushforward
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.linear_algebra import inverse_tangent
 from symgrad.ir.reduce import reduce
+from symgrad.ir.scan import frontier, outer_definitions, scan_of
 
 Tangent = tuple[tuple[Node, ...], Node]  # (one axis per axis of the tensor, expression over them)
 
@@ -27,9 +29,12 @@ class Forward:
 
     def tensor(self, t: TensorId) -> Tangent | None:
         """The tangent of a tensor, None where it is zero."""
-        for s in self.g.definitions_below((t,)):
+        for s in outer_definitions(self.g, (t,)):
             if s not in self.tangents:
-                self.tangents[s] = self._definition(s)
+                if self.g.tensors[s].kind == "scan":
+                    self._scan(s)
+                else:
+                    self.tangents[s] = self._definition(s)
         return self.tangents[t]
 
     def expression(self, body: Node) -> Node:
@@ -53,7 +58,7 @@ class Forward:
 
     def _definition(self, t: TensorId) -> Tangent | None:
         g, tensor = self.g, self.g.tensors[t]
-        if tensor.kind == "input":
+        if tensor.kind in ("input", "state"):
             return None
         dots = self._push(tensor.bodies)
         if not any(b in dots for b in tensor.bodies):
@@ -68,6 +73,13 @@ class Forward:
         elif tensor.kind != "map":
             value = reduce(g, "sum", tensor.red, weight(g, t, value))
         return tensor.out, stored(g, tensor.out, value)
+
+    def _scan(self, t: TensorId) -> None:
+        """The tangents of all trajectories of a recurrence."""
+        scan = scan_of(self.g, t)
+        outside = {s: self.tensor(s) for s in frontier(self.g, scan)}
+        push = lambda seeds, step: Forward(self.g, seeds).tensor(step)  # noqa: E731
+        self.tangents.update(tangents(self.g, scan, outside, push))
 
     def _enum(self, t: TensorId, dots: list[Node]) -> Tangent:
         g, tensor = self.g, self.g.tensors[t]

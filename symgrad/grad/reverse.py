@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from symgrad.grad.recurrence import scan_cotangents
 from symgrad.grad.rules import weight
 from symgrad.grad.store import stored, without_needless_mask
 from symgrad.grad.sweep import pullback
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.linear_algebra import inverse_cotangent
 from symgrad.ir.reduce import conjunction, reduce
+from symgrad.ir.scan import outer_definitions, outer_sources, scan_of
 
 
 def cotangents(
@@ -28,10 +30,12 @@ def cotangents(
 
     seeds  tensor -> (axes, its cotangent as an expression over those axes, and possibly more free
            axes, which all results then depend on).
+    wrt    taken as independent of each other, where they are definitions.
     A tensor the seeds do not depend on gets the constant 0.
     """
-    order = g.definitions_below(seeds)
-    active = _active(g, order, frozenset(wrt))
+    order = outer_definitions(g, seeds)
+    leaves = frozenset(wrt)
+    active = _active(g, order, leaves)
     places: dict[TensorId, tuple[Node, ...]] = {}
     total: dict[TensorId, Node] = {}
 
@@ -43,12 +47,36 @@ def cotangents(
     for t, (axes, value) in seeds.items():
         add(t, axes, value)
     for t in reversed(order):
-        if t not in active or total.get(t, g.zero) == g.zero or g.tensors[t].kind == "input":
+        if t not in active or t in leaves or g.tensors[t].kind == "input":
+            continue
+        if g.tensors[t].kind == "scan":
+            if t == min(s for s in order if g.tensors[s].links == g.tensors[t].links):
+                for s, axes, value in _pull_scan(g, t, places, total, active):
+                    add(s, axes, value)
+            continue
+        if total.get(t, g.zero) == g.zero:
             continue
         bar = stored(g, places[t], total[t])
         for s, axes, value in _pull(g, t, places[t], bar, active):
             add(s, axes, value)
     return [_result(g, t, places, total) for t in wrt]
+
+
+def _pull_scan(
+    g: Graph,
+    t: TensorId,
+    places: Mapping[TensorId, tuple[Node, ...]],
+    total: Mapping[TensorId, Node],
+    active: frozenset[TensorId],
+) -> list[tuple[TensorId, tuple[Node, ...], Node]]:
+    """The contributions of a whole recurrence, once all its trajectories have their cotangents."""
+    scan = scan_of(g, t)
+    bars = {
+        r: (places[r], stored(g, places[r], total[r])) for r in scan.results if total.get(r, g.zero) != g.zero
+    }
+    if not bars:
+        return []
+    return scan_cotangents(g, scan, bars, active, lambda seeds, wrt: cotangents(g, seeds, wrt))
 
 
 def _result(
@@ -63,7 +91,11 @@ def _active(g: Graph, order: Sequence[TensorId], wrt: frozenset[TensorId]) -> fr
     active = set(wrt)
     for t in order:
         tensor = g.tensors[t]
-        if any(g.args[r][0] in active for r in g.reads(tensor.bodies)):
+        if tensor.kind == "scan":
+            sources = outer_sources(g, t)
+        else:
+            sources = tuple(g.args[r][0] for r in g.reads(tensor.bodies))
+        if not active.isdisjoint(sources):
             active.add(t)
     return frozenset(active)
 

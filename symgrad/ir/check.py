@@ -14,6 +14,7 @@ from symgrad.errors import IllegalProgram, quoted
 from symgrad.ir.bounds import Fact, facts_of, index_always_leaves, index_is_in_range
 from symgrad.ir.graph import KINDS, REDUCTIONS, Graph, Node, Tensor, TensorId
 from symgrad.ir.ops import OPS
+from symgrad.ir.scan import clocks, scan_of
 
 _MAX_CONTEXTS = 8  # guard contexts told apart per node; beyond that only what they share is used
 _NAMED_CONSTANTS = ("pi", "e", "euler", "phi", "catalan")
@@ -97,6 +98,9 @@ def _check_tensor(g: Graph, t: TensorId) -> None:
     if tensor.kind == "input":
         _check_input(g, t, tensor)
         return
+    if tensor.kind in ("state", "scan"):
+        _check_recurrence(g, t, tensor)
+        return
     _check_axes(g, t, tensor)
     _check_shape(g, t, tensor)
     if tensor.dtype != "real" or tensor.name:
@@ -111,6 +115,31 @@ def _check_input(g: Graph, t: TensorId, tensor: Tensor) -> None:
         raise _illegal(g, t, "an input has axes or a body")
     if tensor.dtype not in ("real", "int"):
         raise _illegal(g, t, f"its type is {tensor.dtype!r}, neither real nor int")
+
+
+def _check_recurrence(g: Graph, t: TensorId, tensor: Tensor) -> None:
+    if tensor.out or tensor.red or tensor.bodies or tensor.target or tensor.name:
+        raise _illegal(g, t, "a recurrence is made of tensors: it has no axes, body or name")
+    if not tensor.extents:
+        raise _illegal(g, t, "a trajectory has an axis of time")
+    if tensor.kind == "state":
+        if tensor.links:
+            raise _illegal(g, t, "a state is made of nothing")
+        return
+    if not tensor.links or len(tensor.links) % 3 or not all(0 <= s < t for s in tensor.links):
+        raise _illegal(g, t, "its links are not a state, a first value and a step for each of its states")
+    if not 0 <= tensor.entry < len(tensor.links) // 3:
+        raise _illegal(g, t, f"it has no state {tensor.entry}")
+    scan = scan_of(g, t)
+    for state, first, step in zip(scan.states, scan.firsts, scan.steps, strict=True):
+        whole = g.tensors[state].extents
+        if g.tensors[state].kind != "state" or whole[:1] != (g.iadd(scan.length, g.one),):
+            raise _illegal(g, t, "its states are not trajectories of one length")
+        if g.tensors[first].extents != whole[1:]:
+            raise _illegal(g, t, "the first value of a state has not its extents")
+        if g.tensors[step].extents != (scan.length, *whole[1:]):
+            raise _illegal(g, t, "the step of a state has not its extents")
+    clocks(g, scan.steps, scan.states)
 
 
 def _check_axes(g: Graph, t: TensorId, tensor: Tensor) -> None:

@@ -16,6 +16,7 @@ from symgrad.errors import IndexOutOfRange, ShapeMismatch, quoted
 from symgrad.ir import complex_forms
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.ops import OPS
+from symgrad.ir.scan import Scan, clocks, outer_definitions, scan_of
 from symgrad.ir.signs import is_flat_at_zero
 
 Inspect = Callable[[TensorId, Mapping[Node, Any], Mapping[Node, Any]], None]
@@ -49,10 +50,13 @@ def evaluate(
     values: dict[TensorId, np.ndarray] = {}
     counts: dict[TensorId, np.ndarray] = {}
     with np.errstate(all="ignore"):
-        for t in g.definitions_below(tensors):
+        for t in outer_definitions(g, tensors):
             tensor = g.tensors[t]
             if tensor.kind == "input":
                 values[t] = _input_array(g, tensor, inputs[t], sizes, dtype)
+            elif tensor.kind == "scan":
+                if t not in values:
+                    _run_scan(g, scan_of(g, t), values, sizes, dtype, inspect)
             else:
                 definition = _Definition(g, tensor, values, sizes, dtype, counts)
                 values[t] = definition.run()
@@ -61,6 +65,31 @@ def evaluate(
                 if inspect is not None:
                     inspect(t, definition.done, definition.poison)
     return [values[t] for t in tensors]
+
+
+def _run_scan(
+    g: Graph, scan: Scan, values: dict[TensorId, np.ndarray], sizes: Mapping[str, int], dtype: Any,
+    inspect: Inspect | None,
+) -> None:  # fmt: skip
+    """The trajectories of a recurrence: each definition of its step, one time after the other."""
+    inside = clocks(g, scan.steps, scan.states)
+    for t in (*scan.states, *inside):
+        shape = tuple(max(evaluate_size(g, e, sizes), 0) for e in g.tensors[t].extents)
+        values[t] = np.full(shape, np.nan, dtype=dtype)
+    for state, first, result in zip(scan.states, scan.firsts, scan.results, strict=True):
+        values[state][:1] = values[first]
+        values[result] = values[state]
+    for time in range(max(evaluate_size(g, scan.length, sizes), 0)):
+        for t, clock in inside.items():
+            definition = _Definition(g, g.tensors[t], values, sizes, dtype, {}, {clock.axis: time})
+            part = definition.run()
+            if inspect is not None:
+                inspect(t, definition.done, definition.poison)
+            if g.tensors[t].kind == "scatter":
+                part = part.take([time], clock.position)
+            values[t][(slice(None),) * clock.position + (slice(time, time + 1),)] = part
+        for state, step in zip(scan.states, scan.steps, strict=True):
+            values[state][time + 1] = values[step][time]
 
 
 def _input_array(g: Graph, tensor: Tensor, value: Any, sizes: Mapping[str, int], dtype: Any) -> np.ndarray:
@@ -99,10 +128,14 @@ class _Definition:
     def __init__(
         self, g: Graph, tensor: Tensor, values: Mapping[TensorId, np.ndarray],
         sizes: Mapping[str, int], dtype: Any, tensor_counts: Mapping[TensorId, np.ndarray],
+        fixed: Mapping[Node, int] | None = None,
     ) -> None:  # fmt: skip
         self.g, self.tensor, self.values, self.sizes, self.dtype = g, tensor, values, sizes, dtype
+        self.fixed = fixed or {}  # axes that take one value only
         self.loops = (*tensor.out, *tensor.red)
-        self.shape = tuple(max(evaluate_size(g, g.extent(a), sizes), 0) for a in self.loops)
+        self.shape = tuple(
+            1 if a in self.fixed else max(evaluate_size(g, g.extent(a), sizes), 0) for a in self.loops
+        )
         self.done: dict[Node, Any] = {}
         self.poison: dict[Node, Any] = {}
         # For the complex step at ties: how many arguments attain a maximum or minimum of several.
@@ -168,6 +201,8 @@ class _Definition:
         place = self.loops.index(n)  # `ir.check` refuses axes the definition does not bind
         shape = [1] * len(self.loops)
         shape[place] = self.shape[place]
+        if n in self.fixed:
+            return np.full(shape, self.fixed[n], dtype=np.int64)
         return np.arange(self.shape[place], dtype=np.int64).reshape(shape)
 
     def _linear(self, n: Node) -> None:

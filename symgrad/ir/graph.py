@@ -40,7 +40,7 @@ _FIRST_FRESH = 1_000_000
 _MASK = (1 << 61) - 1
 
 REDUCTIONS = ("sum", "prod", "max", "min", "logsumexp")
-KINDS = ("input", "map", *REDUCTIONS, "det", "inverse", "enum", "scatter")
+KINDS = ("input", "map", *REDUCTIONS, "det", "inverse", "enum", "scatter", "state", "scan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ class Tensor:
     kind      input; map `T[out] = body`; a reduction `T[out] = reduce over red of body`;
               enum `T[c, out] = bodies[c]` (an explicit matrix, or several outputs sharing one graph);
               det and inverse, the matrix over the last two axes (`ir.linear_algebra`);
-              scatter `T[target(red)] += body(red)`.
+              scatter `T[target(red)] += body(red)`;
+              state and scan, a recurrence: `ir.scan`.
     out       canonical axes of the result (numbers 0..), enum's leading entry axis excluded.
     red       canonical axes that are reduced (or looped over, for scatter), numbered after `out`.
     bodies    one node; enum has one per entry; an input has none.
@@ -58,6 +59,8 @@ class Tensor:
     extents   extent of each axis of the result, enum's entry axis included.
     dtype     "real" or "int" (only inputs may be integers).
     name      inputs only.
+    links     scan only: (state, first, step) for each of its states; tensors it is made of.
+    entry     scan: which of its states this is; state: its number.
     """
 
     kind: str
@@ -68,6 +71,8 @@ class Tensor:
     extents: tuple[Node, ...]
     dtype: str = "real"
     name: str = ""
+    links: tuple[TensorId, ...] = ()
+    entry: int = 0
 
     @property
     def body(self) -> Node:
@@ -95,6 +100,7 @@ class Graph:
         self.fired: Counter[str] = Counter()  # rewrite rule name -> times it fired
         self._key: list[int] = []  # name-free structural key, orders commutative arguments
         self.multiplicities: dict[Node, Node] = {}  # of maxima and minima, see `ir.kinks`
+        self.frontiers: dict[tuple[TensorId, ...], tuple[TensorId, ...]] = {}  # of scans (`ir.scan`)
         self._reads_of: dict[TensorId, tuple[Node, ...]] = {}
         self._nodes: dict[tuple[str, tuple[Any, ...]], Node] = {}
         self._rationals: dict[Node, Fraction] = {}
@@ -253,8 +259,7 @@ class Graph:
 
     def fresh_axis(self, extent: Node) -> Node:
         """A new axis no other expression uses; `define` renumbers it."""
-        self._fresh += 1
-        return self.axis(self._fresh, extent)
+        return self.axis(self.fresh_number(), extent)
 
     def extent(self, axis: Node) -> Node:
         return int(self.args[axis][1])
@@ -363,6 +368,16 @@ class Graph:
 
     def input(self, name: str, extents: Sequence[Node] = (), dtype: str = "real") -> TensorId:
         return self._tensor(Tensor("input", (), (), (), (), tuple(extents), dtype, name))
+
+    def recurrence(self, kind: str, extents: Sequence[Node], entry: int,
+                   links: Sequence[TensorId] = ()) -> TensorId:  # fmt: skip
+        """A state or a scan as it is written (see `ir.scan`, which makes them)."""
+        return self._tensor(Tensor(kind, (), (), (), (), tuple(extents), links=tuple(links), entry=entry))
+
+    def fresh_number(self) -> int:
+        """A number no axis and no state has."""
+        self._fresh += 1
+        return self._fresh
 
     def _tensor(self, tensor: Tensor) -> TensorId:
         found = self._tensor_ids.get(tensor)
@@ -509,8 +524,12 @@ class Graph:
             if t in seen:
                 continue
             seen.add(t)
-            stack.extend(self.args[r][0] for r in self.reads_of(t))
+            stack.extend(self.sources_of(t))
         return sorted(seen)
+
+    def sources_of(self, t: TensorId) -> list[TensorId]:
+        """The tensors a definition is made of: those it reads, and the links of a scan."""
+        return [*(self.args[r][0] for r in self.reads_of(t)), *self.tensors[t].links]
 
     def reads_of(self, t: TensorId) -> tuple[Node, ...]:
         """Every distinct read in the bodies and targets of a tensor, ascending; found once."""

@@ -11,6 +11,8 @@
     output value = T1
 
 `enum` has one `=` line per entry; `scatter T[extents] over [axes]` ends with a line `at index, ...`.
+A recurrence is `state T[extents]`, which its step reads, and `scan T entry k` with a line
+`with state from first step step` for each state.
 Integers are written as sums of products (`2*i0 - n + 1`), everything else as calls. Rationals are
 exact (`-3/2`); other constants start with @ (`@pi`, `@inf`). A name that is not an ordinary
 identifier is a JSON string. Nothing is rewritten on the way in, so printing what was parsed gives
@@ -108,6 +110,8 @@ class _Printer:
         return self.text[node]
 
     def definition(self, name: str, tensor: Tensor) -> list[str]:
+        if tensor.kind in ("state", "scan"):
+            return self._recurrence(name, tensor)
         self.lines = [self._header(name, tensor)]
         self.text = {}
         roots = (*tensor.bodies, *tensor.target)
@@ -117,6 +121,14 @@ class _Printer:
         if tensor.kind == "scatter":
             self.lines.append("  at " + ", ".join(self.text[i] for i in tensor.target))
         return self.lines
+
+    def _recurrence(self, name: str, tensor: Tensor) -> list[str]:
+        if tensor.kind == "state":
+            return [f"state {name}[{', '.join(self.extent(e) for e in tensor.extents)}]"]
+        named = iter([self.names[s] for s in tensor.links])
+        triples = zip(named, named, named, strict=True)
+        lines = [f"  with {state} from {first} step {step}" for state, first, step in triples]
+        return [f"scan {name} entry {tensor.entry}", *lines]
 
     def _header(self, name: str, tensor: Tensor) -> str:
         out = [self._axis(a) for a in tensor.out]

@@ -62,6 +62,8 @@ class _Definition:
     extents: list[Node]
     bodies: list[Node] = field(default_factory=list)
     target: list[Node] = field(default_factory=list)
+    links: list[TensorId] = field(default_factory=list)
+    entry: int = 0
 
 
 class _Line:
@@ -137,7 +139,7 @@ class _Program:
         line = _Line(text)
         if line.peek() is _END:
             return
-        if line.peek()[0] == "temporary" or line.peek()[1] in ("=", "at"):
+        if line.peek()[0] == "temporary" or line.peek()[1] in ("=", "at", "with"):
             self._body_line(line)
         else:
             self._close()
@@ -196,7 +198,11 @@ class _Program:
         if token != "name" or not _DEFINITION.match(name):
             raise _Problem(f"a definition is called T0, T1, ..., not {name!r}")
         self.axes, self.temporaries = {}, {}
-        if kind == "scatter":
+        if kind == "scan":
+            line.expect("entry")
+            self.current = _Definition(kind, name, [], [], [], entry=self._count(line))
+            return
+        if kind in ("scatter", "state"):
             extents, out = self._integers(line), []
         else:
             extents, out = [], self._axis_list(line)
@@ -228,6 +234,8 @@ class _Program:
             if text in self.temporaries:
                 raise _Problem(f"a second {text}")
             self.temporaries[text] = self._value(line)
+        elif text == "with":
+            self._link(line)
         elif text == "=":
             self.current.bodies.append(self._value(line))
         else:
@@ -235,11 +243,40 @@ class _Program:
             while line.take_if(","):
                 self.current.target.append(self._integer(line))
 
+    def _link(self, line: _Line) -> None:
+        """`with state from first step step`"""
+        assert self.current is not None
+        self.current.links.append(self.tensor(line.take()))
+        for word in ("from", "step"):
+            line.expect(word)
+            self.current.links.append(self.tensor(line.take()))
+
+    def _count(self, line: _Line) -> int:
+        kind, text = line.take()
+        if kind != "number":
+            raise _Problem(f"expected a number, found {text!r}")
+        return int(text, 0)
+
+    def _recurrence(self, d: _Definition) -> TensorId:
+        """A state with a number of its own, or a scan of the extents of its state."""
+        if d.bodies or d.target:
+            raise _Problem(f"{d.name} is a recurrence and has no lines with '=' or 'at'")
+        if d.kind == "state":
+            return self.g.recurrence("state", d.extents, self.g.fresh_number())
+        if 3 * d.entry >= len(d.links):
+            raise _Problem(f"{d.name} has no state {d.entry}")
+        return self.g.recurrence("scan", self.g.tensors[d.links[3 * d.entry]].extents, d.entry, d.links)
+
     def _close(self) -> None:
         """Define what has been read since the last header."""
         d, self.current = self.current, None
         if d is None:
             return
+        if d.kind in ("state", "scan"):
+            self._new_tensor(d.name, self._recurrence(d))
+            return
+        if d.links:
+            raise _Problem(f"{d.name} has lines with 'with' and is no recurrence")
         if d.kind != "enum" and len(d.bodies) != 1:
             raise _Problem(f"{d.name} has {len(d.bodies)} lines with '=', not 1")
         if len(d.target) != len(d.extents):

@@ -22,11 +22,12 @@ class Delta:
     value: Node
 
 
-def split_deltas(g: Graph, tensor: Tensor) -> tuple[Node, list[Delta]]:
-    """(the rest of the body, the diagonal terms) of a map."""
+def split_deltas(g: Graph, tensor: Tensor, time: Node | None = None) -> tuple[Node, list[Delta]]:
+    """(the rest of the body, the diagonal terms) of a map; `time` is an axis that has no loop here."""
+    axes = [a for a in tensor.out if a != time]
     dense, deltas = g.zero, []
     for sign, term in additive_terms(g, tensor.body):
-        delta = _delta(g, tensor, sign, term)
+        delta = _delta(g, axes, sign, term)
         if delta is not None:
             deltas.append(delta)
         else:
@@ -34,7 +35,7 @@ def split_deltas(g: Graph, tensor: Tensor) -> tuple[Node, list[Delta]]:
     return (dense, deltas) if deltas else (tensor.body, [])
 
 
-def _delta(g: Graph, tensor: Tensor, sign: int, term: Node) -> Delta | None:
+def _delta(g: Graph, axes: list[Node], sign: int, term: Node) -> Delta | None:
     """The term as a Delta if one of its conditions fixes an axis of the result."""
     if g.op[term] != "mask":
         return None
@@ -45,7 +46,7 @@ def _delta(g: Graph, tensor: Tensor, sign: int, term: Node) -> Delta | None:
             continue
         index = g.args[equation][0]
         _, terms = g.linear(index)
-        for axis in reversed(tensor.out):
+        for axis in reversed(axes):
             k = terms.get(axis, 0)
             if abs(k) == 1 and not any(axis in g.axes[a] for a in terms if a != axis):
                 place = g.iscale(g.isub(index, g.iscale(axis, k)), -k)  # k is 1 or -1, so 1/k = k

@@ -1,6 +1,6 @@
 """Definitions become loop nests: the last place where tensors exist.
 
-Each definition is one nest. A value is computed in the outermost loop that has all its axes, so
+Each definition is one nest; the step of a recurrence is one loop over nests. A value is computed in the outermost loop that has all its axes, so
 loop-invariant code is never inside. Index conditions of a reduction become loop bounds; a read
 that could fall outside its tensor is only made where its condition holds.
 """
@@ -16,6 +16,7 @@ from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.names import mangled
 from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.running import Running, running_form
+from symgrad.ir.scan import Clock, Scan, clocks, outer_definitions, scan_of
 from symgrad.loops.deltas import Delta, split_deltas
 from symgrad.loops.linear_algebra import Elimination, Matrix
 from symgrad.loops.nest import (
@@ -90,13 +91,25 @@ class _Lowering:
         self.copies: list[tuple[Buffer, TensorId]] = []  # one tensor asked for twice
         self.top: list[Statement] = []
         self.top_values: dict[Node, Value] = {}
+        self.scans = _scans(g, self.order)
+        self.clocks: dict[TensorId, Clock] = {}  # definitions that stand in a loop over time
+        for scan in self.scans:
+            self.clocks.update(clocks(g, scan.steps, scan.states))
+        self.time = ""  # the variable of that loop
+        self.trajectories: dict[TensorId, tuple[TensorId, int]] = {}  # what stands there, and how much later
         self.integers: dict[Node, str] = {}
         self.next_value = 0
         self._make_buffers(names[len(self.size_symbols) :])
 
     def run(self) -> Routine:
-        for t in self.order:
-            if self.g.tensors[t].kind != "input":
+        done: set[TensorId] = set()
+        for t in outer_definitions(self.g, (t for _, t in self.interface.outputs)):
+            kind = self.g.tensors[t].kind
+            if kind == "scan" and t not in done:
+                scan = scan_of(self.g, t)
+                done.update(scan.results)
+                self._emit_scan(scan)
+            elif kind not in ("input", "scan"):
                 Nest(self, t).emit()
         return Routine(
             self.interface.name,
@@ -107,6 +120,58 @@ class _Lowering:
             self.interface.title,
         )
 
+    # ---- recurrences -----------------------------------------------------------------------
+
+    def _emit_scan(self, scan: Scan) -> None:
+        """First values, then one loop over time with the nests of the step inside.
+
+        The values of each step are written where the next one reads them: into the trajectory.
+        """
+        zero, length = poly(0), self.poly(scan.length)
+        for first, result in zip(scan.firsts, scan.results, strict=True):
+            self._copy(first, (), result, (zero,))
+        self.trajectories = {s: (r, 0) for s, r in zip(scan.states, scan.results, strict=True)}
+        for step, result in zip(scan.steps, scan.results, strict=True):
+            if step in self.clocks:
+                self.trajectories.setdefault(step, (result, 1))
+        self.time = self.fresh_name("time")
+        time, outside, known = variable(self.time), self.top, dict(self.top_values)
+        self.top = []
+        for t in clocks(self.g, scan.steps, scan.states):
+            Nest(self, t).emit()
+        for step, result in zip(scan.steps, scan.results, strict=True):
+            if self.trajectories.get(step) != (result, 1):
+                self._copy(step, (time,), result, (poly_add(time, poly(1)),))
+        outside.append(For(self.time, (zero,), (length,), self.top))
+        self.top, self.top_values = outside, known
+
+    def _copy(self, source: TensorId, at: tuple[Poly, ...], target: TensorId, to: tuple[Poly, ...]) -> None:
+        """target[to, ...] = source[at, ...]"""
+        value, rest = self.fresh_value(), self.g.tensors[target].extents[len(to) :]
+        names = [self.loop_name(d) for d in range(len(rest))]
+        index = tuple(variable(n) for n in names)
+        body: list[Statement] = [
+            Load(value, *self.element(source, (*at, *index))),
+            Store(*self.element(target, (*to, *index)), value),
+        ]
+        for name, extent in reversed(list(zip(names, rest, strict=True))):
+            body = [For(name, (poly(0),), (self.poly(extent),), body)]
+        self.top.extend(body)
+
+    def element(self, t: TensorId, index: tuple[Poly, ...]) -> tuple[str, tuple[Poly, ...]]:
+        """(buffer, index) of an element of a tensor."""
+        if t in self.trajectories:
+            result, later = self.trajectories[t]
+            return self.buffers[result].name, (poly_add(index[0], poly(later)), *index[1:])
+        return self.buffers[t].name, self.without_time(t, index)
+
+    def without_time(self, t: TensorId, parts: Sequence[Any]) -> tuple[Any, ...]:
+        """One part per axis of the buffer of `t`: what a step computes is kept for one time only."""
+        clock = self.clocks.get(t)
+        if clock is None:
+            return tuple(parts)
+        return (*parts[: clock.position], *parts[clock.position + 1 :])
+
     def _make_buffers(self, names: Sequence[str]) -> None:
         g, n_inputs = self.g, len(self.interface.inputs)
         self.all_buffers: list[Buffer] = []
@@ -115,13 +180,16 @@ class _Lowering:
         for name, (symbol, t) in zip(names[n_inputs:], self.interface.outputs, strict=True):
             assert t not in self.buffers, "every output is a definition of its own"
             self._add_buffer(t, name, "output", symbol)
-        for t in self.order:
-            if t not in self.buffers and g.tensors[t].kind != "input":
+        elsewhere = {s for scan in self.scans for s in scan.steps if s in self.clocks}
+        results = [r for scan in self.scans for r in scan.results]
+        for t in dict.fromkeys((*self.order, *results)):
+            is_stored = g.tensors[t].kind not in ("input", "state") and t not in elsewhere
+            if is_stored and t not in self.buffers:
                 self._add_buffer(t, self.fresh_name("t"), "work", "")
 
     def _add_buffer(self, t: TensorId, name: str, role: str, symbol: str) -> None:
         tensor = self.g.tensors[t]
-        extents = tuple(self.poly(e) for e in tensor.extents)
+        extents = tuple(self.poly(e) for e in self.without_time(t, tensor.extents))
         buffer = Buffer(name, role, extents, tensor.dtype, symbol)
         self.buffers[t] = buffer
         self.all_buffers.append(buffer)
@@ -165,6 +233,12 @@ class _Lowering:
         return variable(self.integers[atom])
 
 
+def _scans(g: Graph, tensors: Sequence[TensorId]) -> list[Scan]:
+    """The recurrences among some tensors, each once."""
+    links = {g.tensors[t].links: t for t in tensors if g.tensors[t].kind == "scan"}
+    return [scan_of(g, t) for t in links.values()]
+
+
 def _sizes_in_use(g: Graph, tensors: Sequence[TensorId]) -> list[str]:
     """Size symbols by first use: the order of the routine's integer parameters."""
     names: dict[str, None] = {}
@@ -192,17 +266,21 @@ class Nest:
         self.g = lowering.g
         self.t = t
         self.tensor: Tensor = self.g.tensors[t]
+        clock = lowering.clocks.get(t)
+        self.time = clock.axis if clock is not None else None  # the axis of a loop around this nest
         self._use_loops(loop_order(self.g, self.tensor))
         self.needs_guard: dict[Node, bool] = {}
-        self.mirror = is_mirror(self.g, self.tensor) and self._halves_in_order()
+        self.mirror = self.time is None and is_mirror(self.g, self.tensor) and self._halves_in_order()
 
     def _use_loops(self, loops: list[Node]) -> None:
         """Start with empty levels for these loops, outermost first."""
-        self.loops = loops
+        self.loops = loops = [a for a in loops if a != self.time]
         self.values: dict[Node, Value] = {}
         self.loaded: set[Node] = set()  # gathered indices already in a variable of this nest
         self.names = {a: self.low.loop_name(d) for d, a in enumerate(loops)}
         self.depth = {a: d + 1 for d, a in enumerate(loops)}
+        if self.time is not None:
+            self.names[self.time], self.depth[self.time] = self.low.time, 0
         self.pre: list[list[Statement]] = [self.low.top, *([] for _ in loops)]
         self.scopes = [_Scope(statements, level) for level, statements in enumerate(self.pre)]
         self.post: list[list[Statement]] = [[] for _ in range(len(loops) + 1)]
@@ -221,6 +299,10 @@ class Nest:
         """A reduced loop lies outside one over the result: accumulate in memory."""
         kinds = [a in self.tensor.red for a in self.loops]
         return any(kinds[d] and not kinds[d + 1] for d in range(len(kinds) - 1))
+
+    def element(self, index: Sequence[Node]) -> tuple[str, tuple[Poly, ...]]:
+        """(buffer, index) of an element of the result."""
+        return self.low.element(self.t, tuple(self.poly(i) for i in index))
 
     # ---- the nest --------------------------------------------------------------------------
 
@@ -255,8 +337,7 @@ class Nest:
         self._use_loops([a for a in t.out if a != running.axis] + [c])
         at = len(self.loops)
         cell = self._cell(self.pre[at - 1], _IDENTITY[t.kind])
-        index = tuple(self.poly(place if a == running.axis else a) for a in t.out)
-        store = Store(self.low.buffers[self.t].name, index, cell)
+        store = Store(*self.element([place if a == running.axis else a for a in t.out]), cell)
         if not running.inclusive:
             self.pre[at].append(store)
         (value,) = self._values((g.substitute(running.value, {c: place}),))
@@ -269,20 +350,20 @@ class Nest:
         """A determinant or inverse of a matrix in memory, for each value of the outer axes."""
         low, t = self.low, self.tensor
         *outer, i, _ = (*t.out, *t.red)
-        names = [low.loop_name(d) for d in range(len(outer))]
+        names = [low.time if a == self.time else low.loop_name(d) for d, a in enumerate(outer)]
         prefix = tuple(variable(n) for n in names)
         n = low.poly(self.g.extent(i))
         scratch = Buffer(low.fresh_name("t"), "work", (n, n))
         low.all_buffers.append(scratch)
         steps = Elimination(n, low.fresh_value, low.loop_name, len(outer))
-        source = Matrix(low.buffers[self.g.args[t.body][0]].name, prefix)
-        work, result = Matrix(scratch.name), low.buffers[self.t].name
+        source = Matrix(*low.element(self.g.args[t.body][0], prefix))
+        work, (result, place) = Matrix(scratch.name), low.element(self.t, prefix)
         if t.kind == "inverse":
-            body = steps.inverse(source, work, Matrix(result, prefix))
+            body = steps.inverse(source, work, Matrix(result, place))
         else:
             body, value = steps.determinant(source, work)
-            body.append(Store(result, prefix, value))
-        for name, axis in reversed(list(zip(names, outer, strict=True))):
+            body.append(Store(result, place, value))
+        for name, axis in reversed([(n, a) for n, a in zip(names, outer, strict=True) if a != self.time]):
             body = [For(name, (poly(0),), (low.poly(self.g.extent(axis)),), body)]
         low.top.extend(body)
 
@@ -291,13 +372,11 @@ class Nest:
         dense = list(self.tensor.bodies)
         deltas: list[Delta] = []
         if self.tensor.kind == "map":
-            dense[0], deltas = split_deltas(self.g, self.tensor)
+            dense[0], deltas = split_deltas(self.g, self.tensor, self.time)
         innermost = len(self.loops)
         for entry, value in enumerate(self._values(dense)):
-            index = [self.poly(a) for a in self.tensor.out]
-            if self.tensor.kind == "enum":
-                index.insert(0, poly(entry))
-            self.pre[innermost].append(Store(self.low.buffers[self.t].name, tuple(index), value))
+            number = (self.g.const(entry),) if self.tensor.kind == "enum" else ()
+            self.pre[innermost].append(Store(*self.element((*number, *self.tensor.out)), value))
         self._assemble()
         for delta in deltas:
             self._use_loops([a for a in self.tensor.out if a != delta.axis])
@@ -310,7 +389,7 @@ class Nest:
         t = self.tensor
         if self.mirror:
             self._only_lower_triangle()
-        at = len(t.out)
+        at = len(self.loops) - len(t.red)
         cell = self._cell(self.pre[at], _IDENTITY[t.kind])
         guards, body = self._split_guard(t.body)
         inner = self._enter(guards, len(self.loops))
@@ -319,8 +398,7 @@ class Nest:
         self._store_result(self.post[at], cell)
 
     def _store_result(self, where: list[Statement], value: Value) -> None:
-        buffer = self.low.buffers[self.t].name
-        index = tuple(self.poly(a) for a in self.tensor.out)
+        buffer, index = self.element(self.tensor.out)
         where.append(Store(buffer, index, value))
         if self.mirror:
             half = len(index) // 2
@@ -360,13 +438,15 @@ class Nest:
     def _emit_initial(self, identity: tuple[Any, ...]) -> None:
         """Fill the result, in a nest of its own before the updates."""
         low = self.low
-        value = low.fresh_value()
-        names = [low.loop_name(d) for d in range(len(self.tensor.extents))]
+        value, extents = low.fresh_value(), self.tensor.extents
+        names = [low.loop_name(d) for d in range(len(extents))]
+        if self.time is not None:
+            names[low.clocks[self.t].position] = low.time
         body: list[Statement] = [
             Const(value, identity),
-            Store(low.buffers[self.t].name, tuple(variable(n) for n in names), value),
+            Store(*low.element(self.t, tuple(variable(n) for n in names)), value),
         ]
-        for name, extent in reversed(list(zip(names, self.tensor.extents, strict=True))):
+        for name, extent in reversed(low.without_time(self.t, list(zip(names, extents, strict=True)))):
             body = [For(name, (poly(0),), (low.poly(extent),), body)]
         low.top.extend(body)
 
@@ -375,8 +455,7 @@ class Nest:
         inner = self._enter(guards, len(self.loops))
         (value,) = self._values((body,), inner)
         self._integers(target, _Scope(inner, len(self.loops)))
-        index = tuple(self.poly(i) for i in target)
-        inner.append(StoreReduce(kind, self.low.buffers[self.t].name, index, value))
+        inner.append(StoreReduce(kind, *self.element(target), value))
 
     def _assemble(self) -> None:
         """Wrap the levels into loops, innermost first."""
@@ -433,7 +512,7 @@ class Nest:
             return False
         axis = max(g.axes[index], key=lambda a: self.depth[a])
         k = terms.get(axis, 0)
-        if abs(k) != 1 or any(axis in g.axes[a] for a in terms if a != axis):
+        if axis == self.time or abs(k) != 1 or any(axis in g.axes[a] for a in terms if a != axis):
             return False
         rest = self.poly(g.isub(index, g.iscale(axis, k)))
         if k == 1:
@@ -475,7 +554,7 @@ class Nest:
         if level == scope.level and scope.statements is not outer.statements:
             local[n] = self._emit_one(n, scope, local)
             return
-        table = self.low.top_values if level == 0 else self.values
+        table = self.low.top_values if not self.g.axes[n] else self.values
         # Farther out, what this branch has computed for itself cannot be seen.
         visible = local if scope.statements is outer.statements else {}
         table[n] = self._emit_one(n, outer, visible)
@@ -526,8 +605,7 @@ class Nest:
             where.append(Test(dst, op, self.poly(args[0])))
         else:
             self._integers(args[1:], scope)
-            index = tuple(self.poly(i) for i in args[1:])
-            where.append(Load(dst, self.low.buffers[args[0]].name, index))
+            where.append(Load(dst, *self.low.element(args[0], tuple(self.poly(i) for i in args[1:]))))
         return dst
 
     def _integers(self, nodes: Sequence[Node], scope: _Scope) -> None:

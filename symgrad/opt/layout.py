@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgrad.ir.graph import Graph, TensorId
-from symgrad.opt.rebuild import Copy, copy_with
+from symgrad.opt.rebuild import Copy, copy_with, linked
 
 _MOVABLE = ("map", "sum", "prod", "max", "min", "logsumexp")
 _READER_OUT, _READER_RED, _OPERAND = 2, 1, 1  # votes
@@ -36,8 +36,9 @@ def layout(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, T
 def _orders(g: Graph, roots: Sequence[TensorId]) -> dict[TensorId, tuple[int, ...]]:
     """New positions of the axes, for the definitions that should change."""
     below = g.definitions_below(roots)
+    fixed = linked(g, below) | set(roots)
     votes = {t: [0] * g.tensors[t].rank for t in below
-             if g.tensors[t].kind in _MOVABLE and g.tensors[t].rank > 1 and t not in roots}  # fmt: skip
+             if g.tensors[t].kind in _MOVABLE and g.tensors[t].rank > 1 and t not in fixed}  # fmt: skip
     orders: dict[TensorId, tuple[int, ...]] = {}
     for t in reversed(below):  # readers first: what they walk is settled when they vote
         tensor = g.tensors[t]

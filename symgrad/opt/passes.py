@@ -17,7 +17,7 @@ from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import needs_its_guards, store
 from symgrad.opt.layout import layout
-from symgrad.opt.rebuild import Copy, copy_with
+from symgrad.opt.rebuild import Copy, copy_with, linked
 
 Pass = Callable[[Graph, Sequence[TensorId]], tuple[Graph, dict[TensorId, TensorId]]]
 _EXPENSIVE = 10  # ops at least this dear are stored rather than computed twice
@@ -62,9 +62,10 @@ def _maps_to_inline(g: Graph, roots: Sequence[TensorId]) -> frozenset[TensorId]:
             reads[s] += 1
             widest[s] = max(widest.get(s, 0), len(tensor.out) + len(tensor.red))
     chosen = set()
+    fixed = linked(g, order) | set(roots)
     for t in order:
         tensor = g.tensors[t]
-        if tensor.kind != "map" or t in roots:
+        if tensor.kind != "map" or t in fixed:
             continue
         if not tensor.out or (reads[t] == 1 and widest.get(t, 0) <= len(tensor.out)):
             chosen.add(t)

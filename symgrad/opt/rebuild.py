@@ -70,6 +70,8 @@ class Copy:
         red = [next(parts) for _ in old.red]
         if old.kind == "input":
             return self.new.input(old.name, extents, old.dtype)
+        if old.kind in ("state", "scan"):
+            return self.new.recurrence(old.kind, extents, old.entry, [self.tensors[s] for s in old.links])
         return self.new.define(old.kind, out, red, bodies, target, extents)
 
 
@@ -93,3 +95,8 @@ def copy_with(
         replacement = on_tensor(copy, t) if on_tensor is not None else None
         copy.tensors[t] = copy.tensor(t, on_node) if replacement is None else replacement
     return copy.new, copy.tensors
+
+
+def linked(g: Graph, tensors: Sequence[TensorId]) -> set[TensorId]:
+    """Tensors that a scan is made of: like outputs, they stay definitions with their axes in order."""
+    return {s for t in tensors for s in g.tensors[t].links}

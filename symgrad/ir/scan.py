@@ -1,0 +1,261 @@
+"""Recurrences as definitions: `H[0] = first`, `H[t + 1] = step[t]`, where `step` reads `H` at `t`.
+
+A *state* is a tensor that stands for the trajectory of one state while the step is written down: its
+extents are `(T + 1, ...)`. The step is made of ordinary definitions, in which time is an ordinary axis
+and the states are read at that axis: `step[t, i] = tanh(sum over k of W[i, k]*state[t, k])`. So they
+are shared, rewritten and differentiated like all others. A *scan* closes the circle: one tensor per
+state, its whole trajectory, with links `(state, first, step)` to the tensors of all its states.
+
+What does not read a state does not depend on the one before: it is computed for all times at once,
+before the scan. What a scan needs step by step is found by `clocks`.
+
+States are numbered by the nesting of scans, so that equal scans are one object and substitution in a
+step never captures the state of another. Source: tensor_ir study, section 3.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from symgrad.errors import IllegalProgram
+from symgrad.ir.graph import Graph, Node, TensorId
+
+_LEVEL = 1 << 16  # canonical numbers of states: level * _LEVEL + position
+_FRESH = 1 << 40  # numbers of states whose scan is not closed yet
+ReadRule = Callable[[tuple[Node, ...]], Node]  # what a read at these indices becomes
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The place of time in a definition: axis `position` of the result, the bound axis `axis`."""
+
+    position: int
+    axis: Node
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A recurrence taken apart: one state, first value, step and trajectory per position."""
+
+    states: tuple[TensorId, ...]
+    firsts: tuple[TensorId, ...]
+    steps: tuple[TensorId, ...]
+    results: tuple[TensorId, ...]
+    length: Node  # T, the number of steps
+
+
+def new_state(g: Graph, length: Node, extents: Sequence[Node]) -> TensorId:
+    """A state of its own: the trajectory, of extents (length + 1, *extents), of a scan to be closed."""
+    return g.recurrence("state", (g.iadd(length, g.one), *extents), _FRESH + g.fresh_number())
+
+
+def close_scan(
+    g: Graph, states: Sequence[TensorId], firsts: Sequence[TensorId], steps: Sequence[TensorId]
+) -> tuple[TensorId, ...]:
+    """The trajectories of the recurrence `state[0] = first, state[t + 1] = step[t]`, one per state.
+
+    firsts[k] has the extents of state k without time; steps[k] has time in front, of extent T.
+    """
+    length = g.isub(g.tensors[states[0]].extents[0], g.one)
+    if g.rational(length) in (0, 1):
+        return tuple(_unrolled(g, states, firsts, steps))
+    below = g.definitions_below((*firsts, *steps))
+    numbers = [g.tensors[t].entry for t in below if g.tensors[t].kind == "state"]
+    level = 1 + max((n // _LEVEL for n in numbers if n < _FRESH), default=0)
+    own = [g.recurrence("state", g.tensors[s].extents, level * _LEVEL + k) for k, s in enumerate(states)]
+    steps = rebased(g, steps, dict(zip(states, own, strict=True)))
+    links = [t for triple in zip(own, firsts, steps, strict=True) for t in triple]
+    return tuple(g.recurrence("scan", g.tensors[s].extents, k, links) for k, s in enumerate(own))
+
+
+def _unrolled(
+    g: Graph, states: Sequence[TensorId], firsts: Sequence[TensorId], steps: Sequence[TensorId]
+) -> Iterable[TensorId]:
+    """No step or one: nothing to repeat (and an axis of extent 1 is no axis)."""
+    rules = {s: _without_time(g, f) for s, f in zip(states, firsts, strict=True)}
+    moved = rebuilt(g, steps, rules)
+    for s, first, step in zip(states, firsts, steps, strict=True):
+        axes = [g.fresh_axis(e) for e in g.tensors[s].extents]
+        body = g.read(first, *axes[1:])
+        if g.extent(axes[0]) != g.one:
+            after = g.read(moved.get(step, step), g.zero, *axes[1:])
+            body = g.where(g.ieq0(axes[0]), body, after)
+        yield g.define("map", axes, (), body)
+
+
+def _without_time(g: Graph, t: TensorId) -> ReadRule:
+    return lambda index: g.read(t, *index[1:])
+
+
+def scan_of(g: Graph, t: TensorId) -> Scan:
+    """The recurrence that a tensor of kind scan belongs to."""
+    links = g.tensors[t].links
+    states = links[0::3]
+    results = tuple(g.recurrence("scan", g.tensors[s].extents, k, links) for k, s in enumerate(states))
+    return Scan(states, links[1::3], links[2::3], results, g.isub(g.tensors[t].extents[0], g.one))
+
+
+# ---- what belongs to a step --------------------------------------------------------------------
+
+
+def _nested() -> IllegalProgram:
+    return IllegalProgram(
+        "a recurrence inside the step of another one",
+        because="its first value or its step depends on the state of the outer one",
+        try_="one recurrence whose state holds both",
+    )
+
+
+def dependents(g: Graph, roots: Iterable[TensorId], states: Iterable[TensorId]) -> list[TensorId]:
+    """The tensors that `roots` need and that depend on one of `states`, ascending; the states left out.
+
+    What stands inside the steps of other, closed scans is no part of it.
+    """
+    found = set(states)
+    order = []
+    for t in outer_definitions(g, roots):
+        if t not in found and any(s in found for s in outer_sources(g, t)):
+            found.add(t)
+            order.append(t)
+    return order
+
+
+def clocks(g: Graph, roots: Iterable[TensorId], states: Sequence[TensorId]) -> dict[TensorId, Clock]:
+    """Where time is in each definition of a step (those below `roots` that depend on `states`), ascending.
+
+    Raises IllegalProgram where a definition reads what is not there yet: another time than its own.
+    """
+    positions = dict.fromkeys(states, 0)
+    found: dict[TensorId, Clock] = {}
+    for t in dependents(g, roots, states):
+        clock = found[t] = _clock(g, t, positions)
+        positions[t] = clock.position
+    return found
+
+
+def _clock(g: Graph, t: TensorId, positions: Mapping[TensorId, int]) -> Clock:
+    tensor = g.tensors[t]
+    if tensor.kind == "scan":
+        raise _nested()
+    times = {g.args[r][1 + positions[g.args[r][0]]] for r in g.reads_of(t) if g.args[r][0] in positions}
+    axis = min(times)
+    places = tensor.target if tensor.kind == "scatter" else tensor.out
+    if len(times) != 1 or axis not in places or any(axis in g.axes[p] for p in places if p != axis):
+        raise IllegalProgram(
+            f"the step of a recurrence reads a state at another time than its own (t{t})",
+            because="a step may only use the state it starts from",
+            try_="keep older values in the state as well",
+        )
+    position = places.index(axis) + (1 if tensor.kind == "enum" else 0)
+    return Clock(position, axis)
+
+
+def frontier(g: Graph, scan: Scan) -> tuple[TensorId, ...]:
+    """The tensors that the first values and the steps need from outside, ascending."""
+    return outer_sources(g, scan.results[0])
+
+
+def outer_sources(g: Graph, t: TensorId) -> tuple[TensorId, ...]:
+    """The tensors a definition is made of; those of a scan come from outside of its steps."""
+    links = g.tensors[t].links
+    if not links:
+        return tuple(g.sources_of(t))
+    if links not in g.frontiers:
+        for s in g.definitions_below((t,)):  # ascending, so that scans in the steps are known by then
+            inner = g.tensors[s].links
+            if inner and inner not in g.frontiers:
+                g.frontiers[inner] = _frontier(g, inner)
+    return g.frontiers[links]
+
+
+def _frontier(g: Graph, links: tuple[TensorId, ...]) -> tuple[TensorId, ...]:
+    states, firsts, steps = links[0::3], links[1::3], links[2::3]
+    inside = {*dependents(g, steps, states), *states}
+    outside = {*firsts, *(s for s in steps if s not in inside)}
+    for t in inside:
+        outside.update(s for s in outer_sources(g, t) if s not in inside)
+    return tuple(sorted(outside))
+
+
+def outer_definitions(g: Graph, roots: Iterable[TensorId]) -> list[TensorId]:
+    """`roots` and every tensor they need, ascending, without what only stands inside the steps of scans."""
+    seen: set[TensorId] = set()
+    stack = list(roots)
+    while stack:
+        t = stack.pop()
+        if t not in seen:
+            seen.add(t)
+            stack.extend(outer_sources(g, t))
+    return sorted(seen)
+
+
+# ---- the same definitions on other tensors -----------------------------------------------------
+
+
+def rebased(g: Graph, roots: Sequence[TensorId], moves: Mapping[TensorId, TensorId]) -> list[TensorId]:
+    """`roots` with tensors replaced by others of the same extents, everywhere below them."""
+    rules = {old: _at_same_place(g, new) for old, new in moves.items()}
+    made = rebuilt(g, roots, rules)
+    return [moves.get(t, made.get(t, t)) for t in roots]
+
+
+def _at_same_place(g: Graph, t: TensorId) -> ReadRule:
+    return lambda index: g.read(t, *index)
+
+
+def rebuilt(
+    g: Graph,
+    roots: Sequence[TensorId],
+    rules: Mapping[TensorId, ReadRule],
+    flipped: Mapping[TensorId, Clock] | None = None,
+    last: Node = 0,
+) -> dict[TensorId, TensorId]:
+    """Where each definition below `roots` that depends on a tensor in `rules` went.
+
+    rules    what a read of a tensor at given indices becomes.
+    flipped  definitions whose time runs backwards in the copy: axis a becomes `last - a`.
+    """
+    flipped = flipped or {}
+    made: dict[TensorId, TensorId] = {}
+    for t in dependents(g, roots, rules):
+        tensor = g.tensors[t]
+        if tensor.kind == "scan":
+            raise _nested()
+        nodes = (*tensor.bodies, *tensor.target)
+        if t in flipped:
+            axis = flipped[t].axis
+            nodes = tuple(g.substitute_all(nodes, {axis: g.isub(last, axis)}))
+            target = [axis if p == flipped[t].axis else p for p in tensor.target]
+            nodes = (*nodes[: len(tensor.bodies)], *target)
+        nodes = tuple(moved(g, nodes, rules, made, flipped, last))
+        bodies, target = nodes[: len(tensor.bodies)], nodes[len(tensor.bodies) :]
+        made[t] = g.define(tensor.kind, tensor.out, tensor.red, bodies, target, tensor.extents)
+    return made
+
+
+def moved(
+    g: Graph,
+    nodes: Sequence[Node],
+    rules: Mapping[TensorId, ReadRule],
+    made: Mapping[TensorId, TensorId],
+    flipped: Mapping[TensorId, Clock] | None = None,
+    last: Node = 0,
+) -> list[Node]:
+    """Expressions with their reads moved to other tensors."""
+    changes: dict[Node, Node] = {}
+    for r in g.reads(nodes):
+        t, *index = g.args[r]
+        if t in rules:
+            changes[r] = rules[t](tuple(index))
+        elif t in made:
+            if flipped and t in flipped:
+                index[flipped[t].position] = g.isub(last, index[flipped[t].position])
+            changes[r] = g.read(made[t], *index)
+    return g.substitute_all(nodes, changes)
+
+
+def on_tensors(g: Graph, body: Node, rules: Mapping[TensorId, ReadRule]) -> Node:
+    """An expression with reads of some tensors replaced, also inside the definitions it reads."""
+    made = rebuilt(g, [g.args[r][0] for r in g.reads((body,))], rules)
+    return moved(g, (body,), rules, made)[0]
