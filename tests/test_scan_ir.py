@@ -271,5 +271,3 @@ def test_hessians_of_recurrences_agree_with_differences_of_exact_gradients():
 def test_gradient_does_not_grow_with_the_number_of_steps():
     g, _, outputs = derived("last", "grad")
     assert len(g.definitions_below(outputs)) < 40
-
-

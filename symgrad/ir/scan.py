@@ -226,11 +226,11 @@ def rebuilt(
         if t in flipped:
             axis = flipped[t].axis
             nodes = tuple(g.substitute_all(nodes, {axis: g.isub(last, axis)}))
-            target = [axis if p == flipped[t].axis else p for p in tensor.target]
-            nodes = (*nodes[: len(tensor.bodies)], *target)
+            own = [axis if p == axis else p for p in tensor.target]  # kept: the result is turned as well
+            nodes = (*nodes[: len(tensor.bodies)], *own)
         nodes = tuple(moved(g, nodes, rules, made, flipped, last))
-        bodies, target = nodes[: len(tensor.bodies)], nodes[len(tensor.bodies) :]
-        made[t] = g.define(tensor.kind, tensor.out, tensor.red, bodies, target, tensor.extents)
+        count = len(tensor.bodies)
+        made[t] = g.define(tensor.kind, tensor.out, tensor.red, nodes[:count], nodes[count:], tensor.extents)
     return made
 
 

@@ -244,7 +244,7 @@ class _Program:
                 self.current.target.append(self._integer(line))
 
     def _link(self, line: _Line) -> None:
-        """`with state from first step step`"""
+        """Read `with state from first step step`."""
         assert self.current is not None
         self.current.links.append(self.tensor(line.take()))
         for word in ("from", "step"):

@@ -1,8 +1,9 @@
 """Definitions become loop nests: the last place where tensors exist.
 
-Each definition is one nest; the step of a recurrence is one loop over nests. A value is computed in the outermost loop that has all its axes, so
-loop-invariant code is never inside. Index conditions of a reduction become loop bounds; a read
-that could fall outside its tensor is only made where its condition holds.
+Each definition is one nest; the step of a recurrence is a loop over time around the nests of its
+definitions. A value is computed in the outermost loop that has all its axes, so loop-invariant code
+is never inside. Index conditions of a reduction become loop bounds; a read that could fall outside
+its tensor is only made where its condition holds.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ class _Lowering:
         self.top, self.top_values = outside, known
 
     def _copy(self, source: TensorId, at: tuple[Poly, ...], target: TensorId, to: tuple[Poly, ...]) -> None:
-        """target[to, ...] = source[at, ...]"""
+        """Copy: target[to, ...] = source[at, ...]."""
         value, rest = self.fresh_value(), self.g.tensors[target].extents[len(to) :]
         names = [self.loop_name(d) for d in range(len(rest))]
         index = tuple(variable(n) for n in names)
