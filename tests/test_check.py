@@ -161,7 +161,7 @@ def test_shapes_of_definitions_are_checked(g):
     refused(g, raw(g, bodies=(g.one, g.zero)), "it has 2 bodies, not one")
     refused(g, raw(g, target=(g.zero,)), "only a scatter has target indices")
     refused(g, raw(g, kind="scatter", red=(a,), target=(), extents=(g.one,)), "one target index per axis")
-    refused(g, raw(g, kind="scan"), "there is no kind 'scan'")
+    refused(g, raw(g, kind="loop"), "there is no kind 'loop'")
     refused(g, raw(g, kind="enum", bodies=(g.one, g.zero), extents=(g.const(3),)), "not those of its axes")
     refused(g, raw(g, dtype="int"), "only inputs have a name or a type other than real")
 
