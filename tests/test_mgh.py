@@ -1,4 +1,4 @@
-"""The Moré-Garbow-Hillstrom problems: derivatives agree with 80 digits."""
+"""The Moré-Garbow-Hillstrom problems: derivatives agree with 80 digits, and methods find the minima."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from mgh.reference import points, reference
 import symgrad as sg
 
 TOLERANCE = 1e-12  # as for the reference numbers of the shared programs
+GRADIENT = 1e-10  # of half the sum of squares; at some minima rounding error ends the search before
+ZERO = 1e-13
 EVERY = {problem.number: problem for problem in PROBLEMS}
 NAMES = {problem.number: problem.name for problem in PROBLEMS}
 ON_ALL_TARGETS = (7, 10, 11, 20, 24, 31, 35)
@@ -78,6 +80,24 @@ def test_residuals_jacobian_and_hessian_agree_with_high_precision(number: int, b
                 if not error <= TOLERANCE:
                     wrong.append(f"{what} off by {error:.1e} at {where} of instance {case}")
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("method", ["lm", "newton"])
+@pytest.mark.parametrize("number", EVERY, ids=_id)
+def test_levenberg_marquardt_and_newton_reach_a_published_minimum(number: int, method: str) -> None:
+    problem = EVERY[number]
+    program = sg.program(problem.vector if method == "lm" else problem.half_squares, problem.args)
+    for instance in problem.instances:
+        start = problem.starting_values(instance)
+        result = sg.minimize(program, start, instance.data, method=method, tol=GRADIENT)
+        assert result.success, result.message
+        squares = 2.0 * result.fun
+        assert any(is_reached(squares, minimum) for minimum in instance.minima), (squares, instance.minima)
+
+
+def is_reached(squares: float, minimum: float) -> bool:
+    """Whether a sum of squares is the minimum as published: to six digits, the last not rounded, or zero."""
+    return abs(squares - minimum) <= 1e-5 * minimum if minimum else squares <= ZERO
 
 
 def test_all_thirty_five_problems_are_there_under_their_numbers() -> None:

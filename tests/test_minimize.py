@@ -399,7 +399,9 @@ def test_parameters_are_not_cut_into_batches() -> None:
         make_batches({X: np.zeros((4, 2))}, {sp.MatrixSymbol("u", n, 1): np.zeros(4)}, 2, None, 0)
 
 
-@pytest.mark.parametrize("method", [optim.LBFGS(), optim.Newton(), optim.ExactStep()])
+@pytest.mark.parametrize(
+    "method", [optim.LBFGS(), optim.Newton(), optim.ExactStep(), optim.LevenbergMarquardt()]
+)
 def test_line_searches_refuse_mini_batches(method: Any) -> None:
     with pytest.raises(BadOption, match="does not work on mini-batches"):
         run_loop(lambda arrays: (0.0, (0.0,)), {"x": 0.0}, method, batches=numbered(4, 2))
@@ -478,6 +480,66 @@ def test_an_array_for_a_scalar_symbol_is_not_a_sum_over_samples() -> None:
     a, b, loss = bowl()
     with pytest.raises(ShapeMismatch, match=r"the value is an array of shape \(3,\), not one number"):
         minimize(loss, {a: 0.0}, {b: np.arange(3.0)})
+
+
+def test_residuals_of_observations_are_fitted_as_scipy_fits_them() -> None:
+    times = np.linspace(0.0, 4.0, 40)
+    seen = 2.5 * np.exp(-1.3 * times) + 0.5 + 0.05 * np.cos(37.0 * times)
+    t, level, a, b, c = sp.symbols("t level a b c")
+    residual = a * sp.exp(-b * t) + c - level  # of one observation: the others are samples
+    start = {a: 1.0, b: 1.0, c: 0.0}
+    fit = minimize(residual, start, {t: times, level: seen}, method="lm")
+    expected = scipy.optimize.least_squares(
+        lambda p: p[0] * np.exp(-p[1] * times) + p[2] - seen, list(start.values()), method="lm", xtol=1e-12
+    )
+    assert fit.success
+    assert_allclose([fit.x[symbol] for symbol in start], expected.x, rtol=1e-6)
+    assert fit.fun == pytest.approx(expected.cost, rel=1e-12)
+    assert fit.nit < 12
+
+
+def test_residuals_in_matrix_form_by_several_arrays_are_fitted() -> None:
+    random, b = np.random.default_rng(2), sp.MatrixSymbol("b", 1, 1)
+    design, start = random.normal(size=(30, 3)), {w: np.zeros((3, 1)), b: np.zeros((1, 1))}
+    target = design @ [[1.0], [-2.0], [0.5]] + 0.7
+    fit = minimize(X * w + sp.OneMatrix(n, 1) * b - y, start, {X: design, y: target}, method="lm")
+    assert_allclose(fit.x[w], [[1.0], [-2.0], [0.5]], rtol=1e-12)
+    assert_allclose(fit.x[b], [[0.7]], rtol=1e-12)
+    assert fit.nit == 1
+
+
+def test_single_precision_residuals_are_fitted_in_single_precision() -> None:
+    a, b = sp.symbols("a b")
+    fit = minimize(
+        sp.Matrix([10 * (b - a**2), 1 - a]), {a: -1.2, b: 1.0}, method="lm", dtype="float32", tol=1e-4
+    )
+    assert fit.success and [fit.x[a], fit.x[b]] == pytest.approx([1.0, 1.0], abs=1e-5)
+
+
+def test_one_number_is_no_array_of_residuals() -> None:
+    a, b, loss = bowl()
+    with pytest.raises(ShapeMismatch, match="the value is one number, not an array of residuals"):
+        minimize(loss, {a: 0.0, b: 0.0}, method="lm")
+
+
+def test_an_array_of_residuals_with_a_parameter_of_the_wrong_shape_is_refused() -> None:
+    t, a = sp.symbols("t a")
+    with pytest.raises(ShapeMismatch, match="the Jacobian of 6 residuals by 2 parameters has shape"):
+        minimize(a * t, {a: np.ones((2, 1))}, {t: np.arange(3.0)}, method="lm")
+
+
+def test_a_wrong_jacobian_is_not_called_a_success() -> None:
+    def residuals_and_jac(arrays: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        return arrays["x"] - 3.0, -np.eye(2)
+
+    def value_and_grad(arrays: Mapping[str, Any]) -> tuple[float, tuple[np.ndarray]]:
+        r, jac = residuals_and_jac(arrays)
+        return 0.5 * r @ r, (r @ jac,)
+
+    result = run_loop(
+        value_and_grad, {"x": np.ones(2)}, optim.LevenbergMarquardt(), residuals_and_jac=residuals_and_jac
+    )
+    assert not result.success and result.status == Status.NO_STEP
 
 
 def test_integer_pixels_are_data_like_any_other() -> None:

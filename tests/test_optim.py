@@ -13,14 +13,19 @@ from numpy.testing import assert_allclose
 
 from symgrad import optim
 from symgrad.errors import BadOption
-from symgrad.run.optim.base import Evaluation, NoStep
+from symgrad.run.optim.base import Evaluation, Linearisation, NoStep
 from symgrad.run.optim.lbfgs import Pair, lbfgs_direction
+from symgrad.run.optim.levenberg_marquardt import bounded_step, model_of
 from symgrad.run.optim.line_search import Line, line_from, strong_wolfe
 from symgrad.run.optim.newton import newton_direction
 
 GRADS = ((0.5, -3.0, 0.0), (1.5, 2.0, 0.0), (-0.25, 1.0, 0.0))
 START = (1.0, -2.0, 4.0)
-EVERY_METHOD = [method() for method in optim.METHODS.values()]
+EVERY_METHOD = [
+    # With its first radius that one would be at the minimum of a quadratic after one step.
+    method(radius=0.1) if method is optim.LevenbergMarquardt else method()
+    for method in optim.METHODS.values()
+]
 
 
 class Function:
@@ -36,6 +41,12 @@ class Function:
 
     def hess(self, x: np.ndarray) -> np.ndarray:
         return np.asarray(self._hess(x))
+
+    def residuals_and_jac(self, x: np.ndarray) -> Linearisation:
+        """Of a quadratic function without offset: half the square of R x, where R'R is the Hessian."""
+        self.calls += 1
+        factor = np.linalg.cholesky(self.hess(x)).T
+        return Linearisation(factor @ x, factor)
 
     def hvp(self, x: np.ndarray, tangent: np.ndarray) -> np.ndarray:
         return self.hess(x) @ tangent
@@ -319,3 +330,58 @@ def test_an_option_out_of_range_is_named_with_its_range(make: Callable[[], Any],
     with pytest.raises(BadOption) as caught:
         make()
     assert str(caught.value).startswith(message)
+
+
+# Levenberg-Marquardt
+
+
+def _random_linearisation(seed: int, count: int = 7, size: int = 4, rank: int = 4) -> Linearisation:
+    random = np.random.default_rng(seed)
+    jac = random.normal(size=(count, rank)) @ random.normal(size=(rank, size))
+    return Linearisation(random.normal(size=count), jac)
+
+
+@pytest.mark.parametrize("rank", [4, 2])
+@pytest.mark.parametrize("radius", [1e-6, 0.01, 0.1, 0.2])
+def test_a_bounded_step_is_as_long_as_the_radius_and_solves_the_damped_equations(
+    radius: float, rank: int
+) -> None:
+    r, jac = linear = _random_linearisation(3, rank=rank)
+    step = bounded_step(model_of(linear, np.ones(4)), radius)
+    assert np.linalg.norm(step) == pytest.approx(radius, rel=0.1 + 1e-9)
+    # (J'J + a) p = -J'r with one a > 0 for all entries: what is left of the right side is parallel to p.
+    left = -jac.T @ r - jac.T @ (jac @ step)
+    damping = (left @ step) / (step @ step)
+    assert damping > 0.0
+    assert_allclose(left, damping * step, atol=1e-9 * np.abs(jac.T @ r).max())
+
+
+def test_a_step_within_the_radius_is_that_of_gauss_and_newton() -> None:
+    r, jac = linear = _random_linearisation(4)
+    shortest = np.linalg.lstsq(jac, -r, rcond=None)[0]
+    assert_allclose(bounded_step(model_of(linear, np.ones(4)), 1e3), shortest, rtol=1e-10)
+
+
+def test_a_step_of_a_jacobian_without_full_rank_is_the_shortest_one() -> None:
+    r, jac = linear = _random_linearisation(5, rank=2)
+    shortest = np.linalg.lstsq(jac, -r, rcond=None)[0]
+    assert_allclose(bounded_step(model_of(linear, np.ones(4)), 1e3), shortest, rtol=1e-9, atol=1e-12)
+
+
+def test_the_units_of_the_parameters_make_no_difference_to_levenberg_and_marquardt() -> None:
+    matrix, units, method = (
+        np.array([[3.0, 1.0], [1.0, 2.0]]),
+        np.array([1e6, 1e-6]),
+        optim.LevenbergMarquardt(0.5),
+    )
+    x = np.array([1.0, -2.0])
+    plain, scaled = quadratic(matrix), quadratic(matrix / np.outer(units, units))
+    moved, _ = method.update(method.init(x), *plain.value_and_grad(x), x, oracle=plain)
+    there, _ = method.update(method.init(x), *scaled.value_and_grad(units * x), units * x, oracle=scaled)
+    assert_allclose(there, units * moved, rtol=1e-9)
+    assert not np.allclose(moved, 0.0)  # the radius was too small for the whole step
+
+
+def test_a_jacobian_that_is_not_finite_makes_no_step() -> None:
+    with pytest.raises(NoStep, match="the Jacobian has entries that are not finite"):
+        model_of(Linearisation(np.ones(2), np.array([[1.0], [np.inf]])), np.ones(1))

@@ -94,6 +94,20 @@ class Layout:
                 result[row.start : row.stop, column.start : column.stop] = np.reshape(block, shape)
         return result
 
+    def jacobian(self, blocks: Any, rows: int) -> Matrix:
+        """A Jacobian as one (rows, size) matrix, from one array of all columns or a block per parameter."""
+        if not isinstance(blocks, tuple | list):
+            whole = np.asarray(blocks, self.dtype)
+            if whole.size != rows * self.size:
+                raise _wrong_jacobian(f"{self.size} parameters", whole.shape, rows)
+            return whole.reshape(rows, self.size)
+        result = np.empty((rows, self.size), self.dtype)
+        for entry, block in zip(self.entries, blocks, strict=True):
+            if np.size(block) != rows * (entry.stop - entry.start):
+                raise _wrong_jacobian(quoted(entry.key), np.shape(block), rows)
+            result[:, entry.start : entry.stop] = np.reshape(block, (rows, entry.stop - entry.start))
+        return result
+
     def _parts(self, parts: Any) -> Sequence[Any]:
         if isinstance(parts, Mapping):
             return [parts[key] for key in self.keys]
@@ -105,6 +119,14 @@ class Layout:
         if flat.size != self.size:
             raise ShapeMismatch(f"{self.size} parameter entries, and an array of {flat.size} for them")
         return [flat[entry.start : entry.stop] for entry in self.entries]
+
+
+def _wrong_jacobian(what: str, shape: tuple[int, ...], rows: int) -> ShapeMismatch:
+    return ShapeMismatch(
+        f"the Jacobian of {rows} residuals by {what} has shape {shape}",
+        because="it has one entry for each residual and each entry of the parameters",
+        try_="give the parameters the shapes of their symbols",
+    )
 
 
 def layout_of(params: Mapping[Any, Any], dtype: object = "float64") -> Layout:

@@ -13,7 +13,14 @@ import numpy as np
 from symgrad.errors import BadArgument, BadOption
 from symgrad.run.batches import Batches
 from symgrad.run.flat import Arrays, Layout, Matrix, Vector, layout_of
-from symgrad.run.optim.base import AnyMethod, Evaluation, NoStep, check_between, check_count
+from symgrad.run.optim.base import (
+    AnyMethod,
+    Evaluation,
+    Linearisation,
+    NoStep,
+    check_between,
+    check_count,
+)
 from symgrad.run.progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -66,12 +73,15 @@ class Functions:
 
     `value_and_grad(arrays)` returns a float and the gradients: a tuple in the order of the parameters, or one
     array of all their entries. `hvp(arrays, tangents)` returns the same for the product of the Hessian with
-    `tangents`, a dict by parameter; `hess(arrays)` one square array of all entries, or nested blocks.
+    `tangents`, a dict by parameter; `hess(arrays)` one square array of all entries, or nested blocks;
+    `residuals_and_jac(arrays)` the residuals (count,) and their Jacobian (count, size) if the value is half
+    the sum of their squares.
     """
 
     value_and_grad: Callable[[Bindings], tuple[Any, Any]]
     hvp: Callable[[Bindings, Arrays], Any] | None = None
     hess: Callable[[Bindings], Any] | None = None
+    residuals_and_jac: Callable[[Bindings], tuple[Any, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,12 @@ class Calls:
         self.counts["nhev"] += 1
         return self.layout.matrix(self.functions.hess(self._bindings(x)))
 
+    def residuals_and_jac(self, x: Vector) -> Linearisation:
+        if self.functions.residuals_and_jac is None:
+            raise BadArgument("the method needs residuals", try_="pass residuals_and_jac=")
+        self.counts["nfev"] += 1
+        return Linearisation(*self.functions.residuals_and_jac(self._bindings(x)))
+
     def _bindings(self, x: Vector) -> Bindings:
         return {**self.data, **self.layout.unpack(x)}
 
@@ -124,6 +140,7 @@ def run_loop(
     batches: Batches | None = None,
     hvp: Callable[[Bindings, Arrays], Any] | None = None,
     hess: Callable[[Bindings], Any] | None = None,
+    residuals_and_jac: Callable[[Bindings], tuple[Any, Any]] | None = None,
     epochs: int | None = None,
     max_steps: int | None = None,
     tol: float | None = None,
@@ -133,9 +150,9 @@ def run_loop(
 ) -> OptimizeResult:
     """Minimise a function of arrays that returns its own gradient: `sg.minimize` without SymPy.
 
-    `value_and_grad`, `hvp` and `hess` are called with a dict of all arrays, parameters and data (see
-    `Functions`); with `batches`, whose data then takes the place of `data`, with the arrays of one batch. The
-    other arguments, the result and the errors are those of `minimize`.
+    The functions (see `Functions`) are called with a dict of all arrays, parameters and data; with `batches`,
+    whose data then takes the place of `data`, with the arrays of one batch. The other arguments, the result
+    and the errors are those of `minimize`.
     """
     layout = layout_of(params, dtype)
     is_stochastic = batches is not None
@@ -143,11 +160,11 @@ def run_loop(
     if is_stochastic and method.needs:
         raise BadOption(
             f"{type(method).__name__} does not work on mini-batches",
-            because="its line search compares values of one and the same function",
+            because="it compares values of one and the same function",
             try_="leave batch_size out, or use a method such as Adam",
         )
     whole = batches.data if batches is not None else (data or {})
-    calls = Calls(Functions(value_and_grad, hvp, hess), layout, whole)
+    calls = Calls(Functions(value_and_grad, hvp, hess, residuals_and_jac), layout, whole)
     loop = Loop(calls, method, limits, layout.pack(params), is_stochastic)
     is_open = batches is None and epochs is None and max_steps is None
     total = None if is_open else limits.max_steps

@@ -39,7 +39,9 @@ def minimize(
     """Minimise a program or a SymPy expression over the symbols in `params`.
 
     Arguments
-      program     a `Program` or a scalar SymPy expression
+      program     a `Program` or a scalar SymPy expression. With `method="lm"` (`LevenbergMarquardt`) an
+                  array of residuals, of whose squares half the sum is minimised; there, axes of the data
+                  beyond those of their symbols are samples, each with residuals of its own
       params      symbol -> starting value, a number or an array of the symbol's shape; not modified
       data        symbol -> number or array, for all other symbols
       method      an instance from `sg.optim`, or a name from `sg.optim.METHODS`; default `LBFGS()`,
@@ -78,14 +80,16 @@ def minimize(
         batches = make_batches(arrays, params, batch_size, batch_axis, seed)
     elif batch_axis is not None:
         raise BadOption("batch_axis without batch_size", try_="batch_size=64, or leave batch_axis out")
+    has_residuals = "residuals_and_jac" in chosen.needs
     return run_loop(
-        objective.value_and_grad,
+        objective.half_squares_and_grad if has_residuals else objective.value_and_grad,
         params,
         chosen,
         data=arrays,
         batches=batches,
         hvp=objective.hvp,
         hess=objective.hess,
+        residuals_and_jac=objective.residuals_and_jac,
         epochs=epochs,
         max_steps=max_steps,
         tol=tol,

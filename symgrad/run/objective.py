@@ -11,6 +11,7 @@ import numpy as np
 from symgrad.errors import BadArgument, DtypeMismatch, ShapeMismatch, quoted
 from symgrad.program import program as make_program
 from symgrad.run.flat import Arrays, Layout, float_dtype, layout_of
+from symgrad.run.optim.base import Linearisation
 
 Bindings = Mapping[Any, Any]
 
@@ -55,6 +56,22 @@ class Objective:
                 try_="give params and data the shapes of their symbols, and sum over samples inside",
             )
         return float(value), grad
+
+    def residuals_and_jac(self, arrays: Bindings) -> Linearisation:
+        """All entries of an array of residuals, and their Jacobian; samples are residuals like any other."""
+        value, jac = self.kernel(("value", "jac"))(*self._in_order(arrays))
+        if np.ndim(value) == 0:
+            raise ShapeMismatch(
+                "the value is one number, not an array of residuals",
+                because="this method minimises half the sum of the squared entries of the program's value",
+                try_='the residuals themselves as the program; or method="newton" for the value as it is',
+            )
+        residuals = np.asarray(value, self.layout.dtype).reshape(-1)
+        return Linearisation(residuals, self.layout.jacobian(jac, residuals.size))
+
+    def half_squares_and_grad(self, arrays: Bindings) -> tuple[float, Any]:
+        """Half the sum of squared residuals, and its gradient as one vector."""
+        return self.residuals_and_jac(arrays).evaluation()
 
     def hvp(self, arrays: Bindings, tangents: Arrays) -> Any:
         parts = tuple(tangents[key] for key in self.params)

@@ -194,7 +194,7 @@ SIZED = (
     ),
     _problem(
         26, "Trigonometric", trigonometric, (n,), lambda size: np.full(size, 1 / size),
-        {10: (0.0, 2.79506e-5), 4: _ZERO},
+        {10: (0.0, 2.79506e-5), 5: _ZERO},
     ),
     _problem(
         27, "Brown almost-linear", brown_almost_linear, (n,), _constant(0.5),

@@ -1,9 +1,10 @@
 """Optimizers as small frozen classes with a pure step; `base` says what one is, `run.loop` drives it."""
 
-from symgrad.run.optim.base import Evaluation, Method, Oracle
+from symgrad.run.optim.base import Evaluation, Linearisation, Method, Oracle
 from symgrad.run.optim.exact_step import ExactStep
 from symgrad.run.optim.first_order import Adam, AdamW, GradientDescent, Momentum, Nesterov, RMSProp
 from symgrad.run.optim.lbfgs import LBFGS
+from symgrad.run.optim.levenberg_marquardt import LevenbergMarquardt
 from symgrad.run.optim.newton import Newton
 
 METHODS: dict[str, type] = {
@@ -16,6 +17,7 @@ METHODS: dict[str, type] = {
     "adamw": AdamW,
     "lbfgs": LBFGS,
     "newton": Newton,
+    "lm": LevenbergMarquardt,
 }
 """The names `sg.minimize(method=...)` takes for the methods with their default options."""
 
@@ -27,6 +29,8 @@ __all__ = [
     "Evaluation",
     "ExactStep",
     "GradientDescent",
+    "LevenbergMarquardt",
+    "Linearisation",
     "Method",
     "Momentum",
     "Nesterov",

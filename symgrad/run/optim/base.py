@@ -5,8 +5,9 @@
 
 `params` and `grad` have shape (size,); `value` is a float; nothing passed in is modified. A method that needs
 more than one value and gradient per step names it in `needs` and gets an `Oracle` as the keyword `oracle`:
-`"value_and_grad"` (line searches), `"hvp"`, `"hess"`. Its state may then carry `here`, the value and gradient
-at the parameters it returns, so that nobody computes them a second time.
+`"value_and_grad"` (line searches), `"hvp"`, `"hess"`, `"residuals_and_jac"` (sums of squares). Its state may
+then carry `here`, the value and gradient at the parameters it returns, so that nobody computes them a second
+time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
 
 from symgrad.errors import BadOption
 from symgrad.run.flat import Matrix, Vector
@@ -29,12 +32,25 @@ class Evaluation(NamedTuple):
     grad: Vector
 
 
+class Linearisation(NamedTuple):
+    """The residuals, shape (count,), and their Jacobian, shape (count, size), at one point."""
+
+    residuals: Vector
+    jac: Matrix
+
+    def evaluation(self) -> Evaluation:
+        """Half the sum of squares and its gradient."""
+        r, jac = self
+        return Evaluation(0.5 * float(np.dot(r, r)), np.asarray(r @ jac, jac.dtype))
+
+
 class Oracle(Protocol):
     """What a method may ask about the function; vectors have shape (size,), matrices (size, size)."""
 
     def value_and_grad(self, x: Vector) -> Evaluation: ...
     def hvp(self, x: Vector, tangent: Vector) -> Vector: ...
     def hess(self, x: Vector) -> Matrix: ...
+    def residuals_and_jac(self, x: Vector) -> Linearisation: ...
 
 
 @runtime_checkable
