@@ -15,6 +15,7 @@ import symgrad as sg
 TOLERANCE = 1e-12  # as for the reference numbers of the shared programs
 GRADIENT = 1e-10  # of half the sum of squares; at some minima rounding error ends the search before
 ZERO = 1e-13
+EPSILON = float(np.finfo(float).eps)
 EVERY = {problem.number: problem for problem in PROBLEMS}
 NAMES = {problem.number: problem.name for problem in PROBLEMS}
 ON_ALL_TARGETS = (7, 10, 11, 20, 24, 31, 35)
@@ -47,8 +48,8 @@ def worst(found: np.ndarray, wanted: np.ndarray, scale: np.ndarray | float) -> f
 def errors(problem: Problem, case: int, place: int, backend: str) -> dict[str, float]:
     """The error of every quantity at one point, each against its own size and not that of its neighbours.
 
-    Residuals are measured against the largest one; entries of the Jacobian against themselves (the stored
-    ones end 30 digits below the row's largest); gradient and Hessian against the products they are sums of.
+    Residuals are measured against the largest one; entries of the Jacobian against themselves, down to
+    the rounding error of the row's largest one; gradient and Hessian against the products they are sums of.
     """
     instance = problem.instances[case]
     x, wanted = points(instance)[place], reference(problem, case, place)
@@ -63,7 +64,7 @@ def errors(problem: Problem, case: int, place: int, backend: str) -> dict[str, f
         "residuals": worst(r, wanted["residuals"], np.abs(wanted["residuals"]).max()),
         "half of squares": abs(value - length**2 / 2) / (length**2 / 2),
         "jacobian": worst(
-            np.reshape(jacobian, (m, n)), wanted["jacobian"], sizes + 1e-30 * sizes.max(1, keepdims=True)
+            np.reshape(jacobian, (m, n)), wanted["jacobian"], sizes + EPSILON * sizes.max(1, keepdims=True)
         ),
         "gradient": worst(np.ravel(gradient), wanted["gradient"], columns * length),
         "hessian": worst(np.reshape(hessian, (n, n)), wanted["hessian"], np.outer(curved, curved)),
