@@ -14,7 +14,7 @@ Source: the delta rule of `ir.reduce`, applied to the axes of the result instead
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -344,11 +344,13 @@ def _union(first: Sequence[Node], second: Sequence[Node]) -> tuple[Node, ...]:
 # ---- solving -----------------------------------------------------------------------------------
 
 
-def _bands_of(g: Graph, target: tuple[Node, ...], term: _Term) -> list[Band]:
-    """A term with its equalities solved; nothing where its guards contradict each other."""
+def _bands_of(
+    g: Graph, target: tuple[Node, ...], term: _Term, fixed: Node | None = None
+) -> list[Band]:
+    """A term with its equalities solved, though not for `fixed`; nothing where its guards contradict."""
     loops = set(term.bound) | {a for i in target for a in g.axes[i]}
     guards, value = list(term.guards), term.value
-    while (best := _equality_to_solve(g, loops, guards)) is not None:
+    while (best := _equality_to_solve(g, loops - {fixed}, guards)) is not None:
         equation, axis = best
         place = _solution(g, equation, axis)
         last = g.iadd(g.extent(axis), g.const(-1))
@@ -384,7 +386,7 @@ def _is_over_integers(g: Graph, predicate: Node) -> bool:
     return all(g.op[n] != "read" or g.kind[n] == "int" for n in g.reachable((predicate,)))
 
 
-def _equality_to_solve(g: Graph, loops: set[Node], guards: Sequence[Node]) -> tuple[Node, Node] | None:
+def _equality_to_solve(g: Graph, loops: Set[Node | None], guards: Sequence[Node]) -> tuple[Node, Node] | None:
     """An equality and the loop it removes: the longest; among equals the last made, so that rows stay."""
     found = [
         (typical(g, g.extent(axis)), axis, p)
@@ -441,16 +443,21 @@ def _decided(g: Graph, p: Node, facts: Sequence[Fact]) -> Node | None:
     return g.false if is_implied(g, g.isub(g.const(-1), index), facts) else None
 
 
-def masked_bands(g: Graph, axes: Sequence[Node], body: Node) -> tuple[list[tuple[int, Node]], list[Band]]:
-    """(the dense signed terms, the rest as bands) of a body whose terms are masked already."""
+def masked_bands(
+    g: Graph, axes: Sequence[Node], body: Node, fixed: Node | None = None
+) -> tuple[list[tuple[int, Node]], list[Band]]:
+    """(the dense signed terms, the rest as bands) of a body over `axes` whose terms are masked already.
+
+    fixed  one of the axes that is not solved for.
+    """
     dense: list[tuple[int, Node]] = []
     found: list[Band] = []
     for sign, term in additive_terms(g, body):
         parts = conjuncts(g, g.args[term][0]) if g.op[term] == "mask" else []
-        if any(_fixes_an_axis(g, p) for p in parts):
+        if any(g.op[p] == "ieq" and _solvable(g, p, a) for p in parts for a in g.axes[p] - {fixed}):
             inner = g.args[term][1]
             whole = _Term((), tuple(parts), inner if sign > 0 else g.neg(inner))
-            found += _bands_of(g, tuple(axes), whole)
+            found += _bands_of(g, tuple(axes), whole, fixed)
         else:
             dense.append((sign, term))
     return dense, found

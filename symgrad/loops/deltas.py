@@ -1,64 +1,64 @@
-"""Terms of a map that are zero but on a diagonal: added where they live, not tested everywhere.
+"""Terms of a map that are not dense: added where they live, not tested for everywhere.
 
-`T[i, j] = a(i, j) + [i == j + 1]*b(i)` is stored as `a`, then `b` is added along one loop.
+`T[i, j] = a(i, j) + [i == j + 1]*b(i) + S[i, j]`, where S is a scatter that nothing else reads, is stored as
+`a`; then `b` is added along one loop, and S is added up in T itself. A Hessian that is all diagonals and
+blocks of observations is a fill with zeros and the loops of its bands (`ir.bands`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from symgrad.ir.bounds import is_nonnegative
-from symgrad.ir.graph import Graph, Node, Tensor
-from symgrad.ir.reduce import additive_terms, conjunction, conjuncts
-
-
-@dataclass(frozen=True)
-class Delta:
-    """One term: `value`, added at `axis` = `place` where the `guards` hold; no axis is `axis` any more."""
-
-    axis: Node
-    place: Node
-    guards: list[Node]
-    value: Node
+from symgrad.ir.bands import Band, masked_bands
+from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.reduce import additive_terms, conjuncts
 
 
-def split_deltas(g: Graph, tensor: Tensor, time: Node | None = None) -> tuple[Node, list[Delta]]:
-    """(the rest of the body, the diagonal terms) of a map; `time` is an axis that has no loop here."""
-    axes = [a for a in tensor.out if a != time]
-    dense, deltas = g.zero, []
-    for sign, term in additive_terms(g, tensor.body):
-        delta = _delta(g, axes, sign, term)
-        if delta is not None:
-            deltas.append(delta)
+def split_bands(
+    g: Graph, tensor: Tensor, absorbed: frozenset[TensorId], time: Node | None = None
+) -> tuple[Node, list[Band]]:
+    """(the rest of the body, what is added to it) of a map.
+
+    absorbed  scatters that are added, not read.
+    time      an axis that has no loop here.
+    """
+    terms, found = masked_bands(g, tensor.out, tensor.body, time)
+    dense = g.zero
+    for sign, term in terms:
+        if g.op[term] == "read" and g.args[term][0] in absorbed:
+            found.append(_of_scatter(g, g.tensors[g.args[term][0]], sign))
         else:
             dense = g.add(dense, term) if sign > 0 else g.sub(dense, term)
-    return (dense, deltas) if deltas else (tensor.body, [])
+    return (dense, found) if found else (tensor.body, [])
 
 
-def _delta(g: Graph, axes: list[Node], sign: int, term: Node) -> Delta | None:
-    """The term as a Delta if one of its conditions fixes an axis of the result."""
-    if g.op[term] != "mask":
-        return None
-    predicate, value = g.args[term]
-    parts = conjuncts(g, predicate)
-    for equation in parts:
-        if g.op[equation] != "ieq":
-            continue
-        index = g.args[equation][0]
-        _, terms = g.linear(index)
-        for axis in reversed(axes):
-            k = terms.get(axis, 0)
-            if abs(k) == 1 and not any(axis in g.axes[a] for a in terms if a != axis):
-                place = g.iscale(g.isub(index, g.iscale(axis, k)), -k)  # k is 1 or -1, so 1/k = k
-                rest = [p for p in parts if p != equation]
-                return _at(g, axis, place, rest, value if sign > 0 else g.neg(value))
-    return None
+def _of_scatter(g: Graph, tensor: Tensor, sign: int) -> Band:
+    """A scatter as a band: its own loops, and its conditions as guards."""
+    is_masked = g.op[tensor.body] == "mask"
+    guards, value = (
+        (conjuncts(g, g.args[tensor.body][0]), g.args[tensor.body][1]) if is_masked else ([], tensor.body)
+    )
+    return Band(tensor.red, tensor.target, tuple(guards), value if sign > 0 else g.neg(value))
 
 
-def _at(g: Graph, axis: Node, place: Node, rest: list[Node], value: Node) -> Delta:
-    limits = (place, g.isub(g.iadd(g.extent(axis), g.const(-1)), place))
-    guards = [g.ige0(i) for i in limits if not is_nonnegative(g, i)]
-    moved = g.substitute(g.mask(conjunction(g, rest), value), {axis: place})
-    if g.op[moved] == "mask":
-        return Delta(axis, place, [*guards, *conjuncts(g, g.args[moved][0])], g.args[moved][1])
-    return Delta(axis, place, guards, moved)
+def absorbed_scatters(
+    g: Graph, roots: Sequence[TensorId], kept: Iterable[TensorId]
+) -> frozenset[TensorId]:
+    """Scatters that one map alone reads, as a whole: they need no memory of their own.
+
+    kept  tensors that need it all the same.
+    """
+    order = g.definitions_below(roots)
+    reads = Counter(g.args[r][0] for t in order for r in g.reads_of(t))
+    found = {s for t in order for s in collected(g, g.tensors[t]) if reads[s] == 1}
+    return frozenset(found - set(kept))
+
+
+def collected(g: Graph, tensor: Tensor) -> list[TensorId]:
+    """The scatters that are terms of a map, element by element, each once."""
+    if tensor.kind != "map":
+        return []
+    reads = Counter(term for _, term in additive_terms(g, tensor.body) if g.op[term] == "read")
+    whole = [g.args[r][0] for r, times in reads.items() if times == 1 and g.args[r][1:] == tensor.out]
+    return [s for s in whole if g.tensors[s].kind == "scatter"]

@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from symgrad.ir.bands import Band
 from symgrad.ir.bounds import is_nonnegative
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.names import mangled
 from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.running import Running, running_form
 from symgrad.ir.scan import Clock, Scan, clocks, outer_definitions, scan_of
-from symgrad.loops.deltas import Delta, split_deltas
+from symgrad.loops.deltas import absorbed_scatters, split_bands
 from symgrad.loops.linear_algebra import Elimination, Matrix
 from symgrad.loops.nest import (
     Accumulate,
@@ -81,7 +82,8 @@ class _Lowering:
     def __init__(self, g: Graph, interface: Interface) -> None:
         self.g = g
         self.interface = interface
-        self.order = g.definitions_below(t for _, t in interface.outputs)
+        roots = [t for _, t in interface.outputs]
+        self.order = g.definitions_below(roots)
         self.size_symbols = _sizes_in_use(g, [*self.order, *(t for _, t in interface.inputs)])
         names = mangled(
             [*self.size_symbols, *(n for n, _ in interface.inputs), *(n for n, _ in interface.outputs)]
@@ -96,6 +98,8 @@ class _Lowering:
         self.clocks: dict[TensorId, Clock] = {}  # definitions that stand in a loop over time
         for scan in self.scans:
             self.clocks.update(clocks(g, scan.steps, scan.states))
+        links = {s for t in self.order for s in g.tensors[t].links}
+        self.absorbed = absorbed_scatters(g, roots, {*roots, *links, *self.clocks})
         self.time = ""  # the variable of that loop
         self.trajectories: dict[TensorId, tuple[TensorId, int]] = {}  # what stands there, and how much later
         self.integers: dict[Node, str] = {}
@@ -110,7 +114,7 @@ class _Lowering:
                 scan = scan_of(self.g, t)
                 done.update(scan.results)
                 self._emit_scan(scan)
-            elif kind not in ("input", "scan"):
+            elif kind not in ("input", "scan") and t not in self.absorbed:
                 Nest(self, t).emit()
         return Routine(
             self.interface.name,
@@ -181,7 +185,7 @@ class _Lowering:
         for name, (symbol, t) in zip(names[n_inputs:], self.interface.outputs, strict=True):
             assert t not in self.buffers, "every output is a definition of its own"
             self._add_buffer(t, name, "output", symbol)
-        elsewhere = {s for scan in self.scans for s in scan.steps if s in self.clocks}
+        elsewhere = {s for scan in self.scans for s in scan.steps if s in self.clocks} | self.absorbed
         results = [r for scan in self.scans for r in scan.results]
         for t in dict.fromkeys((*self.order, *results)):
             is_stored = g.tensors[t].kind not in ("input", "state") and t not in elsewhere
@@ -369,21 +373,28 @@ class Nest:
         low.top.extend(body)
 
     def _emit_maps(self) -> None:
-        """Every entry of every body; terms that live on a diagonal are added there alone."""
+        """Every entry of every body; bands are added where they are, each in loops of its own."""
         dense = list(self.tensor.bodies)
-        deltas: list[Delta] = []
+        added: list[Band] = []
         if self.tensor.kind == "map":
-            dense[0], deltas = split_deltas(self.g, self.tensor, self.time)
+            dense[0], added = split_bands(self.g, self.tensor, self.low.absorbed, self.time)
         innermost = len(self.loops)
         for entry, value in enumerate(self._values(dense)):
             number = (self.g.const(entry),) if self.tensor.kind == "enum" else ()
             self.pre[innermost].append(Store(*self.element((*number, *self.tensor.out)), value))
         self._assemble()
-        for delta in deltas:
-            self._use_loops([a for a in self.tensor.out if a != delta.axis])
-            target = tuple(delta.place if a == delta.axis else a for a in self.tensor.out)
-            self._emit_update("sum", (delta.guards, delta.value), target)
+        for band in added:
+            self._use_loops(list(band.loops))
+            self._emit_update("sum", self._band_parts(band), band.target)
             self._assemble()
+
+    def _band_parts(self, band: Band) -> tuple[list[Node], Node]:
+        """(all conditions, value) of a band."""
+        g = self.g
+        if g.op[band.value] != "mask":
+            return list(band.guards), band.value
+        predicate, value = g.args[band.value]
+        return [*band.guards, *conjuncts(g, predicate)], value
 
     def _emit_cell_reduction(self) -> None:
         """Outputs outside: one register per element."""

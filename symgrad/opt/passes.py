@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.ops import OPS
-from symgrad.ir.reduce import needs_its_guards, store
+from symgrad.ir.reduce import additive_terms, needs_its_guards, store
 from symgrad.opt.layout import layout
 from symgrad.opt.rebuild import Copy, copy_with, linked
 
@@ -65,11 +65,17 @@ def _maps_to_inline(g: Graph, roots: Sequence[TensorId]) -> frozenset[TensorId]:
     fixed = linked(g, order) | set(roots)
     for t in order:
         tensor = g.tensors[t]
-        if tensor.kind != "map" or t in fixed:
+        if tensor.kind != "map" or t in fixed or _adds_up_scatters(g, tensor):
             continue
         if not tensor.out or (reads[t] == 1 and widest.get(t, 0) <= len(tensor.out)):
             chosen.add(t)
     return frozenset(chosen)
+
+
+def _adds_up_scatters(g: Graph, tensor: Tensor) -> bool:
+    """A sum of scatters: lowering adds them up in one place (`loops.deltas`) if it stays a definition."""
+    terms = [term for _, term in additive_terms(g, tensor.body)]
+    return all(g.op[term] == "read" and g.tensors[g.args[term][0]].kind == "scatter" for term in terms)
 
 
 # ---- share -------------------------------------------------------------------------------------
