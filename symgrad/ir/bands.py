@@ -344,9 +344,7 @@ def _union(first: Sequence[Node], second: Sequence[Node]) -> tuple[Node, ...]:
 # ---- solving -----------------------------------------------------------------------------------
 
 
-def _bands_of(
-    g: Graph, target: tuple[Node, ...], term: _Term, fixed: Node | None = None
-) -> list[Band]:
+def _bands_of(g: Graph, target: tuple[Node, ...], term: _Term, fixed: Node | None = None) -> list[Band]:
     """A term with its equalities solved, though not for `fixed`; nothing where its guards contradict."""
     loops = set(term.bound) | {a for i in target for a in g.axes[i]}
     guards, value = list(term.guards), term.value

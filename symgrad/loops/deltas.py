@@ -42,9 +42,7 @@ def _of_scatter(g: Graph, tensor: Tensor, sign: int) -> Band:
     return Band(tensor.red, tensor.target, tuple(guards), value if sign > 0 else g.neg(value))
 
 
-def absorbed_scatters(
-    g: Graph, roots: Sequence[TensorId], kept: Iterable[TensorId]
-) -> frozenset[TensorId]:
+def absorbed_scatters(g: Graph, roots: Sequence[TensorId], kept: Iterable[TensorId]) -> frozenset[TensorId]:
     """Scatters that one map alone reads, as a whole: they need no memory of their own.
 
     kept  tensors that need it all the same.
