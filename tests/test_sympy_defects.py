@@ -34,7 +34,7 @@ POINT: dict[Any, Any] = {
     Y: _rng.normal(size=(3, 1)), x: _rng.normal(size=3), y: _rng.normal(size=3),
 }  # fmt: skip
 inverse, det, trace, power = np.linalg.inv, np.linalg.det, np.trace, np.linalg.matrix_power
-BACKENDS = ("numpy", "llvm")
+BACKENDS = ("numpy", "llvm", "c")
 
 
 def output(word: str, expr: Any, wrt: Any = None, at: Any = None, backend: str = "numpy") -> Any:
