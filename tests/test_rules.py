@@ -41,6 +41,10 @@ def _raw(g: Graph, op: str, *args: Node) -> Node:
 
 # One example per rule: the arguments its op is called with. x, y, z are reads; p, q are predicates.
 EXAMPLES: dict[str, Example] = {
+    "incomplete_gamma_to_regularised": lambda g, v: (
+        g.intern("mul", (g.node("gammainc", v.x, v.y), g.node("gamma", v.x))),
+        g.node("gamma", v.x),
+    ),
     "fold_add": lambda g, v: (g.const(2), g.const(Fraction(1, 3))),
     "add_zero": lambda g, v: (v.x, g.zero),
     "add_neg_to_sub": lambda g, v: (v.x, g.neg(v.y)),

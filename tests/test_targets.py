@@ -17,6 +17,7 @@ from tolerances import ULPS, assert_close
 
 from symgrad.errors import BadName, BadOption, IllegalProgram, MissingCompiler
 from symgrad.ir.ops import OPS
+from symgrad.ir.special import SPECIAL as SPECIAL_ROWS
 from symgrad.loops.nest import (
     Accumulate,
     Bool,
@@ -38,7 +39,7 @@ from symgrad.targets.base import literal_value, target_named, workspace_elements
 from symgrad.targets.c import emit_c
 from symgrad.targets.text import comment_text
 
-SPELLED = sorted(name for name, row in OPS.items() if row.c and name != "cast")
+SPELLED = sorted(name for name, row in OPS.items() if row.c and name != "cast" and name not in SPECIAL_ROWS)
 CONDITIONS = {"and": 2, "or": 2, "not": 1, "where": 1, "mask": 1}
 
 

@@ -18,6 +18,7 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 
 from symgrad.errors import UnsupportedExpression
 from symgrad.frontend.printed_size import PrintedSize
+from symgrad.frontend.special_form import SPECIAL_FORMS
 from symgrad.ir.bounds import is_nonnegative
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.ops import OPS
@@ -462,6 +463,7 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "and": lambda v, exact: sp.And(*v, evaluate=exact),
     "or": lambda v, exact: sp.Or(*v, evaluate=exact),
     "not": lambda v, exact: sp.Not(v[0], evaluate=exact),
+    **SPECIAL_FORMS,
 }
 
 

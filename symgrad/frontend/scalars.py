@@ -22,7 +22,7 @@ from sympy.core.numbers import (
 )
 from sympy.functions.elementary.complexes import adjoint, conjugate, im, re, transpose
 
-from symgrad.errors import NonRealSymbol, UnknownFunction, UnsupportedExpression
+from symgrad.errors import NonRealSymbol, UnsupportedExpression
 from symgrad.frontend.describe import show
 from symgrad.frontend.heads import SCALARS, Expr, Head, leaf, scalar
 from symgrad.ir.graph import Graph, Node
@@ -311,20 +311,6 @@ def _extremum(tr: Translator, e: Expr, values: list[Node]) -> Node:
     for v in ordered[1:]:
         result = g.node(op, result, v)
     return result
-
-
-@scalar(sp.polygamma)
-def _polygamma(tr: Translator, e: Expr, values: list[Node]) -> Node:
-    """SymPy's form of digamma and trigamma."""
-    order, x = values
-    op = {0: "digamma", 1: "trigamma"}.get(int(tr.graph.rational(order) or 0), "polygamma")
-    if op not in OPS or OPS[op].arity != 1 or tr.graph.rational(order) is None:
-        raise UnknownFunction(
-            f"polygamma of order {show(e._args[0])} is not known",
-            where=show(e),
-            because="symgrad has no row for it in its table of operations",
-        )
-    return tr.graph.node(op, x)
 
 
 @scalar(sp.KroneckerDelta, children=lambda e: e._args[:2])

@@ -16,7 +16,7 @@ from sympy.core.function import AppliedUndef
 
 from symgrad.entries import Entries
 from symgrad.errors import BadArgument, UnknownFunction, UnsupportedExpression, quoted
-from symgrad.frontend import arguments, blocks, calculus, indexed, logic, matrices, ranges, scalars
+from symgrad.frontend import arguments, blocks, calculus, indexed, logic, matrices, ranges, scalars, special
 from symgrad.frontend.conditions import check_conditions
 from symgrad.frontend.describe import show
 from symgrad.frontend.heads import MATRICES, SCALARS, Expr, Head, MakeTask, Task
@@ -26,7 +26,7 @@ from symgrad.ir.collection import collection_paused
 from symgrad.ir.graph import Graph, Node, TensorId
 
 __all__ = ["Translation", "Translator", "Value", "translate"]
-_TABLES = (blocks, calculus, indexed, logic, matrices, scalars)  # imported for what they register
+_TABLES = (blocks, calculus, indexed, logic, matrices, scalars, special)  # imported for what they register
 Differentiate = Callable[[Graph, Node, TensorId, Sequence[Node]], Node]
 
 

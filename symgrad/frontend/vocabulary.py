@@ -15,7 +15,11 @@ Value = Any  # a SymPy object, or a tuple or list of them while a call is being 
 
 _SYMPY_NAMES = (
     "exp log sqrt cbrt sin cos tan sec csc cot asin acos atan acot atan2 sinh cosh tanh sech csch coth "
-    "asinh acosh atanh acoth sinc erf erfc erfinv gamma loggamma digamma polygamma floor ceiling frac Mod "
+    "asinh acosh atanh acoth sinc erf erfc erfi erf2 erfinv erfcinv gamma loggamma digamma trigamma "
+    "polygamma beta betainc betainc_regularized lowergamma uppergamma factorial binomial RisingFactorial "
+    "FallingFactorial rf ff catalan harmonic zeta dirichlet_eta besselj bessely besseli besselk jn yn airyai "
+    "airyaiprime airybi airybiprime elliptic_k elliptic_e elliptic_f LambertW Ei E1 expint li Li Si Ci Shi "
+    "Chi fresnels fresnelc floor ceiling frac Mod "
     "Max Min Abs sign Heaviside KroneckerDelta"
 )
 ELEMENTWISE: dict[str, Callable[..., Value]] = {name: getattr(sp, name) for name in _SYMPY_NAMES.split()} | {
@@ -59,11 +63,17 @@ FUNCTION_NAMES: tuple[str, ...] = tuple(
 )
 CONSTANTS: dict[str, Value] = {"pi": sp.pi, "E": sp.E}
 # Functions SymPy may compute exactly at once, and the largest constant they are given.
-LARGEST_ARGUMENT: dict[str, int] = dict.fromkeys(("gamma", "loggamma", "digamma", "polygamma"), 1_000) | (
-    dict.fromkeys(("exp", "exp2", "expm1", "sinh", "cosh", "sech", "csch"), 5_000)
-)
+LARGEST_ARGUMENT: dict[str, int] = {
+    **dict.fromkeys(("gamma", "loggamma", "digamma", "trigamma", "polygamma", "beta", "betainc"), 1_000),
+    **dict.fromkeys(("betainc_regularized", "lowergamma", "uppergamma", "factorial", "binomial"), 1_000),
+    **dict.fromkeys(("RisingFactorial", "FallingFactorial", "rf", "ff", "catalan", "harmonic"), 1_000),
+    **dict.fromkeys(("zeta", "dirichlet_eta", "expint", "besselj", "bessely", "besseli", "besselk"), 1_000),
+    **dict.fromkeys(("jn", "yn"), 1_000),
+    **dict.fromkeys(("exp", "exp2", "expm1", "sinh", "cosh", "sech", "csch"), 5_000),
+}
 ROUNDING = ("floor", "ceiling", "frac", "Mod")  # SymPy computes as many digits as a constant argument takes
-ALSO_LETTERS = ("gamma", "digamma")  # a function when called, a Greek letter when not
+# A function when called, a letter or a name of the user's when not.
+ALSO_LETTERS = ("gamma", "digamma", "beta", "zeta", "rf", "ff", "li", "jn", "yn")
 
 RELATION_OF_NODE: dict[type[ast.cmpop], Callable[..., Value]] = {
     ast.Lt: sp.Lt,

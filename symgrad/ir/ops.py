@@ -2,7 +2,8 @@
 
 A row holds the reference meaning (NumPy and mpmath), the partial derivatives as builders of
 nodes, the SymPy head it comes from, its C and LLVM spelling *or* an expansion in other ops, a
-cost, where to sample it in tests, and its kinks. Nothing about an op lives anywhere else.
+cost, where to sample it in tests, and its kinks. Nothing about an op lives anywhere else. The row type is
+in `op.py`; special functions are rows of the same table, in files of their own (`special.py`).
 
 Derivatives at kinks follow the graph's convention (`ir.kinks`); jumps contribute nothing.
 """
@@ -10,69 +11,24 @@ Derivatives at kinks follow the graph's convention (`ir.kinks`); jumps contribut
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from symgrad.ir.kinks import multiplicity, slope_of_abs_at_zero, tie_goes_to
+from symgrad.ir.op import Interval, Op, Partial, scipy_function
+from symgrad.ir.op import mp_function as _mp
 from symgrad.ir.signs import is_flat_at_zero
+from symgrad.ir.special import SPECIAL
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
-
-Partial = Callable[["Graph", tuple[int, ...], int], int]
-Interval = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Op:
-    """One elementwise operation.
-
-    partials  one builder per argument, `(graph, args, y) -> dy/darg`; None where the derivative
-              is zero (jumps, predicates).
-    c         C expression; `{0}`, `{1}` are the arguments, `{f}` the suffix of libm's float names.
-    llvm      an instruction ("fadd"), a comparison ("fcmp olt"), "intrinsic NAME" or "call NAME".
-    expand    the op in terms of others, for targets (then `c` and `llvm` are empty).
-    cost      rough price in additions.
-    domain    one interval per argument to sample in tests.
-    kink      where the derivative jumps, in words.
-    total     whether finite arguments give a finite result (overflow aside).
-    """
-
-    name: str
-    arity: int
-    numpy: Callable[..., Any]
-    mpmath: Callable[..., Any]
-    partials: tuple[Partial | None, ...] = ()
-    result: str = "real"
-    sympy: str = ""
-    c: str = ""
-    llvm: str = ""
-    expand: Callable[[Graph, tuple[int, ...]], int] | None = None
-    cost: int = 1
-    domain: tuple[Interval, ...] = ((-2.0, 2.0),)
-    kink: str = ""
-    total: bool = False
-    source: str = "calculus"
-
 
 OPS: dict[str, Op] = {}
 
 
 def _row(name: str, arity: int, *args: Any, **fields: Any) -> None:
     OPS[name] = Op(name, arity, *args, **fields)
-
-
-def _mp(name: str) -> Callable[..., Any]:
-    """A function of mpmath by name, imported when first used (mpmath is SymPy's dependency)."""
-
-    def call(*args: Any) -> Any:
-        import mpmath
-
-        return getattr(mpmath, name)(*args)
-
-    return call
 
 
 def _square(g: Graph, x: int) -> int:
@@ -342,21 +298,12 @@ def _erf_slope(g: Graph, a: tuple[int, ...], y: int) -> int:
     return g.mul(two_over_root_pi, g.node("exp", g.neg(_square(g, a[0]))))
 
 
-def _np_special(name: str) -> Callable[..., Any]:
-    def call(x: Any) -> Any:
-        import scipy.special
-
-        return getattr(scipy.special, name)(x)
-
-    return call
-
-
 _row(
-    "erf", 1, _np_special("erf"), _mp("erf"), (_erf_slope,),
+    "erf", 1, scipy_function("erf"), _mp("erf"), (_erf_slope,),
     sympy="erf", c="erf{f}({0})", llvm="call erf", cost=30, source="DLMF 7.2.1", total=True,
 )  # fmt: skip
 _row(
-    "erfc", 1, _np_special("erfc"), _mp("erfc"), (lambda g, a, y: g.neg(_erf_slope(g, a, y)),),
+    "erfc", 1, scipy_function("erfc"), _mp("erfc"), (lambda g, a, y: g.neg(_erf_slope(g, a, y)),),
     sympy="erfc", c="erfc{f}({0})", llvm="call erfc", cost=30, source="DLMF 7.2.2", total=True,
 )  # fmt: skip
 
@@ -487,3 +434,5 @@ _row(
     c="({0} ? {1} : 0)", llvm="select", total=True,
 )  # fmt: skip
 _row("cast", 1, np.asarray, lambda a: a, (None,), c="({real}){0}", llvm="sitofp", total=True)
+
+OPS |= SPECIAL

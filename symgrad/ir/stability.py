@@ -8,6 +8,7 @@ Higham 2002, Accuracy and Stability of Numerical Algorithms, section 1.14 (expm1
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among, rule
@@ -252,3 +253,21 @@ def log_logistic_to_softplus(g: Graph, a: Args) -> int | None:
     if g.op[a[0]] != "logistic":
         return None
     return g.neg(g.node("softplus", g.neg(g.args[a[0]][0])))
+
+
+def _may_regularise(ops: Sequence[str]) -> bool:
+    return ops[0] in ("mul", "neg") and ops[1] in ("mul", "gamma")
+
+
+@rule(
+    "div", "lowergamma(s, x)/gamma(s) is the regularised function: gamma(s) overflows for s > 171", "stable",
+    on=_may_regularise,
+)  # fmt: skip
+def incomplete_gamma_to_regularised(g: Graph, a: Args) -> int | None:
+    above, below = _factors(g, a[0]), _factors(g, a[1])
+    for factor in above:
+        if g.op[factor] in ("gammainc", "gammaincc"):
+            whole = g.node("gamma", g.args[factor][0])
+            if whole in above and whole in below:
+                return _quotient(g, _without(above, above.index(whole)), _without(below, below.index(whole)))
+    return None

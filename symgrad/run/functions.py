@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from symgrad.frontend.arguments import name_of
+from symgrad.ir.complex_forms import COMPLEX_FORMS
 from symgrad.ir.count import operations
 from symgrad.ir.evaluate import evaluate, evaluate_size
 from symgrad.kinks import Kink
@@ -162,6 +163,13 @@ class Function:
     def kinks_here(self) -> tuple[Kink, ...]:
         """The kinks that the point is on, in some entry of their arguments."""
         return kinks_at(self._program.translation, self.kinks, self._point.arrays, self._point.sizes)
+
+    def real_only(self) -> list[str]:
+        """The operations of the program that the complex step cannot evaluate."""
+        g = self._unit.graph
+        bodies = [n for t in g.definitions_below(self._leaves) for n in g.tensors[t].bodies]
+        used = {g.op[n] for n in g.reachable(bodies)}
+        return [op for op in OPS if op in used and op not in COMPLEX_FORMS]
 
     # ---- values --------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from symgrad.errors import IllegalProgram
 from symgrad.loops.nest import Buffer, For, LoadInt, Part, Routine, Statement
 from symgrad.loops.walk import variables, walk
-from symgrad.targets import c_build
+from symgrad.targets import c_build, special_c
 from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
 from symgrad.targets.c_body import Body, Names
 from symgrad.targets.own_functions import with_own_functions
@@ -72,6 +72,7 @@ class CFile:
         self.names = Names(spelled, *prefixes)
         self.helpers: set[str] = set()
         self.own_used: set[str] = set()
+        self.special_used: set[str] = set()
         self.parts: list[list[str]] = []
 
     def text(self) -> str:
@@ -84,6 +85,7 @@ class CFile:
             self._includes(),
             *self._helper_functions(),
             *self._own_functions(),
+            *special_c.definitions(self.special_used, self.name),
             *functions,
         ]
         return "\n\n".join("\n".join(block) for block in blocks) + "\n"
@@ -108,6 +110,7 @@ class CFile:
         body = Body(self.routine.buffers, self.names, self.dtype, self.name)
         body.print(statements, self._no_part if part else self._part_call)
         self.own_used |= body.own_used
+        self.special_used |= body.special_used
         self.helpers |= body.helpers_used
         if any(isinstance(s, Part) for s in statements):
             body.names_used |= {b.name for b in self.parameters} | {self.work_name, *self.routine.sizes}

@@ -32,6 +32,7 @@ from symgrad.loops.walk import variables
 from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.c_expression import ATOM, LOW, UNARY, Expression, apply, real_literal
 from symgrad.targets.liveness import liveness
+from symgrad.targets.special_c import own_function_of
 from symgrad.targets.text import comment_text, comparison, element, polynomial
 from symgrad.targets.vector_math import function_of
 
@@ -61,6 +62,7 @@ class Body:
         self.real = "double" if dtype == "float64" else "float"
         self.helper = helper  # prefix of the helper functions
         self.own_used: set[str] = set()
+        self.special_used: set[str] = set()
         self.lines: list[str] = []
         self.names_used: set[str] = set()
         self.helpers_used: set[str] = set()
@@ -168,7 +170,9 @@ class Body:
         is_bool = OPS[s.op].result == "bool"
         if is_bool:
             self._bools.add(s.dst)
-        e = apply(s.op, args, self.dtype)
+        if own_function_of(s.op):
+            self.special_used.add(own_function_of(s.op))
+        e = apply(s.op, args, self.dtype, self.helper)
         self._define(s.dst, e, "int" if is_bool else self.real)
 
     def _from_int(self, s: FromInt) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from symgrad.errors import IllegalProgram
 from symgrad.ir.ops import OPS
+from symgrad.targets.special_c import check_spelled, own_function_of
 
 # How tightly an expression binds; an operand that binds less tightly is put in parentheses.
 LOW, SUM, PRODUCT, UNARY, ATOM = range(5)
@@ -33,17 +34,24 @@ class Expression:
         return self.text if self.binding >= binding else f"({self.text})"
 
 
-def apply(op: str, args: Sequence[Expression], dtype: str) -> Expression:
-    """The op applied to its arguments, as its row of `ir.ops` spells it."""
+def apply(op: str, args: Sequence[Expression], dtype: str, prefix: str = "") -> Expression:
+    """The op applied to its arguments, as its row of `ir.ops` spells it.
+
+    prefix  of the functions of our own, which take and return double.
+    Raises UnsupportedExpression for a special function that C does not have.
+    """
     row = OPS[op]
+    check_spelled(op)
     if not row.c:
         raise IllegalProgram(f"the op {op} has no spelling in C; it should have been expanded")
     is_call = not row.c.startswith("(")
     wanted = (LOW,) * row.arity if is_call else _OPERANDS.get(op, (ATOM,) * row.arity)
     operands = [a.operand(w) for a, w in zip(args, wanted, strict=True)]
     real, suffix = ("double", "") if dtype == "float64" else ("float", "f")
-    text = row.c.format(*operands, f=suffix, real=real)
+    text = row.c.format(*operands, f=suffix, real=real, own=f"{prefix}_")
     binding = ATOM
+    if own_function_of(op) and dtype == "float32":
+        text, binding = f"(float){text}", UNARY
     if not is_call:
         binding = _BINDING.get(op, LOW)
         text = text[1:-1] if row.c.endswith(")") else text  # parentheses come back where needed

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from symgrad.errors import IllegalProgram
 from symgrad.loops.nest import Buffer, Cell, For, Part, Routine, Statement
 from symgrad.loops.walk import walk
-from symgrad.targets import llvm_build
+from symgrad.targets import external_llvm, llvm_build
 from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
 from symgrad.targets.llvm_body import Body
 from symgrad.targets.llvm_integers import Integer, Integers
@@ -25,7 +25,8 @@ attributes #1 = { nounwind willreturn memory(none) }
 attributes #2 = { nounwind alwaysinline "prefer-vector-width"="512" }
 attributes #3 = { nounwind noinline "prefer-vector-width"="512" }
 attributes #4 = { nounwind alwaysinline willreturn memory(none) "prefer-vector-width"="512" }
-attributes #5 = { nounwind noinline willreturn memory(none) "prefer-vector-width"="512" }"""
+attributes #5 = { nounwind noinline willreturn memory(none) "prefer-vector-width"="512" }
+attributes #6 = { nounwind willreturn memory(argmem: write) }"""
 
 
 class LLVMTarget:
@@ -85,6 +86,7 @@ class _Module:
         self.scopes = self._scope_names()
         self.functions: dict[str, str] = {}
         self.own_used: set[str] = set()
+        self.external_used: set[str] = set()
         self.parts: list[str] = []
 
     def text(self) -> str:
@@ -93,6 +95,9 @@ class _Module:
         blocks = [f"; {comment_text(self.routine.title or self.name)}", *self.parts, main]
         blocks.append(self._call_function())
         texts, needs = definitions(self.own_used, self.dtype, "#4", "#5")
+        blocks += texts
+        self.functions |= needs
+        texts, needs = external_llvm.definitions(self.external_used, self.real, "#5")
         blocks += texts
         self.functions |= needs
         if self.functions:
@@ -118,6 +123,7 @@ class _Module:
         body = Body(self.routine.buffers, self.routine.sizes, self.dtype, self.scopes)
         body.write(statements, self._no_part if part else self._part_call)
         self.own_used |= body.own_used
+        self.external_used |= body.external_used
         slices = _WorkSlices(self.work, self.routine.sizes, self.real)
         slices.locate(body.buffers_used)
         self.functions |= body.functions | slices.functions

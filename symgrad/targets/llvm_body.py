@@ -28,6 +28,7 @@ from symgrad.loops.nest import (
     Test,
     Value,
 )
+from symgrad.targets import external_llvm
 from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.liveness import liveness
 from symgrad.targets.llvm_integers import Integer, Integers
@@ -60,6 +61,7 @@ class Body:
         self.buffers = {b.name: b for b in buffers}
         self.scopes = scopes  # buffer -> alias metadata of its loads and stores
         self.own_used: set[str] = set()
+        self.external_used: set[str] = set()
         self.dtype = dtype
         self.real, self.suffix = ("double", "f64") if dtype == "float64" else ("float", "f32")
         self.align = 8 if dtype == "float64" else 4
@@ -72,7 +74,7 @@ class Body:
         self._cells: dict[Value, str] = {}  # cell -> its type
         self.integers = Integers(self.lines, sizes, "%v")
         self._block = "entry"
-        self._computed = {name: self._recipe(name) for name in OPS if OPS[name].llvm}
+        self._computed = {name: self._recipe(name) for name, row in OPS.items() if row.llvm}
         self._write: dict[type, Callable[..., None]] = {
             Const: self._const, Bool: self._bool, Compute: self._compute, FromInt: self._from_int,
             Test: self._test, Load: self._load, LoadInt: self._load_int, Store: self._store,
@@ -159,6 +161,11 @@ class Body:
         if function_of(s.op):
             self.own_used.add(s.op)
             call = f"call {self.real} @{function_name(s.op)}({self.real} {self._get(s.args[0])})"
+            self._values[s.dst] = self._new(call)
+            return
+        if external_llvm.is_external_op(s.op):
+            self.external_used.add(s.op)
+            call = external_llvm.call(s.op, self.real, [self._get(a) for a in s.args])
             self._values[s.dst] = self._new(call)
             return
         recipe = self._computed.get(s.op)

@@ -1,0 +1,99 @@
+"""The row type of the op table (`ops.py`), and what its rows are written with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symgrad.errors import UnsupportedExpression
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+Partial = Callable[["Graph", tuple[int, ...], int], int]
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Op:
+    """One elementwise operation.
+
+    partials  one builder per argument, `(graph, args, y) -> dy/darg`; None where the derivative
+              is zero (jumps, predicates); `NoDerivative` where there is one without closed form.
+    c         C expression; `{0}`, `{1}` are the arguments, `{f}` the suffix of libm's float names, and
+              `{own}NAME` a function of `targets/special_functions.c` in double precision. Empty for a
+              special function that the C target refuses.
+    llvm      an instruction ("fadd"), a comparison ("fcmp olt"), "intrinsic NAME", "call NAME", or
+              "external NAME": a function of `scipy.special.cython_special` ("external NAME 1 of 4": the
+              second of the four results it writes through pointers).
+    expand    the op in terms of others, for targets (then `c` and `llvm` are empty).
+    cost      rough price in additions.
+    domain    one interval per argument to sample in tests.
+    kink      where the derivative jumps, in words.
+    total     whether finite arguments give a finite result (overflow aside).
+    """
+
+    name: str
+    arity: int
+    numpy: Callable[..., Any]
+    mpmath: Callable[..., Any]
+    partials: tuple[Partial | None, ...] = ()
+    result: str = "real"
+    sympy: str = ""
+    c: str = ""
+    llvm: str = ""
+    expand: Callable[[Graph, tuple[int, ...]], int] | None = None
+    cost: int = 1
+    domain: tuple[Interval, ...] = ((-2.0, 2.0),)
+    kink: str = ""
+    total: bool = False
+    source: str = "calculus"
+
+
+@dataclass(frozen=True)
+class NoDerivative:
+    """The partial derivative by an argument for which there is no closed form: asking for it is an error."""
+
+    op: str
+    argument: str
+    because: str
+    try_: str
+
+    def __call__(self, g: Graph, args: tuple[int, ...], y: int) -> int:
+        raise UnsupportedExpression(
+            f"{self.op} has no derivative by its {self.argument}", because=self.because, try_=self.try_
+        )
+
+
+def scipy_function(name: str, output: int | None = None) -> Callable[..., Any]:
+    """A function of `scipy.special` by name, imported when first used.
+
+    It is computed in double precision, then rounded to the type of the arguments.
+
+    output  which of several results.
+    """
+
+    def call(*args: Any) -> Any:
+        import scipy.special
+
+        values = [np.asarray(a) for a in args]
+        result = getattr(scipy.special, name)(*(v.astype(np.result_type(v, np.float64)) for v in values))
+        dtype = np.result_type(*values)
+        kind = np.complex128 if dtype.kind == "c" else dtype if dtype.kind == "f" else np.float64
+        return np.asarray(result if output is None else result[output]).astype(kind)[()]
+
+    return call
+
+
+def mp_function(name: str) -> Callable[..., Any]:
+    """A function of mpmath by name, imported when first used (mpmath is SymPy's dependency)."""
+
+    def call(*args: Any, **options: Any) -> Any:
+        import mpmath
+
+        return getattr(mpmath, name)(*args, **options)
+
+    return call

@@ -1,0 +1,485 @@
+"""The gamma function and its relatives: rows of the op table.
+
+gamma, loggamma (log|gamma|, as C's lgamma), digamma, polygamma, beta, betaln, binomial, rising,
+gammainc, gammaincc, betainc (all three regularised), erfinv, erfcinv, erfi, zeta, riemann_zeta,
+gamma_weight and beta_weight (what the incomplete functions have as derivatives)
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import factorial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symgrad.ir.op import NoDerivative, Op, mp_function, scipy_function
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+Args = tuple[int, ...]
+
+# B_2, B_4, ..., B_24 (DLMF table 24.2.1), and how many terms the sum before them has: the first term left
+# out is below 1e-17 of the result for every s > 1 and a > 0.
+_BERNOULLI = tuple(
+    Fraction(n, d)
+    for n, d in (
+        (1, 6), (-1, 30), (1, 42), (-1, 30), (5, 66), (-691, 2730), (7, 6), (-3617, 510), (43867, 798),
+        (-174611, 330), (854513, 138), (-236364091, 2730),
+    )
+)  # fmt: skip
+_DIRECT_TERMS = 10
+
+
+# ---- derivatives ---------------------------------------------------------------------------------
+
+
+def digamma(g: Graph, x: int) -> int:
+    return g.node("digamma", x)
+
+
+def _polygamma_slope(g: Graph, a: Args, y: int) -> int:
+    return g.node("polygamma", g.add(a[0], g.one), a[1])
+
+
+def _slope_of_beta(argument: int, logarithm: bool) -> Any:
+    def slope(g: Graph, a: Args, y: int) -> int:
+        part = g.sub(digamma(g, a[argument]), digamma(g, g.add(a[0], a[1])))
+        return part if logarithm else g.mul(y, part)
+
+    return slope
+
+
+def _binomial_slopes() -> tuple[Any, Any]:
+    def rest(g: Graph, a: Args) -> int:
+        return digamma(g, g.add(g.sub(a[0], a[1]), g.one))
+
+    return (
+        lambda g, a, y: g.mul(y, g.sub(digamma(g, g.add(a[0], g.one)), rest(g, a))),
+        lambda g, a, y: g.mul(y, g.sub(rest(g, a), digamma(g, g.add(a[1], g.one)))),
+    )
+
+
+def _times_power(g: Graph, exponent: int, base: int) -> int:
+    """exponent * log(base), 0 where the exponent is 0 (also where the base is)."""
+    return g.mask(g.node("ne", exponent, g.zero), g.mul(exponent, g.node("log", base)))
+
+
+def _unless_extreme(g: Graph, direct: int, parts: tuple[int, ...], logarithm: int) -> int:
+    """The product itself where its factors keep their digits, else the exponential of its logarithm."""
+    fits = g.true
+    for part in parts:
+        low, high = g.node("lt", g.const(Fraction(1, 10**30)), part), g.node("lt", part, g.const(10**30))
+        fits = g.node("and", fits, g.node("and", low, high))
+    return g.where(fits, direct, g.node("exp", logarithm))
+
+
+def _expand_gamma_weight(g: Graph, a: Args) -> int:
+    t, s, x = a
+    power, decay, whole = g.node("pow", x, t), g.node("exp", g.neg(x)), g.node("gamma", s)
+    logarithm = g.sub(g.sub(_times_power(g, t, x), x), g.node("loggamma", s))
+    return _unless_extreme(g, g.div(g.mul(power, decay), whole), (power, decay, whole), logarithm)
+
+
+def _gamma_weight_slopes() -> tuple[Any, ...]:
+    def by_x(g: Graph, a: Args, y: int) -> int:
+        """t x**(t-1) e**-x/gamma(s) - y: no quotient by x, so right at x = 0."""
+        t, s, x = a
+        rest = g.mul(t, g.node("gamma_weight", g.sub(t, g.one), s, x))
+        return g.sub(g.mask(g.node("ne", t, g.zero), rest), y)
+
+    return (
+        lambda g, a, y: g.mul(y, g.node("log", a[2])),
+        lambda g, a, y: g.neg(g.mul(y, digamma(g, a[1]))),
+        by_x,
+    )
+
+
+def _expand_beta_weight(g: Graph, a: Args) -> int:
+    p, q, first, second, x = a
+    rest = g.sub(g.one, x)
+    left, right, whole = g.node("pow", x, p), g.node("pow", rest, q), g.node("beta", first, second)
+    logarithm = g.sub(
+        g.add(_times_power(g, p, x), g.mask(g.node("ne", q, g.zero), g.mul(q, g.node("log1p", g.neg(x))))),
+        g.node("betaln", first, second),
+    )
+    return _unless_extreme(g, g.div(g.mul(left, right), whole), (left, right, whole), logarithm)
+
+
+def _beta_weight_slopes() -> tuple[Any, ...]:
+    def by_x(g: Graph, a: Args, y: int) -> int:
+        p, q, first, second, x = a
+        left = g.mul(p, g.node("beta_weight", g.sub(p, g.one), q, first, second, x))
+        right = g.mul(q, g.node("beta_weight", p, g.sub(q, g.one), first, second, x))
+        return g.sub(g.mask(g.node("ne", p, g.zero), left), g.mask(g.node("ne", q, g.zero), right))
+
+    def by_shape(place: int) -> Any:
+        def slope(g: Graph, a: Args, y: int) -> int:
+            change = g.sub(digamma(g, g.add(a[2], a[3])), digamma(g, a[place]))
+            return g.mul(y, change)
+
+        return slope
+
+    return (
+        lambda g, a, y: g.mul(y, g.node("log", a[4])),
+        lambda g, a, y: g.mul(y, g.node("log1p", g.neg(a[4]))),
+        by_shape(2),
+        by_shape(3),
+        by_x,
+    )
+
+
+def _density_of_gamma(sign: int) -> Any:
+    """sign * x**(s - 1) * exp(-x) / gamma(s), DLMF 8.8.13."""
+
+    def slope(g: Graph, a: Args, y: int) -> int:
+        weight = g.node("gamma_weight", g.sub(a[0], g.one), *a)
+        return weight if sign > 0 else g.neg(weight)
+
+    return slope
+
+
+def _density_of_beta(g: Graph, a: Args, y: int) -> int:
+    """x**(a - 1) * (1 - x)**(b - 1) / beta(a, b)."""
+    return g.node("beta_weight", g.sub(a[0], g.one), g.sub(a[1], g.one), *a)
+
+
+def _gaussian_slope(sign: int) -> Any:
+    """sign * sqrt(pi)/2 * exp(y**2): of the inverse of an error function."""
+
+    def slope(g: Graph, a: Args, y: int) -> int:
+        factor = g.mul(g.const(Fraction(sign, 2)), g.node("sqrt", g.const("pi")))
+        return g.mul(factor, g.node("exp", g.mul(y, y)))
+
+    return slope
+
+
+def _erfi_slope(g: Graph, a: Args, y: int) -> int:
+    factor = g.div(g.const(2), g.node("sqrt", g.const("pi")))
+    return g.mul(factor, g.node("exp", g.mul(a[0], a[0])))
+
+
+def _by_shape(op: str, argument: str) -> NoDerivative:
+    return NoDerivative(
+        op,
+        argument,
+        "it is a generalised hypergeometric function, without a closed form in functions that targets have",
+        "differentiate by the last argument only, and hold this one constant or give it by data",
+    )
+
+
+_NO_ZETA_DERIVATIVE = NoDerivative(
+    "zeta",
+    "first argument",
+    "the derivative of the zeta function has no closed form in functions that targets have",
+    "differentiate by the second argument, or give the exponent as a number",
+)
+
+# ---- zeta and polygamma as sums ------------------------------------------------------------------
+
+
+def _total(g: Graph, terms: list[int]) -> int:
+    total = terms[0]
+    for term in terms[1:]:
+        total = g.add(total, term)
+    return total
+
+
+def _tail(g: Graph, s: int, far: int, power: int) -> int:
+    """sum of (far + k)**(-s) over k >= 0, given power = far**(-s); smallest terms first.
+
+    Euler-Maclaurin, DLMF 25.11.28: far**(1-s)/(s-1) + far**(-s)/2 + sum of B_2j/(2j)! s(s+1)... far**(1-s-2j)
+    """
+    terms = [g.div(g.mul(power, far), g.sub(s, g.one)), g.mul(g.const(Fraction(1, 2)), power)]
+    falling = g.mul(power, g.div(s, far))
+    for j, bernoulli in enumerate(_BERNOULLI, start=1):
+        terms.append(g.mul(g.const(bernoulli / factorial(2 * j)), falling))
+        for k in (2 * j - 1, 2 * j):
+            falling = g.mul(falling, g.div(g.add(s, g.const(k)), far))
+    return _total(g, terms[::-1])
+
+
+def _expand_zeta(g: Graph, a: Args) -> int:
+    """(a + k)**(-s) for k < 10 directly, the rest by Euler-Maclaurin; nan for s < 1 and for a < 0."""
+    s, x = a
+    minus_s = g.neg(s)
+    far = g.add(x, g.const(_DIRECT_TERMS))
+    terms = [g.node("pow", g.add(x, g.const(k)), minus_s) for k in range(_DIRECT_TERMS)]
+    value = g.add(_tail(g, s, far, g.node("pow", far, minus_s)), _total(g, terms[::-1]))
+    at_pole = g.node("or", g.node("eq", s, g.one), g.node("eq", x, g.zero))
+    value = g.where(at_pole, g.const(float("inf")), value)
+    inside = g.node("and", g.node("le", g.one, s), g.node("le", g.zero, x))
+    return g.where(inside, value, g.const(float("nan")))
+
+
+def _expand_riemann_zeta(g: Graph, a: Args) -> int:
+    """Euler-Maclaurin for s >= 0, the functional equation (DLMF 25.4.1) below."""
+    s = a[0]
+    left = g.node("lt", s, g.zero)
+    t = g.where(left, g.sub(g.one, s), s)
+    minus_t = g.neg(t)
+    terms = [g.node("pow", g.const(k), minus_t) for k in range(2, _DIRECT_TERMS)]
+    far = g.const(_DIRECT_TERMS)
+    right = g.add(_tail(g, t, far, g.node("pow", far, minus_t)), _total(g, [*terms[::-1], g.one]))
+    right = g.where(g.node("eq", t, g.one), g.const(float("inf")), right)
+    turns = g.div(s, g.const(4))  # sin(pi*s/2) with its argument reduced exactly
+    fraction = g.sub(turns, g.node("floor", g.add(turns, g.const(Fraction(1, 2)))))
+    two_pi = g.mul(g.const(2), g.const("pi"))
+    sine = g.node("sin", g.mul(two_pi, fraction))
+    half = g.node("pow", two_pi, g.mul(g.const(Fraction(-1, 2)), t))  # twice: gamma overflows late
+    factor = g.mul(g.mul(g.mul(g.const(2), half), g.node("gamma", t)), g.mul(half, sine))
+    return g.where(left, g.mul(factor, right), right)
+
+
+def _expand_polygamma(g: Graph, a: Args) -> int:
+    """(-1)**(n+1) * n! * zeta(n + 1, x); an order that is a number has no powers, and any x."""
+    n, x = a
+    q = g.rational(n)
+    if q is not None and q == 0:
+        return digamma(g, x)
+    if q is not None and q.denominator == 1 and 0 < q <= 170:
+        return _polygamma_of_number(g, int(q), x)
+    next_n = g.add(n, g.one)
+    size = g.mul(g.node("gamma", next_n), g.node("zeta", next_n, x))
+    is_even = g.node("eq", g.node("mod", n, g.const(2)), g.zero)
+    value = g.where(is_even, g.neg(size), size)
+    return g.where(g.node("eq", n, g.zero), digamma(g, x), value)
+
+
+def _polygamma_of_number(g: Graph, n: int, x: int) -> int:
+    """DLMF 5.15.1 for x > 0; for x < 1/2 the reflection 5.15.6, whose cotangent is differentiated here."""
+    left = g.node("lt", x, g.const(Fraction(1, 2)))
+    t = g.where(left, g.sub(g.one, x), x)
+    far = g.add(t, g.const(_DIRECT_TERMS))
+    inverse = g.div(g.one, far)
+    s = g.const(n + 1)
+    terms = [g.integer_power(g.div(g.one, g.add(t, g.const(k))), n + 1) for k in range(_DIRECT_TERMS)]
+    value = g.add(_tail(g, s, far, g.integer_power(inverse, n + 1)), _total(g, terms[::-1]))
+    sign = 1 if n % 2 else -1
+    value = g.mul(g.const(sign * factorial(n)), value)
+    nearest = g.node("floor", g.add(x, g.const(Fraction(1, 2))))
+    angle = g.mul(g.const("pi"), g.sub(x, nearest))
+    cotangent = g.div(g.node("cos", angle), g.node("sin", angle))
+    steps = g.integer_power(g.const("pi"), n + 1)
+    turned = g.mul(steps, _horner(g, _cotangent_derivative(n), cotangent))
+    reflected = g.sub(g.mul(g.const(-sign), value), turned) if sign < 0 else g.neg(g.add(value, turned))
+    pole = g.const(sign * float("inf"))
+    below = g.where(g.node("eq", x, nearest), pole, reflected)
+    return g.where(left, below, value)
+
+
+def _cotangent_derivative(n: int) -> list[int]:
+    """The n-th derivative of cot as a polynomial in cot, lowest power first: cot' = -(1 + cot**2)."""
+    p = [0, 1]
+    for _ in range(n):
+        slope = [k * c for k, c in enumerate(p)][1:]
+        p = [-(low + high) for low, high in zip([*slope, 0, 0], [0, 0, *slope], strict=True)]
+    return p
+
+
+def _horner(g: Graph, coefficients: list[int], x: int) -> int:
+    result = g.const(coefficients[-1])
+    for c in reversed(coefficients[:-1]):
+        result = g.add(g.mul(result, x), g.const(c))
+    return result
+
+
+# ---- references ----------------------------------------------------------------------------------
+
+
+def _np_zeta(s: Any, a: Any) -> Any:
+    """SciPy's for a >= 0; for negative a it is defined at whole s only, and nan here."""
+    value = scipy_function("zeta")(s, a)
+    return np.where(np.asarray(a) < 0, np.asarray(value).dtype.type(np.nan), value)[()]
+
+
+def _np_gamma_weight(t: Any, s: Any, x: Any) -> Any:
+    """x**t * exp(-x) / gamma(s), through its logarithm where a factor is extreme."""
+    import scipy.special
+
+    kind = np.result_type(t, s, x)
+    t, s, x = (np.asarray(v, np.float64) for v in (t, s, x))
+    parts = (np.power(x, t), np.exp(-x), scipy.special.gamma(s))
+    logarithm = np.where(t != 0, t * np.log(x), 0) - x - scipy.special.gammaln(s)
+    return _np_unless_extreme(parts, logarithm).astype(kind if kind.kind == "f" else np.float64)[()]
+
+
+def _np_beta_weight(p: Any, q: Any, a: Any, b: Any, x: Any) -> Any:
+    import scipy.special
+
+    kind = np.result_type(p, q, a, b, x)
+    p, q, a, b, x = (np.asarray(v, np.float64) for v in (p, q, a, b, x))
+    parts = (np.power(x, p), np.power(1 - x, q), scipy.special.beta(a, b))
+    powers = np.where(p != 0, p * np.log(x), 0) + np.where(q != 0, q * np.log1p(-x), 0)
+    value = _np_unless_extreme(parts, powers - scipy.special.betaln(a, b))
+    return value.astype(kind if kind.kind == "f" else np.float64)[()]
+
+
+def _np_unless_extreme(parts: tuple[Any, ...], logarithm: Any) -> Any:
+    first, second, whole = parts
+    fits = np.all([(part > 1e-30) & (part < 1e30) for part in np.broadcast_arrays(*parts)], axis=0)
+    return np.where(fits, first * second / whole, np.exp(logarithm))
+
+
+def _mp_loggamma(x: Any) -> Any:
+    import mpmath
+
+    if x <= 0 and x == mpmath.floor(x):
+        return mpmath.inf
+    return mpmath.re(mpmath.loggamma(x))
+
+
+def _mp_at_pole(name: str, value: str) -> Any:
+    """mpmath's function; at 0, -1, -2, ... it would raise."""
+
+    def call(*args: Any) -> Any:
+        import mpmath
+
+        x = args[-1]
+        is_pole = x <= 0 and x == mpmath.floor(x)
+        return getattr(mpmath, value) if is_pole else getattr(mpmath, name)(*args)
+
+    return call
+
+
+def _mp_erfcinv(x: Any) -> Any:
+    """erfinv(1 - x) with as many more digits as the difference loses."""
+    import mpmath
+
+    if not 0 < x < 2:
+        return {0: mpmath.inf, 2: -mpmath.inf}.get(x, mpmath.nan)
+    lost = max(0, -mpmath.mag(x)) + 10
+    with mpmath.extraprec(2 * lost):
+        value = mpmath.erfinv(1 - x)
+    return +value
+
+
+def _mp_erfinv(x: Any) -> Any:
+    import mpmath
+
+    if not -1 < x < 1:
+        return {1: mpmath.inf, -1: -mpmath.inf}.get(x, mpmath.nan)
+    return mpmath.erfinv(x)
+
+
+def _mp_log_beta(a: Any, b: Any) -> Any:
+    import mpmath
+
+    return mpmath.re(mpmath.loggamma(a) + mpmath.loggamma(b) - mpmath.loggamma(a + b))
+
+
+_SHAPES = ((0.1, 8.0), (0.1, 8.0))
+
+ROWS: tuple[Op, ...] = (
+    Op(
+        "gamma", 1, scipy_function("gamma"), _mp_at_pole("gamma", "nan"),
+        (lambda g, a, y: g.mul(y, digamma(g, a[0])),),
+        sympy="gamma", c="tgamma{f}({0})", llvm="external gamma", cost=60, domain=((0.1, 30.0),),
+        source="DLMF 5.2.1",
+    ),
+    Op(
+        "loggamma", 1, scipy_function("gammaln"), _mp_loggamma, (lambda g, a, y: digamma(g, a[0]),),
+        sympy="loggamma", c="lgamma{f}({0})", llvm="external gammaln", cost=60, domain=((0.1, 30.0),),
+        source="DLMF 5.2.1; log|gamma(x)|",
+    ),
+    Op(
+        "digamma", 1, scipy_function("psi"), _mp_at_pole("digamma", "nan"),
+        (lambda g, a, y: g.node("polygamma", g.const(1), a[0]),),
+        sympy="digamma", c="{own}digamma({0})", llvm="external psi", cost=60, domain=((0.1, 30.0),),
+        source="DLMF 5.2.2",
+    ),
+    Op(
+        "polygamma", 2, scipy_function("polygamma"), mp_function("polygamma"),
+        (NoDerivative("polygamma", "order", "the order is a whole number", "a number as order"),
+         _polygamma_slope),
+        sympy="polygamma", expand=_expand_polygamma, cost=150, domain=((1.0, 4.0), (0.1, 30.0)),
+        source="DLMF 5.15",
+    ),
+    Op(
+        "zeta", 2, _np_zeta, mp_function("zeta"),
+        (_NO_ZETA_DERIVATIVE,
+         lambda g, a, y: g.neg(g.mul(a[0], g.node("zeta", g.add(a[0], g.const(1)), a[1])))),
+        sympy="zeta", expand=_expand_zeta, cost=500, domain=((1.1, 12.0), (0.1, 30.0)),
+        source="DLMF 25.11.1, 25.11.28",
+    ),
+    Op(
+        "riemann_zeta", 1, scipy_function("zeta"), mp_function("zeta"), (_NO_ZETA_DERIVATIVE,),
+        sympy="zeta", expand=_expand_riemann_zeta, cost=500, domain=((1.1, 30.0),),
+        source="DLMF 25.2.1, 25.2.9, 25.4.1",
+    ),
+    Op(
+        "beta", 2, scipy_function("beta"), mp_function("beta"),
+        (_slope_of_beta(0, False), _slope_of_beta(1, False)),
+        sympy="beta", c="{own}beta({0}, {1})", llvm="external beta", cost=100, domain=_SHAPES,
+        source="DLMF 5.12.1",
+    ),
+    Op(
+        "betaln", 2, scipy_function("betaln"), _mp_log_beta,
+        (_slope_of_beta(0, True), _slope_of_beta(1, True)),
+        c="{own}betaln({0}, {1})", llvm="external betaln", cost=100, domain=_SHAPES,
+        source="DLMF 5.12.1; log|beta(a, b)|",
+    ),
+    Op(
+        "binomial", 2, scipy_function("binom"), mp_function("binomial"), _binomial_slopes(),
+        sympy="binomial", c="{own}binomial({0}, {1})", llvm="external binom", cost=100,
+        domain=((8.1, 30.0), (0.1, 8.0)), source="DLMF 1.2.6",
+    ),
+    Op(
+        "rising", 2, scipy_function("poch"), mp_function("rf"),
+        (lambda g, a, y: g.mul(y, g.sub(digamma(g, g.add(a[0], a[1])), digamma(g, a[0]))),
+         lambda g, a, y: g.mul(y, digamma(g, g.add(a[0], a[1])))),
+        sympy="RisingFactorial", c="{own}rising({0}, {1})", llvm="external poch", cost=100, domain=_SHAPES,
+        source="DLMF 5.2.5",
+    ),
+    Op(
+        "gammainc", 2, scipy_function("gammainc"),
+        lambda s, x: mp_function("gammainc")(s, 0, x, regularized=True),
+        (_by_shape("gammainc", "first argument"), _density_of_gamma(1)),
+        c="{own}gammainc({0}, {1})", llvm="external gammainc", cost=300, domain=((0.1, 20.0), (0.1, 20.0)),
+        source="DLMF 8.2.4",
+    ),
+    Op(
+        "gammaincc", 2, scipy_function("gammaincc"),
+        lambda s, x: mp_function("gammainc")(s, x, regularized=True),
+        (_by_shape("gammaincc", "first argument"), _density_of_gamma(-1)),
+        c="{own}gammaincc({0}, {1})", llvm="external gammaincc", cost=300,
+        domain=((0.1, 20.0), (0.1, 20.0)), source="DLMF 8.2.4",
+    ),
+    Op(
+        "betainc", 3, scipy_function("betainc"),
+        lambda a, b, x: mp_function("betainc")(a, b, 0, x, regularized=True),
+        (_by_shape("betainc", "first argument"), _by_shape("betainc", "second argument"),
+         _density_of_beta),
+        c="{own}betainc({0}, {1}, {2})", llvm="external betainc", cost=400,
+        domain=(*_SHAPES, (0.05, 0.95)), source="DLMF 8.17.2",
+    ),
+    Op(
+        "gamma_weight", 3, _np_gamma_weight,
+        lambda t, s, x: x**t * mp_function("exp")(-x) * mp_function("rgamma")(s), _gamma_weight_slopes(),
+        expand=_expand_gamma_weight, cost=200, domain=((-0.9, 8.0), (0.1, 8.0), (0.1, 20.0)),
+        source="DLMF 8.8.13; x**t * exp(-x) / gamma(s)",
+    ),
+    Op(
+        "beta_weight", 5, _np_beta_weight,
+        lambda p, q, a, b, x: x**p * (1 - x) ** q / mp_function("beta")(a, b), _beta_weight_slopes(),
+        expand=_expand_beta_weight, cost=250,
+        domain=((-0.9, 6.0), (-0.9, 6.0), (0.1, 8.0), (0.1, 8.0), (0.05, 0.95)),
+        source="DLMF 8.17.1; x**p * (1 - x)**q / beta(a, b)",
+    ),
+    Op(
+        "erfinv", 1, scipy_function("erfinv"), _mp_erfinv, (_gaussian_slope(1),),
+        sympy="erfinv", c="{own}erfinv({0})", llvm="external erfinv", cost=60, domain=((-0.99, 0.99),),
+        source="DLMF 7.17.1",
+    ),
+    Op(
+        "erfcinv", 1, scipy_function("erfcinv"), _mp_erfcinv, (_gaussian_slope(-1),),
+        sympy="erfcinv", c="{own}erfcinv({0})", llvm="external erfcinv", cost=60, domain=((0.01, 1.99),),
+        source="DLMF 7.17.1",
+    ),
+    Op(
+        "erfi", 1, scipy_function("erfi"), mp_function("erfi"), (_erfi_slope,),
+        sympy="erfi", c="{own}erfi({0})", llvm="external erfi", cost=60, domain=((-3.0, 3.0),),
+        source="DLMF 7.2.3 times i",
+    ),
+)  # fmt: skip
