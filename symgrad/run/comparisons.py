@@ -55,7 +55,7 @@ def compare_value(
     floor = np.full(value.shape, tolerances.floor * max(1.0, np.abs(value).max(initial=0.0)))
     exact = exactly(function.digits)
     for method in (REFERENCE, exact):
-        reason = _left_out(function, method == exact)
+        reason = _too_large(function, method == exact)
         if reason:
             findings.rows.append(Row("value", method, result=LEFT_OUT, note=reason))
             continue
@@ -215,9 +215,10 @@ def _slopes(claim: Claim, exact: bool) -> dict[int, Array] | str:
     Where it allows none, the reason.
     """
     function = claim.function
-    reason = _left_out(function, exact)
-    if reason:
-        return reason
+    reason = _too_large(function, exact)
+    real_only = [] if exact else function.real_only()
+    if reason or real_only:
+        return reason or f"{', '.join(real_only)}: known for real arguments only"
     cost = function.exact_cost if exact else function.operations
     count = max(1, (_EXACT_BUDGET if exact else _COMPLEX_BUDGET) // max(1, cost))
     order = sorted(range(len(claim.checks)), key=lambda k: claim.checks[k].vector is None)[:count]
@@ -262,12 +263,11 @@ def _measure(
     )
 
 
-def _left_out(function: Function, exact: bool) -> str:
+def _too_large(function: Function, exact: bool) -> str:
     """Why the reference evaluator is not asked; empty if it is."""
     if exact and function.operations > _EXACT_BUDGET:
         most = f"at most {_EXACT_BUDGET:,} with {exactly(function.digits)}"
         return f"too large: {function.operations:,} operations, {most}"
     if not exact and function.largest > _LARGEST_GRID:
         return f"too large: {function.largest:,} numbers in one array, at most {_LARGEST_GRID:,}"
-    real_only = [] if exact else function.real_only()
-    return f"{', '.join(real_only)}: known for real arguments only" if real_only else ""
+    return ""

@@ -18,6 +18,7 @@ from symgrad.frontend.arguments import name_of
 from symgrad.ir.complex_forms import COMPLEX_FORMS
 from symgrad.ir.count import operations
 from symgrad.ir.evaluate import evaluate, evaluate_size
+from symgrad.ir.ops import OPS
 from symgrad.kinks import Kink
 from symgrad.program import Program
 from symgrad.run.kernel import Kernel
@@ -169,7 +170,7 @@ class Function:
         g = self._unit.graph
         bodies = [n for t in g.definitions_below(self._leaves) for n in g.tensors[t].bodies]
         used = {g.op[n] for n in g.reachable(bodies)}
-        return [op for op in OPS if op in used and op not in COMPLEX_FORMS]
+        return sorted(op for op in used & OPS.keys() if op not in COMPLEX_FORMS)
 
     # ---- values --------------------------------------------------------------------------------
 
