@@ -23,6 +23,7 @@ from symgrad.ir.unit import Unit
 from symgrad.loops.lower import Interface, lower
 from symgrad.loops.nest import Routine
 from symgrad.loops.split import split
+from symgrad.opt.mirror import computed_once
 from symgrad.opt.passes import PASSES
 from symgrad.program import Derived, Program, program
 from symgrad.run.build import build_kernel
@@ -67,7 +68,12 @@ def compile(  # noqa: A001  (the verb users look for)
     dtype = dtype_name(dtype)
     words = check_words(outputs)
     if backend not in BACKENDS:
-        raise BadOption(f"unknown backend {backend!r}", because="the backends are " + ", ".join(BACKENDS))
+        raise BadOption(
+            f"unknown backend {backend!r}",
+            where="backend=",
+            because="the backends are " + ", ".join(BACKENDS),
+            try_='backend="llvm", which needs no compiler',
+        )
     check_function_name(name)
     storage = storage_of(sparse, triangle, words)
     announce = watch or (lambda stage, thing: None)
@@ -93,7 +99,8 @@ def compile(  # noqa: A001  (the verb users look for)
 
 
 def optimise(unit: Unit, announce: Watch = lambda stage, thing: None) -> Unit:
-    """The passes of `opt.passes`, in order."""
+    """Mirrored outputs once, then the passes of `opt.passes` in order."""
+    unit = computed_once(unit)
     for stage, run in PASSES:
         graph, moved = run(unit.graph, unit.roots)
         unit = unit.moved(graph, moved)
@@ -131,11 +138,17 @@ def check_words(outputs: str | Sequence[str]) -> tuple[str, ...]:
         if word not in OUTPUT_WORDS:
             raise BadOption(
                 f"unknown output {word!r}",
+                where="outputs=",
                 because="the outputs are " + ", ".join(OUTPUT_WORDS),
                 try_="use one of these words",
             )
     if not words or len(set(words)) != len(words):
-        raise BadOption("outputs is empty or names a word twice", try_='outputs=("value", "grad")')
+        raise BadOption(
+            "outputs is empty or names a word twice",
+            where="outputs=",
+            because="a kernel returns each output once",
+            try_='outputs=("value", "grad")',
+        )
     return words
 
 
@@ -146,5 +159,10 @@ def dtype_name(dtype: Any) -> str:
     except TypeError:
         name = str(dtype)
     if name not in ("float64", "float32"):
-        raise BadOption(f"unknown dtype {dtype!r}", because="kernels compute in float64 or float32")
+        raise BadOption(
+            f"unknown dtype {dtype!r}",
+            where="dtype=",
+            because="kernels compute in float64 or float32",
+            try_='dtype="float64"',
+        )
     return name

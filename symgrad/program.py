@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from symgrad.errors import BadArgument, DuplicateNames, NonScalarGradient, quoted
+from symgrad.errors import BadArgument, DuplicateNames, NonScalarGradient, listed, quoted
 from symgrad.frontend.arguments import name_of
 from symgrad.frontend.describe import show
 from symgrad.frontend.to_sympy import to_sympy
@@ -17,7 +17,7 @@ from symgrad.grad.outputs import TANGENT_WORDS, Leaf, Problem, Result, derive
 from symgrad.grad.sparsity import SPARSE_WORDS, SparseOutput, Storage, sparse_output
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.kinks import DEFAULT, check_convention
-from symgrad.ir.unit import Unit
+from symgrad.ir.unit import Mirror, Unit
 from symgrad.kinks import Kink, kinks_of
 from symgrad.opt.plain import without_norm_guards
 
@@ -94,17 +94,24 @@ class Program:
             if s not in self.translation.inputs:
                 raise BadArgument(
                     f"cannot differentiate by {quoted(str(s))}",
-                    because="the arguments are " + ", ".join(map(name_of, self.args)),
+                    where="wrt",
+                    because="the arguments are " + listed(map(name_of, self.args)),
                     try_="name one of the arguments in wrt",
                 )
             if self._tensor_kind(s) != "real":
                 raise BadArgument(
                     f"cannot differentiate by {quoted(name_of(s))}",
+                    where="wrt",
                     because="it holds integers (sizes or indices)",
                     try_="leave it out of wrt",
                 )
         if len(set(wrt)) != len(wrt):
-            raise DuplicateNames("a symbol appears twice in wrt", try_="name each symbol once")
+            raise DuplicateNames(
+                "a symbol appears twice in wrt",
+                where="wrt = (" + listed(map(name_of, wrt)) + ")",
+                because="a derivative has one place in the result",
+                try_="name each symbol once",
+            )
         return wrt
 
     @property
@@ -194,6 +201,7 @@ class Program:
         outputs: dict[TensorId, str] = {}
         results: list[Any] = []
         sparse: list[SparseOutput] = []
+        trees: list[Result] = []
         for word in words:
             try:
                 if storage is None or word not in SPARSE_WORDS:
@@ -206,6 +214,7 @@ class Program:
                 raise
             _name_leaves(result, word, self._leaf_names(p), outputs)
             results.append(_numbered(result, outputs))
+            trees.append(result)
         inputs = [(name_of(s), tr.inputs[s]) for s in self.args]
         roles = ["input"] * len(inputs)
         if set(TANGENT_WORDS) & set(words):
@@ -217,7 +226,8 @@ class Program:
         places = [(p.graph.tensors[t].name, t) for made in sparse for t in made.inputs]
         inputs += places
         roles += ["places"] * len(places)
-        unit = Unit(p.graph, tuple(inputs), tuple((n, t) for t, n in outputs.items()))
+        mirrors = tuple(m for result in trees for m in _mirrors(result))
+        unit = Unit(p.graph, tuple(inputs), tuple((n, t) for t, n in outputs.items()), mirrors)
         form = "packed" if p.packed else "single" if p.single else "tuple"
         return Derived(unit, tuple(words), tuple(results), p.shape, tuple(roles), form, tr, tuple(sparse))
 
@@ -238,6 +248,13 @@ def _name_leaves(result: Result, name: str, parts: list[str], outputs: dict[Tens
         return
     for part, inner in zip(parts, result, strict=True):
         _name_leaves(inner, f"{name}_{part}", parts, outputs)
+
+
+def _mirrors(result: Result) -> list[Mirror]:
+    """What is known of the symmetry of the leaves."""
+    if isinstance(result, Leaf):
+        return [] if result.mirror is None else [Mirror(result.tensor, *result.mirror)]
+    return [m for part in result for m in _mirrors(part)]
 
 
 def _numbered(result: Result, outputs: dict[TensorId, str]) -> Any:

@@ -60,6 +60,7 @@ def a_function_of_sympy_without_a_row() -> None:
 
 @case("""
 NonRealSymbol: symbol 'z' is declared complex
+  where    z**2
   because  symgrad computes with real numbers
   try      two real symbols for its parts, or Symbol('z', real=True)
 """)
@@ -69,6 +70,7 @@ def a_complex_symbol() -> None:
 
 @case("""
 NonRealSymbol: symbol 'z' is declared not real
+  where    x
   because  symgrad computes with real numbers
   try      two real symbols for its parts, or Symbol('z', real=True)
 """)
@@ -78,6 +80,7 @@ def an_imaginary_symbol_among_the_arguments() -> None:
 
 @case("""
 NonRealSymbol: the expression contains I
+  where    x + I
   because  symgrad computes with real numbers
   try      the real and the imaginary part as two real expressions
 """)
@@ -87,6 +90,7 @@ def the_imaginary_unit() -> None:
 
 @case("""
 DuplicateNames: two different symbols are called 'x'
+  where    x + x
   because  one is a Symbol, the other a Symbol(positive=True)
   try      create the symbol once and use it everywhere, or rename one of the two
 """)
@@ -96,6 +100,7 @@ def two_symbols_of_one_name() -> None:
 
 @case("""
 DuplicateNames: two different symbols are called 'v'
+  where    v*Sum(v[i], (i, 0, n - 1))
   because  one is a IndexedBase(shape=(n,)), the other a Symbol
   try      create the symbol once and use it everywhere, or rename one of the two
 """)
@@ -105,6 +110,8 @@ def an_array_and_a_scalar_of_one_name() -> None:
 
 @case("""
 DuplicateNames: argument 'x' is listed twice
+  where    args = (x, x)
+  because  an argument has one place in a call
   try      list it once
 """)
 def an_argument_listed_twice() -> None:
@@ -113,6 +120,8 @@ def an_argument_listed_twice() -> None:
 
 @case("""
 DuplicateNames: a symbol appears twice in wrt
+  where    wrt = (x, x)
+  because  a derivative has one place in the result
   try      name each symbol once
 """)
 def a_symbol_twice_in_wrt() -> None:
@@ -132,6 +141,7 @@ def a_symbol_that_args_leave_out() -> None:
 @case("""
 BadArgument: an argument has to be a symbol, not Mul
   where    2*x
+  because  it needs a name and a shape
   try      a Symbol, a MatrixSymbol, or an IndexedBase with a shape
 """)
 def an_expression_among_the_arguments() -> None:
@@ -140,6 +150,7 @@ def an_expression_among_the_arguments() -> None:
 
 @case("""
 BadArgument: cannot differentiate by 'y'
+  where    wrt
   because  the arguments are x
   try      name one of the arguments in wrt
 """)
@@ -149,6 +160,7 @@ def a_derivative_by_what_is_no_argument() -> None:
 
 @case("""
 BadArgument: cannot differentiate by 'n'
+  where    wrt
   because  it holds integers (sizes or indices)
   try      leave it out of wrt
 """)
@@ -168,6 +180,7 @@ def a_product_of_matrices_that_do_not_fit() -> None:
 
 @case("""
 IndexOutOfRange: index 3 is outside axis 0 of 'a'
+  where    a[3]
   because  that axis has 3 entries, 0 to 2
   try      a smaller range: a Sum includes its upper limit, and negative indices do not count from the end
 """)
@@ -177,6 +190,7 @@ def a_constant_index_beyond_the_end() -> None:
 
 @case("""
 IndexOutOfRange: index n is outside axis 0 of 'v'
+  where    Sum(v[i], (i, 0, n))
   because  that axis has n entries, 0 to n - 1
   try      a smaller range: a Sum includes its upper limit, and negative indices do not count from the end
 """)
@@ -209,6 +223,7 @@ def the_hessian_of_a_list() -> None:
 
 @case("""
 BadOption: unknown output 'gradient'
+  where    outputs=
   because  the outputs are value, grad, jac, hess, hvp, jvp, vjp, hess_diag, gauss_newton, gnvp
   try      use one of these words
 """)
@@ -218,7 +233,9 @@ def an_unknown_output() -> None:
 
 @case("""
 BadOption: unknown backend 'fortran'
+  where    backend=
   because  the backends are llvm, c, numpy
+  try      backend="llvm", which needs no compiler
 """)
 def an_unknown_backend() -> None:
     sg.compile(x, backend="fortran")
@@ -226,7 +243,9 @@ def an_unknown_backend() -> None:
 
 @case("""
 BadOption: unknown dtype 'float16'
+  where    dtype=
   because  kernels compute in float64 or float32
+  try      dtype="float64"
 """)
 def an_unknown_dtype() -> None:
     sg.compile(x, dtype="float16")
@@ -234,6 +253,7 @@ def an_unknown_dtype() -> None:
 
 @case("""
 BadName: 'int' cannot be a name in C
+  where    the name of the function
   because  it is a reserved word
   try      letters, digits and underscores, starting with a letter
 """)
@@ -246,6 +266,7 @@ def a_function_named_like_a_word_of_c() -> None:
 
 @case("""
 ShapeMismatch: argument 'Y' has length 2 along axis 0, expected 3
+  where    the call (X(n, d), Y(d, n)) -> value
   because  its declared shape is (d, n) and d = 3 (from 'X')
   try      pass arrays whose shapes agree
 """)
@@ -255,6 +276,7 @@ def arrays_that_contradict_each_other() -> None:
 
 @case("""
 ShapeMismatch: argument 'X' has shape (3,)
+  where    the call (X(n, d), Y(d, n)) -> value
   because  its declared shape is (n, d)
   try      pass an array with 2 axes
 """)
@@ -264,6 +286,7 @@ def an_array_that_lacks_an_axis() -> None:
 
 @case("""
 ShapeMismatch: the sample axes (3,) of argument 'y' do not broadcast
+  where    the call (x, y) -> value
   because  the arguments before it have sample axes (2,); axes before the declared shape () count as samples
   try      pass arrays of the declared shapes, or with equal leading axes
 """)
@@ -273,6 +296,7 @@ def samples_that_do_not_broadcast() -> None:
 
 @case("""
 ShapeMismatch: argument 'n' has shape (2,)
+  where    the call (n, x) -> value
   because  it is a size, and all samples of a call have the same sizes
   try      pass one whole number, and call once per size
 """)
@@ -282,6 +306,7 @@ def samples_of_a_size() -> None:
 
 @case("""
 ShapeMismatch: size 'n' is -1
+  where    the call (x) -> value
   because  a size is a number of elements
   try      pass 0 or more
 """)
@@ -291,6 +316,7 @@ def a_negative_size() -> None:
 
 @case("""
 BadArgument: size 'n' is a float
+  where    the call (x) -> value
   because  a size is a number of elements
   try      pass a whole number
 """)
@@ -300,6 +326,7 @@ def a_size_that_is_no_whole_number() -> None:
 
 @case("""
 BadArgument: size 'n' is not known
+  where    the call (x) -> value
   because  no array's shape determines it
   try      pass it by name
 """)
@@ -309,6 +336,7 @@ def a_size_that_nothing_determines() -> None:
 
 @case("""
 BadArgument: argument 'y' is missing
+  where    the call (x, y) -> value
   because  the arguments are x, y
   try      pass it by position or by name
 """)
@@ -318,6 +346,7 @@ def a_missing_argument() -> None:
 
 @case("""
 BadArgument: argument 'out' is missing
+  where    the call (out) -> value
   because  the arguments are out
   try      pass it by position: out= means something else in a call
 """)
@@ -327,6 +356,7 @@ def an_argument_whose_name_is_taken() -> None:
 
 @case("""
 BadArgument: 3 arguments given, 2 expected
+  where    the call (x, y) -> value
   because  the arguments are x, y
   try      leave out what is too much
 """)
@@ -336,6 +366,7 @@ def an_argument_too_many() -> None:
 
 @case("""
 BadArgument: 2 arguments given, 1 expected
+  where    the call (x, tangent(1,)) -> jvp
   because  the arguments are x
   try      pass tangent= and cotangent= by name
 """)
@@ -345,6 +376,7 @@ def a_tangent_by_position() -> None:
 
 @case("""
 BadArgument: there is no argument 'w'
+  where    the call (X(n, d), Y(d, n)) -> value
   because  the arguments are X, Y; the sizes are n, d
   try      use one of these names
 """)
@@ -354,6 +386,7 @@ def an_unknown_name() -> None:
 
 @case("""
 BadArgument: argument 'x' was given twice
+  where    the call (x, y) -> value
   because  the arguments are x, y
   try      pass it by position or by name, not both
 """)
@@ -363,6 +396,7 @@ def an_argument_given_twice() -> None:
 
 @case("""
 BadArgument: argument tangent= is missing
+  where    the call (x, y, tangent(2,)) -> value, jvp
   because  the outputs are value, jvp
   try      pass tangent= with the structure of the symbols in wrt
 """)
@@ -372,6 +406,7 @@ def a_missing_tangent() -> None:
 
 @case("""
 BadArgument: cotangent= was given, but no output needs it
+  where    the call (x, y) -> grad
   because  the outputs are grad
   try      leave it out, or compile with vjp
 """)
@@ -381,6 +416,7 @@ def a_cotangent_that_nothing_needs() -> None:
 
 @case("""
 BadArgument: tangent= is a ndarray, a tuple of 2 was expected
+  where    the call (X(n, d), Y(d, n), tangent_X(n, d), tangent_Y(d, n)) -> jvp
   because  there is one part per symbol in wrt
   try      pass tangent= with the structure of the symbols in wrt
 """)
@@ -392,6 +428,7 @@ def a_tangent_of_the_wrong_structure() -> None:
 
 @case("""
 DtypeMismatch: argument 'x' has dtype complex128
+  where    the call (x, y) -> value
   because  the kernel computes with real numbers, float64
   try      pass its real and its imaginary part separately
 """)
@@ -401,6 +438,7 @@ def a_complex_number() -> None:
 
 @case("""
 DtypeMismatch: argument 'p' has dtype float64
+  where    the call (v(n,), p(m,)) -> value
   because  it holds indices or a size, which are integers
   try      pass integers, x.astype(int) for example
 """)
@@ -410,6 +448,7 @@ def floats_as_indices() -> None:
 
 @case("""
 DtypeMismatch: argument 'x' has dtype <U3
+  where    the call (x, y) -> value
   because  the kernel computes with real numbers, float32
   try      convert it to real numbers
 """)
@@ -419,6 +458,7 @@ def a_text() -> None:
 
 @case("""
 IndexOutOfRange: argument 'p' holds the index 3
+  where    the call (v(n,), p(m,)) -> value
   because  the array it indexes allows 0 to 2
   try      pass indices that start at 0 and stay inside the array
 """)
@@ -428,6 +468,7 @@ def an_index_beyond_the_end() -> None:
 
 @case("""
 IndexOutOfRange: an index of 'v' leaves the array
+  where    the call (v(n,), p(m,)) -> value
   because  the integers in it give a place below 0 or beyond the end
   try      pass other integers, or guard the access with a condition on both ends
 """)
@@ -437,6 +478,7 @@ def a_computed_index_beyond_the_end() -> None:
 
 @case("""
 IndexOutOfRange: an index leaves its array for these sizes
+  where    the call (v(n,)) -> value
   because  n - 5 >= 0 has to hold, but n = 3
   try      pass larger arrays, or guard the access with a condition
 """)
@@ -446,6 +488,7 @@ def an_array_too_small_for_a_constant_index() -> None:
 
 @case("""
 BadArgument: out= is a ndarray, a tuple of 2 was expected
+  where    the call (x, y) -> value, grad
   because  out= has the structure of the result
   try      None stands for a part that is to be allocated
 """)
@@ -455,6 +498,7 @@ def an_out_of_the_wrong_structure() -> None:
 
 @case("""
 ShapeMismatch: out= has shape (3,)
+  where    the call (x, y) -> grad
   because  the result has shape (2,)
   try      pass an array of that shape
 """)
@@ -464,6 +508,7 @@ def an_out_of_the_wrong_shape() -> None:
 
 @case("""
 DtypeMismatch: out= has dtype int64
+  where    the call (x, y) -> grad
   because  the result has dtype float64
   try      pass an array of that dtype
 """)

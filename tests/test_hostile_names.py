@@ -224,9 +224,9 @@ def test_messages_show_nasty_names_on_one_line() -> None:
         symbol = sp.Symbol(text)
         with pytest.raises(DuplicateNames) as caught:
             sg.compile(symbol + 2 * sp.Symbol(text, positive=True))
-        assert len(str(caught.value).splitlines()) == 3
+        assert len(str(caught.value).splitlines()) == 4
         assert "\x1b" not in str(caught.value)
         with pytest.raises(TypeError) as missing:
             sg.compile(symbol)()
-        assert len(str(missing.value).splitlines()) == 3
+        assert len(str(missing.value).splitlines()) == 4
         assert "\x1b" not in str(missing.value)

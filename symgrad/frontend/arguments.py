@@ -9,7 +9,7 @@ import sympy as sp
 from sympy.matrices.expressions import MatrixSymbol
 from sympy.tensor.array.expressions import ArraySymbol
 
-from symgrad.errors import BadArgument, DuplicateNames, NonRealSymbol, UnsupportedExpression, quoted
+from symgrad.errors import BadArgument, DuplicateNames, NonRealSymbol, UnsupportedExpression, listed, quoted
 from symgrad.frontend.heads import Expr
 from symgrad.frontend.survey import Survey
 
@@ -66,6 +66,7 @@ def check_argument(symbol: Expr) -> None:
         raise BadArgument(
             f"an argument has to be a symbol, not {type(symbol).__name__}",
             where=str(symbol)[:80],
+            because="it needs a name and a shape",
             try_="a Symbol, a MatrixSymbol, or an IndexedBase with a shape",
         )
 
@@ -96,7 +97,12 @@ def check_not_repeated(args: Sequence[Expr]) -> None:
     seen: set[Any] = set()
     for symbol in args:
         if symbol in seen:
-            raise DuplicateNames(f"argument {quoted(name_of(symbol))} is listed twice", try_="list it once")
+            raise DuplicateNames(
+                f"argument {quoted(name_of(symbol))} is listed twice",
+                where="args = (" + listed(map(name_of, args)) + ")",
+                because="an argument has one place in a call",
+                try_="list it once",
+            )
         seen.add(symbol)
 
 

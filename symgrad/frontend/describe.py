@@ -7,6 +7,7 @@ from typing import Any
 
 from sympy import MatrixBase
 
+from symgrad.errors import quoted
 from symgrad.ir.graph import Graph, Node
 
 _MOST_NODES = 60
@@ -18,7 +19,8 @@ def show(expr: Any) -> str:
     SymPy's printers recurse over the depth, so a large expression must not reach them.
     """
     if _is_small(expr):
-        return str(expr)
+        text = str(expr)
+        return text if text.isprintable() else quoted(text)
     return f"{type(expr).__name__}(...)"
 
 

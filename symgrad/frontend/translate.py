@@ -15,7 +15,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from symgrad.entries import Entries
-from symgrad.errors import BadArgument, UnknownFunction, UnsupportedExpression, quoted
+from symgrad.errors import BadArgument, SymgradError, UnknownFunction, UnsupportedExpression, quoted
 from symgrad.frontend import arguments, blocks, calculus, indexed, logic, matrices, ranges, scalars, special
 from symgrad.frontend.conditions import check_conditions
 from symgrad.frontend.describe import show
@@ -407,9 +407,13 @@ def translate(
         axes = tuple(sp.Dummy(f"i{k}", integer=True, nonnegative=True) for k in range(len(expr.shape)))
         extents = dict(zip(axes, expr.shape, strict=True))
         expr = expr[axes]
-    translator = Translator(graph or Graph(), args, differentiate, axes, extents)
     with collection_paused():
-        return _translate(translator, expr)
+        try:
+            translator = Translator(graph or Graph(), args, differentiate, axes, extents)
+            return _translate(translator, expr)
+        except SymgradError as error:
+            error.where = error.where or show(expr)
+            raise
 
 
 def _translate(tr: Translator, expr: Any) -> Translation:

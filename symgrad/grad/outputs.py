@@ -11,7 +11,7 @@ take the direction with fewer operations.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from symgrad.errors import BadOption, NonScalarGradient, quoted
@@ -26,10 +26,14 @@ from symgrad.ir.reduce import conjunction, reduce
 
 @dataclass(frozen=True)
 class Leaf:
-    """One tensor and the shape it has for the user (an enum's entries may be folded to a matrix)."""
+    """One tensor and the shape it has for the user (an enum's entries may be folded to a matrix).
+
+    mirror  (source, split) if the tensor is known to be `source` with its first `split` axes moved last.
+    """
 
     tensor: TensorId
     shape: tuple[Node, ...]
+    mirror: tuple[TensorId, int] | None = None
 
 
 Result = Leaf | tuple["Result", ...]
@@ -298,7 +302,9 @@ def _hess(p: Problem) -> Result:
         rows = scalar_jacobian(g, [body for _, body in parts], p.wrt, symmetric=True)
         n = g.const(len(p.wrt))
         return _vector(g, [x for row in rows for x in row], (n, n))
-    return _wrap(p, [_wrap(p, [_hess_block(p, part, t) for t in p.wrt]) for part in parts])
+    blocks = [[_hess_block(p, part, t) for t in p.wrt] for part in parts]
+    count = range(len(p.wrt))
+    return _wrap(p, [_wrap(p, [_mirrored(g, blocks, p.wrt, a, b) for b in count]) for a in count])
 
 
 def _hess_block(p: Problem, part: tuple[tuple[Node, ...], Node], t: TensorId) -> Leaf:
@@ -384,6 +390,14 @@ def _gnvp(p: Problem) -> Result:
     if p.packed:
         return _vector(g, [body for _, body in parts])
     return _wrap(p, [_map(g, axes, body) for axes, body in parts])
+
+
+def _mirrored(g: Graph, blocks: list[list[Leaf]], wrt: Sequence[TensorId], a: int, b: int) -> Leaf:
+    """Block (a, b), and for one not below the diagonal that it is block (b, a) transposed."""
+    block = blocks[a][b]
+    if a > b:
+        return block
+    return replace(block, mirror=(blocks[b][a].tensor, len(g.tensors[wrt[b]].extents)))
 
 
 _WORDS: dict[str, Callable[[Problem], Result]] = {

@@ -8,15 +8,29 @@ from symgrad.ir.graph import Graph, TensorId
 
 
 @dataclass(frozen=True)
+class Mirror:
+    """`tensor` is `source` with its first `split` axes moved last: T[q, p] = S[p, q].
+
+    A tensor that is its own source is symmetric.
+    """
+
+    tensor: TensorId
+    source: TensorId
+    split: int
+
+
+@dataclass(frozen=True)
 class Unit:
     """Inputs and outputs in call order, by the names the user knows them by.
 
-    Several outputs may be one tensor; stages work on the distinct ones.
+    Several outputs may be one tensor; stages work on the distinct ones. `mirrors` are equalities of outputs
+    that are known from theory (`opt.mirror` uses them).
     """
 
     graph: Graph
     inputs: tuple[tuple[str, TensorId], ...]
     outputs: tuple[tuple[str, TensorId], ...]
+    mirrors: tuple[Mirror, ...] = ()
 
     @property
     def roots(self) -> list[TensorId]:
@@ -37,6 +51,7 @@ class Unit:
             graph,
             tuple((n, input_of(n, t)) for n, t in self.inputs),
             tuple((n, tensors[t]) for n, t in self.outputs),
+            tuple(Mirror(tensors[m.tensor], tensors[m.source], m.split) for m in self.mirrors),
         )
 
 

@@ -13,24 +13,25 @@ from collections.abc import Iterable, Sequence
 from symgrad.ir.bands import Band, masked_bands
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.reduce import additive_terms, conjuncts
+from symgrad.ir.triangle import mirrored_entry
 
 
 def split_bands(
-    g: Graph, tensor: Tensor, absorbed: frozenset[TensorId], time: Node | None = None
+    g: Graph, out: tuple[Node, ...], body: Node, absorbed: frozenset[TensorId], time: Node | None = None
 ) -> tuple[Node, list[Band]]:
-    """(the rest of the body, what is added to it) of a map.
+    """(the rest of the body, what is added to it) of a map over the axes `out`.
 
     absorbed  scatters that are added, not read.
     time      an axis that has no loop here.
     """
-    terms, found = masked_bands(g, tensor.out, tensor.body, time)
+    terms, found = masked_bands(g, out, body, time)
     dense = g.zero
     for sign, term in terms:
         if g.op[term] == "read" and g.args[term][0] in absorbed:
             found.append(_of_scatter(g, g.tensors[g.args[term][0]], sign))
         else:
             dense = g.add(dense, term) if sign > 0 else g.sub(dense, term)
-    return (dense, found) if found else (tensor.body, [])
+    return (dense, found) if found else (body, [])
 
 
 def _of_scatter(g: Graph, tensor: Tensor, sign: int) -> Band:
@@ -57,6 +58,8 @@ def collected(g: Graph, tensor: Tensor) -> list[TensorId]:
     """The scatters that are terms of a map, element by element, each once."""
     if tensor.kind != "map":
         return []
-    reads = Counter(term for _, term in additive_terms(g, tensor.body) if g.op[term] == "read")
+    entry = mirrored_entry(g, tensor.out, tensor.body)
+    terms = additive_terms(g, tensor.body if entry is None else entry)
+    reads = Counter(term for _, term in terms if g.op[term] == "read")
     whole = [g.args[r][0] for r, times in reads.items() if times == 1 and g.args[r][1:] == tensor.out]
     return [s for s in whole if g.tensors[s].kind == "scatter"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from symgrad.ir.bands import Band
 from symgrad.ir.bounds import is_nonnegative
@@ -19,6 +19,7 @@ from symgrad.ir.names import mangled
 from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.running import Running, running_form
 from symgrad.ir.scan import Clock, Scan, clocks, outer_definitions, scan_of
+from symgrad.ir.triangle import is_symmetric_sum, mirrored_entry, triangle_conditions
 from symgrad.loops.deltas import absorbed_scatters, split_bands
 from symgrad.loops.linear_algebra import Elimination, Matrix
 from symgrad.loops.nest import (
@@ -47,8 +48,9 @@ from symgrad.loops.nest import (
     poly_mul,
     variable,
 )
-from symgrad.loops.order import is_mirror, loop_order
+from symgrad.loops.order import loop_order
 
+_T = TypeVar("_T")
 _IDENTITY = {
     "sum": ("q", 0, 1),
     "prod": ("q", 1, 1),
@@ -263,6 +265,12 @@ class _Scope:
     level: int
 
 
+def _swapped(halves: tuple[_T, ...]) -> tuple[_T, ...]:
+    """The second half first."""
+    middle = len(halves) // 2
+    return halves[middle:] + halves[:middle]
+
+
 class Nest:
     """One definition's loops. Level 0 is outside all loops, level k inside the k-th."""
 
@@ -275,7 +283,7 @@ class Nest:
         self.time = clock.axis if clock is not None else None  # the axis of a loop around this nest
         self._use_loops(loop_order(self.g, self.tensor))
         self.needs_guard: dict[Node, bool] = {}
-        self.mirror = self.time is None and is_mirror(self.g, self.tensor) and self._halves_in_order()
+        self.mirror = self.time is None and is_symmetric_sum(self.g, self.tensor) and self._halves_in_order()
 
     def _use_loops(self, loops: list[Node]) -> None:
         """Start with empty levels for these loops, outermost first."""
@@ -374,19 +382,51 @@ class Nest:
 
     def _emit_maps(self) -> None:
         """Every entry of every body; bands are added where they are, each in loops of its own."""
-        dense = list(self.tensor.bodies)
-        added: list[Band] = []
-        if self.tensor.kind == "map":
-            dense[0], added = split_bands(self.g, self.tensor, self.low.absorbed, self.time)
-        innermost = len(self.loops)
-        for entry, value in enumerate(self._values(dense)):
-            number = (self.g.const(entry),) if self.tensor.kind == "enum" else ()
-            self.pre[innermost].append(Store(*self.element((*number, *self.tensor.out)), value))
-        self._assemble()
-        for band in added:
-            self._use_loops(list(band.loops))
-            self._emit_update("sum", self._band_parts(band), band.target)
+        t = self.tensor
+        if t.kind == "enum":
+            for entry, value in enumerate(self._values(t.bodies)):
+                self.pre[-1].append(Store(*self.element((self.g.const(entry), *t.out)), value))
             self._assemble()
+            return
+        half = mirrored_entry(self.g, t.out, t.body) if self.time is None else None
+        body = t.body if half is None else half
+        dense, bands = split_bands(self.g, t.out, body, self.low.absorbed, self.time)
+        self._emit_entries(dense, is_mirrored=half is not None)
+        for band in bands:
+            self._use_loops(list(band.loops))
+            self._emit_band(band, is_mirrored=half is not None)
+
+    def _emit_entries(self, value: Node, is_mirrored: bool) -> None:
+        """All entries of a map; of a symmetric one the lower triangle, stored at both places."""
+        inner = self.pre[-1]
+        if is_mirrored:
+            inner = self._enter(list(self._triangle(self.tensor.out)), len(self.loops))
+        (entry,) = self._values((value,), inner)
+        buffer, index = self.element(self.tensor.out)
+        inner.append(Store(buffer, index, entry))
+        if is_mirrored:
+            inner.append(Store(buffer, _swapped(index), entry))
+        self._assemble()
+
+    def _emit_band(self, band: Band, is_mirrored: bool) -> None:
+        """Add a band; of a symmetric map what lies below the diagonal, at both its places."""
+        g, target = self.g, band.target
+        guards, value = self._band_parts(band)
+        if is_mirrored:
+            guards = conjuncts(g, conjunction(g, [*guards, self._triangle(target)[-1]]))
+        inner, entry = self._emit_update("sum", (guards, value), target)
+        if is_mirrored:
+            above = self._triangle(_swapped(target))[-1]
+            (below,) = self._values((g.node("not", above),), inner)
+            inner.append(If(below, [StoreReduce("sum", *self.element(_swapped(target)), entry)]))
+        self._assemble()
+
+    def _triangle(self, place: tuple[Node, ...]) -> tuple[Node, ...]:
+        """Conditions for the first half of a place not to come before the second."""
+        half = len(self.tensor.out) // 2
+        conditions = triangle_conditions(self.g, self.tensor.out[:half], self.tensor.out[half:])
+        onto = dict(zip(self.tensor.out, place, strict=True))
+        return tuple(self.g.substitute_all(conditions, onto))
 
     def _band_parts(self, band: Band) -> tuple[list[Node], Node]:
         """(all conditions, value) of a band."""
@@ -405,6 +445,8 @@ class Nest:
         cell = self._cell(self.pre[at], _IDENTITY[t.kind])
         guards, body = self._split_guard(t.body)
         inner = self._enter(guards, len(self.loops))
+        if not self.mirror and any(self._is_bounded(a) for a in self.loops[:at]):
+            self._emit_initial(_IDENTITY[t.kind])  # entries that no loop visits
         (value,) = self._values((body,), inner)
         inner.append(Accumulate(t.kind, cell, value))
         self._store_result(self.post[at], cell)
@@ -413,8 +455,7 @@ class Nest:
         buffer, index = self.element(self.tensor.out)
         where.append(Store(buffer, index, value))
         if self.mirror:
-            half = len(index) // 2
-            where.append(Store(buffer, index[half:] + index[:half], value))
+            where.append(Store(buffer, _swapped(index), value))
 
     def _emit_memory_reduction(self) -> None:
         """Reduced loops outside: the row of results is the accumulator."""
@@ -435,12 +476,11 @@ class Nest:
     def _emit_mirror_copy(self) -> None:
         """The upper triangle from the lower one, in a nest of its own."""
         low, buffer, out = self.low, self.low.buffers[self.t].name, self.tensor.out
-        half = len(out) // 2
-        index = tuple(self.poly(a) for a in out)
+        half, index = len(out) // 2, tuple(self.poly(a) for a in out)
         value = low.fresh_value()
         body: list[Statement] = [
             Load(value, buffer, index),
-            Store(buffer, index[half:] + index[:half], value),
+            Store(buffer, _swapped(index), value),
         ]
         for d, a in reversed(list(enumerate(out))):
             upper = (self.poly(out[0]),) if d == half else (self.poly(self.g.extent(a)),)
@@ -462,12 +502,16 @@ class Nest:
             body = [For(name, (poly(0),), (low.poly(extent),), body)]
         low.top.extend(body)
 
-    def _emit_update(self, kind: str, guarded: tuple[list[Node], Node], target: tuple[Node, ...]) -> None:
+    def _emit_update(
+        self, kind: str, guarded: tuple[list[Node], Node], target: tuple[Node, ...]
+    ) -> tuple[list[Statement], Value]:
+        """Accumulate in memory; returns where, and the value."""
         guards, body = guarded
         inner = self._enter(guards, len(self.loops))
         (value,) = self._values((body,), inner)
         self._integers(target, _Scope(inner, len(self.loops)))
         inner.append(StoreReduce(kind, *self.element(target), value))
+        return inner, value
 
     def _assemble(self) -> None:
         """Wrap the levels into loops, innermost first."""
@@ -512,6 +556,10 @@ class Nest:
                 here.append(If(condition, inside))
                 here = inside
         return here
+
+    def _is_bounded(self, axis: Node) -> bool:
+        """A condition became a bound of this loop."""
+        return len(self.lower_bounds[axis]) + len(self.upper_bounds[axis]) > 2
 
     def _as_bound(self, p: Node) -> bool:
         """ige(c*v + rest) with v the innermost axis and c = 1 or -1 bounds the loop over v."""

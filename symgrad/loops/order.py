@@ -30,16 +30,3 @@ def _price(g: Graph, axis: Node, accesses: list[tuple[Node, ...]]) -> int:
             k = g.linear(i)[1].get(axis, 0)
             total += _UNIT if place == len(index) - 1 and k == 1 else _STRIDED
     return total
-
-
-def is_mirror(g: Graph, tensor: Tensor) -> bool:
-    """True when swapping the first half of the result's axes with the second changes nothing."""
-    rank = len(tensor.out)
-    if rank == 0 or rank % 2 or tensor.kind != "sum":
-        return False
-    half = rank // 2
-    first, second = tensor.out[:half], tensor.out[half:]
-    if any(g.extent(a) != g.extent(b) for a, b in zip(first, second, strict=True)):
-        return False
-    swap = dict(zip((*first, *second), (*second, *first), strict=True))
-    return g.substitute(tensor.body, swap) == tensor.body

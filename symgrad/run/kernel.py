@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from symgrad.errors import BadArgument, IndexOutOfRange, ShapeMismatch, listed, quoted
+from symgrad.errors import BadArgument, IndexOutOfRange, ShapeMismatch, SymgradError, listed, quoted
 from symgrad.grad.sparsity import SparseOutput
 from symgrad.ir.count import operations
 from symgrad.ir.evaluate import evaluate
@@ -185,9 +185,13 @@ class Kernel:
         return type(self), (self._spec,)
 
     def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._form()}; {self.backend}, {self._real}>"
+
+    def _form(self) -> str:
+        """The arguments with their shapes, and the outputs."""
         known = [a for a in self._spec.signature.arguments if a.role != "places"]
-        args = ", ".join(a.name + (shape_text(a.extents) if a.extents else "") for a in known)
-        return f"<{type(self).__name__} ({args}) -> {', '.join(self.outputs)}; {self.backend}, {self._real}>"
+        args = [listed([a.name]) + (shape_text(a.extents) if a.extents else "") for a in known]
+        return f"({', '.join(args)}) -> {', '.join(self.outputs)}"
 
     # ---- calling ---------------------------------------------------------------------------
 
@@ -206,8 +210,12 @@ class Kernel:
         No result shares memory with an argument or another result.
         Raises BadArgument, ShapeMismatch, DtypeMismatch, IndexOutOfRange.
         """
-        arrays, sizes = self._intake(args, by_name, tangent, cotangent)
-        return self._evaluate(arrays, sizes, out)
+        try:
+            arrays, sizes = self._intake(args, by_name, tangent, cotangent)
+            return self._evaluate(arrays, sizes, out)
+        except SymgradError as error:
+            error.where = error.where or f"the call {self._form()}"
+            raise
 
     def _evaluate(self, arrays: list[np.ndarray], sizes: Sizes, out: Any) -> Any:
         """The results for arguments in order, each of its own type and layout."""

@@ -41,6 +41,7 @@ def check_identifier(name: str) -> str:
     if not _IDENTIFIER.match(name) or reserved:
         raise BadName(
             f"{quoted(name)} cannot be a name in C",
+            where="the name of the function",
             because="it is a reserved word" if reserved else "it is not a C identifier",
             try_="letters, digits and underscores, starting with a letter",
         )
