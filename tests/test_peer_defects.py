@@ -204,9 +204,22 @@ def test_the_derivative_of_a_determinant_inside_an_expression_is_no_zero_array()
         assert found == pytest.approx(3 * np.linalg.det(SQUARE), rel=1e-13)
 
 
-def test_a_derivative_by_a_matrix_that_sympy_left_undone_is_refused_with_the_way_to_write_it() -> None:
-    with pytest.raises(UnsupportedExpression, match=r"sg\.grad\(f, X\) for a MatrixSymbol X"):
-        sg.compile(sp.Determinant(B).diff(B), args=(B,))
+@pytest.mark.parametrize(
+    "slope",
+    [sp.Determinant(B).diff(B), sp.Derivative(sp.Determinant(B), B, evaluate=False)],
+    ids=["diff", "Derivative"],
+)
+def test_a_derivative_of_a_determinant_that_sympy_left_undone_is_a_matrix(slope: Any) -> None:
+    expected = np.linalg.det(SQUARE) * np.linalg.inv(SQUARE).T
+    np.testing.assert_allclose(sg.compile(slope, outputs="value")(SQUARE), expected, rtol=1e-12)
+
+
+def test_a_derivative_by_a_matrix_that_sympy_takes_for_a_scalar_is_refused() -> None:
+    slope = sp.Determinant(B).diff(B)
+    assert (B * slope).args[0] == slope  # moved to the front
+    for expr in (B * slope, a * slope, sp.Derivative(sp.Determinant(B), (B, 2), evaluate=False)):
+        with pytest.raises(UnsupportedExpression, match=r"sg\.grad\(f, X\) for a MatrixSymbol X"):
+            sg.compile(expr)
 
 
 def test_the_gradient_through_a_function_matrix_needs_no_recursion() -> None:

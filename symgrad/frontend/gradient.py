@@ -60,6 +60,18 @@ def _latex(printer: Any, f: Any, x: Any) -> str:
     return f"\\nabla_{{{printer.doprint(x)}}} \\left({printer.doprint(f)}\\right)"
 
 
+def as_gradient(expr: Any) -> Any:
+    """A whole expression that is SymPy's derivative of a number by a MatrixSymbol as a Gradient; else itself.
+
+    SymPy leaves `Determinant(X).diff(X)` undone. Only the whole expression is understood, because SymPy takes
+    such a derivative for a scalar inside a product, and moves it to the front.
+    """
+    if not isinstance(expr, sp.Derivative) or len(expr.args) != 2 or getattr(expr.expr, "is_Matrix", False):
+        return expr
+    x, count = expr.args[1]
+    return Gradient(expr.expr, x) if isinstance(x, MatrixSymbol) and count == 1 else expr
+
+
 def grad(f: Any, x: Any) -> Any:
     """The gradient of the scalar `f` with respect to `x`, to be used inside other expressions.
 

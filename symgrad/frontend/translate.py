@@ -19,6 +19,7 @@ from symgrad.errors import BadArgument, SymgradError, UnknownFunction, Unsupport
 from symgrad.frontend import arguments, blocks, calculus, indexed, logic, matrices, ranges, scalars, special
 from symgrad.frontend.conditions import check_conditions
 from symgrad.frontend.describe import show
+from symgrad.frontend.gradient import as_gradient
 from symgrad.frontend.heads import MATRICES, SCALARS, Expr, Head, MakeTask, Task
 from symgrad.frontend.matrices import Matrix
 from symgrad.frontend.survey import SIZE, Survey
@@ -419,7 +420,8 @@ def translate(
 def _translate(tr: Translator, expr: Any) -> Translation:
     entries, shape = _explicit(expr)
     if entries is None:
-        value = tr.value(_sympified(expr))
+        expr = as_gradient(_sympified(expr))
+        value = tr.value(expr)
         tensor = _definition(tr.graph, value)
         is_matrix = matrices.is_matrix(expr)
     else:
