@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import sympy as sp
-from sparse_problems import PROBLEMS, Problem, i, n, x
+from sparse_problems import PROBLEMS, Problem, i, k, n, x
 from tolerances import assert_close
 
 import symgrad as sg
@@ -102,6 +102,17 @@ def test_rosenbrock_1000_is_right_to_the_last_places_and_costs_a_multiple_of_n()
     small, large = (kernel.ops(n=size)["after"] for size in (1000, 2000))
     assert small < 20 * 1000
     assert large < 2.1 * small
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_entries_that_are_sums_over_nothing_are_not_stored(backend):
+    y = sp.IndexedBase("y", shape=(2 * n,))  # only the first half of y is read, and by x[0] nothing of it
+    expr = sp.Sum((x[i] - y[k]) ** 4, (k, 0, i - 1), (i, 0, n - 1))
+    kernel = sg.compile(expr, args=(x, y), wrt=(x, y), outputs="hess", sparse="csr", backend=backend)
+    found = kernel(np.array([1.0, 2.0, np.inf]), np.array([5.0, 6.0, np.nan, 1.0, 1.0, 1.0]))
+    assert stored(found) == {(1, 1), (2, 2), (3, 3), (4, 4), (1, 3), (3, 1), (2, 3), (3, 2), (2, 4), (4, 2)}
+    assert found[1, 1] == 12 * (2 - 5) ** 2
+    assert kernel(np.ones(1), np.ones(2)).nnz == 0
 
 
 @pytest.mark.parametrize("n_value", [0, 1, 2])

@@ -34,6 +34,7 @@ from symgrad.grad.outputs import (
 from symgrad.ir.bands import Band, bands, lower_triangle, merged
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import conjunction, hoist
+from symgrad.ir.structure import Indicators
 
 FORMATS = ("csc", "csr", "coo")
 TRIANGLES = ("full", "lower")
@@ -57,7 +58,7 @@ class SparseOutput:
     shape      of the matrix.
     entries    places of the values, row and column by value, where they are known; else None, and
     bands      per band two definitions over its loops, 1 + row and column of its values (both 0 where there
-               is none), and the integer input that takes their places among the values.
+               is none), and the integer input that takes their places among the values (-1 there).
     count      the name of the size that is the number of values computed.
     mirror     the integer input that says which computed value each value of the result is, if there is one;
                its length is the size named `total`.
@@ -152,31 +153,39 @@ def _banded(p: Problem, word: str, storage: Storage, new_name: NewName) -> tuple
         g.input(new_name(f"places_{word}_{k}"), [g.extent(a) for a in band.loops], "int")
         for k, band in enumerate(found)
     )
-    values, mirror = _values(g, found, places, g.size(count)), None
+    indicators = Indicators(g)
+    filled = [indicators.of(band.value) for band in found]
+    values, mirror = _values(g, found, filled, places, g.size(count)), None
     if symmetric and storage.triangle == "full":
         total = new_name(f"stored_{word}")
         mirror = g.input(new_name(f"mirror_{word}"), (g.size(total),), "int")
         k = g.fresh_axis(g.size(total))
         values = g.define("map", (k,), (), g.read(values, g.read(mirror, k)))
-    where = tuple((*_places(g, band), own) for band, own in zip(found, places, strict=True))
+    where = tuple(
+        (*_places(g, band, indicator), own)
+        for band, indicator, own in zip(found, filled, places, strict=True)
+    )
     made = SparseOutput(word, storage, shape, symmetric, None, where, count, mirror, total)
     return Leaf(values, g.tensors[values].extents), made
 
 
-def _values(g: Graph, found: Sequence[Band], places: Sequence[TensorId], count: Node) -> TensorId:
-    """The values of all bands, added up at their places."""
+def _values(
+    g: Graph, found: Sequence[Band], filled: Sequence[Node], places: Sequence[TensorId], count: Node
+) -> TensorId:
+    """The values of all bands, added up at their places; those that are zero (see `_places`) have none."""
     k = g.fresh_axis(count)
     total = g.zero
-    for band, own in zip(found, places, strict=True):
-        body = g.mask(conjunction(g, band.guards), hoist(g, band.value))
+    for band, indicator, own in zip(found, filled, places, strict=True):
         at = g.read(own, *band.loops)
+        there = g.true if indicator == g.one else g.ige0(at)
+        body = g.mask(conjunction(g, [*band.guards, there]), hoist(g, band.value))
         total = g.add(total, g.read(g.define("scatter", (), band.loops, body, (at,), (count,)), k))
     return g.define("map", (k,), (), total)
 
 
-def _places(g: Graph, band: Band) -> tuple[TensorId, TensorId]:
-    """1 + row and column of each value of a band, 0 where a guard does not hold."""
-    here = conjunction(g, band.guards)
+def _places(g: Graph, band: Band, indicator: Node) -> tuple[TensorId, TensorId]:
+    """1 + row and column of each value of a band, 0 where a guard does not hold or the value is zero."""
+    here = conjunction(g, [*band.guards, g.node("lt", g.zero, indicator)])
     row, column = band.target
     above, beside = (g.mask(here, g.cast(i)) for i in (g.iadd(row, g.one), column))
     return g.define("map", band.loops, (), above), g.define("map", band.loops, (), beside)

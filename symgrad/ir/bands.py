@@ -21,6 +21,7 @@ from typing import NamedTuple
 from symgrad.ir.bounds import Fact, facts_of, is_implied, is_nonnegative, typical
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import additive_terms, conjunction, conjuncts, reduce
+from symgrad.ir.structure import is_over_integers
 
 
 @dataclass(frozen=True)
@@ -375,13 +376,9 @@ def _without_inner_sums(
             return []
         is_masked = g.op[value] == "mask"
         guards, value = (conjuncts(g, g.args[value][0]), g.args[value][1]) if is_masked else ([], value)
-    on_integers = [p for p in guards if _is_over_integers(g, p)]
+    on_integers = [p for p in guards if is_over_integers(g, p)]
     value = g.mask(conjunction(g, [p for p in guards if p not in on_integers]), value)
     return [Band(tuple(sorted(loops & outer)), target, tuple(on_integers), value)]
-
-
-def _is_over_integers(g: Graph, predicate: Node) -> bool:
-    return all(g.op[n] != "read" or g.kind[n] == "int" for n in g.reachable((predicate,)))
 
 
 def _equality_to_solve(g: Graph, loops: Set[Node | None], guards: Sequence[Node]) -> tuple[Node, Node] | None:

@@ -92,11 +92,11 @@ def _numbers(
 
 
 def _spread(kept: list[NDArray[np.bool_]], inverse: Integers) -> list[Integers]:
-    """The place of each value of each band among the distinct ones; 0 where it has none."""
+    """The place of each value of each band among the distinct ones; -1 where it has none."""
     out, start = [], 0
     for mask in kept:
         count = int(mask.sum())
-        own = np.zeros(mask.shape, np.int64)
+        own = np.full(mask.shape, -1, np.int64)
         own[mask] = inverse[start : start + count]
         start += count
         out.append(own)
