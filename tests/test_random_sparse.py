@@ -24,8 +24,8 @@ b = sp.IndexedBase(sp.Symbol("b", integer=True), shape=(m,))
 ARGS = (x, y, z, a, b)
 
 # What a term of a sum over i (in the interior) or over observations j may read.
-AT_I = (x[i], x[i + 1], x[i - 1], x[n - 1 - i], y[2 * i], y[2 * i + 1], y[i], z[i, 0], z[i, 1], z[i + 1, 0], x[0],
-        z[n - 1, 1])  # fmt: skip
+AT_I = (x[i], x[i + 1], x[i - 1], x[n - 1 - i], y[2 * i], y[2 * i + 1], y[i], z[i, 0], z[i, 1], z[i + 1, 0],
+        x[0], z[n - 1, 1])  # fmt: skip
 AT_J = (x[a[j]], x[b[j]], z[a[j], 0], z[b[j], 1], y[a[j] + b[j]], y[2 * a[j]], x[2])
 FUNCTIONS = (lambda u, v: u**2 * v, lambda u, v: sp.sin(u * v), lambda u, v: sp.exp(u) * v**3,
              lambda u, v: sp.cos(u + v) + u**3, lambda u, v: sp.log(2 + u**2) * v)  # fmt: skip

@@ -81,9 +81,9 @@ class SparseKernel(Kernel):
         if out is not None:
             raise BadOption("out= is given", because="sparse results are new arrays", try_="leave it out")
         arrays, given = self._intake(args, by_name, tangent, cotangent)
-        self._check_ranks(arrays)
         found = self._found(arrays, given)
-        results = self._evaluate([*arrays, *found.inputs], {**given, **found.sizes}, None)
+        sizes = {**given, **found.sizes} if given else found.sizes
+        results = self._evaluate([*arrays, *found.inputs], sizes, None)
         words = [results] if self.signature.single else list(results)
         for k, empty in zip(self._words, found.matrices, strict=True):
             words[k] = _filled(empty, words[k])
@@ -106,6 +106,8 @@ class SparseKernel(Kernel):
         key = (*(x.shape for x in arrays), *given.items(), *values)
         found = self._patterns.get(key)
         integers = [arrays[k] for k in self._integers]
+        if found is None:
+            self._check_ranks(arrays)
         if found is None or not all(map(np.array_equal, found.integers, integers)):
             known = dict(zip((self._user.arguments[k].name for k in self._sized), values, strict=True))
             cores = [x.shape for x in arrays]
