@@ -1,0 +1,154 @@
+"""What is measured: every row of the op table, read from it, and the composites of `composites.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from symgrad.frontend.ranges import ReadChecks
+from symgrad.frontend.translate import Translation
+from symgrad.ir.graph import Graph
+from symgrad.ir.ops import OPS, Op
+from symgrad.program import Program
+
+# Functions of these ops are sampled over (nearly) all numbers of the type where they are finite; those of the
+# others over the domain that their row gives.
+_WIDE = (
+    "add sub mul div neg sqrt cbrt hypot pow exp expm1 log log1p logistic softplus logaddexp sin cos tan asin"
+    " acos atan atan2 sinh cosh tanh asinh acosh atanh erf erfc abs sign maximum minimum floor ceil"
+)
+WIDE = frozenset(_WIDE.split())
+_SELECTIONS = ("where", "mask", "cast")
+_SPECIAL = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, 10.0)
+
+Points = np.ndarray
+Sampler = Callable[[np.random.Generator, int, np.dtype], Points]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A function of `arity` numbers.
+
+    group   "elementary", "special" or "composite".
+    forms   how it is computed: name -> program. "call", "vector" and "matrix" take one point per sample;
+            "map" and "loop" take all points in one loop, and are the values and their sum.
+    exact   the same function of mpmath numbers, written independently.
+    sample  candidates, (count, arity); those without a finite value are left out.
+    domain  in words.
+    smooth  whether second derivatives are measured.
+    """
+
+    name: str
+    group: str
+    arity: int
+    forms: dict[str, Callable[[], Program]]
+    exact: Callable[..., Any]
+    sample: Sampler
+    domain: str
+    smooth: bool = True
+
+
+def op_cases() -> list[Case]:
+    """One case for each row of the table that computes a real number from real numbers."""
+    return [_op_case(row) for row in OPS.values() if row.result == "real" and row.name not in _SELECTIONS]
+
+
+def _op_case(row: Op) -> Case:
+    wide = row.name in WIDE
+    domain = (
+        "every finite number" if wide else " x ".join(f"[{low:g}, {high:g}]" for low, high in _domain(row))
+    )
+    return Case(
+        row.name,
+        "elementary" if wide else "special",
+        row.arity,
+        {
+            "call": lambda: call_program(row),
+            "map": lambda: map_program(row),
+            "loop": lambda: loop_program(row),
+        },
+        row.mpmath,
+        lambda rng, count, dtype: _points(row, wide, rng, count, dtype),
+        domain,
+        smooth=any(partial is not None for partial in row.partials),
+    )
+
+
+def _domain(row: Op) -> list[tuple[float, float]]:
+    return [row.domain[min(k, len(row.domain) - 1)] for k in range(row.arity)]
+
+
+# ---- points ------------------------------------------------------------------------------------
+
+
+def _points(row: Op, wide: bool, rng: np.random.Generator, count: int, dtype: np.dtype) -> Points:
+    """A third each: uniform in the domain, logarithmic around 1, logarithmic over the type; and corners."""
+    columns = []
+    for low, high in _domain(row):
+        parts = [rng.uniform(low, high, count)]
+        if wide:
+            parts += [logarithmic(rng, count, -30, 3), logarithmic(rng, count, *_decades(dtype))]
+        else:
+            inside = logarithmic(rng, count, -30, np.log10(max(abs(low), abs(high))))
+            parts.append(np.clip(np.abs(inside) if low >= 0 else inside, low, high))
+        columns.append(rng.permuted(np.concatenate(parts)) if row.arity > 1 else np.concatenate(parts))
+    points = np.stack(columns, axis=1)
+    if row.kink or not wide:
+        return points
+    corners = np.array([x for x in _SPECIAL for _ in range(row.arity)]).reshape(-1, row.arity)
+    return np.concatenate([points, corners, np.nextafter(corners, 0), np.nextafter(corners, np.inf)])
+
+
+def logarithmic(rng: np.random.Generator, count: int, low: float, high: float) -> np.ndarray:
+    """Both signs, decades equally often."""
+    return np.asarray(rng.choice([-1.0, 1.0], count) * 10.0 ** rng.uniform(low, high, count))
+
+
+def _decades(dtype: np.dtype) -> tuple[float, float]:
+    return (-300, 308) if dtype == np.float64 else (-36, 38)
+
+
+# ---- programs ----------------------------------------------------------------------------------
+
+
+def call_program(row: Op) -> Program:
+    """The op of scalar symbols: outside of loops."""
+    g = Graph()
+    symbols = sp.symbols(f"x:{row.arity}", real=True)
+    inputs = {s: g.input(str(s)) for s in symbols}
+    body = g.node(row.name, *(g.read(t) for t in inputs.values()))
+    return _program(g, inputs, g.define("map", (), (), body), {}, symbols)
+
+
+def map_program(row: Op) -> Program:
+    """The op of every element of arrays: inside a loop."""
+    return _array_program(row, "map")
+
+
+def loop_program(row: Op) -> Program:
+    """The sum of the same, which has a gradient."""
+    return _array_program(row, "sum")
+
+
+def _array_program(row: Op, kind: str) -> Program:
+    g = Graph()
+    size = g.size("n")
+    n = sp.Symbol("n", integer=True, positive=True)
+    arrays = [sp.IndexedBase(f"x{k}", shape=(n,)) for k in range(row.arity)]
+    inputs = {a: g.input(str(a), (size,)) for a in arrays}
+    axis = g.fresh_axis(size)
+    body = g.node(row.name, *(g.read(t, axis) for t in inputs.values()))
+    value = g.define("map", (axis,), (), body) if kind == "map" else g.define("sum", (), (axis,), body)
+    return _program(g, inputs, value, {"n": n}, tuple(arrays))
+
+
+def _program(g: Graph, inputs: dict[Any, int], value: int, sizes: dict[str, Any], symbols: Any) -> Program:
+    """A program whose translation is given: most ops have no function of SymPy's that would lead to them."""
+    made = Program(sp.Function("f")(*symbols), tuple(symbols), tuple(symbols))
+    reads = ReadChecks((), (), ())
+    made.__dict__["translation"] = Translation(g, tuple(symbols), inputs, value, None, False, sizes, reads)
+    return made

@@ -1,0 +1,203 @@
+"""One case on every target: how far values, first and second derivatives are from the exact ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import exact
+import numpy as np
+from cases import Case
+
+import symgrad as sg
+from symgrad.run.accuracy import last_places
+from symgrad.run.kernel import Kernel
+
+QUANTITIES = ("value", "first", "second")
+TARGETS = ("numpy", "llvm", "c")
+DTYPES = ("float64", "float32")
+_SLOW = ("call",)  # one sample after the other in Python takes too long, and says nothing new
+_ENTRIES = 2  # of a gradient, and rows of a Hessian, that are measured
+_WORDS = {"map": ("value",), "loop": ("grad", "hvp")}
+
+
+@dataclass
+class Errors:
+    """Errors in units in the last place of one quantity on one target, and the worst point."""
+
+    ulps: list[float] = field(default_factory=list)
+    at: tuple[float, ...] = ()
+    form: str = ""
+
+    def add(self, ulps: np.ndarray, points: np.ndarray, form: str) -> None:
+        if ulps.size and ulps.max() > max(self.ulps, default=-1.0):
+            self.at, self.form = tuple(map(float, points[int(ulps.argmax())])), form
+        self.ulps += ulps.tolist()
+
+    @property
+    def worst(self) -> float:
+        return max(self.ulps)
+
+    @property
+    def median(self) -> float:
+        return float(np.median(self.ulps))
+
+
+Key = tuple[str, str, str]
+"""Quantity, target, dtype."""
+
+
+@dataclass
+class Result:
+    """Of one case. refused: (target, dtype) -> why it does not compute the function."""
+
+    name: str
+    errors: dict[Key, Errors] = field(default_factory=dict)
+    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Points, (B, arity); exact values, (B,), and derivatives by entries, each (B,), None where unknown."""
+
+    points: np.ndarray
+    value: np.ndarray
+    first: dict[int, np.ndarray]
+    second: dict[tuple[int, int], np.ndarray]
+
+
+def measure(
+    case: Case, count: int, seconds: float, quantities: Sequence[str] = QUANTITIES,
+    targets: Sequence[str] = TARGETS,
+) -> Result:  # fmt: skip
+    """Errors at `count` points for each precision; fewer where exact numbers take more than `seconds`."""
+    result = Result(case.name)
+    for dtype in DTYPES:
+        truth = exact_numbers(case, np.dtype(dtype), count, seconds, quantities)
+        for target in targets:
+            for form, build in case.forms.items():
+                if target == "numpy" and form in _SLOW:
+                    continue
+                words = _WORDS.get(form, ("value", "grad", "hess"))
+                try:
+                    kernel = sg.compile(build(), outputs=words, backend=target, dtype=dtype)
+                except sg.SymgradError as error:
+                    result.refused[target, dtype] = error.summary
+                    continue
+                _compare(kernel, form, truth, (target, dtype), quantities, result)
+    return result
+
+
+# ---- exact numbers -----------------------------------------------------------------------------
+
+
+def exact_numbers(
+    case: Case, dtype: np.dtype, count: int, seconds: float, quantities: Sequence[str]
+) -> Truth:
+    rng = np.random.default_rng(sum(case.name.encode()))
+    with np.errstate(all="ignore"):
+        candidates = case.sample(rng, count, dtype).astype(dtype)
+    candidates = candidates[np.isfinite(candidates).all(axis=1)].astype(np.float64)
+    limits = np.finfo(dtype)
+    points, values = [], []
+    start = time.perf_counter()
+    for point in rng.permuted(candidates, axis=0):
+        value = exact.value(case.exact, point)
+        if value is not None and (value == 0 or limits.tiny <= abs(value) <= limits.max):
+            points.append(point)
+            values.append(value)
+        if len(points) >= count or time.perf_counter() - start > seconds:
+            break
+    kept = np.array(points)
+    first, second = _derivatives(case, kept, seconds, quantities)
+    return Truth(kept, _objects(values), first, second)
+
+
+def _derivatives(
+    case: Case, points: np.ndarray, seconds: float, quantities: Sequence[str]
+) -> tuple[Any, Any]:
+    entries = range(min(case.arity, _ENTRIES))
+    first: dict[int, list[Any]] = {k: [] for k in entries if case.smooth and "first" in quantities}
+    second: dict[tuple[int, int], list[Any]] = {
+        (k, m): [] for k in entries for m in entries if m <= k and case.smooth and "second" in quantities
+    }
+    start = time.perf_counter()
+    for point in points:
+        late = time.perf_counter() - start > 2 * seconds
+        for k, column in first.items():
+            column.append(None if late else exact.derivative(case.exact, point, (k,)))
+        for pair, rows in second.items():
+            rows.append(None if late else exact.derivative(case.exact, point, pair))
+    return {k: _objects(c) for k, c in first.items()}, {k: _objects(c) for k, c in second.items()}
+
+
+def _objects(numbers: Sequence[Any]) -> np.ndarray:
+    array = np.empty(len(numbers), dtype=object)
+    array[:] = numbers
+    return array
+
+
+# ---- comparison --------------------------------------------------------------------------------
+
+
+def _compare(
+    kernel: Kernel, form: str, truth: Truth, where: tuple[str, str], quantities: Sequence[str], result: Result
+) -> None:
+    found = _numbers(kernel, form, truth.points)
+    pairs: list[tuple[str, Any, np.ndarray]] = [("value", None, truth.value)]
+    pairs += [("first", k, column) for k, column in truth.first.items()]
+    pairs += [("second", pair, column) for pair, column in truth.second.items()]
+    for quantity, entry, wanted in pairs:
+        if quantity not in found or quantity not in quantities:
+            continue
+        value = found[quantity] if entry is None else found[quantity][entry]
+        counts = _measurable(wanted, np.dtype(where[1]))
+        ulps = last_places(value[counts], wanted[counts], where[1])
+        errors = result.errors.setdefault((quantity, *where), Errors())
+        errors.add(ulps, truth.points[counts], form)
+
+
+def _measurable(wanted: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Where the exact number is known and a normal number of the type, or 0."""
+    limits = np.finfo(dtype)
+    return np.array(
+        [x is not None and (x == 0 or float(limits.tiny) <= abs(x) <= float(limits.max)) for x in wanted],
+        dtype=bool,
+    )
+
+
+def _numbers(kernel: Kernel, form: str, points: np.ndarray) -> dict[str, Any]:
+    """What the kernel computes at the points: value (B,), first by entry, second by pairs of entries."""
+    columns = list(points.T.copy())
+    if form == "map":
+        (value,) = kernel(*columns)
+        return {"value": np.asarray(value)}
+    if form == "loop":
+        return _loop_numbers(kernel, columns)
+    if form == "matrix":
+        order = round(points.shape[1] ** 0.5)
+        columns = [points.reshape(-1, order, order)]
+    elif form == "vector":
+        columns = [points]
+    value, grad, hess = kernel(*columns)
+    count = len(points)
+    grad, hess = np.reshape(grad, (count, -1)), np.reshape(hess, (count, points.shape[1], -1))
+    arity = range(points.shape[1])
+    return {
+        "value": np.asarray(value),
+        "first": {k: grad[:, k] for k in arity},
+        "second": {(k, m): hess[:, k, m] for k in arity for m in arity},
+    }
+
+
+def _loop_numbers(kernel: Kernel, columns: list[np.ndarray]) -> dict[str, Any]:
+    first: dict[int, np.ndarray] = {}
+    second: dict[tuple[int, int], np.ndarray] = {}
+    for m in range(len(columns)):
+        tangent = tuple(np.full(len(columns[0]), float(k == m)) for k in range(len(columns)))
+        grad, hvp = kernel(*columns, tangent=tangent)
+        first |= dict(enumerate(grad))
+        second |= {(k, m): part for k, part in enumerate(hvp)}
+    return {"first": first, "second": second}
