@@ -25,7 +25,7 @@ Form = Callable[..., Any]
 
 _NUMPY_IS_ANALYTIC = (
     "add", "sub", "mul", "div", "neg", "sqrt", "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin",
-    "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc",
+    "acos", "atan", "sinh", "cosh", "tanh", "sech", "asinh", "acosh", "atanh", "erf", "erfc",
     "and", "or", "not", "where", "mask", "cast",
 )  # fmt: skip
 

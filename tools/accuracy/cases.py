@@ -19,9 +19,10 @@ from symgrad.program import Program
 # others over the domain that their row gives.
 _WIDE = (
     "add sub mul div neg sqrt cbrt hypot pow exp expm1 log log1p logistic softplus logaddexp sin cos tan asin"
-    " acos atan atan2 sinh cosh tanh asinh acosh atanh erf erfc abs sign maximum minimum floor ceil"
+    " acos atan atan2 sinh cosh tanh sech asinh acosh atanh erf erfc abs sign maximum minimum floor ceil"
 )
 WIDE = frozenset(_WIDE.split())
+_COMPOSITE = ("logistic", "softplus", "logaddexp", "sech", "sinc")
 _SELECTIONS = ("where", "mask", "cast")
 _SPECIAL = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, 10.0)
 
@@ -64,7 +65,7 @@ def _op_case(row: Op) -> Case:
     )
     return Case(
         row.name,
-        "elementary" if wide else "special",
+        "composite" if row.name in _COMPOSITE else "elementary" if wide else "special",
         row.arity,
         {
             "call": lambda: call_program(row),
@@ -86,12 +87,13 @@ def _domain(row: Op) -> list[tuple[float, float]]:
 
 
 def _points(row: Op, wide: bool, rng: np.random.Generator, count: int, dtype: np.dtype) -> Points:
-    """A third each: uniform in the domain, logarithmic around 1, logarithmic over the type; and corners."""
+    """Uniform in the domain and around 0, logarithmic around 0 and around 1; and corners."""
     columns = []
     for low, high in _domain(row):
         parts = [rng.uniform(low, high, count)]
         if wide:
             parts += [logarithmic(rng, count, -30, 3), logarithmic(rng, count, *_decades(dtype))]
+            parts += [rng.uniform(-30, 30, count // 2), _near_one(rng, count // 2)]
         else:
             inside = logarithmic(rng, count, -30, np.log10(max(abs(low), abs(high))))
             parts.append(np.clip(np.abs(inside) if low >= 0 else inside, low, high))
@@ -106,6 +108,11 @@ def _points(row: Op, wide: bool, rng: np.random.Generator, count: int, dtype: np
 def logarithmic(rng: np.random.Generator, count: int, low: float, high: float) -> np.ndarray:
     """Both signs, decades equally often."""
     return np.asarray(rng.choice([-1.0, 1.0], count) * 10.0 ** rng.uniform(low, high, count))
+
+
+def _near_one(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Around 1 and -1, at distances of all decades: where domains end."""
+    return np.asarray(rng.choice([-1.0, 1.0], count) * (1 + logarithmic(rng, count, -16, -0.5)))
 
 
 def _decades(dtype: np.dtype) -> tuple[float, float]:

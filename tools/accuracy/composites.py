@@ -98,14 +98,14 @@ def composite_cases() -> list[Case]:
     mean = _over(v[j], j) / n
     return [
         _scalar(
-            "logistic",
+            "1/(1 + exp(-x))",
             1 / (1 + sp.exp(-x)),
             lambda a: 1 / (1 + mp.exp(-a)),
             _wide(-30, 2.84),
             "abs(x) in [1e-30, 700]",
         ),
         _scalar(
-            "softplus",
+            "log(1 + exp(x))",
             sp.log(1 + sp.exp(x)),
             lambda a: mp.log1p(mp.exp(a)),
             _wide(-30, 2.84),
@@ -142,7 +142,7 @@ def composite_cases() -> list[Case]:
         ),
         _scalar("x**2 - y**2", x**2 - y**2, lambda a, b: (a - b) * (a + b), _near, "y near x", (x, y)),
         _scalar(
-            "hypot",
+            "sqrt(x**2 + y**2)",
             sp.sqrt(x**2 + y**2),
             mp.hypot,
             _wide(-100, 100, arity=2),
@@ -150,7 +150,7 @@ def composite_cases() -> list[Case]:
             (x, y),
         ),
         _scalar(
-            "logaddexp",
+            "log(exp(x) + exp(y))",
             sp.log(sp.exp(x) + sp.exp(y)),
             lambda a, b: mp.log(mp.exp(a) + mp.exp(b)),
             _uniform(1, 700, 2),

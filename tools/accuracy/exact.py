@@ -13,7 +13,7 @@ Function = Callable[..., Any]
 DIGITS = 30
 """Digits that results are good to: enough to see a hundredth of the last place of a double."""
 _STEP = 32  # digits between an argument and the step taken from it
-_MOST = 2000  # working digits
+_MOST = 1500  # working digits
 
 
 def value(function: Function, point: Sequence[float]) -> Any:
@@ -26,22 +26,28 @@ def derivative(function: Function, point: Sequence[float], places: Sequence[int]
     """The derivative by the arguments at `places` (one or two of them); None where there is none.
 
     Central differences with a step of 1e-32 of the argument (or of 1, where that is less). Digits are doubled
-    until what the differences cancel leaves enough of them.
+    until what the differences cancel leaves enough of them; where that does not happen (at zeros of the
+    derivative) the result is None as well.
     """
-    small = -min([0.0, *(float(np.log10(abs(x))) for x in point if x)])
-    digits = int(DIGITS + len(places) * (_STEP + small))
+    decades = max([0.0, *(abs(float(np.log10(abs(x)))) for x in point if x)])
+    digits = int(DIGITS + len(places) * (_STEP + decades))
     while digits <= _MOST:
         with mpmath.workdps(digits):
-            found, kept = _difference(function, [mpmath.mpf(float(x)) for x in point], places)
-        if found is None or kept >= DIGITS:
-            return found
+            exactly = [mpmath.mpf(float(x)) for x in point]
+            found, kept = _difference(function, exactly, places, 1)
+            if found is None or (kept >= DIGITS and all(point)):
+                return found
+            if kept >= DIGITS:  # at 0, what is singular on both sides may look symmetric
+                again, _ = _difference(function, exactly, places, 3)
+                return found if again is not None and abs(again - found) <= abs(found) / 10**20 else None
         digits = 2 * digits
-    return found if found == 0 else None
+    return None
 
 
-def _difference(function: Function, point: list[Any], places: Sequence[int]) -> tuple[Any, float]:
+def _difference(function: Function, point: list[Any], places: Sequence[int], times: int) -> tuple[Any, float]:
     """The difference quotient, and how many digits are left of it."""
-    steps = [min(abs(point[k]) or 1, mpmath.mpf(1)) * mpmath.mpf(10) ** -_STEP for k in places]
+    unit = times * mpmath.mpf(10) ** -_STEP
+    steps = [min(abs(point[k]) or 1, mpmath.mpf(1)) * unit for k in places]
     corners = []
     for signs in [(1,), (-1,)] if len(places) == 1 else [(1, 1), (1, -1), (-1, 1), (-1, -1)]:
         moved = list(point)
@@ -51,13 +57,14 @@ def _difference(function: Function, point: list[Any], places: Sequence[int]) -> 
         if corner is None:
             return None, 0.0
         corners.append(corner * int(np.prod(signs)))
-    total, largest = mpmath.fsum(corners), max(map(abs, corners))
+    total = mpmath.fsum(corners)
+    if total == 0:
+        return total, 0.0
+    largest = max([mpmath.mpf(1), *map(abs, corners), *map(abs, point)])  # also of what is inside, about
+    kept = mpmath.mp.dps - float(mpmath.log10(largest / abs(total)))
     for step in steps:
         total /= 2 * step
-    if total == 0 or largest == 0:
-        return total, 0.0
-    lost = float(mpmath.log10(largest / abs(mpmath.fsum(corners))))
-    return total, mpmath.mp.dps - lost
+    return total, kept
 
 
 def _real(function: Function, point: Sequence[Any]) -> Any:

@@ -31,12 +31,12 @@ _GROUPS = {
 _HEAD = """\
 # Accuracy
 
-Written by `python tools/accuracy/table.py`. Numbers are worst / median errors in units in the last place,
-of the type at the head of the column, against mpmath: the value; first and second derivatives against
-high-precision differences of the value. Second derivatives are by the first two arguments, mixed ones included.
-Points: uniform and logarithmic in the domain, with corners, where the exact result is a normal number of the type,
-or zero. Functions are measured in calls outside of loops and inside of loops, where they are our own vector
-functions; the worse one counts.
+Written by `python tools/accuracy/table.py`. Numbers are worst / median errors in units in the last place, of the
+type at the head of the column, against mpmath: the value; first and second derivatives against high-precision
+differences of the value. Second derivatives are by the first two arguments, mixed ones included. Points: uniform
+and logarithmic in the domain, with corners, where the exact result is a normal number of the type. Functions are
+measured in calls outside of loops and inside of loops, where they are our own vector functions; the worse one
+counts.
 
 A correctly rounded result is at most 0.5 off. {bounds} **Bold**: worse than that; the reasons stand below.
 """
