@@ -716,3 +716,10 @@ def test_operation_counts_want_every_size_and_no_other() -> None:
         least_squares().ops(n=3)
     with pytest.raises(BadArgument, match="size 'q' is not known"):
         least_squares().ops(n=3, d=2, q=1)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm", "c"])
+def test_the_hessian_of_a_product_of_jumps_is_zero(backend: str) -> None:
+    x, y = sp.symbols("x y", real=True)
+    kernel = sg.compile(sp.sign(x) * sp.floor(x) + y**2, outputs="hess", backend=backend)
+    assert kernel(1.5, 2.0).tolist() == [[0.0, 0.0], [0.0, 2.0]]

@@ -163,7 +163,7 @@ PRINTED: dict[str, tuple[Any, Any, str, int | None, str]] = {
     ),
     "network, first layer": (
         sp.Trace(NETWORK.T * NETWORK) / 2, (W1, W2), "grad", 0,
-        "X.T*(HadamardProduct(Lambda(t, 1 - tanh(t)**2).(X*W1), (tanh.(X*W1)*W2 - Y)*W2.T))",
+        "X.T*(HadamardProduct(Lambda(t, cosh(t)**(-2)).(X*W1), (tanh.(X*W1)*W2 - Y)*W2.T))",
     ),
     "network, second layer": (
         sp.Trace(NETWORK.T * NETWORK) / 2, (W1, W2), "grad", 1, "tanh.(X*W1).T*(tanh.(X*W1)*W2 - Y)",

@@ -16,7 +16,7 @@
  * output  grad_b1 (h,) double
  * output  grad_W2 (h, c) double
  * output  grad_b2 (c,) double
- * work    t1 (h, n) double
+ * work    t1 (n, h) double
  * work    t2 (h, n) double
  * work    t3 (h, n) double
  * work    t4 (c, n) double
@@ -28,21 +28,22 @@
  * work    t10 (n,) double
  * work    t11 () double
  * work    t12 (c, h) double
- * work    t13 (h,) double
- * work    t14 (c, n) double
- * work    t15 (c,) double
- * work    t16 (c, n) double
- * work    t17 (h, c) double
- * work    t18 (h, n) double
- * work    t19 (h,) double
- * work    t20 (h, n) double
+ * work    t13 (n, h) double
+ * work    t14 (h,) double
+ * work    t15 (c, n) double
+ * work    t16 (c,) double
+ * work    t17 (c, n) double
+ * work    t18 (h, c) double
+ * work    t19 (h, n) double
+ * work    t20 (h,) double
+ * work    t21 (h, n) double
  *
  * expression: Sum(log(Sum(exp(b2[j] + Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[k, j], (k, 0, h - 1))), (j, 0, c - 1))) - b2[label[i]] - Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[...
  * differentiated by: W1, b1, W2, b2
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad_W1 (d, h), row-major; grad_b1 (h,), row-major; grad_W2 (h, c), row-major; grad_b2 (c,), row-major
- * operations: 7171 as derived, 6939 after optimisation, every size 8
+ * operations: 7171 as derived, 7067 after optimisation, every size 8
  */
 
 #include "dense_index.h"
@@ -74,39 +75,43 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     double *restrict work, int64_t n, int64_t d, int64_t h, int64_t c)
 {
     double *const restrict t1 = work;
-    double *const restrict t2 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
-    double *const restrict t3 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
-    double *const restrict t4 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
-    double *const restrict t5 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
-    double *const restrict t6 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c));
-    double *const restrict t7 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t8 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t9 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t10 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t11 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t12 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8;
-    double *const restrict t13 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
-    double *const restrict t14 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h));
-    double *const restrict t15 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
-    double *const restrict t16 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c));
-    double *const restrict t17 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
-    double *const restrict t18 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c));
-    double *const restrict t19 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
-    double *const restrict t20 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h));
-    for (int64_t i = 0; i < h; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            double c1 = 0.0;
-            dense_index_SUM(c1)
-            for (int64_t k = 0; k < d; k++) {
-                c1 += X[j*d + k] * W1[k*h + i];
+    double *const restrict t2 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h));
+    double *const restrict t3 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
+    double *const restrict t4 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
+    double *const restrict t5 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
+    double *const restrict t6 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c));
+    double *const restrict t7 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t8 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t9 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t10 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t11 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t12 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8;
+    double *const restrict t13 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
+    double *const restrict t14 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h));
+    double *const restrict t15 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h));
+    double *const restrict t16 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
+    double *const restrict t17 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c));
+    double *const restrict t18 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
+    double *const restrict t19 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c));
+    double *const restrict t20 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
+    double *const restrict t21 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h));
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < h; j++) {
+            t1[i*h + j] = 0.0;
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < d; j++) {
+            const double tt1 = X[i*d + j];
+            for (int64_t k = 0; k < h; k++) {
+                t1[i*h + k] += tt1 * W1[j*h + k];
             }
-            t1[i*n + j] = c1;
         }
     }
     for (int64_t i = 0; i < h; i++) {
-        const double tt1 = b1[i];
+        const double tt2 = b1[i];
         for (int64_t j = 0; j < n; j++) {
-            t2[i*n + j] = tanh(t1[i*n + j] + tt1);
+            t2[i*n + j] = tanh(tt2 + t1[j*h + i]);
         }
     }
     for (int64_t i = 0; i < h; i++) {
@@ -121,38 +126,38 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     }
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < h; j++) {
-            const double tt2 = W2[j*c + i];
+            const double tt3 = W2[j*c + i];
             for (int64_t k = 0; k < n; k++) {
-                t4[i*n + k] += tt2 * t3[j*n + k];
+                t4[i*n + k] += tt3 * t3[j*n + k];
             }
         }
     }
     for (int64_t i = 0; i < c; i++) {
-        const double tt3 = b2[i];
+        const double tt4 = b2[i];
         for (int64_t j = 0; j < n; j++) {
-            t5[j*c + i] = tt3 + t4[i*n + j];
+            t5[j*c + i] = tt4 + t4[i*n + j];
         }
     }
     for (int64_t i = 0; i < n; i++) {
-        double c2 = -INFINITY;
+        double c1 = -INFINITY;
         for (int64_t j = 0; j < c; j++) {
-            const double tt4 = t5[i*c + j];
-            c2 = (tt4 > c2 || tt4 != tt4) ? tt4 : c2;
+            const double tt5 = t5[i*c + j];
+            c1 = (tt5 > c1 || tt5 != tt5) ? tt5 : c1;
         }
-        t6[i] = c2;
+        t6[i] = c1;
     }
     for (int64_t i = 0; i < n; i++) {
-        const double tt5 = t6[i];
-        t7[i] = (fabs(tt5) < INFINITY) ? tt5 : 0.0;
+        const double tt6 = t6[i];
+        t7[i] = (fabs(tt6) < INFINITY) ? tt6 : 0.0;
     }
     for (int64_t i = 0; i < n; i++) {
-        double c3 = 0.0;
-        const double tt6 = t7[i];
-        dense_index_SUM(c3)
+        double c2 = 0.0;
+        const double tt7 = t7[i];
+        dense_index_SUM(c2)
         for (int64_t j = 0; j < c; j++) {
-            c3 += exp(t5[i*c + j] - tt6);
+            c2 += exp(t5[i*c + j] - tt7);
         }
-        t8[i] = c3;
+        t8[i] = c2;
     }
     for (int64_t i = 0; i < n; i++) {
         t9[i] = t7[i] + log(t8[i]);
@@ -166,15 +171,15 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             t10[j] += t2[i*n + j] * W2[i*c + g1];
         }
     }
-    double c4 = 0.0;
-    dense_index_SUM(c4)
+    double c3 = 0.0;
+    dense_index_SUM(c3)
     for (int64_t i = 0; i < n; i++) {
         const int64_t g2 = label[i];
-        c4 += t9[i] - t10[i] - b2[g2];
+        c3 += t9[i] - t10[i] - b2[g2];
     }
-    t11[0] = c4;
-    const double tt7 = (double)n;
-    value[0] = t11[0] / tt7;
+    t11[0] = c3;
+    const double tt8 = (double)n;
+    value[0] = t11[0] / tt8;
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < h; j++) {
             t12[i*h + j] = 0.0;
@@ -182,108 +187,113 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     }
     for (int64_t i = 0; i < n; i++) {
         const int64_t g3 = label[i];
-        const int tt8 = (g3 >= 0) && (c >= g3 + 1);
+        const int tt9 = (g3 >= 0) && (c >= g3 + 1);
         for (int64_t j = 0; j < h; j++) {
-            if (tt8) {
-                t12[g3*h + j] += -(t2[j*n + i] / tt7);
+            if (tt9) {
+                t12[g3*h + j] += -(t2[j*n + i] / tt8);
+            }
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < h; j++) {
+            t13[i*h + j] = 1.0 / cosh(b1[j] + t1[i*h + j]);
+        }
+    }
+    for (int64_t i = 0; i < h; i++) {
+        t14[i] = 0.0;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t g4 = label[i];
+        for (int64_t j = 0; j < h; j++) {
+            const double tt10 = t13[i*h + j];
+            t14[j] += W2[j*c + g4] * (tt10 * tt10);
+        }
+    }
+    for (int64_t i = 0; i < c; i++) {
+        const double tt11 = b2[i];
+        for (int64_t j = 0; j < n; j++) {
+            t15[i*n + j] = exp(tt11 + t4[i*n + j] - t9[j]);
+        }
+    }
+    for (int64_t i = 0; i < c; i++) {
+        double c4 = 0.0;
+        dense_index_SUM(c4)
+        for (int64_t j = 0; j < n; j++) {
+            c4 += (t9[j] == -INFINITY) ? 0.0 : t15[i*n + j];
+        }
+        t16[i] = c4;
+    }
+    for (int64_t i = 0; i < c; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            t17[i*n + j] = ((t9[j] == -INFINITY) ? 0.0 : t15[i*n + j]) / tt8;
+        }
+    }
+    for (int64_t i = 0; i < h; i++) {
+        for (int64_t j = 0; j < c; j++) {
+            double c5 = 0.0;
+            dense_index_SUM(c5)
+            for (int64_t k = 0; k < n; k++) {
+                c5 += t17[j*n + k] * t3[i*n + k];
+            }
+            t18[i*c + j] = c5;
+        }
+    }
+    for (int64_t i = 0; i < h; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            t19[i*n + j] = 0.0;
+        }
+    }
+    for (int64_t i = 0; i < h; i++) {
+        for (int64_t j = 0; j < c; j++) {
+            const double tt12 = W2[i*c + j];
+            for (int64_t k = 0; k < n; k++) {
+                t19[i*n + k] += tt12 * t17[j*n + k];
             }
         }
     }
     for (int64_t i = 0; i < h; i++) {
-        double c5 = 0.0;
-        dense_index_SUM(c5)
-        for (int64_t j = 0; j < n; j++) {
-            const double tt9 = t2[i*n + j];
-            const int64_t g4 = label[j];
-            c5 += W2[i*c + g4] * (1.0 - tt9 * tt9);
-        }
-        t13[i] = c5;
-    }
-    for (int64_t i = 0; i < c; i++) {
-        const double tt10 = b2[i];
-        for (int64_t j = 0; j < n; j++) {
-            t14[i*n + j] = exp(tt10 + t4[i*n + j] - t9[j]);
-        }
-    }
-    for (int64_t i = 0; i < c; i++) {
         double c6 = 0.0;
         dense_index_SUM(c6)
         for (int64_t j = 0; j < n; j++) {
-            c6 += (t9[j] == -INFINITY) ? 0.0 : t14[i*n + j];
+            const double tt13 = t13[j*h + i];
+            c6 += t19[i*n + j] * (tt13 * tt13);
         }
-        t15[i] = c6;
-    }
-    for (int64_t i = 0; i < c; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            t16[i*n + j] = ((t9[j] == -INFINITY) ? 0.0 : t14[i*n + j]) / tt7;
-        }
-    }
-    for (int64_t i = 0; i < h; i++) {
-        for (int64_t j = 0; j < c; j++) {
-            double c7 = 0.0;
-            dense_index_SUM(c7)
-            for (int64_t k = 0; k < n; k++) {
-                c7 += t16[j*n + k] * t3[i*n + k];
-            }
-            t17[i*c + j] = c7;
-        }
+        t20[i] = c6;
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < n; j++) {
-            t18[i*n + j] = 0.0;
-        }
-    }
-    for (int64_t i = 0; i < h; i++) {
-        for (int64_t j = 0; j < c; j++) {
-            const double tt11 = W2[i*c + j];
-            for (int64_t k = 0; k < n; k++) {
-                t18[i*n + k] += tt11 * t16[j*n + k];
-            }
-        }
-    }
-    for (int64_t i = 0; i < h; i++) {
-        double c8 = 0.0;
-        dense_index_SUM(c8)
-        for (int64_t j = 0; j < n; j++) {
-            const double tt12 = t2[i*n + j];
-            c8 += t18[i*n + j] * (1.0 - tt12 * tt12);
-        }
-        t19[i] = c8;
-    }
-    for (int64_t i = 0; i < h; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            const double tt13 = t2[i*n + j];
-            const double tt14 = 1.0 - tt13 * tt13;
             const int64_t g5 = label[j];
-            t20[i*n + j] = t18[i*n + j] * tt14 - W2[i*c + g5] / tt7 * tt14;
+            const double tt14 = t13[j*h + i];
+            const double tt15 = tt14 * tt14;
+            t21[i*n + j] = t19[i*n + j] * tt15 - W2[i*c + g5] / tt8 * tt15;
         }
     }
     for (int64_t i = 0; i < d; i++) {
         for (int64_t j = 0; j < h; j++) {
-            double c9 = 0.0;
-            dense_index_SUM(c9)
+            double c7 = 0.0;
+            dense_index_SUM(c7)
             for (int64_t k = 0; k < n; k++) {
-                c9 += X[k*d + i] * t20[j*n + k];
+                c7 += t21[j*n + k] * X[k*d + i];
             }
-            grad_W1[i*h + j] = c9;
+            grad_W1[i*h + j] = c7;
         }
     }
     for (int64_t i = 0; i < h; i++) {
-        grad_b1[i] = t19[i] - t13[i] / tt7;
+        grad_b1[i] = t20[i] - t14[i] / tt8;
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < c; j++) {
-            grad_W2[i*c + j] = t17[i*c + j] + t12[j*h + i];
+            grad_W2[i*c + j] = t18[i*c + j] + t12[j*h + i];
         }
     }
     for (int64_t i = 0; i < c; i++) {
-        grad_b2[i] = t15[i] / tt7;
+        grad_b2[i] = t16[i] / tt8;
     }
-    const double tt15 = -(1.0 / tt7);
+    const double tt16 = -(1.0 / tt8);
     for (int64_t i = 0; i < n; i++) {
         const int64_t g6 = label[i];
         if ((g6 >= 0) && (c >= g6 + 1)) {
-            grad_b2[g6] += tt15;
+            grad_b2[g6] += tt16;
         }
     }
 }
@@ -291,7 +301,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
 int64_t dense_index_work_size(int64_t n, int64_t d, int64_t h, int64_t c)
 {
     (void)d;
-    return dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
+    return dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
 }
 
 int64_t dense_index_argument_count(void)

@@ -16,22 +16,22 @@
  * output  grad_b1 (1, h) double
  * output  grad_W2 (h, c) double
  * output  grad_b2 (1, c) double
- * work    t1 (h, n) double
+ * work    t1 (n, h) double
  * work    t2 (h, n) double
- * work    t3 (h, n) double
- * work    t4 (c, n) double
- * work    t5 (n, c) double
+ * work    t3 (c, n) double
+ * work    t4 (n, c) double
+ * work    t5 (n,) double
  * work    t6 (n,) double
  * work    t7 (n,) double
  * work    t8 (n,) double
- * work    t9 (n,) double
+ * work    t9 () double
  * work    t10 () double
- * work    t11 () double
- * work    t12 (c,) double
- * work    t13 (c, n) double
- * work    t14 (c,) double
- * work    t15 (c, n) double
- * work    t16 (h, n) double
+ * work    t11 (c,) double
+ * work    t12 (c, n) double
+ * work    t13 (c,) double
+ * work    t14 (c, n) double
+ * work    t15 (h, n) double
+ * work    t16 (n, h) double
  * work    t17 (h,) double
  * work    t18 (h, n) double
  *
@@ -40,7 +40,7 @@
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad_W1 (d, h), row-major; grad_b1 (1, h), row-major; grad_W2 (h, c), row-major; grad_b2 (1, c), row-major
- * operations: 6756 as derived, 6522 after optimisation, every size 8
+ * operations: 6692 as derived, 6650 after optimisation, every size 8
  */
 
 #include "dense_matrix.h"
@@ -72,177 +72,180 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     int64_t d, int64_t c, int64_t h)
 {
     double *const restrict t1 = work;
-    double *const restrict t2 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
-    double *const restrict t3 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
-    double *const restrict t4 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
-    double *const restrict t5 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
-    double *const restrict t6 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c));
-    double *const restrict t7 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t8 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t9 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t10 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t11 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8;
-    double *const restrict t12 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8;
-    double *const restrict t13 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t14 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
-    double *const restrict t15 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t16 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
-    double *const restrict t17 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
-    double *const restrict t18 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h));
-    for (int64_t i = 0; i < h; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            double c1 = 0.0;
-            dense_matrix_SUM(c1)
-            for (int64_t k = 0; k < d; k++) {
-                c1 += X[j*d + k] * W1[k*h + i];
+    double *const restrict t2 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h));
+    double *const restrict t3 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    double *const restrict t4 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
+    double *const restrict t5 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c));
+    double *const restrict t6 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t7 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t8 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t9 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t10 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8;
+    double *const restrict t11 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8;
+    double *const restrict t12 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t13 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
+    double *const restrict t14 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t15 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
+    double *const restrict t16 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    double *const restrict t17 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h));
+    double *const restrict t18 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h));
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < h; j++) {
+            t1[i*h + j] = 0.0;
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < d; j++) {
+            const double tt1 = X[i*d + j];
+            for (int64_t k = 0; k < h; k++) {
+                t1[i*h + k] += tt1 * W1[j*h + k];
             }
-            t1[i*n + j] = c1;
         }
     }
     for (int64_t i = 0; i < h; i++) {
-        const double tt1 = b1[i];
+        const double tt2 = b1[i];
         for (int64_t j = 0; j < n; j++) {
-            t2[i*n + j] = tanh(t1[i*n + j] + tt1);
-        }
-    }
-    for (int64_t i = 0; i < h; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            t3[i*n + j] = t2[i*n + j];
+            t2[i*n + j] = tanh(tt2 + t1[j*h + i]);
         }
     }
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < n; j++) {
-            t4[i*n + j] = 0.0;
+            t3[i*n + j] = 0.0;
         }
     }
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < h; j++) {
-            const double tt2 = W2[j*c + i];
+            const double tt3 = W2[j*c + i];
             for (int64_t k = 0; k < n; k++) {
-                t4[i*n + k] += tt2 * t3[j*n + k];
+                t3[i*n + k] += tt3 * t2[j*n + k];
             }
         }
     }
     for (int64_t i = 0; i < c; i++) {
-        const double tt3 = b2[i];
+        const double tt4 = b2[i];
         for (int64_t j = 0; j < n; j++) {
-            t5[j*c + i] = tt3 + t4[i*n + j];
+            t4[j*c + i] = tt4 + t3[i*n + j];
         }
     }
     for (int64_t i = 0; i < n; i++) {
-        double c2 = -INFINITY;
+        double c1 = -INFINITY;
         for (int64_t j = 0; j < c; j++) {
-            const double tt4 = t5[i*c + j];
-            c2 = (tt4 > c2 || tt4 != tt4) ? tt4 : c2;
+            const double tt5 = t4[i*c + j];
+            c1 = (tt5 > c1 || tt5 != tt5) ? tt5 : c1;
         }
-        t6[i] = c2;
+        t5[i] = c1;
     }
     for (int64_t i = 0; i < n; i++) {
-        const double tt5 = t6[i];
-        t7[i] = (fabs(tt5) < INFINITY) ? tt5 : 0.0;
+        const double tt6 = t5[i];
+        t6[i] = (fabs(tt6) < INFINITY) ? tt6 : 0.0;
     }
     for (int64_t i = 0; i < n; i++) {
-        double c3 = 0.0;
-        const double tt6 = t7[i];
-        dense_matrix_SUM(c3)
+        double c2 = 0.0;
+        const double tt7 = t6[i];
+        dense_matrix_SUM(c2)
         for (int64_t j = 0; j < c; j++) {
-            c3 += exp(t5[i*c + j] - tt6);
+            c2 += exp(t4[i*c + j] - tt7);
         }
-        t8[i] = c3;
+        t7[i] = c2;
     }
     for (int64_t i = 0; i < n; i++) {
-        t9[i] = t7[i] + log(t8[i]);
+        t8[i] = log(t7[i]) + t6[i];
     }
+    double c3 = 0.0;
+    dense_matrix_SUM(c3)
+    for (int64_t i = 0; i < n; i++) {
+        c3 += t8[i];
+    }
+    t9[0] = c3;
     double c4 = 0.0;
-    dense_matrix_SUM(c4)
-    for (int64_t i = 0; i < n; i++) {
-        c4 += t9[i];
+    for (int64_t i = 0; i < c; i++) {
+        const double tt8 = b2[i];
+        dense_matrix_SUM(c4)
+        for (int64_t j = 0; j < n; j++) {
+            c4 += Y[j*c + i] * (tt8 + t3[i*n + j]);
+        }
     }
     t10[0] = c4;
-    double c5 = 0.0;
+    const double tt9 = (double)n;
+    value[0] = (t9[0] - t10[0]) / tt9;
     for (int64_t i = 0; i < c; i++) {
-        const double tt7 = b2[i];
-        dense_matrix_SUM(c5)
-        for (int64_t j = 0; j < n; j++) {
-            c5 += (tt7 + t4[i*n + j]) * Y[j*c + i];
-        }
-    }
-    t11[0] = c5;
-    const double tt8 = (double)n;
-    value[0] = (t10[0] - t11[0]) / tt8;
-    for (int64_t i = 0; i < c; i++) {
-        t12[i] = 0.0;
+        t11[i] = 0.0;
     }
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < c; j++) {
-            t12[j] += Y[i*c + j];
+            t11[j] += Y[i*c + j];
         }
     }
     for (int64_t i = 0; i < c; i++) {
-        const double tt9 = b2[i];
+        const double tt10 = b2[i];
         for (int64_t j = 0; j < n; j++) {
-            t13[i*n + j] = exp(tt9 + t4[i*n + j] - t9[j]);
+            t12[i*n + j] = exp(tt10 + t3[i*n + j] - t8[j]);
         }
     }
     for (int64_t i = 0; i < c; i++) {
-        double c6 = 0.0;
-        dense_matrix_SUM(c6)
+        double c5 = 0.0;
+        dense_matrix_SUM(c5)
         for (int64_t j = 0; j < n; j++) {
-            c6 += (t9[j] == -INFINITY) ? 0.0 : t13[i*n + j];
+            c5 += (t8[j] == -INFINITY) ? 0.0 : t12[i*n + j];
         }
-        t14[i] = c6;
+        t13[i] = c5;
     }
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < n; j++) {
-            t15[i*n + j] = ((t9[j] == -INFINITY) ? 0.0 : t13[i*n + j]) / tt8 - Y[j*c + i] / tt8;
+            t14[i*n + j] = ((t8[j] == -INFINITY) ? 0.0 : t12[i*n + j]) / tt9 - Y[j*c + i] / tt9;
         }
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < c; j++) {
-            double c7 = 0.0;
-            dense_matrix_SUM(c7)
+            double c6 = 0.0;
+            dense_matrix_SUM(c6)
             for (int64_t k = 0; k < n; k++) {
-                c7 += t3[i*n + k] * t15[j*n + k];
+                c6 += t2[i*n + k] * t14[j*n + k];
             }
-            grad_W2[i*c + j] = c7;
+            grad_W2[i*c + j] = c6;
         }
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < n; j++) {
-            t16[i*n + j] = 0.0;
+            t15[i*n + j] = 0.0;
         }
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < c; j++) {
-            const double tt10 = W2[i*c + j];
+            const double tt11 = W2[i*c + j];
             for (int64_t k = 0; k < n; k++) {
-                t16[i*n + k] += tt10 * t15[j*n + k];
+                t15[i*n + k] += tt11 * t14[j*n + k];
             }
         }
     }
-    for (int64_t i = 0; i < h; i++) {
-        double c8 = 0.0;
-        dense_matrix_SUM(c8)
-        for (int64_t j = 0; j < n; j++) {
-            const double tt11 = t2[i*n + j];
-            c8 += (1.0 - tt11 * tt11) * t16[i*n + j];
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < h; j++) {
+            t16[i*h + j] = 1.0 / cosh(b1[j] + t1[i*h + j]);
         }
-        t17[i] = c8;
+    }
+    for (int64_t i = 0; i < h; i++) {
+        double c7 = 0.0;
+        dense_matrix_SUM(c7)
+        for (int64_t j = 0; j < n; j++) {
+            const double tt12 = t16[j*h + i];
+            c7 += tt12 * tt12 * t15[i*n + j];
+        }
+        t17[i] = c7;
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < n; j++) {
-            const double tt12 = t2[i*n + j];
-            t18[i*n + j] = (1.0 - tt12 * tt12) * t16[i*n + j];
+            const double tt13 = t16[j*h + i];
+            t18[i*n + j] = tt13 * tt13 * t15[i*n + j];
         }
     }
     for (int64_t i = 0; i < d; i++) {
         for (int64_t j = 0; j < h; j++) {
-            double c9 = 0.0;
-            dense_matrix_SUM(c9)
+            double c8 = 0.0;
+            dense_matrix_SUM(c8)
             for (int64_t k = 0; k < n; k++) {
-                c9 += t18[j*n + k] * X[k*d + i];
+                c8 += t18[j*n + k] * X[k*d + i];
             }
-            grad_W1[i*h + j] = c9;
+            grad_W1[i*h + j] = c8;
         }
     }
     for (int64_t i = 0; i < 1; i++) {
@@ -252,7 +255,7 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     }
     for (int64_t i = 0; i < 1; i++) {
         for (int64_t j = 0; j < c; j++) {
-            grad_b2[i*c + j] = t14[j] / tt8 - t12[j] / tt8;
+            grad_b2[i*c + j] = t13[j] / tt9 - t11[j] / tt9;
         }
     }
 }
@@ -260,7 +263,7 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
 int64_t dense_matrix_work_size(int64_t n, int64_t d, int64_t c, int64_t h)
 {
     (void)d;
-    return dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    return dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
 }
 
 int64_t dense_matrix_argument_count(void)

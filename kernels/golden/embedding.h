@@ -20,7 +20,7 @@
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad_E (m, d), row-major; grad_u (d,), row-major
- * operations: 432 as derived, 432 after optimisation, every size 8
+ * operations: 440 as derived, 448 after optimisation, every size 8
  */
 
 #ifndef EMBEDDING_H

@@ -406,6 +406,11 @@ def _logistic(v: Sequence[Expr], exact: bool) -> Expr:
     return power_of(add([sp.S.One, e], exact), sp.S.NegativeOne, exact)
 
 
+def _one_over_cosh(v: Sequence[Expr], exact: bool) -> Expr:
+    """SymPy has sech, and its printer for NumPy does not."""
+    return power_of(_call(sp.cosh)(v, exact), sp.S.NegativeOne, exact)
+
+
 def _log_of_one_plus(v: Sequence[Expr], exact: bool) -> Expr:
     return _call(sp.log)([add([sp.S.One, v[0]], exact)], exact)
 
@@ -450,6 +455,7 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "hypot": _hypot,
     "logistic": _logistic,
     "softplus": _softplus,
+    "sech": _one_over_cosh,
     "logaddexp": _log_of_exponentials,
     "log1p": _log_of_one_plus,
     "expm1": lambda v, exact: add([_call(sp.exp)(v, exact), sp.S.NegativeOne], exact),

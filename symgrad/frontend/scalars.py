@@ -230,7 +230,7 @@ def _expansions() -> dict[type, Build]:
 
     return {
         sp.sec: one_over("cos"), sp.csc: one_over("sin"), sp.cot: one_over("tan"),
-        sp.csch: one_over("sinh"), sp.coth: one_over("tanh"),
+        sp.sech: lambda g, x: g.node("sech", x), sp.csch: one_over("sinh"), sp.coth: one_over("tanh"),
         sp.asec: of_inverse("acos"), sp.acsc: of_inverse("asin"), sp.acot: _acot,
         sp.asech: of_inverse("acosh"), sp.acsch: of_inverse("asinh"), sp.acoth: of_inverse("atanh"),
         sp.frac: lambda g, x: g.sub(x, g.node("floor", x)),

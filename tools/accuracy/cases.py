@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,7 +93,9 @@ def _points(row: Op, wide: bool, rng: np.random.Generator, count: int, dtype: np
         parts = [rng.uniform(low, high, count)]
         if wide:
             parts += [logarithmic(rng, count, -30, 3), logarithmic(rng, count, *_decades(dtype))]
-            parts += [rng.uniform(-30, 30, count // 2), _near_one(rng, count // 2)]
+            parts += [rng.uniform(-30, 30, count // 2)]
+        if wide and not row.kink:
+            parts += [_near_one(rng, count // 2)]
         else:
             inside = logarithmic(rng, count, -30, np.log10(max(abs(low), abs(high))))
             parts.append(np.clip(np.abs(inside) if low >= 0 else inside, low, high))
@@ -131,6 +133,18 @@ def call_program(row: Op) -> Program:
     return _program(g, inputs, g.define("map", (), (), body), {}, symbols)
 
 
+def values_program(rows: Sequence[Op]) -> Program:
+    """A list of ops, each of symbols of its own: one kernel for all of them."""
+    g = Graph()
+    symbols, bodies = [], []
+    for row in rows:
+        own = sp.symbols(f"{row.name}_:{row.arity}", real=True)
+        symbols += own
+        bodies.append(g.node(row.name, *(g.read(g.input(str(s))) for s in own)))
+    inputs = {s: g.input(str(s)) for s in symbols}
+    return _program(g, inputs, g.define("enum", (), (), bodies), {}, symbols, (len(bodies),))
+
+
 def map_program(row: Op) -> Program:
     """The op of every element of arrays: inside a loop."""
     return _array_program(row, "map")
@@ -153,9 +167,12 @@ def _array_program(row: Op, kind: str) -> Program:
     return _program(g, inputs, value, {"n": n}, tuple(arrays))
 
 
-def _program(g: Graph, inputs: dict[Any, int], value: int, sizes: dict[str, Any], symbols: Any) -> Program:
+def _program(
+    g: Graph, inputs: dict[Any, int], value: int, sizes: dict[str, Any], symbols: Any,
+    shape: tuple[int, ...] | None = None,
+) -> Program:  # fmt: skip
     """A program whose translation is given: most ops have no function of SymPy's that would lead to them."""
     made = Program(sp.Function("f")(*symbols), tuple(symbols), tuple(symbols))
     reads = ReadChecks((), (), ())
-    made.__dict__["translation"] = Translation(g, tuple(symbols), inputs, value, None, False, sizes, reads)
+    made.__dict__["translation"] = Translation(g, tuple(symbols), inputs, value, shape, False, sizes, reads)
     return made

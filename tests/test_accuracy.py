@@ -1,0 +1,156 @@
+"""Last-place errors: elementary operations stay within their bounds on every target."""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+
+import symgrad as sg
+from symgrad.ir.ops import OPS
+from symgrad.run.accuracy import correct_digits, last_places
+
+TOOL = Path(__file__).resolve().parents[1] / "tools" / "accuracy"
+if str(TOOL) not in sys.path:
+    sys.path.insert(0, str(TOOL))
+
+import bounds  # noqa: E402  (found through the line above)
+import cases  # noqa: E402
+import composites  # noqa: E402
+import exact  # noqa: E402
+import measure  # noqa: E402
+import table  # noqa: E402
+
+TARGETS, DTYPES = ("numpy", "llvm", "c"), ("float64", "float32")
+x = sp.Symbol("x", real=True)
+ELEMENTARY = [case for case in cases.op_cases() if case.name in cases.WIDE]
+
+
+# ---- elementary operations ---------------------------------------------------------------------
+
+
+@lru_cache
+def _truth(dtype: str) -> dict[str, measure.Truth]:
+    return {c.name: measure.exact_numbers(c, np.dtype(dtype), 25, 1.0, ("value",)) for c in ELEMENTARY}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_elementary_operation_is_further_off_than_its_bound(target: str, dtype: str) -> None:
+    truth = _truth(dtype)
+    kernel = sg.compile(cases.values_program([OPS[c.name] for c in ELEMENTARY]), backend=target, dtype=dtype)
+    count = min(len(t.points) for t in truth.values())
+    assert count >= 20
+    columns = [column for t in truth.values() for column in t.points[:count].T]
+    (values,) = kernel(*columns)
+    for k, case in enumerate(ELEMENTARY):
+        wanted = truth[case.name].value[:count]
+        far = last_places(values[:, k], wanted, dtype)
+        allowed = bounds.bound(case.name, case.group, "value", target)
+        assert far.max() <= allowed, (case.name, far.max())
+
+
+def test_every_exception_is_of_a_known_case_exceeds_its_bound_and_has_a_reason() -> None:
+    groups = {case.name: case.group for case in table.all_cases()}
+    assert len(groups) == len(table.all_cases())
+    for (name, quantity), allowed in bounds.EXCEPTIONS.items():
+        assert allowed.ulps > bounds.BOUNDS[groups[name], quantity], name
+        assert len(allowed.reason) > 20, name
+
+
+@pytest.mark.parametrize(
+    ("build", "exactly"),
+    [
+        (sp.tanh, lambda a: 1 / mpmath.cosh(a) ** 2),
+        (sp.sech, lambda a: -mpmath.tanh(a) / mpmath.cosh(a)),
+        (sp.asin, lambda a: 1 / mpmath.sqrt((1 - a) * (1 + a))),
+        (sp.acos, lambda a: -1 / mpmath.sqrt((1 - a) * (1 + a))),
+        (sp.atanh, lambda a: 1 / ((1 - a) * (1 + a))),
+    ],
+    ids=["tanh", "sech", "asin", "acos", "atanh"],
+)
+@pytest.mark.parametrize("target", TARGETS)
+def test_derivatives_keep_their_digits_where_functions_saturate(target, build, exactly) -> None:
+    bounded = build in (sp.asin, sp.acos, sp.atanh)
+    near_one = 1 - 10.0 ** -np.arange(0.5, 15.5)
+    points = np.concatenate([near_one, [1e-300, 1e-9, 0.3]] if bounded else [np.arange(0.1, 300, 7.3)])
+    points = np.concatenate([points, -points])
+    found = sg.compile(build(x), wrt=x, outputs="grad", backend=target)(points)
+    with mpmath.workdps(60):
+        wanted = np.array([exactly(mpmath.mpf(float(p))) for p in points], dtype=object)
+    assert last_places(found, wanted).max() <= 4
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_second_derivatives_of_saturated_functions_are_finite_and_right(target) -> None:
+    points = np.array([1e-200, 0.5, 20.0, 300.0, 711.0, 1e308, np.inf])
+    hess = sg.compile(sp.tanh(x), wrt=x, outputs="hess", backend=target)
+    with mpmath.workdps(60):
+        wanted = [-2 * mpmath.tanh(a) / mpmath.cosh(a) ** 2 for a in map(mpmath.mpf, points[:4].tolist())]
+    assert last_places(hess(points[:4]), np.array(wanted, dtype=object)).max() <= 6
+    assert (hess(points[4:]) == 0).all()
+    near_zero = sg.compile(sp.asin(x), wrt=x, outputs="hess", backend=target)
+    assert near_zero(1e-200) == 1e-200
+
+
+# ---- the instruments ---------------------------------------------------------------------------
+
+
+def test_last_places_are_counted_from_the_exact_number() -> None:
+    with mpmath.workdps(40):
+        third = mpmath.mpf(1) / 3
+        value = np.array([1 / 3, np.nextafter(1 / 3, 1), np.inf, np.nan, 1.0, np.inf])
+        wanted = np.array([third, third, mpmath.inf, mpmath.nan, mpmath.inf, mpmath.mpf(1)], dtype=object)
+        far = last_places(value, wanted)
+    assert far[0] < 0.5
+    assert far[1] == pytest.approx(1 - far[0]) or far[1] == pytest.approx(1 + far[0])
+    assert far[2:4].tolist() == [0.0, 0.0]
+    assert np.isinf(far[4:]).all()
+    one = np.array([mpmath.mpf(1)], dtype=object)
+    assert last_places(np.array([1 + 2.0**-23]), one, "float32")[0] == 1.0
+    assert correct_digits(np.array([1.001]), one, 50)[0] == pytest.approx(3, abs=1e-6)
+
+
+def test_exact_derivatives_are_exact() -> None:
+    with mpmath.workdps(60):
+        for point in (1e-250, 1e-9, 0.7, 30.0, 1e200):
+            a = mpmath.mpf(point)
+            cosine = exact.derivative(mpmath.sin, (point,), (0,))
+            assert abs(cosine - mpmath.cos(a)) < abs(cosine) * mpmath.mpf(10) ** -25
+            inverse = exact.derivative(mpmath.log, (point,), (0, 0))
+            assert abs(inverse * a * a + 1) < mpmath.mpf(10) ** -25
+        mixed = exact.derivative(lambda a, b: a**2 * b**3, (0.5, 1e-100), (0, 1))
+        assert abs(mixed / (3 * mpmath.mpf(1e-100) ** 2) - 1) < mpmath.mpf(10) ** -25
+    assert exact.derivative(mpmath.sqrt, (0.0,), (0,)) is None
+    assert exact.derivative(lambda a: abs(a) ** 0.5 * mpmath.sign(a), (0.0,), (0,)) is None
+    assert exact.value(mpmath.log, (-1.0,)) is None
+
+
+def test_the_table_shows_what_is_measured_and_says_what_is_too_far_off(monkeypatch) -> None:
+    chosen = [c for c in table.all_cases() if c.name in ("exp", "log-determinant")]
+    results = [measure.measure(c, 5, 0.3, ("value", "first"), ("numpy", "llvm")) for c in chosen]
+    text = table.document(chosen, results)
+    rows = [line for line in text.splitlines() if line.startswith(("| exp |", "| log-determinant |"))]
+    assert len(rows) == 2
+    assert all(row.count(" / ") == 4 for row in rows)
+    assert list(table.violations(chosen, results)) == []
+    monkeypatch.setitem(bounds.BOUNDS, ("elementary", "value"), 1e-9)
+    monkeypatch.setattr(bounds, "EXCEPTIONS", {})
+    wrong = list(table.violations(chosen, results))
+    assert wrong
+    assert all(line.startswith("exp value: ") for line in wrong)
+
+
+def test_composites_are_written_twice_and_mean_the_same() -> None:
+    for case in composites.composite_cases():
+        truth = measure.exact_numbers(case, np.dtype("float64"), 3, 1.0, ("value",))
+        (form,) = case.forms
+        kernel = sg.compile(case.forms[form](), outputs=("value", "grad", "hess"), backend="numpy")
+        found = measure._numbers(kernel, form, truth.points)["value"]
+        wanted = truth.value.astype(np.float64)
+        assert found == pytest.approx(wanted, rel=1e-3, abs=1e-9), case.name
