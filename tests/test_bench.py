@@ -27,10 +27,12 @@ import network_batch  # noqa: E402
 import network_one  # noqa: E402
 import rosenbrock100  # noqa: E402
 import run_all  # noqa: E402
+import sparse_hessian  # noqa: E402
 
 TIMED = {
     "call_overhead": (call_overhead, 2),
     "rosenbrock100": (rosenbrock100, 1),
+    "sparse_hessian": (sparse_hessian, 1),
     "arm": (arm, 2),
     "network_one": (network_one, 1),
     "network_batch": (network_batch, 1),

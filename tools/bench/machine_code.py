@@ -14,6 +14,7 @@ from typing import Any
 import common
 import numpy as np
 
+from symgrad.grad.sparsity import Storage
 from symgrad.loops.nest import Buffer, evaluate_poly
 from symgrad.loops.split import split
 from symgrad.pipeline import optimise, routine_of
@@ -51,14 +52,15 @@ class SymgradCode:
 
     inputs   one array per argument, in order; with a leading axis of `samples` where samples > 1.
     sizes    the values of the size symbols, by name.
+    storage  of matrices among the words; their places are inputs, after the arguments.
     """
 
     def __init__(
         self, program: Callable[[], Program], words: tuple[str, ...], backend: str, inputs: Arrays,
-        sizes: Mapping[str, int] | None = None, samples: int = 1,
+        sizes: Mapping[str, int] | None = None, samples: int = 1, storage: Storage | None = None,
     ) -> None:  # fmt: skip
         with common.stopwatch() as seconds:
-            derived = program().derived(words)
+            derived = program().derived(words, storage)
             routine = split(routine_of(optimise(derived.unit), f"bench{next(_NUMBERS)}", derived))
             self.loaded = target_named(backend).build(routine)
         self.build = seconds[0]

@@ -83,19 +83,20 @@ def _ours(x: np.ndarray) -> list[Contender]:
     for backend in backends():
         code = SymgradCode(lambda: _written_out(len(x)), WORDS, backend, list(x))
         found.append(code.contender("kernel, written out"))
-    expression, symbol = _sum()
+    expression, symbol = rosenbrock_sum()
     kernel = sg.compile(expression, args=(symbol,), wrt=symbol, outputs=WORDS)
     return [*found, Contender("symgrad llvm", "call, Sum", repeated(kernel, x), lambda: list(kernel(x)))]
 
 
-def _sum() -> tuple[sp.Expr, sp.IndexedBase]:
+def rosenbrock_sum() -> tuple[sp.Expr, sp.IndexedBase]:
+    """The function as a sum with a symbolic number of terms, and its argument."""
     n, i = sp.symbols("n i", integer=True, positive=True)
     x = sp.IndexedBase("x", shape=(n,))
     return sp.Sum(100 * (x[i + 1] - x[i] ** 2) ** 2 + (1 - x[i]) ** 2, (i, 0, n - 2)), x
 
 
 def _as_sum() -> sg.Program:
-    expression, x = _sum()
+    expression, x = rosenbrock_sum()
     return sg.program(expression, args=(x,), wrt=x)
 
 
