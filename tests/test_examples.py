@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import scipy.special
+import scipy.stats
 
 import symgrad
 from symgrad import cli
@@ -57,6 +59,36 @@ def test_three_atoms_form_a_triangle_and_thirteen_come_near_the_least_known_ener
     found = module["main"](sizes=(3, 13), starts=4)
     assert found[3] == pytest.approx(-3.0, abs=1e-6)
     assert module["KNOWN"][13] - 1e-6 < found[13] < -35
+
+
+def test_bundle_adjustment_leaves_the_noise_that_the_free_parameters_cannot_take_up() -> None:
+    found = example("bundle_adjustment")["main"]()
+    residuals, parameters, free = (
+        2 * 998,
+        12 * 6 + 200 * 3,
+        7,
+    )  # the whole scene moves, turns and scales freely
+    expected = 1e-3 * ((residuals - parameters + free) / residuals) ** 0.5
+    assert found["before"] > 20 * found["after"]
+    assert found["after"] == pytest.approx(expected, rel=0.05)
+    assert found["full"] == pytest.approx(8 / parameters)
+
+
+def test_the_failure_times_have_the_gamma_distribution_that_scipy_fits() -> None:
+    module = example("failure_times")
+    shape, _, scale = scipy.stats.gamma.fit(module["HOURS"], floc=0)
+    found = module["main"]()
+    assert found["shape"] == pytest.approx(shape, rel=1e-6)
+    assert found["mean"] == pytest.approx(shape * scale, rel=1e-6)
+    # By theory the information about (shape, mean) is diagonal: n (trigamma(k) - 1/k) and n k / mean**2.
+    information = len(module["HOURS"]) * (scipy.special.polygamma(1, shape) - 1 / shape)
+    assert found["shape_error"] == pytest.approx(information**-0.5, rel=1e-5)
+
+
+def test_the_thermistor_has_the_least_sum_of_squares_in_the_literature() -> None:
+    found = example("thermistor")["main"]()
+    assert 16 * found["left"] ** 2 == pytest.approx(87.9458, rel=1e-5)
+    assert found["b"] == pytest.approx(6181.35, rel=1e-5)
 
 
 def test_every_example_is_run_here() -> None:
