@@ -275,6 +275,23 @@ def test_gauss_newton_products_by_scalars():
     assert_close(matrix, jacobian.T @ jacobian)
 
 
+# ---- elsewhere ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["rosenbrock", "bundle_jac"])
+@pytest.mark.parametrize("triangle", ["full", "lower"])
+def test_sparse_kernels_are_verified(name, triangle):
+    p = PROBLEMS[name]
+    report = sg.verify(compiled(p, triangle=triangle), at=dict(zip(p.args, p.values, strict=True)))
+    assert report.ok
+
+
+def test_words_that_follow_from_others_are_not_verified():
+    p = PROBLEMS["rosenbrock"]
+    with pytest.raises(BadOption, match="it follows from 'hess'"):
+        sg.verify(sg.program(p.expr, wrt=x), at={x: p.values[0]}, outputs="hess_diag")
+
+
 # ---- errors ------------------------------------------------------------------------------------
 
 

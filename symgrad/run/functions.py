@@ -297,7 +297,7 @@ def outputs_of(
     extra = {name: sizes[name] for name in kernel.signature.sizes if name not in arguments}
     result = kernel(*(arrays[name] for name in arguments), **extra, **given)
     results = (result,) if kernel.signature.single else result
-    return {word: flat_parts(part) for word, part in zip(kernel.outputs, results, strict=True)}
+    return {word: flat_parts(kernel.dense(word, x)) for word, x in zip(kernel.outputs, results, strict=True)}
 
 
 def flat_parts(result: Any) -> list[Array]:

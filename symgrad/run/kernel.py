@@ -193,6 +193,10 @@ class Kernel:
         args = [listed([a.name]) + (shape_text(a.extents) if a.extents else "") for a in known]
         return f"({', '.join(args)}) -> {', '.join(self.outputs)}"
 
+    def dense(self, word: str, result: Any) -> Any:
+        """A result of this kernel with arrays for sparse matrices, both triangles filled."""
+        return result
+
     # ---- calling ---------------------------------------------------------------------------
 
     def __call__(

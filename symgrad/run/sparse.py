@@ -23,7 +23,7 @@ from symgrad.ir.graph import TensorId
 from symgrad.run.intake import Intake
 from symgrad.run.kernel import Kernel, Spec
 from symgrad.run.patterns import Pattern, make_pattern
-from symgrad.run.signature import Sizes, solve_sizes
+from symgrad.run.signature import Signature, Sizes, solve_sizes
 
 _MOST_PATTERNS = 16
 
@@ -168,9 +168,23 @@ class SparseKernel(Kernel):
         return {**checked, **counts}
 
     @property
+    def signature(self) -> Signature:
+        """What a caller passes; the machine code takes places besides."""
+        return self._user
+
+    @property
     def arguments(self) -> tuple[str, ...]:
         """Names of the arguments in call order, without those that hold places."""
         return tuple(a.name for a in self._user.arguments)
+
+    def dense(self, word: str, result: Any) -> Any:
+        """A result of this kernel with arrays for sparse matrices, both triangles filled."""
+        for output in self._spec.sparse:
+            if output.word == word:
+                whole = result.toarray()
+                is_half = output.is_symmetric and output.storage.triangle == "lower"
+                return whole + np.tril(whole, -1).T if is_half else whole
+        return result
 
 
 def _empty(output: SparseOutput, pattern: Pattern, dtype: np.dtype) -> Any:
