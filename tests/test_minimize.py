@@ -586,6 +586,21 @@ def test_a_scipy_problem_is_keyword_arguments_with_everything() -> None:
     assert problem.unpack(result.x) == {a: result.x[0], b: result.x[1]}
 
 
+@pytest.mark.parametrize("method", ["trf", "dogbox", "lm"])
+def test_scipy_fits_residuals_made_for_its_method(method: str) -> None:
+    t, level, a, b = sp.symbols("t level a b")
+    times = np.linspace(0.0, 3.0, 20)
+    data = {t: times, level: 3.0 * np.exp(-0.7 * times)}
+    problem = scipy_problem(a * sp.exp(-b * t) - level, {a: 1.0, b: 1.0}, data, method=method)
+    assert sorted(problem) == ["fun", "jac", "method", "x0"]
+    shares = np.exp(-times)
+    assert_allclose(problem.fun(problem.x0), shares - data[level], rtol=1e-14)
+    assert_allclose(problem.jac(problem.x0), np.column_stack([shares, -times * shares]), rtol=1e-14)
+    fit = scipy.optimize.least_squares(**problem)
+    assert fit.success and fit.cost < 1e-20
+    assert problem.unpack(fit.x) == pytest.approx({a: 3.0, b: 0.7}, rel=1e-9)
+
+
 def test_the_derivatives_of_a_scipy_problem_are_those_of_rosenbrock() -> None:
     a, b, _ = bowl()
     problem = scipy_problem((1 - a) ** 2 + 100 * (b - a**2) ** 2, {a: -1.2, b: 1.0})

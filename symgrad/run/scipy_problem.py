@@ -1,4 +1,4 @@
-"""`sg.scipy_problem`: a program as the keyword arguments of `scipy.optimize.minimize`."""
+"""`sg.scipy_problem`: a program as the keyword arguments of `scipy.optimize.minimize` or `least_squares`."""
 
 from __future__ import annotations
 
@@ -15,20 +15,15 @@ from symgrad.run.objective import data_arrays, make_objective
 _FIRST_ORDER = ("cg", "bfgs", "l-bfgs-b", "tnc", "slsqp")
 _WITH_HESSIAN = ("dogleg", "trust-exact")
 _WITH_PRODUCTS = ("newton-cg", "trust-ncg", "trust-krylov", "trust-constr")
+_LEAST_SQUARES = ("trf", "dogbox", "lm")
 _WITHOUT_DERIVATIVES = ("nelder-mead", "powell", "cobyla", "cobyqa")
 
 
-class ScipyProblem(Mapping[str, Any]):
-    """`fun`, `x0`, `jac`, `hess` and `hessp` over one flat vector; made by `scipy_problem`.
-
-    `fun` and `jac` at the same point cost one call of one kernel; the kernels for `hess` and `hessp` are
-    compiled when they are first called. `unpack(x)` gives the parameters back in the structure of the
-    starting values.
-    """
+class _OverVectors(Mapping[str, Any]):
+    """Functions of one flat vector as keyword arguments; `unpack(x)` gives the parameters back."""
 
     def __init__(self, calls: Calls, x0: Vector, keys: tuple[str, ...], method: str | None) -> None:
         self._calls = calls
-        self._last: tuple[Vector, float, Vector] | None = None
         self.x0 = x0
         self._entries = {key: getattr(self, key) for key in keys}
         if method is not None:
@@ -42,6 +37,28 @@ class ScipyProblem(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def unpack(self, x: Vector) -> Arrays:
+        """Symbol -> value in the structure of the starting values, from a flat vector such as `result.x`."""
+        return self._calls.layout.unpack(self._vector(x).copy())
+
+    def pack(self, params: Mapping[Any, Any]) -> Vector:
+        """The flat float64 vector for symbol -> value, in the order of the starting values."""
+        return self._calls.layout.pack(params).astype(np.float64)
+
+    def _vector(self, x: Vector) -> Vector:
+        return np.asarray(x, self._calls.layout.dtype).reshape(-1)
+
+
+class ScipyProblem(_OverVectors):
+    """`fun`, `x0`, `jac`, `hess` and `hessp` over one flat vector; made by `scipy_problem`.
+
+    `fun` and `jac` at the same point cost one call of one kernel; the kernels for `hess` and `hessp` are
+    compiled when they are first called. `unpack(x)` gives the parameters back in the structure of the
+    starting values.
+    """
+
+    _last: tuple[Vector, float, Vector] | None = None
 
     def fun(self, x: Vector) -> float:
         """The value at `x`, shape (size,)."""
@@ -59,14 +76,6 @@ class ScipyProblem(Mapping[str, Any]):
         """The Hessian at `x` times `p`, shape (size,)."""
         return self._calls.hvp(self._vector(x), self._vector(p)).astype(np.float64)
 
-    def unpack(self, x: Vector) -> Arrays:
-        """Symbol -> value in the structure of the starting values, from a flat vector such as `result.x`."""
-        return self._calls.layout.unpack(self._vector(x).copy())
-
-    def pack(self, params: Mapping[Any, Any]) -> Vector:
-        """The flat float64 vector for symbol -> value, in the order of the starting values."""
-        return self._calls.layout.pack(params).astype(np.float64)
-
     def _at(self, x: Vector) -> tuple[float, Vector]:
         # SciPy asks for value and gradient one after the other, and changes x in place between steps.
         if self._last is None or not np.array_equal(self._last[0], x):
@@ -74,8 +83,30 @@ class ScipyProblem(Mapping[str, Any]):
             self._last = (np.array(x), value, grad.astype(np.float64))
         return self._last[1:]
 
-    def _vector(self, x: Vector) -> Vector:
-        return np.asarray(x, self._calls.layout.dtype).reshape(-1)
+
+class ScipyResiduals(_OverVectors):
+    """`fun`, `x0` and `jac` of `scipy.optimize.least_squares`; made by `scipy_problem` for its methods.
+
+    `fun` and `jac` at the same point cost one call of one kernel. `unpack(x)` gives the parameters back in
+    the structure of the starting values.
+    """
+
+    _last: tuple[Vector, Vector, Matrix] | None = None
+
+    def fun(self, x: Vector) -> Vector:
+        """The residuals, shape (count,), at `x`, shape (size,)."""
+        return self._at(x)[0].copy()
+
+    def jac(self, x: Vector) -> Matrix:
+        """The Jacobian of the residuals, shape (count, size), at `x`, shape (size,)."""
+        return self._at(x)[1].copy()
+
+    def _at(self, x: Vector) -> tuple[Vector, Matrix]:
+        # As above.
+        if self._last is None or not np.array_equal(self._last[0], x):
+            residuals, jac = self._calls.residuals_and_jac(self._vector(x))
+            self._last = (np.array(x), residuals.astype(np.float64), jac.astype(np.float64))
+        return self._last[1:]
 
 
 def scipy_problem(
@@ -87,7 +118,7 @@ def scipy_problem(
     backend: str = "llvm",
     dtype: str = "float64",
     kinks: str | None = None,
-) -> ScipyProblem:
+) -> ScipyProblem | ScipyResiduals:
     """A program or scalar SymPy expression for `scipy.optimize.minimize(**sg.scipy_problem(...),
     method="trust-ncg")`.
 
@@ -95,14 +126,20 @@ def scipy_problem(
     Without `method` all of `fun`, `x0`, `jac`, `hess` and `hessp` are there, and SciPy warns if the method it
     is given has no use for one; with `method`, SciPy's name for it, only what it uses, and `method` itself.
 
+    With a method of `scipy.optimize.least_squares` ("trf", "dogbox", "lm") the program's value is an array of
+    residuals, and what is returned suits that function: `fun` gives the residuals, `jac` their Jacobian.
+
     Raises BadOption for a method that is not SciPy's, and what `minimize` raises for parameters and data.
     """
     keys = _keys(method)
     arrays = data_arrays(data, dtype)
     objective = make_objective(program, x0, arrays, backend, dtype, kinks)
-    functions = Functions(objective.value_and_grad, objective.hvp, objective.hess)
+    functions = Functions(
+        objective.value_and_grad, objective.hvp, objective.hess, objective.residuals_and_jac
+    )
     start = objective.layout.pack(x0).astype(np.float64)
-    return ScipyProblem(Calls(functions, objective.layout, arrays), start, keys, method)
+    kind = ScipyResiduals if method is not None and method.lower() in _LEAST_SQUARES else ScipyProblem
+    return kind(Calls(functions, objective.layout, arrays), start, keys, method)
 
 
 def _keys(method: str | None) -> tuple[str, ...]:
@@ -110,7 +147,7 @@ def _keys(method: str | None) -> tuple[str, ...]:
         return ("fun", "x0", "jac", "hess", "hessp")
     extra = {
         **dict.fromkeys(_WITHOUT_DERIVATIVES, ()),
-        **dict.fromkeys(_FIRST_ORDER, ("jac",)),
+        **dict.fromkeys((*_FIRST_ORDER, *_LEAST_SQUARES), ("jac",)),
         **dict.fromkeys(_WITH_HESSIAN, ("jac", "hess")),
         **dict.fromkeys(_WITH_PRODUCTS, ("jac", "hessp")),
     }
