@@ -9,6 +9,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
+import scipy.optimize
 import scipy.sparse
 import sympy as sp
 from sparse_problems import PROBLEMS, Problem, i, k, n, x
@@ -278,6 +279,37 @@ def test_gauss_newton_products_by_scalars():
 # ---- elsewhere ---------------------------------------------------------------------------------
 
 
+def test_newton_with_sparse_hessians_minimises_ten_thousand_variables():
+    expr = sp.Sum((x[i + 1] - x[i] ** 2) ** 2 + (1 - x[i]) ** 4 / 4, (i, 0, n - 2)) + (x[0] + 1) ** 2
+    start = {x: np.random.default_rng(2).uniform(0.5, 1.5, 10_000)}
+    fit = sg.minimize(expr, start, method=sg.optim.Newton(sparse=True), tol=1e-9)
+    assert fit.success
+    assert fit.nit < 60
+    assert np.abs(fit.jac[x]).max() <= 1e-9
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_sparse_and_dense_newton_leave_regions_of_negative_curvature(sparse):
+    expr = (
+        sp.Sum(x[i] ** 4 - x[i] ** 2 + x[i] / 10 + (x[i + 1] - x[i]) ** 2 / 8, (i, 0, n - 2)) + x[n - 1] ** 4
+    )
+    start = {x: np.linspace(-0.2, 0.3, 30)}
+    fit = sg.minimize(expr, start, method=sg.optim.Newton(sparse=sparse))
+    assert fit.success
+    curvature = sg.compile(expr, wrt=x, outputs="hess")(fit.x[x])
+    assert np.linalg.eigvalsh(curvature).min() > -1e-6
+
+
+def test_scipy_takes_sparse_hessians():
+    p = PROBLEMS["rosenbrock"]
+    problem = sg.scipy_problem(p.expr, {x: np.full(20, 0.9)}, method="trust-constr", sparse="csc")
+    assert scipy.sparse.issparse(problem.hess(problem.x0))
+    result = scipy.optimize.minimize(**problem, options={"gtol": 1e-8})
+    np.testing.assert_allclose(problem.unpack(result.x)[x], 1.0, atol=1e-5)
+    with pytest.raises(BadOption, match="takes no sparse matrix"):
+        sg.scipy_problem(p.expr, {x: np.full(20, 0.9)}, method="dogleg", sparse="csc")
+
+
 @pytest.mark.parametrize("name", ["rosenbrock", "bundle_jac"])
 @pytest.mark.parametrize("triangle", ["full", "lower"])
 def test_sparse_kernels_are_verified(name, triangle):
@@ -290,6 +322,15 @@ def test_words_that_follow_from_others_are_not_verified():
     p = PROBLEMS["rosenbrock"]
     with pytest.raises(BadOption, match="it follows from 'hess'"):
         sg.verify(sg.program(p.expr, wrt=x), at={x: p.values[0]}, outputs="hess_diag")
+
+
+def test_scipy_takes_sparse_jacobians_of_residuals():
+    p = PROBLEMS["broyden_jacobian"]
+    program = sg.program(p.expr, wrt=x, axes=p.axes)
+    problem = sg.scipy_problem(program, {x: np.full(30, -1.0)}, method="trf", sparse="csr")
+    assert problem.jac(problem.x0).nnz == 88
+    result = scipy.optimize.least_squares(**problem)
+    assert np.abs(result.fun).max() < 1e-8
 
 
 # ---- errors ------------------------------------------------------------------------------------

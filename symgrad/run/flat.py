@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,12 @@ class Layout:
         return vector
 
     def matrix(self, blocks: Any) -> Matrix:
-        """A Hessian as one (size, size) matrix, from one array of all entries or rows of blocks."""
+        """A Hessian as one (size, size) matrix, from one array of all entries or rows of blocks.
+
+        A sparse array stays one.
+        """
+        if hasattr(blocks, "tocsc") and blocks.shape == (self.size, self.size):
+            return cast(Matrix, blocks)
         if not isinstance(blocks, tuple | list):
             whole = np.asarray(blocks, self.dtype)
             if whole.size != self.size**2:
@@ -95,7 +100,12 @@ class Layout:
         return result
 
     def jacobian(self, blocks: Any, rows: int) -> Matrix:
-        """A Jacobian as one (rows, size) matrix, from one array of all columns or a block per parameter."""
+        """A Jacobian as one (rows, size) matrix, from one array of all columns or a block per parameter.
+
+        A sparse array stays one.
+        """
+        if hasattr(blocks, "tocsc") and blocks.shape == (rows, self.size):
+            return cast(Matrix, blocks)
         if not isinstance(blocks, tuple | list):
             whole = np.asarray(blocks, self.dtype)
             if whole.size != rows * self.size:

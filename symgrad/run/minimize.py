@@ -74,7 +74,8 @@ def minimize(
     """
     chosen = _method(method, batch_size)
     arrays = data_arrays(data, dtype)
-    objective = make_objective(program, params, arrays, backend, dtype, kinks)
+    sparse = "csc" if getattr(chosen, "sparse", False) else None
+    objective = make_objective(program, params, arrays, backend, dtype, kinks, sparse)
     batches = None
     if batch_size is not None:
         batches = make_batches(arrays, params, batch_size, batch_axis, seed)

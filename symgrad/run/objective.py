@@ -14,6 +14,7 @@ from symgrad.run.flat import Arrays, Layout, float_dtype, layout_of
 from symgrad.run.optim.base import Linearisation
 
 Bindings = Mapping[Any, Any]
+_MATRICES = ("hess", ("value", "jac"))  # outputs with a matrix, which may be sparse
 
 
 @dataclass
@@ -21,7 +22,8 @@ class Objective:
     """An expression to minimise over some of its symbols; what it needs is compiled when first asked for.
 
     The methods take a dict with an array for every symbol and return what the kernels return, except that
-    `value` is a float. Picklable if the kernels are.
+    `value` is a float. Picklable if the kernels are. With `sparse`, a format of SciPy's, the Hessian and
+    the Jacobian are one sparse array each.
     """
 
     program: Any
@@ -30,6 +32,7 @@ class Objective:
     layout: Layout
     backend: str
     dtype: str
+    sparse: str | None = None
     kernels: dict[Any, Callable[..., Any]] = field(default_factory=dict)
 
     def kernel(self, outputs: str | tuple[str, ...]) -> Callable[..., Any]:
@@ -44,6 +47,7 @@ class Objective:
                 outputs=outputs,
                 backend=self.backend,
                 dtype=self.dtype,
+                sparse=self.sparse if outputs in _MATRICES else None,
             )
         return self.kernels[outputs]
 
@@ -93,6 +97,7 @@ def make_objective(
     backend: str,
     dtype: object,
     kinks: str | None = None,
+    sparse: str | None = None,
 ) -> Objective:
     """An objective for a program or an expression; nothing is compiled yet.
 
@@ -108,7 +113,7 @@ def make_objective(
         program = make_program(program, kinks=kinks)
     if hasattr(program, "wrt"):
         _check_arguments(program.args, params, data)
-    return Objective(program, tuple(params), tuple(data), layout, backend, layout.dtype.name)
+    return Objective(program, tuple(params), tuple(data), layout, backend, layout.dtype.name, sparse)
 
 
 def data_arrays(data: Mapping[Any, Any] | None, dtype: object) -> dict[Any, Any]:

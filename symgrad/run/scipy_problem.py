@@ -16,6 +16,7 @@ _FIRST_ORDER = ("cg", "bfgs", "l-bfgs-b", "tnc", "slsqp")
 _WITH_HESSIAN = ("dogleg", "trust-exact")
 _WITH_PRODUCTS = ("newton-cg", "trust-ncg", "trust-krylov", "trust-constr")
 _LEAST_SQUARES = ("trf", "dogbox", "lm")
+_SPARSE_LEAST_SQUARES = ("trf", "dogbox")
 _WITHOUT_DERIVATIVES = ("nelder-mead", "powell", "cobyla", "cobyqa")
 
 
@@ -69,7 +70,7 @@ class ScipyProblem(_OverVectors):
         return self._at(x)[1].copy()
 
     def hess(self, x: Vector) -> Matrix:
-        """The Hessian at `x`, shape (size, size)."""
+        """The Hessian at `x`, shape (size, size); a sparse array if asked for."""
         return self._calls.hess(self._vector(x)).astype(np.float64)
 
     def hessp(self, x: Vector, p: Vector) -> Vector:
@@ -118,6 +119,7 @@ def scipy_problem(
     backend: str = "llvm",
     dtype: str = "float64",
     kinks: str | None = None,
+    sparse: str | None = None,
 ) -> ScipyProblem | ScipyResiduals:
     """A program or scalar SymPy expression for `scipy.optimize.minimize(**sg.scipy_problem(...),
     method="trust-ncg")`.
@@ -125,21 +127,36 @@ def scipy_problem(
     `x0` (symbol -> starting value) says what to minimise over, `data` (symbol -> value) holds the rest.
     Without `method` all of `fun`, `x0`, `jac`, `hess` and `hessp` are there, and SciPy warns if the method it
     is given has no use for one; with `method`, SciPy's name for it, only what it uses, and `method` itself.
+    With `sparse` ("csc", "csr" or "coo") `hess` is a SciPy sparse array, which SciPy's "trust-constr" takes.
 
     With a method of `scipy.optimize.least_squares` ("trf", "dogbox", "lm") the program's value is an array of
-    residuals, and what is returned suits that function: `fun` gives the residuals, `jac` their Jacobian.
+    residuals, and what is returned suits that function: `fun` gives the residuals, `jac` their Jacobian,
+    which "trf" and "dogbox" take sparse.
 
-    Raises BadOption for a method that is not SciPy's, and what `minimize` raises for parameters and data.
+    Raises BadOption for a method that is not SciPy's or takes nothing sparse, and what `minimize` raises for
+    parameters and data.
     """
-    keys = _keys(method)
+    keys = _keys(method) if sparse is None else _sparse_keys(method)
     arrays = data_arrays(data, dtype)
-    objective = make_objective(program, x0, arrays, backend, dtype, kinks)
+    objective = make_objective(program, x0, arrays, backend, dtype, kinks, sparse)
     functions = Functions(
         objective.value_and_grad, objective.hvp, objective.hess, objective.residuals_and_jac
     )
     start = objective.layout.pack(x0).astype(np.float64)
     kind = ScipyResiduals if method is not None and method.lower() in _LEAST_SQUARES else ScipyProblem
     return kind(Calls(functions, objective.layout, arrays), start, keys, method)
+
+
+def _sparse_keys(method: str | None) -> tuple[str, ...]:
+    if method is not None and method.lower() in _SPARSE_LEAST_SQUARES:
+        return _keys(method)
+    if method is not None and method.lower() != "trust-constr":
+        raise BadOption(
+            f"SciPy's {method!r} takes no sparse matrix",
+            because="of its methods trust-constr takes a sparse Hessian, trf and dogbox a sparse Jacobian",
+            try_="one of these, or sg.minimize with sg.optim.Newton(sparse=True)",
+        )
+    return ("fun", "x0", "jac", "hess")
 
 
 def _keys(method: str | None) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from symgrad.run.flat import Matrix, Vector
 from symgrad.run.optim.base import Evaluation, NoStep, Oracle, check_between
 from symgrad.run.optim.line_search import DECREASE, NO_BETTER_POINT, line_from, search
+from symgrad.run.optim.sparse_newton import sparse_newton_direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,15 @@ class Newton:
     O(size^3) for the factor, and usually one gradient. At a saddle point the gradient is 0 and the loop ends
     like at a minimum. Needs the whole data in every step.
 
+    With `sparse=True` the Hessian is a SciPy sparse array and a step costs what its entries and their sparse
+    factor cost; one that is not positive definite has a multiple of the identity added (`sparse_newton`).
+
     Source: Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 3.2 and section 3.4 (eigenvalue
     modification).
     """
 
     curvature: float = 0.9
+    sparse: bool = False
     needs: ClassVar[tuple[str, ...]] = ("value_and_grad", "hess")
 
     def __post_init__(self) -> None:
@@ -45,7 +50,8 @@ class Newton:
     def update(
         self, state: NewtonState, value: float, grad: Vector, params: Vector, *, oracle: Oracle
     ) -> tuple[Vector, NewtonState]:
-        direction = newton_direction(oracle.hess(params), grad)
+        solve = sparse_newton_direction if self.sparse else newton_direction
+        direction = solve(oracle.hess(params), grad)
         line = line_from(oracle, params, value, grad, direction, self.curvature)
         point = search(line, 1.0)
         if point is None:
