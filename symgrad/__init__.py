@@ -1,6 +1,6 @@
 """symgrad: write a loss or a layer as a SymPy expression, get its exact derivatives as a compiled kernel."""
 
-from symgrad import losses, nn, optim
+from symgrad import linalg, losses, nn, optim
 from symgrad.entries import Entries, Where
 from symgrad.errors import SymgradError
 from symgrad.explain import Explanation, explain
@@ -18,7 +18,7 @@ from symgrad.run.verify import verify
 
 __all__ = [
     "Entries", "Explanation", "Kernel", "Maximum", "Minimum", "Program", "Report", "SymgradError", "Where",
-    "compile", "explain", "export_c", "grad", "lambdify", "losses", "minimize", "nn", "optim", "program",
-    "scipy_problem", "verify",
+    "compile", "explain", "export_c", "grad", "lambdify", "linalg", "losses", "minimize", "nn", "optim",
+    "program", "scipy_problem", "verify",
 ]  # fmt: skip
 __version__ = "0.1.0"

@@ -18,6 +18,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable
 
+import numpy as np
+
 _LABELS = (("where", "where"), ("because", "because"), ("try_", "try"))
 _LABEL_WIDTH = 9
 
@@ -136,6 +138,20 @@ class IndexOutOfRange(SymgradError, IndexError):
 
     What to do: compare the index with the shape in the message; SymPy's arrays start at 0, and the upper end
     of a `Sum` is included: `(i, 0, n - 1)` runs over n elements.
+    """
+
+
+class NoFactorisation(SymgradError, np.linalg.LinAlgError):
+    """A matrix does not have the inverse, the factorisation or the derivative that a kernel needs.
+
+    Raised when a kernel is called: for a singular matrix where a system is solved or an inverse taken, for
+    one that is not positive definite in a Cholesky factorisation (or a solve with `assume="spd"`), for
+    dependent columns in QR, for numbers that are not finite in eigenvalues and singular values, and for
+    repeated eigenvalues where the derivative of eigenvectors is asked for. C functions do not raise: their
+    last output, `status`, is 0, or the number of the first call that failed, whose results are then nan.
+
+    What to do: the message names the matrix. Call the kernel with another one, or change the formula so that
+    it cannot be singular (add a positive diagonal).
     """
 
 

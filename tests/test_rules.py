@@ -29,6 +29,13 @@ def _sum_of_exp(g: Graph, v: SimpleNamespace, *free: Node) -> Node:
     return g.read(g.define("sum", (), (axis,), body))
 
 
+def _determinant(g: Graph, v: SimpleNamespace) -> Node:
+    """Of a matrix with exp(x) on the diagonal and y below: positive."""
+    axes = (g.fresh_axis(g.const(2)), g.fresh_axis(g.const(2)))
+    body = g.where(g.ieq(*axes), g.node("exp", v.x), g.mask(g.ige0(g.isub(*axes)), v.y))
+    return g.read(g.define("call", (v.point,), axes, body, name="det"), v.point)
+
+
 def _weighted_sum(g: Graph, v: SimpleNamespace) -> Node:
     axis = g.fresh_axis(v.n)
     entry = g.read(v.u, axis)
@@ -79,6 +86,7 @@ EXAMPLES: dict[str, Example] = {
     "quotient_to_logistic": lambda g, v: (g.one, _raw(g, "add", g.one, g.node("exp", v.x))),
     "pow_small_exponent": lambda g, v: (v.x, g.const(Fraction(3, 2))),
     "fold_sqrt": lambda g, v: (g.const(Fraction(9, 4)),),
+    "log_determinant": lambda g, v: (_determinant(g, v),),
     "log_sum_exp": lambda g, v: (_sum_of_exp(g, v),),
     "log_one_plus_exp_to_softplus": lambda g, v: (_raw(g, "add", g.one, g.node("exp", v.x)),),
     "log_one_plus_to_log1p": lambda g, v: (g.add(g.one, v.x),),
@@ -122,6 +130,8 @@ MORE: list[tuple[str, str, Example]] = [
     ("pow_small_exponent", "pow", lambda g, v: (v.x, g.const(Fraction(1, 2)))),
     ("pow_small_exponent", "pow", lambda g, v: (v.x, g.const(Fraction(-1, 2)))),
     ("pow_small_exponent", "pow", lambda g, v: (v.x, g.const(64))),
+    ("log_determinant", "log", lambda g, v: (g.node("abs", _determinant(g, v)),)),
+    ("log_determinant", "log", lambda g, v: (g.mul(g.const(3), _determinant(g, v)),)),
     ("log_sum_exp", "log", lambda g, v: (g.add(g.node("exp", v.x), g.node("exp", v.y)),)),
     ("log_sum_exp", "log",
      lambda g, v: (g.add(g.add(g.mul(g.const(3), g.node("exp", v.x)), g.one), g.node("exp", v.y)),)),

@@ -5,22 +5,34 @@
  * input   A (n, n) double
  * output  value () double
  * output  grad (n, n) double
- * work    t1 () double
- * work    t2 (n, n) double
- * work    t3 (n, n) double
+ * output  status () double
+ * work    t1 (n + 1, n) double
+ * work    t2 () double
+ * work    t3 () double
  * work    t4 (n, n) double
+ * work    t5 (n, n) double
  *
+ * status: 0, or the number of the first call that failed, whose results are then nan:
+ *   1: the matrix 'A' is singular
  * expression: log(Determinant(A))
  * differentiated by: A
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad (n, n), row-major
- * operations: 1432 as derived, 1431 after optimisation, every size 8
+ * operations: 1365 as derived, 1407 after optimisation, every size 8
  */
 
 #include "log_determinant.h"
 #include <math.h>
 #include <stdint.h>
+
+/* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
+#ifdef SYMGRAD_SIMD
+#define log_determinant_PRAGMA(...) _Pragma(#__VA_ARGS__)
+#define log_determinant_SUM(...) log_determinant_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
+#else
+#define log_determinant_SUM(...)
+#endif
 
 static int64_t log_determinant_extent(int64_t a)
 {
@@ -33,133 +45,138 @@ static int64_t log_determinant_slice(int64_t a)
 }
 
 void log_determinant(const double *restrict A, double *restrict value, double *restrict grad,
-    double *restrict work, int64_t n)
+    double *restrict status, double *restrict work, int64_t n)
 {
     double *const restrict t1 = work;
-    double *const restrict t2 = work + 8;
-    double *const restrict t3 = work + 8 + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n));
-    double *const restrict t4 = work + 8 + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n)) + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n));
-    for (int64_t j = 0; j < n; j++) {
-        for (int64_t k = 0; k < n; k++) {
-            t3[j*n + k] = A[j*n + k];
-        }
-    }
-    double c1 = 1.0;
-    for (int64_t i = 0; i < n; i++) {
-        double c2 = fabs(t3[i*n + i]);
-        double c3 = (double)i;
-        for (int64_t j = i + 1; j < n; j++) {
-            const double tt1 = fabs(t3[j*n + i]);
-            const double tt2 = (double)j;
-            const int tt3 = c2 < tt1;
-            if (tt3) {
-                c2 = tt1;
-                c3 = tt2;
-            }
-        }
-        for (int64_t j = i + 1; j < n; j++) {
-            const int tt4 = (double)j == c3;
-            if (tt4) {
-                for (int64_t k = 0; k < n; k++) {
-                    const double tt5 = t3[i*n + k];
-                    t3[i*n + k] = t3[j*n + k];
-                    t3[j*n + k] = tt5;
-                }
-                c1 = -c1;
-            }
-        }
-        const double tt6 = t3[i*n + i];
-        c1 = c1 * tt6;
-        for (int64_t j = i + 1; j < n; j++) {
-            const double tt7 = t3[j*n + i] / tt6;
-            for (int64_t k = i + 1; k < n; k++) {
-                t3[j*n + k] = t3[j*n + k] - tt7 * t3[i*n + k];
-            }
-        }
-    }
-    t1[0] = c1;
-    const double tt8 = t1[0];
-    value[0] = log(tt8);
-    for (int64_t j = 0; j < n; j++) {
-        for (int64_t k = 0; k < n; k++) {
-            t4[j*n + k] = A[j*n + k];
-        }
-    }
-    for (int64_t j = 0; j < n; j++) {
-        for (int64_t k = 0; k < n; k++) {
-            t2[j*n + k] = 0.0;
-        }
-        t2[j*n + j] = 1.0;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        double c4 = fabs(t4[i*n + i]);
-        double c5 = (double)i;
-        for (int64_t j = i + 1; j < n; j++) {
-            const double tt9 = fabs(t4[j*n + i]);
-            const double tt10 = (double)j;
-            const int tt11 = c4 < tt9;
-            if (tt11) {
-                c4 = tt9;
-                c5 = tt10;
-            }
-        }
-        for (int64_t j = i + 1; j < n; j++) {
-            const int tt12 = (double)j == c5;
-            if (tt12) {
-                for (int64_t k = 0; k < n; k++) {
-                    const double tt13 = t4[i*n + k];
-                    t4[i*n + k] = t4[j*n + k];
-                    t4[j*n + k] = tt13;
-                }
-                for (int64_t k = 0; k < n; k++) {
-                    const double tt14 = t2[i*n + k];
-                    t2[i*n + k] = t2[j*n + k];
-                    t2[j*n + k] = tt14;
-                }
-            }
-        }
-        const double tt15 = t4[i*n + i];
-        for (int64_t k = 0; k < n; k++) {
-            t4[i*n + k] = t4[i*n + k] / tt15;
-        }
-        for (int64_t k = 0; k < n; k++) {
-            t2[i*n + k] = t2[i*n + k] / tt15;
-        }
-        for (int64_t j = 0; j < i; j++) {
-            const double tt16 = t4[j*n + i];
-            for (int64_t k = 0; k < n; k++) {
-                t4[j*n + k] = t4[j*n + k] - tt16 * t4[i*n + k];
-            }
-            for (int64_t k = 0; k < n; k++) {
-                t2[j*n + k] = t2[j*n + k] - tt16 * t2[i*n + k];
-            }
-        }
-        for (int64_t j = i + 1; j < n; j++) {
-            const double tt17 = t4[j*n + i];
-            for (int64_t k = 0; k < n; k++) {
-                t4[j*n + k] = t4[j*n + k] - tt17 * t4[i*n + k];
-            }
-            for (int64_t k = 0; k < n; k++) {
-                t2[j*n + k] = t2[j*n + k] - tt17 * t2[i*n + k];
-            }
-        }
-    }
-    const double tt18 = tt8 / tt8;
+    double *const restrict t2 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n));
+    double *const restrict t3 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8;
+    double *const restrict t4 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8;
+    double *const restrict t5 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8 + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n));
+    status[0] = 0.0;
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < n; j++) {
-            grad[i*n + j] = t2[j*n + i] * tt18;
+            t1[i*n + j] = A[i*n + j];
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        double c1 = fabs(t1[i*n + i]);
+        double c2 = (double)i;
+        for (int64_t j = i + 1; j < n; j++) {
+            const double tt1 = fabs(t1[j*n + i]);
+            const int tt2 = c1 < tt1;
+            if (tt2) {
+                c1 = tt1;
+                c2 = (double)j;
+            }
+        }
+        const int64_t g1 = (int64_t)c2;
+        t1[n*n + i] = (double)g1;
+        if ((double)g1 != (double)i) {
+            for (int64_t j = 0; j < n; j++) {
+                const double tt3 = t1[i*n + j];
+                t1[i*n + j] = t1[g1*n + j];
+                t1[g1*n + j] = tt3;
+            }
+        }
+        const double tt4 = t1[i*n + i];
+        if (tt4 != 0.0) {
+            for (int64_t j = i + 1; j < n; j++) {
+                const double tt5 = t1[j*n + i] / tt4;
+                t1[j*n + i] = tt5;
+                for (int64_t k = i + 1; k < n; k++) {
+                    t1[j*n + k] = t1[j*n + k] - tt5 * t1[i*n + k];
+                }
+            }
+        }
+    }
+    double c3 = 1.0;
+    for (int64_t i = 0; i < n; i++) {
+        const double tt6 = t1[i*n + i];
+        const double tt7 = ((0.0 < tt6) ? 1.0 : ((tt6 < 0.0) ? (-1.0) : tt6)) * ((t1[n*n + i] == (double)i) ? 1.0 : (-1.0));
+        c3 *= tt7;
+    }
+    t2[0] = c3;
+    double c4 = 0.0;
+    log_determinant_SUM(c4)
+    for (int64_t i = 0; i < n; i++) {
+        c4 += log(fabs(t1[i*n + i]));
+    }
+    t3[0] = c4;
+    value[0] = t3[0] + log(t2[0]);
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            t4[i*n + j] = 0.0;
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        t4[i*n + i] += 1.0;
+    }
+    int c5 = 0;
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            t5[i*n + j] = t4[i*n + j];
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const double tt8 = t1[n*n + i];
+        const int64_t g2 = (int64_t)tt8;
+        if ((double)g2 != (double)i) {
+            for (int64_t j = 0; j < n; j++) {
+                const double tt9 = t5[i*n + j];
+                t5[i*n + j] = t5[g2*n + j];
+                t5[g2*n + j] = tt9;
+            }
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < i; j++) {
+            const double tt10 = t1[i*n + j];
+            for (int64_t k = 0; k < n; k++) {
+                t5[i*n + k] = t5[i*n + k] - tt10 * t5[j*n + k];
+            }
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const double tt11 = t1[(n - i - 1)*n + n - i - 1];
+        if (tt11 == 0.0) {
+            c5 = 1;
+        }
+        for (int64_t j = n - i; j < n; j++) {
+            const double tt12 = t1[(n - i - 1)*n + j];
+            for (int64_t k = 0; k < n; k++) {
+                t5[(n - i - 1)*n + k] = t5[(n - i - 1)*n + k] - tt12 * t5[j*n + k];
+            }
+        }
+        for (int64_t j = 0; j < n; j++) {
+            t5[(n - i - 1)*n + j] = t5[(n - i - 1)*n + j] / tt11;
+        }
+    }
+    if (c5) {
+        const int tt13 = status[0] == 0.0;
+        if (tt13) {
+            status[0] = 1.0;
+        }
+        for (int64_t i = 0; i < n; i++) {
+            for (int64_t j = 0; j < n; j++) {
+                t5[i*n + j] = NAN;
+            }
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            grad[i*n + j] = t5[j*n + i];
         }
     }
 }
 
 int64_t log_determinant_work_size(int64_t n)
 {
-    return 8 + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n)) + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n)) + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n));
+    return log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8 + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n)) + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n));
 }
 
 int64_t log_determinant_argument_count(void)
 {
-    return 3;
+    return 4;
 }
 
 const char *log_determinant_argument_name(int64_t argument)
@@ -168,6 +185,7 @@ const char *log_determinant_argument_name(int64_t argument)
     case 0: return "A";
     case 1: return "value";
     case 2: return "grad";
+    case 3: return "status";
     default: return "";
     }
 }
@@ -178,6 +196,7 @@ int64_t log_determinant_argument_rank(int64_t argument)
     case 0: return 2;
     case 1: return 0;
     case 2: return 2;
+    case 3: return 0;
     default: return -1;
     }
 }

@@ -23,6 +23,7 @@ from symgrad.extrema import Extremum, Maximum, Minimum
 from symgrad.frontend.printed_size import MOST_SEARCHED
 from symgrad.frontend.scalar_form import Leaves, ScalarForm, reachable_branches
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.reduce import conjunction, conjuncts
 
 Expr = Any
@@ -215,10 +216,9 @@ class IndexForm(Leaves):
     def _write_out(self, read: Node, used: frozenset[int]) -> _Expansion:
         t, *index = self.g.args[read]
         tensor = self.g.tensors[t]
-        if tensor.kind in ("det", "inverse"):
-            what = "determinant" if tensor.kind == "det" else "inverse"
+        if tensor.kind == "call":
             raise UnsupportedExpression(
-                f"the {what} of a matrix has no index notation",
+                f"the {MATRIX_FUNCTIONS[tensor.name].title} of a matrix has no index notation",
                 try_="write the whole expression with MatrixSymbols",
             )
         if tensor.kind == "enum":

@@ -38,7 +38,7 @@ from symgrad.frontend.describe import index_text, shape_text, show
 from symgrad.frontend.heads import Expr, Task, each, matrix, task
 from symgrad.ir.bounds import typical
 from symgrad.ir.graph import Graph, Node
-from symgrad.ir.linear_algebra import determinant, inverse
+from symgrad.ir.matrix_call import Array, call
 from symgrad.ir.reduce import reduce
 
 if TYPE_CHECKING:
@@ -76,12 +76,42 @@ class Matrix:
         return self.rows, self.cols
 
 
+@dataclass(frozen=True, slots=True)
+class InverseOf(Matrix):
+    """The inverse of `base` (or of its transpose): in a product, a system is solved instead."""
+
+    base: Array
+    turned: bool = False
+
+    def times(self, g: Graph, m: Matrix) -> Matrix:
+        """The inverse times `m`."""
+        name = "solve_transposed" if self.turned else "solve"
+        return of_array(g, call(g, name, (self.base, as_array(g, m)), m.shape))
+
+    def transposed(self, g: Graph) -> InverseOf:
+        plain = Matrix(self.rows, self.cols, self.body)
+        return InverseOf(*self.shape, transposed(g, plain).body, self.base, not self.turned)
+
+
 def of_entries(g: Graph, rows: Node, cols: Node, entry: Callable[[Node, Node], Node]) -> Matrix:
     """The matrix whose entry at (i, j) is `entry(i, j)`."""
     return Matrix(rows, cols, entry(row_index(g, rows), col_index(g, cols)))
 
 
+def as_array(g: Graph, m: Matrix) -> Array:
+    """The operand of a matrix function."""
+    return Array(m.shape, lambda i, j: m.at(g, i, j))
+
+
+def of_array(g: Graph, a: Array) -> Matrix:
+    """The result of a matrix function; a vector is a column."""
+    rows, cols = a.extents if len(a.extents) == 2 else (*a.extents, g.one)
+    return of_entries(g, rows, cols, lambda i, j: a.at(*(i, j)[: len(a.extents)]))
+
+
 def transposed(g: Graph, m: Matrix) -> Matrix:
+    if isinstance(m, InverseOf):
+        return m.transposed(g)
     return of_entries(g, m.cols, m.rows, lambda i, j: m.at(g, j, i))
 
 
@@ -294,7 +324,11 @@ def _factors(tr: Translator, e: Expr) -> Task:
 
 
 def multiply(g: Graph, a: Matrix, b: Matrix) -> Matrix:
-    """The matrix product, a sum over a fresh axis."""
+    """The matrix product, a sum over a fresh axis; with an inverse, the solution of a system."""
+    if isinstance(a, InverseOf):
+        return a.times(g, b)
+    if isinstance(b, InverseOf):
+        return transposed(g, b.transposed(g).times(g, transposed(g, a)))
     k = g.zero if a.cols == g.one else g.fresh_axis(a.cols)
 
     def entry(i: Node, j: Node) -> Node:
@@ -390,15 +424,11 @@ def _inverse(tr: Translator, e: Expr) -> Task:
 
 
 def _inverted(g: Graph, m: Matrix) -> Matrix:
-    return of_entries(g, m.rows, m.cols, lambda i, j: _matrix_inverse(g, m, i, j))
-
-
-def _matrix_inverse(g: Graph, m: Matrix, i: Node, j: Node) -> Node:
-    """Entry (i, j); a 1x1 matrix has no axes to eliminate over."""
+    """A 1x1 matrix has no axes to eliminate over."""
     if m.rows == g.one:
-        return g.div(g.one, m.body)
-    row, column = g.fresh_axis(m.rows), g.fresh_axis(m.cols)
-    return g.substitute(inverse(g, row, column, m.at(g, row, column)), {row: i, column: j})
+        return Matrix(*m.shape, g.div(g.one, m.body))
+    base = as_array(g, m)
+    return InverseOf(*m.shape, of_array(g, call(g, "inverse", (base,), m.shape)).body, base)
 
 
 @task(Determinant)
@@ -408,8 +438,7 @@ def _determinant(tr: Translator, e: Expr) -> Task:
     check_square(g, e, m)
     if m.rows == g.one:
         return m.body
-    row, column = g.fresh_axis(m.rows), g.fresh_axis(m.cols)
-    return determinant(g, row, column, m.at(g, row, column))
+    return call(g, "det", (as_array(g, m),), ()).at()
 
 
 @task(Trace)

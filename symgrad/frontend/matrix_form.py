@@ -16,10 +16,12 @@ import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixElement
 
 from symgrad.frontend.elementwise import Atoms, NoMatrixForm
+from symgrad.frontend.linalg import SPELLINGS
 from symgrad.frontend.matrix_algebra import diagonal, effort, matmul, ones, trace, transpose
 from symgrad.frontend.printed_size import MOST_SEARCHED
 from symgrad.frontend.scalar_form import Leaves, ScalarForm
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 
 Expr = Any
 Matrix = Any
@@ -89,7 +91,7 @@ class MatrixForm(Leaves):
                 self._values[t] = self._definition(t, self.g.tensors[t])
 
     def _definition(self, t: TensorId, tensor: Tensor) -> Expr:
-        if tensor.kind in ("det", "inverse"):
+        if tensor.kind == "call":
             return self._matrix_function(t, tensor)
         if tensor.kind not in ("map", "sum", "logsumexp"):
             raise NoMatrixForm
@@ -107,17 +109,33 @@ class MatrixForm(Leaves):
         return self._named(t, e, out) if self._uses[t] > 1 else e
 
     def _matrix_function(self, t: TensorId, tensor: Tensor) -> Expr:
-        """The determinant or inverse of one matrix (not of one per value of further axes)."""
-        axes = (*tensor.out, *tensor.red)
-        if len(axes) != 2:
+        """A function of one matrix (not of one per value of further axes)."""
+        row, operands = MATRIX_FUNCTIONS[tensor.name], []
+        if len(tensor.out) != len(row.result) or tensor.name not in SPELLINGS:
             raise NoMatrixForm
-        for a in axes:
+        for a in (*tensor.out, *tensor.red):
             self._length_of(a)
-        matrix = self.atoms.matrix(self._scalar(tensor.body), *axes)
-        if tensor.kind == "det":
-            return sp.Determinant(matrix)
-        e = self.atoms.dummy(sp.Inverse(matrix), axes)
-        return self._named(t, e, list(axes)) if self._uses[t] > 1 else e
+        first = 0
+        for body, rank in zip(tensor.bodies, row.ranks, strict=True):
+            operands.append(self._operand(body, tensor.red[first : first + rank]))
+            first += rank
+        e = SPELLINGS[tensor.name](*operands)
+        if not tensor.out:
+            return e
+        _, kept = self._without_unit_axes(self.g.zero, tensor.out)
+        e = self.atoms.dummy(e, tuple(kept)) if kept else e[0, 0]
+        return self._named(t, e, kept) if self._uses[t] > 1 else e
+
+    def _operand(self, body: Node, axes: Sequence[Node]) -> Expr:
+        """A matrix or a column; sides of length 1 have no axis."""
+        body, kept = self._without_unit_axes(body, axes)
+        e = self._scalar(body)
+        if len(kept) == 2:
+            return self.atoms.matrix(e, *kept)
+        if not kept:
+            return sp.Matrix([[e]]).as_immutable()
+        column = self.atoms.column(e, kept[0])
+        return transpose(column) if axes[-1] == kept[0] and len(axes) == 2 else column
 
     def _named(self, t: TensorId, e: Expr, out: list[Node]) -> Expr:
         if not out:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from symgrad.errors import UnsupportedExpression
-from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.matrix_call import call, over
+from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.reduce import reduce, store
 
 
@@ -52,7 +56,21 @@ def _rebuild(
         free = sorted(frozenset(out).union(*(g.axes[b] for b in bodies)))
         entry = g.fresh_axis(g.const(len(bodies)))
         return (entry, *out), g.read(g.define("enum", free, (), bodies), entry, *free)
+    if tensor.kind == "call":
+        return out, _rebuilt_call(g, tensor, bodies, red, out)
     (body,) = bodies
     if tensor.kind == "map":
         return out, store(g, sorted(g.axes[body]), body)
     return out, reduce(g, tensor.kind, red, body)
+
+
+def _rebuilt_call(
+    g: Graph, tensor: Tensor, bodies: Sequence[Node], red: Sequence[Node], out: Sequence[Node]
+) -> Node:
+    """The matrix function of other operands."""
+    row, operands, first = MATRIX_FUNCTIONS[tensor.name], [], 0
+    for body, rank in zip(bodies, row.ranks, strict=True):
+        operands.append(over(g, red[first : first + rank], body))
+        first += rank
+    places = out[len(out) - len(row.result) :]
+    return call(g, tensor.name, operands, [g.extent(a) for a in places]).at(*places)

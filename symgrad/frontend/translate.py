@@ -16,7 +16,18 @@ from sympy.core.function import AppliedUndef
 
 from symgrad.entries import Entries
 from symgrad.errors import BadArgument, SymgradError, UnknownFunction, UnsupportedExpression, quoted
-from symgrad.frontend import arguments, blocks, calculus, indexed, logic, matrices, ranges, scalars, special
+from symgrad.frontend import (
+    arguments,
+    blocks,
+    calculus,
+    indexed,
+    linalg,
+    logic,
+    matrices,
+    ranges,
+    scalars,
+    special,
+)
 from symgrad.frontend.conditions import check_conditions
 from symgrad.frontend.describe import show
 from symgrad.frontend.gradient import as_gradient
@@ -27,7 +38,8 @@ from symgrad.ir.collection import collection_paused
 from symgrad.ir.graph import Graph, Node, TensorId
 
 __all__ = ["Translation", "Translator", "Value", "translate"]
-_TABLES = (blocks, calculus, indexed, logic, matrices, scalars, special)  # imported for what they register
+# Imported for what they register.
+_TABLES = (blocks, calculus, indexed, linalg, logic, matrices, scalars, special)
 Differentiate = Callable[[Graph, Node, TensorId, Sequence[Node]], Node]
 
 

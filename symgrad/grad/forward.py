@@ -13,7 +13,8 @@ from symgrad.grad.rules import weight
 from symgrad.grad.store import stored
 from symgrad.grad.sweep import pushforward
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.linear_algebra import inverse_tangent
+from symgrad.ir.matrix_call import over, taken_apart
+from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.reduce import reduce
 from symgrad.ir.scan import frontier, outer_definitions, scan_of
 
@@ -67,10 +68,10 @@ class Forward:
             return self._enum(t, [dots.get(b, g.zero) for b in tensor.bodies])
         if tensor.kind == "scatter":
             return self._scatter(t, dots[tensor.body])
+        if tensor.kind == "call":
+            return self._call(t, [dots.get(b) for b in tensor.bodies])
         value = dots[tensor.body]
-        if tensor.kind == "inverse":
-            value = inverse_tangent(g, t, value)
-        elif tensor.kind != "map":
+        if tensor.kind != "map":
             value = reduce(g, "sum", tensor.red, weight(g, t, value))
         return tensor.out, stored(g, tensor.out, value)
 
@@ -80,6 +81,16 @@ class Forward:
         outside = {s: self.tensor(s) for s in frontier(self.g, scan)}
         push = lambda seeds, step: Forward(self.g, seeds).tensor(step)  # noqa: E731
         self.tangents.update(tangents(self.g, scan, outside, push))
+
+    def _call(self, t: TensorId, dots: Sequence[Node | None]) -> Tangent | None:
+        g, tensor, row = self.g, self.g.tensors[t], MATRIX_FUNCTIONS[self.g.tensors[t].name]
+        parts = taken_apart(g, t, row.ranks, len(row.result))
+        tangents = [None if d is None else over(g, axes, d) for axes, d in zip(parts.axes, dots, strict=True)]
+        assert row.forward is not None, "factors are made after differentiation"
+        value = row.forward(parts, tangents)
+        if value is None:
+            return None
+        return tensor.out, stored(g, tensor.out, value.at(*parts.places))
 
     def _enum(self, t: TensorId, dots: list[Node]) -> Tangent:
         g, tensor = self.g, self.g.tensors[t]

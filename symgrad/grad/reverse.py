@@ -18,7 +18,8 @@ from symgrad.grad.rules import weight
 from symgrad.grad.store import stored, without_needless_mask
 from symgrad.grad.sweep import pullback
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.linear_algebra import inverse_cotangent
+from symgrad.ir.matrix_call import over, taken_apart
+from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.reduce import conjunction, reduce
 from symgrad.ir.scan import outer_definitions, outer_sources, scan_of
 
@@ -107,12 +108,14 @@ def _pull(
     tensor = g.tensors[t]
     bar = without_needless_mask(g, bar, tensor.bodies)
     out: list[tuple[TensorId, tuple[Node, ...], Node]] = []
-    for read, value in pullback(g, _seeds(g, t, places, bar), active).items():
-        s, *index = g.args[read]
-        own = tuple(g.fresh_axis(e) for e in g.tensors[s].extents)
-        here = conjunction(g, [g.ieq(a, p) for a, p in zip(index, own, strict=True)])
-        loops = (*tensor.out, *tensor.red)
-        out.append((s, own, reduce(g, "sum", loops, g.mask(here, value))))
+    whole = (*tensor.out, *tensor.red)
+    parts = _of_call(g, t, places, bar) if tensor.kind == "call" else [(whole, _seeds(g, t, places, bar))]
+    for loops, seeds in parts:
+        for read, value in pullback(g, seeds, active).items():
+            s, *index = g.args[read]
+            own = tuple(g.fresh_axis(e) for e in g.tensors[s].extents)
+            here = conjunction(g, [g.ieq(a, p) for a, p in zip(index, own, strict=True)])
+            out.append((s, own, reduce(g, "sum", loops, g.mask(here, value))))
     return out
 
 
@@ -121,8 +124,6 @@ def _seeds(g: Graph, t: TensorId, places: tuple[Node, ...], bar: Node) -> dict[N
     tensor = g.tensors[t]
     if tensor.kind == "scatter":
         return {tensor.body: g.substitute(bar, dict(zip(places, tensor.target, strict=True)))}
-    if tensor.kind == "inverse":
-        return {tensor.body: inverse_cotangent(g, t, places, bar)}
     if tensor.kind != "enum":
         here = g.substitute(bar, dict(zip(places, tensor.out, strict=True)))
         return {tensor.body: weight(g, t, here)}
@@ -132,6 +133,22 @@ def _seeds(g: Graph, t: TensorId, places: tuple[Node, ...], bar: Node) -> dict[N
         here = g.substitute(bar, {places[0]: g.const(entry), **rest})
         seeds[body] = g.add(seeds.get(body, g.zero), here)
     return seeds
+
+
+def _of_call(
+    g: Graph, t: TensorId, places: tuple[Node, ...], bar: Node
+) -> list[tuple[tuple[Node, ...], dict[Node, Node]]]:
+    """For each operand of a matrix function, the loops over it and its cotangent."""
+    tensor, row = g.tensors[t], MATRIX_FUNCTIONS[g.tensors[t].name]
+    parts = taken_apart(g, t, row.ranks, len(row.result))
+    here = g.substitute(bar, dict(zip(places, tensor.out, strict=True)))
+    assert row.reverse is not None, "factors are made after differentiation"
+    values = row.reverse(parts, over(g, parts.places, here))
+    return [
+        ((*parts.others, *axes), {body: value.at(*axes)})
+        for body, axes, value in zip(tensor.bodies, parts.axes, values, strict=True)
+        if value is not None
+    ]
 
 
 def gradient(g: Graph, value: TensorId, wrt: Sequence[TensorId]) -> list[tuple[tuple[Node, ...], Node]]:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.kinks import tie_goes_to
-from symgrad.ir.linear_algebra import cofactor_over_determinant
 from symgrad.ir.reduce import reduce
 
 
@@ -24,8 +23,6 @@ def weight(g: Graph, t: TensorId, factor: Node) -> Node:
         return g.mul(factor, _product_of_the_others(g, tensor))
     if tensor.kind == "logsumexp":
         return g.mul(factor, _softmax(g, t))
-    if tensor.kind == "det":
-        return g.mul(g.mul(factor, g.read(t, *tensor.out)), cofactor_over_determinant(g, tensor))
     return _extreme(g, t, factor)
 
 

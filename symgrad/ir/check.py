@@ -13,6 +13,7 @@ from typing import Any
 from symgrad.errors import IllegalProgram, quoted
 from symgrad.ir.bounds import Fact, facts_of, index_always_leaves, index_is_in_range
 from symgrad.ir.graph import KINDS, REDUCTIONS, Graph, Node, Tensor, TensorId
+from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS, result_extents
 from symgrad.ir.ops import OPS
 from symgrad.ir.scan import clocks, scan_of
 
@@ -103,8 +104,10 @@ def _check_tensor(g: Graph, t: TensorId) -> None:
         return
     _check_axes(g, t, tensor)
     _check_shape(g, t, tensor)
-    if tensor.dtype != "real" or tensor.name:
+    if tensor.dtype != "real" or (tensor.name and tensor.kind != "call"):
         raise _illegal(g, t, "only inputs have a name or a type other than real")
+    if tensor.kind == "call":
+        _check_matrix_call(g, t, tensor)
     for body in tensor.bodies:
         if g.kind[body] not in ("real", "const"):
             raise _illegal(g, t, f"its body is {g.kind[body]}, not a real value")
@@ -164,16 +167,33 @@ def _check_shape(g: Graph, t: TensorId, tensor: Tensor) -> None:
         raise _illegal(g, t, "only a scatter has target indices")
     elif tensor.extents != ((g.const(len(tensor.bodies)), *own) if tensor.kind == "enum" else own):
         raise _illegal(g, t, "its extents are not those of its axes")
-    if tensor.kind != "enum" and len(tensor.bodies) != 1:
+    if tensor.kind not in ("enum", "call") and len(tensor.bodies) != 1:
         raise _illegal(g, t, f"it has {len(tensor.bodies)} bodies, not one")
     if tensor.kind in REDUCTIONS and not tensor.red:
         raise _illegal(g, t, "a reduction without a reduced axis")
-    if tensor.kind == "det" and len(tensor.red) != 2:
-        raise _illegal(g, t, "a determinant has one row axis and one column axis")
-    if tensor.kind == "inverse" and len(tensor.out) < 2:
-        raise _illegal(g, t, "an inverse has a row axis and a column axis")
-    if tensor.kind in ("map", "enum", "inverse") and tensor.red:
+    if tensor.kind in ("map", "enum") and tensor.red:
         raise _illegal(g, t, "it has reduced axes and is no reduction")
+
+
+def _check_matrix_call(g: Graph, t: TensorId, tensor: Tensor) -> None:
+    """A call's operands and result have the shapes of its function, over axes of their own."""
+    row = MATRIX_FUNCTIONS.get(tensor.name)
+    if row is None:
+        raise _illegal(g, t, f"there is no matrix function {tensor.name!r}")
+    if len(tensor.bodies) != len(row.operands) or len(tensor.red) != sum(row.ranks):
+        raise _illegal(g, t, f"{tensor.name} takes operands of ranks {row.ranks}")
+    if len(tensor.out) < len(row.result):
+        raise _illegal(g, t, f"the result of {tensor.name} has {len(row.result)} axes")
+    split, first = len(tensor.out) - len(row.result), 0
+    own = []
+    for body, rank in zip(tensor.bodies, row.ranks, strict=True):
+        own.append(tensor.red[first : first + rank])
+        if g.axes[body] - {*tensor.out[:split], *own[-1]}:
+            raise _illegal(g, t, "an operand depends on an axis of the result or of another operand")
+        first += rank
+    extents = [[g.extent(a) for a in axes] for axes in own]
+    if result_extents(g, tensor.name, extents) != tensor.extents[split:]:
+        raise _illegal(g, t, f"the shapes of its operands and its result are not those of {tensor.name}")
 
 
 def _check_extent(g: Graph, t: TensorId, extent: Node) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from symgrad.ir.evaluate import evaluate_size
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.ops import OPS
 from symgrad.ir.running import running_form
 
@@ -45,14 +46,20 @@ class _Counter:
             self._values((running.value,))
             return self.points(tensor.out)
         self._values(tensor.bodies)
+        if tensor.kind == "call":
+            return self._call()
         loops = self.points((*tensor.out, *tensor.red))
-        if tensor.kind in ("det", "inverse"):  # elimination: 2/3 n^3 and 2 n^3
-            i = (tensor.red or tensor.out[-2:])[0]
-            return loops * self.points((i,)) * (2 if tensor.kind == "inverse" else 2 / 3)
         if not tensor.red:
             return 0.0
         share = self.share_of(g.args[tensor.body][0]) if g.op[tensor.body] == "mask" else 1.0
         return loops * share * (3 if tensor.kind == "logsumexp" else 1)
+
+    def _call(self) -> float:
+        """What the matrix function says of itself, once per value of the axes before the result's."""
+        tensor, row = self.tensor, MATRIX_FUNCTIONS[self.tensor.name]
+        letters = [letter for shape in row.operands for letter in shape]
+        lengths = {letter: self.points((a,)) for letter, a in zip(letters, tensor.red, strict=True)}
+        return row.work(lengths) * self.points(tensor.out[: len(tensor.out) - len(row.result)])
 
     def _values(self, roots: Sequence[Node]) -> None:
         """Walk down from the roots, carrying the share of points at which each value is needed."""

@@ -15,6 +15,9 @@ import numpy as np
 from symgrad.errors import IndexOutOfRange, ShapeMismatch, quoted
 from symgrad.ir import complex_forms
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.matrix_failures import no_value, not_tall
+from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS, MatrixFunction
+from symgrad.ir.matrix_values import NoValue
 from symgrad.ir.ops import OPS
 from symgrad.ir.scan import Scan, clocks, outer_definitions, scan_of
 from symgrad.ir.signs import is_flat_at_zero
@@ -45,7 +48,8 @@ def evaluate(
             np.complex128 for derivatives by the complex step (see `ir.complex_forms`).
     inspect called with each definition after it was evaluated: its nodes' values, and where each depends on a
             read outside its tensor.
-    Raises IndexOutOfRange for a read outside a tensor, ShapeMismatch for an input of the wrong shape.
+    Raises IndexOutOfRange for a read outside a tensor, ShapeMismatch for an input of the wrong shape,
+    NoFactorisation for a matrix that a matrix function is not defined for.
     """
     values: dict[TensorId, np.ndarray] = {}
     counts: dict[TensorId, np.ndarray] = {}
@@ -144,6 +148,8 @@ class _Definition:
 
     def run(self) -> np.ndarray:
         t = self.tensor
+        if t.kind == "call":
+            return self._call()
         grids = [self._grid(b) for b in t.bodies]
         if t.kind == "enum":
             return np.stack(grids) if grids else np.zeros((0, *self.shape), self.dtype)
@@ -151,15 +157,38 @@ class _Definition:
             return grids[0]
         if t.kind == "scatter":
             return self._scatter(grids[0])
-        if t.kind in ("det", "inverse"):
-            return _MATRIX_FUNCTIONS[t.kind](grids[0])
         return self._reduce(grids[0])
 
-    def _grid(self, root: Node) -> np.ndarray:
+    def _call(self) -> np.ndarray:
+        """One call of the matrix function for each value of the axes before the result's."""
+        t, row = self.tensor, MATRIX_FUNCTIONS[self.tensor.name]
+        split, first = len(t.out) - len(row.result), len(t.out)
+        others, operands = self.shape[:split], []
+        for body, rank in zip(t.bodies, row.ranks, strict=True):
+            own = range(first, first + rank)
+            shape = tuple(n if k < split or k in own else 1 for k, n in enumerate(self.shape))
+            operands.append(self._grid(body, shape).reshape(others + tuple(shape[k] for k in own)))
+            first += rank
+        self._check_tall(row, operands[0].shape)
+        out = np.empty(self.shape[: len(t.out)], dtype=self.dtype)
+        for place in np.ndindex(*others):
+            try:
+                out[place] = row.values(*(o[place] for o in operands))
+            except NoValue:
+                raise no_value(self.g, t.name, t.bodies[0]) from None
+        return out
+
+    def _check_tall(self, row: MatrixFunction, shape: tuple[int, ...]) -> None:
+        if row.tall and shape[-2] < shape[-1]:
+            raise not_tall(self.g, self.tensor.name, self.tensor.bodies[0], shape[-2:])
+
+    def _grid(self, root: Node, shape: tuple[int, ...] | None = None) -> np.ndarray:
+        """The values of a body, over all axes or over those that `shape` does not give the length 1."""
         for n in self.g.reachable((root,)):
             if n not in self.done:
                 self._compute(n)
-        bad = np.broadcast_to(self.poison[root], self.shape)
+        shape = self.shape if shape is None else shape
+        bad = np.broadcast_to(self.poison[root], shape)
         if bad.any():
             raise IndexOutOfRange(
                 "a read falls outside its tensor",
@@ -167,7 +196,7 @@ class _Definition:
                 try_="guard the read by a condition on its indices, or correct the range",
             )
         value = np.asarray(self.done[root], dtype=self._storage(root))
-        return np.array(np.broadcast_to(value, self.shape))
+        return np.array(np.broadcast_to(value, shape))
 
     def _storage(self, node: Node) -> Any:
         return np.int64 if self.g.kind[node] == "int" else self.dtype
@@ -394,48 +423,6 @@ def _as_ieee(op: str, function: Callable[..., Any]) -> Callable[..., Any]:
         return mpmath.nan if isinstance(value, mpmath.mpc) else value
 
     return call
-
-
-def _det(grid: np.ndarray) -> np.ndarray:
-    if grid.dtype != object:
-        return np.asarray(np.linalg.det(grid), dtype=grid.dtype)
-    import mpmath
-
-    return _each_matrix(grid, mpmath.det, ())
-
-
-def _inverse(grid: np.ndarray) -> np.ndarray:
-    """nan everywhere for an exactly singular matrix."""
-    if grid.dtype != object:
-        return _each_matrix(grid, _inverse_or_nan, grid.shape[-2:])
-    import mpmath
-
-    def invert(m: Any) -> Any:
-        return np.array(mpmath.inverse(mpmath.matrix(m.tolist())).tolist(), dtype=object)
-
-    return _each_matrix(grid, invert, grid.shape[-2:])
-
-
-def _inverse_or_nan(m: np.ndarray) -> np.ndarray:
-    try:
-        return np.linalg.inv(m)
-    except np.linalg.LinAlgError:
-        return np.full(m.shape, np.nan, dtype=m.dtype)
-
-
-def _each_matrix(grid: np.ndarray, function: Any, shape: tuple[int, ...]) -> np.ndarray:
-    out = np.empty(grid.shape[:-2] + shape, dtype=grid.dtype)
-    for place in np.ndindex(*grid.shape[:-2]):
-        matrix = grid[place]
-        if grid.dtype == object and not shape:
-            import mpmath
-
-            matrix = mpmath.matrix(matrix.tolist()) if matrix.size else mpmath.matrix(0, 0)
-        out[place] = function(matrix)
-    return out
-
-
-_MATRIX_FUNCTIONS = {"det": _det, "inverse": _inverse}
 
 
 def _logsumexp(grid: np.ndarray, over: tuple[int, ...]) -> np.ndarray:

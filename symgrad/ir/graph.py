@@ -40,7 +40,7 @@ _FIRST_FRESH = 1_000_000
 _MASK = (1 << 61) - 1
 
 REDUCTIONS = ("sum", "prod", "max", "min", "logsumexp")
-KINDS = ("input", "map", *REDUCTIONS, "det", "inverse", "enum", "scatter", "state", "scan")
+KINDS = ("input", "map", *REDUCTIONS, "call", "enum", "scatter", "state", "scan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +49,17 @@ class Tensor:
 
     kind      input; map `T[out] = body`; a reduction `T[out] = reduce over red of body`;
               enum `T[c, out] = bodies[c]` (an explicit matrix, or several outputs sharing one graph);
-              det and inverse, the matrix over the last two axes (`ir.linear_algebra`);
+              call, the matrix function `name` of the bodies (`ir.matrix_functions`);
               scatter `T[target(red)] += body(red)`;
               state and scan, a recurrence: `ir.scan`.
     out       canonical axes of the result (numbers 0..), enum's leading entry axis excluded.
-    red       canonical axes that are reduced (or looped over, for scatter), numbered after `out`.
-    bodies    one node; enum has one per entry; an input has none.
+    red       canonical axes that are reduced (or looped over, for scatter), numbered after `out`;
+              of a call, the axes of its operands, one operand after the other.
+    bodies    one node; enum has one per entry, a call one per operand; an input has none.
     target    scatter only: the index of each result axis as a function of `red`.
     extents   extent of each axis of the result, enum's entry axis included.
     dtype     "real" or "int" (only inputs may be integers).
-    name      inputs only.
+    name      of an input, or of the function of a call.
     links     scan only: (state, first, step) for each of its states; tensors it is made of.
     entry     scan: which of its states this is; state: its number.
     """
@@ -394,16 +395,17 @@ class Graph:
         bodies: Node | Sequence[Node],
         target: Sequence[Node] = (),
         extents: Sequence[Node] = (),
+        name: str = "",
     ) -> TensorId:
         """Intern a definition; its axes are renumbered by position, so names do not matter.
 
-        `extents` is needed for scatter only (the extents of the result).
+        `extents` is needed for scatter only (the extents of the result), `name` for call only.
         """
         body_list = (bodies,) if isinstance(bodies, int) else tuple(bodies)
         renaming = {a: self.axis(number, self.extent(a)) for number, a in enumerate((*out, *red))}
         # An axis of extent 1 only takes the value 0: nothing has to depend on it.
         values = {a: self.zero if self.extent(a) == self.one else r for a, r in renaming.items()}
-        if kind in ("det", "inverse"):
+        if kind == "call":
             values = renaming
         new_bodies = tuple(self.substitute_all(body_list, values))
         new_target = tuple(self.substitute_all(tuple(target), values))
@@ -422,6 +424,7 @@ class Graph:
                 new_bodies,
                 new_target,
                 result,
+                name=name,
             )
         )
 

@@ -230,7 +230,8 @@ def rebuilt(
             nodes = (*nodes[: len(tensor.bodies)], *own)
         nodes = tuple(moved(g, nodes, rules, made, flipped, last))
         count = len(tensor.bodies)
-        made[t] = g.define(tensor.kind, tensor.out, tensor.red, nodes[:count], nodes[count:], tensor.extents)
+        bodies, target = nodes[:count], nodes[count:]
+        made[t] = g.define(tensor.kind, tensor.out, tensor.red, bodies, target, tensor.extents, tensor.name)
     return made
 
 

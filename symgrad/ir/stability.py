@@ -83,6 +83,28 @@ def _one_plus(g: Graph, node: int) -> int | None:
 
 
 @rule(
+    "log", "a determinant overflows where its logarithm does not", "stable",
+    on=among("read", "abs", "mul"),
+)  # fmt: skip
+def log_determinant(g: Graph, a: Args) -> int | None:
+    """log(c det(A)) for a rational c > 0, and log|det(A)|."""
+    op, args = g.op[a[0]], g.args[a[0]]
+    if op == "mul":
+        q = g.rational(args[0])
+        rest = _log_det(g, args[1], "log_det") if q is not None and q > 0 else None
+        return None if rest is None else g.add(g.node("log", args[0]), rest)
+    return _log_det(g, args[0], "log_abs_det") if op == "abs" else _log_det(g, a[0], "log_det")
+
+
+def _log_det(g: Graph, node: int, name: str) -> int | None:
+    """The function `name` of the matrix whose determinant `node` is."""
+    t = g.tensors[g.args[node][0]] if g.op[node] == "read" else None
+    if t is None or t.name != "det" or t.kind != "call":
+        return None
+    return g.read(g.define("call", t.out, t.red, t.bodies, name=name), *g.args[node][1:])
+
+
+@rule(
     "log", "log(sum exp(e)) overflows for e > 709; shifted by the largest e it does not", "stable",
     on=among("read", "add"),
 )  # fmt: skip

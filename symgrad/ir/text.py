@@ -10,9 +10,10 @@
       = T0[i0]
     output value = T1
 
-`enum` has one `=` line per entry; `scatter T[extents] over [axes]` ends with a line `at index, ...`.
-A recurrence is `state T[extents]`, which its step reads, and `scan T entry k` with a line
-`with state from first step step` for each state.
+A call of a matrix function starts with the function's name, has the axes of its operands after `over`, and
+one `=` line per operand. `enum` has one `=` line per entry; `scatter T[extents] over [axes]` ends with a
+line `at index, ...`. A recurrence is `state T[extents]`, which its step reads, and `scan T entry k` with a
+line `with state from first step step` for each state.
 Integers are written as sums of products (`2*i0 - n + 1`), everything else as calls. Rationals are
 exact (`-3/2`); other constants start with @ (`@pi`, `@inf`). A name that is not an ordinary
 identifier is a JSON string. Nothing is rewritten on the way in, so printing what was parsed gives
@@ -135,7 +136,8 @@ class _Printer:
         if tensor.kind == "scatter":
             out = [self.extent(e) for e in tensor.extents]
         over = ", ".join(self._axis(a) for a in tensor.red)
-        return f"{tensor.kind} {name}[{', '.join(out)}]" + (f" over [{over}]" if tensor.red else "")
+        word = tensor.name if tensor.kind == "call" else tensor.kind
+        return f"{word} {name}[{', '.join(out)}]" + (f" over [{over}]" if tensor.red else "")
 
     def _axis(self, axis: Node) -> str:
         return f"i{self.g.args[axis][0]} < {self.extent(self.g.extent(axis))}"

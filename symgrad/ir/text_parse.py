@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from symgrad.errors import ParseError
 from symgrad.ir.graph import KINDS, Graph, Node, TensorId
+from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.ops import OPS
 
 _TOKEN = re.compile(
@@ -60,6 +61,7 @@ class _Definition:
     out: list[Node]
     red: list[Node]
     extents: list[Node]
+    function: str = ""
     bodies: list[Node] = field(default_factory=list)
     target: list[Node] = field(default_factory=list)
     links: list[TensorId] = field(default_factory=list)
@@ -162,7 +164,9 @@ class _Program:
         }.get(word)  # fmt: skip
         if handler is not None:
             handler(line)
-        elif word in KINDS:
+        elif word in MATRIX_FUNCTIONS:
+            self._header("call", line, word)
+        elif word in KINDS and word != "call":
             self._header(word, line)
         else:
             raise _Problem(f"{word!r} does not start a line")
@@ -193,7 +197,7 @@ class _Program:
             raise _Problem(f"a second output {name!r}")
         self.outputs[name] = self.tensor(line.take())
 
-    def _header(self, kind: str, line: _Line) -> None:
+    def _header(self, kind: str, line: _Line, function: str = "") -> None:
         token, name = line.take()
         if token != "name" or not _DEFINITION.match(name):
             raise _Problem(f"a definition is called T0, T1, ..., not {name!r}")
@@ -207,7 +211,7 @@ class _Program:
         else:
             extents, out = [], self._axis_list(line)
         red = self._axis_list(line) if line.take_if("over") else []
-        self.current = _Definition(kind, name, out, red, extents)
+        self.current = _Definition(kind, name, out, red, extents, function)
 
     def _axis_list(self, line: _Line) -> list[Node]:
         """`[i0 < extent, ...]`, numbered on from the axes there are."""
@@ -277,11 +281,12 @@ class _Program:
             return
         if d.links:
             raise _Problem(f"{d.name} has lines with 'with' and is no recurrence")
-        if d.kind != "enum" and len(d.bodies) != 1:
-            raise _Problem(f"{d.name} has {len(d.bodies)} lines with '=', not 1")
+        wanted = len(MATRIX_FUNCTIONS[d.function].operands) if d.function else 1
+        if d.kind != "enum" and len(d.bodies) != wanted:
+            raise _Problem(f"{d.name} has {len(d.bodies)} lines with '=', not {wanted}")
         if len(d.target) != len(d.extents):
             raise _Problem(f"{d.name} has {len(d.target)} indices after 'at', not {len(d.extents)}")
-        tensor = self.g.define(d.kind, d.out, d.red, d.bodies, d.target, d.extents)
+        tensor = self.g.define(d.kind, d.out, d.red, d.bodies, d.target, d.extents, d.function)
         self._new_tensor(d.name, tensor)
 
     def _new_tensor(self, key: str, tensor: TensorId) -> None:

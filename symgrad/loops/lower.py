@@ -20,8 +20,8 @@ from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.running import Running, running_form
 from symgrad.ir.scan import Clock, Scan, clocks, outer_definitions, scan_of
 from symgrad.ir.triangle import is_symmetric_sum, mirrored_entry, triangle_conditions
+from symgrad.loops.calls import Calls
 from symgrad.loops.deltas import absorbed_scatters, split_bands
-from symgrad.loops.linear_algebra import Elimination, Matrix
 from symgrad.loops.nest import (
     Accumulate,
     Bool,
@@ -106,6 +106,7 @@ class _Lowering:
         self.trajectories: dict[TensorId, tuple[TensorId, int]] = {}  # what stands there, and how much later
         self.integers: dict[Node, str] = {}
         self.next_value = 0
+        self.calls = Calls()
         self._make_buffers(names[len(self.size_symbols) :])
 
     def run(self) -> Routine:
@@ -118,6 +119,7 @@ class _Lowering:
                 self._emit_scan(scan)
             elif kind not in ("input", "scan") and t not in self.absorbed:
                 Nest(self, t).emit()
+        self.calls.finish(self)
         return Routine(
             self.interface.name,
             tuple(self.size_names[s] for s in self.size_symbols),
@@ -125,6 +127,8 @@ class _Lowering:
             tuple(self.all_buffers),
             self.top,
             self.interface.title,
+            self.calls.notes,
+            tuple(self.calls.failures),
         )
 
     # ---- recurrences -----------------------------------------------------------------------
@@ -200,6 +204,14 @@ class _Lowering:
         buffer = Buffer(name, role, extents, tensor.dtype, symbol)
         self.buffers[t] = buffer
         self.all_buffers.append(buffer)
+
+    def status_buffer(self) -> str:
+        """A further output, one number."""
+        name = "status" if "status" not in self.taken else self.fresh_name("status")
+        self.taken.add(name)
+        place = max(k for k, b in enumerate(self.all_buffers) if b.role == "output")
+        self.all_buffers.insert(place + 1, Buffer(name, "output", (), symbol="status"))
+        return name
 
     def fresh_name(self, stem: str) -> str:
         k = 1
@@ -324,8 +336,8 @@ class Nest:
         if t.kind in ("map", "enum"):
             self._emit_maps()
             return
-        if t.kind in ("det", "inverse"):
-            self._emit_elimination()
+        if t.kind == "call":
+            self.low.calls.emit(self.low, self.t, self.time)
             return
         if (running := running_form(self.g, t)) is not None:
             self._emit_running(running)
@@ -358,27 +370,6 @@ class Nest:
         if running.inclusive:
             self.pre[at].append(store)
         self._assemble()
-
-    def _emit_elimination(self) -> None:
-        """A determinant or inverse of a matrix in memory, for each value of the outer axes."""
-        low, t = self.low, self.tensor
-        *outer, i, _ = (*t.out, *t.red)
-        names = [low.time if a == self.time else low.loop_name(d) for d, a in enumerate(outer)]
-        prefix = tuple(variable(n) for n in names)
-        n = low.poly(self.g.extent(i))
-        scratch = Buffer(low.fresh_name("t"), "work", (n, n))
-        low.all_buffers.append(scratch)
-        steps = Elimination(n, low.fresh_value, low.loop_name, len(outer))
-        source = Matrix(*low.element(self.g.args[t.body][0], prefix))
-        work, (result, place) = Matrix(scratch.name), low.element(self.t, prefix)
-        if t.kind == "inverse":
-            body = steps.inverse(source, work, Matrix(result, place))
-        else:
-            body, value = steps.determinant(source, work)
-            body.append(Store(result, place, value))
-        for name, axis in reversed([(n, a) for n, a in zip(names, outer, strict=True) if a != self.time]):
-            body = [For(name, (poly(0),), (low.poly(self.g.extent(axis)),), body)]
-        low.top.extend(body)
 
     def _emit_maps(self) -> None:
         """Every entry of every body; bands are added where they are, each in loops of its own."""

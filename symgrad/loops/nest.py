@@ -66,6 +66,14 @@ class FromInt:
 
 
 @dataclass(slots=True)
+class ToInt:
+    """A new integer variable `var` = the whole number that the real value `src` holds."""
+
+    var: str
+    src: Value
+
+
+@dataclass(slots=True)
 class Test:
     """dst = index >= 0 ("ige") or index == 0 ("ieq")."""
 
@@ -168,9 +176,17 @@ class Part:
 
 
 Statement = (
-    Const | Bool | Compute | FromInt | Test | Load | LoadInt | Store | StoreReduce | Cell | SetCell
+    Const | Bool | Compute | FromInt | ToInt | Test | Load | LoadInt | Store | StoreReduce | Cell | SetCell
     | Accumulate | For | If | Part
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A matrix function without a value: its name, and what is wrong in the user's words."""
+
+    function: str
+    text: str
 
 
 @dataclass
@@ -181,6 +197,8 @@ class Routine:
     size_symbols  what the user calls them.
     buffers   inputs in call order, then outputs, then work buffers.
     title     one line for the header comment (escaped by the target).
+    failures  what can go wrong: if there is any, the last output is the status, 0 or the number (from 1)
+              of the first of these that happened.
     """
 
     name: str
@@ -190,6 +208,7 @@ class Routine:
     body: list[Statement]
     title: str = ""
     notes: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
     def buffers_of(self, role: str) -> tuple[Buffer, ...]:
         return tuple(b for b in self.buffers if b.role == role)

@@ -34,6 +34,7 @@ from symgrad.loops.nest import (
     Store,
     StoreReduce,
     Test,
+    ToInt,
     Value,
     poly,
 )
@@ -273,5 +274,5 @@ def _is_bool(statement: Statement, bools: set[Name]) -> bool:
 
 def _unused_name(routine: Routine, name: str) -> str:
     taken = {b.name for b in routine.buffers} | set(routine.sizes)
-    taken |= {s.var for _, s in walk(routine.body) if isinstance(s, For | LoadInt)}
+    taken |= {s.var for _, s in walk(routine.body) if isinstance(s, For | LoadInt | ToInt)}
     return next(n for n in (name, *(f"{name}_{k}" for k in range(1, 2 + len(taken)))) if n not in taken)

@@ -22,6 +22,7 @@ from symgrad.loops.nest import (
     Store,
     StoreReduce,
     Test,
+    ToInt,
     Value,
 )
 
@@ -46,7 +47,7 @@ def walk(body: Sequence[Statement], into_parts: bool = False) -> Iterator[tuple[
 
 # Statements are told apart by their exact type: this is done millions of times for large graphs.
 _MAKES_VALUE = frozenset((Const, Bool, Compute, FromInt, Test, Load, Cell))
-_READS_SOURCE = frozenset((Store, StoreReduce, SetCell, Accumulate))
+_READS_SOURCE = frozenset((Store, StoreReduce, SetCell, Accumulate, ToInt))
 _HAS_INDICES = frozenset((Load, LoadInt, Store, StoreReduce))
 
 
@@ -54,7 +55,7 @@ def defined(statement: Statement) -> Name | None:
     """The value or variable a statement introduces (a loop's variable is not counted)."""
     if type(statement) in _MAKES_VALUE:
         return statement.dst  # type: ignore[union-attr]
-    return statement.var if isinstance(statement, LoadInt) else None
+    return statement.var if isinstance(statement, LoadInt | ToInt) else None
 
 
 def operands(statement: Statement) -> tuple[Value, ...]:

@@ -5,7 +5,8 @@ inline    maps of rank 0, and maps read once in loops no larger than their own, 
 share     expensive values (transcendental functions) needed by several definitions, or at several
           places of one, are computed once and stored.
 layout    stored tensors get the axis order that their readers walk (`opt.layout`).
-legalise  what targets do not spell: composite reductions and ops that are expansions of others.
+legalise  what targets do not spell: composite reductions, ops that are expansions of others, and matrix
+          functions, which become factorisations and what is read off them (`opt.factorise`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Sequence
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import additive_terms, needs_its_guards, store
+from symgrad.opt.factorise import Factors
 from symgrad.opt.layout import layout
 from symgrad.opt.rebuild import Copy, copy_with, linked
 
@@ -128,13 +130,14 @@ def legalise(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId,
     if _is_legal(g, roots):
         return _unchanged(g, roots)
     spelled: dict[Node, Node] = {}
+    factors = Factors(g, roots)
 
     def on_node(copy: Copy, t: TensorId, old: Node, new: Node) -> Node:
         return _spell(copy.new, new, spelled)
 
     def on_tensor(copy: Copy, t: TensorId) -> TensorId | None:
-        if copy.old.tensors[t].kind in ("det", "inverse"):
-            return _with_stored_matrix(copy, t, on_node)
+        if copy.old.tensors[t].kind == "call":
+            return factors.of(copy, t, on_node)
         if copy.old.tensors[t].kind != "logsumexp":
             return None
         return _expand_logsumexp(copy, t, on_node)
@@ -145,7 +148,7 @@ def legalise(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId,
 
 def _is_legal(g: Graph, roots: Sequence[TensorId]) -> bool:
     below = [g.tensors[t] for t in g.definitions_below(roots)]
-    if any(t.kind in ("logsumexp", "det", "inverse") for t in below):
+    if any(t.kind in ("logsumexp", "call") for t in below):
         return False
     bodies = [b for t in below for b in t.bodies]
     return all(OPS[g.op[n]].expand is None for n in g.reachable(bodies) if g.op[n] in OPS)
@@ -176,18 +179,6 @@ def _unsettled(g: Graph, root: Node, done: dict[Node, Node]) -> list[Node]:
             seen.add(n)
             stack.extend(g.children(n))
     return sorted(seen)
-
-
-def _with_stored_matrix(copy: Copy, t: TensorId, on_node: Callable[..., Node]) -> TensorId:
-    """A determinant or inverse of a matrix that is in memory, with rows and columns last."""
-    g, old = copy.new, copy.old.tensors[t]
-    made = copy.nodes((old.body, *old.out, *old.red), t, on_node)
-    body, out, red = made[0], made[1 : 1 + len(old.out)], made[1 + len(old.out) :]
-    axes = (*out, *red)
-    in_memory = g.op[body] == "read" and g.args[body][1:] == axes
-    if not in_memory:
-        body = g.read(g.define("map", axes, (), body), *axes)
-    return g.define(old.kind, out, red, body)
 
 
 def _expand_logsumexp(copy: Copy, t: TensorId, on_node: Callable[..., Node]) -> TensorId:

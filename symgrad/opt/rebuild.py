@@ -72,7 +72,7 @@ class Copy:
             return self.new.input(old.name, extents, old.dtype)
         if old.kind in ("state", "scan"):
             return self.new.recurrence(old.kind, extents, old.entry, [self.tensors[s] for s in old.links])
-        return self.new.define(old.kind, out, red, bodies, target, extents)
+        return self.new.define(old.kind, out, red, bodies, target, extents, old.name)
 
 
 def copy_with(

@@ -18,12 +18,21 @@ from typing import Any
 
 import numpy as np
 
-from symgrad.errors import BadArgument, IndexOutOfRange, ShapeMismatch, SymgradError, listed, quoted
+from symgrad.errors import (
+    BadArgument,
+    IndexOutOfRange,
+    NoFactorisation,
+    ShapeMismatch,
+    SymgradError,
+    listed,
+    quoted,
+)
 from symgrad.grad.sparsity import SparseOutput
 from symgrad.ir.count import operations
 from symgrad.ir.evaluate import evaluate
+from symgrad.ir.matrix_failures import failed
 from symgrad.ir.unit import Unit
-from symgrad.loops.nest import Poly, Routine, evaluate_poly
+from symgrad.loops.nest import Failure, Poly, Routine, evaluate_poly
 from symgrad.run.intake import Intake
 from symgrad.run.results import check_out, direct, flat_out, leaves_of, returned, structured, written
 from symgrad.run.signature import (
@@ -118,7 +127,8 @@ class Kernel:
         self._size_names = spec.signature.sizes  # those a caller knows
         self._sized = [k for k, a in enumerate(spec.signature.arguments) if a.is_size]
         self._leaves = [leaf for tree in spec.signature.outputs for leaf in leaves_of(tree)]
-        self._fresh = [None] * len(spec.signature.buffers)
+        self._failures = spec.routine.failures if spec.routine else ()
+        self._fresh: list[None] = [None] * (len(spec.signature.buffers) + bool(self._failures))
         self._plans: dict[Any, Plan] = {}
         self._lock = threading.Lock()
 
@@ -212,7 +222,7 @@ class Kernel:
                        write to; they are returned. They may be the inputs.
         Returns a float for one number, arrays otherwise, in the structure asked for at compile time.
         No result shares memory with an argument or another result.
-        Raises BadArgument, ShapeMismatch, DtypeMismatch, IndexOutOfRange.
+        Raises BadArgument, ShapeMismatch, DtypeMismatch, IndexOutOfRange, NoFactorisation.
         """
         try:
             arrays, sizes = self._intake(args, by_name, tangent, cotangent)
@@ -235,15 +245,24 @@ class Kernel:
         for k in plan.spread:
             arrays[k] = np.ascontiguousarray(np.broadcast_to(arrays[k], plan.batch + plan.cores[k]))
         if out is None:
-            outputs = self._built.run(arrays, self._fresh, plan)
+            outputs = self._run(arrays, self._fresh, plan)
             if plan.is_plain:
                 return outputs[0] if signature.single else tuple(outputs)
             return structured(signature, returned(outputs, self._leaves, plan.leaves))
         outs = flat_out(signature, out)
         check_out(outs, plan.leaves, self._real)
         buffers, done = direct(outs, self._leaves, plan.shapes, arrays, self._real)
-        results = returned(self._built.run(arrays, buffers, plan), self._leaves, plan.leaves)
+        results = returned(self._run(arrays, buffers, plan), self._leaves, plan.leaves)
         return structured(signature, written(outs, results, done))
+
+    def _run(self, arrays: Sequence[np.ndarray], buffers: Sequence[Any], plan: Plan) -> list[Any]:
+        """One result per output buffer; raises where the status, the last buffer, is not 0."""
+        if not self._failures:
+            return self._built.run(arrays, buffers, plan)
+        *outputs, status = self._built.run(arrays, buffers, plan)
+        if np.any(status):
+            raise _failure(self._failures, np.asarray(status))
+        return outputs
 
     # ---- plans -----------------------------------------------------------------------------
 
@@ -281,7 +300,8 @@ class Kernel:
         spread = tuple(k for k, lead in enumerate(leads) if lead and lead != batch)
         strides = [prod(core) if lead else 0 for lead, core in zip(leads, cores, strict=True)]
         meta = np.array(
-            [prod(batch), *(sizes[n] for n in signature.passed), *strides, *map(prod, shapes)], dtype=np.int64
+            [prod(batch), *(sizes[n] for n in signature.passed), *strides, *map(prod, shapes), 1],
+            dtype=np.int64,
         )
         in_words = tuple(batch + _shape(leaf.shape, sizes) for leaf in self._leaves)
         in_buffers = tuple(batch + s for s in shapes)
@@ -292,11 +312,11 @@ class Kernel:
             batch,
             tuple(cores),
             spread,
-            in_buffers,
+            in_buffers + (batch,) * bool(self._failures),
             in_words,
             flat and in_order and in_words == in_buffers,
             self._built.workspace(sizes),
-            len(arrays) + len(shapes),
+            len(arrays) + len(shapes) + 1,
             meta,
             address_of(meta),
         )
@@ -340,6 +360,13 @@ class Kernel:
                         because="the integers in it give a place below 0 or beyond the end",
                         try_="pass other integers, or guard the access with a condition on both ends",
                     )
+
+
+def _failure(failures: Sequence[Failure], status: np.ndarray) -> NoFactorisation:
+    """The error of the first sample that failed."""
+    sample = next(s for s in np.ndindex(*status.shape) if status[s])
+    failure = failures[int(status[sample]) - 1]
+    return failed(failure.text, failure.function, sample)
 
 
 def _shape(extents: Sequence[Poly], sizes: Sizes) -> Shape:

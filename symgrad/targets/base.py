@@ -104,6 +104,8 @@ def row_major(buffer: Buffer, index: tuple[Poly, ...]) -> list[tuple[Poly, Poly]
 
 def literal_value(payload: tuple[Any, ...], dtype: str) -> float:
     """The number of type `dtype` nearest to a constant's exact payload."""
+    if payload == ("s", "epsilon"):
+        return float(np.finfo(dtype).eps)
     wide = constant_value(payload)
     if dtype == "float64" or wide != wide or wide in (float("inf"), float("-inf")):
         return wide

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgrad.errors import IllegalProgram
-from symgrad.loops.nest import Buffer, For, LoadInt, Part, Routine, Statement
+from symgrad.loops.nest import Buffer, For, LoadInt, Part, Routine, Statement, ToInt
 from symgrad.loops.walk import variables, walk
 from symgrad.targets import c_build, special_c
 from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
@@ -324,6 +324,6 @@ def _all_names(routine: Routine) -> list[str]:
     names: dict[str, None] = dict.fromkeys(routine.sizes)
     names.update(dict.fromkeys(b.name for b in routine.buffers))
     for _, s in walk(routine.body, into_parts=True):
-        if isinstance(s, For | LoadInt):
+        if isinstance(s, For | LoadInt | ToInt):
             names[s.var] = None
     return list(names)

@@ -26,6 +26,7 @@ from symgrad.loops.nest import (
     Store,
     StoreReduce,
     Test,
+    ToInt,
     Value,
 )
 from symgrad.loops.walk import variables
@@ -74,6 +75,7 @@ class Body:
         self._indent = 1
         self._print: dict[type, Callable[..., None]] = {
             Const: self._const, Bool: self._bool, Compute: self._compute, FromInt: self._from_int,
+            ToInt: self._to_int,
             Test: self._test, Load: self._load, LoadInt: self._load_int, Store: self._store,
             StoreReduce: self._store_reduce, Cell: self._cell, SetCell: self._set_cell,
             Accumulate: self._accumulate, Part: self._part,
@@ -179,6 +181,9 @@ class Body:
         text = self._poly(s.index)
         text = text if text.isidentifier() else f"({text})"
         self._define(s.dst, Expression(f"({self.real}){text}", UNARY, 1), self.real)
+
+    def _to_int(self, s: ToInt) -> None:
+        self._line(f"const int64_t {self.names.spelled[s.var]} = (int64_t){self._atom(s.src)};")
 
     def _test(self, s: Test) -> None:
         self._bools.add(s.dst)

@@ -26,6 +26,7 @@ from symgrad.loops.nest import (
     Store,
     StoreReduce,
     Test,
+    ToInt,
     Value,
 )
 from symgrad.targets import external_llvm
@@ -77,6 +78,7 @@ class Body:
         self._computed = {name: self._recipe(name) for name, row in OPS.items() if row.llvm}
         self._write: dict[type, Callable[..., None]] = {
             Const: self._const, Bool: self._bool, Compute: self._compute, FromInt: self._from_int,
+            ToInt: self._to_int,
             Test: self._test, Load: self._load, LoadInt: self._load_int, Store: self._store,
             StoreReduce: self._store_reduce, Cell: self._cell, SetCell: self._set_cell,
             Accumulate: self._accumulate, Part: self._part,
@@ -180,6 +182,9 @@ class Body:
 
     def _from_int(self, s: FromInt) -> None:
         self._values[s.dst] = self._new(f"sitofp i64 {self.integers.polynomial(s.index)} to {self.real}")
+
+    def _to_int(self, s: ToInt) -> None:
+        self.integers.names[s.var] = self._new(f"fptosi {self.real} {self._get(s.src)} to i64")
 
     def _test(self, s: Test) -> None:
         relation = "sge" if s.op == "ige" else "eq"

@@ -1,0 +1,102 @@
+"""Calls of matrix functions in a routine: loops over their further axes, scratch memory, and the status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from symgrad.ir.graph import Node, TensorId
+from symgrad.ir.matrix_failures import failure_text
+from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
+from symgrad.loops.matrix_loops import OWN, Site
+from symgrad.loops.nest import Buffer, Failure, For, Poly, Statement, poly, variable
+from symgrad.loops.writer import Index, Number, View, Writer, as_poly
+
+if TYPE_CHECKING:
+    from symgrad.loops.lower import _Lowering
+
+STATUS = "status"
+
+
+class Calls:
+    """The calls of one routine, and what can go wrong in them."""
+
+    def __init__(self) -> None:
+        self.failures: list[Failure] = []
+        self.status: str = ""
+
+    def emit(self, low: _Lowering, t: TensorId, time: Node | None) -> None:
+        """The loops of the call `t`, for each value of the axes before its result's.
+
+        time  the axis among them, if any, whose loop is around everything already (of a recurrence).
+        """
+        g, tensor, row = low.g, low.g.tensors[t], MATRIX_FUNCTIONS[low.g.tensors[t].name]
+        outer = tensor.out[: len(tensor.out) - len(row.result)]
+        names = {a: low.time if a == time else low.loop_name(d) for d, a in enumerate(outer)}
+        w = Writer(low.fresh_value, low.loop_name, lambda: low.fresh_name("g"), len(outer))
+        operands = tuple(_operand(low, w, b, r, names) for b, r in zip(tensor.bodies, row.ranks, strict=True))
+        result = View(w, *low.element(t, tuple(map(variable, names.values()))))
+        failed = w.register(w.truth(False)) if row.fails else None
+
+        def fail(condition: Number) -> None:
+            assert failed is not None, f"{tensor.name} has a value for every matrix"
+            with w.when(condition):
+                failed.set(w.truth(True))
+
+        def scratch(*extents: Index) -> View:
+            buffer = Buffer(low.fresh_name("t"), "work", tuple(map(as_poly, extents)))
+            low.all_buffers.append(buffer)
+            return View(w, buffer.name)
+
+        letters = [letter for shape in row.operands for letter in shape]
+        lengths = {letter: low.poly(g.extent(a)) for letter, a in zip(letters, tensor.red, strict=True)}
+        OWN[tensor.name](Site(w, lengths, operands, result, scratch, fail))
+        if failed is not None:
+            extents = [low.poly(g.extent(a)) for a in tensor.out[len(outer) :]]
+            with w.when(failed.now):
+                self._report(low, w, Failure(tensor.name, failure_text(g, tensor.name, tensor.bodies[0])))
+                _fill_with_nan(w, result, extents)
+        body: list[Statement] = w.statements
+        for a in reversed([a for a in outer if a != time]):
+            body = [For(names[a], (poly(0),), (low.poly(g.extent(a)),), body)]
+        low.top.extend(body)
+
+    def _report(self, low: _Lowering, w: Writer, failure: Failure) -> None:
+        """status = the number of this call, unless an earlier one has failed."""
+        if not self.status:
+            self.status = low.status_buffer()
+        self.failures.append(failure)
+        status = View(w, self.status)
+        with w.when(w.compute("eq", status.get(), 0)):
+            status.put(w.number(len(self.failures)))
+
+    def finish(self, low: _Lowering) -> None:
+        """The status is 0 before everything else."""
+        if self.status:
+            w = Writer(low.fresh_value, low.loop_name, lambda: low.fresh_name("g"), 0)
+            View(w, self.status).put(w.number(0))
+            low.top[:0] = w.statements
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the status says, for readers of the code."""
+        if not self.failures:
+            return ()
+        title = "status: 0, or the number of the first call that failed, whose results are then nan:"
+        return (title, *(f"  {k}: {failure.text}" for k, failure in enumerate(self.failures, 1)))
+
+
+def _operand(low: _Lowering, w: Writer, body: Node, rank: int, names: Mapping[Node, str]) -> View:
+    """Where an operand lies: `opt.factorise` has put it into memory, its own axes last."""
+    t, *index = low.g.args[body]
+    return View(w, *low.element(t, tuple(low.poly(i, names) for i in index[: len(index) - rank])))
+
+
+def _fill_with_nan(w: Writer, result: View, extents: list[Poly]) -> None:
+    nan = w.constant("f", "nan")
+    if len(extents) == 1:
+        with w.loop(0, extents[0]) as i:
+            result[i] = nan
+    else:
+        with w.loop(0, extents[0]) as i, w.loop(0, extents[1]) as j:
+            result[i, j] = nan

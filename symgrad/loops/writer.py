@@ -1,0 +1,272 @@
+"""Loop code written as if it were Python: for algorithms that are not definitions.
+
+    with w.loop(0, n) as i, w.loop(0, i) as j:
+        a[i, j] = a[i, j] - factor * b[j]
+
+appends statements of the loop language. Nothing is computed; a `Number` stands for a value of the code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from symgrad.loops.nest import (
+    Accumulate,
+    Bool,
+    Cell,
+    Compute,
+    Const,
+    For,
+    FromInt,
+    If,
+    Load,
+    Poly,
+    SetCell,
+    Statement,
+    Store,
+    ToInt,
+    Value,
+    poly,
+    poly_add,
+    variable,
+)
+
+Index = Poly | int
+
+
+def as_poly(i: Index) -> Poly:
+    return poly(i) if isinstance(i, int) else i
+
+
+def plus(a: Index, b: Index) -> Poly:
+    return poly_add(as_poly(a), as_poly(b))
+
+
+def minus(a: Index, b: Index) -> Poly:
+    return poly_add(as_poly(a), as_poly(b), -1)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A value of the code being written; arithmetic on it writes statements."""
+
+    w: Writer
+    value: Value
+
+    def __add__(self, other: Number | int) -> Number:
+        return self.w.compute("add", self, other)
+
+    def __sub__(self, other: Number | int) -> Number:
+        return self.w.compute("sub", self, other)
+
+    def __rsub__(self, other: int) -> Number:
+        return self.w.compute("sub", self.w.number(other), self)
+
+    def __mul__(self, other: Number | int) -> Number:
+        return self.w.compute("mul", self, other)
+
+    def __rmul__(self, other: int) -> Number:
+        return self.w.compute("mul", self.w.number(other), self)
+
+    def __truediv__(self, other: Number | int) -> Number:
+        return self.w.compute("div", self, other)
+
+    def __rtruediv__(self, other: int) -> Number:
+        return self.w.compute("div", self.w.number(other), self)
+
+    def __neg__(self) -> Number:
+        return self.w.compute("neg", self)
+
+    def __abs__(self) -> Number:
+        return self.w.compute("abs", self)
+
+    def __lt__(self, other: Number | int) -> Number:
+        return self.w.compute("lt", self, other)
+
+    def __gt__(self, other: Number | int) -> Number:
+        return self.w.compute("lt", other, self)
+
+    def __le__(self, other: Number | int) -> Number:
+        return self.w.compute("le", self, other)
+
+    def __invert__(self) -> Number:
+        return self.w.compute("not", self)
+
+    def __and__(self, other: Number) -> Number:
+        return self.w.compute("and", self, other)
+
+
+@dataclass(frozen=True)
+class View:
+    """An array in memory: `buffer[prefix..., index...]`, rows shifted by `offset`; or its transpose."""
+
+    w: Writer
+    buffer: str
+    prefix: tuple[Poly, ...] = ()
+    offset: Poly = ()
+    turned: bool = False
+
+    def _place(self, index: Index | tuple[Index, ...]) -> tuple[Poly, ...]:
+        parts: Any = index if isinstance(index, tuple) and not _is_poly(index) else (index,)
+        places = [as_poly(i) for i in parts]
+        if self.turned:
+            places.reverse()
+        places[0] = plus(places[0], self.offset)
+        return (*self.prefix, *places)
+
+    def __getitem__(self, index: Any) -> Number:
+        return self.w.load(self.buffer, self._place(index))
+
+    def __setitem__(self, index: Any, number: Number | int) -> None:
+        self.w.append(Store(self.buffer, self._place(index), self.w.number(number).value))
+
+    def get(self) -> Number:
+        """The entry of an array of rank 0."""
+        return self.w.load(self.buffer, self.prefix)
+
+    def put(self, number: Number) -> None:
+        """Set the entry of an array of rank 0."""
+        self.w.append(Store(self.buffer, self.prefix, number.value))
+
+    @property
+    def transposed(self) -> View:
+        return View(self.w, self.buffer, self.prefix, self.offset, not self.turned)
+
+    def below(self, rows: Index) -> View:
+        """The part that starts after so many rows."""
+        return View(self.w, self.buffer, self.prefix, plus(self.offset, rows), self.turned)
+
+    def row(self, i: Index) -> View:
+        """One row, as a vector."""
+        return View(self.w, self.buffer, (*self.prefix, plus(i, self.offset)))
+
+
+def _is_poly(index: tuple[Any, ...]) -> bool:
+    """Whether a tuple is one polynomial rather than several indices: its items are (names, coefficient)."""
+    return all(isinstance(i, tuple) and len(i) == 2 and isinstance(i[1], int) for i in index) and all(
+        isinstance(i[0], tuple) and all(isinstance(name, str) for name in i[0]) for i in index
+    )
+
+
+class Register:
+    """A mutable number or truth value."""
+
+    def __init__(self, w: Writer, init: Number) -> None:
+        self.w, self.cell = w, w.fresh()
+        w.append(Cell(self.cell, init.value))
+
+    @property
+    def now(self) -> Number:
+        """Its content where the number is used: what is set in between counts."""
+        return Number(self.w, self.cell)
+
+    def set(self, number: Number | int) -> None:
+        self.w.append(SetCell(self.cell, self.w.number(number).value))
+
+    def add(self, number: Number) -> None:
+        """Add a term of a sum whose order is free."""
+        self.w.append(Accumulate("sum", self.cell, number.value))
+
+    def keep_larger(self, number: Number) -> None:
+        """A nan is larger than anything."""
+        self.w.append(Accumulate("max", self.cell, number.value))
+
+
+class Writer:
+    """Appends statements to the innermost open block.
+
+    fresh      numbers values.
+    loop_name  the variable of a loop that stands inside k others.
+    integer    names integer variables.
+    """
+
+    def __init__(
+        self,
+        fresh: Callable[[], Value],
+        loop_name: Callable[[int], str],
+        integer: Callable[[], str],
+        depth: int,
+    ) -> None:
+        self.fresh, self.loop_name, self.integer, self.depth = fresh, loop_name, integer, depth
+        self.blocks: list[list[Statement]] = [[]]
+
+    @property
+    def statements(self) -> list[Statement]:
+        return self.blocks[0]
+
+    def append(self, statement: Statement) -> None:
+        self.blocks[-1].append(statement)
+
+    # ---- values ------------------------------------------------------------------------------
+
+    def constant(self, *payload: Any) -> Number:
+        dst = self.fresh()
+        self.append(Const(dst, payload))
+        return Number(self, dst)
+
+    def number(self, x: Number | int) -> Number:
+        return x if isinstance(x, Number) else self.constant("q", x, 1)
+
+    @property
+    def epsilon(self) -> Number:
+        """The spacing of the routine's real type at 1."""
+        return self.constant("s", "epsilon")
+
+    def truth(self, value: bool) -> Number:
+        dst = self.fresh()
+        self.append(Bool(dst, value))
+        return Number(self, dst)
+
+    def compute(self, op: str, *args: Number | int) -> Number:
+        values = tuple(self.number(a).value for a in args)
+        dst = self.fresh()
+        self.append(Compute(dst, op, values))
+        return Number(self, dst)
+
+    def root(self, x: Number) -> Number:
+        return self.compute("sqrt", x)
+
+    def choose(self, condition: Number, x: Number | int, y: Number | int) -> Number:
+        return self.compute("where", condition, x, y)
+
+    def load(self, buffer: str, index: tuple[Poly, ...]) -> Number:
+        dst = self.fresh()
+        self.append(Load(dst, buffer, index))
+        return Number(self, dst)
+
+    def real(self, i: Index) -> Number:
+        dst = self.fresh()
+        self.append(FromInt(dst, as_poly(i)))
+        return Number(self, dst)
+
+    def whole(self, x: Number) -> Poly:
+        """An index from a number that holds a whole one."""
+        name = self.integer()
+        self.append(ToInt(name, x.value))
+        return variable(name)
+
+    def register(self, init: Number | int) -> Register:
+        return Register(self, self.number(init))
+
+    # ---- blocks ------------------------------------------------------------------------------
+
+    @contextmanager
+    def loop(self, low: Index, high: Index) -> Iterator[Poly]:
+        """for i in [low, high)."""
+        var = self.loop_name(self.depth)
+        self.depth += 1
+        self.blocks.append([])
+        yield variable(var)
+        body = self.blocks.pop()
+        self.depth -= 1
+        self.append(For(var, (as_poly(low),), (as_poly(high),), body))
+
+    @contextmanager
+    def when(self, condition: Number) -> Iterator[None]:
+        self.blocks.append([])
+        yield
+        body = self.blocks.pop()
+        self.append(If(condition.value, body))
