@@ -30,9 +30,9 @@ def _sum_of_exp(g: Graph, v: SimpleNamespace, *free: Node) -> Node:
 
 
 def _determinant(g: Graph, v: SimpleNamespace) -> Node:
-    """Of a matrix with exp(x) on the diagonal and y below: positive."""
+    """Of a matrix with 2 + exp(x) on the diagonal and y below: positive."""
     axes = (g.fresh_axis(g.const(2)), g.fresh_axis(g.const(2)))
-    body = g.where(g.ieq(*axes), g.node("exp", v.x), g.mask(g.ige0(g.isub(*axes)), v.y))
+    body = g.where(g.ieq(*axes), g.add(g.const(2), g.node("exp", v.x)), g.mask(g.ige0(g.isub(*axes)), v.y))
     return g.read(g.define("call", (v.point,), axes, body, name="det"), v.point)
 
 
