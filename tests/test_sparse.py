@@ -318,12 +318,6 @@ def test_sparse_kernels_are_verified(name, triangle):
     assert report.ok
 
 
-def test_words_that_follow_from_others_are_not_verified():
-    p = PROBLEMS["rosenbrock"]
-    with pytest.raises(BadOption, match="it follows from 'hess'"):
-        sg.verify(sg.program(p.expr, wrt=x), at={x: p.values[0]}, outputs="hess_diag")
-
-
 def test_scipy_takes_sparse_jacobians_of_residuals():
     p = PROBLEMS["broyden_jacobian"]
     program = sg.program(p.expr, wrt=x, axes=p.axes)

@@ -339,6 +339,79 @@ def test_a_kernel_from_a_pickle_is_refused():
         sg.verify(kernel)
 
 
+# ---- sparse results, diagonals, Gauss-Newton ---------------------------------------------------
+
+
+def chain() -> sg.Program:
+    z, k = sp.IndexedBase("z", shape=(n,)), sp.Symbol("k", integer=True)
+    return sg.program(sp.Sum((z[k + 1] - z[k] ** 2) ** 2 + (1 - z[k]) ** 4, (k, 0, n - 2)), wrt=z)
+
+
+@pytest.mark.parametrize("form", ["csc", "csr", "coo"])
+def test_a_sparse_hessian_and_its_pattern_are_verified(form):
+    report = sg.verify(sg.compile(chain(), outputs=("value", "hess"), sparse=form), sizes={n: 5})
+    assert report.ok
+    found = results(report, "hess")
+    assert found["complex step"] == found["sparsity pattern"] == found["structural zeros"] == "ok"
+    assert "13 of 25 places" in report.table
+
+
+def test_a_place_missing_from_a_pattern_is_found_even_where_the_derivative_is_zero(monkeypatch):
+    kernel = sg.compile(sp.Matrix([x**2 * y, y]), outputs="jac", sparse="csr")
+    full = type(kernel).sparsity
+
+    def without_one(self, **values):
+        pattern = full(self, **values).tolil()
+        pattern[0, 0] = False
+        return pattern.tocsr()
+
+    monkeypatch.setattr(type(kernel), "sparsity", without_one)
+    report = sg.verify(kernel, at={x: 0.0, y: 1.5})
+    assert results(report, "jac")["complex step"] == "ok"
+    assert results(report, "jac")["sparsity pattern"] == "FAILED"
+    assert report.worst.name == "jac value[0, 0] by x"
+
+
+def test_the_diagonal_of_a_hessian_is_verified(monkeypatch):
+    report = sg.verify(chain(), outputs="hess_diag", sizes={n: 6})
+    assert report.ok
+    assert results(report, "hess_diag") == dict.fromkeys(
+        ("forward differences", "central differences", "complex step", "50 digits"), "ok"
+    )
+    assert report.accuracy[0].numbers == 6
+
+    def perturbed(*arguments: Any) -> dict[str, list[np.ndarray]]:
+        outputs = outputs_of(*arguments)
+        outputs["hess_diag"] = [part * (1 + 1e-6 * (np.arange(6) == 4)) for part in outputs["hess_diag"]]
+        return outputs
+
+    monkeypatch.setattr(claims, "outputs_of", perturbed)
+    report = sg.verify(chain(), outputs="hess_diag", sizes={n: 6})
+    assert not report.ok
+    assert report.worst.name == "hess_diag z[4] by z[4]"
+
+
+@pytest.mark.parametrize("word", ["gauss_newton", "gnvp"])
+def test_gauss_newton_matrices_and_products_are_verified(monkeypatch, word):
+    residuals = sp.Matrix([x * y - 1, sp.exp(x), y**3])
+    report = sg.verify(residuals, outputs=word)
+    assert report.ok
+    assert results(report, word) == {"complex step": "ok", "50 digits": "ok"}
+    two = sg.program(X * W, wrt=(X, W))
+    assert sg.verify(two, outputs=word, sizes={n: 2, d: 2, c: 2}).ok
+
+    def perturbed(*arguments: Any) -> dict[str, list[np.ndarray]]:
+        outputs = outputs_of(*arguments)
+        outputs[word] = [part * np.where(np.arange(part.size) == part.size - 1, 1.001, 1).reshape(part.shape)
+                         for part in outputs[word]]  # fmt: skip
+        return outputs
+
+    monkeypatch.setattr(claims, "outputs_of", perturbed)
+    report = sg.verify(residuals, outputs=word)
+    assert results(report, word) == {"complex step": "FAILED", "50 digits": "FAILED"}
+    assert report.worst.symbol == "y"
+
+
 # ---- digits, zeros, samples --------------------------------------------------------------------
 
 

@@ -46,6 +46,7 @@ class Claim:
     matrix  (M, N), the derivative of the M entries of the function by the N variables; None where the output
             is its product with the one direction in `checks`.
     place   the text for one of the M entries ("" where there is only one).
+    pattern  (M, N), where a sparse result has places; None for a dense one.
     """
 
     word: str
@@ -53,6 +54,7 @@ class Claim:
     matrix: Array | None
     checks: tuple[Check, ...]
     place: Callable[[int], str]
+    pattern: Array | None = None
 
     @property
     def variables(self) -> Variables:
@@ -68,6 +70,10 @@ class Claim:
         """`grad W[3, 4]`, `hess x[0] by y`: entry `m` of what is claimed along the direction of `check`."""
         symbol, index = ("", ()) if check.entry is None else self.variables.entry(check.entry)
         return entry_name(self.word, symbol, index, self.place(m))
+
+    def is_open(self, check: Check) -> Array:
+        """The entries that nothing is claimed of, (M,): on the diagonal, all others."""
+        return np.asarray((self.word == "hess_diag") & (np.arange(check.claimed.size) != (check.entry or 0)))
 
     @cached_property
     def _moduli(self) -> tuple[Array, Array]:
@@ -121,19 +127,36 @@ def claim_of(
     """The claim that the output `word` makes."""
     variables, parts = function.variables, found.outputs[word]
     place = _places(word, variables, value_shape)
+    if word == "hess_diag":
+        return _diagonal_claim(np.concatenate([np.ravel(p) for p in parts]), function, seed, most, place)
     if word in ("jvp", "hvp"):
         claimed = np.concatenate([np.ravel(p) for p in parts])
         return Claim(word, function, None, (Check(claimed, vector=found.tangent),), place)
     matrix = _matrix(word, parts, variables, value_shape)
     rng = np.random.default_rng(seed)
-    if most is None:
-        cost = _SWEEP * max(function.operations, _PER_NUMBER * len(matrix))
-        most = int(np.clip(_BUDGET // cost, _LEAST_ENTRIES, _MOST_ENTRIES))
+    most = most or _affordable(function, len(matrix))
     entries = [Check(matrix[:, k], entry=k) for k in _sample(variables, most, rng)]
     vectors = [_random_direction(function.at, rng) for _ in range(DIRECTIONS)]
     with np.errstate(all="ignore"):
         along = [Check(matrix @ v, vector=v) for v in vectors]
     return Claim(word, function, matrix, (*entries, *along), place)
+
+
+def _affordable(function: Function, rows: int) -> int:
+    """How many entries take a few seconds."""
+    cost = _SWEEP * max(function.operations, _PER_NUMBER * rows)
+    return int(np.clip(_BUDGET // cost, _LEAST_ENTRIES, _MOST_ENTRIES))
+
+
+def _diagonal_claim(
+    diagonal: Array, function: Function, seed: int, most: int | None, place: Callable[[int], str]
+) -> Claim:
+    """Second derivatives by one variable each: of every slope of the gradient, only that one is claimed."""
+    rng = np.random.default_rng(seed)
+    size = len(diagonal)
+    chosen = _sample(function.variables, most or _affordable(function, size), rng)
+    checks = tuple(Check(np.where(np.arange(size) == k, diagonal, 0.0), entry=k) for k in chosen)
+    return Claim("hess_diag", function, None, checks, place)
 
 
 def _matrix(word: str, parts: list[Array], variables: Variables, value_shape: tuple[int, ...]) -> Array:
@@ -167,7 +190,7 @@ def _random_direction(point: Array, rng: np.random.Generator) -> Array:
 
 
 def _places(word: str, variables: Variables, value_shape: tuple[int, ...]) -> Callable[[int], str]:
-    if word in ("hess", "hvp"):
+    if word in ("hess", "hvp", "hess_diag"):
         return lambda m: entry_text(*variables.entry(m))
     if word in ("jac", "jvp") and value_shape:
         return lambda m: entry_text("value", tuple(int(i) for i in np.unravel_index(m, value_shape)))

@@ -31,7 +31,7 @@ from symgrad.run.judging import (
 from symgrad.run.point import Array
 from symgrad.run.report import FAILED, LEFT_OUT, Entry, Row, entry_text
 from symgrad.run.taylor import taylor_rows
-from symgrad.run.zeros import zero_rows
+from symgrad.run.zeros import pattern_rows, zero_rows
 
 Shape = tuple[int, ...]
 
@@ -100,8 +100,10 @@ def compare_claim(claim: Claim, tolerances: Tolerances, findings: Findings) -> N
     skip = swept.on_kink.copy()
     if skip.any():  # one-sided slopes do not add up along a direction
         skip[[k for k, c in enumerate(claim.checks) if c.vector is not None]] = True
-    everything = np.zeros_like(skip)  # the complex step takes the same side of a kink as the program
+    is_open = np.stack([claim.is_open(check) for check in claim.checks])
+    everything = is_open.copy()  # the complex step takes the same side of a kink as the program
     is_left_out = bool(skip.any()) or any(kink.is_jump for kink in _kinks_here(function))
+    skip |= is_open
     by_complex = _slopes(claim, exact=False)
     by_digits = _slopes(claim, exact=True)
     if isinstance(by_digits, dict):
@@ -114,6 +116,7 @@ def compare_claim(claim: Claim, tolerances: Tolerances, findings: Findings) -> N
         *taylor_rows(claim, swept.sweeps, has_kinks, is_left_out, tolerances),
         *_kink_rows(claim, swept),
         *(zero_rows(claim, swept.sweeps, by_complex) if isinstance(by_complex, dict) else []),
+        *pattern_rows(claim, swept.sweeps),
     ]
     _note_kinks(claim, swept, rows, findings.notes)
     findings.rows += with_entry_found(claim, rows, tolerances)

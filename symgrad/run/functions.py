@@ -24,6 +24,7 @@ from symgrad.program import Program
 from symgrad.run.kernel import Kernel
 from symgrad.run.kinks import kinks_at
 from symgrad.run.point import Array, Arrays, Point
+from symgrad.run.sparse import SparseKernel
 
 DIGITS = 50
 """Decimal digits of the high-precision evaluation, unless the caller chooses."""
@@ -178,7 +179,13 @@ class Function:
     def _kernel(self) -> tuple[Kernel, Mapping[str, Any]]:
         """A kernel with the word among its outputs, in double precision, and the directions it takes."""
         k = self._verified
-        if self.word in k.outputs and k.dtype == np.float64 and k.ops(**self._point.sizes)["before"] < _SMALL:
+        takes_samples = not isinstance(k, SparseKernel)
+        if (
+            self.word in k.outputs
+            and takes_samples
+            and k.dtype == np.float64
+            and k.ops(**self._point.sizes)["before"] < _SMALL
+        ):
             return k, self._given
         from symgrad.pipeline import compile as compile_kernel  # the pipeline itself imports this folder
 
@@ -293,11 +300,22 @@ def outputs_of(
 
     arrays, sizes  by name; `given`: tangent and cotangent, where the kernel takes them.
     """
-    arguments = [a.name for a in kernel.signature.arguments if a.role == "input"]
-    extra = {name: sizes[name] for name in kernel.signature.sizes if name not in arguments}
+    signature = kernel.signature
+    arguments = [a.name for a in signature.arguments if a.role == "input"]
+    extra = {name: sizes[name] for name in signature.sizes if name not in arguments}
     result = kernel(*(arrays[name] for name in arguments), **extra, **given)
     results = (result,) if kernel.signature.single else result
     return {word: flat_parts(kernel.dense(word, x)) for word, x in zip(kernel.outputs, results, strict=True)}
+
+
+def pattern_of(kernel: Kernel, word: str, point: Point) -> Array | None:
+    """Where a sparse result has places, as a matrix of booleans; None for a dense one."""
+    if not isinstance(kernel, SparseKernel) or word not in kernel.sparse_words:
+        return None
+    integers = {a.name: point.arrays[a.name] for a in kernel.pattern_arguments}
+    sizes = {name: point.sizes[name] for name in kernel.signature.sizes}
+    found = kernel.sparsity(**sizes, **integers)
+    return np.asarray(kernel.dense(word, found if len(kernel.sparse_words) == 1 else found[word]))
 
 
 def flat_parts(result: Any) -> list[Array]:

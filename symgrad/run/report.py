@@ -51,7 +51,7 @@ class Entry:
 def entry_name(output: str, symbol: str, index: Index, of: str) -> str:
     """What an entry is called: the output, which entry of the array, and by which variable."""
     place = entry_text(symbol, index)
-    if not place and output not in ("value", "jvp", "hvp"):
+    if not place and output not in ("value", "jvp", "hvp", "gnvp"):
         return " ".join(part for part in (output, of, "along a random direction") if part)
     return " ".join(part for part in (output, of, "by" if of and place else "", place) if part)
 

@@ -23,7 +23,7 @@ from symgrad.ir.graph import TensorId
 from symgrad.run.intake import Intake
 from symgrad.run.kernel import Kernel, Spec
 from symgrad.run.patterns import Pattern, make_pattern
-from symgrad.run.signature import Signature, Sizes, solve_sizes
+from symgrad.run.signature import Argument, Signature, Sizes, solve_sizes
 
 _MOST_PATTERNS = 16
 
@@ -166,6 +166,16 @@ class SparseKernel(Kernel):
             counts[output.count] = sum(prod(max(n, 0) for n in own) for own in lengths)
             counts[output.total] = 2 * counts[output.count]
         return {**checked, **counts}
+
+    @property
+    def sparse_words(self) -> tuple[str, ...]:
+        """The output words whose results are sparse."""
+        return tuple(output.word for output in self._spec.sparse)
+
+    @property
+    def pattern_arguments(self) -> tuple[Argument, ...]:
+        """The integer arrays that the patterns depend on."""
+        return tuple(self._user.arguments[k] for k in self._integers)
 
     @property
     def signature(self) -> Signature:

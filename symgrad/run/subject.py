@@ -13,8 +13,6 @@ from symgrad.program import Program, program
 from symgrad.run.emitted import emitted_kernel, words_in_file
 from symgrad.run.kernel import Kernel
 
-_FOLLOWS_FROM = {"hess_diag": "hess", "gauss_newton": "jac", "gnvp": "jac"}
-
 
 @dataclass(frozen=True)
 class Subject:
@@ -111,17 +109,8 @@ def _as_words(outputs: str | Sequence[str]) -> tuple[str, ...]:
 
 def _words(source: Program, kernel: Kernel | None, outputs: Any) -> tuple[str, ...]:
     if outputs is not None:
-        words = _as_words(outputs)
-    else:
-        words = kernel.outputs if kernel is not None else default_outputs(source)
-    for word in words:
-        if word in _FOLLOWS_FROM:
-            raise BadOption(
-                f"verify has no comparison of its own for {word!r}",
-                because=f"it follows from {_FOLLOWS_FROM[word]!r}, whose entries are compared",
-                try_=f"outputs={_FOLLOWS_FROM[word]!r}",
-            )
-    return words
+        return _as_words(outputs)
+    return kernel.outputs if kernel is not None else default_outputs(source)
 
 
 def _compiled(source: Program, words: tuple[str, ...], backend: str, dtype: Any) -> Kernel:

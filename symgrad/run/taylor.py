@@ -41,6 +41,8 @@ def taylor_rows(
     sweeps  of all checks of the claim; the directions among them are used.
     """
     chosen = [k for k, check in enumerate(claim.checks) if check.vector is not None]
+    if not chosen:
+        return []
     of_value = claim.word in ("hess", "hvp")
     if is_on_kink:
         methods = [*_LEAST, *([SECOND] if of_value else [])]

@@ -22,11 +22,12 @@ from symgrad.program import Program
 from symgrad.run.claims import Analytic, analytic_outputs, claim_of
 from symgrad.run.comparisons import compare_claim, compare_value
 from symgrad.run.findings import Findings, accuracies, merged
-from symgrad.run.functions import DIGITS, Function, Variables, variables_of
+from symgrad.run.functions import DIGITS, Function, Variables, pattern_of, variables_of
 from symgrad.run.hints import hints
 from symgrad.run.judging import Tolerances, strain_of
 from symgrad.run.own import own_derivative
 from symgrad.run.point import Array, Arrays, Interval, Point, checked_domain, make_point, names_of
+from symgrad.run.products import GAUSS_NEWTON, compare_products
 from symgrad.run.report import FAILED, OK, Entry, Report
 from symgrad.run.subject import Subject, subject_of
 
@@ -126,14 +127,17 @@ def _findings(plan: Plan, tolerances: Tolerances) -> Findings:
         function = _function(word, plan, variables, found)
         if word == "value":
             compare_value(found.outputs[word], function, tolerances, findings, shape)
-        elif variables.size:
+        elif not variables.size:
+            findings.notes.append(f"{word}: there is nothing to differentiate by")
+        elif word in GAUSS_NEWTON:
+            compare_products(word, found.outputs[word], function, found.tangent, tolerances, findings)
+        else:
             claim = claim_of(word, found, function, plan.seed, plan.entries, shape)
+            claim = replace(claim, pattern=pattern_of(about.kernel, word, point))
             compare_claim(claim, tolerances, findings)
             failed = any(row.output == word and row.result == FAILED for row in findings.rows)
             if failed and word in own:
                 findings.hints += _hints(word, own[word], plan, variables)
-        else:
-            findings.notes.append(f"{word}: there is nothing to differentiate by")
     return findings
 
 
@@ -150,7 +154,7 @@ def _hints(word: str, own: list[Array], plan: Plan, variables: Variables) -> lis
 def _function(word: str, plan: Plan, variables: Variables, found: Analytic) -> Function:
     """The function whose slopes the output `word` is made of."""
     weights = found.cotangent if word == "vjp" else None
-    what = "grad" if word in ("hess", "hvp") else "value"
+    what = "grad" if word in ("hess", "hvp", "hess_diag") else "value"
     return Function(plan.about.kernel, found.given, what, plan.point, variables, weights, plan.digits)
 
 
