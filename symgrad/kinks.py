@@ -16,7 +16,7 @@ from symgrad.frontend.translate import Translation
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.kinks import arguments_of, slope_of_abs_at_zero, tie_goes_to
 from symgrad.ir.ops import OPS
-from symgrad.ir.signs import is_flat_at_zero
+from symgrad.ir.signs import is_root_at_least_value
 
 _RELATIONS = ("lt", "le", "eq", "ne")
 _TIE = {
@@ -87,10 +87,13 @@ def _kinks_in(tr: Translation, t: TensorId) -> Iterator[Kink]:
     below = g.reachable(tensor.bodies)
     inner = {op: {c for n in below if g.op[n] == op for c in g.args[n]} for op in ("maximum", "minimum")}
     choosing = {p for n in below if g.op[n] in ("where", "mask") for p in g.reachable((g.args[n][0],))}
+    varies: set[Node] = set()
     for n in below:
         op = g.op[n]
-        if n in inner.get(op, ()):
-            continue  # part of a maximum of more arguments
+        if op == "read" or not varies.isdisjoint(g.arguments[n]):
+            varies.add(n)
+        if n not in varies or n in inner.get(op, ()):
+            continue  # a number, or part of a maximum of more arguments
         if op in _RELATIONS:
             if n in choosing and any(g.rational(a) is None for a in g.args[n]):
                 yield _relation(tr, t, g.args[n])
@@ -127,7 +130,7 @@ def _extremum(g: Graph, n: Node) -> Described:
 
 
 def _root(g: Graph, n: Node) -> Described | None:
-    return ("{a} = 0", "derivative 0", g.args[n]) if is_flat_at_zero(g, g.args[n][0]) else None
+    return ("{a} = 0", "derivative 0", g.args[n]) if is_root_at_least_value(g, n) else None
 
 
 def _says(where: str, derivative: str) -> Describe:
@@ -139,6 +142,7 @@ _DESCRIBED: Mapping[str, Describe] = {
     "maximum": _extremum,
     "minimum": _extremum,
     "sqrt": _root,
+    "pow": _root,
     "hypot": _says("{a} = {b} = 0", "derivative 0"),
     "atan2": _says(
         "{a} = {b} = 0 or ({a} = 0 and {b} < 0)", "derivative 0 at the origin; elsewhere " + _JUMP

@@ -277,7 +277,7 @@ def program(
     """A program from a SymPy expression (or an existing program, whose options then change).
 
     expr       scalar, Matrix, matrix expression, list of scalars, or index notation.
-    args       symbols in call order; default: the free symbols by name, sizes left out.
+    args       symbols in call order, or one symbol; default: the free symbols by name, sizes left out.
     wrt        one symbol or a tuple of symbols; default: every real argument.
     stabilise  rewrite log(sum(exp)), log(1 + x), ... into their stable forms (default: True).
     kinks      which derivative is taken at kinks: "first" (the default; ties of Max and Min go to the first
@@ -297,20 +297,24 @@ def program(
         )
         return Program(
             old.expr,
-            old.given_args if args is None else tuple(args),
+            old.given_args if args is None else _as_args(args),
             old.given_wrt if wrt is None else _as_given(wrt),
             options,
             old.axes if axes is None else tuple(axes),
         )
     return Program(
         expr,
-        None if args is None else tuple(args),
+        None if args is None else _as_args(args),
         _as_given(wrt),
         Options(
             stabilise is None or stabilise, DEFAULT if kinks is None else check_convention(kinks), named or ()
         ),
         None if axes is None else tuple(axes),
     )
+
+
+def _as_args(args: Any) -> tuple[Any, ...]:
+    return (args,) if getattr(args, "is_symbol", False) else tuple(args)
 
 
 def _as_given(wrt: Any) -> Any:

@@ -84,7 +84,7 @@ EXAMPLES: dict[str, Example] = {
     "softmax_to_exp_of_difference": lambda g, v: (g.node("exp", v.x), _sum_of_exp(g, v)),
     "weighted_mean_to_softmax": lambda g, v: (_weighted_sum(g, v), _sum_of_exp(g, v)),
     "quotient_to_logistic": lambda g, v: (g.one, _raw(g, "add", g.one, g.node("exp", v.x))),
-    "pow_small_exponent": lambda g, v: (v.x, g.const(Fraction(3, 2))),
+    "pow_small_exponent": lambda g, v: (v.x, g.const(Fraction(1, 2))),
     "fold_sqrt": lambda g, v: (g.const(Fraction(9, 4)),),
     "log_determinant": lambda g, v: (_determinant(g, v),),
     "log_sum_exp": lambda g, v: (_sum_of_exp(g, v),),

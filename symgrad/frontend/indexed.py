@@ -41,7 +41,7 @@ def _element(tr: Translator, e: Expr) -> Task:
             try_="one index for each axis",
         )
     places = yield each_case(tr, indices, e)
-    return by_cases(tr.graph, places, lambda at: tr.read(tensor, at))
+    return by_cases(tr.graph, places, lambda at: tr.element(e, tensor, at))
 
 
 @task(MatrixElement)
@@ -50,7 +50,7 @@ def _matrix_element(tr: Translator, e: Expr) -> Task:
     places = yield each_case(tr, (row, col), e)
     if isinstance(parent, sp.MatrixSymbol):
         tensor = tr.argument(parent, e)
-        return by_cases(tr.graph, places, lambda at: tr.read(tensor, at))
+        return by_cases(tr.graph, places, lambda at: tr.element(e, tensor, at))
     matrix = yield tr.matrix(parent)
     return by_cases(tr.graph, places, lambda at: matrix.at(tr.graph, *at))
 

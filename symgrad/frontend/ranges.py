@@ -60,7 +60,8 @@ def check_reads(g: Graph, roots: Iterable[TensorId]) -> ReadChecks:
                 if found is not None:
                     gathers[found] = None
                     bounded.add((n, position))
-    return ReadChecks(tuple(conditions), tuple(gathers), tuple(_escapes(g, roots, bounded)))
+    escapes = (*_escapes(g, roots, bounded), *_guarded_escapes(g, roots))
+    return ReadChecks(tuple(conditions), tuple(gathers), escapes)
 
 
 def _unguarded_reads(g: Graph, roots: Iterable[Node]) -> list[Node]:
@@ -157,22 +158,115 @@ def _escapes(
     return found
 
 
-def _reached(g: Graph, roots: Iterable[Node]) -> dict[Node, Node]:
-    """For each node below `roots` the condition on indices under which it is used."""
+def guarded_read(g: Graph, read: Node) -> Node:
+    """A read in the arm of a choice: nan, and no access, where an index made of data is outside its array.
+
+    Conditions on values say whether such a read is used at all. What is not used has no effect, be it
+    outside or not; what is used outside is found by the check at the call, and nan wherever nobody checks.
+    """
+    tensor, *index = g.args[read]
+    inside = g.true
+    for i, extent in zip(index, g.tensors[tensor].extents, strict=True):
+        if _holds_data(g, i):
+            inside = conjunction(g, [inside, *_both_ends(g, i, extent)])
+    if inside == g.true:
+        return read
+    return g.add(g.mask(inside, read), g.mask(g.node("not", inside), g.const(float("nan"))))
+
+
+def _both_ends(g: Graph, index: Node, extent: Node) -> tuple[Node, Node]:
+    return g.ige0(index), g.ige0(g.iadd(g.isub(extent, index), g.const(-1)))
+
+
+def _guarded_escapes(g: Graph, roots: Iterable[TensorId]) -> list[tuple[TensorId, str]]:
+    """Definitions that find where the nan of a `guarded_read` is used."""
+    if not any(t.kind == "input" and t.dtype == "int" for t in g.tensors):
+        return []
+    found = []
+    used = _conditions_of_definitions(g, roots)
+    for t, (condition, reached) in used.items():
+        if condition is None:
+            continue
+        reads = [r for r in g.reads(g.tensors[t].bodies) if g.kind[r] == "real"]
+        for n in reached:
+            name = _name_behind(g, n, reads)
+            if name is not None:
+                here = conjunction(g, [condition, reached[n], g.args[n][0]])
+                escape = g.mask(here, g.one)
+                check = g.define("map", g.first_occurrence(escape, g.axes[escape]), (), escape)
+                found.append((check, name))
+    return found
+
+
+def _name_behind(g: Graph, n: Node, reads: Iterable[Node]) -> str | None:
+    """The array of the `guarded_read` whose nan this node is, None for any other node."""
+    if g.op[n] != "mask" or g.args[n][1] != g.const(float("nan")):
+        return None
+    inside = conjuncts(g, g.node("not", g.args[n][0]))
+    for read in reads:
+        tensor, *index = g.args[read]
+        ends = [_both_ends(g, i, e) for i, e in zip(index, g.tensors[tensor].extents, strict=True)
+                if _holds_data(g, i)]  # fmt: skip
+        if ends and set(inside) == {p for pair in ends for p in pair}:
+            return str(g.tensors[tensor].name)
+    return None
+
+
+def _conditions_of_definitions(
+    g: Graph, roots: Iterable[TensorId]
+) -> dict[TensorId, tuple[Node | None, dict[Node, Node]]]:
+    """For each definition the condition under which its entries are used, and that of each of its nodes.
+
+    The condition is over the definition's own axes; None where it cannot be written over them.
+    """
+    wanted = set(roots)
+    conditions: dict[TensorId, Node | None] = dict.fromkeys(wanted, g.true)
+    found: dict[TensorId, tuple[Node | None, dict[Node, Node]]] = {}
+    for t in reversed(g.definitions_below(wanted)):
+        tensor = g.tensors[t]
+        if tensor.kind == "input":
+            continue
+        own = conditions[t]
+        reached = _reached(g, (*tensor.bodies, *tensor.target), on_values=True)
+        found[t] = own, reached
+        for read in g.reads_of(t):
+            s = g.args[read][0]
+            here = None if own is None else _over_own_axes(g, read, g.node("and", own, reached[read]))
+            if s not in conditions:
+                conditions[s] = here
+            elif conditions[s] is not None:
+                before = conditions[s]
+                conditions[s] = None if here is None or before is None else g.node("or", before, here)
+    return found
+
+
+def _over_own_axes(g: Graph, read: Node, condition: Node) -> Node | None:
+    """The condition under which a read is used, over the axes of the definition it reads."""
+    s, *index = g.args[read]
+    own = g.tensors[s].out
+    if condition == g.true or len(own) != len(index) or len(set(index)) != len(index):
+        return g.true if condition == g.true else None
+    if any(g.op[i] != "axis" for i in index) or not g.axes[condition] <= set(index):
+        return None
+    return g.substitute(condition, dict(zip(index, own, strict=True)))
+
+
+def _reached(g: Graph, roots: Iterable[Node], on_values: bool = False) -> dict[Node, Node]:
+    """For each node below `roots` the condition under which it is used, on indices alone unless asked."""
     out = dict.fromkeys(roots, g.true)
     for n in reversed(g.reachable(out)):  # users before what they use
-        for c, p in zip(g.children(n), _guards(g, n), strict=True):
+        for c, p in zip(g.children(n), _guards(g, n, on_values), strict=True):
             here = g.node("and", out[n], p)
             out[c] = g.node("or", out[c], here) if c in out else here
     return out
 
 
-def _guards(g: Graph, n: Node) -> list[Node]:
-    """The condition on indices under which each argument of a node is used."""
+def _guards(g: Graph, n: Node, on_values: bool) -> list[Node]:
+    """The condition under which each argument of a node is used."""
     if g.op[n] not in ("mask", "where"):
         return [g.true] * len(g.children(n))
     predicate = g.args[n][0]
-    if is_index_predicate(g, predicate):
+    if on_values or is_index_predicate(g, predicate):
         return [g.true, predicate, g.node("not", predicate)][: len(g.args[n])]
     on_indices = [p for p in conjuncts(g, predicate) if is_index_predicate(g, p)]
     return [g.true, conjunction(g, on_indices), g.true][: len(g.args[n])]

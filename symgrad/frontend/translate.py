@@ -31,6 +31,7 @@ from symgrad.frontend import (
 from symgrad.frontend.conditions import check_conditions
 from symgrad.frontend.describe import show
 from symgrad.frontend.gradient import as_gradient
+from symgrad.frontend.guarded import elements_in_arms
 from symgrad.frontend.heads import MATRICES, SCALARS, Expr, Head, MakeTask, Task
 from symgrad.frontend.matrices import Matrix
 from symgrad.frontend.survey import SIZE, Survey
@@ -115,6 +116,7 @@ class Translator:
         self._scalars: dict[Any, Node] = {}
         self._matrices: dict[Any, Matrix] = {}
         self._roots: list[Expr] = []
+        self._in_arms: set[int] = set()  # elements whose gathered indices may be out of range
         self._alive: list[Any] = []  # memo keys are addresses: what was seen must not be freed
 
     # ---- entry points ----------------------------------------------------------------------
@@ -225,6 +227,8 @@ class Translator:
                 self.survey.dependences(root)
         if self.survey.bound and self.survey.has_choices:
             check_conditions(expr)
+        if self.survey.integers:
+            self._in_arms |= elements_in_arms(expr)
         self._dependences = self.survey.dependences(expr)
         return expr
 
@@ -262,6 +266,12 @@ class Translator:
         """An element as a real value (integers are cast)."""
         node = self.graph.read(tensor, *index)
         return self.graph.cast(node) if self.graph.kind[node] == "int" else node
+
+    def element(self, e: Expr, tensor: TensorId, index: Sequence[Node]) -> Node:
+        """The element `e` at an index; in the arm of a choice it may be outside where it is not used."""
+        node = self.read(tensor, index)
+        is_guarded = id(e) in self._in_arms and self.graph.op[node] == "read"
+        return ranges.guarded_read(self.graph, node) if is_guarded else node
 
     def as_real(self, node: Node) -> Node:
         """A real value; a condition counts 1 where it holds."""

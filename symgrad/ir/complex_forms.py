@@ -189,9 +189,9 @@ def abs_at(kinks: str, x: Any) -> Any:
     return np.where(np.real(x) == 0, slope_of_abs_at_zero(kinks) * x, _abs(x))
 
 
-def root_of_squares(x: Any) -> Any:
-    """sqrt of a sum of squares, with derivative 0 at 0, where the square of the step is all there is."""
-    return np.where(np.real(x) <= 0, 0, np.sqrt(x))
+def root_at_least_value(op: str, x: Any, *exponent: Any) -> Any:
+    """A root of what is never negative: derivative 0 at 0, where the square of the step is all there is."""
+    return np.where(np.real(x) <= 0, COMPLEX_FORMS[op](0 * x, *exponent), COMPLEX_FORMS[op](x, *exponent))
 
 
 def hypot_at_origin(x: Any, y: Any) -> Any:

@@ -20,7 +20,7 @@ from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS, MatrixFunction
 from symgrad.ir.matrix_values import NoValue
 from symgrad.ir.ops import OPS
 from symgrad.ir.scan import Scan, clocks, outer_definitions, scan_of
-from symgrad.ir.signs import is_flat_at_zero
+from symgrad.ir.signs import is_root_at_least_value
 
 Inspect = Callable[[TensorId, Mapping[Node, Any], Mapping[Node, Any]], None]
 
@@ -290,8 +290,8 @@ class _Definition:
             return value
         if op == "abs":
             return complex_forms.abs_at(g.kinks, *args)
-        if op == "sqrt" and is_flat_at_zero(g, g.args[n][0]):
-            return complex_forms.root_of_squares(*args)
+        if is_root_at_least_value(g, n):
+            return complex_forms.root_at_least_value(op, *args)
         return complex_forms.COMPLEX_FORMS[op](*args)
 
     def _reduce(self, grid: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 from symgrad.ir.kinks import multiplicity, slope_of_abs_at_zero, tie_goes_to
 from symgrad.ir.op import Interval, Op, Partial, scipy_function
 from symgrad.ir.op import mp_function as _mp
-from symgrad.ir.signs import is_flat_at_zero
+from symgrad.ir.signs import is_root_at_least_value
 from symgrad.ir.special import SPECIAL
 
 if TYPE_CHECKING:
@@ -77,8 +77,13 @@ _row(
 
 
 def _pow_by_base(g: Graph, a: tuple[int, ...], y: int) -> int:
-    """b*x**(b - 1), and 0 at b = 0, also where x = 0 (0*inf otherwise)."""
+    """b*x**(b - 1), and 0 at b = 0, also where x = 0 (0*inf otherwise).
+
+    0 also at the zero of what is never negative, where its root has its least value.
+    """
     slope = g.mul(a[1], g.node("pow", a[0], g.sub(a[1], g.one)))
+    if is_root_at_least_value(g, y):
+        slope = g.mask(g.node("ne", a[0], g.zero), slope)
     return g.mask(g.node("ne", a[1], g.zero), slope)
 
 
@@ -91,14 +96,14 @@ _row(
     "pow", 2, np.power, lambda a, b: a**b,
     (_pow_by_base, _pow_by_exponent),
     sympy="Pow", c="pow{f}({0}, {1})", llvm="intrinsic llvm.pow", cost=40,
-    domain=((0.1, 4.0), (-2.0, 2.0)),
+    domain=((0.1, 4.0), (-2.0, 2.0)), kink="the zero of a sum of squares (derivative 0)",
 )  # fmt: skip
 
 
 def _sqrt_slope(g: Graph, a: tuple[int, ...], y: int) -> int:
-    """1/(2*sqrt(x)); 0 at the zero of a sum of squares, where a norm has its least value (not inf*0)."""
+    """1/(2*sqrt(x)); 0 at the zero of what is never negative, where a norm is least (not inf*0)."""
     slope = g.div(g.const(0.5), y)
-    return g.mask(g.node("ne", y, g.zero), slope) if is_flat_at_zero(g, a[0]) else slope
+    return g.mask(g.node("ne", y, g.zero), slope) if is_root_at_least_value(g, y) else slope
 
 
 _row(

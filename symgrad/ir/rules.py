@@ -315,7 +315,7 @@ def div_neg(g: Graph, a: Args) -> int | None:
 # ---- powers ------------------------------------------------------------------------------------
 
 
-@rule("pow", "small integer and half-integer exponents are products and roots", on=among("const"))
+@rule("pow", "small integer exponents are products, 1/2 and -1/2 roots", on=among("const"))
 def pow_small_exponent(g: Graph, a: Args) -> int | None:
     q = g.rational(a[1])
     if q is None:
@@ -326,9 +326,7 @@ def pow_small_exponent(g: Graph, a: Args) -> int | None:
         return g.node("sqrt", a[0])
     if q == Fraction(-1, 2):
         return g.div(g.one, g.node("sqrt", a[0]))
-    if q == Fraction(3, 2):
-        return g.mul(a[0], g.node("sqrt", a[0]))
-    return None
+    return None  # 3/2 and its like are roots once nothing is differentiated any more: see `opt.passes`
 
 
 @rule("sqrt", "the root of a perfect square is exact", on=among("const"))

@@ -8,21 +8,23 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _MOST_NODES = 1000  # of one search: a derivative rule takes bounded time
-_AT_LEAST_ZERO = ("exp", "abs", "hypot", "logistic", "softplus")  # with finite slopes: not sqrt
+_AT_LEAST_ZERO = ("exp", "abs", "hypot", "logistic", "softplus")
 
 
-def is_flat_at_zero(g: Graph, node: int) -> bool:
-    """Whether a value is, for all one can see, a sum of squares with factors that are not negative.
+def is_never_negative(g: Graph, node: int) -> bool:
+    """Whether a value is, for all one can see, a sum of squares, moduli and their powers, with such factors.
 
-    Such a value is never negative, so that where it is 0 all its first derivatives are 0 as well: it is
-    smooth there, or has a kink (of an absolute value) whose slope counts as 0.
+    Where such a value is 0 it is least, and so is a root or a power of it: 0 is an element of the
+    subdifferential there, and the one that is taken. Roots do not count themselves: at 0 they end.
     """
     stack, left = [node], _MOST_NODES
     while stack and left:
         left -= 1
         n = stack.pop()
         op, args = g.op[n], g.args[n]
-        if op == "mul" and args[0] == args[1]:
+        if op in ("abs", "hypot") or (op == "mul" and args[0] == args[1]):
+            continue
+        if op == "pow" and _is_at_least_zero(g, args[0]):
             continue
         if op == "add":
             stack += args
@@ -35,12 +37,25 @@ def is_flat_at_zero(g: Graph, node: int) -> bool:
         elif op == "read" and g.tensors[args[0]].kind in ("sum", "map"):
             stack += g.tensors[args[0]].bodies
         elif n != g.zero:
-            return False
+            return False  # also for what is positive: its root needs no care
     return not stack
 
 
+def is_root_at_least_value(g: Graph, node: int) -> bool:
+    """Whether this is a root, or a power that may be one, of what is never negative: flat at 0, so to say."""
+    if g.op[node] == "pow":
+        q = g.rational(g.args[node][1])
+        if q is not None and not 0 < q < 1:
+            return False
+    return g.op[node] in ("sqrt", "pow") and is_never_negative(g, g.args[node][0])
+
+
 def _is_at_least_zero(g: Graph, node: int) -> bool:
-    if g.op[node] == "cast":  # of a size; indices may be shifted below 0
-        return bool(g.op[g.args[node][0]] == "size")
+    """Seen from one node."""
+    op, args = g.op[node], g.args[node]
+    if op == "mul":
+        return bool(args[0] == args[1])
+    if op == "cast":  # of a size; indices may be shifted below 0
+        return bool(g.op[args[0]] == "size")
     q = g.rational(node)
-    return g.op[node] in _AT_LEAST_ZERO if q is None else q >= 0
+    return op in _AT_LEAST_ZERO if q is None else q >= 0

@@ -22,6 +22,7 @@ from symgrad.opt.layout import layout
 from symgrad.opt.rebuild import Copy, copy_with, linked
 
 Pass = Callable[[Graph, Sequence[TensorId]], tuple[Graph, dict[TensorId, TensorId]]]
+_MOST_HALVES = 8  # of an exponent that is a product and a root
 _EXPENSIVE = 10  # ops at least this dear are stored rather than computed twice
 
 
@@ -151,7 +152,23 @@ def _is_legal(g: Graph, roots: Sequence[TensorId]) -> bool:
     if any(t.kind in ("logsumexp", "call") for t in below):
         return False
     bodies = [b for t in below for b in t.bodies]
-    return all(OPS[g.op[n]].expand is None for n in g.reachable(bodies) if g.op[n] in OPS)
+    used = [n for n in g.reachable(bodies) if g.op[n] in OPS]
+    return all(OPS[g.op[n]].expand is None and _half_integer(g, n) is None for n in used)
+
+
+def _half_integer(g: Graph, n: Node) -> int | None:
+    """k if the node is x**(k + 1/2) for a small k > 0."""
+    q = g.rational(g.args[n][1]) if g.op[n] == "pow" else None
+    return int(q) if q is not None and q.denominator == 2 and 1 < q < _MOST_HALVES else None
+
+
+def _half_integer_power(g: Graph, n: Node) -> Node | None:
+    """x**k * sqrt(x): cheaper than a power. Not earlier, as its derivative at 0 would be 0*inf."""
+    k = _half_integer(g, n)
+    if k is None:
+        return None
+    x = g.args[n][0]
+    return g.mul(g.integer_power(x, k), g.node("sqrt", x))
 
 
 def _spell(g: Graph, root: Node, done: dict[Node, Node]) -> Node:
@@ -161,6 +178,7 @@ def _spell(g: Graph, root: Node, done: dict[Node, Node]) -> Node:
     """
     for n in _unsettled(g, root, done):
         made = g.rebuild(n, [done.get(c, c) for c in g.children(n)])
+        made = _half_integer_power(g, made) or made
         row = OPS.get(g.op[made])
         if row is not None and row.expand is not None:
             for argument in g.args[made]:

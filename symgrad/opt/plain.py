@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import conjunction, conjuncts
-from symgrad.ir.signs import is_flat_at_zero
+from symgrad.ir.signs import is_never_negative
 from symgrad.ir.unit import Unit
 from symgrad.opt.rebuild import Copy, copy_with
 
@@ -30,8 +30,8 @@ def _unguarded(copy: Copy, t: TensorId, old: Node, made: Node) -> Node:
 
 
 def _is_norm_guard(g: Graph, predicate: Node) -> bool:
-    """Whether this is sqrt(s) != 0 for a sum of squares s."""
+    """Whether this is s != 0 or sqrt(s) != 0 for an s that is never negative."""
     if g.op[predicate] != "ne" or g.args[predicate][1] != g.zero:
         return False
     root = g.args[predicate][0]
-    return g.op[root] == "sqrt" and is_flat_at_zero(g, g.args[root][0])
+    return is_never_negative(g, g.args[root][0] if g.op[root] == "sqrt" else root)

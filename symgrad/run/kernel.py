@@ -13,6 +13,7 @@ import threading
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -339,10 +340,17 @@ class Kernel:
                     try_="pass indices that start at 0 and stay inside the array",
                 )
 
+    @cached_property
+    def _used_by_checks(self) -> list[int]:
+        """The arguments that the checks of doubtful indices read: integers, and what conditions compare."""
+        unit = self._spec.units[0]
+        below = set(unit.graph.definitions_below([t for t, _ in self._spec.signature.escapes]))
+        return [k for k, (_, t) in enumerate(unit.inputs) if t in below]
+
     def _check_escapes(self, arrays: Sequence[np.ndarray], plan: Plan) -> None:
         """Compute every doubtful index on its own, with the reference evaluator, before it is used."""
         unit, signature = self._spec.units[0], self._spec.signature
-        used = [k for k, a in enumerate(signature.arguments) if a.dtype == "int"]
+        used = self._used_by_checks
         leads = [arrays[k].shape[: arrays[k].ndim - len(plan.cores[k])] for k in used]
         checks = [t for t, _ in signature.escapes]
         for sample in np.ndindex(*np.broadcast_shapes(*leads)):
