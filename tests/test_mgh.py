@@ -19,6 +19,7 @@ EPSILON = float(np.finfo(float).eps)
 EVERY = {problem.number: problem for problem in PROBLEMS}
 NAMES = {problem.number: problem.name for problem in PROBLEMS}
 ON_ALL_TARGETS = (7, 10, 11, 20, 24, 31, 35)
+SPARSE = (21, 22, 28, 30, 31)
 CASES = [(number, "llvm") for number in EVERY] + [
     (number, backend) for backend in ("c", "numpy") for number in ON_ALL_TARGETS
 ]
@@ -81,6 +82,23 @@ def test_residuals_jacobian_and_hessian_agree_with_high_precision(number: int, b
                 if not error <= TOLERANCE:
                     wrong.append(f"{what} off by {error:.1e} at {where} of instance {case}")
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("number", SPARSE, ids=_id)
+def test_sparse_derivatives_hold_the_same_numbers_and_no_zeros(number: int) -> None:
+    problem = EVERY[number]
+    options = {"args": problem.args, "wrt": problem.unknowns, "sparse": "csr"}
+    jacobian = sg.compile(problem.vector, outputs="jac", **options)
+    hessian = sg.compile(problem.half_squares, outputs="hess", **options)
+    for case, instance in enumerate(problem.instances):
+        wanted = reference(problem, case, 1)
+        arguments = problem.arguments(instance, points(instance)[1])
+        for kernel, word in ((jacobian, "jacobian"), (hessian, "hessian")):
+            found = kernel(*arguments)
+            assert found.nnz == np.count_nonzero(
+                np.abs(wanted[word]) > 1e-20
+            )  # what is less is rounding error
+            assert worst(found.toarray(), wanted[word], np.abs(wanted[word]).max()) <= TOLERANCE
 
 
 @pytest.mark.parametrize("method", ["lm", "newton"])
