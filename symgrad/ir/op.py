@@ -24,8 +24,7 @@ class Op:
     partials  one builder per argument, `(graph, args, y) -> dy/darg`; None where the derivative
               is zero (jumps, predicates); `NoDerivative` where there is one without closed form.
     c         C expression; `{0}`, `{1}` are the arguments, `{f}` the suffix of libm's float names, and
-              `{own}NAME` a function of `targets/special_functions.c` in double precision. Empty for a
-              special function that the C target refuses.
+              `{own}NAME` a function of `targets/special_functions.c` in double precision.
     llvm      an instruction ("fadd"), a comparison ("fcmp olt"), "intrinsic NAME", "call NAME", or
               "external NAME": a function of `scipy.special.cython_special` ("external NAME 1 of 4": the
               second of the four results it writes through pointers).

@@ -79,6 +79,8 @@ def _expand_spherical(op: str, at_zero: str) -> Any:
 
     def expand(g: Graph, a: Args) -> int:
         n, x = a
+        if n == g.zero and op == "besselj":
+            return g.node("sinc", x)
         size = g.node("abs", x)
         half_pi = g.mul(g.const(Fraction(1, 2)), g.const("pi"))
         cylinder = g.node(op, g.add(n, g.const(Fraction(1, 2))), size)
@@ -129,7 +131,8 @@ def _airy(name: str, place: int, slope: Any, source: str) -> Op:
     order = int(name.endswith("prime"))
     return Op(
         name, 1, scipy_function("airy", place), lambda x: function(x, derivative=order), (slope,),
-        sympy=name, llvm=f"external airy {place} of 4", cost=200, domain=((-3.0, 3.0),), source=source,
+        sympy=name, c=f"{{own}}{name}({{0}})", llvm=f"external airy {place} of 4", cost=200,
+        domain=((-3.0, 3.0),), source=source,
     )  # fmt: skip
 
 

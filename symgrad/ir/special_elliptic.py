@@ -210,14 +210,14 @@ ROWS: tuple[Op, ...] = (
     Op(
         "elliptic_f", 2, scipy_function("ellipkinc"), mp_function("ellipf"),
         (lambda g, a, y: g.div(g.const(1), _root(g, a)), _f_by_m),
-        sympy="elliptic_f", llvm="external ellipkinc", cost=300, domain=_ANGLES,
-        source="DLMF 19.2.4, 19.4.5",
+        sympy="elliptic_f", c="{own}elliptic_f({0}, {1})", llvm="external ellipkinc", cost=300,
+        domain=_ANGLES, source="DLMF 19.2.4, 19.4.5",
     ),
     Op(
         "incomplete_e", 2, scipy_function("ellipeinc"), mp_function("ellipe"),
         (lambda g, a, y: _root(g, a), _e_by_m),
-        sympy="elliptic_e", llvm="external ellipeinc", cost=300, domain=_ANGLES,
-        source="DLMF 19.2.5, 19.4.6",
+        sympy="elliptic_e", c="{own}incomplete_e({0}, {1})", llvm="external ellipeinc", cost=300,
+        domain=_ANGLES, source="DLMF 19.2.5, 19.4.6",
     ),
     Op(
         "incomplete_d", 2, _np_incomplete_d, _mp_incomplete_d, (_d_by_phi, _d_by_m),
@@ -226,7 +226,7 @@ ROWS: tuple[Op, ...] = (
     Op(
         "elliprd", 2, lambda x, y: scipy_function("elliprd")(x, y, np.ones_like(x)),
         lambda x, y: mp_function("elliprd")(x, y, 1), (None, None),
-        llvm="external elliprd then 1", cost=300, domain=((0.1, 2.0), (0.1, 2.0)),
+        c="{own}elliprd({0}, {1})", llvm="external elliprd then 1", cost=300, domain=((0.1, 2.0), (0.1, 2.0)),
         source="DLMF 19.16.5; R_D(x, y, 1), written by targets only",
     ),
 )  # fmt: skip

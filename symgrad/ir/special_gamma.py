@@ -186,12 +186,12 @@ def _total(g: Graph, terms: list[int]) -> int:
     return total
 
 
-def _tail(g: Graph, s: int, far: int, power: int) -> int:
-    """sum of (far + k)**(-s) over k >= 0, given power = far**(-s); smallest terms first.
+def _tail(g: Graph, s: int, far: int, power: int, above: int) -> int:
+    """sum of (far + k)**(-s) over k >= 0, given power = far**(-s) and above = far**(1 - s); smallest first.
 
     Euler-Maclaurin, DLMF 25.11.28: far**(1-s)/(s-1) + far**(-s)/2 + sum of B_2j/(2j)! s(s+1)... far**(1-s-2j)
     """
-    terms = [g.div(g.mul(power, far), g.sub(s, g.one)), g.mul(g.const(Fraction(1, 2)), power)]
+    terms = [g.div(above, g.sub(s, g.one)), g.mul(g.const(Fraction(1, 2)), power)]
     falling = g.mul(power, g.div(s, far))
     for j, bernoulli in enumerate(_BERNOULLI, start=1):
         terms.append(g.mul(g.const(bernoulli / factorial(2 * j)), falling))
@@ -206,7 +206,8 @@ def _expand_zeta(g: Graph, a: Args) -> int:
     minus_s = g.neg(s)
     far = g.add(x, g.const(_DIRECT_TERMS))
     terms = [g.node("pow", g.add(x, g.const(k)), minus_s) for k in range(_DIRECT_TERMS)]
-    value = g.add(_tail(g, s, far, g.node("pow", far, minus_s)), _total(g, terms[::-1]))
+    powers = (g.node("pow", far, minus_s), g.node("pow", far, g.sub(g.one, s)))
+    value = g.add(_tail(g, s, far, *powers), _total(g, terms[::-1]))
     at_pole = g.node("or", g.node("eq", s, g.one), g.node("eq", x, g.zero))
     value = g.where(at_pole, g.const(float("inf")), value)
     inside = g.node("and", g.node("le", g.one, s), g.node("le", g.zero, x))
@@ -217,14 +218,18 @@ def _expand_riemann_zeta(g: Graph, a: Args) -> int:
     """Euler-Maclaurin for s >= 0, the functional equation (DLMF 25.4.1) below."""
     s = a[0]
     left = g.node("lt", s, g.zero)
-    t = g.where(left, g.sub(g.one, s), s)
+    t = g.node("minimum", g.where(left, g.sub(g.one, s), s), g.const(1100))  # zeta(1100) is 1, rounded
     minus_t = g.neg(t)
     terms = [g.node("pow", g.const(k), minus_t) for k in range(2, _DIRECT_TERMS)]
     far = g.const(_DIRECT_TERMS)
-    right = g.add(_tail(g, t, far, g.node("pow", far, minus_t)), _total(g, [*terms[::-1], g.one]))
+    powers = (g.node("pow", far, minus_t), g.node("pow", far, g.sub(g.one, t)))
+    right = g.add(_tail(g, t, far, *powers), _total(g, [*terms[::-1], g.one]))
     right = g.where(g.node("eq", t, g.one), g.const(float("inf")), right)
     turns = g.div(s, g.const(4))  # sin(pi*s/2) with its argument reduced exactly
     fraction = g.sub(turns, g.node("floor", g.add(turns, g.const(Fraction(1, 2)))))
+    beyond = g.node("lt", g.const(Fraction(1, 4)), g.node("abs", fraction))
+    half_turn = g.mul(g.const(Fraction(1, 2)), g.node("sign", fraction))
+    fraction = g.where(beyond, g.sub(half_turn, fraction), fraction)  # sin(pi - t) = sin(t): exact zeros
     two_pi = g.mul(g.const(2), g.const("pi"))
     sine = g.node("sin", g.mul(two_pi, fraction))
     half = g.node("pow", two_pi, g.mul(g.const(Fraction(-1, 2)), t))  # twice: gamma overflows late
@@ -255,7 +260,8 @@ def _polygamma_of_number(g: Graph, n: int, x: int) -> int:
     inverse = g.div(g.one, far)
     s = g.const(n + 1)
     terms = [g.integer_power(g.div(g.one, g.add(t, g.const(k))), n + 1) for k in range(_DIRECT_TERMS)]
-    value = g.add(_tail(g, s, far, g.integer_power(inverse, n + 1)), _total(g, terms[::-1]))
+    powers = (g.integer_power(inverse, n + 1), g.integer_power(inverse, n))
+    value = g.add(_tail(g, s, far, *powers), _total(g, terms[::-1]))
     sign = 1 if n % 2 else -1
     value = g.mul(g.const(sign * factorial(n)), value)
     nearest = g.node("floor", g.add(x, g.const(Fraction(1, 2))))

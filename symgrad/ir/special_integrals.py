@@ -148,20 +148,22 @@ def _np_lambertw(x: Any) -> Any:
 ROWS: tuple[Op, ...] = (
     Op(
         "Si", 1, scipy_function("sici", 0), mp_function("si"), (lambda g, a, y: g.node("sinc", a[0]),),
-        sympy="Si", llvm="external sici 0 of 2", cost=100, domain=((-8.0, 8.0),), source="DLMF 6.2.9",
+        sympy="Si", c="{own}Si({0})", llvm="external sici 0 of 2", cost=100, domain=((-8.0, 8.0),),
+        source="DLMF 6.2.9",
     ),
     Op(
         "Ci", 1, scipy_function("sici", 1), _mp_even("ci"), (_over_x("cos"),),
-        sympy="Ci", llvm="external sici 1 of 2", cost=100, domain=((0.1, 0.5),),
+        sympy="Ci", c="{own}Ci({0})", llvm="external sici 1 of 2", cost=100, domain=((0.1, 0.5),),
         source="DLMF 6.2.11; the real part for x < 0",
     ),
     Op(
         "Shi", 1, scipy_function("shichi", 0), mp_function("shi"), (lambda g, a, y: g.node("sinhc", a[0]),),
-        sympy="Shi", llvm="external shichi 0 of 2", cost=100, domain=((-8.0, 8.0),), source="DLMF 6.2.15",
+        sympy="Shi", c="{own}Shi({0})", llvm="external shichi 0 of 2", cost=100, domain=((-8.0, 8.0),),
+        source="DLMF 6.2.15",
     ),
     Op(
         "Chi", 1, scipy_function("shichi", 1), _mp_even("chi"), (_over_x("cosh"),),
-        sympy="Chi", llvm="external shichi 1 of 2", cost=100, domain=((0.6, 8.0),),
+        sympy="Chi", c="{own}Chi({0})", llvm="external shichi 1 of 2", cost=100, domain=((0.6, 8.0),),
         source="DLMF 6.2.16; the real part for x < 0",
     ),
     Op(
@@ -186,13 +188,13 @@ ROWS: tuple[Op, ...] = (
     ),
     Op(
         "fresnels", 1, scipy_function("fresnel", 0), mp_function("fresnels"), (_fresnel_slope("sin"),),
-        sympy="fresnels", llvm="external fresnel 0 of 2", cost=100, domain=((-3.0, 3.0),),
-        source="DLMF 7.2.8",
+        sympy="fresnels", c="{own}fresnels({0})", llvm="external fresnel 0 of 2", cost=100,
+        domain=((-3.0, 3.0),), source="DLMF 7.2.8",
     ),
     Op(
         "fresnelc", 1, scipy_function("fresnel", 1), mp_function("fresnelc"), (_fresnel_slope("cos"),),
-        sympy="fresnelc", llvm="external fresnel 1 of 2", cost=100, domain=((-3.0, 3.0),),
-        source="DLMF 7.2.7",
+        sympy="fresnelc", c="{own}fresnelc({0})", llvm="external fresnel 1 of 2", cost=100,
+        domain=((-3.0, 3.0),), source="DLMF 7.2.7",
     ),
     Op(
         "lambertw", 1, _np_lambertw, mp_function("lambertw"), (_lambertw_slope,),

@@ -9,7 +9,7 @@ import numpy as np
 
 from symgrad.errors import IllegalProgram
 from symgrad.ir.ops import OPS
-from symgrad.targets.special_c import check_spelled, own_function_of
+from symgrad.targets.special_c import own_function_of
 
 # How tightly an expression binds; an operand that binds less tightly is put in parentheses.
 LOW, SUM, PRODUCT, UNARY, ATOM = range(5)
@@ -38,10 +38,8 @@ def apply(op: str, args: Sequence[Expression], dtype: str, prefix: str = "") -> 
     """The op applied to its arguments, as its row of `ir.ops` spells it.
 
     prefix  of the functions of our own, which take and return double.
-    Raises UnsupportedExpression for a special function that C does not have.
     """
     row = OPS[op]
-    check_spelled(op)
     if not row.c:
         raise IllegalProgram(f"the op {op} has no spelling in C; it should have been expanded")
     is_call = not row.c.startswith("(")

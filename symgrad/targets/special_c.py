@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from symgrad.errors import UnsupportedExpression
 from symgrad.ir.ops import OPS
 
 _DEFINED = re.compile(r"static \w+ PREFIX_(\w+)\(")
@@ -23,18 +22,6 @@ def own_function_of(op: str) -> str:
     """The function that the op's C spelling calls, "" if it calls none."""
     found = _CALLED.match(OPS[op].c) if op in OPS else None
     return found.group(1) if found else ""
-
-
-def check_spelled(op: str) -> None:
-    """Raise UnsupportedExpression for a special function that C does not have."""
-    row = OPS[op]
-    own = own_function_of(op)
-    if (own and own not in _blocks()) or (row.llvm.startswith("external ") and not row.c):
-        raise UnsupportedExpression(
-            f"the C target has no {row.sympy or op}",
-            because="neither C99's library nor symgrad's own C functions have it",
-            try_='backend="llvm", which calls SciPy\'s',
-        )
 
 
 @lru_cache(maxsize=1)
