@@ -138,10 +138,10 @@ def _resolve(module: Any) -> None:
     wanted = [n for n in names if not n.startswith("llvm.")]
     wanted += [_called_by_intrinsic(n) for n in names if n.startswith("llvm.")]
     for name in wanted:
-        if not name or llvm.address_of_symbol(name):
-            continue
         if is_external(name):
             llvm.add_symbol(name, address_for(name, str(declared[name].global_value_type)))
+            continue
+        if not name or llvm.address_of_symbol(name):
             continue
         function = getattr(_math_library(), name, None)
         if function is None:
