@@ -10,18 +10,22 @@ take the direction with fewer operations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
 from symgrad.errors import BadOption, NonScalarGradient, quoted
+from symgrad.grad.edge_pushing import can_push, edge_pushing
 from symgrad.grad.forward import Forward, Tangent
 from symgrad.grad.reverse import cotangents
-from symgrad.grad.scalar_jacobian import scalar_jacobian, sparse_jacobian
+from symgrad.grad.scalar_jacobian import is_lower, sparse_jacobian, visits
 from symgrad.ir.bands import bands, is_split, on_diagonal, summed
 from symgrad.ir.bounds import typical
+from symgrad.ir.count import operations_below
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import conjunction, reduce
+
+_NOT_WORTH = 3  # sweeps that visit so many times what edge pushing computes are not tried
 
 
 @dataclass(frozen=True)
@@ -201,9 +205,9 @@ def _jac(p: Problem) -> Result:
     g = p.graph
     entries = _entries(p)
     if entries is not None and p.packed:
-        rows = scalar_jacobian(g, _inlined(g, p.value, entries), p.wrt)
-        shape = (*p.shape, g.const(len(p.wrt)))
-        return _vector(g, [x for row in rows for x in row], shape)
+        found, n = packed_jacobian(p) or {}, len(p.wrt)
+        whole = [found.get((i, j), g.zero) for i in range(len(entries)) for j in range(n)]
+        return _vector(g, whole, (*p.shape, g.const(n)))
     if entries is not None:
         return _wrap(p, [_entry_rows(p, t) for t in p.wrt])
     parts = [_tensor_jacobian(p, t) for t in p.wrt]
@@ -219,9 +223,23 @@ def packed_jacobian(p: Problem) -> dict[tuple[int, int], Node] | None:
 
 
 def packed_hessian(p: Problem) -> dict[tuple[int, int], Node]:
-    """The nonzero entries of the lower triangle of the Hessian by scalars."""
+    """The nonzero entries of the lower triangle of the Hessian by scalars.
+
+    By edge pushing, or by forward sweeps over the gradient: what needs fewer operations. The sweeps are not
+    even made where they would visit far more nodes. Colouring columns could not save anything: a sweep for
+    columns that share no row visits what the sweeps for each of them visit.
+    """
+    g, entries = p.graph, _entries(p)
     bodies = [body for _, body in gradient_parts(p, "hess")]
-    return sparse_jacobian(p.graph, bodies, p.wrt, lambda i, j: j <= i)
+    value = _inlined(g, p.value, entries)[0] if entries is not None else g.zero
+    if entries is None or not can_push(g, value):
+        return sparse_jacobian(g, bodies, p.wrt, is_lower)
+    pushed = edge_pushing(g, value, p.wrt)
+    cost = operations_below(g, pushed.values())
+    if visits(g, bodies, p.wrt) > _NOT_WORTH * cost:
+        return pushed
+    swept = sparse_jacobian(g, bodies, p.wrt, is_lower)
+    return swept if operations_below(g, swept.values()) <= cost else pushed
 
 
 def _inlined(g: Graph, value: TensorId, entries: list[Node]) -> list[Node]:
@@ -299,9 +317,7 @@ def _hess(p: Problem) -> Result:
     g = p.graph
     parts = gradient_parts(p, "hess")
     if p.packed:
-        rows = scalar_jacobian(g, [body for _, body in parts], p.wrt, symmetric=True)
-        n = g.const(len(p.wrt))
-        return _vector(g, [x for row in rows for x in row], (n, n))
+        return _symmetric(g, packed_hessian(p), len(p.wrt))
     blocks = [[_hess_block(p, part, t) for t in p.wrt] for part in parts]
     count = range(len(p.wrt))
     return _wrap(p, [_wrap(p, [_mirrored(g, blocks, p.wrt, a, b) for b in count]) for a in count])
@@ -333,15 +349,19 @@ def _diagonal(g: Graph, block: Block) -> Leaf:
     return _map(g, axes, on_diagonal(g, axes, bands(g, block.rows, block.columns, block.body)))
 
 
+def _symmetric(g: Graph, lower: Mapping[tuple[int, int], Node], n: int) -> Leaf:
+    """A matrix from the entries on and below its diagonal."""
+    whole = [lower.get((max(i, j), min(i, j)), g.zero) for i in range(n) for j in range(n)]
+    return _vector(g, whole, (g.const(n), g.const(n)))
+
+
 # ---- Gauss-Newton ------------------------------------------------------------------------------
 
 
 def _gauss_newton(p: Problem) -> Result:
     g, n = p.graph, len(p.wrt)
     if p.packed:
-        entries = packed_gauss_newton(p)
-        lower = [entries.get((max(i, j), min(i, j)), g.zero) for i in range(n) for j in range(n)]
-        return _vector(g, lower, (g.const(n), g.const(n)))
+        return _symmetric(g, packed_gauss_newton(p), n)
     columns = [gauss_newton_blocks(p, t) for t in p.wrt]
     return _wrap(p, [_wrap(p, [_block_leaf(p, column[a]) for column in columns]) for a in range(n)])
 

@@ -1,4 +1,4 @@
-"""Jacobians of scalar graphs: structural zeros are never computed, symmetric entries only once.
+"""Jacobians of scalar graphs: structural zeros are never computed.
 
 Forward, one sweep per variable over the nodes that depend on it, or reverse, one sweep per row
 over the nodes it depends on: whichever touches fewer nodes.
@@ -6,68 +6,89 @@ over the nodes it depends on: whichever touches fewer nodes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from symgrad.grad.forward import Forward
 from symgrad.grad.sweep import pullback, push_one
 from symgrad.ir.graph import Graph, Node, TensorId
 
+Entries = dict[tuple[int, int], Node]
+Wanted = Callable[[int, int], bool]
+
 _REVERSE_FACTOR = 2  # a reverse visit makes about twice the operations of a forward one
 
 
-def scalar_jacobian(
-    g: Graph, rows: Sequence[Node], wrt: Sequence[TensorId], symmetric: bool = False
-) -> list[list[Node]]:
-    """d rows[i] / d wrt[j] for rank-0 inputs `wrt`; `symmetric` computes the lower triangle once."""
-    reads = [g.read(t) for t in wrt]
-    if _reads_definitions(g, rows):
-        columns = [_column_through_definitions(g, rows, t, j if symmetric else 0) for j, t in enumerate(wrt)]
-        return _assemble(g, columns, len(rows), symmetric)
-    users = _users(g, rows)
-    reach = [_descendants(g, users, r) for r in reads]
-    forward_cost = sum(len(d) for d in reach)
-    if symmetric or forward_cost <= _REVERSE_FACTOR * sum(len(g.reachable((r,))) for r in rows):
-        columns = [_column(g, rows, r, d, j if symmetric else 0)
-                   for j, (r, d) in enumerate(zip(reads, reach, strict=True))]  # fmt: skip
-        return _assemble(g, columns, len(rows), symmetric)
-    active = frozenset(wrt)
-    out = []
-    for row in rows:
-        bars = pullback(g, {row: g.one}, active)
-        out.append([bars.get(r, g.zero) for r in reads])
-    return out
-
-
 def sparse_jacobian(
-    g: Graph,
-    rows: Sequence[Node],
-    wrt: Sequence[TensorId],
-    is_wanted: Callable[[int, int], bool] = lambda i, j: True,
-) -> dict[tuple[int, int], Node]:
-    """The entries d rows[i] / d wrt[j] that are not structurally zero, by (i, j).
+    g: Graph, rows: Sequence[Node], wrt: Sequence[TensorId], is_wanted: Wanted | None = None
+) -> Entries:
+    """The entries d rows[i] / d wrt[j] by rank-0 inputs that are not structurally zero, by (i, j).
 
-    One forward sweep per variable over what depends on it; entries that are not wanted leave no nodes behind
-    that are. The cost is that of the sweeps: nothing is done per pair of a row and a variable.
+    is_wanted  of the entries that are; sweeps are forward then, and what only others need is left behind.
+    Beyond the sweeps nothing is done per pair of a row and a variable.
     """
     places: dict[Node, list[int]] = {}
     for i, row in enumerate(rows):
         places.setdefault(row, []).append(i)
-    through = _reads_definitions(g, rows)
-    users = {} if through else _users(g, rows)
-    found: dict[tuple[int, int], Node] = {}
-    for j, t in enumerate(wrt):
-        if through:
-            forward = Forward(g, {t: ((), g.one)})
-            wanted = [r for r, own in places.items() if any(is_wanted(i, j) for i in own)]
-            column = {r: forward.expression(r) for r in wanted}
-        else:
-            read = g.read(t)
-            column = _tangents(g, read, _descendants(g, users, read))
-        for node, dot in column.items():
-            for i in places.get(node, ()):
-                if dot != g.zero and is_wanted(i, j):
-                    found[i, j] = dot
+    if _reads_definitions(g, rows):
+        columns = _through_definitions(g, places, wrt, is_wanted)
+        return _collected(g, places, columns, is_wanted)
+    users = _users(g, rows)
+    reach = [_descendants(g, users, g.read(t)) for t in wrt]
+    backwards = _REVERSE_FACTOR * sum(len(g.reachable((r,))) for r in places) if is_wanted is None else 0
+    if is_wanted is None and sum(map(len, reach)) > backwards:
+        return _by_rows(g, places, wrt)
+    swept = [_tangents(g, g.read(t), below) for t, below in zip(wrt, reach, strict=True)]
+    return _collected(g, places, swept, is_wanted)
+
+
+def is_lower(i: int, j: int) -> bool:
+    """Whether an entry lies on or below the diagonal."""
+    return j <= i
+
+
+def visits(g: Graph, rows: Sequence[Node], wrt: Sequence[TensorId]) -> int:
+    """How many nodes forward sweeps over `rows` visit (no row reads a definition)."""
+    users = _users(g, rows)
+    return sum(len(_descendants(g, users, g.read(t))) for t in wrt)
+
+
+def _collected(
+    g: Graph,
+    places: Mapping[Node, list[int]],
+    columns: Sequence[Mapping[Node, Node]],
+    is_wanted: Wanted | None,
+) -> Entries:
+    """The entries of columns that are given by node."""
+    return {
+        (i, j): dot
+        for j, column in enumerate(columns)
+        for node, dot in column.items()
+        if dot != g.zero
+        for i in places.get(node, ())
+        if is_wanted is None or is_wanted(i, j)
+    }
+
+
+def _by_rows(g: Graph, places: Mapping[Node, list[int]], wrt: Sequence[TensorId]) -> Entries:
+    active = frozenset(wrt)
+    number = {g.read(t): j for j, t in enumerate(wrt)}
+    found: Entries = {}
+    for row, own in places.items():
+        for read, bar in pullback(g, {row: g.one}, active).items():
+            found |= {(i, number[read]): bar for i in own if bar != g.zero}
     return found
+
+
+def _through_definitions(
+    g: Graph, places: Mapping[Node, list[int]], wrt: Sequence[TensorId], is_wanted: Wanted | None
+) -> list[dict[Node, Node]]:
+    """Columns of rows that read definitions."""
+    columns = []
+    for j, t in enumerate(wrt):
+        forward = Forward(g, {t: ((), g.one)})
+        rows = [r for r, own in places.items() if is_wanted is None or any(is_wanted(i, j) for i in own)]
+        columns.append({r: forward.expression(r) for r in rows})
+    return columns
 
 
 def _reads_definitions(g: Graph, rows: Sequence[Node]) -> bool:
@@ -96,11 +117,6 @@ def _descendants(g: Graph, users: dict[Node, list[Node]], read: Node) -> list[No
     return sorted(seen)
 
 
-def _column(g: Graph, rows: Sequence[Node], read: Node, reach: list[Node], first: int) -> list[Node]:
-    dot = _tangents(g, read, reach)
-    return [dot.get(r, g.zero) for r in rows[first:]]
-
-
 def _tangents(g: Graph, read: Node, reach: list[Node]) -> dict[Node, Node]:
     """The tangents of `read` and of what depends on it, zeros left out."""
     dot: dict[Node, Node] = {read: g.one}
@@ -109,15 +125,3 @@ def _tangents(g: Graph, read: Node, reach: list[Node]) -> dict[Node, Node]:
         if value != g.zero:
             dot[n] = value
     return dot
-
-
-def _column_through_definitions(g: Graph, rows: Sequence[Node], t: TensorId, first: int) -> list[Node]:
-    forward = Forward(g, {t: ((), g.one)})
-    return [forward.expression(r) for r in rows[first:]]
-
-
-def _assemble(g: Graph, columns: list[list[Node]], n_rows: int, symmetric: bool) -> list[list[Node]]:
-    if not symmetric:
-        return [[column[i] for column in columns] for i in range(n_rows)]
-    n = len(columns)
-    return [[columns[min(i, j)][max(i, j) - min(i, j)] for j in range(n)] for i in range(n_rows)]

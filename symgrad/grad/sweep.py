@@ -44,7 +44,7 @@ def pullback(g: Graph, seeds: Mapping[Node, Node], active: frozenset[TensorId]) 
         if g.op[n] == "read":
             reads[n] = bar
             continue
-        for argument, part in _partials(g, n, alive):
+        for argument, part in partials(g, n, alive):
             old = cotangent.get(argument)
             new = bar if part == g.one else g.mul(bar, part)
             cotangent[argument] = new if old is None else _joined(g, argument, old, new)
@@ -95,7 +95,7 @@ def push_one(g: Graph, n: Node, dot: Mapping[Node, Node]) -> Node:
     if g.op[n] in ("where", "mask"):
         return _push_selection(g, n, dot)
     total = g.zero
-    for argument, part in _partials(g, n, dot):
+    for argument, part in partials(g, n, dot):
         total = g.add(total, g.mul(part, dot[argument]))
     return total
 
@@ -111,7 +111,7 @@ def _push_selection(g: Graph, n: Node, dot: Mapping[Node, Node]) -> Node:
     return g.where(predicate, *tangents)
 
 
-def _partials(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node, Node]]:
+def partials(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node, Node]]:
     """(argument, d n / d argument) for the arguments in `alive`, structural zeros left out."""
     op, args = g.op[n], g.args[n]
     if op == "mul":  # most nodes of a large graph are products and sums

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 
 import numpy as np
@@ -30,6 +30,12 @@ def operations(g: Graph, roots: Sequence[TensorId], sizes: Mapping[str, int]) ->
         if g.tensors[t].kind != "input":
             total += _Counter(g, g.tensors[t], sizes, points).run()
     return round(total + sum(points.values()))
+
+
+def operations_below(g: Graph, roots: Iterable[Node]) -> int:
+    """Arithmetic operations and function calls of scalar nodes, each distinct value counted once."""
+    counted = (n for n in g.reachable(roots) if g.kind[n] == "real" and g.op[n] in OPS)
+    return sum(g.op[n] not in _FREE for n in counted)
 
 
 class _Counter:
