@@ -18,17 +18,19 @@ from collections.abc import Mapping, Sequence
 
 from symgrad.grad.sweep import active_nodes, partials, pushforward
 from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.ops import OPS
 
 Pairs = dict[Node, dict[Node, Node]]
 
 
 def can_push(g: Graph, value: Node) -> bool:
-    """Whether `value` is one scalar graph without branches: no reads of definitions, no selections.
+    """Whether `value` is one smooth scalar graph: no reads of definitions, no selections, no kinks.
 
-    (The cotangents of reverse mode keep the guards of branches together; pairs of nodes do not.)
+    Cotangents of reverse mode keep the guards of branches together, pairs of nodes do not; and the slope of a
+    kinked function may depend on what its argument is made of, which a placeholder hides.
     """
     for n in g.reachable((value,)):
-        if g.op[n] in ("mask", "where"):
+        if g.op[n] in OPS and (g.op[n] in ("mask", "where") or OPS[g.op[n]].kink):
             return False
         if g.op[n] == "read" and g.tensors[g.args[n][0]].kind != "input":
             return False
