@@ -264,11 +264,12 @@ def error_classes() -> dict[str, type[SymgradError]]:
 
 
 def error_page(name: str) -> str:
-    """The page of the error class called `name`: its name, underlined, and its docstring.
+    """The page of the error class called `name` (in any case): its name, underlined, and its docstring.
 
     Raises BadOption if there is no such class; the message lists those there are.
     """
     classes = error_classes()
+    name = next((known for known in classes if known.lower() == name.lower()), name)
     if name not in classes:
         raise BadOption(
             f"there is no error class called {quoted(name)}",

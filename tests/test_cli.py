@@ -320,3 +320,8 @@ def test_python_dash_m_symgrad_returns_the_exit_code():
     )
     assert done.returncode == 2
     assert done.stderr.startswith("ParseError: the operator `^` is not read\n")
+
+
+def test_why_takes_the_name_of_an_error_in_any_case(capsys):
+    assert main(["why", "shapeMISMATCH"]) == 0
+    assert capsys.readouterr().out.startswith("ShapeMismatch\n")

@@ -263,6 +263,7 @@ def test_the_message_of_an_index_out_of_range() -> None:
         translate(sp.Sum(x[i], (i, 0, n)))
     assert str(caught.value) == (
         "index n is outside axis 0 of 'x'\n"
+        "  where    Sum(x[i], (i, 0, n))\n"
         "  because  that axis has n entries, 0 to n - 1\n"
         "  try      a smaller range: a Sum includes its upper limit, "
         "and negative indices do not count from the end"
@@ -287,6 +288,25 @@ def test_an_index_has_to_be_an_integer(index: sp.Expr) -> None:
     with pytest.raises(BadArgument, match="an index is not an integer") as caught:
         translate(sp.Sum(base[index], (i, 0, n - 1)) + sp.sin(t))
     assert str(index) in caught.value.summary
+
+
+@pytest.mark.parametrize("limit", [sp.floor(n / 2), sp.Max(n - 3, 0), sp.Min(n, m) - 1], ids=str)
+def test_a_limit_that_is_an_integer_but_no_sum_of_sizes_is_refused_for_that_reason(limit: sp.Expr) -> None:
+    with pytest.raises(UnsupportedExpression) as caught:
+        translate(sp.Sum(x[i], (i, 0, limit)))
+    assert str(caught.value) == (
+        f"a limit is an integer, but no sum of sizes and indices: {limit}\n"
+        f"  where    {sp.Sum(x[i], (i, 0, limit))}\n"
+        "  because  ranges are compared and joined as sums of sizes and indices with integer factors; floor, "
+        "ceiling, Max and Min are none\n"
+        "  try      a size symbol of its own, whose value is given at the call"
+    )
+
+
+def test_a_size_symbol_of_its_own_may_be_a_limit() -> None:
+    half = sp.Symbol("half", integer=True, positive=True)
+    kernel = sg.compile(sp.Sum(x[i], (i, 0, half - 1)), (x,), outputs="value", backend="numpy")
+    assert kernel(np.array([1.0, 2.0, 4.0, 8.0]), half=2) == 3.0
 
 
 def test_sums_without_a_known_number_of_terms_are_refused() -> None:

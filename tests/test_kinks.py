@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import sympy as sp
@@ -24,6 +26,8 @@ from symgrad.errors import BadArgument, BadOption
 from symgrad.ir.kinks import CONVENTIONS
 from symgrad.ir.rules import TABLE
 from symgrad.pipeline import optimise
+
+jax.config.update("jax_enable_x64", True)
 
 a, b, c = sp.symbols("a b c", real=True)
 n, m = sp.symbols("n m", integer=True, positive=True)
@@ -463,3 +467,23 @@ def test_verify_says_where_kinks_meet_and_the_convention_is_no_slope() -> None:
     assert "kinks meet at the point, and the derivative by convention first is no slope" in report.table
     assert "Max(a, 0) where a = 0: a tie goes to the first one" in report.table
     assert sg.verify(identity, at={a: 0.0}, kinks="mean", backend="numpy").ok
+
+
+# ---- other systems -----------------------------------------------------------------------------
+
+
+def test_shared_ties_are_those_of_jax() -> None:
+    at = (1.5, 1.5)
+    for ours, theirs in ((sp.Max(a, b), jnp.maximum), (sp.Min(a, b), jnp.minimum)):
+        grad = sg.compile(ours, (a, b), (a, b), outputs="grad", kinks="mean")(*at)
+        np.testing.assert_array_equal(grad, jax.grad(theirs, (0, 1))(*at))
+    data = np.array([2.0, 7.0, 7.0, 7.0])
+    grad = sg.compile(sg.Maximum(v[i], (i, 0, n - 1)), wrt=v, outputs="grad", kinks="mean")(data)
+    np.testing.assert_array_equal(grad, jax.grad(jnp.max)(data))
+
+
+def test_a_branch_not_taken_makes_nan_elsewhere_and_zero_here() -> None:
+    for backend in BACKENDS:
+        root = sg.Where(a > 0, sp.sqrt(a), 0)
+        value, grad, hess = sg.compile(root, a, a, outputs=("value", "grad", "hess"), backend=backend)(-1.0)
+        assert (value, float(grad), float(hess)) == (0.0, 0.0, 0.0)

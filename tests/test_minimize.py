@@ -698,3 +698,19 @@ def test_the_progress_bar_is_silent_when_stderr_is_no_terminal(capsys: pytest.Ca
         bar._next = 0.0  # as if the second of patience were over
         bar.show(1, 0, 1.0, 1.0)
     assert capsys.readouterr() == ("", "")
+
+
+# ---- what does not fit -------------------------------------------------------------------------
+
+
+def test_a_callback_that_cannot_be_called_is_refused() -> None:
+    t = sp.Symbol("t")
+    with pytest.raises(BadArgument, match="callback is 3, which cannot be called"):
+        sg.minimize(t**2, {t: 1.0}, callback=3)  # type: ignore[arg-type]
+
+
+def test_a_symbol_without_a_value_in_an_expression_is_named_with_what_to_do() -> None:
+    t, s = sp.symbols("t s")
+    with pytest.raises(BadArgument, match="there is no value for 's'") as caught:
+        sg.minimize(t**2 * s, {t: 1.0})
+    assert caught.value.try_ == "params={s: ...} to optimise it, data={s: ...} to keep it fixed"

@@ -665,3 +665,34 @@ def test_a_point_on_a_kink_alone_is_judged_by_the_slopes_of_both_sides(wrong: bo
     report = sg.verify(sg.program(sp.Abs(x), wrt=x), at={x: 0.0}, **given)
     assert report.ok is not wrong
     assert wrong or "slopes of both sides" in report.table
+
+
+# ---- outside of the domain ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("expr", "at"), [(sp.log(x), -1.0), (1 / x, 0.0), (x**2, float("nan"))], ids=str)
+def test_a_point_outside_of_the_domain_is_said_to_be_outside(expr, at):
+    report = sg.verify(expr, at={x: at}, backend="numpy")
+    assert not report.ok
+    assert {(row.output, row.method, row.measure) for row in report.rows} == {
+        ("value", "domain", "not finite"),
+        ("grad", "domain", "not finite"),
+    }
+    assert "the program is not finite at the point" in report.table
+
+
+def test_a_slope_that_is_infinite_at_a_finite_value_is_named():
+    report = sg.verify(sp.sqrt(x), at={x: 0.0}, backend="numpy")
+    assert not report.ok
+    assert "grad: 1 number not finite, such as inf: no slope equals that" in report.notes
+
+
+@pytest.mark.parametrize("given", [lambda a: "text", lambda a: [1, None, "b"]])
+def test_a_gradient_that_returns_no_numbers_is_refused(given):
+    with pytest.raises(BadArgument, match="the gradient given is not made of numbers"):
+        sg.verify(x**2, grad=given, backend="numpy")
+
+
+def test_a_number_for_a_gradient_of_two_entries_is_refused():
+    with pytest.raises(ShapeMismatch, match="the gradient given has parts of shape"):
+        sg.verify(x**2 * y, grad=7, backend="numpy")

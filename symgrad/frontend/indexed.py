@@ -173,6 +173,16 @@ def check_is_index(tr: Translator, value: Node | None, expr: Expr, what: str, e:
     """The integer node of an index or limit, or the error that says why there is none."""
     if value is not None:
         return value
+    if expr.is_integer and not expr.is_number:
+        raise UnsupportedExpression(
+            f"{what} is an integer, but no sum of sizes and indices: {show(expr)}",
+            where=show(e),
+            because="ranges are compared and joined as sums of sizes and indices with integer factors; "
+            "floor, ceiling, Max and Min are none",
+            try_="an IndexedBase of integers that holds the indices"
+            if what == "an index"
+            else "a size symbol of its own, whose value is given at the call",
+        )
     raise BadArgument(
         f"{what} is not an integer: {show(expr)}",
         where=show(e),

@@ -172,7 +172,7 @@ def _kink_rows(claim: Claim, swept: Swept) -> list[Row]:
 
 def _kinks_here(function: Function) -> tuple[Kink, ...]:
     """The kinks the point is on, if the reference evaluator can be asked."""
-    return () if _too_large(function, exact=False) else function.kinks_here
+    return function.kinks_here if can_evaluate(function) else ()
 
 
 def _note_kinks(claim: Claim, swept: Swept, rows: Sequence[Row], notes: list[str]) -> None:
@@ -264,6 +264,11 @@ def _measure(
     findings.measured[claim.word] = measured(
         names, np.array(value, dtype=np.float64), exact_numbers, digits, tolerances.dtype
     )
+
+
+def can_evaluate(function: Function) -> bool:
+    """Whether the reference evaluator can be asked for the value."""
+    return not _too_large(function, exact=False)
 
 
 def _too_large(function: Function, exact: bool) -> str:

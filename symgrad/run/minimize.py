@@ -73,6 +73,12 @@ def minimize(
     Raises BadArgument, BadOption, ShapeMismatch, DtypeMismatch, and what compiling the expression raises.
     """
     chosen = _method(method, batch_size)
+    if callback is not None and not callable(callback):
+        raise BadArgument(
+            f"callback is {callback!r}, which cannot be called",
+            because="it is called with a State before each step",
+            try_="a function of one argument, such as lambda state: state.value < 1e-6",
+        )
     arrays = data_arrays(data, dtype)
     sparse = "csc" if getattr(chosen, "sparse", False) else None
     objective = make_objective(program, params, arrays, backend, dtype, kinks, sparse)

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import sympy as sp
 
 from symgrad.errors import BadArgument, DtypeMismatch, ShapeMismatch, quoted
+from symgrad.frontend.arguments import default_arguments
+from symgrad.frontend.survey import Survey
 from symgrad.program import program as make_program
 from symgrad.run.flat import Arrays, Layout, float_dtype, layout_of
 from symgrad.run.optim.base import Linearisation
@@ -113,6 +116,8 @@ def make_objective(
         program = make_program(program, kinks=kinks)
     if hasattr(program, "wrt"):
         _check_arguments(program.args, params, data)
+    elif isinstance(program, sp.Basic):
+        _check_arguments(_symbols_of(program), params, data)
     return Objective(program, tuple(params), tuple(data), layout, backend, layout.dtype.name, sparse)
 
 
@@ -139,6 +144,13 @@ def data_arrays(data: Mapping[Any, Any] | None, dtype: object) -> dict[Any, Any]
             is_real = array.dtype.kind == "f" or getattr(key, "is_Matrix", False)
             result[key] = np.asarray(array, float_dtype(dtype) if is_real else None, order="C")
     return result
+
+
+def _symbols_of(expr: Any) -> tuple[Any, ...]:
+    """The symbols of an expression that need a value, as a program would find them; sizes aside."""
+    survey = Survey()
+    survey.absorb(expr)
+    return tuple(s for s in default_arguments(survey, expr) if s not in survey.sizes)
 
 
 def _check_arguments(args: tuple[Any, ...], params: Mapping[Any, Any], data: Bindings) -> None:

@@ -28,7 +28,15 @@ def own_derivative(word: str, given: Any, source: Program, point: Point, variabl
     leaves a symbol out.
     """
     result = given(*point.arrays.values()) if _is_function(given) else _numbers(given, source, point)
-    return _fitted(word, flat_parts(result), variables)
+    try:
+        parts = flat_parts(result)
+    except (TypeError, ValueError):
+        raise BadArgument(
+            f"the {_NAMES[word]} given is not made of numbers",
+            because=f"it is {type(result).__name__}: {str(result)[:60]}",
+            try_="return arrays of real numbers, in the structure of wrt",
+        ) from None
+    return _fitted(word, parts, variables)
 
 
 def _is_function(given: Any) -> bool:

@@ -20,7 +20,8 @@ from symgrad.errors import BadOption
 from symgrad.ir.evaluate import evaluate_size
 from symgrad.program import Program
 from symgrad.run.claims import Analytic, analytic_outputs, claim_of
-from symgrad.run.comparisons import compare_claim, compare_value
+from symgrad.run.comparisons import can_evaluate, compare_claim, compare_value
+from symgrad.run.domain import is_outside, note_infinite
 from symgrad.run.findings import Findings, accuracies, merged
 from symgrad.run.functions import DIGITS, Function, Variables, pattern_of, variables_of
 from symgrad.run.hints import hints
@@ -125,8 +126,13 @@ def _findings(plan: Plan, tolerances: Tolerances) -> Findings:
     findings, shape = Findings(), _value_shape(about.program, point)
     for word in about.words:
         function = _function(word, plan, variables, found)
+        parts = found.outputs[word]
+        is_compared = word == "value" or variables.size
+        if is_compared and is_outside(word, parts, function, can_evaluate(function), findings):
+            continue
+        note_infinite(word, parts, findings)
         if word == "value":
-            compare_value(found.outputs[word], function, tolerances, findings, shape)
+            compare_value(parts, function, tolerances, findings, shape)
         elif not variables.size:
             findings.notes.append(f"{word}: there is nothing to differentiate by")
         elif word in GAUSS_NEWTON:
