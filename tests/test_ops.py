@@ -124,6 +124,7 @@ KINKS = [
     ("hypot", (0.0, 0.0), (0.0, 0.0)),
     ("hypot", (0.0, -3.0), (0.0, -1.0)),
     ("hypot", (3e200, 4e200), (0.6, 0.8)),
+    ("hypot_slope", (0.0, 0.0), (0.0, 0.0)),
     ("atan2", (0.0, 0.0), (0.0, 0.0)),
     ("atan2", (0.0, -1.0), (-1.0, 0.0)),
     ("atan2", (1e200, 1e200), (0.5e-200, -0.5e-200)),
@@ -216,7 +217,7 @@ def test_expansion_agrees_with_the_reference_at_special_values(row):
 
 @every_expanded_op
 def test_expansion_ends_in_ops_that_have_a_spelling(row):
-    g = Graph()
+    g = Graph(stabilise=False)  # as the pass that expands
     root = row.expand(g, tuple(variables(g, row.arity)))
     for _ in range(len(OPS)):
         names = {g.op[n] for n in g.reachable((root,)) if g.op[n] in OPS and OPS[g.op[n]].expand}

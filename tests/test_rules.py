@@ -42,6 +42,14 @@ def _weighted_sum(g: Graph, v: SimpleNamespace) -> Node:
     return g.read(g.define("sum", (), (axis,), g.mul(g.node("sin", entry), g.node("exp", entry))))
 
 
+def _variance(g: Graph, v: SimpleNamespace) -> tuple[Node, Node]:
+    axis, n = g.fresh_axis(v.n), g.cast(v.n)
+    entry = g.read(v.u, axis)
+    squares = g.read(g.define("sum", (), (axis,), g.mul(entry, entry)))
+    mean = g.div(g.read(g.define("sum", (), (axis,), entry)), n)
+    return g.div(squares, n), g.mul(mean, mean)
+
+
 def _raw(g: Graph, op: str, *args: Node) -> Node:
     return g.intern(op, args)
 
@@ -85,12 +93,48 @@ EXAMPLES: dict[str, Example] = {
     "weighted_mean_to_softmax": lambda g, v: (_weighted_sum(g, v), _sum_of_exp(g, v)),
     "quotient_to_logistic": lambda g, v: (g.one, _raw(g, "add", g.one, g.node("exp", v.x))),
     "pow_small_exponent": lambda g, v: (v.x, g.const(Fraction(1, 2))),
+    "hypot_order": lambda g, v: g.ordered(v.x, v.y)[::-1],
     "fold_sqrt": lambda g, v: (g.const(Fraction(9, 4)),),
     "log_determinant": lambda g, v: (_determinant(g, v),),
     "log_sum_exp": lambda g, v: (_sum_of_exp(g, v),),
     "log_one_plus_exp_to_softplus": lambda g, v: (_raw(g, "add", g.one, g.node("exp", v.x)),),
     "log_one_plus_to_log1p": lambda g, v: (g.add(g.one, v.x),),
-    "share_of_two_to_logistic": lambda g, v: (g.sub(v.x, g.node("logaddexp", v.y, v.x)),),
+    "exp_of_minus_softplus_to_logistic": lambda g, v: (g.neg(g.node("softplus", v.x)),),
+    "log_one_minus_square": lambda g, v: (g.sub(g.one, g.mul(v.t, v.t)),),
+    "log_one_minus_exp_to_log1mexp": lambda g, v: (g.sub(g.one, g.node("exp", v.m)),),
+    "log_of_expm1_to_logexpm1": lambda g, v: (g.node("expm1", v.y),),
+    "log_difference_to_logsubexp": lambda g, v: (_raw(g, "sub", g.node("exp", v.x), g.node("exp", v.m)),),
+    "log_of_cosh_to_logcosh": lambda g, v: (g.node("cosh", v.x),),
+    "log_of_power": lambda g, v: (g.integer_power(v.x, 3),),
+    "log_of_root": lambda g, v: (g.node("sqrt", v.x),),
+    "log_of_hypot_of_one": lambda g, v: (g.node("hypot", g.one, v.x),),
+    "product_with_own_log_to_xlogx": lambda g, v: (v.x, g.node("log", v.x)),
+    "exp_times_exp": lambda g, v: (g.node("exp", v.x), g.node("exp", v.y)),
+    "one_minus_logistic": lambda g, v: (g.one, g.node("logistic", v.x)),
+    "one_minus_tanh": lambda g, v: (g.one, g.node("tanh", v.x)),
+    "one_plus_tanh": lambda g, v: (g.one, g.node("tanh", v.x)),
+    "one_minus_tanh_squared": lambda g, v: (g.one, g.mul(g.node("tanh", v.x), g.node("tanh", v.x))),
+    "one_minus_erf": lambda g, v: (g.one, g.node("erf", v.x)),
+    "one_plus_erf": lambda g, v: (g.one, g.node("erf", v.x)),
+    "log_softmax_to_softplus": lambda g, v: (g.node("logaddexp", g.node("logaddexp", v.x, v.y), v.z), v.y),
+    "one_minus_cos": lambda g, v: (g.one, g.node("cos", v.x)),
+    "cos_plus_minus_one": lambda g, v: (g.minus_one, g.node("cos", v.x)),
+    "one_minus_cosh": lambda g, v: (g.one, g.node("cosh", v.x)),
+    "cosh_plus_minus_one": lambda g, v: (g.minus_one, g.node("cosh", v.x)),
+    "difference_of_exponentials_to_sinh":
+        lambda g, v: (g.node("exp", v.x), g.node("exp", g.neg(v.x))),
+    "one_minus_square_of_sine": lambda g, v: (g.one, g.mul(g.node("cos", v.x), g.node("cos", v.x))),
+    "difference_of_squares": lambda g, v: (g.mul(v.x, v.x), g.mul(v.y, v.y)),
+    "root_minus_one": lambda g, v: (g.node("sqrt", g.add(v.x, g.one)), g.one),
+    "root_plus_minus_one": lambda g, v: (g.node("sqrt", g.sub(g.one, g.mul(v.t, v.t))), g.minus_one),
+    "one_minus_hypot": lambda g, v: (g.one, g.node("hypot", g.one, v.x)),
+    "hypot_plus_minus_one": lambda g, v: (g.minus_one, g.node("hypot", g.one, v.x)),
+    "difference_of_roots": lambda g, v: (g.node("sqrt", g.add(v.x, g.one)), g.node("sqrt", v.x)),
+    "root_of_two_squares_to_hypot": lambda g, v: (g.add(g.mul(v.x, v.x), g.mul(v.y, v.y)),),
+    "variance_in_two_passes": lambda g, v: _variance(g, v),
+    "quotient_by_own_argument": lambda g, v: (g.node("sin", g.mul(g.const(3), v.x)), v.x),
+    "argument_by_own_function": lambda g, v: (v.x, g.node("expm1", v.x)),
+    "excess_over_sine": lambda g, v: (g.sub(v.x, g.node("sin", v.x)), g.mul(v.x, v.x)),
     "log_logistic_to_softplus": lambda g, v: (g.node("logistic", v.x),),
     "log_of_exp": lambda g, v: (g.node("exp", v.x),),
     "fold_log": lambda g, v: (g.one,),
@@ -109,7 +153,8 @@ EXAMPLES: dict[str, Example] = {
         f"{op}_at_zero": lambda g, v: (g.zero,)
         for op in (
             "sin", "tan", "asin", "atan", "sinh", "tanh", "asinh", "atanh", "expm1", "log1p", "erf",
-            "abs", "sign", "cbrt", "floor", "ceil", "exp", "cos", "cosh", "sinc",
+            "abs", "sign", "cbrt", "floor", "ceil", "exp", "cos", "cosh", "sinc", "sinhc", "exprel",
+            "log1prel", "sqrt1pm1", "xlogx", "logcosh", "log1msq", "loghypot1", "hypot1m1",
         )
     },
 }  # fmt: skip
@@ -177,6 +222,8 @@ def _graph() -> tuple[Graph, SimpleNamespace]:
     k = g.read(g.input("k", (), "int"))
     v = SimpleNamespace(x=x, y=y, z=z, k=k, n=n, u=g.input("u", (n,)), point=point)
     v.p, v.q = g.node("lt", x, y), g.node("lt", z, y)
+    v.m = g.neg(g.mul(x, x))  # negative
+    v.t = g.mul(g.const(Fraction(1, 2)), x)
     return g, v
 
 

@@ -22,6 +22,8 @@ from symgrad.frontend.special_form import SPECIAL_FORMS
 from symgrad.ir.bounds import is_nonnegative
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.ops import OPS
+from symgrad.ir.quotients import ROWS as QUOTIENT_ROWS
+from symgrad.ir.quotients import Arithmetic
 from symgrad.ir.reduce import conjuncts
 
 Expr = Any  # SymPy's scalars and booleans have no common type to name
@@ -447,6 +449,51 @@ def _lattice(function: Any) -> Callable[[Sequence[Expr], bool], Expr]:
     return build
 
 
+def _formula(formula: Callable[..., Expr]) -> Callable[[Sequence[Expr], bool], Expr]:
+    """A formula of a few operations; without evaluation it is made of dummies and filled in afterwards."""
+
+    def build(v: Sequence[Expr], exact: bool) -> Expr:
+        if exact:
+            return formula(*v)
+        dummies = [sp.Dummy(real=True) for _ in v]
+        return _filled(formula(*dummies), dict(zip(dummies, v, strict=True)))
+
+    return build
+
+
+def _filled(e: Expr, values: Mapping[Expr, Expr]) -> Expr:
+    """`e` with its dummies replaced; recurses over one formula of this module, nothing of the user's."""
+    if e in values:
+        return values[e]
+    if not e.args:
+        return e
+    args = [_filled(part, values) for part in e.args]
+    if e.is_Add or e.is_Mul:
+        return (add if e.is_Add else multiply)(args, False)
+    return power_of(args[0], args[1], False) if e.is_Pow else _raw(e.func, *args)
+
+
+def _quotient_forms() -> dict[str, Callable[[Sequence[Expr], bool], Expr]]:
+    """sin(x)/x and its like, and their derivatives, as they are written."""
+    x = sp.Dummy(real=True)
+    forms = {}
+    for op, (q, order) in QUOTIENT_ROWS.items():
+        e = sp.diff(q.numerator(_SYMBOLIC, 0, x) / x**q.power, x, order)
+        forms[op] = _formula(lambda v, e=e: e.xreplace({x: v}))
+    return forms
+
+
+_SYMBOLIC = Arithmetic(
+    lambda op, *v: (
+        v[0] - v[1]
+        if op == "sub"
+        else _BUILDERS[op](v, True)
+        if op in _BUILDERS
+        else _function_of(op)(v, True)
+    ),
+    lambda c: sp.Rational(c.numerator, c.denominator),
+)
+
 _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "pow": lambda v, exact: power_of(v[0], v[1], exact),
     "sqrt": lambda v, exact: power_of(v[0], sp.S.Half, exact),
@@ -459,6 +506,19 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "logaddexp": _log_of_exponentials,
     "log1p": _log_of_one_plus,
     "expm1": lambda v, exact: add([_call(sp.exp)(v, exact), sp.S.NegativeOne], exact),
+    "square_difference": _formula(lambda x, y: x**2 - y**2),
+    "hypot_slope": _formula(lambda x, y: x / sp.sqrt(x**2 + y**2)),
+    "logistic_slope": _formula(lambda x: sp.exp(x) / (1 + sp.exp(x)) ** 2),
+    "log1mexp": _formula(lambda x: sp.log(1 - sp.exp(x))),
+    "logexpm1": _formula(lambda x: sp.log(sp.exp(x) - 1)),
+    "logsubexp": _formula(lambda x, y: sp.log(sp.exp(x) - sp.exp(y))),
+    "logcosh": _formula(lambda x: sp.log(sp.cosh(x))),
+    "log1msq": _formula(lambda x: sp.log(1 - x**2)),
+    "loghypot1": _formula(lambda x: sp.log(1 + x**2) / 2),
+    "hypot1m1": _formula(lambda x: sp.sqrt(1 + x**2) - 1),
+    "sqrt1pm1": _formula(lambda x: sp.sqrt(1 + x) - 1),
+    "xlogx": _formula(lambda x: x * sp.log(x)),
+    "exp_of_sum": _formula(lambda x, y: sp.exp(x) * sp.exp(y)),
     "fmod": _remainder,
     "maximum": _lattice(sp.Max),
     "minimum": _lattice(sp.Min),
@@ -484,3 +544,6 @@ def _function_of(op: str) -> Callable[[Sequence[Expr], bool], Expr]:
             try_="print the program instead of its SymPy form",
         )
     return _call(function)
+
+
+_BUILDERS |= {op: form for op, form in _quotient_forms().items() if op != "sinc"}

@@ -30,7 +30,6 @@ SPECIAL_FORMS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "gamma_weight": lambda v, exact: v[2] ** v[0] * sp.exp(-v[2]) / sp.gamma(v[1]),
     "beta_weight": lambda v, exact: v[4] ** v[0] * (1 - v[4]) ** v[1] / sp.beta(v[2], v[3]),
     "betaln": lambda v, exact: sp.log(sp.beta(*v)),
-    "sinhc": lambda v, exact: sp.sinh(v[0]) / v[0],
     "elliptic_d": _d(sp.elliptic_k, sp.elliptic_e),
     "incomplete_d": _d(sp.elliptic_f, sp.elliptic_e),
 }

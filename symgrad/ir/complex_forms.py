@@ -20,6 +20,9 @@ import numpy as np
 
 from symgrad.ir.kinks import DEFAULT, slope_of_abs_at_zero, tie_goes_to
 from symgrad.ir.ops import OPS
+from symgrad.ir.quotients import ROWS as QUOTIENT_ROWS
+from symgrad.ir.quotients import numpy_value
+from symgrad.ir.stable_ops import LOGARITHM_ENDS
 
 Form = Callable[..., Any]
 
@@ -56,6 +59,11 @@ def _hypot(x: Any, y: Any) -> Any:
     return unit * np.sqrt((x / unit) ** 2 + (y / unit) ** 2)
 
 
+def _hypot_slope(x: Any, y: Any) -> Any:
+    length = _hypot(x, y)
+    return np.where(length == 0, 0, x / np.where(length == 0, 1, length))
+
+
 def _atan2(y: Any, x: Any) -> Any:
     """The angle of the real parts plus the small angle from there."""
     yr, xr = np.real(y), np.real(x)
@@ -76,19 +84,53 @@ def _logaddexp(x: Any, y: Any) -> Any:
     return np.where(equal, (x + y) / 2 + np.log(2), _larger(x, y) + np.log1p(np.exp(-_abs(x - y))))
 
 
-def _sinc(x: Any) -> Any:
-    """sin(x)/x, by its series near 0 where the imaginary part would cancel."""
-    x = np.asarray(x, dtype=np.complex128)
-    near = np.abs(x) < 0.05
-    q = np.where(near, x, 0) ** 2
-    series = 1 - q / 6 * (1 - q / 20 * (1 - q / 42 * (1 - q / 72)))
-    away = np.where(near, 1, x)
-    return np.where(near, series, np.sin(away) / away)
+def _quotient(op: str) -> Form:
+    """By its series near 0, where the imaginary part would cancel."""
+    q, order = QUOTIENT_ROWS[op]
+    return lambda x: numpy_value(q, order, np.asarray(x, dtype=np.complex128), COMPLEX_FORMS)
 
 
-def _sinhc(x: Any) -> Any:
-    """sin(ix)/(ix)."""
-    return _sinc(1j * np.asarray(x))
+def _logistic_slope(x: Any) -> Any:
+    e = np.exp(-_abs(x))
+    return e / (1 + e) ** 2
+
+
+def _log1mexp(x: Any) -> Any:
+    return np.where(np.real(x) > -np.log(2), np.log(-np.expm1(x)), np.log1p(-np.exp(x)))
+
+
+def _logexpm1(x: Any) -> Any:
+    return np.where(np.real(x) < LOGARITHM_ENDS, np.log(np.expm1(x)), x)
+
+
+def _logsubexp(x: Any, y: Any) -> Any:
+    return np.where(np.real(x) == np.real(y), -np.inf, x + _log1mexp(y - x))
+
+
+def _logcosh(x: Any) -> Any:
+    """log(1 + sinh(x)^2)/2 near 0, and far from it without what overflows."""
+    near = np.log1p(np.sinh(x) ** 2) / 2
+    return np.where(np.abs(np.real(x)) < 1, near, _abs(x) + np.log1p(np.exp(-2 * _abs(x))) - np.log(2))
+
+
+def _sqrt1pm1(x: Any) -> Any:
+    return x / (1 + np.sqrt(1 + x))
+
+
+def _log1msq(x: Any) -> Any:
+    return np.where(np.real(x) ** 2 < 0.5, np.log1p(-x * x), np.log((1 - x) * (1 + x)))
+
+
+def _loghypot1(x: Any) -> Any:
+    return np.where(np.abs(np.real(x)) < 1, np.log1p(x * x) / 2, np.log(_hypot(1, x)))
+
+
+def _hypot1m1(x: Any) -> Any:
+    return x * (x / (1 + _hypot(1, x)))
+
+
+def _xlogx(x: Any) -> Any:
+    return np.where(x == 0, 0, x * np.log(x))
 
 
 def _loggamma(x: Any) -> Any:
@@ -163,8 +205,6 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "logistic": _logistic,
     "softplus": _softplus,
     "logaddexp": _logaddexp,
-    "sinc": _sinc,
-    "sinhc": _sinhc,
     "gamma": _gamma,
     "loggamma": _loggamma,
     "digamma": _digamma,
@@ -173,6 +213,20 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "gamma_weight": _gamma_weight,
     "beta_weight": _beta_weight,
     "lambertw": _lambertw,
+    **{op: _quotient(op) for op in QUOTIENT_ROWS},
+    "square_difference": OPS["square_difference"].numpy,
+    "hypot_slope": _hypot_slope,
+    "logistic_slope": _logistic_slope,
+    "log1mexp": _log1mexp,
+    "logexpm1": _logexpm1,
+    "logsubexp": _logsubexp,
+    "logcosh": _logcosh,
+    "sqrt1pm1": _sqrt1pm1,
+    "log1msq": _log1msq,
+    "loghypot1": _loghypot1,
+    "hypot1m1": _hypot1m1,
+    "xlogx": _xlogx,
+    "exp_of_sum": lambda x, y: np.exp(x + y),
     "abs": lambda x: abs_at(DEFAULT, x),
     "maximum": lambda x, y: extremum(DEFAULT, "maximum", x, y, 1, 1)[0],
     "minimum": lambda x, y: extremum(DEFAULT, "minimum", x, y, 1, 1)[0],

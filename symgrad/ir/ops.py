@@ -116,14 +116,55 @@ _row(
     (lambda g, a, y: g.div(g.one, g.mul(g.const(3), _square(g, y))),),
     sympy="cbrt", c="cbrt{f}({0})", llvm="call cbrt", cost=20, domain=_POSITIVE, total=True,
 )  # fmt: skip
+
+
+def _expand_hypot(g: Graph, a: tuple[int, ...]) -> int:
+    """long*sqrt(1 + (short/long)^2): no square overflows, and loops over it vectorise."""
+    infinity = g.const(float("inf"))
+    sides = [g.node("abs", side) for side in a]
+    short, long = g.node("minimum", *sides), g.node("maximum", *sides)
+    ratio = g.intern("div", (short, long))
+    root = g.intern("sqrt", (g.intern("add", (g.one, g.intern("mul", (ratio, ratio)))),))
+    length = g.where(g.node("eq", long, g.zero), g.zero, g.intern("mul", (long, root)))
+    is_infinite = g.node("or", g.node("eq", sides[0], infinity), g.node("eq", sides[1], infinity))
+    return g.where(is_infinite, infinity, length)
+
+
+def _unless_origin(g: Graph, length: int, value: int) -> int:
+    return g.mask(g.node("ne", length, g.zero), value)
+
+
+def _np_hypot_slope(x: Any, y: Any) -> Any:
+    with np.errstate(all="ignore"):
+        length = np.hypot(x, y)
+        return np.where(length == 0, length, x / length)
+
+
+def _expand_hypot_slope(g: Graph, a: tuple[int, ...]) -> int:
+    length = g.node("hypot", *a)
+    return _unless_origin(g, length, g.intern("div", (a[0], length)))
+
+
+def _bending(g: Graph, a: tuple[int, ...], slope: int) -> int:
+    """`slope` times (y/hypot)/hypot, without a difference: 1 - (x/hypot)^2 would cancel."""
+    length = g.node("hypot", *a)
+    return _unless_origin(g, length, g.mul(slope, g.div(g.node("hypot_slope", a[1], a[0]), length)))
+
+
 _row(
     "hypot", 2, np.hypot, _mp("hypot"),
+    (lambda g, a, y: g.node("hypot_slope", *a), lambda g, a, y: g.node("hypot_slope", a[1], a[0])),
+    expand=_expand_hypot, cost=15, domain=_WIDE,
+    kink="the origin (derivative 0)", total=True, source="Moler & Morrison 1983, section 1",
+)  # fmt: skip
+_row(
+    "hypot_slope", 2, _np_hypot_slope, lambda x, y: x / _mp("hypot")(x, y) if x or y else x,
     (
-        lambda g, a, y: g.mask(g.node("ne", y, g.zero), g.div(a[0], y)),
-        lambda g, a, y: g.mask(g.node("ne", y, g.zero), g.div(a[1], y)),
+        lambda g, a, y: _bending(g, a, g.node("hypot_slope", a[1], a[0])),
+        lambda g, a, y: g.neg(_bending(g, a, y)),
     ),
-    c="hypot{f}({0}, {1})", llvm="call hypot", cost=15, domain=_WIDE,
-    kink="the origin (derivative 0)", total=True,
+    expand=_expand_hypot_slope, cost=20, domain=_WIDE, kink="the origin (value and derivative 0)", total=True,
+    source="the direction cosine",
 )  # fmt: skip
 
 # ---- exponentials and logarithms ---------------------------------------------------------------
@@ -160,7 +201,7 @@ def _expand_logistic(g: Graph, a: tuple[int, ...]) -> int:
 
 _row(
     "logistic", 1, _np_logistic, lambda a: 1 / (1 + _mp("exp")(-a)),
-    (lambda g, a, y: g.mul(y, g.node("logistic", g.neg(a[0]))),),
+    (lambda g, a, y: g.node("logistic_slope", a[0]),),
     expand=_expand_logistic, cost=25, total=True,
 )  # fmt: skip
 _row(
@@ -270,38 +311,6 @@ _row(
 _row(
     "atanh", 1, np.arctanh, _mp("atanh"), (lambda g, a, y: g.div(g.one, _one_minus_square(g, a[0])),),
     sympy="atanh", c="atanh{f}({0})", llvm="call atanh", cost=30, domain=((-0.95, 0.95),),
-)  # fmt: skip
-
-
-def _sinc_slope(g: Graph, a: tuple[int, ...], y: int) -> int:
-    """(cos x - sinc x)/x, and its odd Taylor series where that difference cancels (|x| < 1/4)."""
-    x = a[0]
-    x2 = _square(g, x)
-    series = g.zero
-    factorial = 1
-    terms = []
-    for k in range(1, 9):  # sum over k of (-1)^k * 2k/(2k+1)! * x^(2k-1)
-        factorial *= 2 * k * (2 * k + 1)
-        terms.append(g.div(g.const((-1) ** k * 2 * k), g.const(factorial)))
-    for coefficient in reversed(terms):
-        series = g.add(g.mul(series, x2), coefficient)
-    direct = g.div(g.sub(g.node("cos", x), y), x)
-    return g.where(g.node("lt", g.node("abs", x), g.const(0.25)), g.mul(x, series), direct)
-
-
-def _np_sinc(x: Any) -> Any:
-    """sin(x)/x; np.sinc is another function, whose argument x/pi would be rounded."""
-    x = np.asarray(x)
-    one = x.dtype.type(1)
-    return np.where(x == 0, one, np.sin(x) / np.where(x == 0, one, x))
-
-
-_row(
-    "sinc", 1, _np_sinc, _mp("sinc"), (_sinc_slope,), sympy="sinc",
-    expand=lambda g, a: g.where(
-        g.node("eq", a[0], g.zero), g.one, g.div(g.node("sin", a[0]), a[0])
-    ),
-    cost=25, source="Taylor series of sin x / x", total=True,
 )  # fmt: skip
 
 
@@ -448,3 +457,5 @@ _row(
 _row("cast", 1, np.asarray, lambda a: a, (None,), c="({real}){0}", llvm="sitofp", total=True)
 
 OPS |= SPECIAL
+
+from symgrad.ir import stable_ops  # noqa: E402, F401  enters its rows, and those of `ir.quotients`

@@ -329,6 +329,11 @@ def pow_small_exponent(g: Graph, a: Args) -> int | None:
     return None  # 3/2 and its like are roots once nothing is differentiated any more: see `opt.passes`
 
 
+@rule("hypot", "one order of the sides")
+def hypot_order(g: Graph, a: Args) -> int | None:
+    return _reordered(g, "hypot", a)
+
+
 @rule("sqrt", "the root of a perfect square is exact", on=among("const"))
 def fold_sqrt(g: Graph, a: Args) -> int | None:
     q = g.rational(a[0])
@@ -353,9 +358,10 @@ def _at_zero(op: str, value: int) -> None:
 
 
 for _op in ("sin", "tan", "asin", "atan", "sinh", "tanh", "asinh", "atanh", "expm1", "log1p", "erf",
-            "abs", "sign", "cbrt", "floor", "ceil"):  # fmt: skip
+            "abs", "sign", "cbrt", "floor", "ceil", "sqrt1pm1", "xlogx", "logcosh",
+            "log1msq", "loghypot1", "hypot1m1"):  # fmt: skip
     _at_zero(_op, 0)
-for _op in ("exp", "cos", "cosh", "sinc"):
+for _op in ("exp", "cos", "cosh", "sinc", "sinhc", "exprel", "log1prel"):
     _at_zero(_op, 1)
 
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _MOST_NODES = 1000  # of one search: a derivative rule takes bounded time
-_AT_LEAST_ZERO = ("exp", "abs", "hypot", "logistic", "softplus")
+_AT_LEAST_ZERO = frozenset("exp abs hypot logistic softplus logistic_slope sech logcosh".split())
 
 
 def is_never_negative(g: Graph, node: int) -> bool:

@@ -48,28 +48,6 @@ def expint(g: Graph, n: int, x: int) -> int:
     return value
 
 
-def _sinhc_slope(g: Graph, a: Args, y: int) -> int:
-    """(cosh x - sinh(x)/x)/x, and its odd Taylor series where that difference cancels (|x| < 1/2)."""
-    x = a[0]
-    x2 = g.mul(x, x)
-    terms, factorial = [], 1
-    for k in range(1, 10):  # sum over k of 2k/(2k+1)! * x^(2k-1)
-        factorial *= 2 * k * (2 * k + 1)
-        terms.append(Fraction(2 * k, factorial))
-    series = g.zero
-    for coefficient in reversed(terms):
-        series = g.add(g.mul(series, x2), g.const(coefficient))
-    direct = g.div(g.sub(g.node("cosh", x), y), x)
-    near = g.node("lt", g.node("abs", x), g.const(Fraction(1, 2)))
-    return g.where(near, g.mul(x, series), direct)
-
-
-def _np_sinhc(x: Any) -> Any:
-    x = np.asarray(x)
-    one = x.dtype.type(1)
-    return np.where(x == 0, one, np.sinh(x) / np.where(x == 0, one, x))[()]
-
-
 def _mp_even(name: str) -> Any:
     """The real part of Ci or Chi: even in x."""
     return lambda x: mp_function(name)(abs(x)) if x else -mp_function("mpf")("inf")
@@ -165,13 +143,6 @@ ROWS: tuple[Op, ...] = (
         "Chi", 1, scipy_function("shichi", 1), _mp_even("chi"), (_over_x("cosh"),),
         sympy="Chi", c="{own}Chi({0})", llvm="external shichi 1 of 2", cost=100, domain=((0.6, 8.0),),
         source="DLMF 6.2.16; the real part for x < 0",
-    ),
-    Op(
-        "sinhc", 1, _np_sinhc, lambda x: mp_function("sinh")(x) / x if x else 1 + x, (_sinhc_slope,),
-        expand=lambda g, a: g.where(
-            g.node("eq", a[0], g.const(0)), g.const(1), g.div(g.node("sinh", a[0]), a[0])
-        ),
-        cost=30, domain=((-4.0, 4.0),), source="Taylor series of sinh x / x",
     ),
     Op(
         "Ei", 1, scipy_function("expi"), mp_function("ei"), (_over_x("exp"),),

@@ -12,8 +12,8 @@ from symgrad.opt.rebuild import Copy, copy_with
 def without_norm_guards(unit: Unit) -> tuple[Unit, dict[TensorId, TensorId]]:
     """The unit as its formulas are written, and where each tensor went.
 
-    The derivative of the root of a sum of squares is 0 where the sum is 0 (the row of `sqrt`). That
-    condition is left out: x/sqrt(x**2 + y**2) stands for itself everywhere else.
+    The derivative of the root of a sum of squares is 0 where the sum is 0 (the rows of `sqrt` and `hypot`).
+    That condition is left out: x/sqrt(x**2 + y**2) stands for itself everywhere else.
     """
     graph, moved = copy_with(unit.graph, unit.roots, on_node=_unguarded)
     return unit.moved(graph, moved), moved

@@ -1,0 +1,39 @@
+"""Stability rewrites: equal in exact arithmetic, more accurate (or finite) in floating point.
+
+They fire while the expression is built, so before differentiation: the derivative of an unstable
+form is unstable and no longer recognisable. `Graph(stabilise=False)` turns them off.
+
+Each rule carries an `Audit`: how it is written, what is computed instead, when, its source, and points
+where tools/stability_table.py measures what it gains; STABILITY.md, next to this folder, is the table.
+
+    logarithms.py    log-sum-exp, softplus, log1p, log(1 - exp(x)), log(cosh(x)), log of a power
+    determinants.py  log-determinant
+    exponentials.py  exp(x) - 1, products of exponentials
+    shares.py        softmax and logistic functions, their complements, log-softmax
+    differences.py   1 - cos(x), differences of roots, variance, hypot
+    quotients.py     sin(x)/x and its like
+    squares.py       differences of squares
+"""
+
+from symgrad.ir.stability import (
+    determinants,
+    differences,
+    exponentials,
+    logarithms,
+    quotients,
+    shares,
+    squares,
+)
+from symgrad.ir.stability.audit import AUDITS, Audit
+
+__all__ = [
+    "AUDITS",
+    "Audit",
+    "determinants",
+    "differences",
+    "exponentials",
+    "logarithms",
+    "quotients",
+    "shares",
+    "squares",
+]

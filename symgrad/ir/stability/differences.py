@@ -1,0 +1,314 @@
+"""Differences that cancel, and sums of squares that overflow."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from symgrad.ir.rules import Args, among, exactly
+from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
+from symgrad.ir.stability.patterns import (
+    argument_of,
+    beside_one,
+    exponent_of,
+    factors_of,
+    one_minus_square,
+    remove,
+    root_of_square,
+    sum_of_signed,
+    terms_of,
+)
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+_HALF_ANGLE = "the half-angle formula; Kahan 1965"
+_CONJUGATE = "Higham 2002, section 1.8"
+
+
+def _with_one(g: Graph, a: Args, op: str) -> tuple[int, int] | None:
+    """(x, sign) if a difference is sign*(1 - op(x))."""
+    for one, other, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
+        x = argument_of(g, op, other)
+        if x is not None and one == g.one:
+            return x, sign
+    return None
+
+
+def _twice_square_of_half(g: Graph, op: str, x: int, sign: int) -> int:
+    half = g.node(op, g.mul(g.const(Fraction(1, 2)), x))
+    return g.mul(g.const(2 * sign), g.mul(half, half))
+
+
+@stable(
+    "sub",
+    "1 - cos(x) cancels near 0",
+    Audit(
+        "1 - cos(x)", "2*sin(x/2)**2", "always; cos(x) - 1 counts", _HALF_ANGLE, at(1e-8, 1e-3, 3.0, 1e300)
+    ),
+    on=among("cos"),
+)
+def one_minus_cos(g: Graph, a: Args) -> int | None:
+    found = _with_one(g, a, "cos")
+    return None if found is None else _twice_square_of_half(g, "sin", *found)
+
+
+@stable(
+    "add",
+    "cos(x) - 1 cancels near 0",
+    Audit("cos(x) - 1", "-2*sin(x/2)**2", "always", _HALF_ANGLE, at(1e-8, 1e-3, 3.0)),
+    on=among("cos"),
+)
+def cos_plus_minus_one(g: Graph, a: Args) -> int | None:
+    for one, other in (a, a[::-1]):
+        x = argument_of(g, "cos", other)
+        if x is not None and one == g.minus_one:
+            return _twice_square_of_half(g, "sin", x, -1)
+    return None
+
+
+@stable(
+    "sub",
+    "cosh(x) - 1 cancels near 0",
+    Audit(
+        "1 - cosh(x)",
+        "-2*sinh(x/2)**2",
+        "always; cosh(x) - 1 counts",
+        _HALF_ANGLE,
+        at(1e-8, 1e-3, 3.0, 300.0),
+    ),
+    on=among("cosh"),
+)
+def one_minus_cosh(g: Graph, a: Args) -> int | None:
+    found = _with_one(g, a, "cosh")
+    return None if found is None else _twice_square_of_half(g, "sinh", found[0], -found[1])
+
+
+@stable(
+    "add",
+    "cosh(x) - 1 cancels near 0",
+    Audit("cosh(x) - 1", "2*sinh(x/2)**2", "always", _HALF_ANGLE, at(1e-8, 1e-3, 3.0, 300.0)),
+    on=among("cosh"),
+)
+def cosh_plus_minus_one(g: Graph, a: Args) -> int | None:
+    for one, other in (a, a[::-1]):
+        x = argument_of(g, "cosh", other)
+        if x is not None and one == g.minus_one:
+            return _twice_square_of_half(g, "sinh", x, 1)
+    return None
+
+
+@stable(
+    "sub",
+    "exp(x) - exp(-x) cancels near 0",
+    Audit("exp(x) - exp(-x)", "2*sinh(x)", "opposite exponents", "Higham 2002, section 1.14",
+          at(1e-8, 1e-3, 3.0, -30.0)),
+    on=exactly("exp", "exp"),
+)  # fmt: skip
+def difference_of_exponentials_to_sinh(g: Graph, a: Args) -> int | None:
+    x, y = (exponent_of(g, e) for e in a)
+    if x is not None and y is not None and y == g.neg(x):
+        return g.mul(g.const(2), g.node("sinh", x))
+    return None
+
+
+@stable(
+    "sub",
+    "1 - cos(x)**2 cancels near 0, and 1 - sin(x)**2 where sin(x) is near 1",
+    Audit("1 - cos(x)**2", "sin(x)**2", "always; with sin and cos exchanged too", "Pythagoras",
+          at(1e-8, 1e-3, 3.0)),
+    on=among("const"),
+)  # fmt: skip
+def one_minus_square_of_sine(g: Graph, a: Args) -> int | None:
+    for one, other, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
+        if one != g.one or g.op[other] != "mul" or g.args[other][0] != g.args[other][1]:
+            continue
+        inner = g.args[other][0]
+        complement = {"cos": "sin", "sin": "cos"}.get(g.op[inner])
+        if complement is not None:
+            made = g.node(complement, g.args[inner][0])
+            square = g.mul(made, made)
+            return square if sign > 0 else g.neg(square)
+    return None
+
+
+# ---- roots -------------------------------------------------------------------------------------
+
+
+@stable(
+    "sub",
+    "sqrt(1 + x) - 1 cancels near 0",
+    Audit("1 - sqrt(1 + x)", "-sqrt1pm1(x)", "always", _CONJUGATE, at(1e-12, -1e-5, 3.0, 1e300)),
+    on=among("sqrt"),
+)
+def root_minus_one(g: Graph, a: Args) -> int | None:
+    found = _with_one(g, a, "sqrt")
+    return None if found is None else _root_minus_one(g, found[0], -found[1])
+
+
+@stable(
+    "add",
+    "sqrt(1 - x**2) - 1 cancels near 0",
+    Audit("sqrt(1 - x**2) - 1", "-x*x/(1 + sqrt((1 - x)*(1 + x)))", "always; 1 + x counts", _CONJUGATE,
+          at(1e-6, 0.5, 1 - 2.0**-40)),
+    on=among("sqrt"),
+)  # fmt: skip
+def root_plus_minus_one(g: Graph, a: Args) -> int | None:
+    for one, other in (a, a[::-1]):
+        inside = argument_of(g, "sqrt", other)
+        if inside is not None and one == g.minus_one:
+            return _root_minus_one(g, inside, 1)
+    return None
+
+
+def _root_minus_one(g: Graph, inside: int, sign: int) -> int | None:
+    x, rest = one_minus_square(g, inside), beside_one(g, inside)
+    if x is not None:  # (1 - x)*(1 + x) has digits near |x| = 1 that 1 - x*x has not
+        made = g.neg(g.div(g.mul(x, x), g.add(g.one, g.node("sqrt", inside))))
+    elif rest is not None:
+        made = g.node("sqrt1pm1", rest)
+    else:
+        return None
+    return made if sign > 0 else g.neg(made)
+
+
+@stable(
+    "sub",
+    "sqrt(1 + x**2) - 1 cancels near 0, and 1 + x**2 overflows",
+    Audit("1 - sqrt(1 + x**2)", "-hypot1m1(x)", "always", _CONJUGATE,
+          at(1e-6, 0.5, 3.0, 1e200)),
+    on=among("hypot"),
+)  # fmt: skip
+def one_minus_hypot(g: Graph, a: Args) -> int | None:
+    for one, other, sign in ((a[1], a[0], 1), (a[0], a[1], -1)):
+        if g.op[other] == "hypot" and one == g.one and g.one in g.args[other]:
+            return _hypot_minus_one(g, other, sign)
+    return None
+
+
+@stable(
+    "add",
+    "sqrt(1 + x**2) - 1 cancels near 0, and 1 + x**2 overflows",
+    Audit("sqrt(1 + x**2) - 1", "hypot1m1(x)", "always", _CONJUGATE,
+          at(1e-6, 0.5, 3.0, 1e200)),
+    on=among("hypot"),
+)  # fmt: skip
+def hypot_plus_minus_one(g: Graph, a: Args) -> int | None:
+    for one, other in (a, a[::-1]):
+        if g.op[other] == "hypot" and one == g.minus_one and g.one in g.args[other]:
+            return _hypot_minus_one(g, other, 1)
+    return None
+
+
+def _hypot_minus_one(g: Graph, hypot: int, sign: int) -> int:
+    x = g.args[hypot][1] if g.args[hypot][0] == g.one else g.args[hypot][0]
+    made = g.node("hypot1m1", x)
+    return made if sign > 0 else g.neg(made)
+
+
+@stable(
+    "sub",
+    "sqrt(x + 1) - sqrt(x) cancels for large x",
+    Audit(
+        "sqrt(x + 1) - sqrt(x)", "1/(sqrt(x + 1) + sqrt(x))", "what is under the roots differs by a constant",
+        _CONJUGATE, at(1e10, 1e300, 1e-5),
+    ),
+    on=exactly("sqrt", "sqrt"),
+)  # fmt: skip
+def difference_of_roots(g: Graph, a: Args) -> int | None:
+    inside = [argument_of(g, "sqrt", root) for root in a]
+    if inside[0] is None or inside[1] is None:
+        return None
+    first, second = terms_of(g, inside[0]), terms_of(g, inside[1])
+    left, right = remove(first, second)
+    if len(left) == len(first):
+        return None
+    above = g.sub(sum_of_signed(g, left), sum_of_signed(g, right))
+    if g.rational(above) is None:
+        return None
+    return g.div(above, g.add(*a))
+
+
+@stable(
+    "sqrt",
+    "x**2 + y**2 overflows and underflows before its root does",
+    Audit(
+        "sqrt(x**2 + y**2)", "hypot(x, y)", "two squares; 1 + x**2 counts", "Moler & Morrison 1983",
+        at_pairs((3e200, 4e200), (3e-200, 4e-200), (3.0, 4.0), (1.0, 1e-8)),
+    ),
+    on=among("add"),
+)  # fmt: skip
+def root_of_two_squares_to_hypot(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] != "add":
+        return None
+    x, y = (root_of_square(g, part) for part in g.args[a[0]])
+    return None if x is None or y is None else g.node("hypot", x, y)
+
+
+# ---- variance ----------------------------------------------------------------------------------
+
+
+@stable(
+    "sub",
+    "the mean of squares minus the square of the mean cancels where the mean is large",
+    Audit(
+        "Sum(v[i]**2, (i, 0, n - 1))/n - (Sum(v[i], (i, 0, n - 1))/n)**2", "sum((v - mean)**2)/n",
+        "means of a value and of its square over the same axes", "Chan, Golub & LeVeque 1983: two passes",
+        ({"v": (1e6 + 1.0, 1e6 + 2.0, 1e6 + 4.0)}, {"v": (0.5, 1.0, -2.0)}),
+    ),
+    on=among("mul", "div"),
+)  # fmt: skip
+def variance_in_two_passes(g: Graph, a: Args) -> int | None:
+    mean = _square_root_of_mean(g, a[1])
+    if mean is None:
+        return None
+    scale, total = _mean_of(g, mean)
+    scale_of_squares, squares = _mean_of(g, a[0])
+    if total is None or squares is None or scale != scale_of_squares:
+        return None
+    first, second = (g.tensors[g.args[read][0]] for read in (total, squares))
+    body = first.body
+    index = g.args[total][1:]
+    if len(set(index)) < len(index) or any(g.op[i] != "axis" for i in index):
+        return None
+    same = first.red == second.red and first.out == second.out and index == g.args[squares][1:]
+    if not same or second.body != g.mul(body, body) or scale != _count(g, first.red):
+        return None
+    out, red = ([g.fresh_axis(g.extent(axis)) for axis in axes] for axes in (first.out, first.red))
+    moved = g.substitute(body, dict(zip((*first.out, *first.red), (*out, *red), strict=True)))
+    here = g.substitute(mean, dict(zip(index, out, strict=True)))
+    apart = g.sub(moved, here)
+    spread = g.read(g.define("sum", out, red, g.mul(apart, apart)), *index)
+    return g.div(spread, scale)
+
+
+def _square_root_of_mean(g: Graph, node: int) -> int | None:
+    """m if `node` is m*m, also as (s/c)*(s/c) or s*s/(c*c)."""
+    root = root_of_square(g, node)
+    if root is not None or g.op[node] != "div":
+        return root
+    above, below = (root_of_square(g, part) for part in g.args[node])
+    return None if above is None or below is None else g.div(above, below)
+
+
+def _mean_of(g: Graph, node: int) -> tuple[int | None, int | None]:
+    """(c, s) if `node` is s/c for a sum s read from a definition."""
+    above, below = g.args[node] if g.op[node] == "div" else (node, g.one)
+    factors = factors_of(g, above)
+    reads = [f for f in factors if g.op[f] == "read" and g.tensors[g.args[f][0]].kind == "sum"]
+    numbers = [g.rational(f) for f in factors if f not in reads]
+    if len(reads) != 1 or None in numbers or len(factors) > 2:
+        return None, None
+    for q in numbers:
+        if not q:
+            return None, None
+        below = g.mul(below, g.const(1 / q))
+    return below, reads[0]
+
+
+def _count(g: Graph, axes: tuple[int, ...]) -> int:
+    """How many values the axes take together, as a number."""
+    count = g.one
+    for axis in axes:
+        count = g.imul(count, g.extent(axis))
+    return g.cast(count)

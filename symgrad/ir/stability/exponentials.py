@@ -1,0 +1,78 @@
+"""Exponentials near 1, and products of exponentials that overflow one by one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symgrad.ir.rules import Args, among
+from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
+from symgrad.ir.stability.patterns import argument_of, exponent_of, factors_of, quotient_of, without
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+_HIGHAM = "Higham 2002, section 1.14"
+_KNUTH = "Knuth 1997, section 4.2.2"
+
+
+@stable(
+    "sub",
+    "exp(x) - 1 cancels near 0; expm1 does not",
+    Audit("1 - exp(x)", "-expm1(x)", "always; exp(x) - 1 counts", _HIGHAM, at(1e-12, -1e-9, 0.25, -40.0)),
+    on=among("const"),
+)
+def exp_minus_one_to_expm1(g: Graph, a: Args) -> int | None:
+    x, y = a
+    if y == g.one and g.op[x] == "exp":
+        return g.node("expm1", g.args[x][0])
+    if x == g.one and g.op[y] == "exp":
+        return g.neg(g.node("expm1", g.args[y][0]))
+    return None
+
+
+@stable(
+    "add",
+    "exp(x) + (-1) is expm1(x)",
+    Audit("exp(x) - 1", "expm1(x)", "always", _HIGHAM, at(1e-12, -1e-9, 0.25, 5e-324)),
+    on=among("const"),
+)
+def exp_plus_minus_one_to_expm1(g: Graph, a: Args) -> int | None:
+    for x, y in (a, a[::-1]):
+        if g.op[x] == "exp" and y == g.minus_one:
+            return g.node("expm1", g.args[x][0])
+    return None
+
+
+@stable(
+    "mul",
+    "one exponential overflows or underflows where their product does not",
+    Audit(
+        "y*exp(x)*exp(-y)", "y*exp_of_sum(x, -y)", "two exponentials in a product", _KNUTH,
+        at_pairs((800.0, 799.5), (0.1, 0.3), (-760.0, -750.25), (300.3, 0.7)),
+    ),
+    on=among("exp"),
+)  # fmt: skip
+def exp_times_exp(g: Graph, a: Args) -> int | None:
+    for e, other in (a, a[::-1]):
+        x = exponent_of(g, e)
+        if x is None:
+            continue
+        factors = factors_of(g, other)
+        place = next((k for k, factor in enumerate(factors) if g.op[factor] == "exp"), None)
+        if place is not None:
+            rest = without(factors, place)
+            return quotient_of(g, [*rest, g.node("exp_of_sum", x, g.args[factors[place]][0])], [])
+    return None
+
+
+@stable(
+    "exp",
+    "exp(-log(1 + exp(x))) is logistic(-x): its digits do not go through a logarithm",
+    Audit("exp(x)/(exp(x) + exp(y))", "logistic(x - y)", "always", "Maechler 2012",
+          at_pairs((1000.0, 1000.5), (40.0, 0.0), (-800.0, -801.0))),
+    on=among("neg"),
+)  # fmt: skip
+def exp_of_minus_softplus_to_logistic(g: Graph, a: Args) -> int | None:
+    inner = argument_of(g, "neg", a[0])
+    x = None if inner is None else argument_of(g, "softplus", inner)
+    return None if x is None else g.node("logistic", g.neg(x))

@@ -1,0 +1,248 @@
+"""Logarithms whose argument overflows, underflows, or is rounded to 1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symgrad.ir.rules import Args, among
+from symgrad.ir.stability.audit import SCORES, Audit, at, at_pairs, stable
+from symgrad.ir.stability.patterns import (
+    MOST_TERMS,
+    argument_of,
+    beside_one,
+    exponent_of,
+    factors_of,
+    one_minus_square,
+    one_plus,
+)
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+_MAECHLER = "Maechler 2012"
+_HIGHAM = "Higham 2002, section 1.14"
+_LOG_SUM_EXP = "Blanchard, Higham & Higham 2021"
+
+
+def log_of_sum(g: Graph, node: int) -> int | None:
+    """log(S) without overflow when `node` is S = sum of exp(e), read from a definition or written out."""
+    if g.op[node] == "add":
+        return _log_of_terms(g, node)
+    if g.op[node] != "read":
+        return None
+    t = g.tensors[g.args[node][0]]
+    if t.kind != "sum" or g.op[t.body] != "exp":
+        return None
+    lse = g.define("logsumexp", t.out, t.red, g.args[t.body][0])
+    return g.read(lse, *g.args[node][1:])
+
+
+def _log_of_terms(g: Graph, node: int) -> int | None:
+    """log(exp(a) + exp(b) + ...), by pairs; the terms may have positive factors, or be positive numbers."""
+    rest = one_plus(g, node)
+    if rest is not None and exponent_of(g, rest) is not None:
+        return None  # softplus and the logistic function have rules of their own
+    logs: list[int | None] = []
+    stack = [node]
+    while stack and len(stack) + len(logs) <= MOST_TERMS:
+        part = stack.pop()
+        if g.op[part] == "add":
+            stack += g.args[part][::-1]
+        else:
+            logs.append(_log_of_term(g, part))
+    known = [part for part in logs if part is not None]
+    if stack or len(known) < len(logs) or all(g.op[part] in ("const", "log") for part in known):
+        return None
+    total = known[0]
+    for part in known[1:]:
+        total = g.node("logaddexp", total, part)
+    return total
+
+
+def _log_of_term(g: Graph, node: int) -> int | None:
+    """log of c*exp(x), exp(x) or c, for a rational c > 0."""
+    exponent = exponent_of(g, node)
+    if exponent is not None:
+        return exponent
+    factor, rest = (g.args[node][0], g.args[node][1]) if g.op[node] == "mul" else (node, None)
+    q = g.rational(factor)
+    if q is None or q <= 0 or (rest is not None and g.op[rest] != "exp"):
+        return None
+    log = g.node("log", factor)
+    return log if rest is None else g.add(g.args[rest][0], log)
+
+
+@stable(
+    "log",
+    "log(sum exp(e)) overflows for e > 709; shifted by the largest e it does not",
+    Audit(
+        "log(Sum(exp(v[i]), (i, 0, n - 1)))", "logsumexp(v)", "a sum of exponentials, with positive factors",
+        _LOG_SUM_EXP, SCORES,
+    ),
+    on=among("read", "add"),
+)  # fmt: skip
+def log_sum_exp(g: Graph, a: Args) -> int | None:
+    return log_of_sum(g, a[0])
+
+
+@stable(
+    "log",
+    "log(1 + exp(x)) overflows for x > 709; softplus does not",
+    Audit("log(1 + exp(x))", "softplus(x)", "always", _MAECHLER, at(1000.0, 40.0, 1e-8, -40.0)),
+    on=among("add"),
+)
+def log_one_plus_exp_to_softplus(g: Graph, a: Args) -> int | None:
+    rest = one_plus(g, a[0])
+    exponent = None if rest is None else exponent_of(g, rest)
+    return None if exponent is None else g.node("softplus", exponent)
+
+
+@stable(
+    "log",
+    "1 - x**2 is (1 - x)*(1 + x): log of it near 1, log1p(-x**2) near 0",
+    Audit(
+        "log(1 - x**2)", "log1msq(x)", "always", _HIGHAM,
+        at(1e-8, 0.3, 1 - 2.0**-40),
+    ),
+    on=among("square_difference"),
+)  # fmt: skip
+def log_one_minus_square(g: Graph, a: Args) -> int | None:
+    x = one_minus_square(g, a[0])
+    return None if x is None else g.node("log1msq", x)
+
+
+@stable(
+    "log",
+    "1 + x rounds x away when x is small; log1p does not",
+    Audit("log(1 + x)", "log1p(x)", "always; 1 - x counts", _HIGHAM, at(1e-12, -1e-9, 0.25, 5e-324)),
+    on=among("add", "sub"),
+)
+def log_one_plus_to_log1p(g: Graph, a: Args) -> int | None:
+    rest = beside_one(g, a[0])
+    return None if rest is None else g.node("log1p", rest)
+
+
+@stable(
+    "log",
+    "log(1 - exp(x)) loses its digits near 0 and far below it",
+    Audit("log(1 - exp(x))", "log1mexp(x)", "always", _MAECHLER, at(-1e-10, -0.5, -2.0, -50.0, -720.0)),
+    on=among("neg"),
+)
+def log_one_minus_exp_to_log1mexp(g: Graph, a: Args) -> int | None:
+    inner = argument_of(g, "neg", a[0])
+    exponent = None if inner is None else argument_of(g, "expm1", inner)
+    return None if exponent is None else g.node("log1mexp", exponent)
+
+
+@stable(
+    "log",
+    "log(exp(x) - 1) overflows for x > 709",
+    Audit("log(exp(x) - 1)", "logexpm1(x)", "always", _MAECHLER, at(1e-10, 1.5, 36.0, 800.0)),
+    on=among("expm1"),
+)
+def log_of_expm1_to_logexpm1(g: Graph, a: Args) -> int | None:
+    x = argument_of(g, "expm1", a[0])
+    return None if x is None else g.node("logexpm1", x)
+
+
+@stable(
+    "log",
+    "log(exp(x) - exp(y)) overflows for x > 709 and cancels where x is near y",
+    Audit(
+        "log(exp(x) - exp(y))", "logsubexp(x, y)", "always", _MAECHLER,
+        at_pairs((800.0, 799.0), (1.0, 1.0 - 2.0**-30), (3.0, -40.0), (-800.0, -801.0)),
+    ),
+    on=among("sub"),
+)  # fmt: skip
+def log_difference_to_logsubexp(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] != "sub":
+        return None
+    x, y = (exponent_of(g, part) for part in g.args[a[0]])
+    return None if x is None or y is None else g.node("logsubexp", x, y)
+
+
+@stable(
+    "log",
+    "cosh(x) overflows for |x| > 710, and is rounded to 1 near 0",
+    Audit("log(cosh(x))", "logcosh(x)", "always", _HIGHAM, at(1e-6, 0.5, 30.0, -800.0)),
+    on=among("cosh"),
+)
+def log_of_cosh_to_logcosh(g: Graph, a: Args) -> int | None:
+    x = argument_of(g, "cosh", a[0])
+    return None if x is None else g.node("logcosh", x)
+
+
+@stable(
+    "log",
+    "log(logistic(x)) is -softplus(-x): no log of 0, and no log of what was rounded to 1",
+    Audit("log(1/(1 + exp(-x)))", "-softplus(-x)", "always", _MAECHLER, at(-800.0, 40.0, 0.5)),
+    on=among("logistic"),
+)
+def log_logistic_to_softplus(g: Graph, a: Args) -> int | None:
+    x = argument_of(g, "logistic", a[0])
+    return None if x is None else g.neg(g.node("softplus", g.neg(x)))
+
+
+@stable(
+    "log",
+    "x**n overflows and underflows before log(x**n) does, and its rounding is all there is near 1",
+    Audit(
+        "log(x**4)", "4*log(|x|)", "a product of equal factors; log(x) without |.| for an odd power", _HIGHAM,
+        at(1e200, 1e-100, 1 + 2.0**-40, -3.0),
+    ),
+    on=among("mul"),
+)  # fmt: skip
+def log_of_power(g: Graph, a: Args) -> int | None:
+    factors = factors_of(g, a[0])
+    if len(factors) < 2 or len(set(factors)) > 1 or g.op[factors[0]] == "const":
+        return None
+    base = factors[0] if len(factors) % 2 else g.node("abs", factors[0])
+    return g.mul(g.const(len(factors)), g.node("log", base))
+
+
+@stable(
+    "log",
+    "sqrt(x) rounds away half the digits of x - 1 near 1",
+    Audit("log(sqrt(x))", "log(x)/2", "always", _HIGHAM, at(1 + 2.0**-40, 0.5, 1e300)),
+    on=among("sqrt"),
+)
+def log_of_root(g: Graph, a: Args) -> int | None:
+    x = argument_of(g, "sqrt", a[0])
+    return None if x is None else g.mul(g.const(0.5), g.node("log", x))
+
+
+@stable(
+    "log",
+    "hypot(1, x) is rounded to 1 for small x",
+    Audit(
+        "log(sqrt(1 + x**2))", "loghypot1(x)", "always", _HIGHAM,
+        at(1e-6, 0.5, 3.0, 1e200),
+    ),
+    on=among("hypot"),
+)  # fmt: skip
+def log_of_hypot_of_one(g: Graph, a: Args) -> int | None:
+    sides = g.args[a[0]] if g.op[a[0]] == "hypot" else ()
+    if g.one not in sides:
+        return None
+    return g.node("loghypot1", sides[1] if sides[0] == g.one else sides[0])
+
+
+@stable(
+    "mul",
+    "x*log(x) is nan at 0, where its limit is 0",
+    Audit("x*log(x)", "xlogx(x)", "a factor x beside log(x)", "Cover & Thomas 2006, section 2.1",
+          at(0.25, 1e-300, 5e-324, 1e300)),
+    on=among("log"),
+)  # fmt: skip
+def product_with_own_log_to_xlogx(g: Graph, a: Args) -> int | None:
+    for log, other in (a, a[::-1]):
+        x = argument_of(g, "log", log)
+        factors = [] if x is None else factors_of(g, other)
+        if x is None or x not in factors or g.op[x] == "const":
+            continue
+        factors.remove(x)
+        result = g.node("xlogx", x)
+        for factor in factors:
+            result = g.mul(factor, result)
+        return result
+    return None

@@ -1,0 +1,158 @@
+"""What the stability rules look for: terms, factors, squares, exponents. All take constant time."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import isqrt
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+Item = TypeVar("Item")
+
+MOST_FACTORS = 8  # a product is searched this far
+MOST_TERMS = 8  # and a sum
+
+
+def factors_of(g: Graph, node: int) -> list[int]:
+    """The factors of a product (-1 for a sign); a product of more than a few is one factor."""
+    factors: list[int] = []
+    stack = [node]
+    while stack and len(stack) + len(factors) <= MOST_FACTORS:
+        part = stack.pop()
+        if g.op[part] == "neg":
+            stack += [g.minus_one, g.args[part][0]]
+        elif g.op[part] == "mul":
+            stack += g.args[part][::-1]
+        else:
+            factors.append(part)
+    return [node] if stack else factors
+
+
+def quotient_of(g: Graph, above: list[int], below: list[int]) -> int:
+    """The product of one list divided by the product of the other."""
+    numerator, denominator = g.one, g.one
+    for factor in above:
+        numerator = g.mul(numerator, factor)
+    for factor in below:
+        denominator = g.mul(denominator, factor)
+    return g.div(numerator, denominator)
+
+
+def without(items: list[int], place: int) -> list[int]:
+    return items[:place] + items[place + 1 :]
+
+
+def remove(items: list[Item], unwanted: list[Item]) -> tuple[list[Item], list[Item]]:
+    """What is left of both lists when what they have in common is taken out of each."""
+    left, rest = list(items), []
+    for item in unwanted:
+        if item in left:
+            left.remove(item)
+        else:
+            rest.append(item)
+    return left, rest
+
+
+def terms_of(g: Graph, node: int) -> list[tuple[int, int]]:
+    """The (sign, term) of a sum; a sum of more than a few terms is one term."""
+    terms: list[tuple[int, int]] = []
+    stack = [(1, node)]
+    while stack and len(stack) + len(terms) <= MOST_TERMS:
+        sign, part = stack.pop()
+        op, args = g.op[part], g.args[part]
+        if op == "neg":
+            stack.append((-sign, args[0]))
+        elif op in ("add", "sub"):
+            stack += [(-sign if op == "sub" else sign, args[1]), (sign, args[0])]
+        else:
+            terms.append((sign, part))
+    return [(1, node)] if stack else terms
+
+
+def sum_of_signed(g: Graph, terms: list[tuple[int, int]]) -> int:
+    total = g.zero
+    for sign, term in terms:
+        total = g.add(total, term) if sign > 0 else g.sub(total, term)
+    return total
+
+
+def argument_of(g: Graph, op: str, node: int) -> int | None:
+    """x if `node` is op(x)."""
+    return int(g.args[node][0]) if g.op[node] == op else None
+
+
+def exponent_of(g: Graph, node: int) -> int | None:
+    return argument_of(g, "exp", node)
+
+
+def beside_one(g: Graph, node: int) -> int | None:
+    """x if `node` is 1 + x; 1 - x counts."""
+    if g.op[node] == "sub" and g.args[node][0] == g.one:
+        return g.neg(g.args[node][1])
+    return one_plus(g, node)
+
+
+def one_minus_square(g: Graph, node: int) -> int | None:
+    """x if `node` is 1 - x**2."""
+    is_one = g.op[node] == "square_difference" and g.args[node][0] == g.one
+    return int(g.args[node][1]) if is_one else None
+
+
+def one_plus(g: Graph, node: int) -> int | None:
+    """x if `node` is 1 + x."""
+    if g.op[node] != "add":
+        return None
+    a, b = g.arguments[node]
+    if a == g.one:
+        return b
+    return a if b == g.one else None
+
+
+def root_of_square(g: Graph, node: int) -> int | None:
+    """x if `node` is x*x, or the square of a rational number x, or the product of two such squares."""
+    if g.op[node] == "mul":
+        a, b = g.args[node]
+        if a == b:
+            return int(a)
+        number, rest = _rational_root(g, a), g.args[b]
+        if number is not None and g.op[b] == "mul" and rest[0] == rest[1]:
+            return g.mul(number, rest[0])
+    if g.op[node] == "cast":
+        return _root_of_size(g, g.args[node][0])
+    return _rational_root(g, node)
+
+
+def _root_of_size(g: Graph, node: int) -> int | None:
+    """n as a number if `node` is the integer n*n, a product of sizes."""
+    factors = g.factors(node)
+    if len(factors) % 2 or factors[::2] != factors[1::2]:
+        return None
+    root = g.one
+    for factor in factors[::2]:
+        root = g.imul(root, factor)
+    return g.cast(root)
+
+
+def _rational_root(g: Graph, node: int) -> int | None:
+    q = g.rational(node)
+    if q is None or q <= 0:
+        return None
+    n, d = isqrt(q.numerator), isqrt(q.denominator)
+    return g.const(Fraction(n, d)) if n * n == q.numerator and d * d == q.denominator else None
+
+
+def difference_of(g: Graph, a: int, b: int) -> int:
+    """a - b, a common factor or divisor outside: what is large and cancels is not rounded first."""
+    for op in ("mul", "div"):
+        if g.op[a] == op == g.op[b]:
+            (p, q), (r, s) = g.args[a], g.args[b]
+            if op == "mul" and p == r:
+                return g.mul(p, g.sub(q, s))
+            if q == s:
+                inner = g.sub(p, r)
+                return g.mul(inner, q) if op == "mul" else g.div(inner, q)
+    if g.op[a] == "neg" == g.op[b]:
+        return difference_of(g, g.args[b][0], g.args[a][0])
+    return g.sub(a, b)

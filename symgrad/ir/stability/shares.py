@@ -1,0 +1,261 @@
+"""Softmax and logistic functions, what is left of 1 beside them, and their logarithms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symgrad.ir.rules import Args, among
+from symgrad.ir.stability.audit import SCORES, Audit, at, at_pairs, stable
+from symgrad.ir.stability.logarithms import log_of_sum
+from symgrad.ir.stability.patterns import (
+    MOST_TERMS,
+    argument_of,
+    difference_of,
+    exponent_of,
+    factors_of,
+    one_plus,
+    quotient_of,
+    without,
+)
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+_LOG_SUM_EXP = "Blanchard, Higham & Higham 2021"
+_MAECHLER = "Maechler 2012"
+_COMPLEMENT = "the function's symmetry"
+
+
+@stable(
+    "div",
+    "exp(a)/sum(exp(b)) is exp(a - logsumexp(b)), other factors aside: no overflow",
+    Audit(
+        "exp(v[0])/Sum(exp(v[i]), (i, 0, n - 1))", "exp(v[0] - logsumexp(v))",
+        "an exponential over a sum of such", _LOG_SUM_EXP, SCORES,
+    ),
+    on=among("exp", "mul", "neg"),
+)  # fmt: skip
+def softmax_to_exp_of_difference(g: Graph, a: Args) -> int | None:
+    above = factors_of(g, a[0])
+    k = next((k for k, factor in enumerate(above) if g.op[factor] == "exp"), None)
+    below = [] if k is None else factors_of(g, a[1])
+    for place, divisor in enumerate(below):
+        lse = log_of_sum(g, divisor)
+        if k is not None and lse is not None:
+            softmax = g.node("exp", g.sub(g.args[above[k]][0], lse))
+            return quotient_of(g, [*without(above, k), softmax], without(below, place))
+    return None
+
+
+@stable(
+    "div",
+    "sum(w*exp(e))/sum(exp(e)) is sum(w*exp(e - logsumexp(e))): a mean under a softmax",
+    Audit(
+        "Sum(v[i]*exp(v[i]), (i, 0, n - 1))/Sum(exp(v[i]), (i, 0, n - 1))", "sum(v*exp(v - logsumexp(v)))",
+        "sums over the same exponentials", _LOG_SUM_EXP,
+        SCORES,
+    ),
+    on=among("read"),
+)  # fmt: skip
+def weighted_mean_to_softmax(g: Graph, a: Args) -> int | None:
+    lse = log_of_sum(g, a[1])
+    if lse is None or g.op[a[0]] != "read" or g.tensors[g.args[a[0]][0]].kind != "sum":
+        return None
+    top, bottom = g.tensors[g.args[a[0]][0]], g.tensors[g.args[a[1]][0]]
+    red = {r: g.fresh_axis(g.extent(r)) for r in top.red}
+    body = g.substitute(top.body, {**red, **dict(zip(top.out, g.args[a[0]][1:], strict=True))})
+    places = dict(zip(bottom.out, g.args[a[1]][1:], strict=True))
+    wanted = _alpha_exponent(g, g.args[bottom.body][0], places, bottom.red)
+    for exponential in _exponential_factors(g, body):
+        exponent = g.args[exponential][0]
+        if _alpha_exponent(g, exponent, {}, tuple(red.values())) == wanted:
+            shifted = g.substitute(body, {exponential: g.node("exp", g.sub(exponent, lse))})
+            out = g.first_occurrence(shifted, g.axes[shifted] - frozenset(red.values()))
+            return g.read(g.define("sum", out, tuple(red.values()), shifted), *out)
+    return None
+
+
+def _alpha_exponent(g: Graph, exponent: int, known: dict[int, int], red: tuple[int, ...]) -> int | None:
+    """The exponent with its summed axes numbered by appearance: equal for equal sums."""
+    order = g.first_occurrence(exponent, frozenset(red))
+    if len(order) != len(red):
+        return None
+    # Negative numbers: a definition's own axes count from 0, and one of them may be free in the exponent.
+    numbered = {r: g.axis(-1 - k, g.extent(r)) for k, r in enumerate(order)}
+    return g.substitute(exponent, {**known, **numbered})
+
+
+def _exponential_factors(g: Graph, body: int) -> list[int]:
+    """Factors exp(..) of the top-level product of `body`."""
+    found, stack = [], [body]
+    while stack:
+        n = stack.pop()
+        if g.op[n] == "mul":
+            stack.extend(g.args[n])
+        elif g.op[n] in ("neg", "div"):
+            stack.append(g.args[n][0])
+        elif g.op[n] == "exp":
+            found.append(n)
+    return found
+
+
+@stable(
+    "div",
+    "1/(1 + exp(-x)) and exp(x)/(1 + exp(x)), times other factors, are logistic(x)",
+    Audit(
+        "exp(x)/(1 + exp(x))", "logistic(x)", "always", _MAECHLER, at(800.0, -40.0, 0.5, 40.0)
+    ),
+    on=among("add", "mul", "neg"),
+)  # fmt: skip
+def quotient_to_logistic(g: Graph, a: Args) -> int | None:
+    below = factors_of(g, a[1])
+    for place, divisor in enumerate(below):
+        power = one_plus(g, divisor)
+        exponent = None if power is None else exponent_of(g, power)
+        if exponent is None:
+            continue
+        above = factors_of(g, a[0])
+        if power in above:
+            k, logistic = above.index(power), g.node("logistic", exponent)
+            above = without(above, k)
+        else:
+            logistic = g.node("logistic", g.neg(exponent))
+        return quotient_of(g, [*above, logistic], without(below, place))
+    return None
+
+
+@stable(
+    "sub",
+    "1 - p cancels where p is near 1; the share of the others does not",
+    Audit("1 - 1/(1 + exp(-x))", "logistic(-x)", "always", _COMPLEMENT, at(40.0, 800.0, -3.0, 0.5)),
+    on=among("const"),
+)
+def one_minus_logistic(g: Graph, a: Args) -> int | None:
+    for one, other, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
+        x = argument_of(g, "logistic", other)
+        if x is not None and one == g.one:
+            share = g.node("logistic", g.neg(x))
+            return share if sign > 0 else g.neg(share)
+    return None
+
+
+@stable(
+    "sub",
+    "1 - tanh(x) cancels where tanh saturates",
+    Audit("1 - tanh(x)", "2*logistic(-2*x)", "always", _COMPLEMENT, at(20.0, 300.0, 0.5, -30.0)),
+    on=among("const"),
+)
+def one_minus_tanh(g: Graph, a: Args) -> int | None:
+    for one, other, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
+        x = argument_of(g, "tanh", other)
+        if x is not None and one == g.one:
+            return g.mul(g.const(2 * sign), g.node("logistic", g.mul(g.const(-2), x)))
+    return None
+
+
+@stable(
+    "add",
+    "1 + tanh(x) cancels where tanh saturates",
+    Audit("1 + tanh(x)", "2*logistic(2*x)", "always", _COMPLEMENT, at(-20.0, -300.0, 0.5, 30.0)),
+    on=among("const"),
+)
+def one_plus_tanh(g: Graph, a: Args) -> int | None:
+    for one, other in (a, a[::-1]):
+        x = argument_of(g, "tanh", other)
+        if x is not None and one == g.one:
+            return g.mul(g.const(2), g.node("logistic", g.mul(g.const(2), x)))
+        if x is not None and one == g.minus_one:
+            return g.mul(g.const(-2), g.node("logistic", g.mul(g.const(-2), x)))
+    return None
+
+
+@stable(
+    "sub",
+    "1 - tanh(x)**2 cancels where tanh saturates: it is the derivative of tanh",
+    Audit("1 - tanh(x)**2", "sech(x)**2", "always", _COMPLEMENT, at(20.0, 300.0, 0.5, -8.0)),
+    on=among("const"),
+)
+def one_minus_tanh_squared(g: Graph, a: Args) -> int | None:
+    for one, other, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
+        if one == g.one and g.op[other] == "mul" and g.args[other][0] == g.args[other][1]:
+            x = argument_of(g, "tanh", g.args[other][0])
+            if x is not None:
+                inverse = g.node("sech", x)
+                square = g.mul(inverse, inverse)
+                return square if sign > 0 else g.neg(square)
+    return None
+
+
+@stable(
+    "sub",
+    "1 - erf(x) cancels where erf saturates",
+    Audit("1 - erf(x)", "erfc(x)", "always", "DLMF 7.2.2", at(5.0, 20.0, 0.5, -3.0)),
+    on=among("const"),
+)
+def one_minus_erf(g: Graph, a: Args) -> int | None:
+    for one, other, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
+        for op, complement in (("erf", "erfc"), ("erfc", "erf")):
+            x = argument_of(g, op, other)
+            if x is not None and one == g.one:
+                made = g.node(complement, x)
+                return made if sign > 0 else g.neg(made)
+    return None
+
+
+@stable(
+    "add",
+    "1 + erf(x) cancels where erf saturates",
+    Audit("1 + erf(x)", "erfc(-x)", "always", "DLMF 7.2.2", at(-5.0, -20.0, 0.5, 3.0)),
+    on=among("const"),
+)
+def one_plus_erf(g: Graph, a: Args) -> int | None:
+    for one, other in (a, a[::-1]):
+        x = argument_of(g, "erf", other)
+        if x is not None and one == g.one:
+            return g.node("erfc", g.neg(x))
+        if x is not None and one == g.minus_one:
+            return g.neg(g.node("erfc", x))
+    return None
+
+
+# ---- log-softmax of a few numbers --------------------------------------------------------------
+
+
+@stable(
+    "sub",
+    "log(exp(x) + exp(y)) - x cancels where x is far above y: it is log(1 + exp(y - x))",
+    Audit(
+        "log(exp(x) + exp(y)) - x", "softplus(y - x)", "the logarithm of a few exponentials and one of them",
+        _LOG_SUM_EXP, at_pairs((40.0, 0.0), (1000.5, 1000.0), (-3.0, 4.0), (3.0, -800.0)),
+    ),
+    on=among("logaddexp", "softplus"),
+)  # fmt: skip
+def log_softmax_to_softplus(g: Graph, a: Args) -> int | None:
+    for total, x, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
+        logs = _logs_of(g, total)
+        if x not in logs:
+            continue
+        logs.remove(x)
+        rest = difference_of(g, logs[0], x)
+        for log in logs[1:]:
+            rest = g.node("logaddexp", rest, difference_of(g, log, x))
+        result = g.node("softplus", rest)
+        return result if sign > 0 else g.neg(result)
+    return None
+
+
+def _logs_of(g: Graph, node: int) -> list[int]:
+    """x, y, ... if `node` is log(exp(x) + exp(y) + ...) of a few terms; none otherwise."""
+    if g.op[node] == "softplus":
+        return [g.zero, g.args[node][0]]
+    if g.op[node] != "logaddexp":
+        return []
+    logs: list[int] = []
+    stack = [node]
+    while stack and len(stack) + len(logs) <= MOST_TERMS:
+        part = stack.pop()
+        if g.op[part] == "logaddexp":
+            stack += g.args[part][::-1]
+        else:
+            logs.append(part)
+    return [] if stack else logs
