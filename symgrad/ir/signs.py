@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _MOST_NODES = 1000  # of one search: a derivative rule takes bounded time
-_AT_LEAST_ZERO = frozenset("exp abs hypot logistic softplus logistic_slope sech logcosh".split())
+_AT_LEAST_ZERO = ("exp", "abs", "hypot", "logistic", "softplus", "logistic_slope", "sech", "logcosh")
 
 
 def is_never_negative(g: Graph, node: int) -> bool:
@@ -29,7 +29,8 @@ def is_never_negative(g: Graph, node: int) -> bool:
         if op == "add":
             stack += args
         elif op == "mul" and any(_is_at_least_zero(g, a) for a in args):
-            stack.append(args[1] if _is_at_least_zero(g, args[0]) else args[0])
+            positive = g.op[args[0]] == "exp" or not _is_at_least_zero(g, args[1])
+            stack.append(args[1] if positive and _is_at_least_zero(g, args[0]) else args[0])
         elif op == "div" and _is_at_least_zero(g, args[1]):
             stack.append(args[0])
         elif op in ("mask", "where"):
