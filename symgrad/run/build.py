@@ -49,7 +49,7 @@ def build_compiled(spec: Spec) -> Built:
         return workspace_elements(routine, by_name)
 
     run = call_compiled(loaded.call, np.dtype(spec.dtype))
-    return Built(run, loaded.source, loaded.address, workspace, loaded)
+    return Built(run, loaded.source, loaded.address, workspace, loaded, loaded.call_address)
 
 
 def build_reference(spec: Spec) -> Built:

@@ -34,7 +34,9 @@ from symgrad.ir.evaluate import evaluate
 from symgrad.ir.matrix_failures import failed
 from symgrad.ir.unit import Unit
 from symgrad.loops.nest import Failure, Poly, Routine, evaluate_poly
+from symgrad.run.fastcall import FastCallable
 from symgrad.run.intake import Intake
+from symgrad.run.records import record_of
 from symgrad.run.results import check_out, direct, flat_out, leaves_of, returned, structured, written
 from symgrad.run.signature import (
     Argument,
@@ -64,6 +66,7 @@ class Plan:
     is_plain   each output buffer is one output word as it stands.
     workspace  elements; `numbers`: how many arguments and outputs may be single numbers.
     meta       count, sizes, strides: see targets.base.
+    record     of calls that need no Python code (run.records), None if they do.
     """
 
     sizes: Sizes
@@ -77,6 +80,7 @@ class Plan:
     numbers: int
     meta: np.ndarray
     meta_address: int
+    record: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -109,9 +113,10 @@ class Built:
     address: int = 0
     workspace: Callable[[Sizes], int] = lambda sizes: 0
     keepalive: object = None
+    call_address: int = 0
 
 
-class Kernel:
+class Kernel(FastCallable):
     """A compiled function of arrays. Call it by position or by symbol name.
 
     source      the text that was compiled.
@@ -120,6 +125,7 @@ class Kernel:
     """
 
     def __init__(self, spec: Spec) -> None:
+        super().__init__()
         self._spec = spec
         self.program: Any = None
         self._built = spec.build(spec)
@@ -210,10 +216,10 @@ class Kernel:
 
     # ---- calling ---------------------------------------------------------------------------
 
-    def __call__(
+    def _call(
         self, /, *args: Any, out: Any = None, tangent: Any = None, cotangent: Any = None, **by_name: Any
     ) -> Any:
-        """Evaluate.
+        """Evaluate. This is what a call means; `run.fastcall` makes common ones without Python code.
 
         args, by_name  arrays in the order of `arguments`, or by symbol name; sizes that no shape
                        determines by name. Axes before the declared ones are samples and broadcast.
@@ -239,6 +245,7 @@ class Kernel:
         if sizes or self._sized:
             key = (key, *sizes.items(), *self._size_values(arrays))
         plan = self._plans.get(key) or self._new_plan(key, arrays, sizes)
+        self._set_record(plan.record)
         if signature.index_ranges:
             self._check_indices(arrays, plan)
         if signature.escapes:
@@ -308,6 +315,9 @@ class Kernel:
         in_buffers = tuple(batch + s for s in shapes)
         in_order = [leaf.buffer for leaf in self._leaves] == list(range(len(signature.words)))
         flat = all(isinstance(tree, OutputLeaf) for tree in signature.outputs)
+        is_plain = flat and in_order and in_words == in_buffers
+        workspace = self._built.workspace(sizes)
+        by_shape = not (batch or given or self._sized or signature.index_ranges or signature.escapes)
         return Plan(
             sizes,
             batch,
@@ -315,12 +325,23 @@ class Kernel:
             spread,
             in_buffers + (batch,) * bool(self._failures),
             in_words,
-            flat and in_order and in_words == in_buffers,
-            self._built.workspace(sizes),
+            is_plain,
+            workspace,
             len(arrays) + len(shapes) + 1,
             meta,
             address_of(meta),
+            self._new_record(arrays, shapes, workspace, meta) if is_plain and by_shape else None,
         )
+
+    def _new_record(
+        self, arrays: Sequence[np.ndarray], shapes: Sequence[Shape], workspace: int, meta: np.ndarray
+    ) -> np.ndarray | None:
+        """Of calls with arguments like these; only machine code that cannot fail has one."""
+        is_tuple, function = not self._spec.signature.single, self._built.call_address
+        if not function or self._failures or any(x.ndim == 0 and x.dtype != self._real for x in arrays):
+            return None
+        arguments = [(np.dtype(x.dtype.type), x.shape) for x in arrays]
+        return record_of(function, self._real, arguments, shapes, is_tuple, workspace, meta)
 
     def _check_indices(self, arrays: Sequence[np.ndarray], plan: Plan) -> None:
         signature = self._spec.signature

@@ -68,10 +68,10 @@ class SparseKernel(Kernel):
 
     # ---- calling ---------------------------------------------------------------------------
 
-    def __call__(
+    def _call(
         self, /, *args: Any, out: Any = None, tangent: Any = None, cotangent: Any = None, **by_name: Any
     ) -> Any:
-        """Evaluate; see `Kernel.__call__`.
+        """Evaluate; see `Kernel._call`.
 
         Each sparse result is one matrix: rows run over the entries of the value (of wrt, for hess and
         gauss_newton), columns over those of wrt, arrays laid end to end in row-major order. The arrays of a

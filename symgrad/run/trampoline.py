@@ -1,0 +1,387 @@
+"""The machine code between a Python call and a kernel: one function for all kernels, made once per process.
+
+It has CPython's vectorcall signature (PEP 590). Each kernel has a record (`run.records`)
+that says what the call it is prepared for looks like. A call that looks like that is
+made at once, anything else is handed to the Python method `_call`.
+
+The block holds the workspace, then the single numbers among arguments and results. It lives on the stack
+where it is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from symgrad.run import cpython
+from symgrad.run.records import (
+    ARGUMENT,
+    HEADER,
+    MAX_ARGUMENTS,
+    MAX_META,
+    MAX_RESULTS,
+    RECORD,
+    RESULT,
+)
+
+STACK_BYTES = 4096  # of the block; larger ones are allocated
+
+_I32, _I64, _PTR, _BYTE = ir.IntType(32), ir.IntType(64), ir.PointerType(), ir.IntType(8)
+_DOUBLE, _FLOAT = ir.DoubleType(), ir.FloatType()
+_OFFSET_FLAG = 1 << 63  # PY_VECTORCALL_ARGUMENTS_OFFSET
+_NULL = _PTR(None)
+Value = Any  # llvmlite has no types for its values
+_KEPT: list[Any] = []  # code in use, and the objects whose addresses are in it
+
+
+@cache
+def address() -> int:
+    """The address of the function; compiled when it is first asked for."""
+    from symgrad.targets import llvm_build  # not before there is a kernel
+
+    made = _Trampoline()
+    _KEPT.append(made)
+    engine = llvm_build.load(str(made.module), cpython.functions())
+    _KEPT.append(engine)
+    return int(engine.get_function_address("trampoline"))
+
+
+class _Trampoline:
+    """Builds the function, block by block. `self.b` writes at the end of the current block."""
+
+    def __init__(self) -> None:
+        self.names = ("out", "_call")  # the interned strings that the code compares with and asks for
+        self.module = ir.Module("trampoline")
+        kind = ir.FunctionType(_PTR, [_PTR, _PTR, _I64, _PTR])
+        self.function = ir.Function(self.module, kind, "trampoline")
+        self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
+        self.slow = self.function.append_basic_block("slow")
+        self._body()
+        self._hand_over()
+
+    # ---- the call, from top to bottom ------------------------------------------------------
+
+    def _body(self) -> None:
+        self.me, self.args, self.count, self.keywords = self.function.args
+        self._reserve()
+        self.record = self._load(_PTR, self.me, RECORD)
+        self._require(self._differs(self.record, _NULL))
+        self.given = self.b.and_(self.count, _I64(~_OFFSET_FLAG & (2**64 - 1)))
+        self.n_arguments, self.n_results, self.is_tuple = (self._header(k) for k in range(3))
+        self._require(self.b.icmp_signed("==", self.given, self.n_arguments))
+        self.out = self._out_argument()
+        self.width = self._header(6)  # the record is not read after the kernel has run: it may be gone
+        self._store(self.place, self._header(5))
+        self._make_block()
+        self._each(self.n_arguments, self._argument)
+        self._each(self.n_results, self._result)
+        self._run()
+        self._answer()
+
+    def _reserve(self) -> None:
+        """Memory on the stack: pointers for the kernel, new arrays, the block, and meta."""
+        self.buffers = self._local(ir.ArrayType(_I64, MAX_ARGUMENTS + MAX_RESULTS + 1))
+        self.arrays = self._local(ir.ArrayType(_PTR, MAX_RESULTS))
+        self.meta = self._local(ir.ArrayType(_I64, MAX_META))
+        self.stack = self._local(ir.ArrayType(_BYTE, STACK_BYTES))
+        self.place, self.made = self._local(_I64), self._local(_I64)  # numbers, and new arrays, so far
+        self.heap, self.block = self._local(_PTR), self._local(_PTR)
+        self._store(self.heap, _NULL)
+        self._store(self.made, _I64(0))
+
+    def _out_argument(self) -> Value:
+        """What was passed as `out=`; null if nothing was, slow if there are other keywords."""
+        out = self._local(_PTR)
+        self._store(out, _NULL)
+        with self.b.if_then(self._differs(self.keywords, _NULL)):
+            only = self.b.icmp_signed("==", self._load(_I64, self.keywords, cpython.TUPLE_SIZE), _I64(1))
+            self._require(only)
+            name = self._load(_PTR, self.keywords, cpython.TUPLE_ITEMS)
+            self._require(self._equals(name, self._object(self.names[0])))
+            self._store(out, self._load(_PTR, self._at(self.args, self.given, 8)))
+        return self.b.load(out, typ=_PTR)
+
+    def _make_block(self) -> None:
+        size = self._header(4)
+        self._store(self.block, self.stack)
+        with self.b.if_then(self.b.icmp_unsigned(">", size, _I64(STACK_BYTES))):
+            memory = self._call("PyMem_RawMalloc", _PTR, size)
+            self._store(self.heap, memory)
+            self._store(self.block, memory)
+            self._require(self._differs(memory, _NULL))  # the slow path reports it
+
+    # ---- arguments -------------------------------------------------------------------------
+
+    def _argument(self, k: Value) -> None:
+        x = self._load(_PTR, self._at(self.args, k, 8))
+        facts = self._at(self.record, self.b.add(self.b.mul(k, _I64(ARGUMENT)), _I64(HEADER)), 8)
+        is_number = self.b.icmp_signed("==", self._load(_I64, facts), _I64(0))
+        with self.b.if_else(is_number) as (number, array):
+            with number:
+                self._number(k, x)
+            with array:
+                flags = cpython.C_CONTIGUOUS | cpython.ALIGNED
+                self._require_array(x, facts, self._load(_I64, facts, 8), 2, flags)
+                self._store(self._at(self.buffers, k, 8), self._load(_I64, x, cpython.DATA))
+
+    def _number(self, k: Value, x: Value) -> None:
+        kind = self._load(_PTR, x, cpython.TYPE)
+        is_float = self.b.or_(*(self._equals(kind, self._object(t)) for t in (float, np.float64)))
+        self._require(is_float)
+        value = self._load(_DOUBLE, x, cpython.FLOAT_VALUE)
+        where = self._number_place()
+        is_double = self.b.icmp_signed("==", self.width, _I64(8))
+        with self.b.if_else(is_double) as (double, single):
+            with double:
+                self._store(where, value)
+            with single:
+                self._store(where, self.b.fptrunc(value, _FLOAT))
+        self._store(self._at(self.buffers, k, 8), self.b.ptrtoint(where, _I64))
+
+    def _number_place(self) -> Value:
+        """The address of the next single number in the block."""
+        place = self.b.load(self.place, typ=_I64)
+        self._store(self.place, self.b.add(place, _I64(1)))
+        return self._at(self.b.load(self.block, typ=_PTR), self.b.mul(place, self.width), 1)
+
+    def _require_array(self, x: Value, facts: Value, descr: Value, first: int, flags: int) -> None:
+        """`x` is an ndarray with these flags, this descriptor, and the axes at word `first` of `facts`."""
+        self._require(self._equals(self._load(_PTR, x, cpython.TYPE), self._object(np.ndarray)))
+        self._require(self.b.icmp_signed("==", self._load(_I64, x, cpython.DESCR), descr))
+        axes = self._load(_I64, facts, 8 * first)
+        found = self.b.sext(self._load(_I32, x, cpython.NDIM), _I64)
+        self._require(self.b.icmp_signed("==", found, axes))
+        has = self.b.and_(self._load(_I32, x, cpython.FLAGS), _I32(flags))
+        self._require(self.b.icmp_signed("==", has, _I32(flags)))
+        extents = self._load(_PTR, x, cpython.DIMS)
+
+        def compare(a: Value) -> None:
+            known = self._load(_I64, self._at(facts, self.b.add(a, _I64(first + 2)), 8))
+            self._require(self.b.icmp_signed("==", self._load(_I64, self._at(extents, a, 8)), known))
+
+        self._each(axes, compare)
+
+    # ---- results ---------------------------------------------------------------------------
+
+    def _facts_of_result(self, k: Value) -> Value:
+        skipped = self.b.mul(self.n_arguments, _I64(ARGUMENT))
+        words = self.b.add(self.b.mul(k, _I64(RESULT)), self.b.add(skipped, _I64(HEADER)))
+        return self._at(self.record, words, 8)
+
+    def _result(self, k: Value) -> None:
+        facts = self._facts_of_result(k)
+        buffer = self._at(self.buffers, self.b.add(self.n_arguments, k), 8)
+        axes = self._load(_I64, facts)
+        is_number = self.b.icmp_signed("==", axes, _I64(0))
+        with self.b.if_else(is_number) as (number, array):
+            with number:
+                self._require(self._equals(self.out, _NULL))
+                self._store(buffer, self.b.ptrtoint(self._number_place(), _I64))
+                self._store(self._at(self.arrays, k, 8), _NULL)
+            with array:
+                with self.b.if_else(self._equals(self.out, _NULL)) as (fresh, given):
+                    with fresh:
+                        x = self._new_array(facts, axes)
+                        self._store(self._at(self.arrays, k, 8), x)
+                        self._store(self.made, self.b.add(k, _I64(1)))
+                    with given:
+                        x = self._given(k, facts)
+                        self._store(self._at(self.arrays, k, 8), x)
+                x = self._load(_PTR, self._at(self.arrays, k, 8))
+                self._store(buffer, self._load(_I64, x, cpython.DATA))
+
+    def _new_array(self, facts: Value, axes: Value) -> Value:
+        kind, extents = self._load(_I64, facts, 8 * (RESULT - 1)), self._at(facts, _I64(2), 8)
+        zero = _I32(0)
+        x = self._call(
+            "PyArray_New", _PTR, self._object(np.ndarray), self.b.trunc(axes, _I32), extents,
+            self.b.trunc(kind, _I32), _NULL, _NULL, zero, zero, _NULL,
+        )  # fmt: skip
+        with self.b.if_then(self._equals(x, _NULL), likely=False):
+            self._fail()
+        return x
+
+    def _given(self, k: Value, facts: Value) -> Value:
+        """The caller's array for result `k`: of the right form, and apart from all memory in use."""
+        is_tuple = self.b.icmp_signed("!=", self.is_tuple, _I64(0))
+        x = self._local(_PTR)
+        self._store(x, self.out)
+        with self.b.if_then(is_tuple):
+            self._require(self._equals(self._load(_PTR, self.out, cpython.TYPE), self._object(tuple)))
+            size = self._load(_I64, self.out, cpython.TUPLE_SIZE)
+            self._require(self.b.icmp_signed("==", size, self.n_results))
+            items = self._at(self.out, _I64(cpython.TUPLE_ITEMS), 1)
+            self._store(x, self._load(_PTR, self._at(items, k, 8)))
+        array = self.b.load(x, typ=_PTR)
+        flags = cpython.C_CONTIGUOUS | cpython.ALIGNED | cpython.WRITEABLE
+        self._require_array(array, facts, self._header(8), 0, flags)
+        first = self._load(_I64, array, cpython.DATA)
+        last = self.b.add(first, self._load(_I64, facts, 8))
+
+        def apart_from_argument(j: Value) -> None:
+            words = self.b.add(self.b.mul(j, _I64(ARGUMENT)), _I64(HEADER + 3))
+            self._require_apart(first, last, j, self._load(_I64, self._at(self.record, words, 8)))
+
+        def apart_from_result(j: Value) -> None:
+            size = self._load(_I64, self._facts_of_result(j), 8)
+            self._require_apart(first, last, self.b.add(self.n_arguments, j), size)
+
+        self._each(self.n_arguments, apart_from_argument)
+        self._each(k, apart_from_result)
+        return array
+
+    def _require_apart(self, first: Value, last: Value, j: Value, size: Value) -> None:
+        other = self._load(_I64, self._at(self.buffers, j, 8))
+        before = self.b.icmp_unsigned("<=", last, other)
+        after = self.b.icmp_unsigned("<=", self.b.add(other, size), first)
+        self._require(self.b.or_(before, after))
+
+    # ---- the kernel ------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        """Call it with everything on this stack: once the GIL is gone, the record may change."""
+        after = self.b.add(self.n_arguments, self.n_results)
+        block = self.b.load(self.block, typ=_PTR)
+        self._store(self._at(self.buffers, after, 8), self.b.ptrtoint(block, _I64))
+        source = self._facts_of_result(self.n_results)
+        self._copy(self.meta, source, self._header(7))
+        kind = ir.FunctionType(ir.VoidType(), [self.buffers.type, self.meta.type])
+        kernel = self.b.inttoptr(self._header(3), kind.as_pointer())
+        state = self._call("PyEval_SaveThread", _PTR)
+        self.b.call(kernel, [self.buffers, self.meta])
+        self._call("PyEval_RestoreThread", ir.VoidType(), state)
+
+    def _answer(self) -> None:
+        """Floats for single numbers; the one result, or a tuple of them."""
+        self._each(self.n_results, self._finish)
+        with self.b.if_then(self.b.icmp_signed("==", self.is_tuple, _I64(0))):
+            self._free()
+            self.b.ret(self._load(_PTR, self.arrays))
+        result = self._call("PyTuple_New", _PTR, self.n_results)
+        with self.b.if_then(self._equals(result, _NULL), likely=False):
+            self._fail()
+        self._free()
+        items = self._at(result, _I64(cpython.TUPLE_ITEMS), 1)
+        self._copy(items, self.arrays, self.n_results)
+        self.b.ret(result)
+
+    def _finish(self, k: Value) -> None:
+        x = self._load(_PTR, self._at(self.arrays, k, 8))
+        with self.b.if_else(self._equals(x, _NULL)) as (number, array):
+            with number:
+                self._store(self._at(self.arrays, k, 8), self._float(k))
+            with array, self.b.if_then(self._differs(self.out, _NULL)):
+                self._call("Py_IncRef", ir.VoidType(), x)
+
+    def _float(self, k: Value) -> Value:
+        where = self._load(_PTR, self._at(self.buffers, self.b.add(self.n_arguments, k), 8))
+        value = self._local(_DOUBLE)
+        is_double = self.b.icmp_signed("==", self.width, _I64(8))
+        with self.b.if_else(is_double) as (double, single):
+            with double:
+                self._store(value, self._load(_DOUBLE, where))
+            with single:
+                self._store(value, self.b.fpext(self._load(_FLOAT, where), _DOUBLE))
+        x = self._call("PyFloat_FromDouble", _PTR, self.b.load(value, typ=_DOUBLE))
+        with self.b.if_then(self._equals(x, _NULL), likely=False):
+            self._fail()
+        return x
+
+    # ---- leaving ---------------------------------------------------------------------------
+
+    def _hand_over(self) -> None:
+        """Everything else: undo what was begun, and call the method `_call`."""
+        self.b.position_at_end(self.slow)
+        self._drop_arrays()
+        self._free()
+        method = self._call("PyObject_GetAttr", _PTR, self.me, self._object(self.names[1]))
+        with self.b.if_then(self._equals(method, _NULL), likely=False):
+            self.b.ret(_NULL)
+        result = self._call("PyObject_Vectorcall", _PTR, method, self.args, self.count, self.keywords)
+        self._call("Py_DecRef", ir.VoidType(), method)
+        self.b.ret(result)
+
+    def _fail(self) -> None:
+        """Return with the error that Python has set."""
+        self._drop_arrays()
+        self._free()
+        self.b.ret(_NULL)
+
+    def _drop_arrays(self) -> None:
+        """Let go of the new arrays."""
+
+        def drop(k: Value) -> None:
+            x = self._load(_PTR, self._at(self.arrays, k, 8))
+            with self.b.if_then(self._differs(x, _NULL)):
+                self._call("Py_DecRef", ir.VoidType(), x)
+
+        self._each(self.b.load(self.made, typ=_I64), drop)
+
+    def _free(self) -> None:
+        memory = self.b.load(self.heap, typ=_PTR)
+        with self.b.if_then(self._differs(memory, _NULL), likely=False):
+            self._call("PyMem_RawFree", ir.VoidType(), memory)
+
+    # ---- small parts -----------------------------------------------------------------------
+
+    def _local(self, kind: ir.Type) -> Value:
+        """A variable on the stack, made once on entry."""
+        with self.b.goto_entry_block():
+            made = self.b.alloca(kind)
+            made.align = 64
+            return self.b.inttoptr(self.b.ptrtoint(made, _I64), _PTR)  # forget the type of what it holds
+
+    def _header(self, k: int) -> Value:
+        return self._load(_I64, self.record, 8 * k)
+
+    def _at(self, pointer: Value, index: Value, width: int) -> Value:
+        return self.b.gep(pointer, [self.b.mul(index, _I64(width))], source_etype=_BYTE)
+
+    def _load(self, kind: ir.Type, pointer: Value, offset: int = 0) -> Value:
+        place = self.b.gep(pointer, [_I64(offset)], source_etype=_BYTE) if offset else pointer
+        return self.b.load(place, typ=kind)
+
+    def _store(self, pointer: Value, value: Value) -> None:
+        self.b.store(value, pointer)
+
+    def _copy(self, to: Value, source: Value, words: Value) -> None:
+        self._each(words, lambda k: self._store(self._at(to, k, 8), self._load(_I64, self._at(source, k, 8))))
+
+    def _object(self, x: object) -> Value:
+        return _I64(id(x)).inttoptr(_PTR)
+
+    def _equals(self, a: Value, b: Value) -> Value:
+        return self.b.icmp_unsigned("==", self.b.ptrtoint(a, _I64), self.b.ptrtoint(b, _I64))
+
+    def _differs(self, a: Value, b: Value) -> Value:
+        return self.b.not_(self._equals(a, b))
+
+    def _require(self, condition: Value) -> None:
+        """Go on where the condition holds, leave for the slow path where it does not."""
+        on = self.b.append_basic_block()
+        self.b.cbranch(condition, on, self.slow)
+        self.b.position_at_end(on)
+
+    def _each(self, count: Value, body: Callable[[Value], None]) -> None:
+        """body(k) for k in 0 .. count-1."""
+        counter = self._local(_I64)
+        self._store(counter, _I64(0))
+        head, inside, after = (self.b.append_basic_block() for _ in range(3))
+        self.b.branch(head)
+        self.b.position_at_end(head)
+        k = self.b.load(counter, typ=_I64)
+        self.b.cbranch(self.b.icmp_signed("<", k, count), inside, after)
+        self.b.position_at_end(inside)
+        body(k)
+        self._store(counter, self.b.add(k, _I64(1)))
+        self.b.branch(head)
+        self.b.position_at_end(after)
+
+    def _call(self, name: str, result: ir.Type, *arguments: Value) -> Value:
+        if name not in self.module.globals:
+            ir.Function(self.module, ir.FunctionType(result, [a.type for a in arguments]), name)
+        return self.b.call(self.module.globals[name], arguments)
