@@ -45,7 +45,7 @@ class _TypeSpec(ctypes.Structure):
     ]
 
 
-class _Plain:
+class Plain:
     """Where objects cannot be called through machine code."""
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
@@ -71,9 +71,9 @@ def _native_type() -> type:
 
 
 if TYPE_CHECKING:
-    _Base = _Plain
+    _Base = Plain
 else:
-    _Base = _native_type() if cpython.supported() else _Plain
+    _Base = _native_type() if cpython.supported() else Plain
 
 
 class FastCallable(_Base):
@@ -81,14 +81,14 @@ class FastCallable(_Base):
 
     def __init__(self) -> None:
         self._record: np.ndarray | None = None
-        if _Base is not _Plain:
+        if _Base is not Plain:
             from symgrad.run import trampoline  # needs LLVM: not on import
 
             _write(self, _VECTORCALL, trampoline.address())
 
     def _set_record(self, record: np.ndarray | None) -> None:
         """What fast calls look like from now on; None for no fast calls. Call with the GIL held."""
-        if _Base is not _Plain and record is not self._record:
+        if _Base is not Plain and record is not self._record:
             _write(self, RECORD, 0 if record is None else record.ctypes.data)
             self._record = record
 

@@ -330,7 +330,7 @@ class Kernel(FastCallable):
             len(arrays) + len(shapes) + 1,
             meta,
             address_of(meta),
-            self._new_record(arrays, shapes, workspace, meta) if is_plain and by_shape else None,
+            self._new_record(arrays, in_words, workspace, meta) if flat and in_order and by_shape else None,
         )
 
     def _new_record(

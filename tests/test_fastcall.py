@@ -1,0 +1,212 @@
+"""Calls through machine code: they give what the Python call gives, and leave to it what is not theirs."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+
+import symgrad as sg
+from symgrad.errors import BadArgument, DtypeMismatch
+from symgrad.run import cpython, fastcall
+
+x, y = sp.symbols("x y")
+n = sp.Symbol("n", integer=True, positive=True)
+i = sp.Symbol("i", integer=True)
+v, w = sp.IndexedBase("v", shape=(n,)), sp.IndexedBase("w", shape=(n,))
+A = sp.MatrixSymbol("A", 2, 3)
+DOT = sp.Sum(x * v[i] ** 2 * w[i], (i, 0, n - 1))
+ONES, TWOS = np.ones(4), np.full(4, 2.0)
+
+
+def same(found: Any, wanted: Any) -> None:
+    assert type(found) is type(wanted)
+    if isinstance(found, tuple):
+        assert len(found) == len(wanted)
+        for a, b in zip(found, wanted, strict=True):
+            same(a, b)
+    elif isinstance(found, np.ndarray):
+        assert found.dtype == wanted.dtype and found.shape == wanted.shape and found.flags.owndata
+        np.testing.assert_array_equal(found, wanted)
+    else:
+        assert found == wanted
+
+
+def refuse(*args: Any, **keywords: Any) -> Any:
+    raise AssertionError("this call went through Python")
+
+
+def fast(kernel: Any, *prepared_by: Any) -> Any:
+    """The kernel after a call, with Python's side of calls taken away."""
+    kernel(*prepared_by)
+    kernel._call = refuse
+    return kernel
+
+
+CASES = [
+    (x * y, (x, y), (x, y), "value", (2.0, 3.0)),
+    (x * y**2, (x, y), (x, y), "grad", (2.0, np.float64(3.0))),
+    (x * y**2, (x, y), (x, y), ("value", "grad", "hess"), (2.0, 3.0)),
+    (DOT, (x, v, w), v, ("value", "grad"), (0.5, np.arange(5.0), np.linspace(0.0, 1.0, 5))),
+    (DOT, (x, v, w), (v, w), "value", (0.5, np.arange(5.0), np.linspace(0.0, 1.0, 5))),
+    (sp.Trace(A * A.T) * x, (A, x), A, ("grad", "value"), (np.arange(6.0).reshape(2, 3), 2.0)),
+    (DOT, (x, v, w), v, "hess", (1.5, np.arange(40.0), np.ones(40))),
+]
+
+
+@pytest.mark.parametrize("backend", ["llvm", "c"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]} {case[3]}"[:40])
+def test_a_fast_call_returns_what_the_python_call_returns(case: Any, dtype: str, backend: str) -> None:
+    expr, args, wrt, outputs, values = case
+    k = sg.compile(expr, args, wrt, outputs=outputs, backend=backend, dtype=dtype)
+    given = [a if isinstance(a, float) else np.asarray(a, dtype) for a in values]
+    wanted = k._call(*given)
+    same(fast(k, *given)(*given), wanted)
+
+
+def test_what_a_fast_call_cannot_make_is_made_by_the_python_call() -> None:
+    k = sg.compile(DOT, (x, v, w), outputs="value")
+    wanted = 4.0
+    assert k(0.5, ONES, TWOS) == wanted
+    for args in (
+        (1, ONES, TWOS * 0.5),  # an integer
+        (np.array(0.5), ONES, TWOS),  # an array without axes
+        (0.5, [1.0] * 4, TWOS),  # a list
+        (0.5, ONES.astype(np.float32), TWOS),  # another type
+        (0.5, np.ones(8)[::2], TWOS),  # other strides
+        (0.5, ONES, TWOS.astype(">f8")),  # another byte order
+    ):
+        assert k(*args) == wanted
+    assert k(0.5, ONES, w=TWOS) == k(x=0.5, v=ONES, w=TWOS) == wanted
+    np.testing.assert_array_equal(k(np.array([0.5, 1.0]), ONES, TWOS), [4.0, 8.0])  # samples
+    assert k(0.5, np.ones(6), np.full(6, 2.0)) == 6.0  # other sizes
+    assert k(0.5, ONES, TWOS) == wanted
+
+
+def test_errors_of_a_call_are_those_of_the_python_call() -> None:
+    k = sg.compile(x * y, (x, y), outputs="value")
+    assert k(1.0, 2.0) == 2.0
+    with pytest.raises(BadArgument, match="argument 'y' is missing"):
+        k(1.0)
+    with pytest.raises(BadArgument, match="3 arguments given"):
+        k(1.0, 2.0, 3.0)
+    with pytest.raises(DtypeMismatch, match="argument 'y'"):
+        k(1.0, "a")
+    with pytest.raises(BadArgument, match="no argument 'z'"):
+        k(1.0, 2.0, z=3.0)
+
+
+def test_out_is_written_to_and_returned() -> None:
+    k = fast(sg.compile(DOT, (x, v, w), v, outputs="grad"), 0.5, ONES, TWOS)
+    out = np.zeros(4)
+    before = sys.getrefcount(out)
+    result = k(0.5, ONES, TWOS, out=out)
+    assert result is out and out.tolist() == [2.0] * 4
+    del result
+    assert sys.getrefcount(out) == before
+
+
+def test_several_arrays_are_written_to_as_a_tuple() -> None:
+    pair = fast(sg.compile(sp.Matrix([x * y, x]), (x, y), (x, y), outputs=("value", "jac")), 2.0, 3.0)
+    value, jac = (np.zeros_like(part) for part in pair(2.0, 3.0))
+    found = pair(2.0, 3.0, out=(value, jac))
+    assert found[0] is value and found[1] is jac
+    assert value.ravel().tolist() == [6.0, 2.0] and jac.ravel().tolist() == [3.0, 2.0, 1.0, 0.0]
+
+
+def test_out_that_shares_memory_or_does_not_fit_is_left_to_the_python_call() -> None:
+    k = sg.compile(DOT, (x, v, w), v, outputs="grad")
+    k(0.5, ONES, TWOS)
+    both = np.array([1.0, 1.0, 1.0, 1.0, 0.0])
+    assert k(0.5, both[:4], TWOS, out=both[1:]).tolist() == [2.0] * 4  # overlaps its own argument
+    mine = ONES.copy()
+    assert k(0.5, mine, TWOS, out=mine) is mine and mine.tolist() == [2.0] * 4
+    fixed = np.zeros(4)
+    fixed.flags.writeable = False
+    for wrong in (np.zeros(3), np.zeros(4, np.int64), fixed, 3.0):
+        with pytest.raises(sg.SymgradError):
+            k(0.5, ONES, TWOS, out=wrong)
+    strided = np.zeros(8)[::2]
+    assert k(0.5, ONES, TWOS, out=strided) is strided and strided.tolist() == [2.0] * 4
+
+
+def test_no_reference_is_kept_or_lost() -> None:
+    k = fast(sg.compile(DOT, (x, v, w), v, outputs=("value", "grad")), 0.5, ONES, TWOS)
+    _, grad = k(0.5, ONES, TWOS)
+    assert sys.getrefcount(grad) == 2
+    counted = (ONES, TWOS, k, float, tuple, np.dtype(float))
+    before = [sys.getrefcount(c) for c in counted]
+    blocks = sys.getallocatedblocks()
+    for _ in range(1000):
+        k(0.5, ONES, TWOS)
+    gc.collect()
+    after = [sys.getrefcount(c) for c in counted]
+    assert max(abs(a - b) for a, b in zip(after, before, strict=True)) < 100
+    assert sys.getallocatedblocks() - blocks < 500
+
+
+def test_large_workspaces_are_allocated() -> None:
+    X = sp.MatrixSymbol("X", n, n)
+    k = sg.compile(sp.Trace((X * X).applyfunc(sp.tanh)), (X,), X, outputs=("value", "grad"))
+    m = np.linspace(-1.0, 1.0, 900).reshape(30, 30) / 9
+    wanted = k._call(m)
+    assert k.workspace(n=30) > 4096
+    same(fast(k, m)(m), wanted)
+
+
+def test_threads_with_different_shapes_do_not_disturb_each_other() -> None:
+    k = sg.compile(DOT, (x, v, w), v, outputs=("value", "grad"))
+    wrong: list[Any] = []
+
+    def work(size: int) -> None:
+        a = np.arange(float(size))
+        for _ in range(300):
+            value, grad = k(1.0, a, a)
+            if value != (a**3).sum() or not np.array_equal(grad, 2 * a * a):
+                wrong.append((size, value))
+
+    threads = [threading.Thread(target=work, args=(size,)) for size in (1, 2, 3, 5, 8, 13)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+
+
+def test_indices_are_checked_at_every_call() -> None:
+    p = sp.IndexedBase("p", shape=(n,), integer=True)
+    k = sg.compile(sp.Sum(v[p[i]], (i, 0, n - 1)), (v, p), outputs="value")
+    assert k(np.arange(3.0), np.array([2, 2, 0])) == 4.0
+    with pytest.raises(sg.errors.IndexOutOfRange):
+        k(np.arange(3.0), np.array([2, 3, 0]))
+
+
+def test_kernels_come_back_from_a_pickle_and_are_fast_again() -> None:
+    k = sg.compile(x * y, (x, y), outputs="value")
+    k(1.0, 2.0)
+    again = fast(pickle.loads(pickle.dumps(k)), 1.0, 2.0)
+    assert again(3.0, 4.0) == 12.0
+
+
+def test_other_interpreters_are_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpython, "DIMS", cpython.DATA)
+    cpython.supported.cache_clear()
+    assert not cpython.supported()
+    monkeypatch.undo()
+    cpython.supported.cache_clear()
+    assert cpython.supported()
+
+
+def test_without_machine_code_a_call_is_the_python_call() -> None:
+    class Doubled(fastcall.Plain):
+        def _call(self, a: float, *, more: float = 0.0) -> float:
+            return 2 * a + more
+
+    assert Doubled()(3.0, more=1.0) == 7.0
