@@ -382,13 +382,16 @@ class Nest:
         half = mirrored_entry(self.g, t.out, t.body) if self.time is None else None
         body = t.body if half is None else half
         dense, bands = split_bands(self.g, t.out, body, self.low.absorbed, self.time)
-        self._emit_entries(dense, is_mirrored=half is not None)
+        self._emit_entries(dense, is_mirrored=half is not None and bool(self.g.axes[dense]))
         for band in bands:
             self._use_loops(list(band.loops))
             self._emit_band(band, is_mirrored=half is not None)
 
     def _emit_entries(self, value: Node, is_mirrored: bool) -> None:
-        """All entries of a map; of a symmetric one the lower triangle, stored at both places."""
+        """All entries of a map; of a symmetric one the lower triangle, stored at both places.
+
+        (A fill with one number is no symmetric one: in order of memory it takes half the time.)
+        """
         inner = self.pre[-1]
         if is_mirrored:
             inner = self._enter(list(self._triangle(self.tensor.out)), len(self.loops))
@@ -405,11 +408,13 @@ class Nest:
         guards, value = self._band_parts(band)
         if is_mirrored:
             guards = conjuncts(g, conjunction(g, [*guards, self._triangle(target)[-1]]))
-        inner, entry = self._emit_update("sum", (guards, value), target)
-        if is_mirrored:
-            above = self._triangle(_swapped(target))[-1]
-            (below,) = self._values((g.node("not", above),), inner)
-            inner.append(If(below, [StoreReduce("sum", *self.element(_swapped(target)), entry)]))
+            if guards == [g.false]:
+                return
+        inner, entry = self._emit_update("sum", ([p for p in guards if p != g.true], value), target)
+        below = g.node("not", self._triangle(_swapped(target))[-1]) if is_mirrored else g.false
+        if below != g.false:
+            other: list[Statement] = [StoreReduce("sum", *self.element(_swapped(target)), entry)]
+            inner += other if below == g.true else [If(self._values((below,), inner)[0], other)]
         self._assemble()
 
     def _triangle(self, place: tuple[Node, ...]) -> tuple[Node, ...]:
