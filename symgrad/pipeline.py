@@ -89,7 +89,7 @@ def compile(  # noqa: A001  (the verb users look for)
             kernel = build_kernel(signature, None, units, backend, dtype, derived.sparse)
         else:
             unit = optimise(derived.unit, announce)
-            routine = routine_of(unit, name, derived)
+            routine = routine_of(unit, name, derived, library=backend == "llvm")
             announce("lower", routine)
             units = (derived.unit, unit)
             kernel = build_kernel(signature, split(routine), units, backend, dtype, derived.sparse)
@@ -108,10 +108,13 @@ def optimise(unit: Unit, announce: Watch = lambda stage, thing: None) -> Unit:
     return unit
 
 
-def routine_of(unit: Unit, name: str, derived: Derived) -> Routine:
-    """Loop nests for an optimised unit; outputs keep the order of `derived`."""
+def routine_of(unit: Unit, name: str, derived: Derived, library: bool = False) -> Routine:
+    """Loop nests for an optimised unit; outputs keep the order of `derived`.
+
+    library  whether they may call LAPACK and BLAS, which only the LLVM target can.
+    """
     title = ", ".join(derived.words)
-    return lower(unit.graph, Interface(name, unit.inputs, _distinct(unit), title))
+    return lower(unit.graph, Interface(name, unit.inputs, _distinct(unit), title), library)
 
 
 def _distinct(unit: Unit) -> tuple[tuple[str, TensorId], ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from symgrad.ir.graph import Node, TensorId
 from symgrad.ir.matrix_failures import failure_text
 from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
+from symgrad.loops.lapack import LAPACK, SMALL
 from symgrad.loops.matrix_loops import OWN, Site
 from symgrad.loops.nest import Buffer, Failure, For, Poly, Statement, poly, variable
 from symgrad.loops.writer import Index, Number, View, Writer, as_poly
@@ -33,7 +34,7 @@ class Calls:
         g, tensor, row = low.g, low.g.tensors[t], MATRIX_FUNCTIONS[low.g.tensors[t].name]
         outer = tensor.out[: len(tensor.out) - len(row.result)]
         names = {a: low.time if a == time else low.loop_name(d) for d, a in enumerate(outer)}
-        w = Writer(low.fresh_value, low.loop_name, lambda: low.fresh_name("g"), len(outer))
+        w = _writer(low, len(outer))
         operands = tuple(_operand(low, w, b, r, names) for b, r in zip(tensor.bodies, row.ranks, strict=True))
         result = View(w, *low.element(t, tuple(map(variable, names.values()))))
         failed = w.register(w.truth(False)) if row.fails else None
@@ -50,7 +51,7 @@ class Calls:
 
         letters = [letter for shape in row.operands for letter in shape]
         lengths = {letter: low.poly(g.extent(a)) for letter, a in zip(letters, tensor.red, strict=True)}
-        OWN[tensor.name](Site(w, lengths, operands, result, scratch, fail))
+        _loops_for(low, tensor.name, lengths)(Site(w, lengths, operands, result, scratch, fail))
         if failed is not None:
             extents = [low.poly(g.extent(a)) for a in tensor.out[len(outer) :]]
             with w.when(failed.now):
@@ -73,7 +74,7 @@ class Calls:
     def finish(self, low: _Lowering) -> None:
         """The status is 0 before everything else."""
         if self.status:
-            w = Writer(low.fresh_value, low.loop_name, lambda: low.fresh_name("g"), 0)
+            w = _writer(low, 0)
             View(w, self.status).put(w.number(0))
             low.top[:0] = w.statements
 
@@ -84,6 +85,20 @@ class Calls:
             return ()
         title = "status: 0, or the number of the first call that failed, whose results are then nan:"
         return (title, *(f"  {k}: {failure.text}" for k, failure in enumerate(self.failures, 1)))
+
+
+def _writer(low: _Lowering, depth: int) -> Writer:
+    def rank_of(buffer: str) -> int:
+        return next(len(b.extents) for b in reversed(low.all_buffers) if b.name == buffer)
+
+    return Writer(low.fresh_value, low.loop_name, lambda: low.fresh_name("g"), depth, rank_of)
+
+
+def _loops_for(low: _Lowering, name: str, lengths: Mapping[str, Poly]) -> Callable[[Site], None]:
+    """LAPACK where the target has it and the matrix is not known to be small."""
+    rows = lengths["n"]
+    is_small = all(names == () for names, _ in rows) and sum(k for _, k in rows) <= SMALL
+    return LAPACK[name] if low.library and name in LAPACK and not is_small else OWN[name]
 
 
 def _operand(low: _Lowering, w: Writer, body: Node, rank: int, names: Mapping[Node, str]) -> View:

@@ -73,16 +73,20 @@ class Interface:
     title: str = ""
 
 
-def lower(g: Graph, interface: Interface) -> Routine:
-    """The loop nests that compute the outputs. `g` must be legal (see `opt.passes.legalise`)."""
-    return _Lowering(g, interface).run()
+def lower(g: Graph, interface: Interface, library: bool = False) -> Routine:
+    """The loop nests that compute the outputs. `g` must be legal (see `opt.passes.legalise`).
+
+    library  the routine may call LAPACK and BLAS (`nest.Library`); else it has loops for everything.
+    """
+    return _Lowering(g, interface, library).run()
 
 
 class _Lowering:
     """State of one lowering: names, numbered values, and the statements at top level."""
 
-    def __init__(self, g: Graph, interface: Interface) -> None:
+    def __init__(self, g: Graph, interface: Interface, library: bool) -> None:
         self.g = g
+        self.library = library
         self.interface = interface
         roots = [t for _, t in interface.outputs]
         self.order = g.definitions_below(roots)

@@ -68,7 +68,7 @@ def _place_of_best(w: Writer, low: Index, high: Index, start: Index, value: Call
     return w.whole(place.now)
 
 
-def _largest(w: Writer, a: View, rows: Index, columns: Index) -> Register:
+def largest(w: Writer, a: View, rows: Index, columns: Index) -> Register:
     """The largest size of an entry, nan if there is a nan."""
     top = w.register(0)
     with w.loop(0, rows) as i, w.loop(0, columns) as j:
@@ -76,7 +76,7 @@ def _largest(w: Writer, a: View, rows: Index, columns: Index) -> Register:
     return top
 
 
-def _finite(w: Writer, x: Number) -> Number:
+def finite(w: Writer, x: Number) -> Number:
     return x < w.constant("f", "inf")
 
 
@@ -149,7 +149,7 @@ def _substitute(c: Site, a: View, upwards: bool, unit: bool) -> None:
                 x[i, j] = x[i, j] / pivot
 
 
-def _exchange(c: Site, backwards: bool) -> None:
+def exchange(c: Site, backwards: bool) -> None:
     """The exchanges of rows that a factorisation made, on the result."""
     w, n, factors = c.w, c.lengths["n"], c.operands[0]
     with w.loop(0, n) as step:
@@ -162,7 +162,7 @@ def _exchange(c: Site, backwards: bool) -> None:
 def lu_solve(c: Site) -> None:
     a = c.operands[0]
     _copy(c.w, c.operands[1], c.result, c.lengths["n"], c.lengths["k"])
-    _exchange(c, backwards=False)
+    exchange(c, backwards=False)
     _substitute(c, a, upwards=False, unit=True)
     _substitute(c, a, upwards=True, unit=False)
 
@@ -172,7 +172,7 @@ def lu_solve_transposed(c: Site) -> None:
     _copy(c.w, c.operands[1], c.result, c.lengths["n"], c.lengths["k"])
     _substitute(c, a, upwards=False, unit=False)
     _substitute(c, a, upwards=True, unit=True)
-    _exchange(c, backwards=True)
+    exchange(c, backwards=True)
 
 
 def _triangular(lower: bool, turned: bool) -> Callable[[Site], None]:
@@ -182,6 +182,16 @@ def _triangular(lower: bool, turned: bool) -> Callable[[Site], None]:
         _substitute(c, a.transposed if turned else a, upwards=lower == turned, unit=False)
 
     return solve
+
+
+def lower_triangle(c: Site, target: View) -> None:
+    """The operand's lower triangle, and 0 above."""
+    w, n, (a,) = c.w, c.lengths["n"], c.operands
+    with w.loop(0, n) as i:
+        with w.loop(0, plus(i, 1)) as j:
+            target[i, j] = a[i, j]
+        with w.loop(plus(i, 1), n) as j:
+            target[i, j] = 0
 
 
 def cholesky(c: Site) -> None:
@@ -208,8 +218,8 @@ def _jacobi(c: Site, vectors: View | None) -> View:
         entry = source[i, j]
         a[i, j] = entry
         a[j, i] = entry
-    top = _largest(w, a, n, n).now
-    c.fail(~_finite(w, top))
+    top = largest(w, a, n, n).now
+    c.fail(~finite(w, top))
     least = w.epsilon * top / _NEGLIGIBLE
     if vectors is not None:
         _identity(w, vectors, n)
@@ -248,7 +258,7 @@ def _sorted(w: Writer, values: View, n: Index, ascending: bool, *rows: tuple[Vie
 def with_signs(w: Writer, vectors: View, n: Index) -> None:
     """Rows whose first entry that is not small is positive."""
     with w.loop(0, n) as j:
-        top = _largest(w, vectors.below(j), 1, n).now
+        top = largest(w, vectors.below(j), 1, n).now
         lead = w.register(0)
         with w.loop(0, n) as step:
             entry = vectors[j, minus(minus(n, 1), step)]
@@ -282,8 +292,8 @@ def _columns(c: Site) -> tuple[View, Number]:
     """The operand's columns as rows, divided by its largest entry, and that."""
     w, m, n = c.w, c.lengths["m"], c.lengths["n"]
     rows = c.scratch(n, m)
-    top = _largest(w, c.operands[0], m, n).now
-    c.fail(~_finite(w, top))
+    top = largest(w, c.operands[0], m, n).now
+    c.fail(~finite(w, top))
     scale = w.choose(top > 0, top, 1)
     with w.loop(0, n) as j, w.loop(0, m) as r:
         rows[j, r] = c.operands[0][r, j] / scale

@@ -93,11 +93,39 @@ class Load:
 
 @dataclass(slots=True)
 class LoadInt:
-    """A new integer variable `var` = buffer[index] (an "int" buffer)."""
+    """A new integer variable `var` = buffer[index] (an "int" buffer).
+
+    raw  the buffer is of reals, but a library wrote 32-bit integers to it, which `index` counts.
+    """
 
     var: str
     buffer: str
     index: tuple[Poly, ...]
+    raw: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The address of an element: an array handed to a library."""
+
+    buffer: str
+    index: tuple[Poly, ...]
+
+
+@dataclass(slots=True)
+class Library:
+    """Call a Fortran function of LAPACK or BLAS, whose arguments are all addresses.
+
+    module     "lapack" or "blas"; `function` without the letter of the real type.
+    arguments  one letter, an integer, an address, or a value (a number of the routine's type).
+    info       a register that takes the last argument, an integer result; None where there is none.
+    Only a target that runs in this process can do this (the LLVM target, through SciPy).
+    """
+
+    module: str
+    function: str
+    arguments: tuple[str | Poly | Start | Value, ...]
+    info: Value | None = None
 
 
 @dataclass(slots=True)
@@ -177,7 +205,7 @@ class Part:
 
 Statement = (
     Const | Bool | Compute | FromInt | ToInt | Test | Load | LoadInt | Store | StoreReduce | Cell | SetCell
-    | Accumulate | For | If | Part
+    | Accumulate | For | If | Part | Library
 )  # fmt: skip
 
 

@@ -13,11 +13,13 @@ from symgrad.loops.nest import (
     For,
     FromInt,
     If,
+    Library,
     Load,
     LoadInt,
     Part,
     Poly,
     SetCell,
+    Start,
     Statement,
     Store,
     StoreReduce,
@@ -66,6 +68,9 @@ def operands(statement: Statement) -> tuple[Value, ...]:
         return (statement.src,)  # type: ignore[union-attr]
     if isinstance(statement, Cell):
         return (statement.init,)
+    if isinstance(statement, Library):
+        values = tuple(a for a in statement.arguments if isinstance(a, int))
+        return values if statement.info is None else (*values, statement.info)
     return (statement.condition,) if isinstance(statement, If) else ()
 
 
@@ -73,6 +78,10 @@ def polynomials(statement: Statement) -> tuple[Poly, ...]:
     """The integer expressions a statement evaluates."""
     if type(statement) in _HAS_INDICES:
         return statement.index  # type: ignore[union-attr,return-value]
+    if isinstance(statement, Library):
+        addresses = [a.index for a in statement.arguments if isinstance(a, Start)]
+        whole = [a for a in statement.arguments if isinstance(a, tuple)]
+        return (*whole, *(p for index in addresses for p in index))
     if isinstance(statement, FromInt | Test):
         return (statement.index,)
     return (*statement.lower, *statement.upper) if isinstance(statement, For) else ()

@@ -8,7 +8,7 @@ appends statements of the loop language. Nothing is computed; a `Number` stands 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,11 +22,15 @@ from symgrad.loops.nest import (
     For,
     FromInt,
     If,
+    Library,
     Load,
+    LoadInt,
     Poly,
     SetCell,
+    Start,
     Statement,
     Store,
+    Test,
     ToInt,
     Value,
     poly,
@@ -135,6 +139,14 @@ class View:
     def transposed(self) -> View:
         return View(self.w, self.buffer, self.prefix, self.offset, not self.turned)
 
+    def start(self) -> Start:
+        """The address of the first element."""
+        return Start(self.buffer, (*self.prefix, *self._first()))
+
+    def _first(self) -> tuple[Poly, ...]:
+        rank = self.w.rank_of(self.buffer) - len(self.prefix)
+        return (self.offset, *[()] * (rank - 1)) if rank else ()
+
     def below(self, rows: Index) -> View:
         """The part that starts after so many rows."""
         return View(self.w, self.buffer, self.prefix, plus(self.offset, rows), self.turned)
@@ -148,6 +160,14 @@ def _is_poly(index: tuple[Any, ...]) -> bool:
     """Whether a tuple is one polynomial rather than several indices: its items are (names, coefficient)."""
     return all(isinstance(i, tuple) and len(i) == 2 and isinstance(i[1], int) for i in index) and all(
         isinstance(i[0], tuple) and all(isinstance(name, str) for name in i[0]) for i in index
+    )
+
+
+def _arguments(
+    arguments: Sequence[str | Index | Start | Number],
+) -> tuple[str | Poly | Start | Value, ...]:
+    return tuple(
+        a.value if isinstance(a, Number) else poly(a) if isinstance(a, int) else a for a in arguments
     )
 
 
@@ -181,6 +201,7 @@ class Writer:
     fresh      numbers values.
     loop_name  the variable of a loop that stands inside k others.
     integer    names integer variables.
+    rank_of    how many indices a buffer has.
     """
 
     def __init__(
@@ -189,8 +210,10 @@ class Writer:
         loop_name: Callable[[int], str],
         integer: Callable[[], str],
         depth: int,
+        rank_of: Callable[[str], int],
     ) -> None:
         self.fresh, self.loop_name, self.integer, self.depth = fresh, loop_name, integer, depth
+        self.rank_of = rank_of
         self.blocks: list[list[Statement]] = [[]]
 
     @property
@@ -237,6 +260,17 @@ class Writer:
         self.append(Load(dst, buffer, index))
         return Number(self, dst)
 
+    def raw_integer(self, array: View, i: Index) -> Poly:
+        """One of the 32-bit integers that a library wrote to an array of reals."""
+        name = self.integer()
+        self.append(LoadInt(name, array.buffer, (as_poly(i),), raw=True))
+        return variable(name)
+
+    def at_least_zero(self, i: Index) -> Number:
+        dst = self.fresh()
+        self.append(Test(dst, "ige", as_poly(i)))
+        return Number(self, dst)
+
     def real(self, i: Index) -> Number:
         dst = self.fresh()
         self.append(FromInt(dst, as_poly(i)))
@@ -250,6 +284,21 @@ class Writer:
 
     def register(self, init: Number | int) -> Register:
         return Register(self, self.number(init))
+
+    # ---- libraries ---------------------------------------------------------------------------
+
+    @property
+    def one(self) -> Number:
+        return self.number(1)
+
+    def lapack(self, function: str, *arguments: str | Index | Start | Number) -> Number:
+        """Call a LAPACK function; the number is its last argument, `info`: 0 if all went well."""
+        info = self.register(0)
+        self.append(Library("lapack", function, _arguments(arguments), info.cell))
+        return info.now
+
+    def blas(self, function: str, *arguments: str | Index | Start | Number) -> None:
+        self.append(Library("blas", function, _arguments(arguments)))
 
     # ---- blocks ------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from symgrad.errors import IllegalProgram
 from symgrad.ir.ops import OPS
 from symgrad.loops.nest import (
     Accumulate,
@@ -17,6 +18,7 @@ from symgrad.loops.nest import (
     For,
     FromInt,
     If,
+    Library,
     Load,
     LoadInt,
     Part,
@@ -78,7 +80,7 @@ class Body:
             ToInt: self._to_int,
             Test: self._test, Load: self._load, LoadInt: self._load_int, Store: self._store,
             StoreReduce: self._store_reduce, Cell: self._cell, SetCell: self._set_cell,
-            Accumulate: self._accumulate, Part: self._part,
+            Accumulate: self._accumulate, Part: self._part, Library: self._library,
         }  # fmt: skip
 
     def print(self, body: Sequence[Statement], part_call: Callable[[Part], str]) -> None:
@@ -199,6 +201,9 @@ class Body:
 
     def _load_int(self, s: LoadInt) -> None:
         self._line(f"const int64_t {self.names.spelled[s.var]} = {self._place(s.buffer, s.index)};")
+
+    def _library(self, s: Library) -> None:
+        raise IllegalProgram(f"C code cannot call {s.function}", because="it depends on nothing but libm")
 
     # ---- effects ---------------------------------------------------------------------------
 

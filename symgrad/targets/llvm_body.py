@@ -17,11 +17,13 @@ from symgrad.loops.nest import (
     For,
     FromInt,
     If,
+    Library,
     Load,
     LoadInt,
     Part,
     Poly,
     SetCell,
+    Start,
     Statement,
     Store,
     StoreReduce,
@@ -31,6 +33,7 @@ from symgrad.loops.nest import (
 )
 from symgrad.targets import external_llvm
 from symgrad.targets.base import literal_value, row_major
+from symgrad.targets.external import BLAS, LAPACK, symbol_of
 from symgrad.targets.liveness import liveness
 from symgrad.targets.llvm_integers import Integer, Integers
 from symgrad.targets.text import comment_text
@@ -81,7 +84,7 @@ class Body:
             ToInt: self._to_int,
             Test: self._test, Load: self._load, LoadInt: self._load_int, Store: self._store,
             StoreReduce: self._store_reduce, Cell: self._cell, SetCell: self._set_cell,
-            Accumulate: self._accumulate, Part: self._part,
+            Accumulate: self._accumulate, Part: self._part, Library: self._library,
         }  # fmt: skip
 
     def write(self, body: Sequence[Statement], part_call: Callable[[Part], str]) -> None:
@@ -199,8 +202,47 @@ class Body:
         return f"load {self.real}, ptr {pointer}, align {self.align}{self.scopes.get(buffer, '')}"
 
     def _load_int(self, s: LoadInt) -> None:
+        if s.raw:
+            start = self._pointer(s.buffer, ((),) * len(s.index))
+            place = self.integers.polynomial(s.index[0])
+            pointer = self._new(f"getelementptr inbounds i32, ptr {start}, i64 {place}")
+            number = self._new(f"load i32, ptr {pointer}, align 4")
+            self.integers.names[s.var] = self._new(f"sext i32 {number} to i64")
+            return
         pointer = self._pointer(s.buffer, s.index)
         self.integers.names[s.var] = self._new(f"load i64, ptr {pointer}, align 8")
+
+    # ---- libraries -------------------------------------------------------------------------
+
+    def _library(self, s: Library) -> None:
+        """A Fortran function: every argument is the address of a slot, or of an array."""
+        slots = [self._argument(a) for a in s.arguments]
+        if s.info is not None:
+            slots.append(self._slot("i32", 0))
+        letter = "d" if self.dtype == "float64" else "s"
+        name = symbol_of({"lapack": LAPACK, "blas": BLAS}[s.module], letter + s.function)
+        self.functions[name] = f"declare void @{name}({', '.join(['ptr'] * len(slots))})"
+        self.lines.append(f"  call void @{name}({', '.join(f'ptr {slot}' for slot in slots)})")
+        if s.info is not None:
+            info = self._new(f"load i32, ptr {slots[-1]}")
+            number = self._new(f"sitofp i32 {info} to {self.real}")
+            self.lines.append(f"  store {self.real} {number}, ptr {self._values[s.info]}")
+
+    def _argument(self, a: str | Poly | Start | Value) -> str:
+        if isinstance(a, Start):
+            return self._pointer(a.buffer, a.index)
+        if isinstance(a, str):
+            return self._slot("i8", ord(a))
+        if isinstance(a, int):
+            return self._slot(self.real, self._get(a))
+        size = self.integers.polynomial(a)
+        return self._slot("i32", size if isinstance(size, int) else self._new(f"trunc i64 {size} to i32"))
+
+    def _slot(self, kind: str, value: str | int) -> str:
+        slot = f"%a{self._fresh()}"
+        self.slots.append(f"  {slot} = alloca {kind}")
+        self.lines.append(f"  store {kind} {value}, ptr {slot}")
+        return slot
 
     # ---- effects ---------------------------------------------------------------------------
 
