@@ -44,6 +44,7 @@ from symgrad.ir.reduce import reduce
 if TYPE_CHECKING:
     from symgrad.frontend.translate import Translator
 
+_MOST_SOLVES = 4  # one after the other; beyond, the power of the inverse is formed
 _LONGEST_PLANNED = 40  # the chain order is cubic in the number of factors
 
 
@@ -318,9 +319,17 @@ def _factors(tr: Translator, e: Expr) -> Task:
                 f"{index_text(g, m.rows)} rows",
                 try_="a transpose, or HadamardProduct for the elementwise product",
             )
-        factors.append(m)
+        factors += yield from _repeated(tr, a, m)
         last = a
     return scale, factors
+
+
+def _repeated(tr: Translator, a: Expr, m: Matrix) -> Task:
+    """The factors that a matrix factor stands for: a power of an inverse solves one system after the other."""
+    if not isinstance(a, MatPow) or not isinstance(a.exp, sp.Integer) or not -_MOST_SOLVES <= a.exp < -1:
+        return [m]
+    base = yield tr.matrix(a._args[0])
+    return [_inverted(tr.graph, base)] * -int(a.exp)
 
 
 def multiply(g: Graph, a: Matrix, b: Matrix) -> Matrix:

@@ -16,7 +16,7 @@ from symgrad.errors import IndexOutOfRange, ShapeMismatch, quoted
 from symgrad.ir import complex_forms
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.matrix_failures import no_value, not_tall
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS, MatrixFunction
+from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.matrix_values import NoValue
 from symgrad.ir.ops import OPS
 from symgrad.ir.scan import Scan, clocks, outer_definitions, scan_of
@@ -169,7 +169,8 @@ class _Definition:
             shape = tuple(n if k < split or k in own else 1 for k, n in enumerate(self.shape))
             operands.append(self._grid(body, shape).reshape(others + tuple(shape[k] for k in own)))
             first += rank
-        self._check_tall(row, operands[0].shape)
+        if row.tall and operands[0].shape[-2] < operands[0].shape[-1]:
+            raise not_tall(self.g, t.name, t.bodies[0], operands[0].shape[-2:])
         out = np.empty(self.shape[: len(t.out)], dtype=self.dtype)
         for place in np.ndindex(*others):
             try:
@@ -177,10 +178,6 @@ class _Definition:
             except NoValue:
                 raise no_value(self.g, t.name, t.bodies[0]) from None
         return out
-
-    def _check_tall(self, row: MatrixFunction, shape: tuple[int, ...]) -> None:
-        if row.tall and shape[-2] < shape[-1]:
-            raise not_tall(self.g, self.tensor.name, self.tensor.bodies[0], shape[-2:])
 
     def _grid(self, root: Node, shape: tuple[int, ...] | None = None) -> np.ndarray:
         """The values of a body, over all axes or over those that `shape` does not give the length 1."""

@@ -20,7 +20,7 @@ from symgrad.ir import matrix_rules as rules
 from symgrad.ir import matrix_values as values
 
 if TYPE_CHECKING:
-    from symgrad.ir.graph import Graph, Node
+    from symgrad.ir.graph import Graph, Node, TensorId
     from symgrad.ir.matrix_call import Array, Call
 
 Forward = Callable[["Call", Sequence["Array | None"]], "Array | None"]
@@ -317,6 +317,19 @@ _row("svd", "mn", "(m+n+1)n", _tall_work(12), fails="has no singular values: it 
 def is_factor(name: str) -> bool:
     """Whether this is a function without derivatives, which only `opt.factorise` makes."""
     return MATRIX_FUNCTIONS[name].reverse is None
+
+
+def grids(g: Graph, t: TensorId) -> list[tuple[Node, ...]]:
+    """The axes of the arrays that computing a definition makes: of a call, its operands and its result."""
+    tensor = g.tensors[t]
+    if tensor.kind != "call":
+        return [(*tensor.out, *tensor.red)]
+    row, first, out = MATRIX_FUNCTIONS[tensor.name], 0, [tensor.out]
+    for rank in row.ranks:
+        others = tensor.out[: len(tensor.out) - len(row.result)]
+        out.append((*others, *tensor.red[first : first + rank]))
+        first += rank
+    return out
 
 
 def result_extents(g: Graph, name: str, operands: Sequence[Sequence[Node]]) -> tuple[Node, ...] | None:

@@ -300,7 +300,10 @@ def _triangular(lower: bool, turned: bool) -> Callable[[Matrix, Matrix], Matrix]
 
 
 def _definite_factor(a: Matrix) -> Matrix:
-    return np.asarray(np.linalg.cholesky(a))
+    factor = np.asarray(np.linalg.cholesky(a))
+    if not (np.diagonal(factor) > 0).all():  # a nan, which LAPACK may not notice
+        raise NoValue
+    return factor
 
 
 def _definite_solve(a: Matrix, b: Matrix) -> Matrix:

@@ -107,6 +107,8 @@ def cholesky(c: Site) -> None:
     lower_triangle(c, lower)
     with w.when(_nonempty(c, "n")):
         _check(c, w.lapack("potrf", "U", n, lower.start(), n))
+    with w.loop(0, n) as k:
+        c.fail(~(lower[k, k] > 0))  # a nan, which LAPACK may not notice
 
 
 # ---- eigenvalues and orthogonal columns ----------------------------------------------------------------

@@ -59,8 +59,12 @@ def _form(g: Graph, body: Node) -> Node:
 
 
 def _as_definition(g: Graph, out: Sequence[Node], body: Node) -> TensorId:
-    if g.op[body] == "read" and g.args[body][1:] == tuple(out) and g.tensors[g.args[body][0]].kind != "input":
-        return int(g.args[body][0])
+    """The definition that `body` is the whole of, or a map."""
+    if g.op[body] == "read":
+        t = int(g.args[body][0])
+        whole = g.args[body][1:] == tuple(out) and g.tensors[t].extents == tuple(g.extent(a) for a in out)
+        if whole and g.tensors[t].kind != "input":
+            return t
     return g.define("map", out, (), body)
 
 

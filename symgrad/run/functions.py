@@ -18,6 +18,7 @@ from symgrad.frontend.arguments import name_of
 from symgrad.ir.complex_forms import COMPLEX_FORMS
 from symgrad.ir.count import operations
 from symgrad.ir.evaluate import evaluate, evaluate_size
+from symgrad.ir.matrix_functions import grids
 from symgrad.ir.ops import OPS
 from symgrad.kinks import Kink
 from symgrad.program import Program
@@ -147,8 +148,8 @@ class Function:
         """Numbers in the largest array the reference evaluator makes."""
         g, most = self._unit.graph, 0
         for t in g.definitions_below(self._leaves):
-            loops = (*g.tensors[t].out, *g.tensors[t].red)
-            most = max(most, prod(evaluate_size(g, g.extent(a), self._point.sizes) for a in loops))
+            for loops in grids(g, t):
+                most = max(most, prod(evaluate_size(g, g.extent(a), self._point.sizes) for a in loops))
         return most
 
     @property

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.matrix_failures import matrix_text
+from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.unit import Unit
+from symgrad.loops.nest import Poly
 from symgrad.program import Derived
 from symgrad.run.signature import Argument, IndexRange, OutputLeaf, OutputTree, Signature, size_poly
 
@@ -35,6 +39,7 @@ def signature_of(derived: Derived, single: bool) -> Signature:
         tuple(_index_ranges(unit, derived)),
         wrt_form=derived.wrt_form,
         escapes=derived.translation.reads.escapes,
+        tall=tuple(_tall_matrices(unit)),
     )
 
 
@@ -60,6 +65,19 @@ def _size_names(unit: Unit, derived: Derived) -> tuple[str, ...]:
             if g.op[n] == "size":
                 names.setdefault(g.args[n][0])
     return tuple(names)
+
+
+def _tall_matrices(unit: Unit) -> Iterator[tuple[Poly, str]]:
+    """The matrices whose functions need at least as many rows as columns."""
+    g, seen = unit.graph, set()
+    for t in g.definitions_below(unit.roots):
+        tensor = g.tensors[t]
+        if tensor.kind == "call" and MATRIX_FUNCTIONS[tensor.name].tall:
+            rows, columns = (g.extent(a) for a in tensor.red)
+            found = size_poly(g, g.isub(rows, columns)), matrix_text(g, tensor.bodies[0])
+            if found not in seen:
+                seen.add(found)
+                yield found
 
 
 def _index_ranges(unit: Unit, derived: Derived) -> list[IndexRange]:

@@ -54,6 +54,7 @@ class Signature:
     passed      the sizes that the routine takes, in its order.
     escapes     definitions of the first unit that have to be 0 everywhere, each with the name of an
                 array: indices made of data, where bounds on the entries say too little.
+    tall        matrices that need at least as many rows as columns: rows - columns, and the matrix in words.
     wrt_form    of tangents: "single" (one array), "packed" (scalars as one vector) or "tuple".
     """
 
@@ -68,6 +69,7 @@ class Signature:
     passed: tuple[str, ...] = ()
     wrt_form: str = "single"
     escapes: tuple[tuple[TensorId, str], ...] = ()
+    tall: tuple[tuple[Poly, str], ...] = ()
 
 
 def size_poly(g: Graph, extent: Node) -> Poly:
@@ -183,7 +185,15 @@ def _contradiction(
 
 
 def check_conditions(signature: Signature, sizes: Sizes) -> None:
-    """Raise IndexOutOfRange when the sizes make some index leave its array."""
+    """Raise for sizes that make some index leave its array, or a matrix too wide for its function."""
+    for surplus, matrix in signature.tall:
+        if evaluate_poly(surplus, sizes) < 0:
+            raise ShapeMismatch(
+                f"{matrix} has fewer rows than columns",
+                because=f"{poly_text(surplus)} >= 0 has to hold, but "
+                + ", ".join(f"{n} = {v}" for n, v in sizes.items()),
+                try_="the transpose of the matrix in the formula",
+            )
     for condition in signature.conditions:
         if evaluate_poly(condition, sizes) < 0:
             values = ", ".join(f"{n} = {v}" for n, v in sizes.items())
