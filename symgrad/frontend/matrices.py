@@ -325,7 +325,7 @@ def _factors(tr: Translator, e: Expr) -> Task:
 
 
 def _repeated(tr: Translator, a: Expr, m: Matrix) -> Task:
-    """The factors that a matrix factor stands for: a power of an inverse solves one system after the other."""
+    """The factors that one stands for: a power of an inverse solves one system after the other."""
     if not isinstance(a, MatPow) or not isinstance(a.exp, sp.Integer) or not -_MOST_SOLVES <= a.exp < -1:
         return [m]
     base = yield tr.matrix(a._args[0])
