@@ -52,7 +52,7 @@ def evaluate(
     NoFactorisation for a matrix that a matrix function is not defined for.
     """
     values: dict[TensorId, np.ndarray] = {}
-    counts: dict[TensorId, np.ndarray] = {}
+    counts: dict[TensorId, tuple[str, np.ndarray]] = {}
     with np.errstate(all="ignore"):
         for t in outer_definitions(g, tensors):
             tensor = g.tensors[t]
@@ -65,7 +65,8 @@ def evaluate(
                 definition = _Definition(g, tensor, values, sizes, dtype, counts)
                 values[t] = definition.run()
                 if tensor.kind == "map" and tensor.body in definition.counts:
-                    counts[t] = np.broadcast_to(definition.counts[tensor.body], definition.shape)
+                    op, number = definition.counts[tensor.body]
+                    counts[t] = op, np.broadcast_to(number, definition.shape)
                 if inspect is not None:
                     inspect(t, definition.done, definition.poison)
     return [values[t] for t in tensors]
@@ -131,7 +132,7 @@ class _Definition:
 
     def __init__(
         self, g: Graph, tensor: Tensor, values: Mapping[TensorId, np.ndarray],
-        sizes: Mapping[str, int], dtype: Any, tensor_counts: Mapping[TensorId, np.ndarray],
+        sizes: Mapping[str, int], dtype: Any, tensor_counts: Mapping[TensorId, tuple[str, np.ndarray]],
         fixed: Mapping[Node, int] | None = None,
     ) -> None:  # fmt: skip
         self.g, self.tensor, self.values, self.sizes, self.dtype = g, tensor, values, sizes, dtype
@@ -143,7 +144,7 @@ class _Definition:
         self.done: dict[Node, Any] = {}
         self.poison: dict[Node, Any] = {}
         # For the complex step at ties: how many arguments attain a maximum or minimum of several.
-        self.counts: dict[Node, Any] = {}
+        self.counts: dict[Node, tuple[str, Any]] = {}
         self.tensor_counts = tensor_counts
 
     def run(self) -> np.ndarray:
@@ -253,7 +254,8 @@ class _Definition:
         else:
             self.done[n] = array[tuple(clipped)]
             if tensor in self.tensor_counts:
-                self.counts[n] = self.tensor_counts[tensor][tuple(clipped)]
+                op, number = self.tensor_counts[tensor]
+                self.counts[n] = op, number[tuple(clipped)]
         self.poison[n] = bad
 
     def _as_integer(self, i: Node) -> Any:
@@ -282,8 +284,10 @@ class _Definition:
         """An elementwise operation on complex numbers; at a kink, the piece the convention takes."""
         g, op = self.g, self.g.op[n]
         if op in ("maximum", "minimum"):
-            counts = [self.counts.get(c, 1) for c in g.args[n]]
-            value, self.counts[n] = complex_forms.extremum(g.kinks, op, *args, *counts)
+            counts = [self.counts.get(c, (op, 1)) for c in g.args[n]]
+            of_this = [count if of == op else 1 for of, count in counts]
+            value, count = complex_forms.extremum(g.kinks, op, *args, *of_this)
+            self.counts[n] = op, count
             return value
         if op == "abs":
             return complex_forms.abs_at(g.kinks, *args)
