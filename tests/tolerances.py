@@ -50,7 +50,9 @@ SPECIAL_ULPS: dict[str, int] = {
     **dict.fromkeys(("uppergamma of order -2", "Bi'", "Ci", "fresnels", "fresnelc"), 30),
     **dict.fromkeys(("J0", "J3", "Y0", "Y2", "E1", "E3"), 45),
     **dict.fromkeys(("falling", "Ai", "Ai'"), 60),
-    **dict.fromkeys(("binomial, above", "rising", "Y of 1/3", "K of 1/4", "j0", "j2"), 110),
+    **dict.fromkeys(
+        ("binomial, above", "rising", "Y of 1/3", "K of 1/4", "j0", "j2", "J of -5/3", "Y of -5/3"), 110
+    ),
     "Ei": 150,  # SciPy's next to 6
     "J of 5/3": 250,  # SciPy's
 }

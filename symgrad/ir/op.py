@@ -27,7 +27,7 @@ class Op:
               `{own}NAME` a function of `targets/special_functions.c` in double precision.
     llvm      an instruction ("fadd"), a comparison ("fcmp olt"), "intrinsic NAME", "call NAME", or
               "external NAME": a function of `scipy.special.cython_special` ("external NAME 1 of 4": the
-              second of the four results it writes through pointers).
+              second of the four results it writes through pointers; all forms: `targets/external_llvm.py`).
     expand    the op in terms of others, for targets (then `c` and `llvm` are empty).
     cost      rough price in additions.
     domain    one interval per argument to sample in tests.

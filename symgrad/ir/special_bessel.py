@@ -51,7 +51,8 @@ def _by_order(op: str) -> NoDerivative:
 def _bessel(op: str, scipy: str, sign: int, by: Fraction, source: str, domain: tuple[float, float]) -> Op:
     return Op(
         op, 2, scipy_function(scipy), mp_function(op), (_by_order(op), _slope(op, sign, by)),
-        sympy=op, c=f"{{own}}{op}({{0}}, {{1}})", llvm=f"external {scipy}", cost=300,
+        sympy=op, c=f"{{own}}{op}({{0}}, {{1}})", cost=300,
+        llvm=f"external {scipy} orders {scipy[0]}0 {scipy[0]}1",
         domain=((0.0, 5.0), domain), source=source,
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ pointers; the wrapper has the op's type. A row spells it as
     external NAME                 the result of NAME(arguments)
     external NAME 1 of 4          the second of the four results of NAME(arguments, pointers)
     external NAME then 1          the result of NAME(arguments, 1.0)
+    external NAME orders A B      the same, but A(x) for order 0 and B(x) for order 1, which are much faster
 """
 
 from __future__ import annotations
@@ -33,40 +34,72 @@ def call(op: str, real: str, operands: list[str]) -> str:
 
 def definitions(ops: set[str], real: str, attributes: str) -> tuple[list[str], dict[str, str]]:
     """The functions for these ops in order of their names, and what they declare, by name."""
-    texts: list[str] = []
+    wrappers = [_Wrapper(op, real, attributes) for op in sorted(ops)]
     declarations: dict[str, str] = {}
-    for op in sorted(ops):
-        text, symbol, declaration = _definition(op, real, attributes)
-        texts.append(text)
-        declarations[symbol] = declaration
-    return texts, declarations
+    for wrapper in wrappers:
+        declarations |= wrapper.declarations
+    return ["\n".join(wrapper.lines) for wrapper in wrappers], declarations
 
 
-def _definition(op: str, real: str, attributes: str) -> tuple[str, str, str]:
-    name, *words = OPS[op].llvm.removeprefix(_PREFIX).split(" ")
-    symbol = symbol_of(SPECIAL, name)
-    parameters = [f"%x{k}" for k in range(OPS[op].arity)]
-    head = ", ".join(f"{real} {p}" for p in parameters)
-    lines = [f"define internal {real} @{function_name(op)}({head}) {attributes} {{"]
-    arguments = parameters
-    if real == "float":
-        lines += [f"  %w{k} = fpext float {p} to double" for k, p in enumerate(parameters)]
-        arguments = [f"%w{k}" for k in range(len(parameters))]
-    if words[:1] == ["then"]:
-        arguments = [*arguments, f"{float(words[1]):e}"]
-    typed = [f"double {a}" for a in arguments]
-    if words[1:2] == ["of"]:
-        results = [f"%p{k}" for k in range(int(words[2]))]
-        lines += [f"  {p} = alloca double" for p in results]
-        lines.append(f"  call void @{symbol}({', '.join([*typed, *(f'ptr {p}' for p in results)])})")
-        lines.append(f"  %y = load double, ptr {results[int(words[0])]}")
-        types = ", ".join(["double"] * len(arguments) + ["ptr"] * len(results))
-        declaration = f"declare void @{symbol}({types}) #6"
-    else:
-        lines.append(f"  %y = call double @{symbol}({', '.join([*typed, 'i32 0'])})")
+class _Wrapper:
+    """The function of one op: `lines`, and the declarations it needs."""
+
+    def __init__(self, op: str, real: str, attributes: str) -> None:
+        self.real = real
+        self.declarations: dict[str, str] = {}
+        name, *words = OPS[op].llvm.removeprefix(_PREFIX).split(" ")
+        parameters = [f"%x{k}" for k in range(OPS[op].arity)]
+        head = ", ".join(f"{real} {p}" for p in parameters)
+        self.lines = [f"define internal {real} @{function_name(op)}({head}) {attributes} {{"]
+        arguments = parameters
+        if real == "float":
+            arguments = [f"%w{k}" for k in range(len(parameters))]
+            self._add(
+                *(f"{w} = fpext float {p} to double" for w, p in zip(arguments, parameters, strict=True))
+            )
+        if words[:1] == ["orders"]:
+            for order, special in enumerate(words[1:]):
+                self._of_order(order, special, arguments)
+        if words[:1] == ["then"]:
+            arguments = [*arguments, f"{float(words[1]):e}"]
+        if words[1:2] == ["of"]:
+            self._through_pointers(name, arguments, int(words[0]), int(words[2]))
+        else:
+            self._call("%y", name, arguments)
+        self._return("%y")
+        self.lines.append("}")
+
+    def _add(self, *lines: str) -> None:
+        self.lines += [f"  {line}" for line in lines]
+
+    def _return(self, value: str) -> None:
+        if self.real == "float":
+            self._add(f"{value}.n = fptrunc double {value} to float")
+            value += ".n"
+        self._add(f"ret {self.real} {value}")
+
+    def _call(self, result: str, name: str, arguments: list[str]) -> None:
+        symbol = symbol_of(SPECIAL, name)
+        typed = ", ".join(f"double {a}" for a in arguments)
+        self._add(f"{result} = call double @{symbol}({typed}, i32 0)")
         types = ", ".join(["double"] * len(arguments) + ["i32"])
-        declaration = f"declare double @{symbol}({types}) #1"
-    if real == "float":
-        lines.append("  %n = fptrunc double %y to float")
-    lines += [f"  ret {real} {'%n' if real == 'float' else '%y'}", "}"]
-    return "\n".join(lines), symbol, declaration
+        self.declarations[symbol] = f"declare double @{symbol}({types}) #1"
+
+    def _of_order(self, order: int, name: str, arguments: list[str]) -> None:
+        self._add(
+            f"%is{order} = fcmp oeq double {arguments[0]}, {float(order):e}",
+            f"br i1 %is{order}, label %order{order}, label %not{order}",
+        )
+        self.lines.append(f"order{order}:")
+        self._call(f"%y{order}", name, arguments[1:])
+        self._return(f"%y{order}")
+        self.lines.append(f"not{order}:")
+
+    def _through_pointers(self, name: str, arguments: list[str], place: int, count: int) -> None:
+        symbol = symbol_of(SPECIAL, name)
+        results = [f"%p{k}" for k in range(count)]
+        typed = ", ".join([*(f"double {a}" for a in arguments), *(f"ptr {p}" for p in results)])
+        self._add(*(f"{p} = alloca double" for p in results))
+        self._add(f"call void @{symbol}({typed})", f"%y = load double, ptr {results[place]}")
+        types = ", ".join(["double"] * len(arguments) + ["ptr"] * count)
+        self.declarations[symbol] = f"declare void @{symbol}({types}) #6"
