@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symgrad.ir.rules import Args, among
+from symgrad.ir.rules import Args, among, exactly
 from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
-from symgrad.ir.stability.patterns import argument_of, exponent_of, factors_of, quotient_of, without
+from symgrad.ir.stability.patterns import argument_of, exponent_of
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -47,22 +47,14 @@ def exp_plus_minus_one_to_expm1(g: Graph, a: Args) -> int | None:
     "mul",
     "one exponential overflows or underflows where their product does not",
     Audit(
-        "y*exp(x)*exp(-y)", "y*exp_of_sum(x, -y)", "two exponentials in a product", _KNUTH,
+        "exp(x)*exp(-y)", "exp_of_sum(x, -y)", "two exponentials", _KNUTH,
         at_pairs((800.0, 799.5), (0.1, 0.3), (-760.0, -750.25), (300.3, 0.7)),
     ),
-    on=among("exp"),
+    on=exactly("exp", "exp"),
 )  # fmt: skip
 def exp_times_exp(g: Graph, a: Args) -> int | None:
-    for e, other in (a, a[::-1]):
-        x = exponent_of(g, e)
-        if x is None:
-            continue
-        factors = factors_of(g, other)
-        place = next((k for k, factor in enumerate(factors) if g.op[factor] == "exp"), None)
-        if place is not None:
-            rest = without(factors, place)
-            return quotient_of(g, [*rest, g.node("exp_of_sum", x, g.args[factors[place]][0])], [])
-    return None
+    x, y = exponent_of(g, a[0]), exponent_of(g, a[1])
+    return None if x is None or y is None else g.node("exp_of_sum", x, y)
 
 
 @stable(

@@ -53,32 +53,6 @@ def quotient_by_own_argument(g: Graph, a: Args) -> int | None:
 
 @stable(
     "div",
-    "x/sin(x) is nan at 0; its derivatives cancel near 0",
-    Audit(
-        "x/(exp(x) - 1)", "1/exprel(x)",
-        "sin, sinh, tan, exp(x) - 1, log(1 + x) below a factor of their argument",
-        _GSL, at(*_NEAR_ZERO),
-    ),
-    on=lambda ops: ops[-1] in ("mul", "neg", *_QUOTIENT_OF),
-)  # fmt: skip
-def argument_by_own_function(g: Graph, a: Args) -> int | None:
-    above, below = factors_of(g, a[0]), factors_of(g, a[1])
-    for place, factor in enumerate(below):
-        quotient = _QUOTIENT_OF.get(g.op[factor])
-        if quotient is None:
-            continue
-        x = g.args[factor][0]
-        shared = _shared(g, x, above)
-        if shared is not None:
-            extra, rest = shared
-            made = g.node(quotient, x)
-            cosine = [g.node("cos", x)] if g.op[factor] == "tan" else []
-            return quotient_of(g, [*rest, *cosine], [*without(below, place), *extra, made])
-    return None
-
-
-@stable(
-    "div",
     "x - sin(x) cancels near 0: 16 digits of its quotient by x**3 are lost at x = 1e-5",
     Audit(
         "(x - sin(x))/x**3", "sinc_excess(x)", "x - sin(x) above x, x**2 or x**3",

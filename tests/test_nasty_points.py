@@ -1,0 +1,116 @@
+"""Numerically nasty points: value, gradient and Hessian to 1e-13 relative, on every target.
+
+The reference is independent of symgrad: SymPy differentiates the expression as it is written, and mpmath
+evaluates that with hundreds of digits, so that nothing it cancels matters.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+
+import symgrad as sg
+
+TARGETS = ("numpy", "llvm", "c")
+RELATIVE = 1e-13
+DIGITS = 800
+x, y, z = sp.symbols("x y z", real=True)
+exp, log, sqrt, sin, cos, tanh = sp.exp, sp.log, sp.sqrt, sp.sin, sp.cos, sp.tanh
+T = sp.Rational(4, 1000)
+
+
+def softmax(first: Any, *others: Any) -> Any:
+    return exp(first) / sum(map(exp, (first, *others)))
+
+
+NEAR_ZERO = (1e-8, -1e-8, 1e-5, -1e-3, 0.1, 1.0, 3.0, 1e-100)
+SATURATED = (40.0, -40.0, 700.0, -700.0, 0.25, 1e-9)
+LOGITS = ((40.0, 0.0, 1.0), (1000.25, 1000.0, 999.5), (-1000.25, -1000.0, -1003.5), (1003.0, 1000.0, 700.0),
+          (0.5, -0.25, 0.125))  # fmt: skip
+SCORES = ((1.5, 1.25, 1.375), (0.03125, 0.0, -0.0625), (3.0, -2.0, 1.0), (1.0, 1.03125, 1.125))
+ALL_QUADRANTS = ((1.0, 2.0), (1.0, -2.0), (-1.0, 2.0), (-1.0, -2.0), (1e-8, 1.0), (1e-8, -1.0), (3e150, 1e150),
+                 (1e-150, -3e-150), (1.0, 1e-8), (-1.0, -1e-9))  # fmt: skip
+
+# name -> expression, points of its arguments (sorted by name).
+CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "logistic": (1 / (1 + exp(-x)), SATURATED),
+    "one minus logistic": (1 - 1 / (1 + exp(-x)), SATURATED),
+    "log of logistic": (log(1 / (1 + exp(-x))), SATURATED),
+    "softplus": (log(1 + exp(x)), SATURATED),
+    "log(1 - exp(x))": (log(1 - exp(x)), (-1e-10, -0.5, -1.0, -40.0, -700.0)),
+    "log(exp(x) - 1)": (log(exp(x) - 1), (1e-10, 0.5, 5.0, 40.0, 1000.0)),
+    "log-sum-exp": (log(exp(x) + exp(y) + exp(z)), LOGITS),
+    "log-difference-exp": (log(exp(x) - exp(y)), ((800.0, 799.0), (1.0, 1 - 2.0**-20), (-800.0, -820.0))),
+    "softmax": (softmax(x, y, z), LOGITS),
+    "one minus softmax": (1 - softmax(x, y, z), LOGITS),
+    "cross-entropy": (log(exp(x) + exp(y) + exp(z)) - x, LOGITS),
+    "cross-entropy of a log-softmax": (-log(softmax(x, y, z)), LOGITS),
+    "softmax at temperature 0.004": (softmax(x / T, y / T, z / T), SCORES),
+    "cross-entropy at temperature 0.004": (-log(softmax(x / T, y / T, z / T)), SCORES),
+    "tanh": (tanh(x), (20.0, -300.0, 1e-9, 0.5)),
+    "one minus tanh squared": (1 - tanh(x) ** 2, (20.0, -300.0, 0.5)),
+    "one minus tanh": (1 - tanh(x), (20.0, 300.0, 0.5, -20.0)),
+    "log(cosh(x))": (log(sp.cosh(x)), (1e-8, 0.5, 30.0, -800.0)),
+    "1 - erf(x)": (1 - sp.erf(x), (5.0, 20.0, 0.5, -1.0)),
+    "expm1": (exp(x) - 1, (1e-12, -1e-9, 0.25, -40.0)),
+    "log1p": (log(1 + x), (1e-12, -1e-9, 0.25, 1e9)),
+    "sin(x)/x": (sin(x) / x, NEAR_ZERO),
+    "tan(x)/x": (sp.tan(x) / x, NEAR_ZERO[:-1]),
+    "sinh(x)/x": (sp.sinh(x) / x, NEAR_ZERO),
+    "(exp(x) - 1)/x": ((exp(x) - 1) / x, (*NEAR_ZERO, -30.0, 700.0)),
+    "log(1 + x)/x": (log(1 + x) / x, (*NEAR_ZERO[:-1], -0.5, 0.45, 1e10)),
+    "(1 - cos(x))/x**2": ((1 - cos(x)) / x**2, NEAR_ZERO),
+    "(1 - cos(x))/x": ((1 - cos(x)) / x, NEAR_ZERO[:-1]),
+    "(x - sin(x))/x**3": ((x - sin(x)) / x**3, NEAR_ZERO),
+    "sin(3*x)/x": (sin(3 * x) / x, NEAR_ZERO[:-1]),
+    "1 - cos(x)": (1 - cos(x), NEAR_ZERO),
+    "cosh(x) - 1": (sp.cosh(x) - 1, NEAR_ZERO),
+    "sqrt(1 + x) - 1": (sqrt(1 + x) - 1, (1e-12, -1e-9, 0.25, 1e9)),
+    "sqrt(1 + x**2) - 1": (sqrt(1 + x**2) - 1, (1e-8, 0.5, 30.0)),
+    "sqrt(1 - x**2) - 1": (sqrt(1 - x**2) - 1, (1e-8, 0.5, 1 - 2.0**-30)),
+    "sqrt(x + 1) - sqrt(x)": (sqrt(x + 1) - sqrt(x), (1e10, 1e-5, 1e15)),
+    "difference of squares": (x**2 - y**2, ((1 + 2.0**-40, 1.0), (1e8 + 1, 1e8), (0.5, 1e-20))),
+    "log(1 - x**2)": (log(1 - x**2), (1e-8, 0.5, 1 - 2.0**-30)),
+    "log of a power": (log(x**4), (1e200, 1e-150, 1 + 2.0**-30, -3.0)),
+    "x*log(x)": (x * log(x), (1e-300, 0.25, 1e5)),
+    "hypot": (sqrt(x**2 + y**2), ((3e200, 4e200), (3e-200, 4e-200), (1.0, 1e-8), (-1e-9, 5.0))),
+    "atan2": (sp.atan2(y, x), ALL_QUADRANTS),
+    "product of exponentials": (exp(x) * exp(-y), ((800.0, 799.5), (-760.0, -750.25), (300.3, 0.7))),
+}  # fmt: skip
+
+
+def arguments(expr: Any) -> list[Any]:
+    return sorted(expr.free_symbols, key=str)
+
+
+@lru_cache
+def exact(name: str) -> list[list[mpmath.mpf]]:
+    """For each point: the value, the gradient and the Hessian by rows, one after the other."""
+    expr, points = CASES[name]
+    args = arguments(expr)
+    gradient = [sp.diff(expr, a) for a in args]
+    entries = [expr, *gradient, *(sp.diff(d, a) for d in gradient for a in args)]
+    functions = [sp.lambdify(args, e, modules="mpmath", cse=True) for e in entries]
+    with mpmath.workdps(DIGITS):
+        return [[f(*map(mpmath.mpf, np.atleast_1d(p).tolist())) for f in functions] for p in points]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", CASES)
+def test_value_gradient_and_hessian_have_thirteen_digits(name: str, target: str) -> None:
+    expr, points = CASES[name]
+    args = arguments(expr)
+    compiled = sg.compile(expr, args=args, wrt=args, outputs=("value", "grad", "hess"), backend=target)
+    wrong = []
+    for point, wanted in zip(points, exact(name), strict=True):
+        found = np.concatenate([np.ravel(part) for part in compiled(*np.atleast_1d(point))])
+        for k, (f, w) in enumerate(zip(found, wanted, strict=True)):
+            near = float(w)
+            if f != near and not abs(f - w) <= RELATIVE * abs(w) + 1e-320:
+                wrong.append((point, k, f, near))
+    assert not wrong

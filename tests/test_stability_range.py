@@ -1,0 +1,97 @@
+"""Stability rules over the whole range of doubles: no rewrite turns a right answer into a wrong one."""
+
+from __future__ import annotations
+
+import itertools
+from functools import lru_cache
+
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+from test_stability import NAMES, table
+
+import symgrad as sg
+from symgrad.ir.evaluate import evaluate
+from symgrad.ir.stability import AUDITS
+
+TARGETS = ("numpy", "llvm", "c")
+DIGITS = 1000
+FACTOR, PLUS = 4, 8  # an error in ulps may be this much larger than that of the plain form
+ROUNDED = {"exp_of_minus_softplus_to_logistic"}  # of a difference x - y, whose rounding exp amplifies
+
+_TINY, _LARGEST = float(np.finfo(float).tiny), float(np.finfo(float).max)
+SIZES = (5e-324, 3e-310, _TINY, 1e-300, 1.5e-154, 1e-17, 1e-8, 1e-3, 0.3, 1.0, 1 + 2.0**-52, 1.7, 20.0, 36.5,
+         372.0, 709.0, 710.3, 745.0, 1e8, 1e154, 1.4e154, 1e300, _LARGEST, np.inf)  # fmt: skip
+SPECIALS = np.array([0.0, -0.0, *SIZES, *(-s for s in SIZES)])
+
+
+def points(arity: int) -> np.ndarray:
+    """Every special value (pairs: those of them that differ in kind), and numbers of random bits."""
+    rng = np.random.default_rng(7)
+    bits = rng.integers(0, 2**64, (40, arity), dtype=np.uint64).view(np.float64)
+    moderate = rng.uniform(-8, 8, (20, arity))
+    rest = np.concatenate([bits[~np.isnan(bits).any(axis=1)], moderate])
+    if arity == 1:
+        return np.concatenate([SPECIALS[:, None], rest])
+    few = [s for s in SPECIALS if abs(s) in (0.0, 5e-324, 1e-8, 1.0, 709.0, 745.0, 1e300, np.inf)]
+    return np.concatenate([np.array(list(itertools.product(few, repeat=2))), rest])
+
+
+def arity_of(name: str) -> int:
+    """Numbers in the rule's audited expression; 0 if it is about an array, or no derivative is meant."""
+    point = AUDITS[name].points[0]
+    return 0 if {"v", "A"} & point.keys() or AUDITS[name].wrt else len(point)
+
+
+GROUPS = {k: [name for name in NAMES if arity_of(name) == k] for k in (1, 2)}
+SCALAR = [*GROUPS[1], *GROUPS[2]]
+
+
+@lru_cache
+def values(arity: int, stabilise: bool, target: str) -> np.ndarray:
+    """One column per expression of the group, one row per point."""
+    found = [table.expression(AUDITS[name]) for name in GROUPS[arity]]
+    args = max((a for _, a in found), key=len)
+    both = sp.Matrix([expr for expr, _ in found])
+    with np.errstate(all="ignore"):
+        kernel = sg.compile(both, args=args, stabilise=stabilise, backend=target)
+        return np.asarray(kernel(*points(arity).T)).reshape(len(points(arity)), -1)
+
+
+@lru_cache
+def exact(name: str) -> list[mpmath.mpf]:
+    """The audited expression, as it is written, at the doubles themselves."""
+    program, _ = table.programs(AUDITS[name])
+    tr = program.translation
+    with mpmath.workdps(DIGITS):
+        inputs = [tr.inputs[s] for s in program.args]
+        return [
+            evaluate(tr.graph, [tr.value], dict(zip(inputs, point, strict=True)), {}, object)[0][()]
+            for point in points(arity_of(name))
+        ]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", SCALAR)
+def test_no_rewrite_turns_a_right_answer_into_a_wrong_one(name: str, target: str) -> None:
+    arity = arity_of(name)
+    place = GROUPS[arity].index(name)
+    plain, rewritten = (values(arity, on, t)[:, place] for on, t in ((False, "numpy"), (True, target)))
+    wrong = []
+    for point, before, after, wanted in zip(points(arity), plain, rewritten, exact(name), strict=True):
+        if mpmath.isnan(wanted):
+            continue  # undefined, or a limit that the plain form does not take either
+        allowed = FACTOR * _error(before, wanted) + PLUS
+        if name in ROUNDED:
+            allowed += abs(point[0] - point[1])
+        if not _error(after, wanted) <= allowed:
+            wrong.append((point.tolist(), before, after, mpmath.nstr(wanted, 17)))
+    assert not wrong
+
+
+def _error(found: float, wanted: mpmath.mpf) -> float:
+    """In ulps; the largest double and infinity are neighbours."""
+    if abs(wanted) > _LARGEST:
+        return 0.0 if abs(found) >= _LARGEST and found * wanted > 0 else np.inf
+    return table.ulps(np.array(found), np.array(wanted, dtype=object))
