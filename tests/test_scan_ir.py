@@ -154,7 +154,7 @@ def test_few_steps_are_steps_like_any_others(steps):
 
 def test_what_does_not_need_the_state_is_computed_before_the_loop():
     net = network()
-    inside = clocks(net.g, scan_of(net.g, net.fast).steps, scan_of(net.g, net.fast).states)
+    inside = clocks(net.g, scan_of(net.g, net.fast))
     assert set(inside) < set(net.g.definitions_below([net.fast]))
     assert not set(inside) & set(outer_definitions(net.g, [net.fast]))
 

@@ -19,6 +19,10 @@ class Gradient(MatrixExpr):
     def __new__(cls, f: Any, x: Any) -> Gradient:
         return sp.Basic.__new__(cls, f, x)  # type: ignore[no-any-return]
 
+    def doit(self, **hints: Any) -> Any:
+        """Itself: SymPy would evaluate the sums inside, at great length."""
+        return self
+
     @property
     def shape(self) -> tuple[Any, Any]:
         rows, cols = self.args[1].shape
@@ -41,6 +45,10 @@ class GradientElement(sp.Expr):
 
     def __new__(cls, f: Any, x: Any, *indices: Any) -> GradientElement:
         return sp.Basic.__new__(cls, f, x, *map(sp.sympify, indices))  # type: ignore[no-any-return]
+
+    def doit(self, **hints: Any) -> Any:
+        """Itself: SymPy would evaluate the sums inside, at great length."""
+        return self
 
     def _eval_derivative(self, symbol: Any) -> sp.Expr:
         return sp.Derivative(self, symbol, evaluate=False)

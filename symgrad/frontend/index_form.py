@@ -221,6 +221,12 @@ class IndexForm(Leaves):
                 f"the {MATRIX_FUNCTIONS[tensor.name].title} of a matrix has no index notation",
                 try_="write the whole expression with MatrixSymbols",
             )
+        if tensor.links:
+            raise UnsupportedExpression(
+                "a recurrence has no formula without itself",
+                because="its derivative is a recurrence in the other direction of time",
+                try_="sg.explain, which prints its steps",
+            )
         if tensor.kind == "enum":
             return self._write_out_enum(tensor, index)
         if tensor.kind == "scatter":

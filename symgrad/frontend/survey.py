@@ -26,6 +26,7 @@ from sympy.tensor.array.expressions import ArrayElement, ArraySymbol
 from symgrad.extrema import Extremum
 from symgrad.frontend.gradient import GradientElement
 from symgrad.frontend.heads import Expr
+from symgrad.frontend.scan import Recurrence, StateArray, StateAt, StateElement, StateMatrix
 
 VALUE, INDEX, SIZE = 0, 1, 2
 Context = int
@@ -113,6 +114,8 @@ class Survey:
             for variable, *limits in (limit._args for limit in args[1:]):
                 free = (free - {variable}).union(*map(self._of, limits))
             return free
+        if isinstance(e, Recurrence):
+            return set().union(*map(self._of, args)) - e.bound
         if isinstance(e, sp.Lambda):
             return set(self._of(args[1])) - set(e.variables)
         if isinstance(e, Subs):
@@ -186,6 +189,22 @@ def _subs(s: Survey, e: Expr, c: Context) -> list[Visit]:
     return [(e._args[0], c), *((p, c) for p in e._args[2]._args)]
 
 
+def _recurrence(s: Survey, e: Expr, c: Context) -> list[Visit]:
+    _, _, firsts, steps, length = e._args
+    s.bound.update(dict.fromkeys(sorted(e.bound, key=str)))
+    shapes = [(sp.sympify(n), SIZE) for state in e.states for n in getattr(state, "shape", ())]
+    return [(firsts, VALUE), (steps, VALUE), (length, SIZE), *shapes]
+
+
+def _nothing(s: Survey, e: Expr, c: Context) -> list[Visit]:
+    return []
+
+
+def _state_element(s: Survey, e: Expr, c: Context) -> list[Visit]:
+    recurrence, _, *indices = e._args
+    return [(recurrence, VALUE), *((i, INDEX) for i in indices)]
+
+
 def _sizes_only(s: Survey, e: Expr, c: Context) -> list[Visit]:
     return [(a, SIZE) for a in e._args]
 
@@ -209,6 +228,11 @@ _VISITORS: dict[type, Callable[[Survey, Expr, Context], list[Visit]]] = {
     MatrixElement: _element,
     ArrayElement: _element,
     GradientElement: _gradient_element,
+    Recurrence: _recurrence,
+    StateArray: _nothing,
+    StateAt: _state_element,
+    StateElement: _state_element,
+    StateMatrix: _nothing,
     sp.Sum: _sum,
     sp.Product: _sum,
     Extremum: _sum,

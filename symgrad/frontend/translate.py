@@ -25,6 +25,7 @@ from symgrad.frontend import (
     logic,
     matrices,
     ranges,
+    recurrences,
     scalars,
     special,
 )
@@ -40,7 +41,7 @@ from symgrad.ir.graph import Graph, Node, TensorId
 
 __all__ = ["Translation", "Translator", "Value", "translate"]
 # Imported for what they register.
-_TABLES = (blocks, calculus, indexed, linalg, logic, matrices, scalars, special)
+_TABLES = (blocks, calculus, indexed, linalg, logic, matrices, recurrences, scalars, special)
 Differentiate = Callable[[Graph, Node, TensorId, Sequence[Node]], Node]
 
 
@@ -115,6 +116,8 @@ class Translator:
         self._dependences: dict[int, tuple[Expr, ...]] = {}
         self._scalars: dict[Any, Node] = {}
         self._matrices: dict[Any, Matrix] = {}
+        self.recurrences: dict[Any, tuple[tuple[TensorId, ...], tuple[Node, ...]]] = {}  # trajectories, axes
+        self.hidden: dict[Expr, TensorId] = {}  # inputs that stand for states while a step is translated
         self._roots: list[Expr] = []
         self._in_arms: set[int] = set()  # elements whose gathered indices may be out of range
         self._alive: list[Any] = []  # memo keys are addresses: what was seen must not be freed
@@ -223,6 +226,7 @@ class Translator:
         if self.survey.absorb(expr):  # newly bound symbols: what was remembered did not know of them
             self._scalars.clear()
             self._matrices.clear()
+            self.recurrences.clear()
             for root in self._roots:
                 self.survey.dependences(root)
         if self.survey.bound and self.survey.has_choices:

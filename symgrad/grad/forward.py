@@ -16,7 +16,7 @@ from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.matrix_call import over, taken_apart
 from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.reduce import reduce
-from symgrad.ir.scan import frontier, outer_definitions, scan_of
+from symgrad.ir.scan import frontier, is_scan, outer_definitions, scan_of
 
 Tangent = tuple[tuple[Node, ...], Node]  # (one axis per axis of the tensor, expression over them)
 
@@ -32,7 +32,7 @@ class Forward:
         """The tangent of a tensor, None where it is zero."""
         for s in outer_definitions(self.g, (t,)):
             if s not in self.tangents:
-                if self.g.tensors[s].kind == "scan":
+                if is_scan(self.g, s):
                     self._scan(s)
                 else:
                     self.tangents[s] = self._definition(s)

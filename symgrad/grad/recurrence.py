@@ -1,12 +1,12 @@
 """Derivatives of recurrences: again recurrences, and never unrolled.
 
     forward   Hdot[t + 1] = dstep/dH[t] * Hdot[t] + the tangent of what the step reads elsewhere
-    reverse   L[r + 1] = Hbar[T - 1 - r] + (dstep/dH[T - 1 - r])' * L[r],  L[0] = Hbar[T]
+    reverse   L[t] = Hbar[t] + (dstep/dH[t])' * L[t + 1],  L[T] = Hbar[T]
 
-where L[r] is the cotangent of H[T - r]. What the steps read elsewhere, parameters above all, gets its
-cotangent afterwards and for all times at once, from L: a sum over time, a contraction like any other.
-Both follow from the rules for ordinary definitions, because time is an ordinary axis of a step: only
-the state before is held fixed, and a step is turned round so that it reads L at its own time.
+where L is the cotangent of H, in the other direction of time. What the steps read elsewhere, parameters
+above all, gets its cotangent afterwards and for all times at once, from L: a sum over time, a contraction
+like any other. Both follow from the rules for ordinary definitions, because time is an ordinary axis of a
+step; only the states are held fixed.
 Source: tensor_ir study, section 3.5; Griewank & Walther 2008, chapter 12.
 """
 
@@ -20,7 +20,6 @@ from symgrad.ir.reduce import additive_terms, conjunction, conjuncts
 from symgrad.ir.scan import (
     ReadRule,
     Scan,
-    clocks,
     close_scan,
     dependents,
     frontier,
@@ -93,7 +92,7 @@ def tangents(
         firsts.append(_tensor_of(g, outside[first], g.tensors[first].extents, further))
         steps.append(_tensor_of(g, push(seeds, step), g.tensors[step].extents, further))
     steps = rebased(g, steps, dict(zip(scan.states, scan.results, strict=True)))
-    closed = close_scan(g, [dots[k] for k in chosen], firsts, steps) if chosen else ()
+    closed = close_scan(g, [dots[k] for k in chosen], firsts, steps, scan.lag) if chosen else ()
     out: dict[TensorId, Bar | None] = dict.fromkeys(scan.results)
     for k, t in zip(chosen, closed, strict=True):
         axes = _fresh(g, g.tensors[scan.results[k]].extents)
@@ -114,84 +113,61 @@ def scan_cotangents(
     """
     chosen = active_states(g, scan, active)
     further = _further_axes(g, bars.values())
-    backward = _Backward(g, scan)
-    adjoints = []
-    for k in chosen:
-        extents = (*g.tensors[scan.firsts[k]].extents, *(g.extent(a) for a in further))
-        adjoints.append(new_state(g, scan.length, extents))
-    closed = _adjoint_scan(g, scan, chosen, adjoints, bars, further, backward, pull)
+    more = [g.extent(a) for a in further]
+    shorter = g.isub(scan.length, g.one)
+    before = [new_state(g, shorter, g.tensors[s].extents[1:]) for s in scan.states]  # at each step
+    after = [new_state(g, scan.length, (*g.tensors[scan.firsts[k]].extents, *more)) for k in chosen]
+    steps = rebuilt(
+        g, scan.steps, {s: _shifted(g, t, -scan.lag) for s, t in zip(scan.states, before, strict=True)}
+    )
+    inputs = {t: _shifted(g, r, scan.lag) for t, r in zip(before, scan.results, strict=True)}
+
+    seeds: dict[TensorId, Bar] = {}  # the cotangent of a step is that of the state after it
+    for k, t in zip(chosen, after, strict=True):
+        step = steps.get(scan.steps[k], scan.steps[k])
+        axes, body = seeds.get(step) or (_fresh(g, g.tensors[step].extents), g.zero)
+        later = g.iadd(axes[0], g.const(1 - scan.lag))
+        seeds[step] = axes, g.add(body, g.read(t, later, *axes[1:], *further))
+    wanted = [t for t in frontier(g, scan) if t in active]
+    bound = [before[k] for k in chosen]
+    pulled = [(axes, on_tensors(g, body, inputs)) for axes, body in pull(seeds, (*bound, *wanted))]
+    closed = _adjoint_scan(g, scan, chosen, bars, pulled[: len(chosen)], after, further)
+
     out: list[tuple[TensorId, tuple[Node, ...], Node]] = []
+    outputs = {t: _shifted(g, r, 0) for t, r in zip(after, closed, strict=True)}
+    for t, (axes, body) in zip(wanted, pulled[len(chosen) :], strict=True):
+        out.append((t, axes, on_tensors(g, body, outputs)))
     for k, t in zip(chosen, closed, strict=True):
-        first, step = scan.firsts[k], scan.steps[k]
-        axes = _fresh(g, g.tensors[first].extents)
-        out.append((first, axes, g.read(t, scan.length, *axes, *further)))
-        if step not in backward.steps:  # it reads no state
-            axes = _fresh(g, g.tensors[step].extents)
-            out.append((step, axes, g.read(t, g.isub(backward.last, axes[0]), *axes[1:], *further)))
-    wanted = [t for t in backward.outside if t in active]
-    seeds = backward.seeds(chosen, closed, further)
-    for t, (axes, body) in zip(wanted, pull(seeds, wanted), strict=True):
-        out.append((t, axes, backward.on_results(body)))
+        axes = _fresh(g, g.tensors[scan.firsts[k]].extents)
+        out.append((scan.firsts[k], axes, g.read(t, _start(g, scan), *axes, *further)))
     return [(t, axes, body) for t, axes, body in out if t in active and body != g.zero]
 
 
 def _adjoint_scan(
-    g: Graph, scan: Scan, chosen: Sequence[int], adjoints: Sequence[TensorId], bars: Mapping[TensorId, Bar],
-    further: Sequence[Node], backward: _Backward, pull: Pull,
+    g: Graph, scan: Scan, chosen: Sequence[int], bars: Mapping[TensorId, Bar], pulled: Sequence[Bar],
+    states: Sequence[TensorId], further: Sequence[Node],
 ) -> tuple[TensorId, ...]:  # fmt: skip
-    """The recurrence of the cotangents of the states, backwards in time."""
-    wrt = [backward.states[k] for k in chosen]
-    pulled = pull(backward.seeds(chosen, adjoints, further), wrt)
+    """The recurrence of the cotangents of the states, in the other direction of time."""
     firsts, steps = [], []
+    end = g.isub(scan.length, _start(g, scan))
     for k, (axes, body) in zip(chosen, pulled, strict=True):
         own, bar = bars.get(scan.results[k], (axes, g.zero))
-        before = dict(zip(own, (g.isub(backward.last, axes[0]), *axes[1:]), strict=True))
-        direct = _decided(g, g.substitute(bar, before))
-        step = g.add(direct, backward.on_results(body))
-        steps.append(g.define("map", (*axes, *further), (), step))
-        last = _decided(g, g.substitute(bar, {own[0]: scan.length}))
+        here = dict(zip(own, (g.iadd(axes[0], g.const(scan.lag)), *axes[1:]), strict=True))
+        direct = _decided(g, g.substitute(bar, here))
+        steps.append(g.define("map", (*axes, *further), (), g.add(direct, body)))
+        last = _decided(g, g.substitute(bar, {own[0]: end}))
         firsts.append(g.define("map", (*own[1:], *further), (), last))
-    return close_scan(g, adjoints, firsts, steps)
+    return close_scan(g, states, firsts, steps, 1 - scan.lag)
 
 
-class _Backward:
-    """The steps of a recurrence in reverse order: step r is that of time T - 1 - r."""
+def _start(g: Graph, scan: Scan) -> Node:
+    """The time of the first value."""
+    return scan.length if scan.lag else g.zero
 
-    def __init__(self, g: Graph, scan: Scan) -> None:
-        self.g, self.scan = g, scan
-        self.last = g.isub(scan.length, g.one)
-        self.inside = clocks(g, scan.steps, scan.states)
-        self.outside = frontier(g, scan)
-        shorter = g.isub(scan.length, g.one)
-        self.states = [new_state(g, shorter, g.tensors[s].extents[1:]) for s in scan.states]
-        rules = {s: self._earlier(b) for s, b in zip(scan.states, self.states, strict=True)}
-        self.steps = rebuilt(g, scan.steps, rules, self.inside, self.last)
 
-    def _earlier(self, t: TensorId) -> ReadRule:
-        g, last = self.g, self.last
-        return lambda index: g.read(t, g.isub(last, index[0]), *index[1:])
-
-    def seeds(
-        self, chosen: Sequence[int], adjoints: Sequence[TensorId], further: Sequence[Node]
-    ) -> dict[TensorId, Bar]:
-        """The cotangents of the steps: those of the states after them."""
-        g = self.g
-        out: dict[TensorId, Bar] = {}
-        for k, t in zip(chosen, adjoints, strict=True):
-            step = self.steps.get(self.scan.steps[k])
-            if step is not None:
-                axes, body = out.get(step) or (_fresh(g, g.tensors[step].extents), g.zero)
-                out[step] = axes, g.add(body, g.read(t, *axes, *further))
-        return out
-
-    def on_results(self, body: Node) -> Node:
-        """An expression of the states before the steps, on the trajectories that are known by now.
-
-        Values that the steps compute on the way are those of the recurrence itself, at their own time.
-        """
-        g, scan = self.g, self.scan
-        rules = {b: self._earlier(r) for b, r in zip(self.states, scan.results, strict=True)}
-        return on_tensors(g, body, rules)
+def _shifted(g: Graph, t: TensorId, by: int) -> ReadRule:
+    """Reads of another trajectory, some steps later."""
+    return lambda index: g.read(t, g.iadd(index[0], g.const(by)), *index[1:])
 
 
 def _decided(g: Graph, body: Node) -> Node:

@@ -21,7 +21,7 @@ from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.matrix_call import over, taken_apart
 from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.reduce import conjunction, reduce
-from symgrad.ir.scan import outer_definitions, outer_sources, scan_of
+from symgrad.ir.scan import is_scan, outer_definitions, outer_sources, scan_of
 
 
 def cotangents(
@@ -50,8 +50,8 @@ def cotangents(
     for t in reversed(order):
         if t not in active or t in leaves or g.tensors[t].kind == "input":
             continue
-        if g.tensors[t].kind == "scan":
-            if t == min(s for s in order if g.tensors[s].links == g.tensors[t].links):
+        if is_scan(g, t):
+            if t == min(s for s in order if is_scan(g, s) and scan_of(g, s) == scan_of(g, t)):
                 for s, axes, value in _pull_scan(g, t, places, total, active):
                     add(s, axes, value)
             continue
@@ -92,7 +92,7 @@ def _active(g: Graph, order: Sequence[TensorId], wrt: frozenset[TensorId]) -> fr
     active = set(wrt)
     for t in order:
         tensor = g.tensors[t]
-        if tensor.kind == "scan":
+        if is_scan(g, t):
             sources = outer_sources(g, t)
         else:
             sources = tuple(g.args[r][0] for r in g.reads(tensor.bodies))

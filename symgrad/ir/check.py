@@ -12,7 +12,7 @@ from typing import Any
 
 from symgrad.errors import IllegalProgram, quoted
 from symgrad.ir.bounds import Fact, facts_of, index_always_leaves, index_is_in_range
-from symgrad.ir.graph import KINDS, REDUCTIONS, Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import KINDS, REDUCTIONS, SCANS, Graph, Node, Tensor, TensorId
 from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS, result_extents
 from symgrad.ir.ops import OPS
 from symgrad.ir.scan import clocks, scan_of
@@ -99,7 +99,7 @@ def _check_tensor(g: Graph, t: TensorId) -> None:
     if tensor.kind == "input":
         _check_input(g, t, tensor)
         return
-    if tensor.kind in ("state", "scan"):
+    if tensor.kind in ("state", *SCANS):
         _check_recurrence(g, t, tensor)
         return
     _check_axes(g, t, tensor)
@@ -142,7 +142,7 @@ def _check_recurrence(g: Graph, t: TensorId, tensor: Tensor) -> None:
             raise _illegal(g, t, "the first value of a state has not its extents")
         if g.tensors[step].extents != (scan.length, *whole[1:]):
             raise _illegal(g, t, "the step of a state has not its extents")
-    clocks(g, scan.steps, scan.states)
+    clocks(g, scan)
 
 
 def _check_axes(g: Graph, t: TensorId, tensor: Tensor) -> None:

@@ -19,7 +19,7 @@ from symgrad.ir.matrix_failures import no_value, not_tall
 from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.matrix_values import NoValue
 from symgrad.ir.ops import OPS
-from symgrad.ir.scan import Scan, clocks, outer_definitions, scan_of
+from symgrad.ir.scan import Scan, clocks, is_scan, outer_definitions, scan_of
 from symgrad.ir.signs import is_root_at_least_value
 
 Inspect = Callable[[TensorId, Mapping[Node, Any], Mapping[Node, Any]], None]
@@ -58,7 +58,7 @@ def evaluate(
             tensor = g.tensors[t]
             if tensor.kind == "input":
                 values[t] = _input_array(g, tensor, inputs[t], sizes, dtype)
-            elif tensor.kind == "scan":
+            elif is_scan(g, t):
                 if t not in values:
                     _run_scan(g, scan_of(g, t), values, sizes, dtype, inspect)
             else:
@@ -77,14 +77,15 @@ def _run_scan(
     inspect: Inspect | None,
 ) -> None:  # fmt: skip
     """The trajectories of a recurrence: each definition of its step, one time after the other."""
-    inside = clocks(g, scan.steps, scan.states)
+    inside = clocks(g, scan)
     for t in (*scan.states, *inside):
         shape = tuple(max(evaluate_size(g, e, sizes), 0) for e in g.tensors[t].extents)
         values[t] = np.full(shape, np.nan, dtype=dtype)
     for state, first, result in zip(scan.states, scan.firsts, scan.results, strict=True):
-        values[state][:1] = values[first]
+        values[state][-scan.lag] = values[first]
         values[result] = values[state]
-    for time in range(max(evaluate_size(g, scan.length, sizes), 0)):
+    times = range(max(evaluate_size(g, scan.length, sizes), 0))
+    for time in reversed(times) if scan.lag else times:
         for t, clock in inside.items():
             definition = _Definition(g, g.tensors[t], values, sizes, dtype, {}, {clock.axis: time})
             part = definition.run()
@@ -94,7 +95,7 @@ def _run_scan(
                 part = part.take([time], clock.position)
             values[t][(slice(None),) * clock.position + (slice(time, time + 1),)] = part
         for state, step in zip(scan.states, scan.steps, strict=True):
-            values[state][time + 1] = values[step][time]
+            values[state][time + 1 - scan.lag] = values[step][time]
 
 
 def _input_array(g: Graph, tensor: Tensor, value: Any, sizes: Mapping[str, int], dtype: Any) -> np.ndarray:

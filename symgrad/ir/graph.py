@@ -40,7 +40,8 @@ _FIRST_FRESH = 1_000_000
 _MASK = (1 << 61) - 1
 
 REDUCTIONS = ("sum", "prod", "max", "min", "logsumexp")
-KINDS = ("input", "map", *REDUCTIONS, "call", "enum", "scatter", "state", "scan")
+SCANS = ("scan", "backward_scan")
+KINDS = ("input", "map", *REDUCTIONS, "call", "enum", "scatter", "state", *SCANS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Tensor:
               enum `T[c, out] = bodies[c]` (an explicit matrix, or several outputs sharing one graph);
               call, the matrix function `name` of the bodies (`ir.matrix_functions`);
               scatter `T[target(red)] += body(red)`;
-              state and scan, a recurrence: `ir.scan`.
+              state, scan and backward_scan, a recurrence: `ir.scan`.
     out       canonical axes of the result (numbers 0..), enum's leading entry axis excluded.
     red       canonical axes that are reduced (or looped over, for scatter), numbered after `out`;
               of a call, the axes of its operands, one operand after the other.
@@ -60,8 +61,8 @@ class Tensor:
     extents   extent of each axis of the result, enum's entry axis included.
     dtype     "real" or "int" (only inputs may be integers).
     name      of an input, or of the function of a call.
-    links     scan only: (state, first, step) for each of its states; tensors it is made of.
-    entry     scan: which of its states this is; state: its number.
+    links     scans only: (state, first, step) for each of its states; tensors it is made of.
+    entry     scans: which of its states this is; state: its number.
     """
 
     kind: str

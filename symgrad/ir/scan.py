@@ -1,4 +1,7 @@
-"""Recurrences as definitions: `H[0] = first`, `H[t + 1] = step[t]`, where `step` reads `H` at `t`.
+"""Recurrences as definitions: `H[0] = first`, `H[t + 1] = step[t]`, where `step[t]` reads `H` at `t`.
+
+Or backwards in time, as their derivatives are: `H[T] = first`, `H[t] = step[t]`, where `step[t]` reads `H`
+at `t + 1`.
 
 A *state* is a tensor that stands for the trajectory of one state while the step is written down: its
 extents are `(T + 1, ...)`. The step is made of ordinary definitions, in which time is an ordinary axis
@@ -19,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from symgrad.errors import IllegalProgram
-from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.graph import SCANS, Graph, Node, TensorId
 
 _LEVEL = 1 << 16  # canonical numbers of states: level * _LEVEL + position
 _FRESH = 1 << 40  # numbers of states whose scan is not closed yet
@@ -36,13 +39,18 @@ class Clock:
 
 @dataclass(frozen=True)
 class Scan:
-    """A recurrence taken apart: one state, first value, step and trajectory per position."""
+    """A recurrence taken apart: one state, first value, step and trajectory per position.
+
+    length  T, the number of steps.
+    lag     step[t] reads the states at t + lag and gives those at t + 1 - lag: 0, backwards 1.
+    """
 
     states: tuple[TensorId, ...]
     firsts: tuple[TensorId, ...]
     steps: tuple[TensorId, ...]
     results: tuple[TensorId, ...]
-    length: Node  # T, the number of steps
+    length: Node
+    lag: int
 
 
 def new_state(g: Graph, length: Node, extents: Sequence[Node]) -> TensorId:
@@ -51,26 +59,30 @@ def new_state(g: Graph, length: Node, extents: Sequence[Node]) -> TensorId:
 
 
 def close_scan(
-    g: Graph, states: Sequence[TensorId], firsts: Sequence[TensorId], steps: Sequence[TensorId]
+    g: Graph,
+    states: Sequence[TensorId],
+    firsts: Sequence[TensorId],
+    steps: Sequence[TensorId],
+    lag: int = 0,
 ) -> tuple[TensorId, ...]:
-    """The trajectories of the recurrence `state[0] = first, state[t + 1] = step[t]`, one per state.
+    """The trajectories of a recurrence, one per state; backwards in time with `lag` 1.
 
     firsts[k] has the extents of state k without time; steps[k] has time in front, of extent T.
     """
     length = g.isub(g.tensors[states[0]].extents[0], g.one)
     if g.rational(length) in (0, 1):
-        return tuple(_unrolled(g, states, firsts, steps))
+        return tuple(_unrolled(g, states, firsts, steps, lag))
     below = g.definitions_below((*firsts, *steps))
     numbers = [g.tensors[t].entry for t in below if g.tensors[t].kind == "state"]
     level = 1 + max((n // _LEVEL for n in numbers if n < _FRESH), default=0)
     own = [g.recurrence("state", g.tensors[s].extents, level * _LEVEL + k) for k, s in enumerate(states)]
     steps = rebased(g, steps, dict(zip(states, own, strict=True)))
     links = [t for triple in zip(own, firsts, steps, strict=True) for t in triple]
-    return tuple(g.recurrence("scan", g.tensors[s].extents, k, links) for k, s in enumerate(own))
+    return tuple(g.recurrence(SCANS[lag], g.tensors[s].extents, k, links) for k, s in enumerate(own))
 
 
 def _unrolled(
-    g: Graph, states: Sequence[TensorId], firsts: Sequence[TensorId], steps: Sequence[TensorId]
+    g: Graph, states: Sequence[TensorId], firsts: Sequence[TensorId], steps: Sequence[TensorId], lag: int
 ) -> Iterable[TensorId]:
     """No step or one: nothing to repeat (and an axis of extent 1 is no axis)."""
     rules = {s: _without_time(g, f) for s, f in zip(states, firsts, strict=True)}
@@ -80,7 +92,7 @@ def _unrolled(
         body = g.read(first, *axes[1:])
         if g.extent(axes[0]) != g.one:
             after = g.read(moved.get(step, step), g.zero, *axes[1:])
-            body = g.where(g.ieq0(axes[0]), body, after)
+            body = g.where(g.ieq0(g.isub(axes[0], g.const(lag))), body, after)
         yield g.define("map", axes, (), body)
 
 
@@ -88,12 +100,18 @@ def _without_time(g: Graph, t: TensorId) -> ReadRule:
     return lambda index: g.read(t, *index[1:])
 
 
+def is_scan(g: Graph, t: TensorId) -> bool:
+    """Whether a tensor is a trajectory of a recurrence."""
+    return g.tensors[t].kind in SCANS
+
+
 def scan_of(g: Graph, t: TensorId) -> Scan:
-    """The recurrence that a tensor of kind scan belongs to."""
-    links = g.tensors[t].links
+    """The recurrence that a trajectory belongs to."""
+    links, kind = g.tensors[t].links, g.tensors[t].kind
     states = links[0::3]
-    results = tuple(g.recurrence("scan", g.tensors[s].extents, k, links) for k, s in enumerate(states))
-    return Scan(states, links[1::3], links[2::3], results, g.isub(g.tensors[t].extents[0], g.one))
+    results = tuple(g.recurrence(kind, g.tensors[s].extents, k, links) for k, s in enumerate(states))
+    length = g.isub(g.tensors[t].extents[0], g.one)
+    return Scan(states, links[1::3], links[2::3], results, length, SCANS.index(kind))
 
 
 # ---- what belongs to a step --------------------------------------------------------------------
@@ -121,33 +139,38 @@ def dependents(g: Graph, roots: Iterable[TensorId], states: Iterable[TensorId]) 
     return order
 
 
-def clocks(g: Graph, roots: Iterable[TensorId], states: Sequence[TensorId]) -> dict[TensorId, Clock]:
-    """Where time is in each definition of a step (those below `roots` that depend on `states`), ascending.
+def clocks(g: Graph, scan: Scan) -> dict[TensorId, Clock]:
+    """Where time is in each definition of a step (those that depend on its states), ascending.
 
     Raises IllegalProgram where a definition reads what is not there yet: another time than its own.
     """
-    positions = dict.fromkeys(states, 0)
+    places = dict.fromkeys(scan.states, (0, scan.lag))
     found: dict[TensorId, Clock] = {}
-    for t in dependents(g, roots, states):
-        clock = found[t] = _clock(g, t, positions)
-        positions[t] = clock.position
+    for t in dependents(g, scan.steps, scan.states):
+        clock = found[t] = _clock(g, t, places)
+        places[t] = (clock.position, 0)
     return found
 
 
-def _clock(g: Graph, t: TensorId, positions: Mapping[TensorId, int]) -> Clock:
+def _clock(g: Graph, t: TensorId, places: Mapping[TensorId, tuple[int, int]]) -> Clock:
     tensor = g.tensors[t]
-    if tensor.kind == "scan":
+    if is_scan(g, t):
         raise _nested()
-    times = {g.args[r][1 + positions[g.args[r][0]]] for r in g.reads_of(t) if g.args[r][0] in positions}
+    times = set()
+    for r in g.reads_of(t):
+        s, *index = g.args[r]
+        if s in places:
+            position, lag = places[s]
+            times.add(g.isub(index[position], g.const(lag)))
     axis = min(times)
-    places = tensor.target if tensor.kind == "scatter" else tensor.out
-    if len(times) != 1 or axis not in places or any(axis in g.axes[p] for p in places if p != axis):
+    results = tensor.target if tensor.kind == "scatter" else tensor.out
+    if len(times) != 1 or axis not in results or any(axis in g.axes[p] for p in results if p != axis):
         raise IllegalProgram(
             f"the step of a recurrence reads a state at another time than its own (t{t})",
             because="a step may only use the state it starts from",
             try_="keep older values in the state as well",
         )
-    position = places.index(axis) + (1 if tensor.kind == "enum" else 0)
+    position = results.index(axis) + (1 if tensor.kind == "enum" else 0)
     return Clock(position, axis)
 
 
@@ -195,40 +218,29 @@ def outer_definitions(g: Graph, roots: Iterable[TensorId]) -> list[TensorId]:
 
 def rebased(g: Graph, roots: Sequence[TensorId], moves: Mapping[TensorId, TensorId]) -> list[TensorId]:
     """`roots` with tensors replaced by others of the same extents, everywhere below them."""
-    rules = {old: _at_same_place(g, new) for old, new in moves.items()}
+    rules = {old: same_place(g, new) for old, new in moves.items()}
     made = rebuilt(g, roots, rules)
     return [moves.get(t, made.get(t, t)) for t in roots]
 
 
-def _at_same_place(g: Graph, t: TensorId) -> ReadRule:
+def same_place(g: Graph, t: TensorId) -> ReadRule:
+    """Reads of another tensor at the same place."""
     return lambda index: g.read(t, *index)
 
 
 def rebuilt(
-    g: Graph,
-    roots: Sequence[TensorId],
-    rules: Mapping[TensorId, ReadRule],
-    flipped: Mapping[TensorId, Clock] | None = None,
-    last: Node = 0,
+    g: Graph, roots: Sequence[TensorId], rules: Mapping[TensorId, ReadRule]
 ) -> dict[TensorId, TensorId]:
-    """Where each definition below `roots` that depends on a tensor in `rules` went.
+    """Where each definition below `roots` went that depends on a tensor in `rules`.
 
     rules    what a read of a tensor at given indices becomes.
-    flipped  definitions whose time runs backwards in the copy: axis a becomes `last - a`.
     """
-    flipped = flipped or {}
     made: dict[TensorId, TensorId] = {}
     for t in dependents(g, roots, rules):
         tensor = g.tensors[t]
-        if tensor.kind == "scan":
+        if is_scan(g, t):
             raise _nested()
-        nodes = (*tensor.bodies, *tensor.target)
-        if t in flipped:
-            axis = flipped[t].axis
-            nodes = tuple(g.substitute_all(nodes, {axis: g.isub(last, axis)}))
-            own = [axis if p == axis else p for p in tensor.target]  # kept: the result is turned as well
-            nodes = (*nodes[: len(tensor.bodies)], *own)
-        nodes = tuple(moved(g, nodes, rules, made, flipped, last))
+        nodes = moved(g, (*tensor.bodies, *tensor.target), rules, made)
         count = len(tensor.bodies)
         bodies, target = nodes[:count], nodes[count:]
         made[t] = g.define(tensor.kind, tensor.out, tensor.red, bodies, target, tensor.extents, tensor.name)
@@ -240,8 +252,6 @@ def moved(
     nodes: Sequence[Node],
     rules: Mapping[TensorId, ReadRule],
     made: Mapping[TensorId, TensorId],
-    flipped: Mapping[TensorId, Clock] | None = None,
-    last: Node = 0,
 ) -> list[Node]:
     """Expressions with their reads moved to other tensors."""
     changes: dict[Node, Node] = {}
@@ -250,8 +260,6 @@ def moved(
         if t in rules:
             changes[r] = rules[t](tuple(index))
         elif t in made:
-            if flipped and t in flipped:
-                index[flipped[t].position] = g.isub(last, index[flipped[t].position])
             changes[r] = g.read(made[t], *index)
     return g.substitute_all(nodes, changes)
 
@@ -260,3 +268,40 @@ def on_tensors(g: Graph, body: Node, rules: Mapping[TensorId, ReadRule]) -> Node
     """An expression with reads of some tensors replaced, also inside the definitions it reads."""
     made = rebuilt(g, [g.args[r][0] for r in g.reads((body,))], rules)
     return moved(g, (body,), rules, made)[0]
+
+
+def opened(g: Graph, body: Node, rules: Mapping[TensorId, ReadRule], axes: Sequence[Node]) -> Node:
+    """`body` with reads of inputs replaced by values over further `axes`.
+
+    Definitions on the way are made again with those of the axes in front that they then depend on.
+    """
+    made: dict[TensorId, tuple[TensorId, tuple[Node, ...]]] = {}
+
+    def replaced(nodes: Sequence[Node]) -> list[Node]:
+        changes: dict[Node, Node] = {}
+        for r in g.reads(nodes):
+            t, *index = g.args[r]
+            if t in rules:
+                changes[r] = rules[t](tuple(index))
+            elif t in made:
+                new, more = made[t]
+                split = 1 if g.tensors[t].kind == "enum" else 0
+                changes[r] = g.read(new, *index[:split], *more, *index[split:])
+        return g.substitute_all(nodes, changes)
+
+    for t in dependents(g, [g.args[r][0] for r in g.reads((body,))], rules):
+        tensor = g.tensors[t]
+        if is_scan(g, t):
+            raise _nested()
+        own = {a: g.fresh_axis(g.extent(a)) for a in (*tensor.out, *tensor.red)}
+        nodes = replaced(g.substitute_all((*tensor.bodies, *tensor.target), own))
+        count = len(tensor.bodies)
+        more = tuple(a for a in axes if any(a in g.axes[n] for n in nodes))
+        out, red = [own[a] for a in tensor.out], [own[a] for a in tensor.red]
+        if tensor.kind == "scatter":
+            extents = (*(g.extent(a) for a in more), *tensor.extents)
+            new = g.define("scatter", (), (*red, *more), nodes[:count], (*more, *nodes[count:]), extents)
+        else:
+            new = g.define(tensor.kind, (*more, *out), red, nodes[:count], name=tensor.name)
+        made[t] = new, more
+    return replaced((body,))[0]

@@ -12,8 +12,8 @@
 
 A call of a matrix function starts with the function's name, has the axes of its operands after `over`, and
 one `=` line per operand. `enum` has one `=` line per entry; `scatter T[extents] over [axes]` ends with a
-line `at index, ...`. A recurrence is `state T[extents]`, which its step reads, and `scan T entry k` with a
-line `with state from first step step` for each state.
+line `at index, ...`. A recurrence is `state T[extents]`, which its step reads, and `scan T entry k` (or
+`backward_scan`) with a line `with state from first step step` for each state.
 Integers are written as sums of products (`2*i0 - n + 1`), everything else as calls. Rationals are
 exact (`-3/2`); other constants start with @ (`@pi`, `@inf`). A name that is not an ordinary
 identifier is a JSON string. Nothing is rewritten on the way in, so printing what was parsed gives
@@ -27,7 +27,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import SCANS, Graph, Node, Tensor, TensorId
 from symgrad.ir.text_parse import parse_program as parse_program
 
 _LONG = 90  # a value whose text is longer gets a line of its own
@@ -111,7 +111,7 @@ class _Printer:
         return self.text[node]
 
     def definition(self, name: str, tensor: Tensor) -> list[str]:
-        if tensor.kind in ("state", "scan"):
+        if tensor.kind in ("state", *SCANS):
             return self._recurrence(name, tensor)
         self.lines = [self._header(name, tensor)]
         self.text = {}
@@ -129,7 +129,7 @@ class _Printer:
         named = iter([self.names[s] for s in tensor.links])
         triples = zip(named, named, named, strict=True)
         lines = [f"  with {state} from {first} step {step}" for state, first, step in triples]
-        return [f"scan {name} entry {tensor.entry}", *lines]
+        return [f"{tensor.kind} {name} entry {tensor.entry}", *lines]
 
     def _header(self, name: str, tensor: Tensor) -> str:
         out = [self._axis(a) for a in tensor.out]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from symgrad.errors import ParseError
-from symgrad.ir.graph import KINDS, Graph, Node, TensorId
+from symgrad.ir.graph import KINDS, SCANS, Graph, Node, TensorId
 from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.ops import OPS
 
@@ -202,7 +202,7 @@ class _Program:
         if token != "name" or not _DEFINITION.match(name):
             raise _Problem(f"a definition is called T0, T1, ..., not {name!r}")
         self.axes, self.temporaries = {}, {}
-        if kind == "scan":
+        if kind in SCANS:
             line.expect("entry")
             self.current = _Definition(kind, name, [], [], [], entry=self._count(line))
             return
@@ -269,14 +269,14 @@ class _Program:
             return self.g.recurrence("state", d.extents, self.g.fresh_number())
         if 3 * d.entry >= len(d.links):
             raise _Problem(f"{d.name} has no state {d.entry}")
-        return self.g.recurrence("scan", self.g.tensors[d.links[3 * d.entry]].extents, d.entry, d.links)
+        return self.g.recurrence(d.kind, self.g.tensors[d.links[3 * d.entry]].extents, d.entry, d.links)
 
     def _close(self) -> None:
         """Define what has been read since the last header."""
         d, self.current = self.current, None
         if d is None:
             return
-        if d.kind in ("state", "scan"):
+        if d.kind in ("state", *SCANS):
             self._new_tensor(d.name, self._recurrence(d))
             return
         if d.links:

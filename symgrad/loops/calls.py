@@ -33,10 +33,13 @@ class Calls:
         """
         g, tensor, row = low.g, low.g.tensors[t], MATRIX_FUNCTIONS[low.g.tensors[t].name]
         outer = tensor.out[: len(tensor.out) - len(row.result)]
-        names = {a: low.time if a == time else low.loop_name(d) for d, a in enumerate(outer)}
+        names = {a: low.loop_name(d) for d, a in enumerate(outer)}
+        places = {a: low.time if a == time else variable(name) for a, name in names.items()}
         w = _writer(low, len(outer))
-        operands = tuple(_operand(low, w, b, r, names) for b, r in zip(tensor.bodies, row.ranks, strict=True))
-        result = View(w, *low.element(t, tuple(map(variable, names.values()))))
+        operands = tuple(
+            _operand(low, w, b, r, places) for b, r in zip(tensor.bodies, row.ranks, strict=True)
+        )
+        result = View(w, *low.element(t, tuple(places.values())))
         failed = w.register(w.truth(False)) if row.fails else None
 
         def fail(condition: Number) -> None:
@@ -101,10 +104,10 @@ def _loops_for(low: _Lowering, name: str, lengths: Mapping[str, Poly]) -> Callab
     return LAPACK[name] if low.library and name in LAPACK and not is_small else OWN[name]
 
 
-def _operand(low: _Lowering, w: Writer, body: Node, rank: int, names: Mapping[Node, str]) -> View:
+def _operand(low: _Lowering, w: Writer, body: Node, rank: int, places: Mapping[Node, Poly]) -> View:
     """Where an operand lies: `opt.factorise` has put it into memory, its own axes last."""
     t, *index = low.g.args[body]
-    return View(w, *low.element(t, tuple(low.poly(i, names) for i in index[: len(index) - rank])))
+    return View(w, *low.element(t, tuple(low.poly(i, places) for i in index[: len(index) - rank])))
 
 
 def _fill_with_nan(w: Writer, result: View, extents: list[Poly]) -> None:

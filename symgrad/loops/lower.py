@@ -18,7 +18,7 @@ from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.names import mangled
 from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.running import Running, running_form
-from symgrad.ir.scan import Clock, Scan, clocks, outer_definitions, scan_of
+from symgrad.ir.scan import Clock, Scan, clocks, is_scan, outer_definitions, scan_of
 from symgrad.ir.triangle import is_symmetric_sum, mirrored_entry, triangle_conditions
 from symgrad.loops.calls import Calls
 from symgrad.loops.deltas import absorbed_scatters, split_bands
@@ -49,6 +49,7 @@ from symgrad.loops.nest import (
     variable,
 )
 from symgrad.loops.order import loop_order
+from symgrad.loops.records import Record, records
 
 _T = TypeVar("_T")
 _IDENTITY = {
@@ -102,11 +103,22 @@ class _Lowering:
         self.top_values: dict[Node, Value] = {}
         self.scans = _scans(g, self.order)
         self.clocks: dict[TensorId, Clock] = {}  # definitions that stand in a loop over time
+        self.records: dict[TensorId, Record] = {}  # those of them that are kept for all times
+        outer = outer_definitions(g, (t for _, t in interface.outputs))
         for scan in self.scans:
-            self.clocks.update(clocks(g, scan.steps, scan.states))
+            self.clocks.update(clocks(g, scan))
+        self.aliases: dict[TensorId, tuple[TensorId, int, Record]] = {}  # what a trajectory holds
+        free = set(outer) - {t for _, t in interface.outputs}
+        for scan in self.scans:
+            found = records(g, scan, outer)
+            for step, result in zip(scan.steps, scan.results, strict=True):
+                record = found.pop(step, None)
+                if record is not None and record.tensor in free:
+                    self.aliases[record.tensor] = result, 1 - scan.lag, record
+            self.records.update(found)
         links = {s for t in self.order for s in g.tensors[t].links}
         self.absorbed = absorbed_scatters(g, roots, {*roots, *links, *self.clocks})
-        self.time = ""  # the variable of that loop
+        self.time: Poly = ()  # the time that loop is at
         self.trajectories: dict[TensorId, tuple[TensorId, int]] = {}  # what stands there, and how much later
         self.integers: dict[Node, str] = {}
         self.next_value = 0
@@ -114,14 +126,16 @@ class _Lowering:
         self._make_buffers(names[len(self.size_symbols) :])
 
     def run(self) -> Routine:
-        done: set[TensorId] = set()
+        done = {*self.aliases, *(record.tensor for record in self.records.values())}
         for t in outer_definitions(self.g, (t for _, t in self.interface.outputs)):
             kind = self.g.tensors[t].kind
-            if kind == "scan" and t not in done:
+            if t in done:
+                continue
+            if is_scan(self.g, t):
                 scan = scan_of(self.g, t)
                 done.update(scan.results)
                 self._emit_scan(scan)
-            elif kind not in ("input", "scan") and t not in self.absorbed:
+            elif kind != "input" and t not in self.absorbed:
                 Nest(self, t).emit()
         self.calls.finish(self)
         return Routine(
@@ -142,22 +156,25 @@ class _Lowering:
 
         The values of each step are written where the next one reads them: into the trajectory.
         """
-        zero, length = poly(0), self.poly(scan.length)
+        length, later = self.poly(scan.length), 1 - scan.lag
         for first, result in zip(scan.firsts, scan.results, strict=True):
-            self._copy(first, (), result, (zero,))
+            self._copy(first, (), result, (length if scan.lag else poly(0),))
         self.trajectories = {s: (r, 0) for s, r in zip(scan.states, scan.results, strict=True)}
         for step, result in zip(scan.steps, scan.results, strict=True):
             if step in self.clocks:
-                self.trajectories.setdefault(step, (result, 1))
-        self.time = self.fresh_name("time")
-        time, outside, known = variable(self.time), self.top, dict(self.top_values)
+                self.trajectories.setdefault(step, (result, later))
+        name = self.fresh_name("time")
+        self.time = variable(name)
+        if scan.lag:
+            self.time = poly_add(poly_add(length, poly(1), -1), self.time, -1)
+        outside, known = self.top, dict(self.top_values)
         self.top = []
-        for t in clocks(self.g, scan.steps, scan.states):
+        for t in clocks(self.g, scan):
             Nest(self, t).emit()
         for step, result in zip(scan.steps, scan.results, strict=True):
-            if self.trajectories.get(step) != (result, 1):
-                self._copy(step, (time,), result, (poly_add(time, poly(1)),))
-        outside.append(For(self.time, (zero,), (length,), self.top))
+            if self.trajectories.get(step) != (result, later):
+                self._copy(step, (self.time,), result, (poly_add(self.time, poly(later)),))
+        outside.append(For(name, (poly(0),), (length,), self.top))
         self.top, self.top_values = outside, known
 
     def _copy(self, source: TensorId, at: tuple[Poly, ...], target: TensorId, to: tuple[Poly, ...]) -> None:
@@ -178,6 +195,13 @@ class _Lowering:
         if t in self.trajectories:
             result, later = self.trajectories[t]
             return self.buffers[result].name, (poly_add(index[0], poly(later)), *index[1:])
+        if t in self.aliases:
+            result, later, alias = self.aliases[t]
+            index = tuple(index[alias.order.index(k)] for k in range(len(index)))
+            return self.buffers[result].name, (poly_add(index[0], poly(later)), *index[1:])
+        record = self.records.get(t)
+        if record is not None:
+            return self.buffers[record.tensor].name, tuple(index[p] for p in record.order)
         return self.buffers[t].name, self.without_time(t, index)
 
     def without_time(self, t: TensorId, parts: Sequence[Any]) -> tuple[Any, ...]:
@@ -196,6 +220,7 @@ class _Lowering:
             assert t not in self.buffers, "every output is a definition of its own"
             self._add_buffer(t, name, "output", symbol)
         elsewhere = {s for scan in self.scans for s in scan.steps if s in self.clocks} | self.absorbed
+        elsewhere |= {*self.records, *self.aliases}
         results = [r for scan in self.scans for r in scan.results]
         for t in dict.fromkeys((*self.order, *results)):
             is_stored = g.tensors[t].kind not in ("input", "state") and t not in elsewhere
@@ -236,7 +261,7 @@ class _Lowering:
             name = f"{stem}_{k}"
         return name
 
-    def poly(self, node: Node, axes: Mapping[Node, str] | None = None) -> Poly:
+    def poly(self, node: Node, axes: Mapping[Node, Poly] | None = None) -> Poly:
         """An integer node over named variables."""
         g = self.g
         constant, terms = g.linear(node)
@@ -245,12 +270,12 @@ class _Lowering:
             total = poly_add(total, self._atom(atom, axes or {}), k)
         return total
 
-    def _atom(self, atom: Node, axes: Mapping[Node, str]) -> Poly:
+    def _atom(self, atom: Node, axes: Mapping[Node, Poly]) -> Poly:
         op, args = self.g.op[atom], self.g.args[atom]
         if op == "size":
             return variable(self.size_names[args[0]])
         if op == "axis":
-            return variable(axes[atom])
+            return axes[atom]
         if op == "imul":
             return poly_mul(self.poly(args[0], axes), self.poly(args[1], axes))
         return variable(self.integers[atom])
@@ -258,8 +283,7 @@ class _Lowering:
 
 def _scans(g: Graph, tensors: Sequence[TensorId]) -> list[Scan]:
     """The recurrences among some tensors, each once."""
-    links = {g.tensors[t].links: t for t in tensors if g.tensors[t].kind == "scan"}
-    return [scan_of(g, t) for t in links.values()]
+    return list(dict.fromkeys(scan_of(g, t) for t in tensors if is_scan(g, t)))
 
 
 def _sizes_in_use(g: Graph, tensors: Sequence[TensorId]) -> list[str]:
@@ -308,8 +332,9 @@ class Nest:
         self.loaded: set[Node] = set()  # gathered indices already in a variable of this nest
         self.names = {a: self.low.loop_name(d) for d, a in enumerate(loops)}
         self.depth = {a: d + 1 for d, a in enumerate(loops)}
+        self.variables = {a: variable(name) for a, name in self.names.items()}
         if self.time is not None:
-            self.names[self.time], self.depth[self.time] = self.low.time, 0
+            self.variables[self.time], self.depth[self.time] = self.low.time, 0
         self.pre: list[list[Statement]] = [self.low.top, *([] for _ in loops)]
         self.scopes = [_Scope(statements, level) for level, statements in enumerate(self.pre)]
         self.post: list[list[Statement]] = [[] for _ in range(len(loops) + 1)]
@@ -319,7 +344,7 @@ class Nest:
     # ---- small helpers ---------------------------------------------------------------------
 
     def poly(self, node: Node) -> Poly:
-        return self.low.poly(node, self.names)
+        return self.low.poly(node, self.variables)
 
     def level(self, n: Node) -> int:
         return max((self.depth[a] for a in self.g.axes[n]), default=0)
@@ -492,11 +517,12 @@ class Nest:
         low = self.low
         value, extents = low.fresh_value(), self.tensor.extents
         names = [low.loop_name(d) for d in range(len(extents))]
+        index = [variable(n) for n in names]
         if self.time is not None:
-            names[low.clocks[self.t].position] = low.time
+            index[low.clocks[self.t].position] = low.time
         body: list[Statement] = [
             Const(value, identity),
-            Store(*low.element(self.t, tuple(variable(n) for n in names)), value),
+            Store(*low.element(self.t, tuple(index)), value),
         ]
         for name, extent in reversed(low.without_time(self.t, list(zip(names, extents, strict=True)))):
             body = [For(name, (poly(0),), (low.poly(extent),), body)]

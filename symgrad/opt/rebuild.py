@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.graph import SCANS, Graph, Node, TensorId
 
 NodeHook = Callable[["Copy", TensorId, Node, Node], Node]
 TensorHook = Callable[["Copy", TensorId], "TensorId | None"]
@@ -70,7 +70,7 @@ class Copy:
         red = [next(parts) for _ in old.red]
         if old.kind == "input":
             return self.new.input(old.name, extents, old.dtype)
-        if old.kind in ("state", "scan"):
+        if old.kind in ("state", *SCANS):
             return self.new.recurrence(old.kind, extents, old.entry, [self.tensors[s] for s in old.links])
         return self.new.define(old.kind, out, red, bodies, target, extents, old.name)
 

@@ -1,0 +1,51 @@
+"""What the loop of a recurrence computes on the way, and other definitions need afterwards for all times.
+
+A definition of a step, with the trajectories in the place of the states, is that definition at all times.
+Where something outside needs it, the loop stores its values there as it goes: nothing is computed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import permutations
+
+from symgrad.ir.graph import Graph, Tensor, TensorId
+from symgrad.ir.scan import Scan, is_scan, rebuilt, same_place
+
+_MOST_AXES = 4  # of definitions whose axes are tried in every order
+_PERMUTED = ("map", "sum", "prod", "max", "min")
+
+
+@dataclass(frozen=True)
+class Record:
+    """Where a definition of a step goes: axis k of `tensor` is its axis order[k]."""
+
+    tensor: TensorId
+    order: tuple[int, ...]
+
+
+def records(g: Graph, scan: Scan, needed: Collection[TensorId]) -> dict[TensorId, Record]:
+    """The definitions of the steps of a scan that `needed` asks for at all times, each with its place."""
+    wanted = {t for t in needed if not is_scan(g, t)}
+    results = {s: same_place(g, r) for s, r in zip(scan.states, scan.results, strict=True)}
+    found: dict[TensorId, Record] = {}
+    for t, image in rebuilt(g, scan.steps, results).items():
+        record = _place(g, g.tensors[image], wanted)
+        if record is not None:
+            wanted.discard(record.tensor)
+            found[t] = record
+    return found
+
+
+def _place(g: Graph, tensor: Tensor, wanted: Collection[TensorId]) -> Record | None:
+    """The tensor among `wanted` that is `tensor` but for the order of its axes."""
+    rank = len(tensor.extents)
+    same = tuple(range(rank))
+    movable = tensor.kind in _PERMUTED and rank <= _MOST_AXES
+    for order in permutations(same) if movable else (same,):
+        out = [tensor.out[p] for p in order] if movable else tensor.out
+        t = g.define(tensor.kind, out, tensor.red, tensor.bodies, tensor.target, tensor.extents, tensor.name)
+        if t in wanted:
+            return Record(t, order)
+    return None
