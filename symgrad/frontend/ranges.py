@@ -229,6 +229,7 @@ def _conditions_of_definitions(
         own = conditions[t]
         reached = _reached(g, (*tensor.bodies, *tensor.target), on_values=True)
         found[t] = own, reached
+        conditions.update(dict.fromkeys(tensor.links, g.true))  # a recurrence needs all of what it is made of
         for read in g.reads_of(t):
             s = g.args[read][0]
             here = None if own is None else _over_own_axes(g, read, g.node("and", own, reached[read]))
