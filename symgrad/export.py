@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from symgrad.errors import BadOption
 from symgrad.frontend.arguments import name_of
 from symgrad.ir.count import operations
 from symgrad.ir.kinks import CONVENTIONS
@@ -45,6 +46,12 @@ def export_c(
     Returns the paths written; the same arguments give the same bytes.
     Raises BadName if `name` cannot be a C function, and what `compile` raises.
     """
+    if "sparse" in options:
+        raise BadOption(
+            "standalone C has no sparse outputs",
+            because="where their values belong is found for the sizes and integers of a call, in Python",
+            try_="dense outputs, or sg.compile with sparse=",
+        )
     is_ready = isinstance(expr, Program) and args is None and wrt is None and not options
     source = expr if is_ready else program(expr, args, wrt, **options)
     derived = source.derived(check_words(outputs))

@@ -350,6 +350,8 @@ def test_what_sparse_kernels_refuse():
         compiled(p, triangle="upper")
     with pytest.raises(BadOption, match="triangle without sparse"):
         compiled(p, sparse=None, triangle="lower")
+    with pytest.raises(BadOption, match="standalone C has no sparse outputs"):
+        sg.export_c(p.expr, "pattern", wrt=x, outputs="hess", sparse="csc")
     with pytest.raises(BadOption, match="sparse without a matrix"):
         sg.compile(p.expr, wrt=x, outputs="grad", sparse="csc")
 
