@@ -162,6 +162,22 @@ def test_a_kernel_with_calls_of_scipy_survives_pickling_and_its_source_holds_no_
     assert "call double @scipy.special.cython_special.j0(double %x1, i32 0)" in kernel.source
 
 
+@pytest.mark.parametrize("shape", [2.0e6, 1.0e8, 1.0e12])
+def test_incomplete_gamma_functions_of_large_shape_keep_both_tails_in_c(shape: float) -> None:
+    """Near the mean the law is normal to 1/sqrt(shape); SciPy's sums stop early in the lower tail."""
+    s = sp.Symbol("s", positive=True)
+    both = [f(s, x) / sp.gamma(s) for f in (sp.lowergamma, sp.uppergamma)]
+    kernel = sg.compile(sp.ImmutableMatrix(both), args=(s, x), backend="c")
+    for deviation in (-6.0, -1.0, 0.0, 0.5, 6.0):
+        lower, upper = np.ravel(kernel(shape, shape + deviation * np.sqrt(shape)))
+        assert lower == pytest.approx(stats.norm.cdf(deviation), rel=100 / np.sqrt(shape))
+        assert upper == pytest.approx(stats.norm.sf(deviation), rel=100 / np.sqrt(shape))
+        if deviation > -2:
+            assert upper == pytest.approx(
+                special.gammaincc(shape, shape + deviation * np.sqrt(shape)), rel=1e-12
+            )
+
+
 def test_exported_digamma_compiles_with_every_warning_an_error(tmp_path: Path) -> None:
     expression = sp.digamma(x) * sp.erfinv(a) + sp.lowergamma(sp.Float(2.5), x) + sp.besselj(1, x)
     program = sg.program(expression, args=(x, a), wrt=(x, a))
