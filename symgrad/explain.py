@@ -20,7 +20,7 @@ from symgrad.frontend.translate import Translation
 from symgrad.ir.bounds import TYPICAL_SIZE
 from symgrad.ir.count import operations
 from symgrad.ir.graph import Graph, TensorId
-from symgrad.ir.text import print_program
+from symgrad.ir.text import node_text, print_program
 from symgrad.ir.unit import Unit
 from symgrad.kinks import kink_texts
 from symgrad.loops.nest import Compute, For, If, Poly, Routine, Statement, Store, StoreReduce
@@ -63,6 +63,7 @@ class Explanation:
     stages        in order.
     value_operations, derived_operations, optimised_operations  of the value alone, of all outputs as
                   derived, and of all outputs after the last pass.
+    stability     rule -> what it made of what when it first fired; the stages count how often it did.
     kinks         where the derivative jumps and what is taken there (see `Program.kinks`), as text;
                   `convention` the name of what says so.
     definitions   the program after the last pass, as text; `loops` the loop nests made of it.
@@ -81,6 +82,7 @@ class Explanation:
     value_operations: int
     derived_operations: int
     optimised_operations: int
+    stability: Mapping[str, str]
     kinks: tuple[str, ...]
     convention: str
     definitions: str
@@ -147,6 +149,7 @@ def explain(
         operations(value.graph, value.roots, chosen),
         operations(first.graph, first.roots, chosen),
         operations(last.graph, last.roots, chosen),
+        _stability(source.translation.graph),
         kink_texts(source.kinks, _MOST_LINES),
         source.options.kinks,
         print_program(last.graph, dict(last.outputs)),
@@ -238,6 +241,14 @@ def _shape_text(symbol: Any) -> str:
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})" if shape else ""
 
 
+def _stability(g: Graph) -> dict[str, str]:
+    """For each stability rule that fired: the form as it was written, and what was made of it."""
+    return {
+        rule: f"{op}({', '.join(node_text(g, a) for a in args)}) -> {node_text(g, made)}"
+        for rule, (op, args, made) in sorted(g.rewritten.items())
+    }
+
+
 def _sections(e: Explanation) -> Iterator[tuple[str, Sequence[str]]]:
     yield "expression", e.expression.splitlines()
     arguments = ", ".join(name + shape for name, shape in e.arguments.items())
@@ -253,6 +264,7 @@ def _sections(e: Explanation) -> Iterator[tuple[str, Sequence[str]]]:
             if s.rewrites
         ],
     )
+    yield "stability rewrites, the first of each", [f"{rule}: {forms}" for rule, forms in e.stability.items()]
     yield "kinks", [f"convention {e.convention}", *e.kinks] if e.kinks else ()
     yield "definitions after the last pass", _shortened(e.definitions.splitlines())
     yield "loop nests", _shortened(e.loops)

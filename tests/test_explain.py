@@ -57,6 +57,15 @@ def test_the_front_end_counts_the_value_alone(explained):
     assert frontend.values < differentiate.values
 
 
+def test_stability_rewrites_show_what_was_written_and_what_is_computed():
+    x, y = sp.symbols("x y")
+    e = sg.explain(sp.log(1 + sp.exp(x)) + sp.sqrt(x**2 + y**2), wrt=(x, y))
+    assert e.stability["log_one_plus_exp_to_softplus"] == "log(add(1, exp(x[]))) -> softplus(x[])"
+    assert e.stability["root_of_two_squares_to_hypot"].startswith("sqrt(add(mul(")
+    assert "softplus(x[])" in str(e)
+    assert sg.explain(sp.log(1 + sp.exp(x)), stabilise=False).stability == {}
+
+
 def test_rewrites_are_listed_with_the_stage_they_fired_in(explained):
     assert explained.stages[0].rewrites["log_sum_exp"] == 1
     assert "log_sum_exp 1x" in str(explained)

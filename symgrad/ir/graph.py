@@ -100,6 +100,7 @@ class Graph:
         self.axes: list[frozenset[Node]] = []  # free axes
         self.tensors: list[Tensor] = []
         self.fired: Counter[str] = Counter()  # rewrite rule name -> times it fired
+        self.rewritten: dict[str, tuple[str, tuple[Node, ...], Node]] = {}  # stable ones: the first time
         self._key: list[int] = []  # name-free structural key, orders commutative arguments
         self.multiplicities: dict[Node, Node] = {}  # of maxima and minima, see `ir.kinks`
         self.frontiers: dict[tuple[TensorId, ...], tuple[TensorId, ...]] = {}  # of scans (`ir.scan`)
@@ -160,6 +161,8 @@ class Graph:
             result = rule.apply(self, args)
             if result is not None:
                 self.fired[rule.name] += 1
+                if rule.stage == "stable":
+                    self.rewritten.setdefault(rule.name, (op, args, result))
                 return result
         if (op == "add" or (op == "mul" and "const" not in key)) and not self.is_ordered(*args):
             args = args[::-1]

@@ -33,6 +33,7 @@ from symgrad.ir.text_parse import parse_program as parse_program
 _LONG = 90  # a value whose text is longer gets a line of its own
 _HEAVY = 6  # indices with more parts than this are not repeated either
 _CAP = 100
+_MOST_SHOWN = 40  # nodes of a value, where only an impression is wanted
 _DECIMAL_BITS = 4096  # longer integers are written in hexadecimal, which is linear to convert
 _PLAIN = re.compile(r"(?!(?:[iT]\d+|true|false)\Z)[A-Za-z_][A-Za-z0-9_]*\Z")
 _LEAVES = frozenset(("const", "size", "axis", "true", "false"))
@@ -56,6 +57,15 @@ def print_program(g: Graph, outputs: Mapping[str, TensorId]) -> str:
             lines += printer.definition(names[t], g.tensors[t])
     lines += [f"output {name_text(name)} = {names[t]}" for name, t in outputs.items()]
     return "\n".join(lines) + "\n"
+
+
+def node_text(g: Graph, node: Node) -> str:
+    """A value on one line, definitions by their kind; "..." where that would be long."""
+    if len(g.reachable((node,))) > _MOST_SHOWN:
+        return "..."
+    reads = [g.args[r][0] for r in g.reads((node,))]
+    names = {t: name_text(g.tensors[t].name) if g.tensors[t].name else g.tensors[t].kind for t in reads}
+    return _Printer(g, names).extent(node)
 
 
 def name_text(name: str) -> str:
