@@ -78,7 +78,7 @@ def without_bands(program: sg.Program, word: str, arrays: list[np.ndarray]) -> n
     )
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=18, deadline=None, derandomize=True)
 @given(st.lists(terms(), min_size=1, max_size=3), st.integers(0, 2**32 - 1), st.sampled_from(("csc", "csr")))
 def test_sparse_hessians_of_random_programs(parts, seed, sparse):
     program = sg.program(sum(parts), args=ARGS, wrt=(x, y, z))
