@@ -27,10 +27,10 @@ sense (a stride of 0, a negative temperature) raises BadOption.
     >>> linear(X, W)[i, j]
     Sum(W[_k1, j]*X[i, _k1], (_k1, 0, d - 1))
 
-Kinks: the derivative at the kink is the one from the right (`leaky_relu`, `elu`, `selu`), as everywhere in
-symgrad, with two exceptions that follow common practice and are written into the formula: `relu` has
-derivative 0 at 0, and `hard_tanh` has derivative 1 at both -1 and 1. Choices are written with
-`symgrad.entries.Where`, which says why it is not `Piecewise`.
+Kinks are written into the formulas, whatever `kinks=` says: the derivative there is the one from the right
+(`leaky_relu`, `elu`, `selu`), with two exceptions that follow common practice: `relu` has derivative 0 at 0,
+and `hard_tanh` has derivative 1 at both -1 and 1. Choices are written with `symgrad.entries.Where`, which says
+why it is not `Piecewise`.
 """
 
 from __future__ import annotations

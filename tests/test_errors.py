@@ -79,8 +79,8 @@ def test_errors_are_also_the_built_in_class_a_caller_would_look_for():
 
 def test_the_page_of_an_unknown_class_is_refused_with_the_list_of_classes():
     with pytest.raises(BadOption) as caught:
-        error_page("Shapemismatch")
-    assert caught.value.summary == "there is no error class called 'Shapemismatch'"
+        error_page("ShapeMistake")
+    assert caught.value.summary == "there is no error class called 'ShapeMistake'"
     assert caught.value.try_ == "one of " + ", ".join(error_classes())
 
 
