@@ -29,8 +29,8 @@ sense (a stride of 0, a negative temperature) raises BadOption.
 
 Kinks are written into the formulas, whatever `kinks=` says: the derivative there is the one from the right
 (`leaky_relu`, `elu`, `selu`), with two exceptions that follow common practice: `relu` has derivative 0 at 0,
-and `hard_tanh` has derivative 1 at both -1 and 1. Choices are written with `symgrad.entries.Where`, which says
-why it is not `Piecewise`.
+and `hard_tanh` has derivative 1 at both -1 and 1. Choices are written with `symgrad.entries.Where`, which
+says why it is not `Piecewise`.
 """
 
 from __future__ import annotations
