@@ -141,6 +141,17 @@ class IndexOutOfRange(SymgradError, IndexError):
     """
 
 
+class NotConverged(SymgradError, ArithmeticError):
+    """The iteration behind `sg.implicit` has not reached a solution within its steps.
+
+    Raised when a kernel is called. C functions do not raise: their last output, `status`, is 0, or the number
+    of the first iteration that failed, whose results are then nan.
+
+    What to do: give a guess nearer to the solution, more steps, or a larger tolerance; check that there is a
+    solution, and that the derivative of the equation is not singular there.
+    """
+
+
 class NoFactorisation(SymgradError, np.linalg.LinAlgError):
     """A matrix does not have the inverse, the factorisation or the derivative that a kernel needs.
 

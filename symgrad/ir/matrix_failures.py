@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symgrad.errors import NoFactorisation, ShapeMismatch, quoted
+from symgrad.errors import ShapeMismatch, SymgradError, quoted
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS, is_factor
 
@@ -40,18 +40,20 @@ def _source(g: Graph, body: Node) -> tuple[int | None, bool]:
 
 def failure_text(g: Graph, name: str, body: Node) -> str:
     """What went wrong where the function `name` has no value for the matrix `body`."""
-    return f"{matrix_text(g, body)} {MATRIX_FUNCTIONS[name].fails}"
+    row = MATRIX_FUNCTIONS[name]
+    return f"{matrix_text(g, body).replace('the matrix', row.subject, 1)} {row.fails}"
 
 
-def no_value(g: Graph, name: str, body: Node, sample: Sequence[int] = ()) -> NoFactorisation:
+def no_value(g: Graph, name: str, body: Node, sample: Sequence[int] = ()) -> SymgradError:
     """The error for it."""
     return failed(failure_text(g, name, body), name, sample)
 
 
-def failed(text: str, name: str, sample: Sequence[int] = ()) -> NoFactorisation:
+def failed(text: str, name: str, sample: Sequence[int] = ()) -> SymgradError:
     """The error of a call that failed, from `failure_text`."""
     where = f"sample {tuple(sample)}" if sample else ""
-    return NoFactorisation(text, where=where, try_=MATRIX_FUNCTIONS[name].try_)
+    row = MATRIX_FUNCTIONS[name]
+    return row.error(text, where=where, try_=row.try_)
 
 
 def not_tall(g: Graph, name: str, body: Node, shape: Sequence[int]) -> ShapeMismatch:

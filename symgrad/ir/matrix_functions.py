@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from symgrad.errors import NoFactorisation, NotConverged, SymgradError
 from symgrad.ir import matrix_rules as rules
 from symgrad.ir import matrix_values as values
 
@@ -43,6 +44,8 @@ class MatrixFunction:
     forward   tangent of the result from those of the operands (None: zero).
     reverse   cotangents of the operands from that of the result.
     fails     what is wrong with the first operand where there is no result, "" if there always is one.
+    subject   what messages call the first operand.
+    error     raised where there is no result.
     tall      the operand must have at least as many rows ("m") as columns ("n").
     source    of the rule or the algorithm.
     """
@@ -58,6 +61,8 @@ class MatrixFunction:
     fails: str = ""
     try_: str = ""
     tall: bool = False
+    subject: str = "the matrix"
+    error: type[SymgradError] = NoFactorisation
     source: str = ""
 
     @property
@@ -102,6 +107,22 @@ def _cubic(factor: float) -> Callable[[Mapping[str, int]], float]:
 def _tall_work(factor: float) -> Callable[[Mapping[str, int]], float]:
     return lambda d: factor * d["m"] * d["n"] ** 2
 
+
+# ---- solutions of iterations -------------------------------------------------------------------
+
+_row(
+    "settled",
+    "nk, nk",
+    "nk",
+    lambda d: d["n"] * d["k"],
+    forward=rules.constant_forward,
+    reverse=rules.constant_reverse,
+    subject="the solution of the equation",
+    fails="was not found: Newton's iteration has not converged",
+    try_="a guess nearer to the solution, more steps (max_steps=), or a larger tolerance (tol=)",
+    error=NotConverged,
+    source="the first operand where no entry of the second exceeds 1 (`symgrad.implicit`)",
+)
 
 # ---- determinants and inverses -----------------------------------------------------------------
 

@@ -44,6 +44,14 @@ class Values:
         return np.asarray(value, dtype=matrices[0].dtype)
 
 
+def _settled(a: Matrix, updates: Matrix) -> Matrix:
+    """`a` where no update is larger than 1; of complex numbers (of the complex step) the real parts count."""
+    for update in updates.flat:
+        if not abs(_real(update)) <= 1:
+            raise NoValue
+    return a
+
+
 # ---- textbook loops ------------------------------------------------------------------------------
 
 
@@ -341,6 +349,7 @@ def _qr_floats(a: Matrix) -> tuple[Matrix, Matrix]:
 
 
 VALUES: dict[str, Values] = {
+    "settled": Values(_settled, _settled),
     "det": Values(np.linalg.det, _det),
     "sign_det": Values(lambda a: np.linalg.slogdet(a)[0], _sign_det),
     "log_abs_det": Values(lambda a: np.linalg.slogdet(a)[1], _log_abs_det),

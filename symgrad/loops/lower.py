@@ -191,7 +191,7 @@ class _Lowering:
         self.top.extend(body)
 
     def element(self, t: TensorId, index: tuple[Poly, ...]) -> tuple[str, tuple[Poly, ...]]:
-        """(buffer, index) of an element of a tensor."""
+        """(buffer, index) of an element of a tensor, or of the part of it at its first indices."""
         if t in self.trajectories:
             result, later = self.trajectories[t]
             return self.buffers[result].name, (poly_add(index[0], poly(later)), *index[1:])
@@ -201,7 +201,7 @@ class _Lowering:
             return self.buffers[result].name, (poly_add(index[0], poly(later)), *index[1:])
         record = self.records.get(t)
         if record is not None:
-            return self.buffers[record.tensor].name, tuple(index[p] for p in record.order)
+            return self.buffers[record.tensor].name, tuple(index[p] for p in record.order if p < len(index))
         return self.buffers[t].name, self.without_time(t, index)
 
     def without_time(self, t: TensorId, parts: Sequence[Any]) -> tuple[Any, ...]:

@@ -413,7 +413,16 @@ def reciprocals(c: Site) -> None:
         c.result[j] = 1 / values[j]
 
 
+def settled(c: Site) -> None:
+    """The first operand, where no entry of the second is larger than 1."""
+    w, (value, update) = c.w, c.operands
+    with w.loop(0, c.lengths["n"]) as i, w.loop(0, c.lengths["k"]) as j:
+        c.fail(~(abs(update[i, j]) <= 1))
+        c.result[i, j] = value[i, j]
+
+
 OWN: dict[str, Callable[[Site], None]] = {
+    "settled": settled,
     "lu": lu, "lu_solve": lu_solve, "lu_solve_transposed": lu_solve_transposed, "cholesky": cholesky,
     "solve_lower": _triangular(True, False), "solve_lower_transposed": _triangular(True, True),
     "solve_upper": _triangular(False, False), "solve_upper_transposed": _triangular(False, True),

@@ -24,15 +24,24 @@ class Record:
     tensor: TensorId
     order: tuple[int, ...]
 
+    @property
+    def is_moved(self) -> bool:
+        """Whether the axes have another order there."""
+        return list(self.order) != sorted(self.order)
+
 
 def records(g: Graph, scan: Scan, needed: Collection[TensorId]) -> dict[TensorId, Record]:
     """The definitions of the steps of a scan that `needed` asks for at all times, each with its place."""
     wanted = {t for t in needed if not is_scan(g, t)}
     results = {s: same_place(g, r) for s, r in zip(scan.states, scan.results, strict=True)}
+    images = rebuilt(g, scan.steps, results)
+    calls = [t for t in (*needed, *images) if g.tensors[t].kind == "call"]
+    operands = {s for t in calls for s in g.sources_of(t)}
     found: dict[TensorId, Record] = {}
-    for t, image in rebuilt(g, scan.steps, results).items():
+    for t, image in images.items():
         record = _place(g, g.tensors[image], wanted)
-        if record is not None:
+        # Matrices lie as their calls expect: rows, then columns.
+        if record is not None and not (record.is_moved and operands & {t, record.tensor}):
             wanted.discard(record.tensor)
             found[t] = record
     return found

@@ -22,7 +22,6 @@ import numpy as np
 from symgrad.errors import (
     BadArgument,
     IndexOutOfRange,
-    NoFactorisation,
     ShapeMismatch,
     SymgradError,
     listed,
@@ -229,7 +228,8 @@ class Kernel(FastCallable):
                        write to; they are returned. They may be the inputs.
         Returns a float for one number, arrays otherwise, in the structure asked for at compile time.
         No result shares memory with an argument or another result.
-        Raises BadArgument, ShapeMismatch, DtypeMismatch, IndexOutOfRange, NoFactorisation.
+        Raises BadArgument, ShapeMismatch, DtypeMismatch, IndexOutOfRange,
+        NoFactorisation, NotConverged.
         """
         try:
             arrays, sizes = self._intake(args, by_name, tangent, cotangent)
@@ -391,7 +391,7 @@ class Kernel(FastCallable):
                     )
 
 
-def _failure(failures: Sequence[Failure], status: np.ndarray) -> NoFactorisation:
+def _failure(failures: Sequence[Failure], status: np.ndarray) -> SymgradError:
     """The error of the first sample that failed."""
     sample = next(s for s in np.ndindex(*status.shape) if status[s])
     failure = failures[int(status[sample]) - 1]
