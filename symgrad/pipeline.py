@@ -23,6 +23,7 @@ from symgrad.ir.unit import Unit
 from symgrad.loops.lower import Interface, lower
 from symgrad.loops.nest import Routine
 from symgrad.loops.split import split
+from symgrad.opt.logsumexp import with_split_logsumexp
 from symgrad.opt.mirror import computed_once
 from symgrad.opt.passes import PASSES
 from symgrad.program import Derived, Program, program
@@ -85,7 +86,7 @@ def compile(  # noqa: A001  (the verb users look for)
         announce("differentiate", derived.unit)
         signature = signature_of(derived, single=isinstance(outputs, str))
         if backend == "numpy":
-            units = (derived.unit, derived.unit)
+            units = (derived.unit, with_split_logsumexp(derived.unit))
             kernel = build_kernel(signature, None, units, backend, dtype, derived.sparse)
         else:
             unit = optimise(derived.unit, announce)

@@ -27,6 +27,7 @@ from symgrad.ir.evaluate import evaluate
 from symgrad.ir.rules import TABLE
 from symgrad.ir.stability import AUDITS, Audit
 from symgrad.ir.stability.audit import Point
+from symgrad.opt.logsumexp import with_split_logsumexp
 from symgrad.program import Program
 
 FILE = Path(__file__).resolve().parents[1] / "symgrad" / "ir" / "STABILITY.md"
@@ -73,8 +74,9 @@ def expression(audit: Audit) -> tuple[Any, tuple[Any, ...]]:
 def evaluated(program: Program, dtype: Any = np.float64) -> Callable[[Point], list[np.ndarray]]:
     """Value, gradient and Hessian by the reference evaluator, as a function of the point."""
     derived = program.derived(WORDS)
-    g, names, tensors = derived.unit.graph, *zip(*derived.unit.inputs, strict=True)
-    roots = [derived.unit.outputs[position][1] for position, *_ in derived.results]
+    unit = with_split_logsumexp(derived.unit)  # as every target computes it
+    g, names, tensors = unit.graph, *zip(*unit.inputs, strict=True)
+    roots = [unit.outputs[position][1] for position, *_ in derived.results]
 
     def run(point: Point) -> list[np.ndarray]:
         inputs = {t: np.asarray(point[name]) for name, t in zip(names, tensors, strict=True)}

@@ -26,24 +26,26 @@
  * work    t8 (n,) double
  * work    t9 (n,) double
  * work    t10 (n,) double
- * work    t11 () double
- * work    t12 (c, h) double
- * work    t13 (n, h) double
- * work    t14 (h,) double
- * work    t15 (c, n) double
- * work    t16 (c,) double
+ * work    t11 (n,) double
+ * work    t12 (n,) double
+ * work    t13 () double
+ * work    t14 (c, h) double
+ * work    t15 (n, h) double
+ * work    t16 (h,) double
  * work    t17 (c, n) double
- * work    t18 (h, c) double
- * work    t19 (h, n) double
- * work    t20 (h,) double
+ * work    t18 (c,) double
+ * work    t19 (c, n) double
+ * work    t20 (h, c) double
  * work    t21 (h, n) double
+ * work    t22 (h,) double
+ * work    t23 (h, n) double
  *
  * expression: Sum(log(Sum(exp(b2[j] + Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[k, j], (k, 0, h - 1))), (j, 0, c - 1))) - b2[label[i]] - Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[...
  * differentiated by: W1, b1, W2, b2
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad_W1 (d, h), row-major; grad_b1 (h,), row-major; grad_W2 (h, c), row-major; grad_b2 (c,), row-major
- * operations: 7171 as derived, 7067 after optimisation, every size 8
+ * operations: 7171 as derived, 7219 after optimisation, every size 8
  */
 
 #include "dense_index.h"
@@ -85,16 +87,18 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     double *const restrict t9 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
     double *const restrict t10 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
     double *const restrict t11 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t12 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8;
-    double *const restrict t13 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
-    double *const restrict t14 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h));
-    double *const restrict t15 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h));
-    double *const restrict t16 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
-    double *const restrict t17 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c));
-    double *const restrict t18 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
-    double *const restrict t19 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c));
-    double *const restrict t20 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
-    double *const restrict t21 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h));
+    double *const restrict t12 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t13 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t14 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8;
+    double *const restrict t15 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
+    double *const restrict t16 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h));
+    double *const restrict t17 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h));
+    double *const restrict t18 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
+    double *const restrict t19 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c));
+    double *const restrict t20 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
+    double *const restrict t21 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c));
+    double *const restrict t22 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
+    double *const restrict t23 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h));
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < h; j++) {
             t1[i*h + j] = 0.0;
@@ -155,145 +159,160 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
         const double tt7 = t7[i];
         dense_index_SUM(c2)
         for (int64_t j = 0; j < c; j++) {
-            c2 += exp(t5[i*c + j] - tt7);
+            const double tt8 = t5[i*c + j];
+            c2 += (tt8 == tt7) ? 0.0 : exp(tt8 - tt7);
         }
         t8[i] = c2;
     }
     for (int64_t i = 0; i < n; i++) {
-        t9[i] = t7[i] + log(t8[i]);
+        double c3 = 0.0;
+        const double tt9 = t7[i];
+        for (int64_t j = 0; j < c; j++) {
+            const int tt10 = t5[i*c + j] == tt9;
+            if (tt10) {
+                c3 += 1.0;
+            }
+        }
+        t9[i] = c3;
     }
     for (int64_t i = 0; i < n; i++) {
-        t10[i] = 0.0;
+        t10[i] = log1p(t8[i] + (t9[i] - 1.0));
+    }
+    for (int64_t i = 0; i < n; i++) {
+        t11[i] = t10[i] + t7[i];
+    }
+    for (int64_t i = 0; i < n; i++) {
+        t12[i] = 0.0;
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < n; j++) {
             const int64_t g1 = label[j];
-            t10[j] += t2[i*n + j] * W2[i*c + g1];
+            t12[j] += t2[i*n + j] * W2[i*c + g1];
         }
     }
-    double c3 = 0.0;
-    dense_index_SUM(c3)
+    double c4 = 0.0;
+    dense_index_SUM(c4)
     for (int64_t i = 0; i < n; i++) {
         const int64_t g2 = label[i];
-        c3 += t9[i] - t10[i] - b2[g2];
+        c4 += t10[i] - (t12[i] - t7[i]) - b2[g2];
     }
-    t11[0] = c3;
-    const double tt8 = (double)n;
-    value[0] = t11[0] / tt8;
+    t13[0] = c4;
+    const double tt11 = (double)n;
+    value[0] = t13[0] / tt11;
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < h; j++) {
-            t12[i*h + j] = 0.0;
+            t14[i*h + j] = 0.0;
         }
     }
     for (int64_t i = 0; i < n; i++) {
         const int64_t g3 = label[i];
-        const int tt9 = (g3 >= 0) && (c >= g3 + 1);
+        const int tt12 = (g3 >= 0) && (c >= g3 + 1);
         for (int64_t j = 0; j < h; j++) {
-            if (tt9) {
-                t12[g3*h + j] += -(t2[j*n + i] / tt8);
+            if (tt12) {
+                t14[g3*h + j] += -(t2[j*n + i] / tt11);
             }
         }
     }
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < h; j++) {
-            t13[i*h + j] = 1.0 / cosh(b1[j] + t1[i*h + j]);
+            t15[i*h + j] = 1.0 / cosh(b1[j] + t1[i*h + j]);
         }
     }
     for (int64_t i = 0; i < h; i++) {
-        t14[i] = 0.0;
+        t16[i] = 0.0;
     }
     for (int64_t i = 0; i < n; i++) {
         const int64_t g4 = label[i];
         for (int64_t j = 0; j < h; j++) {
-            const double tt10 = t13[i*h + j];
-            t14[j] += W2[j*c + g4] * (tt10 * tt10);
+            const double tt13 = t15[i*h + j];
+            t16[j] += W2[j*c + g4] * (tt13 * tt13);
         }
     }
     for (int64_t i = 0; i < c; i++) {
-        const double tt11 = b2[i];
+        const double tt14 = b2[i];
         for (int64_t j = 0; j < n; j++) {
-            t15[i*n + j] = exp(tt11 + t4[i*n + j] - t9[j]);
+            t17[i*n + j] = exp(tt14 + t4[i*n + j] - t7[j] - t10[j]);
         }
     }
     for (int64_t i = 0; i < c; i++) {
-        double c4 = 0.0;
-        dense_index_SUM(c4)
+        double c5 = 0.0;
+        dense_index_SUM(c5)
         for (int64_t j = 0; j < n; j++) {
-            c4 += (t9[j] == -INFINITY) ? 0.0 : t15[i*n + j];
+            c5 += (t11[j] == -INFINITY) ? 0.0 : t17[i*n + j];
         }
-        t16[i] = c4;
+        t18[i] = c5;
     }
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < n; j++) {
-            t17[i*n + j] = ((t9[j] == -INFINITY) ? 0.0 : t15[i*n + j]) / tt8;
+            t19[i*n + j] = ((t11[j] == -INFINITY) ? 0.0 : t17[i*n + j]) / tt11;
         }
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < c; j++) {
-            double c5 = 0.0;
-            dense_index_SUM(c5)
+            double c6 = 0.0;
+            dense_index_SUM(c6)
             for (int64_t k = 0; k < n; k++) {
-                c5 += t17[j*n + k] * t3[i*n + k];
+                c6 += t19[j*n + k] * t3[i*n + k];
             }
-            t18[i*c + j] = c5;
+            t20[i*c + j] = c6;
         }
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < n; j++) {
-            t19[i*n + j] = 0.0;
+            t21[i*n + j] = 0.0;
         }
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < c; j++) {
-            const double tt12 = W2[i*c + j];
+            const double tt15 = W2[i*c + j];
             for (int64_t k = 0; k < n; k++) {
-                t19[i*n + k] += tt12 * t17[j*n + k];
+                t21[i*n + k] += tt15 * t19[j*n + k];
             }
         }
     }
     for (int64_t i = 0; i < h; i++) {
-        double c6 = 0.0;
-        dense_index_SUM(c6)
+        double c7 = 0.0;
+        dense_index_SUM(c7)
         for (int64_t j = 0; j < n; j++) {
-            const double tt13 = t13[j*h + i];
-            c6 += t19[i*n + j] * (tt13 * tt13);
+            const double tt16 = t15[j*h + i];
+            c7 += t21[i*n + j] * (tt16 * tt16);
         }
-        t20[i] = c6;
+        t22[i] = c7;
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < n; j++) {
             const int64_t g5 = label[j];
-            const double tt14 = t13[j*h + i];
-            const double tt15 = tt14 * tt14;
-            t21[i*n + j] = t19[i*n + j] * tt15 - W2[i*c + g5] / tt8 * tt15;
+            const double tt17 = t15[j*h + i];
+            const double tt18 = tt17 * tt17;
+            t23[i*n + j] = t21[i*n + j] * tt18 - tt18 * (W2[i*c + g5] / tt11);
         }
     }
     for (int64_t i = 0; i < d; i++) {
         for (int64_t j = 0; j < h; j++) {
-            double c7 = 0.0;
-            dense_index_SUM(c7)
+            double c8 = 0.0;
+            dense_index_SUM(c8)
             for (int64_t k = 0; k < n; k++) {
-                c7 += t21[j*n + k] * X[k*d + i];
+                c8 += t23[j*n + k] * X[k*d + i];
             }
-            grad_W1[i*h + j] = c7;
+            grad_W1[i*h + j] = c8;
         }
     }
     for (int64_t i = 0; i < h; i++) {
-        grad_b1[i] = t20[i] - t14[i] / tt8;
+        grad_b1[i] = t22[i] - t16[i] / tt11;
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < c; j++) {
-            grad_W2[i*c + j] = t18[i*c + j] + t12[j*h + i];
+            grad_W2[i*c + j] = t14[j*h + i] + t20[i*c + j];
         }
     }
     for (int64_t i = 0; i < c; i++) {
-        grad_b2[i] = t16[i] / tt8;
+        grad_b2[i] = t18[i] / tt11;
     }
-    const double tt16 = -(1.0 / tt8);
+    const double tt19 = -(1.0 / tt11);
     for (int64_t i = 0; i < n; i++) {
         const int64_t g6 = label[i];
         if ((g6 >= 0) && (c >= g6 + 1)) {
-            grad_b2[g6] += tt16;
+            grad_b2[g6] += tt19;
         }
     }
 }
@@ -301,7 +320,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
 int64_t dense_index_work_size(int64_t n, int64_t d, int64_t h, int64_t c)
 {
     (void)d;
-    return dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
+    return dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
 }
 
 int64_t dense_index_argument_count(void)

@@ -24,23 +24,25 @@
  * work    t6 (n,) double
  * work    t7 (n,) double
  * work    t8 (n,) double
- * work    t9 () double
- * work    t10 () double
- * work    t11 (c,) double
- * work    t12 (c, n) double
+ * work    t9 (n,) double
+ * work    t10 (n,) double
+ * work    t11 () double
+ * work    t12 () double
  * work    t13 (c,) double
  * work    t14 (c, n) double
- * work    t15 (h, n) double
- * work    t16 (n, h) double
- * work    t17 (h,) double
- * work    t18 (h, n) double
+ * work    t15 (c,) double
+ * work    t16 (c, n) double
+ * work    t17 (h, n) double
+ * work    t18 (n, h) double
+ * work    t19 (h,) double
+ * work    t20 (h, n) double
  *
  * expression: (Trace(1*Lambda(_d, log(_d)).(Lambda(_d, exp(_d)).(Lambda(_d, tanh(_d)).(X*W1 + 1*b1)*W2 + 1*b2)*1)) - Trace(Y.T*(Lambda(_d, tanh(_d)).(X*W1 + 1*b1)*W2 + 1*b2)))/n
  * differentiated by: W1, b1, W2, b2
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad_W1 (d, h), row-major; grad_b1 (1, h), row-major; grad_W2 (h, c), row-major; grad_b2 (1, c), row-major
- * operations: 6692 as derived, 6650 after optimisation, every size 8
+ * operations: 6692 as derived, 6794 after optimisation, every size 8
  */
 
 #include "dense_matrix.h"
@@ -80,15 +82,17 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     double *const restrict t7 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
     double *const restrict t8 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
     double *const restrict t9 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t10 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8;
-    double *const restrict t11 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8;
-    double *const restrict t12 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t13 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
-    double *const restrict t14 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t15 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
-    double *const restrict t16 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
-    double *const restrict t17 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h));
-    double *const restrict t18 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h));
+    double *const restrict t10 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t11 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t12 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8;
+    double *const restrict t13 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8;
+    double *const restrict t14 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t15 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
+    double *const restrict t16 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t17 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
+    double *const restrict t18 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    double *const restrict t19 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h));
+    double *const restrict t20 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h));
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < h; j++) {
             t1[i*h + j] = 0.0;
@@ -144,118 +148,133 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
         const double tt7 = t6[i];
         dense_matrix_SUM(c2)
         for (int64_t j = 0; j < c; j++) {
-            c2 += exp(t4[i*c + j] - tt7);
+            const double tt8 = t4[i*c + j];
+            c2 += (tt8 == tt7) ? 0.0 : exp(tt8 - tt7);
         }
         t7[i] = c2;
     }
     for (int64_t i = 0; i < n; i++) {
-        t8[i] = log(t7[i]) + t6[i];
-    }
-    double c3 = 0.0;
-    dense_matrix_SUM(c3)
-    for (int64_t i = 0; i < n; i++) {
-        c3 += t8[i];
-    }
-    t9[0] = c3;
-    double c4 = 0.0;
-    for (int64_t i = 0; i < c; i++) {
-        const double tt8 = b2[i];
-        dense_matrix_SUM(c4)
-        for (int64_t j = 0; j < n; j++) {
-            c4 += Y[j*c + i] * (tt8 + t3[i*n + j]);
-        }
-    }
-    t10[0] = c4;
-    const double tt9 = (double)n;
-    value[0] = (t9[0] - t10[0]) / tt9;
-    for (int64_t i = 0; i < c; i++) {
-        t11[i] = 0.0;
-    }
-    for (int64_t i = 0; i < n; i++) {
+        double c3 = 0.0;
+        const double tt9 = t6[i];
         for (int64_t j = 0; j < c; j++) {
-            t11[j] += Y[i*c + j];
+            const int tt10 = t4[i*c + j] == tt9;
+            if (tt10) {
+                c3 += 1.0;
+            }
         }
+        t8[i] = c3;
     }
-    for (int64_t i = 0; i < c; i++) {
-        const double tt10 = b2[i];
-        for (int64_t j = 0; j < n; j++) {
-            t12[i*n + j] = exp(tt10 + t3[i*n + j] - t8[j]);
-        }
+    for (int64_t i = 0; i < n; i++) {
+        t9[i] = log1p(t8[i] - 1.0 + t7[i]);
     }
+    for (int64_t i = 0; i < n; i++) {
+        t10[i] = t6[i] + t9[i];
+    }
+    double c4 = 0.0;
+    dense_matrix_SUM(c4)
+    for (int64_t i = 0; i < n; i++) {
+        c4 += t10[i];
+    }
+    t11[0] = c4;
+    double c5 = 0.0;
     for (int64_t i = 0; i < c; i++) {
-        double c5 = 0.0;
+        const double tt11 = b2[i];
         dense_matrix_SUM(c5)
         for (int64_t j = 0; j < n; j++) {
-            c5 += (t8[j] == -INFINITY) ? 0.0 : t12[i*n + j];
+            c5 += Y[j*c + i] * (tt11 + t3[i*n + j]);
         }
-        t13[i] = c5;
+    }
+    t12[0] = c5;
+    const double tt12 = (double)n;
+    value[0] = (t11[0] - t12[0]) / tt12;
+    for (int64_t i = 0; i < c; i++) {
+        t13[i] = 0.0;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < c; j++) {
+            t13[j] += Y[i*c + j];
+        }
+    }
+    for (int64_t i = 0; i < c; i++) {
+        const double tt13 = b2[i];
+        for (int64_t j = 0; j < n; j++) {
+            t14[i*n + j] = exp(tt13 + t3[i*n + j] - t6[j] - t9[j]);
+        }
+    }
+    for (int64_t i = 0; i < c; i++) {
+        double c6 = 0.0;
+        dense_matrix_SUM(c6)
+        for (int64_t j = 0; j < n; j++) {
+            c6 += (t10[j] == -INFINITY) ? 0.0 : t14[i*n + j];
+        }
+        t15[i] = c6;
     }
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < n; j++) {
-            t14[i*n + j] = ((t8[j] == -INFINITY) ? 0.0 : t12[i*n + j]) / tt9 - Y[j*c + i] / tt9;
+            t16[i*n + j] = ((t10[j] == -INFINITY) ? 0.0 : t14[i*n + j]) / tt12 - Y[j*c + i] / tt12;
         }
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < c; j++) {
-            double c6 = 0.0;
-            dense_matrix_SUM(c6)
+            double c7 = 0.0;
+            dense_matrix_SUM(c7)
             for (int64_t k = 0; k < n; k++) {
-                c6 += t2[i*n + k] * t14[j*n + k];
+                c7 += t2[i*n + k] * t16[j*n + k];
             }
-            grad_W2[i*c + j] = c6;
+            grad_W2[i*c + j] = c7;
         }
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < n; j++) {
-            t15[i*n + j] = 0.0;
+            t17[i*n + j] = 0.0;
         }
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < c; j++) {
-            const double tt11 = W2[i*c + j];
+            const double tt14 = W2[i*c + j];
             for (int64_t k = 0; k < n; k++) {
-                t15[i*n + k] += tt11 * t14[j*n + k];
+                t17[i*n + k] += tt14 * t16[j*n + k];
             }
         }
     }
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < h; j++) {
-            t16[i*h + j] = 1.0 / cosh(b1[j] + t1[i*h + j]);
+            t18[i*h + j] = 1.0 / cosh(b1[j] + t1[i*h + j]);
         }
     }
     for (int64_t i = 0; i < h; i++) {
-        double c7 = 0.0;
-        dense_matrix_SUM(c7)
+        double c8 = 0.0;
+        dense_matrix_SUM(c8)
         for (int64_t j = 0; j < n; j++) {
-            const double tt12 = t16[j*h + i];
-            c7 += tt12 * tt12 * t15[i*n + j];
+            const double tt15 = t18[j*h + i];
+            c8 += t17[i*n + j] * (tt15 * tt15);
         }
-        t17[i] = c7;
+        t19[i] = c8;
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < n; j++) {
-            const double tt13 = t16[j*h + i];
-            t18[i*n + j] = tt13 * tt13 * t15[i*n + j];
+            const double tt16 = t18[j*h + i];
+            t20[i*n + j] = t17[i*n + j] * (tt16 * tt16);
         }
     }
     for (int64_t i = 0; i < d; i++) {
         for (int64_t j = 0; j < h; j++) {
-            double c8 = 0.0;
-            dense_matrix_SUM(c8)
+            double c9 = 0.0;
+            dense_matrix_SUM(c9)
             for (int64_t k = 0; k < n; k++) {
-                c8 += t18[j*n + k] * X[k*d + i];
+                c9 += X[k*d + i] * t20[j*n + k];
             }
-            grad_W1[i*h + j] = c8;
+            grad_W1[i*h + j] = c9;
         }
     }
     for (int64_t i = 0; i < 1; i++) {
         for (int64_t j = 0; j < h; j++) {
-            grad_b1[i*h + j] = t17[j];
+            grad_b1[i*h + j] = t19[j];
         }
     }
     for (int64_t i = 0; i < 1; i++) {
         for (int64_t j = 0; j < c; j++) {
-            grad_b2[i*c + j] = t13[j] / tt9 - t11[j] / tt9;
+            grad_b2[i*c + j] = t15[j] / tt12 - t13[j] / tt12;
         }
     }
 }
@@ -263,7 +282,7 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
 int64_t dense_matrix_work_size(int64_t n, int64_t d, int64_t c, int64_t h)
 {
     (void)d;
-    return dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    return dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
 }
 
 int64_t dense_matrix_argument_count(void)

@@ -5,8 +5,9 @@ inline    maps of rank 0, and maps read once in loops no larger than their own, 
 share     expensive values (transcendental functions) needed by several definitions, or at several
           places of one, are computed once and stored.
 layout    stored tensors get the axis order that their readers walk (`opt.layout`).
-legalise  what targets do not spell: composite reductions, ops that are expansions of others, and matrix
-          functions, which become factorisations and what is read off them (`opt.factorise`).
+logsumexp a log-sum-exp becomes the largest exponent and the rest, two numbers (`opt.logsumexp`).
+legalise  what targets do not spell: ops that are expansions of others, and matrix functions, which
+          become factorisations and what is read off them (`opt.factorise`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import additive_terms, needs_its_guards, store
 from symgrad.opt.factorise import Factors
 from symgrad.opt.layout import layout
+from symgrad.opt.logsumexp import split_logsumexp
 from symgrad.opt.rebuild import Copy, copy_with, linked
 
 Pass = Callable[[Graph, Sequence[TensorId]], tuple[Graph, dict[TensorId, TensorId]]]
@@ -137,11 +139,7 @@ def legalise(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId,
         return _spell(copy.new, new, spelled)
 
     def on_tensor(copy: Copy, t: TensorId) -> TensorId | None:
-        if copy.old.tensors[t].kind == "call":
-            return factors.of(copy, t, on_node)
-        if copy.old.tensors[t].kind != "logsumexp":
-            return None
-        return _expand_logsumexp(copy, t, on_node)
+        return factors.of(copy, t, on_node) if copy.old.tensors[t].kind == "call" else None
 
     # Stability rewrites would put composites together again that are taken apart here.
     return copy_with(g, roots, on_tensor, on_node, stabilise=False)
@@ -149,7 +147,7 @@ def legalise(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId,
 
 def _is_legal(g: Graph, roots: Sequence[TensorId]) -> bool:
     below = [g.tensors[t] for t in g.definitions_below(roots)]
-    if any(t.kind in ("logsumexp", "call") for t in below):
+    if any(t.kind == "call" for t in below):
         return False
     bodies = [b for t in below for b in t.bodies]
     used = [n for n in g.reachable(bodies) if g.op[n] in OPS]
@@ -199,23 +197,10 @@ def _unsettled(g: Graph, root: Node, done: dict[Node, Node]) -> list[Node]:
     return sorted(seen)
 
 
-def _expand_logsumexp(copy: Copy, t: TensorId, on_node: Callable[..., Node]) -> TensorId:
-    """m + log(sum(exp(x - m))) with m = max(x), or 0 where that is not finite."""
-    g, old = copy.new, copy.old.tensors[t]
-    made = copy.nodes((old.body, *old.out, *old.red), t, on_node)
-    body, out, red = made[0], made[1 : 1 + len(old.out)], made[1 + len(old.out) :]
-    if g.op[body] != "read":
-        body = store(g, (*out, *red), body)
-    top = g.read(g.define("max", out, red, body), *out)
-    finite = g.node("lt", g.node("abs", top), g.const(float("inf")))
-    shift = store(g, out, g.where(finite, top, g.zero))
-    total = g.read(g.define("sum", out, red, g.node("exp", g.sub(body, shift))), *out)
-    return g.define("map", out, (), g.add(g.node("log", total), shift))
-
-
 PASSES: tuple[tuple[str, Pass], ...] = (
     ("inline", inline),
     ("share", share),
     ("layout", layout),
+    ("logsumexp", split_logsumexp),
     ("legalise", legalise),
 )

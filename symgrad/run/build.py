@@ -26,7 +26,7 @@ def build_kernel(
     dtype: str,
     sparse: tuple[SparseOutput, ...] = (),
 ) -> Kernel:
-    """A kernel for a routine, or for the first of the units where there is none (backend "numpy").
+    """A kernel for a routine, or for the last of the units where there is none (backend "numpy").
 
     units   before and after optimisation.
     sparse  where the values of sparse results belong, if there are any.
@@ -54,7 +54,7 @@ def build_compiled(spec: Spec) -> Built:
 
 def build_reference(spec: Spec) -> Built:
     """The reference evaluator behind the interface of a kernel."""
-    run = _reference_runner(spec.units[0], np.dtype(spec.dtype).type)
+    run = _reference_runner(spec.units[1], np.dtype(spec.dtype).type)
     return Built(run, "the reference evaluator has no source")
 
 

@@ -1,0 +1,77 @@
+"""Log-sum-exp as two numbers: the largest exponent, and the logarithm of what is left.
+
+    L = log(sum(exp(x))) = m + l      m = max(x), or 0 where that is not finite
+                                      l = log1p(sum of exp(x) over x != m, plus how many are m, minus 1)
+
+x - L is then (x - m) - l: no digit is lost to a large common offset, and where one x is far above the others
+x - L and with it 1 - softmax(x) = -expm1(x - L) keep theirs. This comes after differentiation, for which L is
+one thing.
+
+Source: Blanchard, Higham & Higham 2021, Accurately computing the log-sum-exp and softmax functions,
+section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.reduce import store
+from symgrad.ir.unit import Unit
+from symgrad.opt.rebuild import Copy, copy_with
+
+
+def with_split_logsumexp(unit: Unit) -> Unit:
+    """The unit after `split_logsumexp`."""
+    graph, moved = split_logsumexp(unit.graph, unit.roots)
+    return unit.moved(graph, moved)
+
+
+def split_logsumexp(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
+    """The definitions with every log-sum-exp replaced by its two parts."""
+    below = g.definitions_below(roots)
+    if all(g.tensors[t].kind != "logsumexp" for t in below):
+        return g, {t: t for t in below}
+    parts: dict[TensorId, tuple[TensorId, TensorId]] = {}  # of m + l in the new graph: m, l
+
+    def on_node(copy: Copy, t: TensorId, old: Node, new: Node) -> Node:
+        return _apart(copy.new, new, parts)
+
+    def on_tensor(copy: Copy, t: TensorId) -> TensorId | None:
+        return _split(copy, t, parts) if copy.old.tensors[t].kind == "logsumexp" else None
+
+    # A stability rule would recognise the sum of exponentials under the logarithm.
+    return copy_with(g, roots, on_tensor, on_node, stabilise=False)
+
+
+def _split(copy: Copy, t: TensorId, parts: dict[TensorId, tuple[TensorId, TensorId]]) -> TensorId:
+    g, old = copy.new, copy.old.tensors[t]
+    made = copy.nodes((old.body, *old.out, *old.red), t, lambda c, s, o, n: _apart(c.new, n, parts))
+    body, out, red = made[0], made[1 : 1 + len(old.out)], made[1 + len(old.out) :]
+    if g.op[body] != "read":
+        body = store(g, (*out, *red), body)
+    top = g.read(g.define("max", out, red, body), *out)
+    finite = g.node("lt", g.node("abs", top), g.const(float("inf")))
+    shift = g.define("map", out, (), g.where(finite, top, g.zero))
+    m = g.read(shift, *out)
+    is_top = g.node("eq", body, m)
+    others = g.define("sum", out, red, g.where(is_top, g.zero, g.node("exp", g.sub(body, m))))
+    count = g.define("sum", out, red, g.mask(is_top, g.one))
+    beyond_one = g.add(g.read(others, *out), g.sub(g.read(count, *out), g.one))
+    rest = g.define("map", out, (), g.node("log1p", beyond_one))
+    whole = g.define("map", out, (), g.add(m, g.read(rest, *out)))
+    parts[whole] = shift, rest
+    return whole
+
+
+def _apart(g: Graph, node: Node, parts: dict[TensorId, tuple[TensorId, TensorId]]) -> Node:
+    """(x - m) - l for x - (m + l), and l - (x - m) for (m + l) - x."""
+    if g.op[node] != "sub":
+        return node
+    x, y = g.args[node]
+    for total, other, sign in ((y, x, 1), (x, y, -1)):
+        if g.op[total] == "read" and g.args[total][0] in parts:
+            m, rest = (g.read(part, *g.args[total][1:]) for part in parts[g.args[total][0]])
+            moved = g.intern("sub", (other, m))
+            return g.intern("sub", (moved, rest) if sign > 0 else (rest, moved))
+    return node
