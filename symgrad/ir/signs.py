@@ -29,8 +29,11 @@ def is_never_negative(g: Graph, node: int) -> bool:
         if op == "add":
             stack += args
         elif op == "mul" and any(_is_at_least_zero(g, a) for a in args):
-            positive = g.op[args[0]] == "exp" or not _is_at_least_zero(g, args[1])
-            stack.append(args[1] if positive and _is_at_least_zero(g, args[0]) else args[0])
+            # Weights that are not negative aside, the other factor says whether it is one, and may be 0.
+            rest = [a for a in args if g.op[a] in ("mul", "abs", "hypot") or not _is_at_least_zero(g, a)]
+            if not rest:
+                return False
+            stack += rest
         elif op == "div" and _is_at_least_zero(g, args[1]):
             stack.append(args[0])
         elif op in ("mask", "where"):
