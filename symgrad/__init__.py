@@ -7,7 +7,7 @@ from symgrad.explain import Explanation, explain
 from symgrad.export import export_c
 from symgrad.extrema import Maximum, Minimum
 from symgrad.frontend.gradient import grad
-from symgrad.frontend.scan import Scan, scan
+from symgrad.frontend.scan import Scan, scan, while_loop
 from symgrad.implicit import implicit
 from symgrad.lambdify import lambdify
 from symgrad.pipeline import compile  # noqa: A004  (the verb users look for)
@@ -21,6 +21,6 @@ from symgrad.run.verify import verify
 __all__ = [
     "Entries", "Explanation", "Kernel", "Maximum", "Minimum", "Program", "Report", "Scan", "SymgradError",
     "Where", "compile", "explain", "export_c", "grad", "implicit", "lambdify", "linalg", "losses", "minimize",
-    "nn", "optim", "program", "scan", "scipy_problem", "verify",
+    "nn", "optim", "program", "scan", "scipy_problem", "verify", "while_loop",
 ]  # fmt: skip
 __version__ = "0.1.0"

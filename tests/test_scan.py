@@ -250,6 +250,53 @@ def test_random_recurrences_equal_the_same_steps_written_out(first, second, step
         np.testing.assert_allclose(left, right, rtol=1e-11, atol=1e-12)
 
 
+# ---- loops with a condition ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_loop_ends_where_its_condition_fails_and_derivatives_go_through_its_steps(backend):
+    """Newton's method for a square root, until its residual is small."""
+    root, turns = sg.while_loop(
+        lambda state: sp.Abs(state[0] ** 2 - a) > sp.Float(1e-9),
+        lambda state, t: ((state[0] + a / state[0]) / 2, state[1] + 1),
+        (p, sp.Integer(0)),
+        max_steps=30,
+    ).final
+    kernel = sg.compile([root, turns], args=(a, p), wrt=(a, p), outputs=("value", "jac"), backend=backend)
+    (value, steps), jacobian = kernel(2.0, 1.0)
+    y, count = 1.0, 0
+    while abs(y * y - 2) > 1e-9:
+        y, count = (y + 2.0 / y) / 2, count + 1
+    assert (steps, value) == (count, pytest.approx(y, rel=1e-15))
+
+    def unrolled(number, start):
+        for _ in range(count):
+            start = (start + number / start) / 2
+        return start
+
+    np.testing.assert_allclose(jacobian[0], jax.grad(unrolled, (0, 1))(2.0, 1.0), rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(jacobian[1], [0.0, 0.0])
+
+
+def test_branches_after_the_end_of_a_loop_have_no_effect_even_where_they_are_nan():
+    final = sg.while_loop(lambda y: y > 1, lambda y, t: sp.sqrt(y - 1), p, 5).final
+    value, slope = sg.compile(final, wrt=p, outputs=("value", "grad"))(1.5)
+    np.testing.assert_allclose([value, slope], [np.sqrt(0.5), 0.5 / np.sqrt(0.5)], rtol=1e-15)
+
+
+def test_a_loop_that_does_not_end_in_time_gives_nan():
+    v = sp.MatrixSymbol("v", n, 1)
+    final = sg.while_loop(lambda m: m[0, 0] > 1, lambda m, t: m / 2, v, 3).final
+    kernel = sg.compile(final, args=(v,), outputs="value")
+    np.testing.assert_array_equal(kernel(np.array([[8.0], [1.0]])), [[1.0], [0.125]])
+    assert np.isnan(kernel(np.array([[9.0], [1.0]]))).all()
+
+
+def test_a_condition_that_never_fails_is_refused():
+    with pytest.raises(BadArgument, match="the condition of a loop is True"):
+        sg.while_loop(lambda y: True, lambda y, t: y / 2, p, 3)
+
+
 # ---- the surface -------------------------------------------------------------------------------
 
 

@@ -69,7 +69,7 @@ def trajectories(tr: Translator, e: Recurrence) -> Task:
 
 def _translated(tr: Translator, e: Recurrence) -> Task:
     g = tr.graph
-    states, time, firsts, steps, length = e._args
+    states, time, firsts, steps, length, condition = e._args
     count = yield tr.integer(length, "a number of steps", e)
     values = yield each(
         _value(tr, first, state) for state, first in zip(states._args, firsts._args, strict=True)
@@ -84,6 +84,9 @@ def _translated(tr: Translator, e: Recurrence) -> Task:
     tr.inputs.update(hidden)
     tr.environment[time] = clock
     after = yield each(_value(tr, step, state) for state, step in zip(states._args, steps._args, strict=True))
+    if condition is not sp.true:
+        going = yield tr.real(condition)
+        after = [_while(g, going, clock, t, value) for t, value in zip(hidden.values(), after, strict=True)]
     tr.bind(time, outer)
     for state, tensor in before.items():
         if tensor is None:
@@ -92,6 +95,15 @@ def _translated(tr: Translator, e: Recurrence) -> Task:
             tr.inputs[state] = tensor
     _check_shapes(g, e, values, after)
     return _closed(g, clock, list(hidden.values()), values, after)
+
+
+def _while(g: Graph, going: Node, clock: Node, state: TensorId, after: Value) -> Value:
+    """The next state while a condition holds, else the same one; nan where it holds at the last step."""
+    axes, body = after
+    places = [g.zero if g.extent(a) == g.one else a for a in axes]
+    is_last = g.ieq0(g.isub(g.isub(g.extent(clock), g.one), clock))
+    body = g.where(is_last, g.const(float("nan")), body)
+    return axes, g.where(going, body, g.read(state, *places))
 
 
 def _closed(

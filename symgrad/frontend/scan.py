@@ -34,11 +34,16 @@ class StateArray(sp.IndexedBase):
 class Recurrence(sp.Basic):
     """`state[0] = first`, `state[t + 1] = step(state[t], t)` for 0 <= t < length.
 
-    args   (states, time, firsts, steps, length); the values of arrays are `(indices, entry)`.
+    args   (states, time, firsts, steps, length, condition); the values of arrays are `(indices, entry)`.
+           Where the condition on the state does not hold, the state stays as it is; where it still holds
+           at the last step, that step gives nan. It is `true` for a loop of a given length.
     """
 
-    def __new__(cls, states: Any, time: Any, firsts: Any, steps: Any, length: Any) -> Recurrence:
-        return super().__new__(cls, states, time, firsts, steps, length)  # type: ignore[no-any-return]
+    def __new__(
+        cls, states: Any, time: Any, firsts: Any, steps: Any, length: Any, condition: Any = sp.true
+    ) -> Recurrence:
+        parts = (states, time, firsts, steps, length, condition)
+        return super().__new__(cls, *parts)  # type: ignore[no-any-return]
 
     def doit(self, **hints: Any) -> Any:
         """Itself: SymPy would evaluate the sums inside, at great length."""
@@ -66,6 +71,9 @@ class Recurrence(sp.Basic):
         steps = [f"{_name(s)} -> {show(_entry(step).xreplace(names))}"
                  for s, step in zip(self.states, self.args[3].args, strict=True)]  # fmt: skip
         firsts = ", ".join(show(_entry(first)) for first in self.args[2].args)
+        if self.args[5] is not sp.true:
+            condition = show(self.args[5].xreplace(names))
+            return f"while_loop({condition}; {', '.join(steps)}; {firsts}; {show(self.args[4] - 1)})"
         return f"scan({', '.join(steps)}; {firsts}; {show(self.args[4])})"
 
 
@@ -222,6 +230,34 @@ def scan(step: Callable[..., Any], init: State | Sequence[State], length: Any) -
         >>> euler
         scan(y -> -a*y/n + y; y; n)
     """
+    return _scan(step, init, scalar(length, "scan"), None)
+
+
+def while_loop(
+    cond: Callable[[Any], Any], step: Callable[..., Any], init: State | Sequence[State], max_steps: Any
+) -> Scan:
+    """The recurrence `state = step(state, t)` for as long as `cond(state)` holds, at most `max_steps` times.
+
+    cond    called once, with the symbols that `step` gets (see `scan`); a condition on scalars and elements.
+    max_steps  the bound that makes the loop differentiable in reverse: an integer, or an expression in sizes.
+
+    The result is that of `scan`: `final` is the first state for which the condition does not hold, nan in
+    every entry where there is none after `max_steps` steps; `trajectory` stays at that state. Derivatives go
+    through the steps that were made. A call goes through `max_steps` turns, and stores as many states for
+    the gradient; what the turns after the last step compute has no effect.
+
+    Raises as `scan`, and BadArgument for a condition that is none.
+
+        >>> x = sp.Symbol("x")
+        >>> half = while_loop(lambda y: y > 1, lambda y, t: y/2, x, max_steps=100).final
+        >>> import symgrad as sg
+        >>> sg.compile(half, wrt=x, outputs=("value", "grad"))(12.0)
+        (0.75, 0.0625)
+    """
+    return _scan(step, init, scalar(max_steps, "while_loop") + 1, cond)
+
+
+def _scan(step: Callable[..., Any], init: Any, length: Any, cond: Callable[[Any], Any] | None) -> Scan:
     single = not isinstance(init, tuple | list)
     firsts = [_first(value) for value in ([init] if single else init)]
     if not firsts:
@@ -229,15 +265,29 @@ def scan(step: Callable[..., Any], init: State | Sequence[State], length: Any) -
     names = _state_names(firsts)
     states = [_symbol(name, value) for name, value in zip(names, firsts, strict=True)]
     time = sp.Dummy("t", integer=True, nonnegative=True)
-    result = step(states[0] if single else tuple(states), time)
+    given = states[0] if single else tuple(states)
+    result = step(given, time)
     after = [result] if single else list(result)
     if len(after) != len(states):
         raise ShapeMismatch(
             f"a step of {len(states)} states returns {len(after)}", where="scan", try_="one for each state"
         )
     steps = [_next(state, value) for state, value in zip(states, after, strict=True)]
-    parts = (sp.Tuple(*states), time, sp.Tuple(*map(_held, firsts)), sp.Tuple(*steps), scalar(length, "scan"))
+    condition = sp.true if cond is None else _condition(cond(given))
+    parts = (sp.Tuple(*states), time, sp.Tuple(*map(_held, firsts)), sp.Tuple(*steps), length, condition)
     return Scan(Recurrence(*parts), single)
+
+
+def _condition(value: Any) -> Any:
+    condition = sp.sympify(value)
+    if condition is sp.true or not isinstance(condition, sp.logic.boolalg.Boolean):
+        raise BadArgument(
+            f"the condition of a loop is {show(condition)}",
+            where="while_loop",
+            because="a loop ends when its condition on the state does not hold any more",
+            try_="a comparison of the state, or of an element of it, with a number",
+        )
+    return condition
 
 
 def _first(value: Any) -> Any:

@@ -190,10 +190,10 @@ def _subs(s: Survey, e: Expr, c: Context) -> list[Visit]:
 
 
 def _recurrence(s: Survey, e: Expr, c: Context) -> list[Visit]:
-    _, _, firsts, steps, length = e._args
+    _, _, firsts, steps, length, condition = e._args
     s.bound.update(dict.fromkeys(sorted(e.bound, key=str)))
     shapes = [(sp.sympify(n), SIZE) for state in e.states for n in getattr(state, "shape", ())]
-    return [(firsts, VALUE), (steps, VALUE), (length, SIZE), *shapes]
+    return [(firsts, VALUE), (steps, VALUE), (condition, VALUE), (length, SIZE), *shapes]
 
 
 def _nothing(s: Survey, e: Expr, c: Context) -> list[Visit]:
