@@ -143,7 +143,6 @@ DECOMPOSED = {
     "triangular factor": (linalg.qr(A)[1], lambda a: np.linalg.cholesky(a.T @ a).T),
     "svdvals": (linalg.svdvals(A), lambda a: np.linalg.svd(a)[1][:, None]),
     "solve": (A.I * A.T, lambda a: np.linalg.solve(a, a.T)),
-    "powers": (A**-2 * A.T, lambda a: np.linalg.solve(a, np.linalg.solve(a, a.T))),
 }
 
 
@@ -218,7 +217,7 @@ def test_programs_with_matrix_functions_read_back_and_keep_their_values() -> Non
         arrays = {"A": definite(3), "B": matrix(3, 2)}
         inputs = {t: arrays[g.tensors[t].name] for t in range(len(g.tensors)) if g.tensors[t].kind == "input"}
         value, gradient = evaluate(g, list(outputs.values()), inputs, {"n": 3, "k": 2})
-        wanted = sg.compile(loss, args=(A, B), wrt=A, outputs=("value", "grad"))(**arrays)
+        wanted = sg.compile(loss, args=(A, B), wrt=A, outputs=("value", "grad"), backend="numpy")(**arrays)
         assert value == pytest.approx(wanted[0], rel=1e-12)
         np.testing.assert_allclose(gradient, wanted[1], rtol=1e-11, atol=1e-12)
 
