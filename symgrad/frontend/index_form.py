@@ -219,7 +219,8 @@ class IndexForm(Leaves):
         if tensor.kind == "call":
             raise UnsupportedExpression(
                 f"the {MATRIX_FUNCTIONS[tensor.name].title} of a matrix has no index notation",
-                try_="write the whole expression with MatrixSymbols",
+                because="and the whole expression has no matrix notation",
+                try_="compile it, which needs no notation, or write the whole expression with MatrixSymbols",
             )
         if tensor.links:
             raise UnsupportedExpression(

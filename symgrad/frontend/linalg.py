@@ -108,6 +108,12 @@ class ScalarCall(sp.Expr):
         return _latex(printer, self)
 
 
+def linear_algebra(name: str) -> Callable[..., Any]:
+    """The function of matrices called `name` in `ir.matrix_functions`, for a parser."""
+    kind = MatrixCall if MATRIX_FUNCTIONS[name].result else ScalarCall
+    return lambda *operands: kind(name, *(as_matrix(name, a) for a in operands))
+
+
 def _text(printer: Any, e: Any) -> str:
     return written(e.function, ", ".join(map(printer.doprint, e.args[1:])))
 

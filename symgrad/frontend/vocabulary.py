@@ -10,6 +10,7 @@ import sympy as sp
 from sympy.codegen import cfunctions
 
 from symgrad.extrema import Maximum, Minimum
+from symgrad.frontend.linalg import linear_algebra
 
 Value = Any  # a SymPy object, or a tuple or list of them while a call is being read
 
@@ -47,6 +48,11 @@ MATRIX: dict[str, Callable[..., Value]] = {
     "Determinant": sp.Determinant,
     "det": sp.Determinant,
     "DiagMatrix": sp.DiagMatrix,
+    "solve": linear_algebra("solve"),
+    "cholesky": linear_algebra("cholesky"),
+    "eigvalsh": linear_algebra("eigenvalues"),
+    "svdvals": linear_algebra("singular_values"),
+    "logdet": linear_algebra("log_det"),
 }
 OF_SIZES: dict[str, Callable[..., Value]] = {
     "Identity": sp.Identity,
