@@ -10,7 +10,7 @@ from symgrad.ir.matrix_failures import failure_text
 from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.loops.lapack import LAPACK, SMALL
 from symgrad.loops.matrix_loops import OWN, Site
-from symgrad.loops.nest import Buffer, Failure, For, Poly, Statement, poly, variable
+from symgrad.loops.nest import Buffer, Failure, For, Poly, Statement, Store, poly, variable
 from symgrad.loops.writer import Index, Number, View, Writer, as_poly
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ class Calls:
         operands = tuple(
             _operand(low, w, b, r, places) for b, r in zip(tensor.bodies, row.ranks, strict=True)
         )
-        result = View(w, *low.element(t, tuple(places.values())))
+        own = tuple(variable(f"@{k}") for k in range(len(row.result)))
+        buffer, place = low.element(t, (*places.values(), *own))
+        assert place[len(place) - len(own) :] == own, "the axes of a call's result keep their order"
+        result = View(w, buffer, place[: len(place) - len(own)])
         failed = w.register(w.truth(False)) if row.fails else None
 
         def fail(condition: Number) -> None:
@@ -48,9 +51,7 @@ class Calls:
                 failed.set(w.truth(True))
 
         def scratch(*extents: Index) -> View:
-            buffer = Buffer(low.fresh_name("t"), "work", tuple(map(as_poly, extents)))
-            low.all_buffers.append(buffer)
-            return View(w, buffer.name)
+            return _scratch(low, w, tuple(map(as_poly, extents)))
 
         letters = [letter for shape in row.operands for letter in shape]
         lengths = {letter: low.poly(g.extent(a)) for letter, a in zip(letters, tensor.red, strict=True)}
@@ -105,16 +106,31 @@ def _loops_for(low: _Lowering, name: str, lengths: Mapping[str, Poly]) -> Callab
 
 
 def _operand(low: _Lowering, w: Writer, body: Node, rank: int, places: Mapping[Node, Poly]) -> View:
-    """Where an operand lies: `opt.factorise` has put it into memory, its own axes last."""
+    """Where an operand lies: `opt.factorise` has put it into memory, its own axes last.
+
+    A recurrence may have laid its axes out in another order; then it is copied.
+    """
     t, *index = low.g.args[body]
-    return View(w, *low.element(t, tuple(low.poly(i, places) for i in index[: len(index) - rank])))
+    before = tuple(low.poly(i, places) for i in index[: len(index) - rank])
+    own = tuple(variable(f"@{k}") for k in range(rank))
+    buffer, place = low.element(t, (*before, *own))
+    if place[len(place) - rank :] == own:
+        return View(w, buffer, place[: len(place) - rank])
+    extents = tuple(low.poly(e) for e in low.g.tensors[t].extents[len(before) :])
+    copy = _scratch(low, w, extents)
+    with w.loops(extents) as loops:
+        value = w.load(*low.element(t, (*before, *loops)))
+        w.append(Store(copy.buffer, loops, value.value))
+    return copy
+
+
+def _scratch(low: _Lowering, w: Writer, extents: tuple[Poly, ...]) -> View:
+    buffer = Buffer(low.fresh_name("t"), "work", extents)
+    low.all_buffers.append(buffer)
+    return View(w, buffer.name)
 
 
 def _fill_with_nan(w: Writer, result: View, extents: list[Poly]) -> None:
     nan = w.constant("f", "nan")
-    if len(extents) == 1:
-        with w.loop(0, extents[0]) as i:
-            result[i] = nan
-    else:
-        with w.loop(0, extents[0]) as i, w.loop(0, extents[1]) as j:
-            result[i, j] = nan
+    with w.loops(extents) as loops:
+        result[loops] = nan

@@ -9,7 +9,7 @@ appends statements of the loop language. Nothing is computed; a `Number` stands 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -312,6 +312,12 @@ class Writer:
         body = self.blocks.pop()
         self.depth -= 1
         self.append(For(var, (as_poly(low),), (as_poly(high),), body))
+
+    @contextmanager
+    def loops(self, extents: Sequence[Index]) -> Iterator[tuple[Poly, ...]]:
+        """Loops over all indices of an array of these extents."""
+        with ExitStack() as stack:
+            yield tuple([stack.enter_context(self.loop(0, e)) for e in extents])
 
     @contextmanager
     def when(self, condition: Number) -> Iterator[None]:
