@@ -151,6 +151,6 @@ def test_composites_are_written_twice_and_mean_the_same() -> None:
         truth = measure.exact_numbers(case, np.dtype("float64"), 3, 1.0, ("value",))
         (form,) = case.forms
         kernel = sg.compile(case.forms[form](), outputs=("value", "grad", "hess"), backend="numpy")
-        found = measure._numbers(kernel, form, truth.points)["value"]
+        found = measure._numbers(kernel, case, form, truth.points)["value"]
         wanted = truth.value.astype(np.float64)
         assert found == pytest.approx(wanted, rel=1e-3, abs=1e-9), case.name

@@ -12,6 +12,7 @@ import sympy as sp
 from symgrad.frontend.ranges import ReadChecks
 from symgrad.frontend.translate import Translation
 from symgrad.ir.graph import Graph
+from symgrad.ir.op import NoDerivative
 from symgrad.ir.ops import OPS, Op
 from symgrad.program import Program
 
@@ -24,6 +25,7 @@ _WIDE = (
 WIDE = frozenset(_WIDE.split())
 _COMPOSITE = ("logistic", "softplus", "logaddexp", "sech", "sinc")
 _SELECTIONS = ("where", "mask", "cast")
+_WHOLE_ORDERS = ("polygamma", "spherical_jn", "spherical_yn", "expint")  # of the first argument
 _SPECIAL = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, 10.0)
 
 Points = np.ndarray
@@ -40,7 +42,7 @@ class Case:
     exact   the same function of mpmath numbers, written independently.
     sample  candidates, (count, arity); those without a finite value are left out.
     domain  in words.
-    smooth  whether second derivatives are measured.
+    by      the arguments that it has derivatives by.
     """
 
     name: str
@@ -50,7 +52,7 @@ class Case:
     exact: Callable[..., Any]
     sample: Sampler
     domain: str
-    smooth: bool = True
+    by: tuple[int, ...] = (0, 1)
 
 
 def op_cases() -> list[Case]:
@@ -75,8 +77,14 @@ def _op_case(row: Op) -> Case:
         row.mpmath,
         lambda rng, count, dtype: _points(row, wide, rng, count, dtype),
         domain,
-        smooth=any(partial is not None for partial in row.partials),
+        derivatives_of(row),
     )
+
+
+def derivatives_of(row: Op) -> tuple[int, ...]:
+    """The arguments with a derivative that is not always 0, and known."""
+    known = [p is not None and not isinstance(p, NoDerivative) for p in row.partials]
+    return tuple(k for k, is_known in enumerate(known) if is_known)
 
 
 def _domain(row: Op) -> list[tuple[float, float]]:
@@ -99,6 +107,8 @@ def _points(row: Op, wide: bool, rng: np.random.Generator, count: int, dtype: np
         else:
             inside = logarithmic(rng, count, -30, np.log10(max(abs(low), abs(high))))
             parts.append(np.clip(np.abs(inside) if low >= 0 else inside, low, high))
+        if row.name in _WHOLE_ORDERS and not columns:
+            parts = [np.round(np.abs(part)) for part in parts]
         columns.append(rng.permuted(np.concatenate(parts)) if row.arity > 1 else np.concatenate(parts))
     points = np.stack(columns, axis=1)
     if row.kink or not wide:
@@ -130,7 +140,8 @@ def call_program(row: Op) -> Program:
     symbols = sp.symbols(f"x:{row.arity}", real=True)
     inputs = {s: g.input(str(s)) for s in symbols}
     body = g.node(row.name, *(g.read(t) for t in inputs.values()))
-    return _program(g, inputs, g.define("map", (), (), body), {}, symbols)
+    by = tuple(symbols[k] for k in derivatives_of(row))
+    return _program(g, inputs, g.define("map", (), (), body), {}, symbols, by)
 
 
 def values_program(rows: Sequence[Op]) -> Program:
@@ -142,7 +153,7 @@ def values_program(rows: Sequence[Op]) -> Program:
         symbols += own
         bodies.append(g.node(row.name, *(g.read(g.input(str(s))) for s in own)))
     inputs = {s: g.input(str(s)) for s in symbols}
-    return _program(g, inputs, g.define("enum", (), (), bodies), {}, symbols, (len(bodies),))
+    return _program(g, inputs, g.define("enum", (), (), bodies), {}, symbols, (), (len(bodies),))
 
 
 def map_program(row: Op) -> Program:
@@ -164,15 +175,15 @@ def _array_program(row: Op, kind: str) -> Program:
     axis = g.fresh_axis(size)
     body = g.node(row.name, *(g.read(t, axis) for t in inputs.values()))
     value = g.define("map", (axis,), (), body) if kind == "map" else g.define("sum", (), (axis,), body)
-    return _program(g, inputs, value, {"n": n}, tuple(arrays))
+    return _program(g, inputs, value, {"n": n}, arrays, tuple(arrays[k] for k in derivatives_of(row)))
 
 
 def _program(
-    g: Graph, inputs: dict[Any, int], value: int, sizes: dict[str, Any], symbols: Any,
-    shape: tuple[int, ...] | None = None,
+    g: Graph, inputs: dict[Any, int], value: int, sizes: dict[str, Any], symbols: Sequence[Any],
+    by: tuple[Any, ...], shape: tuple[int, ...] | None = None,
 ) -> Program:  # fmt: skip
     """A program whose translation is given: most ops have no function of SymPy's that would lead to them."""
-    made = Program(sp.Function("f")(*symbols), tuple(symbols), tuple(symbols))
+    made = Program(sp.Function("f")(*symbols), tuple(symbols), by)
     reads = ReadChecks((), (), ())
     made.__dict__["translation"] = Translation(g, tuple(symbols), inputs, value, shape, False, sizes, reads)
     return made

@@ -13,7 +13,7 @@ Function = Callable[..., Any]
 DIGITS = 30
 """Digits that results are good to: enough to see a hundredth of the last place of a double."""
 _STEP = 32  # digits between an argument and the step taken from it
-_MOST = 1500  # working digits
+MOST = 1500  # working digits
 
 
 def value(function: Function, point: Sequence[float]) -> Any:
@@ -22,7 +22,7 @@ def value(function: Function, point: Sequence[float]) -> Any:
         return _real(function, [mpmath.mpf(float(x)) for x in point])
 
 
-def derivative(function: Function, point: Sequence[float], places: Sequence[int]) -> Any:
+def derivative(function: Function, point: Sequence[float], places: Sequence[int], most: int = MOST) -> Any:
     """The derivative by the arguments at `places` (one or two of them); None where there is none.
 
     Central differences with a step of 1e-32 of the argument (or of 1, where that is less). Digits are doubled
@@ -31,7 +31,7 @@ def derivative(function: Function, point: Sequence[float], places: Sequence[int]
     """
     decades = max([0.0, *(abs(float(np.log10(abs(x)))) for x in point if x)])
     digits = int(DIGITS + len(places) * (_STEP + decades))
-    while digits <= _MOST:
+    while digits <= most:
         with mpmath.workdps(digits):
             exactly = [mpmath.mpf(float(x)) for x in point]
             found, kept = _difference(function, exactly, places, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from cases import Case
 
 import symgrad as sg
+from symgrad.program import Program
 from symgrad.run.accuracy import last_places
 from symgrad.run.kernel import Kernel
 
@@ -19,8 +20,9 @@ QUANTITIES = ("value", "first", "second")
 TARGETS = ("numpy", "llvm", "c")
 DTYPES = ("float64", "float32")
 _SLOW = ("call",)  # one sample after the other in Python takes too long, and says nothing new
+_MOST_SPECIAL = 250  # working digits of functions that take long
 _ENTRIES = 2  # of a gradient, and rows of a Hessian, that are measured
-_WORDS = {"map": ("value",), "loop": ("grad", "hvp")}
+_WORDS = {"map": (("value",),), "loop": (("grad", "hvp"), ("grad",))}  # what is tried, one after the other
 
 
 @dataclass
@@ -51,11 +53,11 @@ Key = tuple[str, str, str]
 
 @dataclass
 class Result:
-    """Of one case. refused: (target, dtype) -> why it does not compute the function."""
+    """Of one case. refused: which targets do not compute all of it, and why, each once."""
 
     name: str
     errors: dict[Key, Errors] = field(default_factory=dict)
-    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+    refused: dict[str, None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,23 @@ def measure(
             for form, build in case.forms.items():
                 if target == "numpy" and form in _SLOW:
                     continue
-                words = _WORDS.get(form, ("value", "grad", "hess"))
-                try:
-                    kernel = sg.compile(build(), outputs=words, backend=target, dtype=dtype)
-                except sg.SymgradError as error:
-                    result.refused[target, dtype] = error.summary
-                    continue
-                _compare(kernel, form, truth, (target, dtype), quantities, result)
+                kernel = _compiled(case, form, build, (target, dtype), result)
+                if kernel is not None:
+                    _compare(kernel, (case, form), truth, (target, dtype), quantities, result)
     return result
+
+
+def _compiled(
+    case: Case, form: str, build: Callable[[], Program], where: tuple[str, str], result: Result
+) -> Kernel | None:
+    """A kernel for all that the target can compute; None where that is nothing."""
+    for words in _WORDS.get(form, (("value", "grad", "hess"), ("value", "grad"), ("value",))):
+        if words == ("value",) or case.by:
+            try:
+                return sg.compile(build(), outputs=words, backend=where[0], dtype=where[1])
+            except sg.SymgradError as error:
+                result.refused.setdefault(f"{where[0]}: {error.summary}")
+    return None
 
 
 # ---- exact numbers -----------------------------------------------------------------------------
@@ -118,18 +129,19 @@ def exact_numbers(
 def _derivatives(
     case: Case, points: np.ndarray, seconds: float, quantities: Sequence[str]
 ) -> tuple[Any, Any]:
-    entries = range(min(case.arity, _ENTRIES))
-    first: dict[int, list[Any]] = {k: [] for k in entries if case.smooth and "first" in quantities}
+    entries = case.by[:_ENTRIES]
+    first: dict[int, list[Any]] = {k: [] for k in entries if "first" in quantities}
     second: dict[tuple[int, int], list[Any]] = {
-        (k, m): [] for k in entries for m in entries if m <= k and case.smooth and "second" in quantities
+        (k, m): [] for k in entries for m in entries if m <= k and "second" in quantities
     }
+    most = _MOST_SPECIAL if case.group == "special" else exact.MOST
     start = time.perf_counter()
     for point in points:
         late = time.perf_counter() - start > 2 * seconds
         for k, column in first.items():
-            column.append(None if late else exact.derivative(case.exact, point, (k,)))
+            column.append(None if late else exact.derivative(case.exact, point, (k,), most))
         for pair, rows in second.items():
-            rows.append(None if late else exact.derivative(case.exact, point, pair))
+            rows.append(None if late else exact.derivative(case.exact, point, pair, most))
     return {k: _objects(c) for k, c in first.items()}, {k: _objects(c) for k, c in second.items()}
 
 
@@ -143,9 +155,15 @@ def _objects(numbers: Sequence[Any]) -> np.ndarray:
 
 
 def _compare(
-    kernel: Kernel, form: str, truth: Truth, where: tuple[str, str], quantities: Sequence[str], result: Result
+    kernel: Kernel,
+    what: tuple[Case, str],
+    truth: Truth,
+    where: tuple[str, str],
+    quantities: Sequence[str],
+    result: Result,
 ) -> None:
-    found = _numbers(kernel, form, truth.points)
+    case, form = what
+    found = _numbers(kernel, case, form, truth.points)
     # A product with the Hessian has its other entries times 0 in it, and 0 times infinity is no number.
     finite = [_measurable(column, np.dtype(where[1])) for column in truth.second.values()]
     all_second = np.logical_and.reduce(finite) if finite else True
@@ -171,36 +189,37 @@ def _measurable(wanted: np.ndarray, dtype: np.dtype) -> np.ndarray:
     )
 
 
-def _numbers(kernel: Kernel, form: str, points: np.ndarray) -> dict[str, Any]:
+def _numbers(kernel: Kernel, case: Case, form: str, points: np.ndarray) -> dict[str, Any]:
     """What the kernel computes at the points: value (B,), first by entry, second by pairs of entries."""
     columns = list(points.T.copy())
-    if form == "map":
-        (value,) = kernel(*columns)
-        return {"value": np.asarray(value)}
     if form == "loop":
-        return _loop_numbers(kernel, columns)
+        return _loop_numbers(kernel, case, columns)
     if form == "matrix":
         order = round(points.shape[1] ** 0.5)
         columns = [points.reshape(-1, order, order)]
     elif form == "vector":
         columns = [points]
-    value, grad, hess = kernel(*columns)
-    count = len(points)
-    grad, hess = np.reshape(grad, (count, -1)), np.reshape(hess, (count, points.shape[1], -1))
-    arity = range(points.shape[1])
-    return {
-        "value": np.asarray(value),
-        "first": {k: grad[:, k] for k in arity},
-        "second": {(k, m): hess[:, k, m] for k in arity for m in arity},
-    }
+    found = dict(zip(kernel.outputs, kernel(*columns), strict=True))
+    count, by = len(points), case.by if form == "call" else range(points.shape[1])
+    numbers: dict[str, Any] = {"value": np.asarray(found["value"])}
+    if "grad" in found:
+        grad = np.reshape(found["grad"], (count, -1))
+        numbers["first"] = {k: grad[:, i] for i, k in enumerate(by)}
+    if "hess" in found:
+        hess = np.reshape(found["hess"], (count, len(by), -1))
+        numbers["second"] = {(k, m): hess[:, i, j] for i, k in enumerate(by) for j, m in enumerate(by)}
+    return numbers
 
 
-def _loop_numbers(kernel: Kernel, columns: list[np.ndarray]) -> dict[str, Any]:
+def _loop_numbers(kernel: Kernel, case: Case, columns: list[np.ndarray]) -> dict[str, Any]:
+    if kernel.outputs == ("grad",):
+        (grad,) = kernel(*columns)
+        return {"first": dict(zip(case.by, grad, strict=True))}
     first: dict[int, np.ndarray] = {}
     second: dict[tuple[int, int], np.ndarray] = {}
-    for m in range(len(columns)):
-        tangent = tuple(np.full(len(columns[0]), float(k == m)) for k in range(len(columns)))
+    for m in case.by:
+        tangent = tuple(np.full(len(columns[0]), float(k == m)) for k in case.by)
         grad, hvp = kernel(*columns, tangent=tangent)
-        first |= dict(enumerate(grad))
-        second |= {(k, m): part for k, part in enumerate(hvp)}
+        first |= dict(zip(case.by, grad, strict=True))
+        second |= {(k, m): part for k, part in zip(case.by, hvp, strict=True)}
     return {"first": first, "second": second}
