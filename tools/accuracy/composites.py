@@ -67,7 +67,7 @@ def _scalar(
     symbols: Sequence[Any] = (x,),
 ) -> Case:
     forms = {"call": lambda: program(expr, args=symbols, wrt=tuple(symbols))}
-    return Case(name, "composite", len(symbols), forms, exact, sample, domain)
+    return Case(name, "composite", len(symbols), forms, exact, sample, domain, tuple(range(len(symbols))))
 
 
 def _vector(name: str, expr: Any, exact: Callable[..., Any], sample: Sampler, domain: str) -> Case:

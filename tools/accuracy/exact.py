@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ Function = Callable[..., Any]
 DIGITS = 30
 """Digits that results are good to: enough to see a hundredth of the last place of a double."""
 _STEP = 32  # digits between an argument and the step taken from it
+_SECONDS = 0.5  # for one evaluation
 MOST = 1500  # working digits
 
 
@@ -68,8 +70,16 @@ def _difference(function: Function, point: list[Any], places: Sequence[int], tim
 
 
 def _real(function: Function, point: Sequence[Any]) -> Any:
+    signal.signal(signal.SIGALRM, _too_late)
+    signal.setitimer(signal.ITIMER_REAL, _SECONDS)
     try:
         found = function(*point)
-    except (ZeroDivisionError, ValueError, OverflowError, mpmath.libmp.NoConvergence):
+    except (ZeroDivisionError, ValueError, OverflowError, TimeoutError, mpmath.libmp.NoConvergence):
         return None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
     return found if isinstance(found, mpmath.mpf) and mpmath.isfinite(found) else None
+
+
+def _too_late(*_: Any) -> None:
+    raise TimeoutError("the series takes too long to converge")

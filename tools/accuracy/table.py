@@ -2,6 +2,7 @@
 
     python tools/accuracy/table.py                  # about two minutes on two cores
     python tools/accuracy/table.py --only exp,norm  # some of it, printed
+    python tools/accuracy/table.py --only special   # special functions, printed: these take several minutes
     python tools/accuracy/table.py --points 1000    # more points
 
 Exits with 1 where an error exceeds its bound (`bounds.py`).
@@ -36,7 +37,7 @@ the type at the head of the column, against mpmath: the value; first and second 
 high-precision differences of the value. Second derivatives are by the first two arguments, mixed ones
 included. Points: uniform and logarithmic in the domain, with corners, where the exact result is a normal
 number of the type. Functions are measured in calls outside of loops and inside of loops, where they are our
-own vector functions; the worse one counts.
+own vector functions; the worse one counts. Special functions take longer: `--only special` prints theirs.
 
 A correctly rounded result is at most 0.5 off. {bounds} **Bold**: worse than that; the reasons stand below.
 """
@@ -53,7 +54,8 @@ def all_cases() -> list[Case]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
-    cases = [case for case in all_cases() if not options.only or case.name in options.only]
+    chosen = options.only or {"elementary", "composite"}
+    cases = [case for case in all_cases() if {case.name, case.group} & chosen]
     jobs = [_job(case, options.points, options.seconds) for case in cases]
     with ProcessPoolExecutor(options.processes) as pool:
         results = list(pool.map(_measured, jobs))
@@ -68,7 +70,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", type=lambda text: set(text.split(",")), help="names of cases")
+    parser.add_argument(
+        "--only", type=lambda text: set(text.split(",")), help="names of cases, or of groups of them"
+    )
     parser.add_argument("--points", type=int, default=150)
     parser.add_argument("--seconds", type=float, default=1.0, help="for the exact values of one case, about")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
