@@ -199,6 +199,23 @@ def test_gradient_of_unrolled_training_by_its_rate_agrees_with_jax():
     np.testing.assert_allclose(got[1], wanted[1], rtol=1e-10)
 
 
+@pytest.mark.parametrize("backend", ["llvm", "c"])
+def test_recurrences_that_share_their_step_keep_their_values_apart(backend):
+    A, x0, x1 = (sp.MatrixSymbol(name, n, m) for name, m in (("A", n), ("x0", 1), ("x1", 1)))
+    first, second = (sg.scan(lambda h, t: (A * h).applyfunc(sp.sin), x, T).final for x in (x0, x1))
+    loss = (first.T * first)[0, 0] + (second.T * second)[0, 0] ** 2
+    rng = np.random.default_rng(3)
+    data = rng.normal(size=(3, 3)), rng.normal(size=(3, 1)), rng.normal(size=(3, 1))
+
+    def in_jax(a, x, y):
+        for _ in range(4):
+            x, y = jnp.sin(a @ x), jnp.sin(a @ y)
+        return jnp.sum(x * x) + jnp.sum(y * y) ** 2
+
+    kernel = sg.compile(loss, args=(A, x0, x1, T), wrt=(A, x0, x1), outputs="grad", backend=backend)
+    assert worst(kernel(*data, 4), jax.grad(in_jax, (0, 1, 2))(*data)) <= 1e-11
+
+
 def test_a_recurrence_for_every_entry_of_a_sum_is_one_recurrence():
     x = sp.IndexedBase("x", shape=(n,))
     logistic = sp.Sum(sg.scan(lambda p, t: 3 * p * (1 - p), x[k], 4).final, (k, 0, n - 1))

@@ -21,6 +21,7 @@ from symgrad.ir.text import parse_program, print_program
 from symgrad.ir.unit import Unit
 from symgrad.loops.lower import Interface, lower
 from symgrad.opt.passes import PASSES
+from symgrad.targets.base import workspace_elements
 
 SIZES = {"T": 5, "n": 3}
 
@@ -266,6 +267,16 @@ def test_hessians_of_recurrences_agree_with_differences_of_exact_gradients():
             for k, direction in enumerate(directions)
         )
         np.testing.assert_allclose(total, product, rtol=1e-11, atol=1e-12)
+
+
+def test_a_value_that_needs_the_last_states_alone_stores_no_trajectory():
+    net = network()
+    routine = routine_of(net.g, net.inputs, [loss(net, "last")])
+    small, large = (workspace_elements(routine, {"T": steps, "n": 3}) for steps in (10, 10_000))
+    assert small == large
+    found = on_every_target(net.g, net.inputs, [loss(net, "last")], arrays())
+    for got in found.values():
+        np.testing.assert_allclose(got[0], loss_by_hand("last")(*arrays()), rtol=1e-13)
 
 
 def test_gradient_does_not_grow_with_the_number_of_steps():

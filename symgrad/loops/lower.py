@@ -49,7 +49,7 @@ from symgrad.loops.nest import (
     variable,
 )
 from symgrad.loops.order import loop_order
-from symgrad.loops.records import Record, records
+from symgrad.loops.records import Record, last_states, records
 
 _T = TypeVar("_T")
 _IDENTITY = {
@@ -103,10 +103,14 @@ class _Lowering:
         self.top_values: dict[Node, Value] = {}
         self.scans = _scans(g, self.order)
         self.clocks: dict[TensorId, Clock] = {}  # definitions that stand in a loop over time
-        self.records: dict[TensorId, Record] = {}  # those of them that are kept for all times
+        self.records: dict[
+            TensorId, Record
+        ] = {}  # those of them that the loop being made keeps for all times
+        self.records_of: dict[Scan, dict[TensorId, Record]] = {}
         outer = outer_definitions(g, (t for _, t in interface.outputs))
         for scan in self.scans:
             self.clocks.update(clocks(g, scan))
+        self.ends = last_states(g, self.scans, self.order, [t for _, t in interface.outputs])
         self.aliases: dict[TensorId, tuple[TensorId, int, Record]] = {}  # what a trajectory holds
         free = set(outer) - {t for _, t in interface.outputs}
         for scan in self.scans:
@@ -115,7 +119,7 @@ class _Lowering:
                 record = found.pop(step, None)
                 if record is not None and record.tensor in free:
                     self.aliases[record.tensor] = result, 1 - scan.lag, record
-            self.records.update(found)
+            self.records_of[scan] = found
         links = {s for t in self.order for s in g.tensors[t].links}
         self.absorbed = absorbed_scatters(g, roots, {*roots, *links, *self.clocks})
         self.time: Poly = ()  # the time that loop is at
@@ -126,7 +130,7 @@ class _Lowering:
         self._make_buffers(names[len(self.size_symbols) :])
 
     def run(self) -> Routine:
-        done = {*self.aliases, *(record.tensor for record in self.records.values())}
+        done = {*self.aliases, *(r.tensor for kept in self.records_of.values() for r in kept.values())}
         for t in outer_definitions(self.g, (t for _, t in self.interface.outputs)):
             kind = self.g.tensors[t].kind
             if t in done:
@@ -161,21 +165,21 @@ class _Lowering:
             self._copy(first, (), result, (length if scan.lag else poly(0),))
         self.trajectories = {s: (r, 0) for s, r in zip(scan.states, scan.results, strict=True)}
         for step, result in zip(scan.steps, scan.results, strict=True):
-            if step in self.clocks:
+            if step in self.clocks and result not in self.ends:
                 self.trajectories.setdefault(step, (result, later))
         name = self.fresh_name("time")
         self.time = variable(name)
         if scan.lag:
             self.time = poly_add(poly_add(length, poly(1), -1), self.time, -1)
         outside, known = self.top, dict(self.top_values)
-        self.top = []
+        self.top, self.records = [], self.records_of[scan]
         for t in clocks(self.g, scan):
             Nest(self, t).emit()
         for step, result in zip(scan.steps, scan.results, strict=True):
             if self.trajectories.get(step) != (result, later):
                 self._copy(step, (self.time,), result, (poly_add(self.time, poly(later)),))
         outside.append(For(name, (poly(0),), (length,), self.top))
-        self.top, self.top_values = outside, known
+        self.top, self.top_values, self.records = outside, known, {}
 
     def _copy(self, source: TensorId, at: tuple[Poly, ...], target: TensorId, to: tuple[Poly, ...]) -> None:
         """Copy: target[to, ...] = source[at, ...]."""
@@ -194,6 +198,8 @@ class _Lowering:
         """(buffer, index) of an element of a tensor, or of the part of it at its first indices."""
         if t in self.trajectories:
             result, later = self.trajectories[t]
+            if result in self.ends:
+                return self.buffers[result].name, index[1:]
             return self.buffers[result].name, (poly_add(index[0], poly(later)), *index[1:])
         if t in self.aliases:
             result, later, alias = self.aliases[t]
@@ -205,7 +211,12 @@ class _Lowering:
         return self.buffers[t].name, self.without_time(t, index)
 
     def without_time(self, t: TensorId, parts: Sequence[Any]) -> tuple[Any, ...]:
-        """One part per axis of the buffer of `t`: what a step computes is kept for one time only."""
+        """One part per axis of the buffer of `t`: what a step computes is kept for one time only.
+
+        So are the states of a recurrence of which only the last are needed.
+        """
+        if t in self.ends:
+            return tuple(parts[1:])
         clock = self.clocks.get(t)
         if clock is None:
             return tuple(parts)
@@ -219,8 +230,13 @@ class _Lowering:
         for name, (symbol, t) in zip(names[n_inputs:], self.interface.outputs, strict=True):
             assert t not in self.buffers, "every output is a definition of its own"
             self._add_buffer(t, name, "output", symbol)
-        elsewhere = {s for scan in self.scans for s in scan.steps if s in self.clocks} | self.absorbed
-        elsewhere |= {*self.records, *self.aliases}
+        own: set[TensorId] = set()  # what a loop over time keeps for one time, in a buffer of its own
+        for scan in self.scans:  # a definition may belong to the steps of several
+            placed = {*self.records_of[scan], *scan.steps}
+            own.update(t for t in clocks(g, scan) if t not in placed)
+            if scan.results[0] in self.ends:
+                own.update(scan.steps)
+        elsewhere = {*self.absorbed, *self.aliases, *(t for t in self.clocks if t not in own)}
         results = [r for scan in self.scans for r in scan.results]
         for t in dict.fromkeys((*self.order, *results)):
             is_stored = g.tensors[t].kind not in ("input", "state") and t not in elsewhere

@@ -6,11 +6,11 @@ Where something outside needs it, the loop stores its values there as it goes: n
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import permutations
 
-from symgrad.ir.graph import Graph, Tensor, TensorId
+from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.scan import Scan, is_scan, rebuilt, same_place
 
 _MOST_AXES = 4  # of definitions whose axes are tried in every order
@@ -44,6 +44,26 @@ def records(g: Graph, scan: Scan, needed: Collection[TensorId]) -> dict[TensorId
         if record is not None and not (record.is_moved and operands & {t, record.tensor}):
             wanted.discard(record.tensor)
             found[t] = record
+    return found
+
+
+def last_states(
+    g: Graph, scans: Iterable[Scan], tensors: Iterable[TensorId], outputs: Collection[TensorId]
+) -> set[TensorId]:
+    """The trajectories of scans of which nothing but the last states is read: one time is stored."""
+    elsewhere = set(outputs)
+    times: dict[TensorId, set[Node]] = {}
+    for t in tensors:
+        elsewhere.update(g.tensors[t].links)
+        for read in g.reads_of(t):
+            s, *index = g.args[read]
+            if is_scan(g, s):
+                times.setdefault(s, set()).add(index[0])
+    found: set[TensorId] = set()
+    for scan in scans:
+        end = {g.zero if scan.lag else scan.length}
+        if all(r not in elsewhere and times.get(r, end) == end for r in scan.results):
+            found.update(scan.results)
     return found
 
 
