@@ -1,4 +1,4 @@
-"""The command line: `symgrad export | derive | verify | explain | demo | why`.
+"""The command line: `symgrad export | derive | verify | explain | demo | cache | why`.
 
 An expression is given as `file.py:name` (the user's own file is imported, and the name is an expression, a
 Program, or a function of no arguments that returns one) or as a text for the safe parser
@@ -157,6 +157,23 @@ def _demo(options: argparse.Namespace) -> int:
     from symgrad import demo
 
     return DONE if demo.run(options.directory, options.backend, options.steps) else FAILED
+
+
+def _cache(options: argparse.Namespace) -> int:
+    from symgrad.targets import cache
+
+    if options.clear:
+        entries, size = cache.clear()
+        print(f"deleted {entries} entries, {size} bytes")
+        return DONE
+    held = cache.look()
+    print(f"where    {held.directory or 'nowhere'}")
+    print(f"entries  {held.entries}")
+    print(f"bytes    {held.size}")
+    print(f"bound    {held.bound} (SYMGRAD_CACHE_BYTES)")
+    if held.problem:
+        print(f"not used: {held.problem}")
+    return DONE
 
 
 def _why(options: argparse.Namespace) -> int:
@@ -324,6 +341,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_verify(commands, shared)
     _add_explain(commands, shared)
     _add_demo(commands)
+    _add_cache(commands)
     why = commands.add_parser("why", help="the page of an error class")
     why.add_argument("error_class", nargs="?", metavar="ERRORCLASS", help="left out: a list of the classes")
     why.set_defaults(run=_why)
@@ -407,6 +425,12 @@ def _add_demo(commands: Any) -> None:
     demo.add_argument("--backend", choices=("llvm", "c", "numpy"), default="llvm", help="what trains")
     demo.add_argument("--steps", type=_count, metavar="N", help="at most so many")
     demo.set_defaults(run=_demo)
+
+
+def _add_cache(commands: Any) -> None:
+    cache = commands.add_parser("cache", help="the compiled code kept on disk: where, and how much")
+    cache.add_argument("--clear", action="store_true", help="delete all of it")
+    cache.set_defaults(run=_cache)
 
 
 def _count(text: str) -> int:

@@ -17,13 +17,6 @@ import symgrad as sg
 TARGETS = ("numpy", "llvm", "c")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _own_cache(tmp_path_factory: pytest.TempPathFactory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SYMGRAD_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 def errors_of(program: SharedProgram, kernel: Any, case: int) -> dict[str, float]:
     """The largest error of each output relative to its largest entry."""
     stored = reference_outputs(program, case)

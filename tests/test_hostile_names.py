@@ -68,13 +68,6 @@ names = st.one_of(
 LIGHT = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _own_cache(tmp_path_factory: pytest.TempPathFactory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SYMGRAD_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 def weighted(symbols: Sequence[Any]) -> Any:
     """A sum in which every symbol has its own weight, so that a mix-up shows."""
     return sp.Add(*(weight * s for weight, s in enumerate(symbols, 1)))

@@ -33,15 +33,6 @@ RESIDUAL = X * w - b
 LEAST_SQUARES = sp.Trace(RESIDUAL.T * RESIDUAL)
 RNG = np.random.default_rng(0)
 
-pytestmark = pytest.mark.usefixtures("_own_cache")
-
-
-@pytest.fixture(scope="module")
-def _own_cache(tmp_path_factory: pytest.TempPathFactory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SYMGRAD_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-        yield
-
 
 @cache
 def pair(backend: str = "llvm", outputs: Any = ("value", "grad", "hess"), dtype: str = "float64") -> Any:

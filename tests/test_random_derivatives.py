@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import mpmath
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from routines import call
@@ -27,13 +26,6 @@ from symgrad.opt.passes import PASSES
 DIGITS = 50
 STEP = "1e-18"
 programs = st.one_of(scalar_programs(), tensor_programs(max_definitions=3, max_ops=4))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _own_cache(tmp_path_factory: pytest.TempPathFactory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SYMGRAD_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def quick(examples: int) -> settings:

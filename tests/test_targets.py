@@ -65,13 +65,6 @@ def _samples(op: str, dtype: str) -> list[np.ndarray]:
     return [np.ascontiguousarray(np.concatenate([p, g])) for p, g in zip(plain, grid, strict=True)]
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _own_cache(tmp_path_factory: pytest.TempPathFactory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SYMGRAD_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_spelled_op_agrees_with_its_reference_at_special_values_too(target: str, dtype: str) -> None:

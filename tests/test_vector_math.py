@@ -69,13 +69,6 @@ RANGES = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _own_cache(tmp_path_factory: pytest.TempPathFactory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SYMGRAD_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 def every_function(names: list[str]) -> Routine:
     """y_f[i] = f(x[i]) for every f, one loop each."""
     body = []

@@ -134,13 +134,12 @@ def _check_prototype(file: CText, routine: Routine, dtype: str) -> None:
 def _build(file: CText, routine: Routine, spec: Spec) -> Built:
     text = file.text + _call_function(file, routine)
     try:
-        path = shared_library(text, _FLAGS)
+        with shared_library(text, _FLAGS) as path:
+            loaded, library = load(path, file.text, file.name), ctypes.CDLL(str(path))
     except IllegalProgram as error:
         raise BadArgument(
             f"{quoted(file.path)} does not compile", where=error.where, because=error.because
         ) from None
-    loaded = load(path, file.text, file.name)
-    library = ctypes.CDLL(str(path))
     for function in _METADATA:
         if not hasattr(library, f"{file.name}_{function}"):
             raise BadArgument(

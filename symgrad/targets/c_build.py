@@ -1,24 +1,26 @@
 """From C text to machine code in this process: find a compiler, compile, cache, load.
 
-The cache is addressed by content: the source, the flags and the compiler's version make the name
-of the shared library. Files appear in it by an atomic rename, so any number of processes may share it.
+The source, the flags, the compiler's version and the processor make the key under which `cache` keeps
+the library.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
 from symgrad.errors import IllegalProgram, MissingCompiler
+from symgrad.targets import cache
 from symgrad.targets.base import Loaded
+from symgrad.targets.host import processor
 
 # limits.md, section 8: contraction and free order of sums pay; what -ffast-math adds does not.
 _FLAGS: tuple[str, ...] = (
@@ -36,17 +38,23 @@ def build(source: str, name: str, statements: int, loops: bool) -> Loaded:
     Raises MissingCompiler, or IllegalProgram with the compiler's messages if it refuses the text.
     """
     level = "-O1" if statements > _BIG else ("-O3" if loops else "-O2")
-    return load(shared_library(source, (level, *_FLAGS)), source, name)
+    with shared_library(source, (level, *_FLAGS)) as path:
+        return load(path, source, name)
 
 
-def shared_library(source: str, flags: tuple[str, ...]) -> Path:
-    """The compiled library of `source` in the cache."""
+@contextmanager
+def shared_library(source: str, flags: tuple[str, ...]) -> Iterator[Path]:
+    """The compiled library of `source`, as a file that is there for as long as it takes to load it.
+
+    A private copy: what is loaded is what was checked, whatever happens to the cache meanwhile.
+    """
     compiler, version = find_compiler()
-    key = "\0".join((source, *flags, *compiler, version))
-    path = cache_directory() / (hashlib.sha256(key.encode()).hexdigest()[:40] + ".so")
-    if not path.exists():
-        _compile(compiler, source, flags, path)
-    return path
+    key = cache.key_of("c", source, *flags, *compiler, version, *processor())
+    library = cache.fetch(key, lambda: _compile(compiler, source, flags))
+    with cache.scratch() as directory:
+        path = Path(directory, "kernel.so")
+        path.write_bytes(library)
+        yield path
 
 
 def load(path: Path, source: str, name: str) -> Loaded:
@@ -86,22 +94,9 @@ def find_compiler() -> tuple[tuple[str, ...], str]:
     return found
 
 
-def cache_directory() -> Path:
-    """$SYMGRAD_CACHE_DIR, or `symgrad` in the user's cache directory; created for this user only."""
-    chosen = os.environ.get("SYMGRAD_CACHE_DIR")
-    if chosen:
-        path = Path(chosen)
-    else:
-        base = os.environ.get("XDG_CACHE_HOME")
-        path = (Path(base) if base else Path.home() / ".cache") / "symgrad"
-    path = path / "c"
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return path
-
-
-def _compile(compiler: tuple[str, ...], source: str, flags: tuple[str, ...], target: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=target.parent) as directory:
-        text, library = Path(directory) / "kernel.c", Path(directory) / "kernel.so"
+def _compile(compiler: tuple[str, ...], source: str, flags: tuple[str, ...]) -> bytes:
+    with cache.scratch() as directory:
+        text, library = Path(directory, "kernel.c"), Path(directory, "kernel.so")
         text.write_text(source)
         command = [*compiler, *flags, str(text), "-o", str(library), "-lm"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -112,4 +107,4 @@ def _compile(compiler: tuple[str, ...], source: str, flags: tuple[str, ...], tar
                 because=done.stderr.strip()[-4000:],
                 try_='another compiler in CC, or backend="llvm"',
             )
-        os.replace(library, target)
+        return library.read_bytes()

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import json
+import pkgutil
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+import llvmlite
 import llvmlite.binding as llvm
 
 from symgrad.errors import IllegalProgram
+from symgrad.targets import cache
 from symgrad.targets.base import Loaded
 from symgrad.targets.external import address_for, is_external
+from symgrad.targets.host import processor
 from symgrad.targets.own_functions import MOST_VECTORISED
 
 _LOCK = threading.RLock()  # LLVM's global context is not thread-safe
@@ -53,7 +59,7 @@ class CodeShape:
 def build(source: str, name: str, shape: CodeShape) -> Loaded:
     """Compile and load `source`, which defines `name` and `name_call`.
 
-    The same text is compiled once while it is among the last few: optimizer loops and restarts ask
+    The same text is loaded once while it is among the last few: optimizer loops and restarts ask
     for the same kernel again. Code has no state, so sharing it is safe.
     """
     with _LOCK:
@@ -61,6 +67,25 @@ def build(source: str, name: str, shape: CodeShape) -> Loaded:
 
 
 def _build(source: str, name: str, shape: CodeShape) -> Loaded:
+    return _load(cache.fetch(_key(source, shape), lambda: _compile(source, shape)), source, name)
+
+
+_recent = lru_cache(maxsize=_MOST_KEPT)(_build)
+
+
+def _key(source: str, shape: CodeShape) -> str:
+    versions = (llvmlite.__version__, repr(llvm.llvm_version_info), _own_text(), str(MOST_VECTORISED))
+    return cache.key_of("llvm", source, repr(shape), _host().triple, *processor(), *versions)
+
+
+@lru_cache(maxsize=1)
+def _own_text() -> str:
+    """This file, which decides how code is optimised: with another one, nothing on disk is of use."""
+    return (pkgutil.get_data(__package__, Path(__file__).name) or b"").decode("latin-1")
+
+
+def _compile(source: str, shape: CodeShape) -> bytes:
+    """The functions that the code calls, with their types, as a line of JSON; then the object file."""
     machine = _machine(_level(shape))
     try:
         module = llvm.parse_assembly(source)
@@ -69,14 +94,23 @@ def _build(source: str, name: str, shape: CodeShape) -> Loaded:
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
     optimise(module, machine, shape)
-    _resolve(module)
-    engine = llvm.create_mcjit_compiler(module, machine)
+    called = {f.name: str(f.global_value_type) for f in module.functions if f.is_declaration}
+    return json.dumps(called).encode() + b"\n" + bytes(machine.emit_object(module))
+
+
+def _load(code: bytes, source: str, name: str) -> Loaded:
+    """What `_compile` made, in this process's memory and with its addresses."""
+    called, _, machine_code = code.partition(b"\n")
+    _resolve(json.loads(called))
+    machine = _machine(0)  # nothing is left to generate
+    empty = llvm.parse_assembly("")
+    empty.triple = machine.triple
+    empty.data_layout = str(machine.target_data)
+    engine = llvm.create_mcjit_compiler(empty, machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(machine_code))
     engine.finalize_object()
     addresses = [engine.get_function_address(n) for n in (name, name + "_call")]
     return Loaded(source, addresses[0], addresses[1], _CALL(addresses[1]), engine)
-
-
-_recent = lru_cache(maxsize=_MOST_KEPT)(_build)
 
 
 def _level(shape: CodeShape) -> int:
@@ -86,23 +120,23 @@ def _level(shape: CodeShape) -> int:
 
 
 @lru_cache(maxsize=1)
-def _host() -> tuple[str, str, Any]:
+def _host() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), llvm.Target.from_default_triple()
+    return llvm.Target.from_default_triple()
 
 
 def has_fused_multiply_add() -> bool:
     """Whether this machine has the instruction; without it our own functions would be slow."""
     with _LOCK:
-        _, features, target = _host()
+        features, target = processor()[1], _host()
     return "+fma" in features.split(",") or target.name.startswith(("aarch64", "arm64", "ppc", "riscv"))
 
 
 def _machine(level: int) -> Any:
-    cpu, features, target = _host()
+    cpu, features = processor()
     # The JIT's default is the large code model, which spells every constant as an address: 1.4x slower.
-    return target.create_target_machine(
+    return _host().create_target_machine(
         cpu=cpu, features=features, opt=level, reloc="pic", codemodel="small", jit=True
     )
 
@@ -154,15 +188,17 @@ def _math_library() -> ctypes.CDLL:
     return ctypes.CDLL(ctypes.util.find_library("m"))
 
 
-def _resolve(module: Any) -> None:
-    """Make sure that every outside function exists; LLVM would end the process over a missing one."""
-    declared = {f.name: f for f in module.functions if f.is_declaration}
+def _resolve(declared: Mapping[str, str]) -> None:
+    """Make sure that every outside function exists; LLVM would end the process over a missing one.
+
+    declared  names, and types as LLVM prints them.
+    """
     names = list(declared)
     wanted = [n for n in names if not n.startswith("llvm.")]
     wanted += [_called_by_intrinsic(n) for n in names if n.startswith("llvm.")]
     for name in wanted:
         if is_external(name):
-            llvm.add_symbol(name, address_for(name, str(declared[name].global_value_type)))
+            llvm.add_symbol(name, address_for(name, declared[name]))
             continue
         if not name or llvm.address_of_symbol(name):
             continue

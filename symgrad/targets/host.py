@@ -1,0 +1,13 @@
+"""The processor this process runs on, as compilers name it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import llvmlite.binding as llvm
+
+
+@lru_cache(maxsize=1)
+def processor() -> tuple[str, str]:
+    """Its name and its features as LLVM writes them: "znver4", "+avx2,+fma,...". Part of every cache key."""
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
