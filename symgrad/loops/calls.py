@@ -14,7 +14,7 @@ from symgrad.loops.nest import Buffer, Failure, For, Poly, Statement, Store, pol
 from symgrad.loops.writer import Index, Number, View, Writer, as_poly
 
 if TYPE_CHECKING:
-    from symgrad.loops.lower import _Lowering
+    from symgrad.loops.lower import Lowering
 
 STATUS = "status"
 
@@ -26,7 +26,7 @@ class Calls:
         self.failures: list[Failure] = []
         self.status: str = ""
 
-    def emit(self, low: _Lowering, t: TensorId, time: Node | None) -> None:
+    def emit(self, low: Lowering, t: TensorId, time: Node | None) -> None:
         """The loops of the call `t`, for each value of the axes before its result's.
 
         time  the axis among them, if any, whose loop is around everything already (of a recurrence).
@@ -66,7 +66,7 @@ class Calls:
             body = [For(names[a], (poly(0),), (low.poly(g.extent(a)),), body)]
         low.top.extend(body)
 
-    def _report(self, low: _Lowering, w: Writer, failure: Failure) -> None:
+    def _report(self, low: Lowering, w: Writer, failure: Failure) -> None:
         """status = the number of this call, unless an earlier one has failed."""
         if not self.status:
             self.status = low.status_buffer()
@@ -75,7 +75,7 @@ class Calls:
         with w.when(w.compute("eq", status.get(), 0)):
             status.put(w.number(len(self.failures)))
 
-    def finish(self, low: _Lowering) -> None:
+    def finish(self, low: Lowering) -> None:
         """The status is 0 before everything else."""
         if self.status:
             w = _writer(low, 0)
@@ -91,21 +91,21 @@ class Calls:
         return (title, *(f"  {k}: {failure.text}" for k, failure in enumerate(self.failures, 1)))
 
 
-def _writer(low: _Lowering, depth: int) -> Writer:
+def _writer(low: Lowering, depth: int) -> Writer:
     def rank_of(buffer: str) -> int:
         return next(len(b.extents) for b in reversed(low.all_buffers) if b.name == buffer)
 
     return Writer(low.fresh_value, low.loop_name, lambda: low.fresh_name("g"), depth, rank_of)
 
 
-def _loops_for(low: _Lowering, name: str, lengths: Mapping[str, Poly]) -> Callable[[Site], None]:
+def _loops_for(low: Lowering, name: str, lengths: Mapping[str, Poly]) -> Callable[[Site], None]:
     """LAPACK where the target has it and the matrix is not known to be small."""
     rows = lengths["n"]
     is_small = all(names == () for names, _ in rows) and sum(k for _, k in rows) <= SMALL
     return LAPACK[name] if low.library and name in LAPACK and not is_small else OWN[name]
 
 
-def _operand(low: _Lowering, w: Writer, body: Node, rank: int, places: Mapping[Node, Poly]) -> View:
+def _operand(low: Lowering, w: Writer, body: Node, rank: int, places: Mapping[Node, Poly]) -> View:
     """Where an operand lies: `opt.factorise` has put it into memory, its own axes last.
 
     A recurrence may have laid its axes out in another order; then it is copied.
@@ -124,7 +124,7 @@ def _operand(low: _Lowering, w: Writer, body: Node, rank: int, places: Mapping[N
     return copy
 
 
-def _scratch(low: _Lowering, w: Writer, extents: tuple[Poly, ...]) -> View:
+def _scratch(low: Lowering, w: Writer, extents: tuple[Poly, ...]) -> View:
     buffer = Buffer(low.fresh_name("t"), "work", extents)
     low.all_buffers.append(buffer)
     return View(w, buffer.name)

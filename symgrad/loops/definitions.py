@@ -1,0 +1,256 @@
+"""The loop nest of one definition: maps with their bands, reductions, running reductions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from symgrad.ir.bands import Band
+from symgrad.ir.graph import Node, Tensor, TensorId
+from symgrad.ir.reduce import conjunction, conjuncts
+from symgrad.ir.running import Running, running_form
+from symgrad.ir.triangle import is_symmetric_sum, mirrored_entry, triangle_conditions
+from symgrad.loops.deltas import split_bands
+from symgrad.loops.levels import Levels, Scope
+from symgrad.loops.nest import (
+    Accumulate,
+    Const,
+    For,
+    If,
+    Load,
+    Poly,
+    Statement,
+    Store,
+    StoreReduce,
+    Value,
+    poly,
+    poly_add,
+    variable,
+)
+from symgrad.loops.order import loop_order
+
+if TYPE_CHECKING:
+    from symgrad.loops.lower import Lowering
+
+_T = TypeVar("_T")
+_IDENTITY = {
+    "sum": ("q", 0, 1),
+    "prod": ("q", 1, 1),
+    "max": ("f", "-inf"),
+    "min": ("f", "inf"),
+    "scatter": ("q", 0, 1),
+}
+
+
+def _swapped(halves: tuple[_T, ...]) -> tuple[_T, ...]:
+    """The second half first."""
+    middle = len(halves) // 2
+    return halves[middle:] + halves[:middle]
+
+
+class Nest(Levels):
+    """One definition's loops."""
+
+    def __init__(self, lowering: Lowering, t: TensorId) -> None:
+        self.t = t
+        self.tensor: Tensor = lowering.g.tensors[t]
+        clock = lowering.clocks.get(t)
+        time = clock.axis if clock is not None else None
+        super().__init__(lowering, loop_order(lowering.g, self.tensor), time)
+        self.mirror = time is None and is_symmetric_sum(self.g, self.tensor) and self._halves_in_order()
+
+    def element(self, index: Sequence[Node]) -> tuple[str, tuple[Poly, ...]]:
+        """(buffer, index) of an element of the result."""
+        return self.low.element(self.t, tuple(self.poly(i) for i in index))
+
+    def emit(self) -> None:
+        t = self.tensor
+        if t.kind in ("map", "enum"):
+            self._emit_maps()
+            return
+        if t.kind == "call":
+            self.low.calls.emit(self.low, self.t, self.time)
+            return
+        if (running := running_form(self.g, t)) is not None:
+            self._emit_running(running)
+            return
+        if t.kind == "scatter":
+            self._emit_initial(("q", 0, 1))
+            self._emit_update("sum", self._split_guard(t.body), tuple(t.target))
+        elif self._reduces_outside_output():
+            self._emit_memory_reduction()
+        else:
+            self._emit_cell_reduction()
+        self._assemble()
+        if self.mirror and self._reduces_outside_output():
+            self._emit_mirror_copy()
+
+    def _emit_running(self, running: Running) -> None:
+        """One register carried along the axis, stored before or after each step."""
+        g, t = self.g, self.tensor
+        (c,) = t.red
+        last = g.iadd(g.extent(c), g.const(-1))
+        place = c if running.forward else g.isub(last, c)
+        self._use_loops([a for a in t.out if a != running.axis] + [c])
+        at = len(self.loops)
+        cell = self._cell(self.pre[at - 1], _IDENTITY[t.kind])
+        store = Store(*self.element([place if a == running.axis else a for a in t.out]), cell)
+        if not running.inclusive:
+            self.pre[at].append(store)
+        (value,) = self._values((g.substitute(running.value, {c: place}),))
+        self.pre[at].append(Accumulate(t.kind, cell, value))
+        if running.inclusive:
+            self.pre[at].append(store)
+        self._assemble()
+
+    def _emit_maps(self) -> None:
+        """Every entry of every body; bands are added where they are, each in loops of its own."""
+        t = self.tensor
+        if t.kind == "enum":
+            for entry, value in enumerate(self._values(t.bodies)):
+                self.pre[-1].append(Store(*self.element((self.g.const(entry), *t.out)), value))
+            self._assemble()
+            return
+        half = mirrored_entry(self.g, t.out, t.body) if self.time is None else None
+        body = t.body if half is None else half
+        dense, bands = split_bands(self.g, t.out, body, self.low.absorbed, self.time)
+        self._emit_entries(dense, is_mirrored=half is not None and bool(self.g.axes[dense]))
+        for band in bands:
+            self._use_loops(list(band.loops))
+            self._emit_band(band, is_mirrored=half is not None)
+
+    def _emit_entries(self, value: Node, is_mirrored: bool) -> None:
+        """All entries of a map; of a symmetric one the lower triangle, stored at both places.
+
+        (A fill with one number is no symmetric one: in order of memory it takes half the time.)
+        """
+        inner = self.pre[-1]
+        if is_mirrored:
+            inner = self._enter(list(self._triangle(self.tensor.out)), len(self.loops))
+        (entry,) = self._values((value,), inner)
+        buffer, index = self.element(self.tensor.out)
+        inner.append(Store(buffer, index, entry))
+        if is_mirrored:
+            inner.append(Store(buffer, _swapped(index), entry))
+        self._assemble()
+
+    def _emit_band(self, band: Band, is_mirrored: bool) -> None:
+        """Add a band; of a symmetric map what lies below the diagonal, at both its places."""
+        g, target = self.g, band.target
+        guards, value = self._band_parts(band)
+        if is_mirrored:
+            guards = conjuncts(g, conjunction(g, [*guards, self._triangle(target)[-1]]))
+            if guards == [g.false]:
+                return
+        inner, entry = self._emit_update("sum", ([p for p in guards if p != g.true], value), target)
+        below = g.node("not", self._triangle(_swapped(target))[-1]) if is_mirrored else g.false
+        if below != g.false:
+            other: list[Statement] = [StoreReduce("sum", *self.element(_swapped(target)), entry)]
+            inner += other if below == g.true else [If(self._values((below,), inner)[0], other)]
+        self._assemble()
+
+    def _triangle(self, place: tuple[Node, ...]) -> tuple[Node, ...]:
+        """Conditions for the first half of a place not to come before the second."""
+        half = len(self.tensor.out) // 2
+        conditions = triangle_conditions(self.g, self.tensor.out[:half], self.tensor.out[half:])
+        onto = dict(zip(self.tensor.out, place, strict=True))
+        return tuple(self.g.substitute_all(conditions, onto))
+
+    def _band_parts(self, band: Band) -> tuple[list[Node], Node]:
+        """(all conditions, value) of a band."""
+        g = self.g
+        if g.op[band.value] != "mask":
+            return list(band.guards), band.value
+        predicate, value = g.args[band.value]
+        return [*band.guards, *conjuncts(g, predicate)], value
+
+    def _emit_cell_reduction(self) -> None:
+        """Outputs outside: one register per element."""
+        t = self.tensor
+        if self.mirror:
+            self._only_lower_triangle()
+        at = len(self.loops) - len(t.red)
+        cell = self._cell(self.pre[at], _IDENTITY[t.kind])
+        guards, body = self._split_guard(t.body)
+        inner = self._enter(guards, len(self.loops))
+        if not self.mirror and any(self._is_bounded(a) for a in self.loops[:at]):
+            self._emit_initial(_IDENTITY[t.kind])  # entries that no loop visits
+        (value,) = self._values((body,), inner)
+        inner.append(Accumulate(t.kind, cell, value))
+        self._store_result(self.post[at], cell)
+
+    def _store_result(self, where: list[Statement], value: Value) -> None:
+        buffer, index = self.element(self.tensor.out)
+        where.append(Store(buffer, index, value))
+        if self.mirror:
+            where.append(Store(buffer, _swapped(index), value))
+
+    def _emit_memory_reduction(self) -> None:
+        """Reduced loops outside: the row of results is the accumulator."""
+        if self.mirror:
+            self._only_lower_triangle()
+        self._emit_initial(_IDENTITY[self.tensor.kind])
+        self._emit_update(self.tensor.kind, self._split_guard(self.tensor.body), tuple(self.tensor.out))
+
+    def _halves_in_order(self) -> bool:
+        half = len(self.tensor.out) // 2
+        return self.depth[self.tensor.out[0]] < self.depth[self.tensor.out[half]]
+
+    def _only_lower_triangle(self) -> None:
+        """A symmetric result is computed where its first half's leading index is not smaller."""
+        out = self.tensor.out
+        self.upper_bounds[out[len(out) // 2]].append(poly_add(self.poly(out[0]), poly(1)))
+
+    def _emit_mirror_copy(self) -> None:
+        """The upper triangle from the lower one, in a nest of its own."""
+        low, buffer, out = self.low, self.low.buffers[self.t].name, self.tensor.out
+        half, index = len(out) // 2, tuple(self.poly(a) for a in out)
+        value = low.fresh_value()
+        body: list[Statement] = [
+            Load(value, buffer, index),
+            Store(buffer, _swapped(index), value),
+        ]
+        for d, a in reversed(list(enumerate(out))):
+            upper = (self.poly(out[0]),) if d == half else (self.poly(self.g.extent(a)),)
+            body = [For(self.names[a], (poly(0),), upper, body)]
+        low.top.extend(body)
+
+    def _emit_initial(self, identity: tuple[Any, ...]) -> None:
+        """Fill the result, in a nest of its own before the updates."""
+        low = self.low
+        value, extents = low.fresh_value(), self.tensor.extents
+        names = [low.loop_name(d) for d in range(len(extents))]
+        index = [variable(n) for n in names]
+        if self.time is not None:
+            index[low.clocks[self.t].position] = low.time
+        body: list[Statement] = [
+            Const(value, identity),
+            Store(*low.element(self.t, tuple(index)), value),
+        ]
+        for name, extent in reversed(low.without_time(self.t, list(zip(names, extents, strict=True)))):
+            body = [For(name, (poly(0),), (low.poly(extent),), body)]
+        low.top.extend(body)
+
+    def _emit_update(
+        self, kind: str, guarded: tuple[list[Node], Node], target: tuple[Node, ...]
+    ) -> tuple[list[Statement], Value]:
+        """Accumulate in memory; returns where, and the value."""
+        guards, body = guarded
+        inner = self._enter(guards, len(self.loops))
+        (value,) = self._values((body,), inner)
+        self._integers(target, Scope(inner, len(self.loops)))
+        inner.append(StoreReduce(kind, *self.element(target), value))
+        return inner, value
+
+    def _reduces_outside_output(self) -> bool:
+        """A reduced loop lies outside one over the result: accumulate in memory."""
+        kinds = [a in self.tensor.red for a in self.loops]
+        return any(kinds[d] and not kinds[d + 1] for d in range(len(kinds) - 1))
+
+    def _split_guard(self, body: Node) -> tuple[list[Node], Node]:
+        """(conditions, value) of a reduced body; only sums and scatters have masks to annihilate."""
+        g = self.g
+        if g.op[body] != "mask" or self.tensor.kind not in ("sum", "scatter"):
+            return [], body
+        predicate, inner = g.args[body]
+        return conjuncts(g, predicate), inner

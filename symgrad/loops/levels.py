@@ -1,0 +1,338 @@
+"""The loops of one definition, and what is computed at each level of them.
+
+A value is computed in the outermost loop that has all its axes, so loop-invariant code is never inside. Index
+conditions become loop bounds; a read that could fall outside its tensor is only made where its condition
+holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from symgrad.ir.bounds import is_nonnegative
+from symgrad.ir.graph import Node
+from symgrad.ir.reduce import conjunction
+from symgrad.loops.nest import (
+    Bool,
+    Cell,
+    Compute,
+    Const,
+    For,
+    FromInt,
+    If,
+    Load,
+    LoadInt,
+    Poly,
+    SetCell,
+    Statement,
+    Test,
+    Value,
+    poly,
+    poly_add,
+    poly_from,
+    variable,
+)
+
+if TYPE_CHECKING:
+    from symgrad.loops.lower import Lowering
+
+_LEAVES = frozenset(("read", "cast", "ige", "ieq", "const", "true", "false"))  # no values below them
+_SELECTIONS = frozenset(("mask", "where", "and", "or"))  # what stands behind their condition may not exist
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A list of statements that run inside `level` loops (possibly in a branch there)."""
+
+    statements: list[Statement]
+    level: int
+
+
+class Levels:
+    """Statements by level: level 0 is outside all loops, level k inside the k-th.
+
+    time  the axis of a loop around all of them, if there is one.
+    """
+
+    def __init__(self, lowering: Lowering, loops: list[Node], time: Node | None) -> None:
+        self.low = lowering
+        self.g = lowering.g
+        self.time = time
+        self._use_loops(loops)
+        self.needs_guard: dict[Node, bool] = {}
+
+    def _use_loops(self, loops: list[Node]) -> None:
+        """Start with empty levels for these loops, outermost first."""
+        self.loops = loops = [a for a in loops if a != self.time]
+        self.values: dict[Node, Value] = {}
+        self.loaded: set[Node] = set()  # gathered indices already in a variable of this nest
+        self.names = {a: self.low.loop_name(d) for d, a in enumerate(loops)}
+        self.depth = {a: d + 1 for d, a in enumerate(loops)}
+        self.variables = {a: variable(name) for a, name in self.names.items()}
+        if self.time is not None:
+            self.variables[self.time], self.depth[self.time] = self.low.time, 0
+        self.pre: list[list[Statement]] = [self.low.top, *([] for _ in loops)]
+        self.scopes = [Scope(statements, level) for level, statements in enumerate(self.pre)]
+        self.post: list[list[Statement]] = [[] for _ in range(len(loops) + 1)]
+        self.lower_bounds: dict[Node, list[Poly]] = {a: [poly(0)] for a in loops}
+        self.upper_bounds = {a: [self.poly(self.g.extent(a))] for a in loops}
+
+    # ---- small helpers ---------------------------------------------------------------------
+
+    def poly(self, node: Node) -> Poly:
+        return self.low.poly(node, self.variables)
+
+    def level(self, n: Node) -> int:
+        return max((self.depth[a] for a in self.g.axes[n]), default=0)
+
+    def _assemble(self) -> None:
+        """Wrap the levels into loops, innermost first."""
+        inside = self.pre[len(self.loops)] + self.post[len(self.loops)]
+        for d in range(len(self.loops) - 1, -1, -1):
+            axis = self.loops[d]
+            loop = For(
+                self.names[axis],
+                tuple(dict.fromkeys(self.lower_bounds[axis])),
+                tuple(dict.fromkeys(self.upper_bounds[axis])),
+                inside,
+            )
+            if d == 0:
+                self.low.top.append(loop)
+                self.low.top.extend(self.post[0])
+            else:
+                inside = [*self.pre[d], loop, *self.post[d]]
+        if not self.loops:
+            self.low.top.extend(self.post[0])
+
+    # ---- guards ----------------------------------------------------------------------------
+
+    def _enter(self, guards: list[Node], level: int) -> list[Statement]:
+        """Turn conditions into loop bounds where possible, the rest into one nested `If` each."""
+        rest = [p for p in guards if not self._as_bound(p)]
+        here = self.pre[level]
+        on_indices = [p for p in rest if self.g.op[p] in ("ige", "ieq") and not self._unsafe(p)]
+        gathered = [p for p in rest if self.g.op[p] in ("ige", "ieq") and self._unsafe(p)]
+        on_values = [p for p in rest if p not in on_indices and p not in gathered]
+        for parts in (on_indices, gathered, on_values):  # what is read may only exist where those before hold
+            if parts:
+                (condition,) = self._values((conjunction(self.g, parts),), here)
+                inside: list[Statement] = []
+                here.append(If(condition, inside))
+                here = inside
+        return here
+
+    def _is_bounded(self, axis: Node) -> bool:
+        """A condition became a bound of this loop."""
+        return len(self.lower_bounds[axis]) + len(self.upper_bounds[axis]) > 2
+
+    def _as_bound(self, p: Node) -> bool:
+        """ige(c*v + rest) with v the innermost axis and c = 1 or -1 bounds the loop over v."""
+        g = self.g
+        if g.op[p] != "ige":
+            return False
+        index = g.args[p][0]
+        _, terms = g.linear(index)
+        if any(g.op[a] not in ("axis", "size", "imul") for a in terms) or not g.axes[index]:
+            return False
+        axis = max(g.axes[index], key=lambda a: self.depth[a])
+        k = terms.get(axis, 0)
+        if axis == self.time or abs(k) != 1 or any(axis in g.axes[a] for a in terms if a != axis):
+            return False
+        rest = self.poly(g.isub(index, g.iscale(axis, k)))
+        if k == 1:
+            self.lower_bounds[axis].append(poly_from({m: -c for m, c in rest}))
+        else:
+            self.upper_bounds[axis].append(poly_add(rest, poly(1)))
+        return True
+
+    # ---- values ----------------------------------------------------------------------------
+
+    def _values(self, roots: Sequence[Node], scope: list[Statement] | None = None) -> list[Value]:
+        """Make the values of `roots`; `scope` is where values that need a guard are computed."""
+        level = len(self.loops)
+        here = Scope(self.pre[level] if scope is None else scope, level)
+        local: dict[Node, Value] = {}
+        self._emit_nodes(roots, here, local)
+        return [self._lookup(r, local) for r in roots]
+
+    def _lookup(self, n: Node, local: Mapping[Node, Value]) -> Value:
+        value = local.get(n)
+        if value is None:
+            value = self.values.get(n)
+        return self.low.top_values[n] if value is None else value
+
+    def _has_value(self, n: Node, local: Mapping[Node, Value]) -> bool:
+        return n in local or n in self.values or n in self.low.top_values
+
+    def _emit_nodes(self, roots: Sequence[Node], scope: Scope, local: dict[Node, Value]) -> None:
+        for n in self._needed(roots, local):
+            if self._unsafe(n):
+                local[n] = self._emit_one(n, scope, local)
+            else:
+                self._emit_at_its_level(n, scope, local)
+
+    def _emit_at_its_level(self, n: Node, scope: Scope, local: dict[Node, Value]) -> None:
+        """As far outside as its axes allow; a branch keeps what belongs to its own level."""
+        level = self.level(n) if self.g.axes[n] else 0
+        outer = self.scopes[level]
+        if level == scope.level and scope.statements is not outer.statements:
+            local[n] = self._emit_one(n, scope, local)
+            return
+        table = self.low.top_values if not self.g.axes[n] else self.values
+        # Farther out, what this branch has computed for itself cannot be seen.
+        visible = local if scope.statements is outer.statements else {}
+        table[n] = self._emit_one(n, outer, visible)
+
+    def _needed(self, roots: Sequence[Node], local: Mapping[Node, Value]) -> list[Node]:
+        """Nodes to compute, ascending; the arms of guarding selections are not entered."""
+        seen: set[Node] = set()
+        stack = [r for r in roots if self.g.kind[r] != "int"]
+        while stack:
+            n = stack.pop()
+            if n in seen or self._has_value(n, local):
+                continue
+            seen.add(n)
+            stack.extend(self._value_children(n))
+        return sorted(seen)
+
+    def _value_children(self, n: Node) -> tuple[Node, ...]:
+        g = self.g
+        if g.op[n] in _LEAVES:
+            return ()
+        if not self._is_guarding(n):
+            return g.arguments[n]
+        return (g.args[n][0],) if g.op[n] in ("mask", "where") else tuple(t for t, _ in self._branches(n))
+
+    def _emit_one(self, n: Node, scope: Scope, local: dict[Node, Value]) -> Value:
+        op, args = self.g.op[n], self.g.args[n]
+        if op in _LEAVES:
+            return self._emit_leaf(n, scope)
+        if self._is_guarding(n):
+            return self._emit_guarded(n, scope, local)
+        values = tuple([self._lookup(a, local) for a in args])
+        dst = self.low.fresh_value()
+        scope.statements.append(Compute(dst, op, values))
+        return dst
+
+    def _emit_leaf(self, n: Node, scope: Scope) -> Value:
+        op, args, where = self.g.op[n], self.g.args[n], scope.statements
+        dst = self.low.fresh_value()
+        if op == "const":
+            where.append(Const(dst, args))
+        elif op in ("true", "false"):
+            where.append(Bool(dst, op == "true"))
+        elif op == "cast":
+            self._integers(args, scope)
+            where.append(FromInt(dst, self.poly(args[0])))
+        elif op in ("ige", "ieq"):
+            self._integers(args, scope)
+            where.append(Test(dst, op, self.poly(args[0])))
+        else:
+            self._integers(args[1:], scope)
+            where.append(Load(dst, *self.low.element(args[0], tuple(self.poly(i) for i in args[1:]))))
+        return dst
+
+    def _integers(self, nodes: Sequence[Node], scope: Scope) -> None:
+        """Load the gathered indices that `nodes` mention (inner ones first), each once if possible.
+
+        A branch keeps those of its own level: what stands after it would come too late.
+        """
+        g = self.g
+        for n in g.reachable(nodes):
+            if g.op[n] != "read" or g.kind[n] != "int" or n in self.loaded:
+                continue
+            level = self.level(n)
+            in_branch = level == scope.level and scope.statements is not self.pre[level]
+            once = level > 0 and not in_branch and not self._unsafe(n)
+            here = self.pre[level] if once else scope.statements
+            if once:
+                self.loaded.add(n)
+            name = self.low.fresh_name("g")
+            t, *index = g.args[n]
+            here.append(LoadInt(name, self.low.buffers[t].name, tuple(self.poly(i) for i in index)))
+            self.low.integers[n] = name
+
+    # ---- reads that need their condition ---------------------------------------------------
+
+    def _unsafe(self, n: Node) -> bool:
+        """Whether computing `n` makes a read that is not proven to be inside its tensor."""
+        if n not in self.needs_guard:
+            unknown: set[Node] = set()
+            stack = [n]
+            while stack:
+                m = stack.pop()
+                if m not in unknown and m not in self.needs_guard:
+                    unknown.add(m)
+                    stack.extend(self.g.children(m))
+            for m in sorted(unknown):
+                self.needs_guard[m] = self._unsafe_here(m)
+        return self.needs_guard[n]
+
+    def _unsafe_here(self, n: Node) -> bool:
+        g = self.g
+        if g.op[n] == "read" and not self._in_range(n):
+            return True
+        if g.op[n] in _SELECTIONS and self._guards_its_arms(n):
+            # A decided condition has a safe side; a selection is as safe as its condition.
+            return self.g.kind[n] != "bool" and self.needs_guard[g.args[n][0]]
+        return any(self.needs_guard[c] for c in g.children(n))
+
+    def _in_range(self, read: Node) -> bool:
+        g = self.g
+        t, *index = g.args[read]
+        for i, extent in zip(index, g.tensors[t].extents, strict=True):
+            if not is_nonnegative(g, i):
+                return False
+            if not is_nonnegative(g, g.isub(g.iadd(extent, g.const(-1)), i)):
+                return False
+        return True
+
+    def _branches(self, n: Node) -> list[tuple[Node, Node]]:
+        """(condition, what is only needed where it holds) of a selection or a decided condition."""
+        g = self.g
+        op, args = g.op[n], g.args[n]
+        if op == "mask":
+            return [(args[0], args[1])]
+        if op == "where":
+            return [(args[0], args[1]), (g.node("not", args[0]), args[2])]
+        if op in ("and", "or"):
+            first, second = sorted(args, key=lambda a: self.needs_guard[a])
+            if self.needs_guard[second] and not self.needs_guard[first]:
+                return [(first if op == "and" else g.node("not", first), second)]
+        return []
+
+    def _guards_its_arms(self, n: Node) -> bool:
+        """A selection or a conjunction whose condition protects an unproven read."""
+        if self.g.op[n] in ("mask", "where"):
+            return any(self.needs_guard[a] for a in self.g.args[n][1:])
+        return bool(self._branches(n))
+
+    def _is_guarding(self, n: Node) -> bool:
+        if self.g.op[n] not in _SELECTIONS:
+            return False
+        self._unsafe(n)
+        return self._guards_its_arms(n)
+
+    def _emit_guarded(self, n: Node, scope: Scope, local: dict[Node, Value]) -> Value:
+        """A register that is set in the branch taken, so the other one reads nothing."""
+        start, cell = self.low.fresh_value(), self.low.fresh_value()
+        if self.g.kind[n] == "bool":
+            scope.statements.append(Bool(start, self.g.op[n] == "or"))
+        else:
+            scope.statements.append(Const(start, ("q", 0, 1)))
+        scope.statements.append(Cell(cell, start))
+        for test, arm in self._branches(n):
+            self._emit_nodes((test,), scope, local)
+            inside: list[Statement] = []
+            scope.statements.append(If(self._lookup(test, local), inside))
+            inner = dict(local)
+            self._emit_nodes((arm,), Scope(inside, scope.level), inner)
+            inside.append(SetCell(cell, self._lookup(arm, inner)))
+        return cell
+
+    def _cell(self, where: list[Statement], identity: tuple[Any, ...]) -> Value:
+        start, cell = self.low.fresh_value(), self.low.fresh_value()
+        where += [Const(start, identity), Cell(cell, start)]
+        return cell
