@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import sympy as sp
@@ -232,7 +233,7 @@ class ScalarForm:
             return self._branches(n)
         if op == "mask":
             return self._mask(*args)
-        build = _BUILDERS.get(op) or _function_of(op)
+        build = _builder(op)
         return _Plan(args, lambda values, exact: build(values, exact))
 
     def _leaf(self, n: Node, op: str, args: tuple[Any, ...]) -> Expr:
@@ -473,24 +474,17 @@ def _filled(e: Expr, values: Mapping[Expr, Expr]) -> Expr:
     return power_of(args[0], args[1], False) if e.is_Pow else _raw(e.func, *args)
 
 
-def _quotient_forms() -> dict[str, Callable[[Sequence[Expr], bool], Expr]]:
-    """sin(x)/x and its like, and their derivatives, as they are written."""
+@cache
+def _quotient_form(op: str) -> Callable[[Sequence[Expr], bool], Expr]:
+    """sin(x)/x and its like, and their derivatives, as they are written; not made on import."""
+    q, order = QUOTIENT_ROWS[op]
     x = sp.Dummy(real=True)
-    forms = {}
-    for op, (q, order) in QUOTIENT_ROWS.items():
-        e = sp.diff(q.numerator(_SYMBOLIC, 0, x) / x**q.power, x, order)
-        forms[op] = _formula(lambda v, e=e: e.xreplace({x: v}))
-    return forms
+    e = sp.diff(q.numerator(_SYMBOLIC, 0, x) / x**q.power, x, order)
+    return _formula(lambda v: e.xreplace({x: v}))
 
 
 _SYMBOLIC = Arithmetic(
-    lambda op, *v: (
-        v[0] - v[1]
-        if op == "sub"
-        else _BUILDERS[op](v, True)
-        if op in _BUILDERS
-        else _function_of(op)(v, True)
-    ),
+    lambda op, *v: v[0] - v[1] if op == "sub" else _builder(op)(v, True),
     lambda c: sp.Rational(c.numerator, c.denominator),
 )
 
@@ -533,6 +527,13 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
 }
 
 
+def _builder(op: str) -> Callable[[Sequence[Expr], bool], Expr]:
+    """What makes the SymPy expression of an op."""
+    if op in _BUILDERS:
+        return _BUILDERS[op]
+    return _quotient_form(op) if op in QUOTIENT_ROWS and op != "sinc" else _function_of(op)
+
+
 def _function_of(op: str) -> Callable[[Sequence[Expr], bool], Expr]:
     """The SymPy function that the op's row names."""
     row = OPS.get(op)
@@ -544,6 +545,3 @@ def _function_of(op: str) -> Callable[[Sequence[Expr], bool], Expr]:
             try_="print the program instead of its SymPy form",
         )
     return _call(function)
-
-
-_BUILDERS |= {op: form for op, form in _quotient_forms().items() if op != "sinc"}

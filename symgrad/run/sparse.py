@@ -14,7 +14,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
 from symgrad.errors import BadArgument, BadOption, ShapeMismatch, quoted
 from symgrad.grad.sparsity import SparseOutput
@@ -199,6 +198,8 @@ class SparseKernel(Kernel):
 
 def _empty(output: SparseOutput, pattern: Pattern, dtype: np.dtype) -> Any:
     """The matrix with zeros for values, in canonical format."""
+    import scipy.sparse  # slow to import, and most programs do without it
+
     values = np.zeros(len(pattern.rows), dtype)
     coo = scipy.sparse.coo_array((values, (pattern.rows, pattern.columns)), shape=pattern.shape)
     coo.has_canonical_format = output.storage.format != "csc"
