@@ -17,10 +17,11 @@ from symgrad.run.minimize import minimize
 from symgrad.run.report import Report
 from symgrad.run.scipy_problem import scipy_problem
 from symgrad.run.verify import verify
+from symgrad.stored import stored
 
 __all__ = [
     "Entries", "Explanation", "Kernel", "Maximum", "Minimum", "Program", "Report", "Scan", "SymgradError",
     "Where", "compile", "explain", "export_c", "grad", "implicit", "lambdify", "linalg", "losses", "minimize",
-    "nn", "optim", "program", "scan", "scipy_problem", "verify", "while_loop",
+    "nn", "optim", "program", "scan", "scipy_problem", "stored", "verify", "while_loop",
 ]  # fmt: skip
 __version__ = "0.1.0"
