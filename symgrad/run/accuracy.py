@@ -45,8 +45,10 @@ class Accuracy:
     worst: str
 
 
-def last_places(value: Array, exact: Array, dtype: Any = None) -> Array:
+def last_places(value: Array, exact: Array, dtype: Any = None, size: Array | None = None) -> Array:
     """|value - exact| in units in the last place of `dtype`; `exact` holds mpmath numbers (or float64).
+
+    size  the numbers whose last place is the unit, as `exact`; by default these are the exact ones.
 
     Equal infinities and pairs of nan are 0 apart; a finite number and one that is not, infinitely many.
     Below the smallest normal number, a unit is that of the subnormal numbers.
@@ -55,7 +57,8 @@ def last_places(value: Array, exact: Array, dtype: Any = None) -> Array:
     kind = np.dtype(dtype or value.dtype)
     with np.errstate(all="ignore"):
         nearest = np.asarray(exact, dtype=object).astype(np.float64).astype(kind)
-        unit = np.spacing(np.minimum(np.abs(nearest), np.finfo(kind).max)).astype(np.float64)
+        rounded = nearest if size is None else np.asarray(size, object).astype(np.float64).astype(kind)
+        unit = np.spacing(np.minimum(np.abs(rounded), np.finfo(kind).max)).astype(np.float64)
         apart = np.abs(np.asarray(exact, dtype=object) - value.astype(np.float64).astype(object))
         far = np.asarray(apart, dtype=object).astype(np.float64) / unit
         same = (value == nearest) & ~np.isfinite(nearest) | (np.isnan(value) & np.isnan(nearest))

@@ -43,11 +43,8 @@ static double PREFIX_digamma(double x)
 }
 
 /* Hastings' approximation of the normal quantile (DLMF 7.17, Abramowitz and Stegun 26.2.23), then Halley twice */
-static double PREFIX_erfcinv(double q)
+static double PREFIX_erfc_tail(double p)
 {
-    if (!(q > 0.0 && q < 2.0)) return q == 0.0 ? INFINITY : q == 2.0 ? -INFINITY : NAN;
-    const double p = q < 1.0 ? q : 2.0 - q;
-    if (q == 1.0) return 0.0;
     const double t = sqrt(1.3862943611198906 - 2.0 * log(p));
     const double above = 2.515517 + t * (0.802853 + t * 0.010328);
     const double below = 1.0 + t * (1.432788 + t * (0.189269 + t * 0.001308));
@@ -56,14 +53,15 @@ static double PREFIX_erfcinv(double q)
         const double step = (erfc(y) - p) / (1.1283791670955126 * exp(-y * y));
         y += step / (1.0 - y * step);
     }
-    return q < 1.0 ? y : -y;
+    return y;
 }
 
-/* near 0 its Taylor series, then Halley twice on erf; beyond 1/2 through the complement, 1 - x being exact */
+/* below 1/2 its Taylor series, then Halley twice on erf; beyond through the complement, 1 - x being exact */
 static double PREFIX_erfinv(double x)
 {
     const double size = fabs(x);
-    if (size > 0.5) return x > 0.0 ? PREFIX_erfcinv(1.0 - x) : -PREFIX_erfcinv(1.0 + x);
+    if (!(size < 1.0)) return size == 1.0 ? x * INFINITY : NAN;
+    if (size > 0.5) return x > 0.0 ? PREFIX_erfc_tail(1.0 - x) : -PREFIX_erfc_tail(1.0 + x);
     if (size < 1e-9) return 0.8862269254527580 * x;
     const double z = x * x;
     double y = 0.8862269254527580 * x * (1.0 + z * (0.2617993877991494 + z * 0.1439317308492135));
@@ -72,6 +70,13 @@ static double PREFIX_erfinv(double x)
         y -= step / (1.0 + y * step);
     }
     return y;
+}
+
+static double PREFIX_erfcinv(double q)
+{
+    if (!(q > 0.0 && q < 2.0)) return q == 0.0 ? INFINITY : q == 2.0 ? -INFINITY : NAN;
+    if (fabs(q - 1.0) < 0.5) return PREFIX_erfinv(1.0 - q);
+    return q < 1.0 ? PREFIX_erfc_tail(q) : -PREFIX_erfc_tail(2.0 - q);
 }
 
 /* the correction of Stirling's formula, DLMF 5.11.1: log(gamma(z)) - (z - 1/2) log z + z - log(2 pi)/2, z >= 10 */
@@ -336,31 +341,98 @@ static double PREFIX_Ei(double x)
     return root * (root / x * sum);
 }
 
-/* modified Bessel function of the second kind: the trapezoidal rule on DLMF 10.32.9 converges exponentially */
-static double PREFIX_plain_k(double v, double x)
+/* 1/gamma(1 + m) = g2 - m g1 and 1/gamma(1 - m) = g2 + m g1 for |m| <= 1/2, DLMF 5.7.1 */
+static void PREFIX_temme_gamma(double m, double *g1, double *g2)
 {
-    const double peak = v * log((v + hypot(v, x)) / x) - v * v / (x + hypot(x, v));
-    const double shift = peak > 300.0 ? peak : 0.0; /* the largest exponent, where it would overflow */
-    const double width = 0.6 / sqrt(sqrt(x * x + v * v));
-    const double h = width < 0.2 ? width : 0.2;
-    double sum = 0.5 * exp(-shift), most = sum;
-    if (shift - x > 710.0) return INFINITY;
-    for (double k = 1.0;; k += 1.0) {
-        const double t = k * h, s = sinh(0.5 * t);
-        const double down = -2.0 * x * s * s - shift;
-        const double term = 0.5 * (exp(down + v * t) + exp(down - v * t));
-        sum += term;
-        if (term > most) most = term;
-        if (!(term > 1e-18 * most) && (t * x > v || term != term)) return h * sum * exp(shift - x);
+    static const double odd[] = {
+        0.5772156649015329, -0.04200263503409524, -0.04219773455554433, 0.0072189432466631,
+        -0.00021524167411495098, -2.013485478078824e-05, 1.133027231981696e-06, 6.116095104481416e-09,
+        -1.18127457048702e-09, 7.782263439905071e-12, 5.100370287454476e-13, -5.348122539423018e-15,
+        -1.1812593016974588e-16};
+    static const double even[] = {
+        1.0, -0.6558780715202539, 0.16653861138229148, -0.009621971527876973, -0.0011651675918590652,
+        0.0001280502823881162, -1.2504934821426706e-06, -2.056338416977607e-07, 5.002007644469223e-09,
+        1.0434267116911005e-10, -3.696805618642206e-12, -2.0583260535665066e-14, 1.2267786282382608e-15};
+    const double z = m * m;
+    double first = 0.0, second = 0.0;
+    for (int k = 12; k >= 0; k--) {
+        first = first * z + odd[k];
+        second = second * z + even[k];
     }
+    *g1 = -first;
+    *g2 = second;
 }
 
+/* K_m and K_{m+1} for |m| <= 1/2 and x < 2: Temme 1975, J. Comput. Phys. 19, 324 */
+static void PREFIX_temme_k(double m, double x, double *k0, double *k1)
+{
+    const double pi = 3.141592653589793, angle = pi * m, logarithm = -log(0.5 * x), e = m * logarithm;
+    const double over_sine = fabs(angle) < 1e-10 ? 1.0 : angle / sin(angle);
+    const double over_sinh = fabs(e) < 1e-10 ? 1.0 : sinh(e) / e;
+    double g1, g2;
+    PREFIX_temme_gamma(m, &g1, &g2);
+    double f = over_sine * (g1 * cosh(e) + g2 * over_sinh * logarithm);
+    double p = 0.5 * exp(e) / (g2 - m * g1), q = 0.5 * exp(-e) / (g2 + m * g1);
+    double c = 1.0, sum = f, other = p;
+    for (double k = 1.0; c > 1e-20; k += 1.0) {
+        f = (k * f + p + q) / (k * k - m * m);
+        c *= 0.25 * x * x / k;
+        p /= k - m;
+        q /= k + m;
+        sum += c * f;
+        other += c * (p - k * f);
+    }
+    *k0 = sum;
+    *k1 = other * 2.0 / x;
+}
+
+/* the same for x >= 2, without exp(-x): the trapezoidal rule on DLMF 10.32.9 converges exponentially */
+static void PREFIX_large_k(double m, double x, double *k0, double *k1)
+{
+    const double width = 0.6 / sqrt(x), h = width < 0.2 ? width : 0.2;
+    double first = 0.5, second = 0.5;
+    for (double k = 1.0, term = 1.0; term > 1e-19; k += 1.0) {
+        const double t = k * h, s = sinh(0.5 * t);
+        term = exp(-2.0 * x * s * s);
+        first += term * cosh(m * t);
+        second += term * cosh((m + 1.0) * t);
+    }
+    *k0 = h * first;
+    *k1 = h * second;
+}
+
+/* modified Bessel function of the second kind: upwards from orders below 3/2, DLMF 10.29.1 */
 static double PREFIX_besselk(double v, double x)
 {
     if (!(x >= 0.0) || v != v) return NAN;
     if (x == 0.0) return INFINITY;
-    if (x > 1e5 || fabs(v) > 1e5) return x < 1e3 + fabs(v) ? INFINITY : fabs(v) < 1e3 + 0.1 * x ? 0.0 : NAN;
-    return PREFIX_plain_k(fabs(v), x);
+    const double order = fabs(v), steps = floor(order + 0.5), m = order - steps;
+    if (order > 1e5) return x < order ? INFINITY : NAN;
+    if (x > 1e9) return order < 1e3 ? 0.0 : NAN;
+    double low, high;
+    if (x < 2.0) PREFIX_temme_k(m, x, &low, &high);
+    else PREFIX_large_k(m, x, &low, &high);
+    double scale = 0.0; /* of powers of 2**900 */
+    for (double k = 1.0; k <= steps; k += 1.0) {
+        const double above = low + (m + k) * 2.0 / x * high;
+        low = high;
+        high = above;
+        if (high > 1e270 && x >= 2.0) {
+            low = ldexp(low, -900);
+            high = ldexp(high, -900);
+            scale += 900.0;
+        }
+    }
+    if (x < 2.0) return low;
+    const double root = exp(-0.5 * x);
+    if (scale <= 900.0 && x < 1400.0) return ldexp(low * root, (int)scale) * root;
+    return exp(scale * 0.6931471805599453 - x + log(low));
+}
+
+/* gamma(v + 1) for v >= 0, without rounding v + 1 where that matters */
+static double PREFIX_factorial(double v)
+{
+    return v < 1.0 ? tgamma(v + 1.0) : v * tgamma(v);
 }
 
 /* modified Bessel function of the first kind, v >= 0 and x > 0: DLMF 10.25.2, and 10.40.1 for large x */
@@ -380,7 +452,8 @@ static double PREFIX_plain_i(double v, double x)
         term *= z / (k * (v + k));
         sum += term;
     }
-    if (v < 150.0 && x > 1e-2) return pow(0.5 * x, v) / tgamma(v + 1.0) * sum;
+    const double power = pow(0.5 * x, v);
+    if (v < 150.0 && power > 1e-290) return power / PREFIX_factorial(v) * sum;
     return exp(v * log(0.5 * x) - lgamma(v + 1.0) + log(sum));
 }
 
@@ -419,28 +492,6 @@ static void PREFIX_hankel(double v, double x, double *j, double *y)
     const double cosine = c * a + s * b, sine = s * a - c * b, size = sqrt(2.0 / (pi * x));
     *j = size * (cosine * even - sine * odd);
     *y = size * (sine * even + cosine * odd);
-}
-
-/* 1/gamma(1 + m) = g2 - m g1 and 1/gamma(1 - m) = g2 + m g1 for |m| <= 1/2, DLMF 5.7.1 */
-static void PREFIX_temme_gamma(double m, double *g1, double *g2)
-{
-    static const double odd[] = {
-        0.5772156649015329, -0.04200263503409524, -0.04219773455554433, 0.0072189432466631,
-        -0.00021524167411495098, -2.013485478078824e-05, 1.133027231981696e-06, 6.116095104481416e-09,
-        -1.18127457048702e-09, 7.782263439905071e-12, 5.100370287454476e-13, -5.348122539423018e-15,
-        -1.1812593016974588e-16};
-    static const double even[] = {
-        1.0, -0.6558780715202539, 0.16653861138229148, -0.009621971527876973, -0.0011651675918590652,
-        0.0001280502823881162, -1.2504934821426706e-06, -2.056338416977607e-07, 5.002007644469223e-09,
-        1.0434267116911005e-10, -3.696805618642206e-12, -2.0583260535665066e-14, 1.2267786282382608e-15};
-    const double z = m * m;
-    double first = 0.0, second = 0.0;
-    for (int k = 12; k >= 0; k--) {
-        first = first * z + odd[k];
-        second = second * z + even[k];
-    }
-    *g1 = -first;
-    *g2 = second;
 }
 
 /* Y_m and Y_{m+1} for |m| <= 1/2 and x < 2 */
@@ -502,10 +553,29 @@ static void PREFIX_steed(double m, double x, double *p, double *q)
     *q = im;
 }
 
+/* for v < x > 25: Hankel's expansion for a lower order, and upwards from there (DLMF 10.6.1) */
+static void PREFIX_upwards(double v, double x, double *j, double *y)
+{
+    const double most = sqrt(3.0 * x), steps = v > most ? ceil(v - most) : 0.0;
+    double next_j, next_y, m = v - steps;
+    PREFIX_hankel(m, x, j, y);
+    if (steps == 0.0) return;
+    PREFIX_hankel(m + 1.0, x, &next_j, &next_y);
+    for (double k = 1.0; k < steps; k += 1.0) {
+        const double factor = 2.0 * (m + k) / x, above_j = factor * next_j - *j, above_y = factor * next_y - *y;
+        *j = next_j;
+        *y = next_y;
+        next_j = above_j;
+        next_y = above_y;
+    }
+    *j = next_j;
+    *y = next_y;
+}
+
 static void PREFIX_jy(double v, double x, double *j, double *y)
 {
-    if (x > 25.0 && x > v * v) {
-        PREFIX_hankel(v, x, j, y);
+    if (x > 25.0 && x > v) {
+        PREFIX_upwards(v, x, j, y);
         return;
     }
     if (v > 1e4 && x < 0.5 * v) { /* both are out of range */
@@ -583,7 +653,7 @@ static double PREFIX_besselj(double v, double x)
             term *= -0.25 * size * size / (k * (order + k));
             sum += term;
         }
-        j = pow(0.5 * size, order) / tgamma(order + 1.0) * sum;
+        j = pow(0.5 * size, order) / PREFIX_factorial(order) * sum;
     } else {
         PREFIX_jy(order, size, &j, &y);
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
+from regions import OSCILLATIONS, REGIONS, Oscillation, Region, points, uniform, words
 
 from symgrad.frontend.ranges import ReadChecks
 from symgrad.frontend.translate import Translation
@@ -25,7 +26,6 @@ _WIDE = (
 WIDE = frozenset(_WIDE.split())
 _COMPOSITE = ("logistic", "softplus", "logaddexp", "sech", "sinc")
 _SELECTIONS = ("where", "mask", "cast")
-_WHOLE_ORDERS = ("polygamma", "spherical_jn", "spherical_yn", "expint")  # of the first argument
 _SPECIAL = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, 10.0)
 
 Points = np.ndarray
@@ -43,6 +43,7 @@ class Case:
     sample  candidates, (count, arity); those without a finite value are left out.
     domain  in words.
     by      the arguments that it has derivatives by.
+    oscillation  where errors count by the amplitude.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Case:
     sample: Sampler
     domain: str
     by: tuple[int, ...] = (0, 1)
+    oscillation: Oscillation | None = None
 
 
 def op_cases() -> list[Case]:
@@ -62,9 +64,6 @@ def op_cases() -> list[Case]:
 
 def _op_case(row: Op) -> Case:
     wide = row.name in WIDE
-    domain = (
-        "every finite number" if wide else " x ".join(f"[{low:g}, {high:g}]" for low, high in _domain(row))
-    )
     return Case(
         row.name,
         "composite" if row.name in _COMPOSITE else "elementary" if wide else "special",
@@ -76,8 +75,9 @@ def _op_case(row: Op) -> Case:
         },
         row.mpmath,
         lambda rng, count, dtype: _points(row, wide, rng, count, dtype),
-        domain,
+        "every finite number" if wide else words(_regions(row)),
         derivatives_of(row),
+        OSCILLATIONS.get(row.name),
     )
 
 
@@ -85,6 +85,10 @@ def derivatives_of(row: Op) -> tuple[int, ...]:
     """The arguments with a derivative that is not always 0, and known."""
     known = [p is not None and not isinstance(p, NoDerivative) for p in row.partials]
     return tuple(k for k, is_known in enumerate(known) if is_known)
+
+
+def _regions(row: Op) -> tuple[Region, ...]:
+    return REGIONS.get(row.name) or (tuple(uniform(low, high) for low, high in _domain(row)),)
 
 
 def _domain(row: Op) -> list[tuple[float, float]]:
@@ -96,6 +100,8 @@ def _domain(row: Op) -> list[tuple[float, float]]:
 
 def _points(row: Op, wide: bool, rng: np.random.Generator, count: int, dtype: np.dtype) -> Points:
     """Uniform in the domain and around 0, logarithmic around 0 and around 1; and corners."""
+    if row.name in REGIONS:
+        return points(REGIONS[row.name], rng, count)
     columns = []
     for low, high in _domain(row):
         parts = [rng.uniform(low, high, count)]
@@ -107,14 +113,12 @@ def _points(row: Op, wide: bool, rng: np.random.Generator, count: int, dtype: np
         else:
             inside = logarithmic(rng, count, -30, np.log10(max(abs(low), abs(high))))
             parts.append(np.clip(np.abs(inside) if low >= 0 else inside, low, high))
-        if row.name in _WHOLE_ORDERS and not columns:
-            parts = [np.round(np.abs(part)) for part in parts]
         columns.append(rng.permuted(np.concatenate(parts)) if row.arity > 1 else np.concatenate(parts))
-    points = np.stack(columns, axis=1)
+    drawn = np.stack(columns, axis=1)
     if row.kink or not wide:
-        return points
+        return drawn
     corners = np.array([x for x in _SPECIAL for _ in range(row.arity)]).reshape(-1, row.arity)
-    return np.concatenate([points, corners, np.nextafter(corners, 0), np.nextafter(corners, np.inf)])
+    return np.concatenate([drawn, corners, np.nextafter(corners, 0), np.nextafter(corners, np.inf)])
 
 
 def logarithmic(rng: np.random.Generator, count: int, low: float, high: float) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import mpmath
@@ -11,44 +12,73 @@ import numpy as np
 
 Function = Callable[..., Any]
 
-DIGITS = 30
-"""Digits that results are good to: enough to see a hundredth of the last place of a double."""
-_STEP = 32  # digits between an argument and the step taken from it
 _SECONDS = 0.5  # for one evaluation
-MOST = 1500  # working digits
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How derivatives are found.
+
+    digits  that results are good to: enough to see a hundredth of the last place of a double.
+    step    digits between an argument and the step taken from it: far more than those between an argument and
+            an end of the domain.
+    most    working digits.
+    """
+
+    digits: int = 30
+    step: int = 32
+    most: int = 1500
+
+
+USUAL = Precision()
+SHORT = Precision(20, 22, 250)
+"""Of functions that take long."""
 
 
 def value(function: Function, point: Sequence[float]) -> Any:
-    """function(*point) as an mpmath number; None where it is not a finite real number."""
-    with mpmath.workdps(2 * DIGITS):
-        return _real(function, [mpmath.mpf(float(x)) for x in point])
+    """function(*point) as an mpmath number; None where it is not a finite real number.
+
+    Digits are doubled until two results agree: some functions of mpmath's lose digits without saying so.
+    """
+    before, digits = None, USUAL.digits
+    while digits <= USUAL.most:
+        with mpmath.workdps(digits):
+            found = _real(function, [mpmath.mpf(float(x)) for x in point])
+            if found is None or (before is not None and abs(found - before) <= abs(found) / 10**20):
+                return found
+        before, digits = found, 2 * digits
+    return None
 
 
-def derivative(function: Function, point: Sequence[float], places: Sequence[int], most: int = MOST) -> Any:
+def derivative(
+    function: Function, point: Sequence[float], places: Sequence[int], by: Precision = USUAL
+) -> Any:
     """The derivative by the arguments at `places` (one or two of them); None where there is none.
 
-    Central differences with a step of 1e-32 of the argument (or of 1, where that is less). Digits are doubled
-    until what the differences cancel leaves enough of them; where that does not happen (at zeros of the
-    derivative) the result is None as well.
+    Central differences with a step of 1e-32 (`by.step`) of the argument, or of 1 where that is less. Digits
+    are doubled until what the differences cancel leaves enough of them; where that does not happen (at zeros
+    of the derivative) the result is None as well.
     """
     decades = max([0.0, *(abs(float(np.log10(abs(x)))) for x in point if x)])
-    digits = int(DIGITS + len(places) * (_STEP + decades))
-    while digits <= most:
+    digits = int(by.digits + len(places) * (by.step + decades))
+    while digits <= by.most:
         with mpmath.workdps(digits):
             exactly = [mpmath.mpf(float(x)) for x in point]
-            found, kept = _difference(function, exactly, places, 1)
-            if found is None or (kept >= DIGITS and all(point)):
+            found, kept = _difference(function, exactly, places, 1, by.step)
+            if found is None or (kept >= by.digits and all(point)):
                 return found
-            if kept >= DIGITS:  # at 0, what is singular on both sides may look symmetric
-                again, _ = _difference(function, exactly, places, 3)
+            if kept >= by.digits:  # at 0, what is singular on both sides may look symmetric
+                again, _ = _difference(function, exactly, places, 3, by.step)
                 return found if again is not None and abs(again - found) <= abs(found) / 10**20 else None
         digits = 2 * digits
     return None
 
 
-def _difference(function: Function, point: list[Any], places: Sequence[int], times: int) -> tuple[Any, float]:
+def _difference(
+    function: Function, point: list[Any], places: Sequence[int], times: int, step_digits: int
+) -> tuple[Any, float]:
     """The difference quotient, and how many digits are left of it."""
-    unit = times * mpmath.mpf(10) ** -_STEP
+    unit = times * mpmath.mpf(10) ** -step_digits
     steps = [min(abs(point[k]) or 1, mpmath.mpf(1)) * unit for k in places]
     corners = []
     for signs in [(1,), (-1,)] if len(places) == 1 else [(1, 1), (1, -1), (-1, 1), (-1, -1)]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import exact
+import mpmath
 import numpy as np
 from cases import Case
+from regions import Oscillation
 
 import symgrad as sg
 from symgrad.program import Program
@@ -20,7 +22,6 @@ QUANTITIES = ("value", "first", "second")
 TARGETS = ("numpy", "llvm", "c")
 DTYPES = ("float64", "float32")
 _SLOW = ("call",)  # one sample after the other in Python takes too long, and says nothing new
-_MOST_SPECIAL = 250  # working digits of functions that take long
 _ENTRIES = 2  # of a gradient, and rows of a Hessian, that are measured
 _WORDS = {"map": (("value",),), "loop": (("grad", "hvp"), ("grad",))}  # what is tried, one after the other
 
@@ -62,12 +63,17 @@ class Result:
 
 @dataclass(frozen=True)
 class Truth:
-    """Points, (B, arity); exact values, (B,), and derivatives by entries, each (B,), None where unknown."""
+    """Points, (B, arity); exact values, (B,), and derivatives by entries, each (B,), None where unknown.
+
+    sizes  of a function that oscillates: the amplitudes by which errors count, by the same entries, and ()
+           for the value.
+    """
 
     points: np.ndarray
     value: np.ndarray
     first: dict[int, np.ndarray]
     second: dict[tuple[int, int], np.ndarray]
+    sizes: dict[Any, np.ndarray] = field(default_factory=dict)
 
 
 def measure(
@@ -114,7 +120,7 @@ def exact_numbers(
     limits = np.finfo(dtype)
     points, values = [], []
     start = time.perf_counter()
-    for point in rng.permuted(candidates, axis=0):
+    for point in rng.permutation(candidates):
         value = exact.value(case.exact, point)
         if value is not None and (value == 0 or limits.tiny <= abs(value) <= limits.max):
             points.append(point)
@@ -122,26 +128,45 @@ def exact_numbers(
         if len(points) >= count or time.perf_counter() - start > seconds:
             break
     kept = np.array(points)
-    first, second = _derivatives(case, kept, seconds, quantities)
-    return Truth(kept, _objects(values), first, second)
+    first, second = _derivatives(case, case.exact, kept, seconds, quantities)
+    truth = Truth(kept, _objects(values), first, second)
+    return truth if case.oscillation is None else _with_amplitudes(case, case.oscillation, truth, seconds)
+
+
+def _with_amplitudes(case: Case, oscillation: Oscillation, truth: Truth, seconds: float) -> Truth:
+    """The same, with sqrt(f**2 + companion**2) of values and derivatives where the function oscillates."""
+    inside = [oscillation.where(*point) for point in truth.points]
+    companion = [exact.value(oscillation.companion, p) for p in truth.points]
+    quantities = [q for q, known in (("first", truth.first), ("second", truth.second)) if known]
+    first, second = _derivatives(case, oscillation.companion, truth.points, seconds, quantities)
+    sizes = {}
+    pairs = [((), truth.value, companion)]
+    pairs += [(k, column, first[k]) for k, column in truth.first.items()]
+    pairs += [(k, column, second[k]) for k, column in truth.second.items()]
+    for key, column, other in pairs:
+        sizes[key] = _objects(
+            [mpmath.hypot(a, b) if now and a is not None and b is not None else a
+             for a, b, now in zip(column, other, inside, strict=True)]
+        )  # fmt: skip
+    return replace(truth, sizes=sizes)
 
 
 def _derivatives(
-    case: Case, points: np.ndarray, seconds: float, quantities: Sequence[str]
+    case: Case, function: exact.Function, points: np.ndarray, seconds: float, quantities: Sequence[str]
 ) -> tuple[Any, Any]:
     entries = case.by[:_ENTRIES]
     first: dict[int, list[Any]] = {k: [] for k in entries if "first" in quantities}
     second: dict[tuple[int, int], list[Any]] = {
         (k, m): [] for k in entries for m in entries if m <= k and "second" in quantities
     }
-    most = _MOST_SPECIAL if case.group == "special" else exact.MOST
+    by = exact.SHORT if case.group == "special" else exact.USUAL
     start = time.perf_counter()
     for point in points:
         late = time.perf_counter() - start > 2 * seconds
         for k, column in first.items():
-            column.append(None if late else exact.derivative(case.exact, point, (k,), most))
+            column.append(None if late else exact.derivative(function, point, (k,), by))
         for pair, rows in second.items():
-            rows.append(None if late else exact.derivative(case.exact, point, pair, most))
+            rows.append(None if late else exact.derivative(function, point, pair, by))
     return {k: _objects(c) for k, c in first.items()}, {k: _objects(c) for k, c in second.items()}
 
 
@@ -175,7 +200,8 @@ def _compare(
             continue
         value = found[quantity] if entry is None else found[quantity][entry]
         counts = _measurable(wanted, np.dtype(where[1])) & (all_second if quantity == "second" else True)
-        ulps = last_places(value[counts], wanted[counts], where[1])
+        size = truth.sizes.get(() if entry is None else entry, wanted)
+        ulps = last_places(value[counts], wanted[counts], where[1], size[counts])
         errors = result.errors.setdefault((quantity, *where), Errors())
         errors.add(ulps, truth.points[counts], form if entry is None else f"{form}, {entry}")
 
