@@ -1,7 +1,7 @@
 """Where special functions are measured, and the size that an error is measured by where they oscillate.
 
-A region is one column of numbers per argument. The regions of a function reach far beyond the domain that its
-row gives for tests: tiny and huge arguments, ends of the domain, zeros, where algorithms take over from others.
+A region is one column of numbers per argument. The regions of a function reach far beyond the domain that
+its row gives for tests: tiny and huge arguments, ends of the domain, zeros, where algorithms change.
 """
 
 from __future__ import annotations
