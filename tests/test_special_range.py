@@ -1,4 +1,4 @@
-"""Special functions far from the middle of their domains: tiny and huge arguments, large orders and shapes."""
+"""Special functions far from the middle of their domains: tiny arguments, large orders and shapes."""
 
 from __future__ import annotations
 
