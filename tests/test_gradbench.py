@@ -86,3 +86,66 @@ def test_lse_is_the_logarithm_of_a_sum_and_its_gradient_the_softmax(shift):
     data = {"x": x} | RUNS
     np.testing.assert_allclose(evaluated("lse", "primal", data), max(x) + np.log(e.sum()), rtol=1e-15)
     np.testing.assert_allclose(evaluated("lse", "gradient", data), e / e.sum(), rtol=1e-15)
+
+
+@pytest.mark.parametrize("n", [2, 5, 24])
+def test_llsq_is_a_sum_of_squares_of_polynomial_residuals(n):
+    x, t = np.random.default_rng(n).random(7), np.linspace(-1, 1, n)
+    powers = t[:, None] ** np.arange(7)
+    residual = np.sign(t) - powers @ x
+    data = {"x": x.tolist(), "n": n} | RUNS
+    np.testing.assert_allclose(evaluated("llsq", "primal", data), residual @ residual / 2, rtol=1e-13)
+    np.testing.assert_allclose(evaluated("llsq", "gradient", data), -residual @ powers, rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 6])
+def test_det_is_the_determinant_and_its_gradient_the_cofactors(size):
+    a = np.random.default_rng(size).random((size, size))
+    data = {"A": a.ravel().tolist(), "ell": size} | RUNS
+    determinant = np.linalg.det(a)
+    cofactors = determinant * np.linalg.inv(a).T
+    np.testing.assert_allclose(evaluated("det", "primal", data), determinant, rtol=1e-11)
+    np.testing.assert_allclose(evaluated("det", "gradient", data), cofactors.ravel(), rtol=1e-10)
+
+
+def test_det_of_a_singular_matrix_has_the_cofactors_as_gradient():
+    data = {"A": [1, 2, 2, 4], "ell": 2} | RUNS
+    assert evaluated("det", "primal", data) == 0.0
+    assert evaluated("det", "gradient", data) == [4.0, -2.0, -2.0, 1.0]
+
+
+def runge_kutta(x, steps):
+    """The last state of the chain of equations, by the classical method on whole arrays."""
+    h, y = 2 / steps, np.zeros_like(x)
+    slope = lambda y: x * np.concatenate([[1], y[:-1]])  # noqa: E731
+    for _ in range(steps):
+        k1 = slope(y)
+        k2 = slope(y + h / 2 * k1)
+        k3 = slope(y + h / 2 * k2)
+        k4 = slope(y + h * k3)
+        y = y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+    return y
+
+
+@pytest.mark.parametrize(("n", "steps"), [(1, 1), (3, 2), (9, 3), (6, 25)])
+def test_ode_is_runge_kutta_and_its_gradient_that_of_the_last_entry(n, steps):
+    x = np.random.default_rng(n).random(n)
+    data = {"x": x.tolist(), "s": steps} | RUNS
+    along = [runge_kutta(x + 1e-30j * unit, steps)[-1].imag / 1e-30 for unit in np.eye(n)]
+    np.testing.assert_allclose(evaluated("ode", "primal", data), runge_kutta(x, steps), rtol=1e-14)
+    np.testing.assert_allclose(evaluated("ode", "gradient", data), along, rtol=1e-12)
+
+
+MODES = ["ff", "fr", "rf", "rr"]
+
+
+@pytest.mark.parametrize("modes", MODES)
+def test_particle_is_steered_to_the_origin_in_all_modes(modes):
+    data = {"w": 0.0} | RUNS
+    assert evaluated("particle", modes, data) == pytest.approx(0.2071918746486118, rel=1e-11)
+
+
+@pytest.mark.parametrize("modes", MODES)
+def test_saddle_is_found_in_all_modes(modes):
+    found = evaluated("saddle", modes, {"start": [1, 1]} | RUNS)
+    np.testing.assert_allclose(found, 4 * [8.246324826140356e-06], rtol=1e-9)
