@@ -23,7 +23,7 @@ _a = sp.IndexedBase("A", shape=(_l, _l))
 _without = sp.IndexedBase("without", shape=(_sets, _l), integer=True)  # the set less column j
 _sign = sp.IndexedBase(
     "sign", shape=(_sets, _l)
-)  # of column j in the first row of the set's minor; 0 if not there
+)  # of column j in the first row; 0 where it is not in the set
 
 
 def _expanded(minor: Any, t: Any) -> sg.Entries:

@@ -1,4 +1,4 @@
-"""The sum of squares of a polynomial's differences from a step function, by Horner's scheme at every point."""
+"""The sum of squares of the differences of a polynomial, by Horner's scheme, from a step function."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A charged particle between two others, steered to the origin: gradient descent around Euler's method.
 
 The force is the derivative of the potential inside of the recurrence, by its two coordinates as scalars
-(forward mode) or by the position as an array (reverse mode); the descent takes the derivative of the whole by
-a product with a tangent (forward) or as a gradient (reverse). The first letter of a function is the outer one.
+(forward mode) or by the position as an array (reverse mode); the descent takes the derivative of the whole
+as a product with a tangent (forward) or a gradient (reverse). The outer mode is the first letter.
 """
 
 from __future__ import annotations
