@@ -56,7 +56,7 @@ def export_c(
     source = expr if is_ready else program(expr, args, wrt, **options)
     derived = source.derived(check_words(outputs))
     unit = optimise(derived.unit)
-    routine = routine_of(unit, name, derived)
+    routine = routine_of(unit, name, derived.words)
     header = _header(source, derived, unit)
     if own_functions:
         header["elementary functions"] = (

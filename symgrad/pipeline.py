@@ -16,7 +16,7 @@ import numpy as np
 
 from symgrad.errors import BadOption
 from symgrad.grad.outputs import OUTPUT_WORDS
-from symgrad.grad.sparsity import storage_of
+from symgrad.grad.sparsity import SparseOutput, storage_of
 from symgrad.ir.collection import collection_paused
 from symgrad.ir.graph import TensorId
 from symgrad.ir.unit import Unit
@@ -26,10 +26,11 @@ from symgrad.loops.split import split
 from symgrad.opt.logsumexp import with_split_logsumexp
 from symgrad.opt.mirror import computed_once
 from symgrad.opt.passes import PASSES
-from symgrad.program import Derived, Program, program
+from symgrad.program import Program, program
 from symgrad.run.build import build_kernel
 from symgrad.run.interface import signature_of
 from symgrad.run.kernel import Kernel
+from symgrad.run.signature import Signature
 from symgrad.targets.export import check_function_name
 
 BACKENDS = ("llvm", "c", "numpy")
@@ -85,18 +86,29 @@ def compile(  # noqa: A001  (the verb users look for)
         derived = source.derived(words, storage)
         announce("differentiate", derived.unit)
         signature = signature_of(derived, single=isinstance(outputs, str))
-        if backend == "numpy":
-            units = (derived.unit, with_split_logsumexp(derived.unit))
-            kernel = build_kernel(signature, None, units, backend, dtype, derived.sparse)
-        else:
-            unit = optimise(derived.unit, announce)
-            routine = routine_of(unit, name, derived, library=backend == "llvm")
-            announce("lower", routine)
-            units = (derived.unit, unit)
-            kernel = build_kernel(signature, split(routine), units, backend, dtype, derived.sparse)
+        kernel = assemble(signature, derived.unit, words, name, backend, dtype, derived.sparse, announce)
     kernel.program = source
     announce("build", kernel)
     return kernel
+
+
+def assemble(
+    signature: Signature,
+    unit: Unit,
+    words: Sequence[str],
+    name: str,
+    backend: str,
+    dtype: str,
+    sparse: tuple[SparseOutput, ...] = (),
+    announce: Watch = lambda stage, thing: None,
+) -> Kernel:
+    """The stages after differentiation: a kernel for a unit whose calls `signature` describes."""
+    if backend == "numpy":
+        return build_kernel(signature, None, (unit, with_split_logsumexp(unit)), backend, dtype, sparse)
+    better = optimise(unit, announce)
+    routine = routine_of(better, name, words, library=backend == "llvm")
+    announce("lower", routine)
+    return build_kernel(signature, split(routine), (unit, better), backend, dtype, sparse)
 
 
 def optimise(unit: Unit, announce: Watch = lambda stage, thing: None) -> Unit:
@@ -109,12 +121,13 @@ def optimise(unit: Unit, announce: Watch = lambda stage, thing: None) -> Unit:
     return unit
 
 
-def routine_of(unit: Unit, name: str, derived: Derived, library: bool = False) -> Routine:
-    """Loop nests for an optimised unit; outputs keep the order of `derived`.
+def routine_of(unit: Unit, name: str, words: Sequence[str], library: bool = False) -> Routine:
+    """Loop nests for an optimised unit; outputs keep its order.
 
+    words    what the routine computes, for its title.
     library  whether they may call LAPACK and BLAS, which only the LLVM target can.
     """
-    title = ", ".join(derived.words)
+    title = ", ".join(words)
     return lower(unit.graph, Interface(name, unit.inputs, _distinct(unit), title), library)
 
 

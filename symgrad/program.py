@@ -174,17 +174,17 @@ class Program:
         return Problem(
             g, tr.value, shape, wrt, packed, single,
             self._tangents(wrt, packed),
-            g.input(self._free_name("cotangent"), g.tensors[tr.value].extents),
+            g.input(self.free_name("cotangent"), g.tensors[tr.value].extents),
         )  # fmt: skip
 
     def _tangents(self, wrt: Sequence[TensorId], packed: bool) -> tuple[TensorId, ...]:
         g = self.translation.graph
         if packed:
-            return (g.input(self._free_name("tangent"), (g.const(len(wrt)),)),)
-        names = [self._free_name(f"tangent_{g.tensors[t].name}") for t in wrt]
+            return (g.input(self.free_name("tangent"), (g.const(len(wrt)),)),)
+        names = [self.free_name(f"tangent_{g.tensors[t].name}") for t in wrt]
         return tuple(g.input(name, g.tensors[t].extents) for name, t in zip(names, wrt, strict=True))
 
-    def _free_name(self, name: str) -> str:
+    def free_name(self, name: str) -> str:
         """A name that no argument or size has: inputs of equal names and shapes are one tensor."""
         taken = {name_of(s) for s in self.args} | set(self.translation.sizes)
         while name in taken:
@@ -207,7 +207,7 @@ class Program:
                 if storage is None or word not in SPARSE_WORDS:
                     result = derive(p, word)
                 else:
-                    result, made = sparse_output(p, word, storage, self._free_name)
+                    result, made = sparse_output(p, word, storage, self.free_name)
                     sparse.append(made)
             except NonScalarGradient as error:
                 error.where = show(self.expr)

@@ -64,7 +64,7 @@ def loops_of(body: list[Statement]) -> Iterator[For]:
 
 def hessian_routine(expr: Any, args: Any, wrt: Any) -> Routine:
     derived = sg.program(expr, args, wrt).derived(("hess",))
-    return routine_of(optimise(derived.unit), "kernel", derived)
+    return routine_of(optimise(derived.unit), "kernel", derived.words)
 
 
 def is_triangular(loop: For, routine: Routine) -> bool:

@@ -352,9 +352,9 @@ def test_the_batch_axis_is_the_leading_size_all_data_have_in_common() -> None:
     data = {X: np.arange(12.0).reshape(6, 2), y: np.arange(6.0)}
     batches = make_batches(data, {w: np.zeros((2, 1))}, 4, None, seed=3)
     assert batches.axes == {X: (0,), y: (0,)} and batches.count == 6 and batches.per_epoch == 2
-    stream = batches.epochs()
+    stream = batches.orders()
     for _ in range(4):
-        _, batch = next(stream)
+        batch = batches.batch(next(stream)[1], {})
         assert_allclose(batch[X][:, 0], 2 * batch[y])
 
 
@@ -368,7 +368,8 @@ def test_a_batch_axis_may_be_the_second_or_both_axes_and_its_size_may_be_data() 
         fixed: np.eye(2),
         n: 5,
     }
-    _, batch = next(make_batches(data, {}, 3, n, seed=0).epochs())
+    batches = make_batches(data, {}, 3, n, seed=0)
+    batch = batches.batch(next(batches.orders())[1], {})
     chosen = batch[columns][0]
     assert len(chosen) == 3
     assert_allclose(batch[kernel_matrix], np.add.outer(10 * chosen, chosen))

@@ -164,7 +164,7 @@ def _clock(g: Graph, t: TensorId, places: Mapping[TensorId, tuple[int, int]]) ->
             times.add(g.isub(index[position], g.const(lag)))
     axis = min(times)
     results = tensor.target if tensor.kind == "scatter" else tensor.out
-    if len(times) != 1 or axis not in results or any(axis in g.axes[p] for p in results if p != axis):
+    if len(times) != 1 or axis not in results:
         raise IllegalProgram(
             f"the step of a recurrence reads a state at another time than its own (t{t})",
             because="a step may only use the state it starts from",
@@ -279,8 +279,10 @@ def opened(g: Graph, body: Node, rules: Mapping[TensorId, ReadRule], axes: Seque
 
     def replaced(nodes: Sequence[Node]) -> list[Node]:
         changes: dict[Node, Node] = {}
-        for r in g.reads(nodes):
+        for r in g.reads(nodes):  # those in the indices of others first
             t, *index = g.args[r]
+            if t in rules or t in made:
+                index = g.substitute_all(index, changes)
             if t in rules:
                 changes[r] = rules[t](tuple(index))
             elif t in made:

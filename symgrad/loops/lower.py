@@ -207,8 +207,7 @@ class Lowering:
         for scan in self.scans:  # a definition may belong to the steps of several
             placed = {*self.records_of[scan], *scan.steps}
             own.update(t for t in clocks(g, scan) if t not in placed)
-            if scan.results[0] in self.ends:
-                own.update(scan.steps)
+            own.update(s for s, r in zip(scan.steps, scan.results, strict=True) if r in self.ends)
         elsewhere = {*self.absorbed, *self.aliases, *(t for t in self.clocks if t not in own)}
         results = [r for scan in self.scans for r in scan.results]
         for t in dict.fromkeys((*self.order, *results)):

@@ -62,8 +62,7 @@ def last_states(
     found: set[TensorId] = set()
     for scan in scans:
         end = {g.zero if scan.lag else scan.length}
-        if all(r not in elsewhere and times.get(r, end) == end for r in scan.results):
-            found.update(scan.results)
+        found.update(r for r in scan.results if r not in elsewhere and times.get(r, end) == end)
     return found
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from symgrad.errors import BadOption, ShapeMismatch, quoted
 from symgrad.run.optim.base import check_count
 
 Axes = dict[Hashable, tuple[int, ...]]
+Chosen = NDArray[np.int64]  # the numbers of the samples of a batch
 
 
 @dataclass(frozen=True)
@@ -31,15 +34,14 @@ class Batches:
     seed: int
     size_key: Hashable = None
 
-    def epochs(self) -> Iterator[tuple[int, dict[Any, Any]]]:
-        """(epoch, data of one batch), without end; arrays of full batches are overwritten by the next one."""
+    def orders(self) -> Iterator[tuple[int, Chosen]]:
+        """(epoch, the samples of one batch), without end."""
         random = np.random.default_rng(self.seed)
-        buffers: dict[Any, NDArray[Any]] = {}
         epoch = 0
         while True:
             order = random.permutation(self.count)
             for start in range(0, self.count, self.size):
-                yield epoch, self._batch(order[start : start + self.size], buffers)
+                yield epoch, order[start : start + self.size]
             epoch += 1
 
     @property
@@ -47,7 +49,8 @@ class Batches:
         """Batches in an epoch."""
         return -(-self.count // self.size)
 
-    def _batch(self, chosen: NDArray[np.intp], buffers: dict[Any, NDArray[Any]]) -> dict[Any, Any]:
+    def batch(self, chosen: Chosen, buffers: dict[Any, NDArray[Any]]) -> dict[Any, Any]:
+        """The data of a batch; the arrays of full batches are those in `buffers`, filled anew."""
         batch = dict(self.data)
         for key, axes in self.axes.items():
             array = batch[key]
@@ -62,6 +65,32 @@ class Batches:
         if self.size_key in batch:
             batch[self.size_key] = len(chosen)
         return batch
+
+
+Turn = tuple[int, Chosen | None]  # the epoch and the samples of a step; None for all the data
+
+
+class Turns:
+    """The turns to come: taken one by one, or several at once after a look at them."""
+
+    def __init__(self, stream: Iterator[Turn]) -> None:
+        self._stream = stream
+        self._seen: deque[Turn] = deque()
+
+    def take(self) -> Turn:
+        """The next turn."""
+        return self._seen.popleft() if self._seen else next(self._stream)
+
+    def ahead(self, count: int) -> list[Turn]:
+        """The next turns that see as many samples as the first of them, at most `count`; not taken yet."""
+        while len(self._seen) < count:
+            self._seen.append(next(self._stream))
+        size = _sample_number(self._seen[0])
+        return list(takewhile(lambda turn: _sample_number(turn) == size, islice(self._seen, count)))
+
+
+def _sample_number(turn: Turn) -> int:
+    return 0 if turn[1] is None else len(turn[1])
 
 
 def make_batches(

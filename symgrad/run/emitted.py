@@ -42,7 +42,7 @@ def emitted_kernel(source: Program, path: str | Path, words: Sequence[str], dtyp
     file = _read(Path(path))
     derived = source.derived(tuple(words))
     unit = optimise(derived.unit)
-    routine = routine_of(unit, file.name, derived)
+    routine = routine_of(unit, file.name, derived.words)
     signature = replace(signature_of(derived, single=False), passed=routine.size_symbols)
     _check_prototype(file, routine, dtype)
     build = partial(_build, file, routine)

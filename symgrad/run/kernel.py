@@ -175,6 +175,11 @@ class Kernel(FastCallable):
         """Bytes of workspace a call needs for the given sizes (known before the call)."""
         return self._built.workspace(self._checked_sizes(sizes)) * self._real.itemsize
 
+    def sizes_of(self, /, *args: Any) -> dict[str, int]:
+        """The sizes that a call with these arguments has. Raises what the call raises for them."""
+        arrays, sizes = self._intake(args, {}, None, None)
+        return dict(self._make_plan(arrays, sizes).sizes)
+
     def ops(self, **sizes: int) -> dict[str, int]:
         """Arithmetic operations of one sample, "before" and "after" optimisation, for the given sizes.
 

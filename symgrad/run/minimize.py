@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from symgrad.errors import BadArgument, BadOption
 from symgrad.run.batches import make_batches
+from symgrad.run.fused import WORTH_IT, Fused, compiled_steps
 from symgrad.run.loop import State, Status, run_loop
 from symgrad.run.objective import data_arrays, make_objective
 from symgrad.run.optim import LBFGS, METHODS, Adam
@@ -30,6 +31,8 @@ def minimize(
     max_steps: int | None = None,
     tol: float | None = None,
     callback: Callable[[State], object] | None = None,
+    callback_every: int = 1,
+    fused: bool | None = None,
     progress: bool | None = None,
     seed: int = 0,
     backend: str = "llvm",
@@ -54,6 +57,10 @@ def minimize(
       tol         stop when no entry of the gradient is larger, without mini-batches only; default the
                   square root of the type's epsilon. 0 goes on until rounding error stops a line search
       callback    called with a `State` before each step and at the end; a true result stops
+      callback_every  before every k-th step instead
+      fused       True: the steps between two looks are one call of compiled code, with the same results up
+                  to rounding; BadOption where a method or a program does not allow it. False: never. None:
+                  where it is possible and the run may have 20,000 steps or more, unless a callback sees each
       progress    a bar on stderr: True, False, or None for work longer than a second on a terminal
       seed        of the order of samples; equal seeds give equal results
       backend, dtype, kinks   as in `sg.compile`
@@ -88,6 +95,13 @@ def minimize(
     elif batch_axis is not None:
         raise BadOption("batch_axis without batch_size", try_="batch_size=64, or leave batch_axis out")
     has_residuals = "residuals_and_jac" in chosen.needs
+
+    def fuse(steps: int) -> Fused | None:
+        is_seen = callback is not None and callback_every == 1
+        if fused is False or (fused is None and (is_seen or steps < WORTH_IT)):
+            return None
+        return compiled_steps(objective, chosen, batches, bool(fused))
+
     return run_loop(
         objective.half_squares_and_grad if has_residuals else objective.value_and_grad,
         params,
@@ -101,8 +115,10 @@ def minimize(
         max_steps=max_steps,
         tol=tol,
         callback=callback,
+        callback_every=callback_every,
         progress=progress,
         dtype=dtype,
+        fuse=fuse,
     )
 
 

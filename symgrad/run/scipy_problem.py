@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from symgrad.errors import BadOption
+from symgrad.run.calls import Calls, Functions
 from symgrad.run.flat import Arrays, Matrix, Vector
-from symgrad.run.loop import Calls, Functions
 from symgrad.run.objective import data_arrays, make_objective
 
 _FIRST_ORDER = ("cg", "bfgs", "l-bfgs-b", "tnc", "slsqp")

@@ -92,7 +92,7 @@ def measure_one(size: int, seed: int) -> dict[str, Any]:
     translation = stage(lambda: source.translation)
     derived = stage(lambda: source.derived(("value", "grad")))
     unit = stage(lambda: optimise(derived.unit))
-    routine = stage(lambda: split(routine_of(unit, "scale", derived)))
+    routine = stage(lambda: split(routine_of(unit, "scale", derived.words)))
     target = target_named("llvm")
     stage(lambda: target.emit(routine))
     stage(lambda: target.emit(routine))  # once more: building emits again, as fast as a second time is

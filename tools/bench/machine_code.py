@@ -61,7 +61,7 @@ class SymgradCode:
     ) -> None:  # fmt: skip
         with common.stopwatch() as seconds:
             derived = program().derived(words, storage)
-            routine = split(routine_of(optimise(derived.unit), f"bench{next(_NUMBERS)}", derived))
+            routine = split(routine_of(optimise(derived.unit), f"bench{next(_NUMBERS)}", derived.words))
             self.loaded = target_named(backend).build(routine)
         self.build = seconds[0]
         self.backend, self.routine = backend, routine

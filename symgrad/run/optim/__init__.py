@@ -1,6 +1,7 @@
 """Optimizers as small frozen classes with a pure step; `base` says what one is, `run.loop` drives it."""
 
 from symgrad.run.optim.base import Evaluation, Linearisation, Method, Oracle
+from symgrad.run.optim.elementwise import Elementwise
 from symgrad.run.optim.exact_step import ExactStep
 from symgrad.run.optim.first_order import Adam, AdamW, GradientDescent, Momentum, Nesterov, RMSProp
 from symgrad.run.optim.lbfgs import LBFGS
@@ -26,6 +27,7 @@ __all__ = [
     "METHODS",
     "Adam",
     "AdamW",
+    "Elementwise",
     "Evaluation",
     "ExactStep",
     "GradientDescent",

@@ -9,65 +9,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from symgrad.run.flat import Vector
+from symgrad.ir.algebra import T, ratio, root
 from symgrad.run.optim.base import Rate, check_between, check_rate, rate_at
+from symgrad.run.optim.elementwise import Elementwise
 
-
-@dataclass(frozen=True, slots=True)
-class StepCount:
-    """The number of steps taken."""
-
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class Velocity:
-    """The number of steps taken and the running sum of gradients, shape (size,)."""
-
-    step: int
-    velocity: Vector
-
-
-@dataclass(frozen=True, slots=True)
-class SecondMoment:
-    """The number of steps taken and the running mean of squared gradients, shape (size,)."""
-
-    step: int
-    second: Vector
-
-
-@dataclass(frozen=True, slots=True)
-class Moments:
-    """The number of steps taken and the running means of gradients and of their squares, shape (size,)."""
-
-    step: int
-    first: Vector
-    second: Vector
+Numbers = tuple[T | float, ...]
+Next = tuple[T, tuple[T, ...]]
 
 
 @dataclass(frozen=True)
-class GradientDescent:
+class GradientDescent(Elementwise):
     """x <- x - lr g. Source: Cauchy, Comptes rendus 25 (1847) 536."""
 
     lr: Rate = 0.01
-    needs: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         check_rate(self.lr)
 
-    def init(self, params: Vector) -> StepCount:
-        return StepCount(0)
+    def numbers(self, step: int) -> tuple[float, ...]:
+        return (rate_at(self.lr, step),)
 
-    def update(
-        self, state: StepCount, value: float, grad: Vector, params: Vector
-    ) -> tuple[Vector, StepCount]:
-        return _moved(params, rate_at(self.lr, state.step), grad), StepCount(state.step + 1)
+    def rule(self, x: T, g: T, kept: tuple[T, ...], numbers: Numbers[T]) -> Next[T]:
+        (rate,) = numbers
+        return x - g * rate, ()
 
 
 @dataclass(frozen=True)
-class Momentum:
+class Momentum(Elementwise):
     """v <- momentum v + g;  x <- x - lr v.
 
     Source: Polyak, USSR Comput. Math. Math. Phys. 4 (1964) 1, the heavy ball, lr outside the running sum.
@@ -75,23 +43,23 @@ class Momentum:
 
     lr: Rate = 0.01
     momentum: float = 0.9
-    needs: ClassVar[tuple[str, ...]] = ()
+    kept: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         check_rate(self.lr)
         check_between("momentum", self.momentum, 0.0, 1.0)
 
-    def init(self, params: Vector) -> Velocity:
-        return Velocity(0, np.zeros_like(params))
+    def numbers(self, step: int) -> tuple[float, ...]:
+        return (rate_at(self.lr, step),)
 
-    def update(self, state: Velocity, value: float, grad: Vector, params: Vector) -> tuple[Vector, Velocity]:
-        velocity = self.momentum * state.velocity
-        velocity += grad
-        return _moved(params, rate_at(self.lr, state.step), velocity), Velocity(state.step + 1, velocity)
+    def rule(self, x: T, g: T, kept: tuple[T, ...], numbers: Numbers[T]) -> Next[T]:
+        (rate,), (v,) = numbers, kept
+        v = v * self.momentum + g
+        return x - v * rate, (v,)
 
 
 @dataclass(frozen=True)
-class Nesterov:
+class Nesterov(Elementwise):
     """v <- momentum v + g;  x <- x - lr (g + momentum v).
 
     Sources: Nesterov, Soviet Math. Doklady 27 (1983) 372; in this form, where the gradient is taken at the
@@ -100,25 +68,23 @@ class Nesterov:
 
     lr: Rate = 0.01
     momentum: float = 0.9
-    needs: ClassVar[tuple[str, ...]] = ()
+    kept: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         check_rate(self.lr)
         check_between("momentum", self.momentum, 0.0, 1.0)
 
-    def init(self, params: Vector) -> Velocity:
-        return Velocity(0, np.zeros_like(params))
+    def numbers(self, step: int) -> tuple[float, ...]:
+        return (rate_at(self.lr, step),)
 
-    def update(self, state: Velocity, value: float, grad: Vector, params: Vector) -> tuple[Vector, Velocity]:
-        velocity = self.momentum * state.velocity
-        velocity += grad
-        ahead = self.momentum * velocity
-        ahead += grad
-        return _moved(params, rate_at(self.lr, state.step), ahead), Velocity(state.step + 1, velocity)
+    def rule(self, x: T, g: T, kept: tuple[T, ...], numbers: Numbers[T]) -> Next[T]:
+        (rate,), (v,) = numbers, kept
+        v = v * self.momentum + g
+        return x - (v * self.momentum + g) * rate, (v,)
 
 
 @dataclass(frozen=True)
-class RMSProp:
+class RMSProp(Elementwise):
     """s <- decay s + (1 - decay) g^2;  x <- x - lr g / (sqrt(s) + epsilon).
 
     Source: Tieleman and Hinton, Coursera "Neural Networks for Machine Learning", lecture 6.5 (2012).
@@ -127,26 +93,24 @@ class RMSProp:
     lr: Rate = 0.001
     decay: float = 0.9
     epsilon: float = 1e-8
-    needs: ClassVar[tuple[str, ...]] = ()
+    kept: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         check_rate(self.lr)
         check_between("decay", self.decay, 0.0, 1.0)
         check_between("epsilon", self.epsilon, 0.0, 1.0)
 
-    def init(self, params: Vector) -> SecondMoment:
-        return SecondMoment(0, np.zeros_like(params))
+    def numbers(self, step: int) -> tuple[float, ...]:
+        return (rate_at(self.lr, step),)
 
-    def update(
-        self, state: SecondMoment, value: float, grad: Vector, params: Vector
-    ) -> tuple[Vector, SecondMoment]:
-        second = _running_mean_of_squares(state.second, grad, self.decay)
-        step = _over_root(grad, second, self.epsilon)
-        return _moved(params, rate_at(self.lr, state.step), step), SecondMoment(state.step + 1, second)
+    def rule(self, x: T, g: T, kept: tuple[T, ...], numbers: Numbers[T]) -> Next[T]:
+        (rate,), (s,) = numbers, kept
+        s = _mean(s, g * g, self.decay)
+        return x - _over_root(g, s, self.epsilon) * rate, (s,)
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Elementwise):
     """m <- b1 m + (1 - b1) g;  s <- b2 s + (1 - b2) g^2;
     x <- x - lr (m / (1 - b1^t)) / (sqrt(s / (1 - b2^t)) + epsilon).
 
@@ -157,7 +121,7 @@ class Adam:
     b1: float = 0.9
     b2: float = 0.999
     epsilon: float = 1e-8
-    needs: ClassVar[tuple[str, ...]] = ()
+    kept: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         check_rate(self.lr)
@@ -165,17 +129,17 @@ class Adam:
         check_between("b2", self.b2, 0.0, 1.0)
         check_between("epsilon", self.epsilon, 0.0, 1.0)
 
-    def init(self, params: Vector) -> Moments:
-        return Moments(0, np.zeros_like(params), np.zeros_like(params))
+    def numbers(self, step: int) -> tuple[float, ...]:
+        return rate_at(self.lr, step), 1.0 - self.b1 ** (step + 1), 1.0 - self.b2 ** (step + 1)
 
-    def update(self, state: Moments, value: float, grad: Vector, params: Vector) -> tuple[Vector, Moments]:
-        moments = _next_moments(state, grad, self.b1, self.b2)
-        step = _adam_step(moments, self.b1, self.b2, self.epsilon)
-        return _moved(params, rate_at(self.lr, state.step), step), moments
+    def rule(self, x: T, g: T, kept: tuple[T, ...], numbers: Numbers[T]) -> Next[T]:
+        rate, c1, c2 = numbers
+        m, s = _moments(kept, g, self.b1, self.b2)
+        return x - _over_root(m / c1, s / c2, self.epsilon) * rate, (m, s)
 
 
 @dataclass(frozen=True)
-class AdamW:
+class AdamW(Elementwise):
     """Adam, and apart from its moments x also shrinks: x <- x - lr (Adam's step + weight_decay x).
 
     Source: Loshchilov and Hutter, ICLR 2019 (arXiv:1711.05101), algorithm 2, with the schedule in `lr`.
@@ -186,7 +150,7 @@ class AdamW:
     b2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.01
-    needs: ClassVar[tuple[str, ...]] = ()
+    kept: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         check_rate(self.lr)
@@ -195,46 +159,27 @@ class AdamW:
         check_between("epsilon", self.epsilon, 0.0, 1.0)
         check_between("weight_decay", self.weight_decay, 0.0, float("inf"))
 
-    def init(self, params: Vector) -> Moments:
-        return Moments(0, np.zeros_like(params), np.zeros_like(params))
+    def numbers(self, step: int) -> tuple[float, ...]:
+        return rate_at(self.lr, step), 1.0 - self.b1 ** (step + 1), 1.0 - self.b2 ** (step + 1)
 
-    def update(self, state: Moments, value: float, grad: Vector, params: Vector) -> tuple[Vector, Moments]:
-        moments = _next_moments(state, grad, self.b1, self.b2)
-        step = _adam_step(moments, self.b1, self.b2, self.epsilon)
-        step += self.weight_decay * params
-        return _moved(params, rate_at(self.lr, state.step), step), moments
-
-
-def _moved(params: Vector, rate: float, direction: Vector) -> Vector:
-    """params - rate * direction with one allocation."""
-    result = direction * -rate
-    result += params
-    return result
+    def rule(self, x: T, g: T, kept: tuple[T, ...], numbers: Numbers[T]) -> Next[T]:
+        rate, c1, c2 = numbers
+        m, s = _moments(kept, g, self.b1, self.b2)
+        step = _over_root(m / c1, s / c2, self.epsilon)
+        return x - (step + x * self.weight_decay) * rate, (m, s)
 
 
-def _running_mean_of_squares(mean: Vector, grad: Vector, decay: float) -> Vector:
-    squares = grad * grad
-    squares *= 1.0 - decay
-    squares += decay * mean
-    return squares
+def _mean(mean: T, value: T, decay: float) -> T:
+    """The next value of a running mean."""
+    return mean * decay + value * (1.0 - decay)
 
 
-def _over_root(step: Vector, second: Vector, epsilon: float) -> Vector:
+def _moments(kept: tuple[T, ...], g: T, b1: float, b2: float) -> tuple[T, T]:
+    m, s = kept
+    return _mean(m, g, b1), _mean(s, g * g, b2)
+
+
+def _over_root(step: T, second: T, epsilon: float) -> T:
     """step / (sqrt(second) + epsilon), and 0 where the divisor is 0: no gradient yet, and no epsilon."""
-    root = np.sqrt(second)
-    root += epsilon
-    if epsilon > 0.0:
-        return np.divide(step, root, out=root)
-    return np.divide(step, root, out=np.zeros_like(step), where=root != 0.0)
-
-
-def _next_moments(state: Moments, grad: Vector, b1: float, b2: float) -> Moments:
-    first = grad * (1.0 - b1)
-    first += b1 * state.first
-    return Moments(state.step + 1, first, _running_mean_of_squares(state.second, grad, b2))
-
-
-def _adam_step(moments: Moments, b1: float, b2: float, epsilon: float) -> Vector:
-    first = moments.first / (1.0 - b1**moments.step)
-    second = moments.second / (1.0 - b2**moments.step)
-    return _over_root(first, second, epsilon)
+    divisor = root(second) + epsilon
+    return step / divisor if epsilon > 0.0 else ratio(step, divisor)
