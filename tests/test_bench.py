@@ -28,6 +28,7 @@ import network_one  # noqa: E402
 import rosenbrock100  # noqa: E402
 import run_all  # noqa: E402
 import sparse_hessian  # noqa: E402
+import training  # noqa: E402
 
 TIMED = {
     "call_overhead": (call_overhead, 2),
@@ -36,6 +37,7 @@ TIMED = {
     "arm": (arm, 2),
     "network_one": (network_one, 1),
     "network_batch": (network_batch, 1),
+    "training": (training, 1),
 }
 
 
