@@ -23,7 +23,7 @@ from symgrad.ir.graph import Graph, TensorId
 from symgrad.ir.text import node_text, print_program
 from symgrad.ir.unit import Unit
 from symgrad.kinks import kink_texts
-from symgrad.loops.nest import Compute, For, If, Poly, Routine, Statement, Store, StoreReduce
+from symgrad.loops.nest import Compute, Contract, For, If, Poly, Routine, Statement, Store, StoreReduce
 from symgrad.program import Program, program
 from symgrad.run.kernel import Kernel
 from symgrad.run.point import choose_sizes, names_of
@@ -323,9 +323,16 @@ def _loop_lines(routine: Routine) -> Iterator[str]:
             bounds = f"{statement.var} < {last}" if first == "0" else f"{first} <= {statement.var} < {last}"
             contents = _contents(statement.body)
             yield "  " * depth + f"for {bounds}" + (f": {contents}" if contents else "")
+        if isinstance(statement, Contract):
+            yield "  " * depth + _product(statement, symbols)
         if isinstance(statement, For | If):
             inner = depth + isinstance(statement, For)
             stack.extend((inner, s) for s in reversed(statement.body))
+
+
+def _product(s: Contract, symbols: Mapping[str, str]) -> str:
+    rows, columns, depth = (_bound((p,), symbols, "min") for p in (s.rows, s.columns, s.depth))
+    return f"matrix product: stores {s.c.start.buffer}, {rows} by {columns}, sums of {depth}"
 
 
 def _bound(polys: Sequence[Poly], symbols: Mapping[str, str], several: str) -> str:

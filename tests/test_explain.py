@@ -97,8 +97,15 @@ def test_arguments_loops_memory_and_code_are_printed(explained):
     assert explained.source_lines > 10
 
 
-def test_the_loop_nest_of_a_product_has_three_loops():
-    lines = sg.explain(X * W, outputs="value").loops
+def test_a_matrix_product_is_one_line_of_the_loops():
+    (line,) = sg.explain(X * W, outputs="value").loops
+    assert line == "matrix product: stores value, n by c, sums of d"
+
+
+def test_the_loop_nest_of_a_sum_has_a_loop_for_each_axis():
+    i, j, k = sp.symbols("i j k", integer=True)
+    entry = sp.Sum(sp.exp(X[i, k] * W[k, j]), (k, 0, d - 1))
+    lines = sg.explain(sp.Sum(entry**2, (i, 0, n - 1), (j, 0, c - 1)), outputs="value").loops
     assert any(line.startswith("    for ") for line in lines)
     assert [line.strip().split()[3].rstrip(":") for line in lines if line.startswith("    ")][-1] in (
         "n",

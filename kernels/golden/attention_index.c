@@ -27,6 +27,7 @@
  * work    t10 (m, n) double
  * work    t11 () double
  * work    t12 (m, n) double
+ * work    t13 (9600,) double
  *
  * expression: Sum((-R[i, a] + Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau))*V[j, a], (j, 0, m - 1))/Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau)), (j, 0, m - 1)))**2, (i, 0, n - 1), (a,...
  * differentiated by: Q, K, V, tau
@@ -39,6 +40,7 @@
 #include "attention_index.h"
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
 #ifdef SYMGRAD_SIMD
@@ -48,6 +50,16 @@
 #define attention_index_SUM(...)
 #endif
 
+static int64_t attention_index_min(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t attention_index_max(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 static int64_t attention_index_extent(int64_t a)
 {
     return a > 0 ? a : 0;
@@ -56,6 +68,223 @@ static int64_t attention_index_extent(int64_t a)
 static int64_t attention_index_slice(int64_t a)
 {
     return (a + 7) / 8 * 8;
+}
+
+/* Rows and columns of a block that is summed up in registers. */
+#if defined(__AVX512F__)
+#define attention_index_BYTES 64
+#define attention_index_ROWS 8
+#elif defined(__AVX__)
+#define attention_index_BYTES 32
+#define attention_index_ROWS 4
+#else
+#define attention_index_BYTES 16
+#define attention_index_ROWS 4
+#endif
+#define attention_index_VECTORS 3
+#if defined(__GNUC__)
+typedef double attention_index_vector __attribute__((vector_size(attention_index_BYTES), aligned(8), may_alias));
+#define attention_index_LANES (attention_index_BYTES / 8)
+#define attention_index_ALWAYS static inline __attribute__((always_inline))
+#else
+typedef double attention_index_vector;
+#define attention_index_LANES 1
+#define attention_index_ALWAYS static
+#endif
+#if defined(__clang__)
+#define attention_index_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define attention_index_UNROLL _Pragma("GCC unroll 8")
+#else
+#define attention_index_UNROLL
+#endif
+
+typedef struct {
+    const double *a, *b;
+    double *c;
+    int64_t a_row, a_depth, b_depth, c_row, depth, b_last, c_last;
+    int keep;
+    double sign;
+} attention_index_operands;
+
+/* The first `lanes` numbers of a vector. */
+attention_index_ALWAYS attention_index_vector attention_index_load(const double *x, int64_t lanes)
+{
+    attention_index_vector v = {0};
+    memcpy(&v, x, (size_t)lanes * sizeof(double));
+    return v;
+}
+
+/* c = sign*(a b), added to c where keep: so many rows, and so many vectors of columns, the last not full. */
+attention_index_ALWAYS void attention_index_block(const attention_index_operands s, const int rows, const int vectors, const int partly)
+{
+    const int full = partly ? vectors - 1 : vectors;
+    attention_index_vector sum[attention_index_ROWS][attention_index_VECTORS];
+    attention_index_UNROLL
+    for (int i = 0; i < rows; i++) {
+        attention_index_UNROLL
+        for (int j = 0; j < vectors; j++) {
+            sum[i][j] = (attention_index_vector){0};
+        }
+    }
+    for (int64_t p = 0; p < s.depth; p++) {
+        const double *const row = s.b + p*s.b_depth;
+        attention_index_vector right[attention_index_VECTORS];
+        attention_index_UNROLL
+        for (int j = 0; j < full; j++) {
+            right[j] = *(const attention_index_vector *)(row + j*attention_index_LANES);
+        }
+        if (partly) {
+            right[full] = attention_index_load(row + full*attention_index_LANES, s.b_last);
+        }
+        attention_index_UNROLL
+        for (int i = 0; i < rows; i++) {
+            const double left = s.a[i*s.a_row + p*s.a_depth];
+            attention_index_UNROLL
+            for (int j = 0; j < vectors; j++) {
+                sum[i][j] += left * right[j];
+            }
+        }
+    }
+    attention_index_UNROLL
+    for (int i = 0; i < rows; i++) {
+        attention_index_UNROLL
+        for (int j = 0; j < vectors; j++) {
+            double *const place = s.c + i*s.c_row + j*attention_index_LANES;
+            const int64_t lanes = j < full ? attention_index_LANES : s.c_last;
+            attention_index_vector result = s.sign * sum[i][j];
+            if (s.keep) {
+                result += attention_index_load(place, lanes);
+            }
+            memcpy(place, &result, (size_t)lanes * sizeof(double));
+        }
+    }
+}
+
+#define attention_index_CASE(rows, vectors, partly) \
+    case 8*rows + 2*vectors + partly: attention_index_block(s, rows, vectors, partly); break;
+#define attention_index_CASES(rows) \
+    attention_index_CASE(rows, 1, 0) attention_index_CASE(rows, 2, 0) attention_index_CASE(rows, 3, 0) \
+    attention_index_CASE(rows, 1, 1) attention_index_CASE(rows, 2, 1) attention_index_CASE(rows, 3, 1)
+
+static void attention_index_tile(
+    const double *a, int64_t a_row, int64_t a_depth, const double *b, int64_t b_depth, double *c, int64_t c_row,
+    int64_t rows, int64_t columns, int64_t depth, int keep, int sign, int padded)
+{
+    const int64_t wide = attention_index_VECTORS * attention_index_LANES;
+    for (int64_t j = 0; j < columns; j += wide) {
+        const int64_t left = columns - j < wide ? columns - j : wide;
+        const int vectors = (int)((left + attention_index_LANES - 1) / attention_index_LANES);
+        const int64_t last = left - (vectors - 1)*attention_index_LANES;
+        const int partly = last < attention_index_LANES;
+        int64_t taken = 0;
+        for (int64_t i = 0; i < rows; i += taken) {
+            const attention_index_operands s = {
+                a + i*a_row, b + j, c + i*c_row + j, a_row, a_depth, b_depth, c_row, depth,
+                padded ? attention_index_LANES : last, last, keep, (double)sign,
+            };
+            taken = rows - i >= attention_index_ROWS ? attention_index_ROWS : rows - i >= 4 ? 4 : rows - i >= 2 ? 2 : 1;
+            switch (8*taken + 2*vectors + partly) {
+#if attention_index_ROWS == 8
+            attention_index_CASES(8)
+#endif
+            attention_index_CASES(4)
+            attention_index_CASES(2)
+            attention_index_CASES(1)
+            default: break;
+            }
+        }
+    }
+}
+
+static void attention_index_contract(const double *restrict a, const double *restrict b,
+    double *restrict c, double *restrict work, int64_t rows, int64_t columns, int64_t depth,
+    int64_t a_row, int64_t a_depth, int64_t b_depth, int64_t b_column, int64_t c_row,
+    int64_t c_column, int64_t keep, int64_t sign, int64_t lower)
+{
+    double *const restrict scratch = work;
+    const int t1 = ((7 >= columns) && (rows >= columns + 1)) && (lower == 0);
+    if (t1) {
+        attention_index_contract(&b[0], &a[0], &c[0], &scratch[0], columns, rows, depth, b_column, b_depth,
+            a_depth, a_row, c_column, c_row, keep, sign, lower);
+    }
+    if (!t1) {
+        if ((0 >= depth) && (keep == 0)) {
+            for (int64_t i0 = 0; i0 < rows; i0++) {
+                for (int64_t i1 = 0; i1 < columns; i1++) {
+                    c[c_column*i1 + c_row*i0] = 0.0;
+                }
+            }
+        }
+        for (int64_t i0 = 0; i0 < rows; i0 += 256) {
+            for (int64_t i1 = 0; i1 < depth; i1 += 192) {
+                const int64_t n0 = attention_index_min(192, depth - i1);
+                for (int64_t i2 = 0; i2 < columns; i2 += 24) {
+                    const int64_t n1 = attention_index_min(24, columns - i2);
+                    const int t2 = (b_column == 1) && ((n1 >= 24) || (8 >= rows));
+                    if (t2) {
+                        const int t3 = c_column == 1;
+                        for (int64_t i3 = attention_index_max(i0, i2*lower); i3 < attention_index_min(i0 + 256, rows); i3 += 8) {
+                            const int64_t n2 = attention_index_min(8, rows - i3);
+                            if (t3) {
+                                attention_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1],
+                                    b_depth, &c[c_column*i2 + c_row*i3], c_row, n2, n1, n0, i1 + keep != 0, (int)sign, 0);
+                            }
+                            if (!t3) {
+                                attention_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1],
+                                    b_depth, &scratch[4608], 24, n2, n1, n0, 0 != 0, (int)sign, 0);
+                                const int t4 = i1 + keep == 0;
+                                for (int64_t i4 = 0; i4 < n2; i4++) {
+                                    for (int64_t i5 = 0; i5 < n1; i5++) {
+                                        const double t5 = scratch[24*i4 + i5 + 4608] + (t4 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
+                                        c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t5;
+                                    }
+                                }
+                            }
+                        }
+                    }
+                    if (!t2) {
+                        for (int64_t i3 = 0; i3 < n1; i3++) {
+                            for (int64_t i4 = 0; i4 < n0; i4++) {
+                                scratch[i3 + 24*i4] = b[b_column*i2 + b_column*i3 + b_depth*i1 + b_depth*i4];
+                            }
+                        }
+                        for (int64_t i3 = n1; i3 < 24; i3++) {
+                            for (int64_t i4 = 0; i4 < n0; i4++) {
+                                scratch[i3 + 24*i4] = 0.0;
+                            }
+                        }
+                        const int t6 = c_column == 1;
+                        for (int64_t i3 = attention_index_max(i0, i2*lower); i3 < attention_index_min(i0 + 256, rows); i3 += 8) {
+                            const int64_t n3 = attention_index_min(8, rows - i3);
+                            if (t6) {
+                                attention_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &scratch[0], 24,
+                                    &c[c_column*i2 + c_row*i3], c_row, n3, n1, n0, i1 + keep != 0, (int)sign, 1);
+                            }
+                            if (!t6) {
+                                attention_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &scratch[0], 24, &scratch[4608],
+                                    24, n3, n1, n0, 0 != 0, (int)sign, 1);
+                                const int t7 = i1 + keep == 0;
+                                for (int64_t i4 = 0; i4 < n3; i4++) {
+                                    for (int64_t i5 = 0; i5 < n1; i5++) {
+                                        const double t8 = scratch[24*i4 + i5 + 4608] + (t7 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
+                                        c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t8;
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if (!(lower == 0)) {
+            for (int64_t i0 = 0; i0 < rows; i0++) {
+                for (int64_t i1 = 0; i1 < i0; i1++) {
+                    c[c_column*i0 + c_row*i1] = c[c_column*i1 + c_row*i0];
+                }
+            }
+        }
+    }
 }
 
 void attention_index(const double *restrict Q, const double *restrict K, const double *restrict V,
@@ -75,16 +304,8 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     double *const restrict t10 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(e)*attention_index_extent(n));
     double *const restrict t11 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n));
     double *const restrict t12 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + 8;
-    for (int64_t i = 0; i < m; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            double c1 = 0.0;
-            attention_index_SUM(c1)
-            for (int64_t k = 0; k < d; k++) {
-                c1 += K[i*d + k] * Q[j*d + k];
-            }
-            t1[i*n + j] = c1;
-        }
-    }
+    double *const restrict t13 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(m)*attention_index_extent(n));
+    attention_index_contract(&K[0], &Q[0], &t1[0], &t13[0], m, n, d, d, 1, 1, d, n, 1, 0, 1, 0);
     const double tt1 = tau[0];
     const double tt2 = sqrt((double)d);
     const double tt3 = tt1 * tt2;
@@ -98,19 +319,7 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
             t3[i*n + j] = t2[i*n + j];
         }
     }
-    for (int64_t i = 0; i < e; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            t4[i*n + j] = 0.0;
-        }
-    }
-    for (int64_t i = 0; i < e; i++) {
-        for (int64_t j = 0; j < m; j++) {
-            const double tt4 = V[j*e + i];
-            for (int64_t k = 0; k < n; k++) {
-                t4[i*n + k] += tt4 * t3[j*n + k];
-            }
-        }
-    }
+    attention_index_contract(&V[0], &t3[0], &t4[0], &t13[0], e, n, m, 1, e, n, 1, n, 1, 0, 1, 0);
     for (int64_t i = 0; i < n; i++) {
         t5[i] = 0.0;
     }
@@ -119,115 +328,70 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
             t5[j] += t2[i*n + j];
         }
     }
-    double c2 = 0.0;
+    double c1 = 0.0;
     for (int64_t i = 0; i < n; i++) {
-        const double tt5 = t5[i];
+        const double tt4 = t5[i];
+        attention_index_SUM(c1)
+        for (int64_t j = 0; j < e; j++) {
+            const double tt5 = t4[j*n + i] / tt4 - R[i*e + j];
+            c1 += tt5 * tt5;
+        }
+    }
+    value[0] = c1;
+    for (int64_t i = 0; i < n; i++) {
+        double c2 = 0.0;
+        const double tt6 = t5[i];
         attention_index_SUM(c2)
         for (int64_t j = 0; j < e; j++) {
-            const double tt6 = t4[j*n + i] / tt5 - R[i*e + j];
-            c2 += tt6 * tt6;
+            const double tt7 = t4[j*n + i];
+            c2 += (tt7 / tt6 - R[i*e + j]) * tt7;
         }
+        t6[i] = c2;
     }
-    value[0] = c2;
     for (int64_t i = 0; i < n; i++) {
-        double c3 = 0.0;
-        const double tt7 = t5[i];
+        const double tt8 = t5[i];
+        t7[i] = t6[i] * (-2.0 / (tt8 * tt8));
+    }
+    double c3 = 0.0;
+    for (int64_t i = 0; i < m; i++) {
         attention_index_SUM(c3)
-        for (int64_t j = 0; j < e; j++) {
-            const double tt8 = t4[j*n + i];
-            c3 += (tt8 / tt7 - R[i*e + j]) * tt8;
+        for (int64_t j = 0; j < n; j++) {
+            c3 += t7[j] * t2[i*n + j] * t1[i*n + j];
         }
-        t6[i] = c3;
     }
-    for (int64_t i = 0; i < n; i++) {
-        const double tt9 = t5[i];
-        t7[i] = t6[i] * (-2.0 / (tt9 * tt9));
+    t8[0] = c3;
+    for (int64_t i = 0; i < e; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            const double tt9 = t5[j];
+            t9[i*n + j] = 2.0 * ((t4[i*n + j] / tt9 - R[j*e + i]) / tt9);
+        }
     }
+    attention_index_contract(&V[0], &t9[0], &t10[0], &t13[0], m, n, e, e, 1, n, 1, n, 1, 0, 1, 0);
     double c4 = 0.0;
     for (int64_t i = 0; i < m; i++) {
         attention_index_SUM(c4)
         for (int64_t j = 0; j < n; j++) {
-            c4 += t7[j] * t2[i*n + j] * t1[i*n + j];
+            c4 += t1[i*n + j] * (t10[i*n + j] * t2[i*n + j]);
         }
     }
-    t8[0] = c4;
-    for (int64_t i = 0; i < e; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            const double tt10 = t5[j];
-            t9[i*n + j] = 2.0 * ((t4[i*n + j] / tt10 - R[j*e + i]) / tt10);
-        }
-    }
+    t11[0] = c4;
     for (int64_t i = 0; i < m; i++) {
         for (int64_t j = 0; j < n; j++) {
-            t10[i*n + j] = 0.0;
+            const double tt10 = t2[i*n + j];
+            t12[i*n + j] = t10[i*n + j] * tt10 / tt3 + t7[j] * tt10 / tt3;
         }
     }
-    for (int64_t i = 0; i < m; i++) {
-        for (int64_t j = 0; j < e; j++) {
-            const double tt11 = V[i*e + j];
-            for (int64_t k = 0; k < n; k++) {
-                t10[i*n + k] += tt11 * t9[j*n + k];
-            }
-        }
-    }
-    double c5 = 0.0;
-    for (int64_t i = 0; i < m; i++) {
-        attention_index_SUM(c5)
-        for (int64_t j = 0; j < n; j++) {
-            c5 += t1[i*n + j] * (t10[i*n + j] * t2[i*n + j]);
-        }
-    }
-    t11[0] = c5;
-    for (int64_t i = 0; i < m; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            const double tt12 = t2[i*n + j];
-            t12[i*n + j] = t10[i*n + j] * tt12 / tt3 + t7[j] * tt12 / tt3;
-        }
-    }
-    for (int64_t i = 0; i < m; i++) {
-        for (int64_t j = 0; j < d; j++) {
-            grad_K[i*d + j] = 0.0;
-        }
-    }
-    for (int64_t i = 0; i < m; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            const double tt13 = t12[i*n + j];
-            for (int64_t k = 0; k < d; k++) {
-                grad_K[i*d + k] += tt13 * Q[j*d + k];
-            }
-        }
-    }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < d; j++) {
-            grad_Q[i*d + j] = 0.0;
-        }
-    }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < m; j++) {
-            const double tt14 = t12[j*n + i];
-            for (int64_t k = 0; k < d; k++) {
-                grad_Q[i*d + k] += tt14 * K[j*d + k];
-            }
-        }
-    }
-    for (int64_t i = 0; i < m; i++) {
-        for (int64_t j = 0; j < e; j++) {
-            double c6 = 0.0;
-            attention_index_SUM(c6)
-            for (int64_t k = 0; k < n; k++) {
-                c6 += t9[j*n + k] * t3[i*n + k];
-            }
-            grad_V[i*e + j] = c6;
-        }
-    }
-    const double tt15 = tt2 / (tt2 * tt2 * (tt1 * tt1));
-    grad_tau[0] = -(tt15 * t11[0] + tt15 * t8[0]);
+    attention_index_contract(&t12[0], &Q[0], &grad_K[0], &t13[0], m, d, n, n, 1, d, 1, d, 1, 0, 1, 0);
+    attention_index_contract(&t12[0], &K[0], &grad_Q[0], &t13[0], n, d, m, 1, n, d, 1, d, 1, 0, 1, 0);
+    attention_index_contract(&t3[0], &t9[0], &grad_V[0], &t13[0], m, e, n, n, 1, 1, n, e, 1, 0, 1, 0);
+    const double tt11 = tt2 / (tt2 * tt2 * (tt1 * tt1));
+    grad_tau[0] = -(tt11 * t11[0] + tt11 * t8[0]);
 }
 
 int64_t attention_index_work_size(int64_t n, int64_t d, int64_t m, int64_t e)
 {
     (void)d;
-    return attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(m)*attention_index_extent(n));
+    return attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + 9600;
 }
 
 int64_t attention_index_argument_count(void)

@@ -14,6 +14,7 @@
  * work    t1 (B, O, T - K + 1) double
  * work    t2 (B, O, T - K + 1) double
  * work    t3 (B, O, T - K + 1) double
+ * work    t4 (9600,) double
  *
  * expression: Sum(tanh(Sum(w[o, c, k]*x[b, c, k + t], (c, 0, C - 1), (k, 0, K - 1)))**2, (b, 0, B - 1), (o, 0, O - 1), (t, 0, -K + T))
  * differentiated by: x, w
@@ -26,6 +27,7 @@
 #include "convolution.h"
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
 #ifdef SYMGRAD_SIMD
@@ -55,6 +57,223 @@ static int64_t convolution_slice(int64_t a)
     return (a + 7) / 8 * 8;
 }
 
+/* Rows and columns of a block that is summed up in registers. */
+#if defined(__AVX512F__)
+#define convolution_BYTES 64
+#define convolution_ROWS 8
+#elif defined(__AVX__)
+#define convolution_BYTES 32
+#define convolution_ROWS 4
+#else
+#define convolution_BYTES 16
+#define convolution_ROWS 4
+#endif
+#define convolution_VECTORS 3
+#if defined(__GNUC__)
+typedef double convolution_vector __attribute__((vector_size(convolution_BYTES), aligned(8), may_alias));
+#define convolution_LANES (convolution_BYTES / 8)
+#define convolution_ALWAYS static inline __attribute__((always_inline))
+#else
+typedef double convolution_vector;
+#define convolution_LANES 1
+#define convolution_ALWAYS static
+#endif
+#if defined(__clang__)
+#define convolution_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define convolution_UNROLL _Pragma("GCC unroll 8")
+#else
+#define convolution_UNROLL
+#endif
+
+typedef struct {
+    const double *a, *b;
+    double *c;
+    int64_t a_row, a_depth, b_depth, c_row, depth, b_last, c_last;
+    int keep;
+    double sign;
+} convolution_operands;
+
+/* The first `lanes` numbers of a vector. */
+convolution_ALWAYS convolution_vector convolution_load(const double *x, int64_t lanes)
+{
+    convolution_vector v = {0};
+    memcpy(&v, x, (size_t)lanes * sizeof(double));
+    return v;
+}
+
+/* c = sign*(a b), added to c where keep: so many rows, and so many vectors of columns, the last not full. */
+convolution_ALWAYS void convolution_block(const convolution_operands s, const int rows, const int vectors, const int partly)
+{
+    const int full = partly ? vectors - 1 : vectors;
+    convolution_vector sum[convolution_ROWS][convolution_VECTORS];
+    convolution_UNROLL
+    for (int i = 0; i < rows; i++) {
+        convolution_UNROLL
+        for (int j = 0; j < vectors; j++) {
+            sum[i][j] = (convolution_vector){0};
+        }
+    }
+    for (int64_t p = 0; p < s.depth; p++) {
+        const double *const row = s.b + p*s.b_depth;
+        convolution_vector right[convolution_VECTORS];
+        convolution_UNROLL
+        for (int j = 0; j < full; j++) {
+            right[j] = *(const convolution_vector *)(row + j*convolution_LANES);
+        }
+        if (partly) {
+            right[full] = convolution_load(row + full*convolution_LANES, s.b_last);
+        }
+        convolution_UNROLL
+        for (int i = 0; i < rows; i++) {
+            const double left = s.a[i*s.a_row + p*s.a_depth];
+            convolution_UNROLL
+            for (int j = 0; j < vectors; j++) {
+                sum[i][j] += left * right[j];
+            }
+        }
+    }
+    convolution_UNROLL
+    for (int i = 0; i < rows; i++) {
+        convolution_UNROLL
+        for (int j = 0; j < vectors; j++) {
+            double *const place = s.c + i*s.c_row + j*convolution_LANES;
+            const int64_t lanes = j < full ? convolution_LANES : s.c_last;
+            convolution_vector result = s.sign * sum[i][j];
+            if (s.keep) {
+                result += convolution_load(place, lanes);
+            }
+            memcpy(place, &result, (size_t)lanes * sizeof(double));
+        }
+    }
+}
+
+#define convolution_CASE(rows, vectors, partly) \
+    case 8*rows + 2*vectors + partly: convolution_block(s, rows, vectors, partly); break;
+#define convolution_CASES(rows) \
+    convolution_CASE(rows, 1, 0) convolution_CASE(rows, 2, 0) convolution_CASE(rows, 3, 0) \
+    convolution_CASE(rows, 1, 1) convolution_CASE(rows, 2, 1) convolution_CASE(rows, 3, 1)
+
+static void convolution_tile(
+    const double *a, int64_t a_row, int64_t a_depth, const double *b, int64_t b_depth, double *c, int64_t c_row,
+    int64_t rows, int64_t columns, int64_t depth, int keep, int sign, int padded)
+{
+    const int64_t wide = convolution_VECTORS * convolution_LANES;
+    for (int64_t j = 0; j < columns; j += wide) {
+        const int64_t left = columns - j < wide ? columns - j : wide;
+        const int vectors = (int)((left + convolution_LANES - 1) / convolution_LANES);
+        const int64_t last = left - (vectors - 1)*convolution_LANES;
+        const int partly = last < convolution_LANES;
+        int64_t taken = 0;
+        for (int64_t i = 0; i < rows; i += taken) {
+            const convolution_operands s = {
+                a + i*a_row, b + j, c + i*c_row + j, a_row, a_depth, b_depth, c_row, depth,
+                padded ? convolution_LANES : last, last, keep, (double)sign,
+            };
+            taken = rows - i >= convolution_ROWS ? convolution_ROWS : rows - i >= 4 ? 4 : rows - i >= 2 ? 2 : 1;
+            switch (8*taken + 2*vectors + partly) {
+#if convolution_ROWS == 8
+            convolution_CASES(8)
+#endif
+            convolution_CASES(4)
+            convolution_CASES(2)
+            convolution_CASES(1)
+            default: break;
+            }
+        }
+    }
+}
+
+static void convolution_contract(const double *restrict a, const double *restrict b,
+    double *restrict c, double *restrict work, int64_t rows, int64_t columns, int64_t depth,
+    int64_t a_row, int64_t a_depth, int64_t b_depth, int64_t b_column, int64_t c_row,
+    int64_t c_column, int64_t keep, int64_t sign, int64_t lower)
+{
+    double *const restrict scratch = work;
+    const int t1 = ((7 >= columns) && (rows >= columns + 1)) && (lower == 0);
+    if (t1) {
+        convolution_contract(&b[0], &a[0], &c[0], &scratch[0], columns, rows, depth, b_column, b_depth,
+            a_depth, a_row, c_column, c_row, keep, sign, lower);
+    }
+    if (!t1) {
+        if ((0 >= depth) && (keep == 0)) {
+            for (int64_t i0 = 0; i0 < rows; i0++) {
+                for (int64_t i1 = 0; i1 < columns; i1++) {
+                    c[c_column*i1 + c_row*i0] = 0.0;
+                }
+            }
+        }
+        for (int64_t i0 = 0; i0 < rows; i0 += 256) {
+            for (int64_t i1 = 0; i1 < depth; i1 += 192) {
+                const int64_t n0 = convolution_min(192, depth - i1);
+                for (int64_t i2 = 0; i2 < columns; i2 += 24) {
+                    const int64_t n1 = convolution_min(24, columns - i2);
+                    const int t2 = (b_column == 1) && ((n1 >= 24) || (8 >= rows));
+                    if (t2) {
+                        const int t3 = c_column == 1;
+                        for (int64_t i3 = convolution_max(i0, i2*lower); i3 < convolution_min(i0 + 256, rows); i3 += 8) {
+                            const int64_t n2 = convolution_min(8, rows - i3);
+                            if (t3) {
+                                convolution_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1], b_depth,
+                                    &c[c_column*i2 + c_row*i3], c_row, n2, n1, n0, i1 + keep != 0, (int)sign, 0);
+                            }
+                            if (!t3) {
+                                convolution_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1], b_depth,
+                                    &scratch[4608], 24, n2, n1, n0, 0 != 0, (int)sign, 0);
+                                const int t4 = i1 + keep == 0;
+                                for (int64_t i4 = 0; i4 < n2; i4++) {
+                                    for (int64_t i5 = 0; i5 < n1; i5++) {
+                                        const double t5 = scratch[24*i4 + i5 + 4608] + (t4 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
+                                        c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t5;
+                                    }
+                                }
+                            }
+                        }
+                    }
+                    if (!t2) {
+                        for (int64_t i3 = 0; i3 < n1; i3++) {
+                            for (int64_t i4 = 0; i4 < n0; i4++) {
+                                scratch[i3 + 24*i4] = b[b_column*i2 + b_column*i3 + b_depth*i1 + b_depth*i4];
+                            }
+                        }
+                        for (int64_t i3 = n1; i3 < 24; i3++) {
+                            for (int64_t i4 = 0; i4 < n0; i4++) {
+                                scratch[i3 + 24*i4] = 0.0;
+                            }
+                        }
+                        const int t6 = c_column == 1;
+                        for (int64_t i3 = convolution_max(i0, i2*lower); i3 < convolution_min(i0 + 256, rows); i3 += 8) {
+                            const int64_t n3 = convolution_min(8, rows - i3);
+                            if (t6) {
+                                convolution_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &scratch[0], 24,
+                                    &c[c_column*i2 + c_row*i3], c_row, n3, n1, n0, i1 + keep != 0, (int)sign, 1);
+                            }
+                            if (!t6) {
+                                convolution_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &scratch[0], 24, &scratch[4608], 24,
+                                    n3, n1, n0, 0 != 0, (int)sign, 1);
+                                const int t7 = i1 + keep == 0;
+                                for (int64_t i4 = 0; i4 < n3; i4++) {
+                                    for (int64_t i5 = 0; i5 < n1; i5++) {
+                                        const double t8 = scratch[24*i4 + i5 + 4608] + (t7 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
+                                        c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t8;
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if (!(lower == 0)) {
+            for (int64_t i0 = 0; i0 < rows; i0++) {
+                for (int64_t i1 = 0; i1 < i0; i1++) {
+                    c[c_column*i0 + c_row*i1] = c[c_column*i1 + c_row*i0];
+                }
+            }
+        }
+    }
+}
+
 void convolution(const double *restrict x, const double *restrict w, double *restrict value,
     double *restrict grad_x, double *restrict grad_w, double *restrict work, int64_t B, int64_t C,
     int64_t T, int64_t O, int64_t K)
@@ -62,18 +281,18 @@ void convolution(const double *restrict x, const double *restrict w, double *res
     double *const restrict t1 = work;
     double *const restrict t2 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1));
     double *const restrict t3 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1));
+    double *const restrict t4 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1));
     for (int64_t i = 0; i < B; i++) {
         for (int64_t j = 0; j < O; j++) {
             for (int64_t k = 0; k < T - K + 1; k++) {
-                double c1 = 0.0;
-                for (int64_t l = 0; l < C; l++) {
-                    convolution_SUM(c1)
-                    for (int64_t p = 0; p < K; p++) {
-                        c1 += x[(i*C + l)*T + k + p] * w[(j*C + l)*K + p];
-                    }
-                }
-                t1[(i*O + j)*(T - K + 1) + k] = c1;
+                t1[(i*O + j)*(T - K + 1) + k] = 0.0;
             }
+        }
+    }
+    for (int64_t i = 0; i < T - K + 1; i++) {
+        for (int64_t j = 0; j < K; j++) {
+            convolution_contract(&x[i + j], &w[j], &t1[i], &t4[0], B, O, C, C*T, T, K, C*K, O + O*T - K*O,
+                T - K + 1, 1, 1, 0);
         }
     }
     for (int64_t i = 0; i < B; i++) {
@@ -83,17 +302,17 @@ void convolution(const double *restrict x, const double *restrict w, double *res
             }
         }
     }
-    double c2 = 0.0;
+    double c1 = 0.0;
     for (int64_t i = 0; i < B; i++) {
         for (int64_t j = 0; j < O; j++) {
-            convolution_SUM(c2)
+            convolution_SUM(c1)
             for (int64_t k = 0; k < T - K + 1; k++) {
                 const double tt1 = t2[(i*O + j)*(T - K + 1) + k];
-                c2 += tt1 * tt1;
+                c1 += tt1 * tt1;
             }
         }
     }
-    value[0] = c2;
+    value[0] = c1;
     for (int64_t i = 0; i < B; i++) {
         for (int64_t j = 0; j < O; j++) {
             for (int64_t k = 0; k < T - K + 1; k++) {
@@ -124,15 +343,14 @@ void convolution(const double *restrict x, const double *restrict w, double *res
     for (int64_t i = 0; i < O; i++) {
         for (int64_t j = 0; j < C; j++) {
             for (int64_t k = 0; k < K; k++) {
-                double c3 = 0.0;
-                for (int64_t l = 0; l < B; l++) {
-                    convolution_SUM(c3)
-                    for (int64_t p = 0; p < T - K + 1; p++) {
-                        c3 += x[(l*C + j)*T + k + p] * t3[(l*O + i)*(T - K + 1) + p];
-                    }
-                }
-                grad_w[(i*C + j)*K + k] = c3;
+                grad_w[(i*C + j)*K + k] = 0.0;
             }
+        }
+    }
+    for (int64_t i = 0; i < C; i++) {
+        for (int64_t j = 0; j < T - K + 1; j++) {
+            convolution_contract(&t3[j], &x[i*T + j], &grad_w[i*K], &t4[0], O, K, B, T - K + 1, O + O*T - K*O,
+                C*T, 1, C*K, 1, 1, 1, 0);
         }
     }
 }
@@ -140,7 +358,7 @@ void convolution(const double *restrict x, const double *restrict w, double *res
 int64_t convolution_work_size(int64_t B, int64_t C, int64_t T, int64_t O, int64_t K)
 {
     (void)C;
-    return convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1));
+    return convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + 9600;
 }
 
 int64_t convolution_argument_count(void)

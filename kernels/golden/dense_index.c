@@ -39,6 +39,7 @@
  * work    t21 (h, n) double
  * work    t22 (h,) double
  * work    t23 (h, n) double
+ * work    t24 (9600,) double
  *
  * expression: Sum(log(Sum(exp(b2[j] + Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[k, j], (k, 0, h - 1))), (j, 0, c - 1))) - b2[label[i]] - Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[...
  * differentiated by: W1, b1, W2, b2
@@ -51,6 +52,7 @@
 #include "dense_index.h"
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
 #ifdef SYMGRAD_SIMD
@@ -60,6 +62,16 @@
 #define dense_index_SUM(...)
 #endif
 
+static int64_t dense_index_min(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t dense_index_max(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 static int64_t dense_index_extent(int64_t a)
 {
     return a > 0 ? a : 0;
@@ -68,6 +80,223 @@ static int64_t dense_index_extent(int64_t a)
 static int64_t dense_index_slice(int64_t a)
 {
     return (a + 7) / 8 * 8;
+}
+
+/* Rows and columns of a block that is summed up in registers. */
+#if defined(__AVX512F__)
+#define dense_index_BYTES 64
+#define dense_index_ROWS 8
+#elif defined(__AVX__)
+#define dense_index_BYTES 32
+#define dense_index_ROWS 4
+#else
+#define dense_index_BYTES 16
+#define dense_index_ROWS 4
+#endif
+#define dense_index_VECTORS 3
+#if defined(__GNUC__)
+typedef double dense_index_vector __attribute__((vector_size(dense_index_BYTES), aligned(8), may_alias));
+#define dense_index_LANES (dense_index_BYTES / 8)
+#define dense_index_ALWAYS static inline __attribute__((always_inline))
+#else
+typedef double dense_index_vector;
+#define dense_index_LANES 1
+#define dense_index_ALWAYS static
+#endif
+#if defined(__clang__)
+#define dense_index_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define dense_index_UNROLL _Pragma("GCC unroll 8")
+#else
+#define dense_index_UNROLL
+#endif
+
+typedef struct {
+    const double *a, *b;
+    double *c;
+    int64_t a_row, a_depth, b_depth, c_row, depth, b_last, c_last;
+    int keep;
+    double sign;
+} dense_index_operands;
+
+/* The first `lanes` numbers of a vector. */
+dense_index_ALWAYS dense_index_vector dense_index_load(const double *x, int64_t lanes)
+{
+    dense_index_vector v = {0};
+    memcpy(&v, x, (size_t)lanes * sizeof(double));
+    return v;
+}
+
+/* c = sign*(a b), added to c where keep: so many rows, and so many vectors of columns, the last not full. */
+dense_index_ALWAYS void dense_index_block(const dense_index_operands s, const int rows, const int vectors, const int partly)
+{
+    const int full = partly ? vectors - 1 : vectors;
+    dense_index_vector sum[dense_index_ROWS][dense_index_VECTORS];
+    dense_index_UNROLL
+    for (int i = 0; i < rows; i++) {
+        dense_index_UNROLL
+        for (int j = 0; j < vectors; j++) {
+            sum[i][j] = (dense_index_vector){0};
+        }
+    }
+    for (int64_t p = 0; p < s.depth; p++) {
+        const double *const row = s.b + p*s.b_depth;
+        dense_index_vector right[dense_index_VECTORS];
+        dense_index_UNROLL
+        for (int j = 0; j < full; j++) {
+            right[j] = *(const dense_index_vector *)(row + j*dense_index_LANES);
+        }
+        if (partly) {
+            right[full] = dense_index_load(row + full*dense_index_LANES, s.b_last);
+        }
+        dense_index_UNROLL
+        for (int i = 0; i < rows; i++) {
+            const double left = s.a[i*s.a_row + p*s.a_depth];
+            dense_index_UNROLL
+            for (int j = 0; j < vectors; j++) {
+                sum[i][j] += left * right[j];
+            }
+        }
+    }
+    dense_index_UNROLL
+    for (int i = 0; i < rows; i++) {
+        dense_index_UNROLL
+        for (int j = 0; j < vectors; j++) {
+            double *const place = s.c + i*s.c_row + j*dense_index_LANES;
+            const int64_t lanes = j < full ? dense_index_LANES : s.c_last;
+            dense_index_vector result = s.sign * sum[i][j];
+            if (s.keep) {
+                result += dense_index_load(place, lanes);
+            }
+            memcpy(place, &result, (size_t)lanes * sizeof(double));
+        }
+    }
+}
+
+#define dense_index_CASE(rows, vectors, partly) \
+    case 8*rows + 2*vectors + partly: dense_index_block(s, rows, vectors, partly); break;
+#define dense_index_CASES(rows) \
+    dense_index_CASE(rows, 1, 0) dense_index_CASE(rows, 2, 0) dense_index_CASE(rows, 3, 0) \
+    dense_index_CASE(rows, 1, 1) dense_index_CASE(rows, 2, 1) dense_index_CASE(rows, 3, 1)
+
+static void dense_index_tile(
+    const double *a, int64_t a_row, int64_t a_depth, const double *b, int64_t b_depth, double *c, int64_t c_row,
+    int64_t rows, int64_t columns, int64_t depth, int keep, int sign, int padded)
+{
+    const int64_t wide = dense_index_VECTORS * dense_index_LANES;
+    for (int64_t j = 0; j < columns; j += wide) {
+        const int64_t left = columns - j < wide ? columns - j : wide;
+        const int vectors = (int)((left + dense_index_LANES - 1) / dense_index_LANES);
+        const int64_t last = left - (vectors - 1)*dense_index_LANES;
+        const int partly = last < dense_index_LANES;
+        int64_t taken = 0;
+        for (int64_t i = 0; i < rows; i += taken) {
+            const dense_index_operands s = {
+                a + i*a_row, b + j, c + i*c_row + j, a_row, a_depth, b_depth, c_row, depth,
+                padded ? dense_index_LANES : last, last, keep, (double)sign,
+            };
+            taken = rows - i >= dense_index_ROWS ? dense_index_ROWS : rows - i >= 4 ? 4 : rows - i >= 2 ? 2 : 1;
+            switch (8*taken + 2*vectors + partly) {
+#if dense_index_ROWS == 8
+            dense_index_CASES(8)
+#endif
+            dense_index_CASES(4)
+            dense_index_CASES(2)
+            dense_index_CASES(1)
+            default: break;
+            }
+        }
+    }
+}
+
+static void dense_index_contract(const double *restrict a, const double *restrict b,
+    double *restrict c, double *restrict work, int64_t rows, int64_t columns, int64_t depth,
+    int64_t a_row, int64_t a_depth, int64_t b_depth, int64_t b_column, int64_t c_row,
+    int64_t c_column, int64_t keep, int64_t sign, int64_t lower)
+{
+    double *const restrict scratch = work;
+    const int t1 = ((7 >= columns) && (rows >= columns + 1)) && (lower == 0);
+    if (t1) {
+        dense_index_contract(&b[0], &a[0], &c[0], &scratch[0], columns, rows, depth, b_column, b_depth,
+            a_depth, a_row, c_column, c_row, keep, sign, lower);
+    }
+    if (!t1) {
+        if ((0 >= depth) && (keep == 0)) {
+            for (int64_t i0 = 0; i0 < rows; i0++) {
+                for (int64_t i1 = 0; i1 < columns; i1++) {
+                    c[c_column*i1 + c_row*i0] = 0.0;
+                }
+            }
+        }
+        for (int64_t i0 = 0; i0 < rows; i0 += 256) {
+            for (int64_t i1 = 0; i1 < depth; i1 += 192) {
+                const int64_t n0 = dense_index_min(192, depth - i1);
+                for (int64_t i2 = 0; i2 < columns; i2 += 24) {
+                    const int64_t n1 = dense_index_min(24, columns - i2);
+                    const int t2 = (b_column == 1) && ((n1 >= 24) || (8 >= rows));
+                    if (t2) {
+                        const int t3 = c_column == 1;
+                        for (int64_t i3 = dense_index_max(i0, i2*lower); i3 < dense_index_min(i0 + 256, rows); i3 += 8) {
+                            const int64_t n2 = dense_index_min(8, rows - i3);
+                            if (t3) {
+                                dense_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1], b_depth,
+                                    &c[c_column*i2 + c_row*i3], c_row, n2, n1, n0, i1 + keep != 0, (int)sign, 0);
+                            }
+                            if (!t3) {
+                                dense_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1], b_depth,
+                                    &scratch[4608], 24, n2, n1, n0, 0 != 0, (int)sign, 0);
+                                const int t4 = i1 + keep == 0;
+                                for (int64_t i4 = 0; i4 < n2; i4++) {
+                                    for (int64_t i5 = 0; i5 < n1; i5++) {
+                                        const double t5 = scratch[24*i4 + i5 + 4608] + (t4 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
+                                        c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t5;
+                                    }
+                                }
+                            }
+                        }
+                    }
+                    if (!t2) {
+                        for (int64_t i3 = 0; i3 < n1; i3++) {
+                            for (int64_t i4 = 0; i4 < n0; i4++) {
+                                scratch[i3 + 24*i4] = b[b_column*i2 + b_column*i3 + b_depth*i1 + b_depth*i4];
+                            }
+                        }
+                        for (int64_t i3 = n1; i3 < 24; i3++) {
+                            for (int64_t i4 = 0; i4 < n0; i4++) {
+                                scratch[i3 + 24*i4] = 0.0;
+                            }
+                        }
+                        const int t6 = c_column == 1;
+                        for (int64_t i3 = dense_index_max(i0, i2*lower); i3 < dense_index_min(i0 + 256, rows); i3 += 8) {
+                            const int64_t n3 = dense_index_min(8, rows - i3);
+                            if (t6) {
+                                dense_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &scratch[0], 24,
+                                    &c[c_column*i2 + c_row*i3], c_row, n3, n1, n0, i1 + keep != 0, (int)sign, 1);
+                            }
+                            if (!t6) {
+                                dense_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &scratch[0], 24, &scratch[4608], 24,
+                                    n3, n1, n0, 0 != 0, (int)sign, 1);
+                                const int t7 = i1 + keep == 0;
+                                for (int64_t i4 = 0; i4 < n3; i4++) {
+                                    for (int64_t i5 = 0; i5 < n1; i5++) {
+                                        const double t8 = scratch[24*i4 + i5 + 4608] + (t7 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
+                                        c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t8;
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if (!(lower == 0)) {
+            for (int64_t i0 = 0; i0 < rows; i0++) {
+                for (int64_t i1 = 0; i1 < i0; i1++) {
+                    c[c_column*i0 + c_row*i1] = c[c_column*i1 + c_row*i0];
+                }
+            }
+        }
+    }
 }
 
 void dense_index(const double *restrict X, const int64_t *restrict label,
@@ -99,23 +328,12 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     double *const restrict t21 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c));
     double *const restrict t22 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
     double *const restrict t23 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h));
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < h; j++) {
-            t1[i*h + j] = 0.0;
-        }
-    }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < d; j++) {
-            const double tt1 = X[i*d + j];
-            for (int64_t k = 0; k < h; k++) {
-                t1[i*h + k] += tt1 * W1[j*h + k];
-            }
-        }
-    }
+    double *const restrict t24 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
+    dense_index_contract(&X[0], &W1[0], &t1[0], &t24[0], n, h, d, d, 1, h, 1, h, 1, 0, 1, 0);
     for (int64_t i = 0; i < h; i++) {
-        const double tt2 = b1[i];
+        const double tt1 = b1[i];
         for (int64_t j = 0; j < n; j++) {
-            t2[i*n + j] = tanh(tt2 + t1[j*h + i]);
+            t2[i*n + j] = tanh(tt1 + t1[j*h + i]);
         }
     }
     for (int64_t i = 0; i < h; i++) {
@@ -123,53 +341,41 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             t3[i*n + j] = t2[i*n + j];
         }
     }
+    dense_index_contract(&W2[0], &t3[0], &t4[0], &t24[0], c, n, h, 1, c, n, 1, n, 1, 0, 1, 0);
     for (int64_t i = 0; i < c; i++) {
+        const double tt2 = b2[i];
         for (int64_t j = 0; j < n; j++) {
-            t4[i*n + j] = 0.0;
-        }
-    }
-    for (int64_t i = 0; i < c; i++) {
-        for (int64_t j = 0; j < h; j++) {
-            const double tt3 = W2[j*c + i];
-            for (int64_t k = 0; k < n; k++) {
-                t4[i*n + k] += tt3 * t3[j*n + k];
-            }
-        }
-    }
-    for (int64_t i = 0; i < c; i++) {
-        const double tt4 = b2[i];
-        for (int64_t j = 0; j < n; j++) {
-            t5[j*c + i] = tt4 + t4[i*n + j];
+            t5[j*c + i] = tt2 + t4[i*n + j];
         }
     }
     for (int64_t i = 0; i < n; i++) {
         double c1 = -INFINITY;
         for (int64_t j = 0; j < c; j++) {
-            const double tt5 = t5[i*c + j];
-            c1 = (tt5 > c1 || tt5 != tt5) ? tt5 : c1;
+            const double tt3 = t5[i*c + j];
+            c1 = (tt3 > c1 || tt3 != tt3) ? tt3 : c1;
         }
         t6[i] = c1;
     }
     for (int64_t i = 0; i < n; i++) {
-        const double tt6 = t6[i];
-        t7[i] = (fabs(tt6) < INFINITY) ? tt6 : 0.0;
+        const double tt4 = t6[i];
+        t7[i] = (fabs(tt4) < INFINITY) ? tt4 : 0.0;
     }
     for (int64_t i = 0; i < n; i++) {
         double c2 = 0.0;
-        const double tt7 = t7[i];
+        const double tt5 = t7[i];
         dense_index_SUM(c2)
         for (int64_t j = 0; j < c; j++) {
-            const double tt8 = t5[i*c + j];
-            c2 += (tt8 == tt7) ? 0.0 : exp(tt8 - tt7);
+            const double tt6 = t5[i*c + j];
+            c2 += (tt6 == tt5) ? 0.0 : exp(tt6 - tt5);
         }
         t8[i] = c2;
     }
     for (int64_t i = 0; i < n; i++) {
         double c3 = 0.0;
-        const double tt9 = t7[i];
+        const double tt7 = t7[i];
         for (int64_t j = 0; j < c; j++) {
-            const int tt10 = t5[i*c + j] == tt9;
-            if (tt10) {
+            const int tt8 = t5[i*c + j] == tt7;
+            if (tt8) {
                 c3 += 1.0;
             }
         }
@@ -197,8 +403,8 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
         c4 += t10[i] - (t12[i] - t7[i]) - b2[g2];
     }
     t13[0] = c4;
-    const double tt11 = (double)n;
-    value[0] = t13[0] / tt11;
+    const double tt9 = (double)n;
+    value[0] = t13[0] / tt9;
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < h; j++) {
             t14[i*h + j] = 0.0;
@@ -206,10 +412,10 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     }
     for (int64_t i = 0; i < n; i++) {
         const int64_t g3 = label[i];
-        const int tt12 = (g3 >= 0) && (c >= g3 + 1);
+        const int tt10 = (g3 >= 0) && (c >= g3 + 1);
         for (int64_t j = 0; j < h; j++) {
-            if (tt12) {
-                t14[g3*h + j] += -(t2[j*n + i] / tt11);
+            if (tt10) {
+                t14[g3*h + j] += -(t2[j*n + i] / tt9);
             }
         }
     }
@@ -224,14 +430,14 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     for (int64_t i = 0; i < n; i++) {
         const int64_t g4 = label[i];
         for (int64_t j = 0; j < h; j++) {
-            const double tt13 = t15[i*h + j];
-            t16[j] += W2[j*c + g4] * (tt13 * tt13);
+            const double tt11 = t15[i*h + j];
+            t16[j] += W2[j*c + g4] * (tt11 * tt11);
         }
     }
     for (int64_t i = 0; i < c; i++) {
-        const double tt14 = b2[i];
+        const double tt12 = b2[i];
         for (int64_t j = 0; j < n; j++) {
-            t17[i*n + j] = exp(tt14 + t4[i*n + j] - t7[j] - t10[j]);
+            t17[i*n + j] = exp(tt12 + t4[i*n + j] - t7[j] - t10[j]);
         }
     }
     for (int64_t i = 0; i < c; i++) {
@@ -244,61 +450,31 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     }
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < n; j++) {
-            t19[i*n + j] = ((t11[j] == -INFINITY) ? 0.0 : t17[i*n + j]) / tt11;
+            t19[i*n + j] = ((t11[j] == -INFINITY) ? 0.0 : t17[i*n + j]) / tt9;
         }
     }
+    dense_index_contract(&t3[0], &t19[0], &t20[0], &t24[0], h, c, n, n, 1, 1, n, c, 1, 0, 1, 0);
+    dense_index_contract(&W2[0], &t19[0], &t21[0], &t24[0], h, n, c, c, 1, n, 1, n, 1, 0, 1, 0);
     for (int64_t i = 0; i < h; i++) {
-        for (int64_t j = 0; j < c; j++) {
-            double c6 = 0.0;
-            dense_index_SUM(c6)
-            for (int64_t k = 0; k < n; k++) {
-                c6 += t19[j*n + k] * t3[i*n + k];
-            }
-            t20[i*c + j] = c6;
-        }
-    }
-    for (int64_t i = 0; i < h; i++) {
+        double c6 = 0.0;
+        dense_index_SUM(c6)
         for (int64_t j = 0; j < n; j++) {
-            t21[i*n + j] = 0.0;
+            const double tt13 = t15[j*h + i];
+            c6 += t21[i*n + j] * (tt13 * tt13);
         }
-    }
-    for (int64_t i = 0; i < h; i++) {
-        for (int64_t j = 0; j < c; j++) {
-            const double tt15 = W2[i*c + j];
-            for (int64_t k = 0; k < n; k++) {
-                t21[i*n + k] += tt15 * t19[j*n + k];
-            }
-        }
-    }
-    for (int64_t i = 0; i < h; i++) {
-        double c7 = 0.0;
-        dense_index_SUM(c7)
-        for (int64_t j = 0; j < n; j++) {
-            const double tt16 = t15[j*h + i];
-            c7 += t21[i*n + j] * (tt16 * tt16);
-        }
-        t22[i] = c7;
+        t22[i] = c6;
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < n; j++) {
             const int64_t g5 = label[j];
-            const double tt17 = t15[j*h + i];
-            const double tt18 = tt17 * tt17;
-            t23[i*n + j] = t21[i*n + j] * tt18 - tt18 * (W2[i*c + g5] / tt11);
+            const double tt14 = t15[j*h + i];
+            const double tt15 = tt14 * tt14;
+            t23[i*n + j] = t21[i*n + j] * tt15 - tt15 * (W2[i*c + g5] / tt9);
         }
     }
-    for (int64_t i = 0; i < d; i++) {
-        for (int64_t j = 0; j < h; j++) {
-            double c8 = 0.0;
-            dense_index_SUM(c8)
-            for (int64_t k = 0; k < n; k++) {
-                c8 += t23[j*n + k] * X[k*d + i];
-            }
-            grad_W1[i*h + j] = c8;
-        }
-    }
+    dense_index_contract(&X[0], &t23[0], &grad_W1[0], &t24[0], d, h, n, 1, d, 1, n, h, 1, 0, 1, 0);
     for (int64_t i = 0; i < h; i++) {
-        grad_b1[i] = t22[i] - t16[i] / tt11;
+        grad_b1[i] = t22[i] - t16[i] / tt9;
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < c; j++) {
@@ -306,13 +482,13 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
         }
     }
     for (int64_t i = 0; i < c; i++) {
-        grad_b2[i] = t18[i] / tt11;
+        grad_b2[i] = t18[i] / tt9;
     }
-    const double tt19 = -(1.0 / tt11);
+    const double tt16 = -(1.0 / tt9);
     for (int64_t i = 0; i < n; i++) {
         const int64_t g6 = label[i];
         if ((g6 >= 0) && (c >= g6 + 1)) {
-            grad_b2[g6] += tt19;
+            grad_b2[g6] += tt16;
         }
     }
 }
@@ -320,7 +496,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
 int64_t dense_index_work_size(int64_t n, int64_t d, int64_t h, int64_t c)
 {
     (void)d;
-    return dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
+    return dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + 9600;
 }
 
 int64_t dense_index_argument_count(void)

@@ -36,6 +36,7 @@
  * work    t18 (n, h) double
  * work    t19 (h,) double
  * work    t20 (h, n) double
+ * work    t21 (9600,) double
  *
  * expression: (Trace(1*Lambda(_d, log(_d)).(Lambda(_d, exp(_d)).(Lambda(_d, tanh(_d)).(X*W1 + 1*b1)*W2 + 1*b2)*1)) - Trace(Y.T*(Lambda(_d, tanh(_d)).(X*W1 + 1*b1)*W2 + 1*b2)))/n
  * differentiated by: W1, b1, W2, b2
@@ -48,6 +49,7 @@
 #include "dense_matrix.h"
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
 #ifdef SYMGRAD_SIMD
@@ -57,6 +59,16 @@
 #define dense_matrix_SUM(...)
 #endif
 
+static int64_t dense_matrix_min(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t dense_matrix_max(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 static int64_t dense_matrix_extent(int64_t a)
 {
     return a > 0 ? a : 0;
@@ -65,6 +77,223 @@ static int64_t dense_matrix_extent(int64_t a)
 static int64_t dense_matrix_slice(int64_t a)
 {
     return (a + 7) / 8 * 8;
+}
+
+/* Rows and columns of a block that is summed up in registers. */
+#if defined(__AVX512F__)
+#define dense_matrix_BYTES 64
+#define dense_matrix_ROWS 8
+#elif defined(__AVX__)
+#define dense_matrix_BYTES 32
+#define dense_matrix_ROWS 4
+#else
+#define dense_matrix_BYTES 16
+#define dense_matrix_ROWS 4
+#endif
+#define dense_matrix_VECTORS 3
+#if defined(__GNUC__)
+typedef double dense_matrix_vector __attribute__((vector_size(dense_matrix_BYTES), aligned(8), may_alias));
+#define dense_matrix_LANES (dense_matrix_BYTES / 8)
+#define dense_matrix_ALWAYS static inline __attribute__((always_inline))
+#else
+typedef double dense_matrix_vector;
+#define dense_matrix_LANES 1
+#define dense_matrix_ALWAYS static
+#endif
+#if defined(__clang__)
+#define dense_matrix_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define dense_matrix_UNROLL _Pragma("GCC unroll 8")
+#else
+#define dense_matrix_UNROLL
+#endif
+
+typedef struct {
+    const double *a, *b;
+    double *c;
+    int64_t a_row, a_depth, b_depth, c_row, depth, b_last, c_last;
+    int keep;
+    double sign;
+} dense_matrix_operands;
+
+/* The first `lanes` numbers of a vector. */
+dense_matrix_ALWAYS dense_matrix_vector dense_matrix_load(const double *x, int64_t lanes)
+{
+    dense_matrix_vector v = {0};
+    memcpy(&v, x, (size_t)lanes * sizeof(double));
+    return v;
+}
+
+/* c = sign*(a b), added to c where keep: so many rows, and so many vectors of columns, the last not full. */
+dense_matrix_ALWAYS void dense_matrix_block(const dense_matrix_operands s, const int rows, const int vectors, const int partly)
+{
+    const int full = partly ? vectors - 1 : vectors;
+    dense_matrix_vector sum[dense_matrix_ROWS][dense_matrix_VECTORS];
+    dense_matrix_UNROLL
+    for (int i = 0; i < rows; i++) {
+        dense_matrix_UNROLL
+        for (int j = 0; j < vectors; j++) {
+            sum[i][j] = (dense_matrix_vector){0};
+        }
+    }
+    for (int64_t p = 0; p < s.depth; p++) {
+        const double *const row = s.b + p*s.b_depth;
+        dense_matrix_vector right[dense_matrix_VECTORS];
+        dense_matrix_UNROLL
+        for (int j = 0; j < full; j++) {
+            right[j] = *(const dense_matrix_vector *)(row + j*dense_matrix_LANES);
+        }
+        if (partly) {
+            right[full] = dense_matrix_load(row + full*dense_matrix_LANES, s.b_last);
+        }
+        dense_matrix_UNROLL
+        for (int i = 0; i < rows; i++) {
+            const double left = s.a[i*s.a_row + p*s.a_depth];
+            dense_matrix_UNROLL
+            for (int j = 0; j < vectors; j++) {
+                sum[i][j] += left * right[j];
+            }
+        }
+    }
+    dense_matrix_UNROLL
+    for (int i = 0; i < rows; i++) {
+        dense_matrix_UNROLL
+        for (int j = 0; j < vectors; j++) {
+            double *const place = s.c + i*s.c_row + j*dense_matrix_LANES;
+            const int64_t lanes = j < full ? dense_matrix_LANES : s.c_last;
+            dense_matrix_vector result = s.sign * sum[i][j];
+            if (s.keep) {
+                result += dense_matrix_load(place, lanes);
+            }
+            memcpy(place, &result, (size_t)lanes * sizeof(double));
+        }
+    }
+}
+
+#define dense_matrix_CASE(rows, vectors, partly) \
+    case 8*rows + 2*vectors + partly: dense_matrix_block(s, rows, vectors, partly); break;
+#define dense_matrix_CASES(rows) \
+    dense_matrix_CASE(rows, 1, 0) dense_matrix_CASE(rows, 2, 0) dense_matrix_CASE(rows, 3, 0) \
+    dense_matrix_CASE(rows, 1, 1) dense_matrix_CASE(rows, 2, 1) dense_matrix_CASE(rows, 3, 1)
+
+static void dense_matrix_tile(
+    const double *a, int64_t a_row, int64_t a_depth, const double *b, int64_t b_depth, double *c, int64_t c_row,
+    int64_t rows, int64_t columns, int64_t depth, int keep, int sign, int padded)
+{
+    const int64_t wide = dense_matrix_VECTORS * dense_matrix_LANES;
+    for (int64_t j = 0; j < columns; j += wide) {
+        const int64_t left = columns - j < wide ? columns - j : wide;
+        const int vectors = (int)((left + dense_matrix_LANES - 1) / dense_matrix_LANES);
+        const int64_t last = left - (vectors - 1)*dense_matrix_LANES;
+        const int partly = last < dense_matrix_LANES;
+        int64_t taken = 0;
+        for (int64_t i = 0; i < rows; i += taken) {
+            const dense_matrix_operands s = {
+                a + i*a_row, b + j, c + i*c_row + j, a_row, a_depth, b_depth, c_row, depth,
+                padded ? dense_matrix_LANES : last, last, keep, (double)sign,
+            };
+            taken = rows - i >= dense_matrix_ROWS ? dense_matrix_ROWS : rows - i >= 4 ? 4 : rows - i >= 2 ? 2 : 1;
+            switch (8*taken + 2*vectors + partly) {
+#if dense_matrix_ROWS == 8
+            dense_matrix_CASES(8)
+#endif
+            dense_matrix_CASES(4)
+            dense_matrix_CASES(2)
+            dense_matrix_CASES(1)
+            default: break;
+            }
+        }
+    }
+}
+
+static void dense_matrix_contract(const double *restrict a, const double *restrict b,
+    double *restrict c, double *restrict work, int64_t rows, int64_t columns, int64_t depth,
+    int64_t a_row, int64_t a_depth, int64_t b_depth, int64_t b_column, int64_t c_row,
+    int64_t c_column, int64_t keep, int64_t sign, int64_t lower)
+{
+    double *const restrict scratch = work;
+    const int t1 = ((7 >= columns) && (rows >= columns + 1)) && (lower == 0);
+    if (t1) {
+        dense_matrix_contract(&b[0], &a[0], &c[0], &scratch[0], columns, rows, depth, b_column, b_depth,
+            a_depth, a_row, c_column, c_row, keep, sign, lower);
+    }
+    if (!t1) {
+        if ((0 >= depth) && (keep == 0)) {
+            for (int64_t i0 = 0; i0 < rows; i0++) {
+                for (int64_t i1 = 0; i1 < columns; i1++) {
+                    c[c_column*i1 + c_row*i0] = 0.0;
+                }
+            }
+        }
+        for (int64_t i0 = 0; i0 < rows; i0 += 256) {
+            for (int64_t i1 = 0; i1 < depth; i1 += 192) {
+                const int64_t n0 = dense_matrix_min(192, depth - i1);
+                for (int64_t i2 = 0; i2 < columns; i2 += 24) {
+                    const int64_t n1 = dense_matrix_min(24, columns - i2);
+                    const int t2 = (b_column == 1) && ((n1 >= 24) || (8 >= rows));
+                    if (t2) {
+                        const int t3 = c_column == 1;
+                        for (int64_t i3 = dense_matrix_max(i0, i2*lower); i3 < dense_matrix_min(i0 + 256, rows); i3 += 8) {
+                            const int64_t n2 = dense_matrix_min(8, rows - i3);
+                            if (t3) {
+                                dense_matrix_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1], b_depth,
+                                    &c[c_column*i2 + c_row*i3], c_row, n2, n1, n0, i1 + keep != 0, (int)sign, 0);
+                            }
+                            if (!t3) {
+                                dense_matrix_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1], b_depth,
+                                    &scratch[4608], 24, n2, n1, n0, 0 != 0, (int)sign, 0);
+                                const int t4 = i1 + keep == 0;
+                                for (int64_t i4 = 0; i4 < n2; i4++) {
+                                    for (int64_t i5 = 0; i5 < n1; i5++) {
+                                        const double t5 = scratch[24*i4 + i5 + 4608] + (t4 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
+                                        c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t5;
+                                    }
+                                }
+                            }
+                        }
+                    }
+                    if (!t2) {
+                        for (int64_t i3 = 0; i3 < n1; i3++) {
+                            for (int64_t i4 = 0; i4 < n0; i4++) {
+                                scratch[i3 + 24*i4] = b[b_column*i2 + b_column*i3 + b_depth*i1 + b_depth*i4];
+                            }
+                        }
+                        for (int64_t i3 = n1; i3 < 24; i3++) {
+                            for (int64_t i4 = 0; i4 < n0; i4++) {
+                                scratch[i3 + 24*i4] = 0.0;
+                            }
+                        }
+                        const int t6 = c_column == 1;
+                        for (int64_t i3 = dense_matrix_max(i0, i2*lower); i3 < dense_matrix_min(i0 + 256, rows); i3 += 8) {
+                            const int64_t n3 = dense_matrix_min(8, rows - i3);
+                            if (t6) {
+                                dense_matrix_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &scratch[0], 24,
+                                    &c[c_column*i2 + c_row*i3], c_row, n3, n1, n0, i1 + keep != 0, (int)sign, 1);
+                            }
+                            if (!t6) {
+                                dense_matrix_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &scratch[0], 24, &scratch[4608], 24,
+                                    n3, n1, n0, 0 != 0, (int)sign, 1);
+                                const int t7 = i1 + keep == 0;
+                                for (int64_t i4 = 0; i4 < n3; i4++) {
+                                    for (int64_t i5 = 0; i5 < n1; i5++) {
+                                        const double t8 = scratch[24*i4 + i5 + 4608] + (t7 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
+                                        c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t8;
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if (!(lower == 0)) {
+            for (int64_t i0 = 0; i0 < rows; i0++) {
+                for (int64_t i1 = 0; i1 < i0; i1++) {
+                    c[c_column*i0 + c_row*i1] = c[c_column*i1 + c_row*i0];
+                }
+            }
+        }
+    }
 }
 
 void dense_matrix(const double *restrict X, const double *restrict Y, const double *restrict W1,
@@ -93,72 +322,49 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     double *const restrict t18 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
     double *const restrict t19 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h));
     double *const restrict t20 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h));
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < h; j++) {
-            t1[i*h + j] = 0.0;
-        }
-    }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < d; j++) {
-            const double tt1 = X[i*d + j];
-            for (int64_t k = 0; k < h; k++) {
-                t1[i*h + k] += tt1 * W1[j*h + k];
-            }
-        }
-    }
+    double *const restrict t21 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    dense_matrix_contract(&X[0], &W1[0], &t1[0], &t21[0], n, h, d, d, 1, h, 1, h, 1, 0, 1, 0);
     for (int64_t i = 0; i < h; i++) {
-        const double tt2 = b1[i];
+        const double tt1 = b1[i];
         for (int64_t j = 0; j < n; j++) {
-            t2[i*n + j] = tanh(tt2 + t1[j*h + i]);
+            t2[i*n + j] = tanh(tt1 + t1[j*h + i]);
         }
     }
+    dense_matrix_contract(&W2[0], &t2[0], &t3[0], &t21[0], c, n, h, 1, c, n, 1, n, 1, 0, 1, 0);
     for (int64_t i = 0; i < c; i++) {
+        const double tt2 = b2[i];
         for (int64_t j = 0; j < n; j++) {
-            t3[i*n + j] = 0.0;
-        }
-    }
-    for (int64_t i = 0; i < c; i++) {
-        for (int64_t j = 0; j < h; j++) {
-            const double tt3 = W2[j*c + i];
-            for (int64_t k = 0; k < n; k++) {
-                t3[i*n + k] += tt3 * t2[j*n + k];
-            }
-        }
-    }
-    for (int64_t i = 0; i < c; i++) {
-        const double tt4 = b2[i];
-        for (int64_t j = 0; j < n; j++) {
-            t4[j*c + i] = tt4 + t3[i*n + j];
+            t4[j*c + i] = tt2 + t3[i*n + j];
         }
     }
     for (int64_t i = 0; i < n; i++) {
         double c1 = -INFINITY;
         for (int64_t j = 0; j < c; j++) {
-            const double tt5 = t4[i*c + j];
-            c1 = (tt5 > c1 || tt5 != tt5) ? tt5 : c1;
+            const double tt3 = t4[i*c + j];
+            c1 = (tt3 > c1 || tt3 != tt3) ? tt3 : c1;
         }
         t5[i] = c1;
     }
     for (int64_t i = 0; i < n; i++) {
-        const double tt6 = t5[i];
-        t6[i] = (fabs(tt6) < INFINITY) ? tt6 : 0.0;
+        const double tt4 = t5[i];
+        t6[i] = (fabs(tt4) < INFINITY) ? tt4 : 0.0;
     }
     for (int64_t i = 0; i < n; i++) {
         double c2 = 0.0;
-        const double tt7 = t6[i];
+        const double tt5 = t6[i];
         dense_matrix_SUM(c2)
         for (int64_t j = 0; j < c; j++) {
-            const double tt8 = t4[i*c + j];
-            c2 += (tt8 == tt7) ? 0.0 : exp(tt8 - tt7);
+            const double tt6 = t4[i*c + j];
+            c2 += (tt6 == tt5) ? 0.0 : exp(tt6 - tt5);
         }
         t7[i] = c2;
     }
     for (int64_t i = 0; i < n; i++) {
         double c3 = 0.0;
-        const double tt9 = t6[i];
+        const double tt7 = t6[i];
         for (int64_t j = 0; j < c; j++) {
-            const int tt10 = t4[i*c + j] == tt9;
-            if (tt10) {
+            const int tt8 = t4[i*c + j] == tt7;
+            if (tt8) {
                 c3 += 1.0;
             }
         }
@@ -178,15 +384,15 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     t11[0] = c4;
     double c5 = 0.0;
     for (int64_t i = 0; i < c; i++) {
-        const double tt11 = b2[i];
+        const double tt9 = b2[i];
         dense_matrix_SUM(c5)
         for (int64_t j = 0; j < n; j++) {
-            c5 += Y[j*c + i] * (tt11 + t3[i*n + j]);
+            c5 += Y[j*c + i] * (tt9 + t3[i*n + j]);
         }
     }
     t12[0] = c5;
-    const double tt12 = (double)n;
-    value[0] = (t11[0] - t12[0]) / tt12;
+    const double tt10 = (double)n;
+    value[0] = (t11[0] - t12[0]) / tt10;
     for (int64_t i = 0; i < c; i++) {
         t13[i] = 0.0;
     }
@@ -196,9 +402,9 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
         }
     }
     for (int64_t i = 0; i < c; i++) {
-        const double tt13 = b2[i];
+        const double tt11 = b2[i];
         for (int64_t j = 0; j < n; j++) {
-            t14[i*n + j] = exp(tt13 + t3[i*n + j] - t6[j] - t9[j]);
+            t14[i*n + j] = exp(tt11 + t3[i*n + j] - t6[j] - t9[j]);
         }
     }
     for (int64_t i = 0; i < c; i++) {
@@ -211,62 +417,32 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     }
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < n; j++) {
-            t16[i*n + j] = ((t10[j] == -INFINITY) ? 0.0 : t14[i*n + j]) / tt12 - Y[j*c + i] / tt12;
+            t16[i*n + j] = ((t10[j] == -INFINITY) ? 0.0 : t14[i*n + j]) / tt10 - Y[j*c + i] / tt10;
         }
     }
-    for (int64_t i = 0; i < h; i++) {
-        for (int64_t j = 0; j < c; j++) {
-            double c7 = 0.0;
-            dense_matrix_SUM(c7)
-            for (int64_t k = 0; k < n; k++) {
-                c7 += t2[i*n + k] * t16[j*n + k];
-            }
-            grad_W2[i*c + j] = c7;
-        }
-    }
-    for (int64_t i = 0; i < h; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            t17[i*n + j] = 0.0;
-        }
-    }
-    for (int64_t i = 0; i < h; i++) {
-        for (int64_t j = 0; j < c; j++) {
-            const double tt14 = W2[i*c + j];
-            for (int64_t k = 0; k < n; k++) {
-                t17[i*n + k] += tt14 * t16[j*n + k];
-            }
-        }
-    }
+    dense_matrix_contract(&t2[0], &t16[0], &grad_W2[0], &t21[0], h, c, n, n, 1, 1, n, c, 1, 0, 1, 0);
+    dense_matrix_contract(&W2[0], &t16[0], &t17[0], &t21[0], h, n, c, c, 1, n, 1, n, 1, 0, 1, 0);
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < h; j++) {
             t18[i*h + j] = 1.0 / cosh(b1[j] + t1[i*h + j]);
         }
     }
     for (int64_t i = 0; i < h; i++) {
-        double c8 = 0.0;
-        dense_matrix_SUM(c8)
+        double c7 = 0.0;
+        dense_matrix_SUM(c7)
         for (int64_t j = 0; j < n; j++) {
-            const double tt15 = t18[j*h + i];
-            c8 += t17[i*n + j] * (tt15 * tt15);
+            const double tt12 = t18[j*h + i];
+            c7 += t17[i*n + j] * (tt12 * tt12);
         }
-        t19[i] = c8;
+        t19[i] = c7;
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < n; j++) {
-            const double tt16 = t18[j*h + i];
-            t20[i*n + j] = t17[i*n + j] * (tt16 * tt16);
+            const double tt13 = t18[j*h + i];
+            t20[i*n + j] = t17[i*n + j] * (tt13 * tt13);
         }
     }
-    for (int64_t i = 0; i < d; i++) {
-        for (int64_t j = 0; j < h; j++) {
-            double c9 = 0.0;
-            dense_matrix_SUM(c9)
-            for (int64_t k = 0; k < n; k++) {
-                c9 += X[k*d + i] * t20[j*n + k];
-            }
-            grad_W1[i*h + j] = c9;
-        }
-    }
+    dense_matrix_contract(&X[0], &t20[0], &grad_W1[0], &t21[0], d, h, n, 1, d, 1, n, h, 1, 0, 1, 0);
     for (int64_t i = 0; i < 1; i++) {
         for (int64_t j = 0; j < h; j++) {
             grad_b1[i*h + j] = t19[j];
@@ -274,7 +450,7 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     }
     for (int64_t i = 0; i < 1; i++) {
         for (int64_t j = 0; j < c; j++) {
-            grad_b2[i*c + j] = t15[j] / tt12 - t13[j] / tt12;
+            grad_b2[i*c + j] = t15[j] / tt10 - t13[j] / tt10;
         }
     }
 }
@@ -282,7 +458,7 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
 int64_t dense_matrix_work_size(int64_t n, int64_t d, int64_t c, int64_t h)
 {
     (void)d;
-    return dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    return dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + 9600;
 }
 
 int64_t dense_matrix_argument_count(void)

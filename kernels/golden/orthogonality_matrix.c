@@ -11,6 +11,7 @@
  * work    t3 (d, d) double
  * work    t4 (n, d) double
  * work    t5 (n, d) double
+ * work    t6 (9600,) double
  *
  * expression: Trace((-I + W.T*W)**2)
  * differentiated by: W
@@ -23,6 +24,7 @@
 #include "orthogonality_matrix.h"
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
 #ifdef SYMGRAD_SIMD
@@ -37,6 +39,11 @@ static int64_t orthogonality_matrix_min(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static int64_t orthogonality_matrix_max(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 static int64_t orthogonality_matrix_extent(int64_t a)
 {
     return a > 0 ? a : 0;
@@ -47,6 +54,223 @@ static int64_t orthogonality_matrix_slice(int64_t a)
     return (a + 7) / 8 * 8;
 }
 
+/* Rows and columns of a block that is summed up in registers. */
+#if defined(__AVX512F__)
+#define orthogonality_matrix_BYTES 64
+#define orthogonality_matrix_ROWS 8
+#elif defined(__AVX__)
+#define orthogonality_matrix_BYTES 32
+#define orthogonality_matrix_ROWS 4
+#else
+#define orthogonality_matrix_BYTES 16
+#define orthogonality_matrix_ROWS 4
+#endif
+#define orthogonality_matrix_VECTORS 3
+#if defined(__GNUC__)
+typedef double orthogonality_matrix_vector __attribute__((vector_size(orthogonality_matrix_BYTES), aligned(8), may_alias));
+#define orthogonality_matrix_LANES (orthogonality_matrix_BYTES / 8)
+#define orthogonality_matrix_ALWAYS static inline __attribute__((always_inline))
+#else
+typedef double orthogonality_matrix_vector;
+#define orthogonality_matrix_LANES 1
+#define orthogonality_matrix_ALWAYS static
+#endif
+#if defined(__clang__)
+#define orthogonality_matrix_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define orthogonality_matrix_UNROLL _Pragma("GCC unroll 8")
+#else
+#define orthogonality_matrix_UNROLL
+#endif
+
+typedef struct {
+    const double *a, *b;
+    double *c;
+    int64_t a_row, a_depth, b_depth, c_row, depth, b_last, c_last;
+    int keep;
+    double sign;
+} orthogonality_matrix_operands;
+
+/* The first `lanes` numbers of a vector. */
+orthogonality_matrix_ALWAYS orthogonality_matrix_vector orthogonality_matrix_load(const double *x, int64_t lanes)
+{
+    orthogonality_matrix_vector v = {0};
+    memcpy(&v, x, (size_t)lanes * sizeof(double));
+    return v;
+}
+
+/* c = sign*(a b), added to c where keep: so many rows, and so many vectors of columns, the last not full. */
+orthogonality_matrix_ALWAYS void orthogonality_matrix_block(const orthogonality_matrix_operands s, const int rows, const int vectors, const int partly)
+{
+    const int full = partly ? vectors - 1 : vectors;
+    orthogonality_matrix_vector sum[orthogonality_matrix_ROWS][orthogonality_matrix_VECTORS];
+    orthogonality_matrix_UNROLL
+    for (int i = 0; i < rows; i++) {
+        orthogonality_matrix_UNROLL
+        for (int j = 0; j < vectors; j++) {
+            sum[i][j] = (orthogonality_matrix_vector){0};
+        }
+    }
+    for (int64_t p = 0; p < s.depth; p++) {
+        const double *const row = s.b + p*s.b_depth;
+        orthogonality_matrix_vector right[orthogonality_matrix_VECTORS];
+        orthogonality_matrix_UNROLL
+        for (int j = 0; j < full; j++) {
+            right[j] = *(const orthogonality_matrix_vector *)(row + j*orthogonality_matrix_LANES);
+        }
+        if (partly) {
+            right[full] = orthogonality_matrix_load(row + full*orthogonality_matrix_LANES, s.b_last);
+        }
+        orthogonality_matrix_UNROLL
+        for (int i = 0; i < rows; i++) {
+            const double left = s.a[i*s.a_row + p*s.a_depth];
+            orthogonality_matrix_UNROLL
+            for (int j = 0; j < vectors; j++) {
+                sum[i][j] += left * right[j];
+            }
+        }
+    }
+    orthogonality_matrix_UNROLL
+    for (int i = 0; i < rows; i++) {
+        orthogonality_matrix_UNROLL
+        for (int j = 0; j < vectors; j++) {
+            double *const place = s.c + i*s.c_row + j*orthogonality_matrix_LANES;
+            const int64_t lanes = j < full ? orthogonality_matrix_LANES : s.c_last;
+            orthogonality_matrix_vector result = s.sign * sum[i][j];
+            if (s.keep) {
+                result += orthogonality_matrix_load(place, lanes);
+            }
+            memcpy(place, &result, (size_t)lanes * sizeof(double));
+        }
+    }
+}
+
+#define orthogonality_matrix_CASE(rows, vectors, partly) \
+    case 8*rows + 2*vectors + partly: orthogonality_matrix_block(s, rows, vectors, partly); break;
+#define orthogonality_matrix_CASES(rows) \
+    orthogonality_matrix_CASE(rows, 1, 0) orthogonality_matrix_CASE(rows, 2, 0) orthogonality_matrix_CASE(rows, 3, 0) \
+    orthogonality_matrix_CASE(rows, 1, 1) orthogonality_matrix_CASE(rows, 2, 1) orthogonality_matrix_CASE(rows, 3, 1)
+
+static void orthogonality_matrix_tile(
+    const double *a, int64_t a_row, int64_t a_depth, const double *b, int64_t b_depth, double *c, int64_t c_row,
+    int64_t rows, int64_t columns, int64_t depth, int keep, int sign, int padded)
+{
+    const int64_t wide = orthogonality_matrix_VECTORS * orthogonality_matrix_LANES;
+    for (int64_t j = 0; j < columns; j += wide) {
+        const int64_t left = columns - j < wide ? columns - j : wide;
+        const int vectors = (int)((left + orthogonality_matrix_LANES - 1) / orthogonality_matrix_LANES);
+        const int64_t last = left - (vectors - 1)*orthogonality_matrix_LANES;
+        const int partly = last < orthogonality_matrix_LANES;
+        int64_t taken = 0;
+        for (int64_t i = 0; i < rows; i += taken) {
+            const orthogonality_matrix_operands s = {
+                a + i*a_row, b + j, c + i*c_row + j, a_row, a_depth, b_depth, c_row, depth,
+                padded ? orthogonality_matrix_LANES : last, last, keep, (double)sign,
+            };
+            taken = rows - i >= orthogonality_matrix_ROWS ? orthogonality_matrix_ROWS : rows - i >= 4 ? 4 : rows - i >= 2 ? 2 : 1;
+            switch (8*taken + 2*vectors + partly) {
+#if orthogonality_matrix_ROWS == 8
+            orthogonality_matrix_CASES(8)
+#endif
+            orthogonality_matrix_CASES(4)
+            orthogonality_matrix_CASES(2)
+            orthogonality_matrix_CASES(1)
+            default: break;
+            }
+        }
+    }
+}
+
+static void orthogonality_matrix_contract(const double *restrict a, const double *restrict b,
+    double *restrict c, double *restrict work, int64_t rows, int64_t columns, int64_t depth,
+    int64_t a_row, int64_t a_depth, int64_t b_depth, int64_t b_column, int64_t c_row,
+    int64_t c_column, int64_t keep, int64_t sign, int64_t lower)
+{
+    double *const restrict scratch = work;
+    const int t1 = ((7 >= columns) && (rows >= columns + 1)) && (lower == 0);
+    if (t1) {
+        orthogonality_matrix_contract(&b[0], &a[0], &c[0], &scratch[0], columns, rows, depth, b_column,
+            b_depth, a_depth, a_row, c_column, c_row, keep, sign, lower);
+    }
+    if (!t1) {
+        if ((0 >= depth) && (keep == 0)) {
+            for (int64_t i0 = 0; i0 < rows; i0++) {
+                for (int64_t i1 = 0; i1 < columns; i1++) {
+                    c[c_column*i1 + c_row*i0] = 0.0;
+                }
+            }
+        }
+        for (int64_t i0 = 0; i0 < rows; i0 += 256) {
+            for (int64_t i1 = 0; i1 < depth; i1 += 192) {
+                const int64_t n0 = orthogonality_matrix_min(192, depth - i1);
+                for (int64_t i2 = 0; i2 < columns; i2 += 24) {
+                    const int64_t n1 = orthogonality_matrix_min(24, columns - i2);
+                    const int t2 = (b_column == 1) && ((n1 >= 24) || (8 >= rows));
+                    if (t2) {
+                        const int t3 = c_column == 1;
+                        for (int64_t i3 = orthogonality_matrix_max(i0, i2*lower); i3 < orthogonality_matrix_min(i0 + 256, rows); i3 += 8) {
+                            const int64_t n2 = orthogonality_matrix_min(8, rows - i3);
+                            if (t3) {
+                                orthogonality_matrix_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1],
+                                    b_depth, &c[c_column*i2 + c_row*i3], c_row, n2, n1, n0, i1 + keep != 0, (int)sign, 0);
+                            }
+                            if (!t3) {
+                                orthogonality_matrix_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1],
+                                    b_depth, &scratch[4608], 24, n2, n1, n0, 0 != 0, (int)sign, 0);
+                                const int t4 = i1 + keep == 0;
+                                for (int64_t i4 = 0; i4 < n2; i4++) {
+                                    for (int64_t i5 = 0; i5 < n1; i5++) {
+                                        const double t5 = scratch[24*i4 + i5 + 4608] + (t4 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
+                                        c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t5;
+                                    }
+                                }
+                            }
+                        }
+                    }
+                    if (!t2) {
+                        for (int64_t i3 = 0; i3 < n1; i3++) {
+                            for (int64_t i4 = 0; i4 < n0; i4++) {
+                                scratch[i3 + 24*i4] = b[b_column*i2 + b_column*i3 + b_depth*i1 + b_depth*i4];
+                            }
+                        }
+                        for (int64_t i3 = n1; i3 < 24; i3++) {
+                            for (int64_t i4 = 0; i4 < n0; i4++) {
+                                scratch[i3 + 24*i4] = 0.0;
+                            }
+                        }
+                        const int t6 = c_column == 1;
+                        for (int64_t i3 = orthogonality_matrix_max(i0, i2*lower); i3 < orthogonality_matrix_min(i0 + 256, rows); i3 += 8) {
+                            const int64_t n3 = orthogonality_matrix_min(8, rows - i3);
+                            if (t6) {
+                                orthogonality_matrix_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &scratch[0], 24,
+                                    &c[c_column*i2 + c_row*i3], c_row, n3, n1, n0, i1 + keep != 0, (int)sign, 1);
+                            }
+                            if (!t6) {
+                                orthogonality_matrix_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &scratch[0], 24,
+                                    &scratch[4608], 24, n3, n1, n0, 0 != 0, (int)sign, 1);
+                                const int t7 = i1 + keep == 0;
+                                for (int64_t i4 = 0; i4 < n3; i4++) {
+                                    for (int64_t i5 = 0; i5 < n1; i5++) {
+                                        const double t8 = scratch[24*i4 + i5 + 4608] + (t7 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
+                                        c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t8;
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if (!(lower == 0)) {
+            for (int64_t i0 = 0; i0 < rows; i0++) {
+                for (int64_t i1 = 0; i1 < i0; i1++) {
+                    c[c_column*i0 + c_row*i1] = c[c_column*i1 + c_row*i0];
+                }
+            }
+        }
+    }
+}
+
 void orthogonality_matrix(const double *restrict W, double *restrict value, double *restrict grad,
     double *restrict work, int64_t n, int64_t d)
 {
@@ -55,24 +279,8 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
     double *const restrict t3 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d));
     double *const restrict t4 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d));
     double *const restrict t5 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(n)*orthogonality_matrix_extent(d));
-    for (int64_t i = 0; i < d; i++) {
-        for (int64_t j = 0; j < d; j++) {
-            t1[i*d + j] = 0.0;
-        }
-    }
-    for (int64_t i = 0; i < d; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            const double tt1 = W[j*d + i];
-            for (int64_t k = 0; k < orthogonality_matrix_min(d, i + 1); k++) {
-                t1[i*d + k] += W[j*d + k] * tt1;
-            }
-        }
-    }
-    for (int64_t i = 0; i < d; i++) {
-        for (int64_t k = 0; k < i; k++) {
-            t1[k*d + i] = t1[i*d + k];
-        }
-    }
+    double *const restrict t6 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(n)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(n)*orthogonality_matrix_extent(d));
+    orthogonality_matrix_contract(&W[0], &W[0], &t1[0], &t6[0], d, d, n, 1, d, d, 1, d, 1, 0, 1, 1);
     for (int64_t i = 0; i < d; i++) {
         for (int64_t j = 0; j < d; j++) {
             t2[i*d + j] = 0.0;
@@ -80,9 +288,9 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
     }
     for (int64_t i = 0; i < d; i++) {
         for (int64_t j = 0; j < d; j++) {
-            const double tt2 = ((i == j) ? (-1.0) : 0) + t1[i*d + j];
+            const double tt1 = ((i == j) ? (-1.0) : 0) + t1[i*d + j];
             for (int64_t k = 0; k < d; k++) {
-                t2[i*d + k] += (((k == j) ? (-1.0) : 0) + t1[j*d + k]) * tt2;
+                t2[i*d + k] += (((k == j) ? (-1.0) : 0) + t1[j*d + k]) * tt1;
             }
         }
     }
@@ -97,29 +305,8 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
             t3[i*d + j] = 2.0 * (((i == j) ? (-1.0) : 0) + t1[i*d + j]);
         }
     }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < d; j++) {
-            t4[i*d + j] = 0.0;
-        }
-    }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < d; j++) {
-            const double tt3 = W[i*d + j];
-            for (int64_t k = 0; k < d; k++) {
-                t4[i*d + k] += tt3 * t3[j*d + k];
-            }
-        }
-    }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < d; j++) {
-            double c2 = 0.0;
-            orthogonality_matrix_SUM(c2)
-            for (int64_t k = 0; k < d; k++) {
-                c2 += W[i*d + k] * t3[j*d + k];
-            }
-            t5[i*d + j] = c2;
-        }
-    }
+    orthogonality_matrix_contract(&W[0], &t3[0], &t4[0], &t6[0], n, d, d, d, 1, d, 1, d, 1, 0, 1, 0);
+    orthogonality_matrix_contract(&W[0], &t3[0], &t5[0], &t6[0], n, d, d, d, 1, 1, d, d, 1, 0, 1, 0);
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < d; j++) {
             grad[i*d + j] = t4[i*d + j] + t5[i*d + j];
@@ -129,7 +316,7 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
 
 int64_t orthogonality_matrix_work_size(int64_t n, int64_t d)
 {
-    return orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(n)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(n)*orthogonality_matrix_extent(d));
+    return orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(n)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(n)*orthogonality_matrix_extent(d)) + 9600;
 }
 
 int64_t orthogonality_matrix_argument_count(void)

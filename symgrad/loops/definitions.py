@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from symgrad.ir.bands import Band
@@ -10,6 +11,7 @@ from symgrad.ir.graph import Node, Tensor, TensorId
 from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.running import Running, running_form
 from symgrad.ir.triangle import is_symmetric_sum, mirrored_entry, triangle_conditions
+from symgrad.loops.contraction import Products, terms_of
 from symgrad.loops.deltas import split_bands
 from symgrad.loops.levels import Levels, Scope
 from symgrad.loops.nest import (
@@ -70,6 +72,9 @@ class Nest(Levels):
             return
         if t.kind == "call":
             self.low.calls.emit(self.low, self.t, self.time)
+            return
+        if terms := terms_of(self.g, t, self.time):
+            Products(self.low, self.t, self.time, partial(self._emit_initial, _IDENTITY["sum"])).emit(terms)
             return
         if (running := running_form(self.g, t)) is not None:
             self._emit_running(running)

@@ -16,6 +16,7 @@ from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.names import mangled
 from symgrad.ir.scan import Clock, Scan, clocks, is_scan, outer_definitions, scan_of
 from symgrad.loops.calls import Calls
+from symgrad.loops.contract import SCRATCH
 from symgrad.loops.definitions import Nest
 from symgrad.loops.deltas import absorbed_scatters
 from symgrad.loops.nest import (
@@ -24,6 +25,7 @@ from symgrad.loops.nest import (
     Load,
     Poly,
     Routine,
+    Start,
     Statement,
     Store,
     Value,
@@ -100,6 +102,7 @@ class Lowering:
         self.integers: dict[Node, str] = {}
         self.next_value = 0
         self.calls = Calls()
+        self.scratch_name = ""
         self._make_buffers(names[len(self.size_symbols) :])
 
     def run(self) -> Routine:
@@ -221,6 +224,16 @@ class Lowering:
         buffer = Buffer(name, role, extents, tensor.dtype, symbol)
         self.buffers[t] = buffer
         self.all_buffers.append(buffer)
+
+    def extents_of(self, buffer: str) -> tuple[Poly, ...]:
+        return next(b.extents for b in reversed(self.all_buffers) if b.name == buffer)
+
+    def scratch(self) -> Start:
+        """Memory for the calls of `nest.Contract`, shared by all of them."""
+        if not self.scratch_name:
+            self.scratch_name = self.fresh_name("t")
+            self.all_buffers.append(Buffer(self.scratch_name, "work", (poly(SCRATCH),)))
+        return Start(self.scratch_name, (poly(0),))
 
     def status_buffer(self) -> str:
         """A further output, one number."""

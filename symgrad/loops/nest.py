@@ -129,6 +129,64 @@ class Library:
 
 
 @dataclass(slots=True)
+class Least:
+    """A new integer variable `var` = the least of some integers."""
+
+    var: str
+    of: tuple[Poly, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Strided:
+    """Numbers in memory by two indices: `start[i*strides[0] + j*strides[1]]`, strides in elements."""
+
+    start: Start
+    strides: tuple[Poly, Poly]
+
+
+@dataclass(slots=True)
+class Contract:
+    """c[i, j] (+)= sign * (sum over p < depth of a[i, p]*b[p, j]), for i < rows and j < columns.
+
+    keep     added to what c holds where it is not 0.
+    sign     1 or -1.
+    lower    not 0: c is symmetric; the entries with j <= i are computed, and copied to the others.
+    scratch  memory of `contract.SCRATCH` elements at least.
+    A target calls the function that `loops.contract` writes.
+    """
+
+    rows: Poly
+    columns: Poly
+    depth: Poly
+    a: Strided
+    b: Strided
+    c: Strided
+    keep: Poly
+    sign: Poly
+    lower: Poly
+    scratch: Start
+
+
+@dataclass(slots=True)
+class Tile:
+    """The innermost block of `Contract`, in vector registers: rows and columns of b and c lie side by side.
+
+    rows, columns  at least 1; at most what the target's tile has.
+    padded         there are so many numbers in each row of b as the target's tile has columns.
+    """
+
+    rows: Poly
+    columns: Poly
+    depth: Poly
+    a: Strided
+    b: Strided
+    c: Strided
+    keep: Poly
+    sign: Poly
+    padded: bool = False
+
+
+@dataclass(slots=True)
 class Store:
     """buffer[index] = src."""
 
@@ -178,13 +236,14 @@ class Accumulate:
 
 @dataclass(slots=True)
 class For:
-    """for var in [max(lower), min(upper)) step 1; values computed inside are local to one turn."""
+    """for var in [max(lower), min(upper)) by `step`; values computed inside are local to one turn."""
 
     var: str
     lower: tuple[Poly, ...]
     upper: tuple[Poly, ...]
     body: list[Statement] = field(default_factory=list)
     comment: str = ""
+    step: int = 1
 
 
 @dataclass(slots=True)
@@ -205,7 +264,7 @@ class Part:
 
 Statement = (
     Const | Bool | Compute | FromInt | ToInt | Test | Load | LoadInt | Store | StoreReduce | Cell | SetCell
-    | Accumulate | For | If | Part | Library
+    | Accumulate | For | If | Part | Library | Least | Contract | Tile
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from symgrad.loops.nest import (
     Const,
     For,
     FromInt,
+    Least,
     Load,
     LoadInt,
     Part,
@@ -274,5 +275,5 @@ def _is_bool(statement: Statement, bools: set[Name]) -> bool:
 
 def _unused_name(routine: Routine, name: str) -> str:
     taken = {b.name for b in routine.buffers} | set(routine.sizes)
-    taken |= {s.var for _, s in walk(routine.body) if isinstance(s, For | LoadInt | ToInt)}
+    taken |= {s.var for _, s in walk(routine.body) if isinstance(s, For | LoadInt | ToInt | Least)}
     return next(n for n in (name, *(f"{name}_{k}" for k in range(1, 2 + len(taken)))) if n not in taken)

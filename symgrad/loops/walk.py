@@ -10,9 +10,11 @@ from symgrad.loops.nest import (
     Cell,
     Compute,
     Const,
+    Contract,
     For,
     FromInt,
     If,
+    Least,
     Library,
     Load,
     LoadInt,
@@ -24,6 +26,7 @@ from symgrad.loops.nest import (
     Store,
     StoreReduce,
     Test,
+    Tile,
     ToInt,
     Value,
 )
@@ -57,7 +60,7 @@ def defined(statement: Statement) -> Name | None:
     """The value or variable a statement introduces (a loop's variable is not counted)."""
     if type(statement) in _MAKES_VALUE:
         return statement.dst  # type: ignore[union-attr]
-    return statement.var if isinstance(statement, LoadInt | ToInt) else None
+    return statement.var if isinstance(statement, LoadInt | ToInt | Least) else None
 
 
 def operands(statement: Statement) -> tuple[Value, ...]:
@@ -84,7 +87,17 @@ def polynomials(statement: Statement) -> tuple[Poly, ...]:
         return (*whole, *(p for index in addresses for p in index))
     if isinstance(statement, FromInt | Test):
         return (statement.index,)
+    if isinstance(statement, Contract | Tile):
+        return _of_contraction(statement)
+    if isinstance(statement, Least):
+        return statement.of
     return (*statement.lower, *statement.upper) if isinstance(statement, For) else ()
+
+
+def _of_contraction(s: Contract | Tile) -> tuple[Poly, ...]:
+    arrays = (p for array in (s.a, s.b, s.c) for p in (*array.start.index, *array.strides))
+    more = (s.lower, *s.scratch.index) if isinstance(s, Contract) else ()
+    return (s.rows, s.columns, s.depth, s.keep, s.sign, *arrays, *more)
 
 
 def variables(polys: Iterable[Poly]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from symgrad.loops.nest import (
     For,
     FromInt,
     If,
+    Least,
     Library,
     Load,
     LoadInt,
@@ -35,6 +36,7 @@ from symgrad.loops.nest import (
     Value,
     poly,
     poly_add,
+    poly_mul,
     variable,
 )
 
@@ -51,6 +53,10 @@ def plus(a: Index, b: Index) -> Poly:
 
 def minus(a: Index, b: Index) -> Poly:
     return poly_add(as_poly(a), as_poly(b), -1)
+
+
+def times(a: Index, b: Index) -> Poly:
+    return poly_mul(as_poly(a), as_poly(b))
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,9 @@ class Number:
 
     def __and__(self, other: Number) -> Number:
         return self.w.compute("and", self, other)
+
+    def __or__(self, other: Number) -> Number:
+        return self.w.compute("or", self, other)
 
 
 @dataclass(frozen=True)
@@ -271,10 +280,21 @@ class Writer:
         self.append(Test(dst, "ige", as_poly(i)))
         return Number(self, dst)
 
+    def equals_zero(self, i: Index) -> Number:
+        dst = self.fresh()
+        self.append(Test(dst, "ieq", as_poly(i)))
+        return Number(self, dst)
+
     def real(self, i: Index) -> Number:
         dst = self.fresh()
         self.append(FromInt(dst, as_poly(i)))
         return Number(self, dst)
+
+    def least(self, *of: Index) -> Poly:
+        """The least of some integers, as an integer."""
+        name = self.integer()
+        self.append(Least(name, tuple(map(as_poly, of))))
+        return variable(name)
 
     def whole(self, x: Number) -> Poly:
         """An index from a number that holds a whole one."""
@@ -303,15 +323,16 @@ class Writer:
     # ---- blocks ------------------------------------------------------------------------------
 
     @contextmanager
-    def loop(self, low: Index, high: Index) -> Iterator[Poly]:
-        """for i in [low, high)."""
+    def loop(self, low: Index, *high: Index, step: int = 1, after: Index | None = None) -> Iterator[Poly]:
+        """for i in [max(low, after), min(high...)) by `step`."""
         var = self.loop_name(self.depth)
         self.depth += 1
         self.blocks.append([])
         yield variable(var)
         body = self.blocks.pop()
         self.depth -= 1
-        self.append(For(var, (as_poly(low),), (as_poly(high),), body))
+        lows = (low,) if after is None else (low, after)
+        self.append(For(var, tuple(map(as_poly, lows)), tuple(map(as_poly, high)), body, step=step))
 
     @contextmanager
     def loops(self, extents: Sequence[Index]) -> Iterator[tuple[Poly, ...]]:

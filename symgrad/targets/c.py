@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgrad.errors import IllegalProgram
-from symgrad.loops.nest import Buffer, For, LoadInt, Part, Routine, Statement, ToInt
+from symgrad.loops.contract import contract_routine
+from symgrad.loops.nest import Buffer, For, Least, LoadInt, Part, Routine, Statement, ToInt
 from symgrad.loops.walk import variables, walk
-from symgrad.targets import c_build, special_c
+from symgrad.targets import c_build, contract_c, special_c
 from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
 from symgrad.targets.c_body import Body, Names
 from symgrad.targets.own_functions import with_own_functions
@@ -18,6 +19,7 @@ from symgrad.targets.text import (
     local_names,
     polynomial,
     shape_text,
+    wrapped,
 )
 from symgrad.targets.vector_math_c import definitions
 
@@ -80,12 +82,14 @@ class CFile:
         functions = [*self.parts, main]
         if not self.standalone:
             functions.append(self._call_function())
+        contraction = self._contraction() if "contract" in self.helpers else []
         blocks = [
             self._header(),
             self._includes(),
             *self._helper_functions(),
             *self._own_functions(),
             *special_c.definitions(self.special_used, self.name),
+            *contraction,
             *functions,
         ]
         return "\n\n".join("\n".join(block) for block in blocks) + "\n"
@@ -233,12 +237,20 @@ class CFile:
     def _includes(self) -> list[str]:
         own = [f'#include "{self.include}"'] if self.include else []
         prototype = f"void {self.name}({self.parameter_list()});"
-        headers = ["math", "stdint", *(["string"] if self.own_used else [])]
+        headers = ["math", "stdint", *(["string"] if self.own_used or "contract" in self.helpers else [])]
         includes = [f"#include <{header}.h>" for header in headers]
         return [*own, *includes, *([] if own else ["", *wrapped(prototype)])]
 
     def _own_functions(self) -> list[list[str]]:
         return definitions(self.own_used, self.dtype, self.name) if self.own_used else []
+
+    def _contraction(self) -> list[list[str]]:
+        """The function that `nest.Contract` calls; it needs helpers of its own."""
+        routine = contract_routine(self.name, contract_c.columns_of(self.dtype))
+        inner = CFile(routine, self.dtype, standalone=True, include="")
+        function = inner._function(routine.body, f"static void {self.name}_contract", part=False)
+        self.helpers |= inner.helpers
+        return [contract_c.tile_function(self.dtype, self.name), function]
 
     def _helper_functions(self) -> list[list[str]]:
         wanted = {
@@ -253,17 +265,6 @@ class CFile:
             ),
         }
         return [lines for helper, lines in wanted.items() if helper in self.helpers]
-
-
-def wrapped(declaration: str) -> list[str]:
-    """A function's head on several lines, broken after commas."""
-    lines, width = [""], 100
-    for word in declaration.split(", "):
-        word += ", "
-        if len(lines[-1]) + len(word) > width and lines[-1]:
-            lines.append("    ")
-        lines[-1] += word
-    return [line.rstrip() for line in [*lines[:-1], lines[-1].removesuffix(", ")]]
 
 
 def _integer_function(name: str, arguments: str, result: str) -> list[str]:
@@ -324,6 +325,6 @@ def _all_names(routine: Routine) -> list[str]:
     names: dict[str, None] = dict.fromkeys(routine.sizes)
     names.update(dict.fromkeys(b.name for b in routine.buffers))
     for _, s in walk(routine.body, into_parts=True):
-        if isinstance(s, For | LoadInt | ToInt):
+        if isinstance(s, For | LoadInt | ToInt | Least):
             names[s.var] = None
     return list(names)

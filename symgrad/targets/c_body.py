@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from symgrad.errors import IllegalProgram
 from symgrad.ir.ops import OPS
+from symgrad.loops import contract
 from symgrad.loops.nest import (
     Accumulate,
     Bool,
@@ -15,19 +16,23 @@ from symgrad.loops.nest import (
     Cell,
     Compute,
     Const,
+    Contract,
     For,
     FromInt,
     If,
+    Least,
     Library,
     Load,
     LoadInt,
     Part,
     Poly,
     SetCell,
+    Start,
     Statement,
     Store,
     StoreReduce,
     Test,
+    Tile,
     ToInt,
     Value,
 )
@@ -36,7 +41,7 @@ from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.c_expression import ATOM, LOW, UNARY, Expression, apply, real_literal
 from symgrad.targets.liveness import liveness
 from symgrad.targets.special_c import own_function_of
-from symgrad.targets.text import comment_text, comparison, element, polynomial
+from symgrad.targets.text import comment_text, comparison, element, polynomial, wrapped
 from symgrad.targets.vector_math import function_of
 
 # Compilers recurse over nested expressions, and readers over long lines.
@@ -81,6 +86,7 @@ class Body:
             Test: self._test, Load: self._load, LoadInt: self._load_int, Store: self._store,
             StoreReduce: self._store_reduce, Cell: self._cell, SetCell: self._set_cell,
             Accumulate: self._accumulate, Part: self._part, Library: self._library,
+            Least: self._least, Contract: self._contract, Tile: self._tile,
         }  # fmt: skip
 
     def print(self, body: Sequence[Statement], part_call: Callable[[Part], str]) -> None:
@@ -205,6 +211,31 @@ class Body:
     def _library(self, s: Library) -> None:
         raise IllegalProgram(f"C code cannot call {s.function}", because="it depends on nothing but libm")
 
+    # ---- contractions ----------------------------------------------------------------------
+
+    def _least(self, s: Least) -> None:
+        self._line(f"const int64_t {self.names.spelled[s.var]} = {self._bound(s.of, 'min')};")
+
+    def _contract(self, s: Contract) -> None:
+        self._flush()
+        self.helpers_used.add("contract")
+        arrays = [self._address(x) for x in (s.a.start, s.b.start, s.c.start, s.scratch)]
+        self._call("contract", [*arrays, *map(self._poly, contract.integers(s))])
+
+    def _tile(self, s: Tile) -> None:
+        a, b, c = (self._address(x.start) for x in (s.a, s.b, s.c))
+        strides = [self._poly(p) for p in (*s.a.strides, s.b.strides[0], s.c.strides[0])]
+        sizes = [self._poly(p) for p in (s.rows, s.columns, s.depth)]
+        flags = [f"{self._poly(s.keep)} != 0", f"(int){self._poly(s.sign)}", str(int(s.padded))]
+        self._call("tile", [a, *strides[:2], b, strides[2], c, strides[3], *sizes, *flags])
+
+    def _address(self, start: Start) -> str:
+        return "&" + self._place(start.buffer, start.index)
+
+    def _call(self, function: str, arguments: Sequence[str]) -> None:
+        for line in wrapped(f"{self.helper}_{function}({', '.join(arguments)});"):
+            self._line(line)
+
     # ---- effects ---------------------------------------------------------------------------
 
     def _store(self, s: Store) -> None:
@@ -268,7 +299,8 @@ class Body:
         if sums and len(anys) <= 1:
             self.helpers_used |= {"sum", "any"} if anys else {"sum"}
             self._line(f"{self.helper}_{'ANY' if anys else 'SUM'}({', '.join([*anys, *sums])})")
-        self._line(f"for (int64_t {var} = {lower}; {var} < {upper}; {var}++) {{")
+        step = f"{var}++" if s.step == 1 else f"{var} += {s.step}"
+        self._line(f"for (int64_t {var} = {lower}; {var} < {upper}; {step}) {{")
 
     def _bound(self, polys: tuple[Poly, ...], pick: str) -> str:
         text = self._poly(polys[0])

@@ -14,9 +14,16 @@ from symgrad.errors import BadName, BadOption, quoted
 from symgrad.loops.nest import Buffer, Routine
 from symgrad.loops.split import split
 from symgrad.targets.base import check_dtype, parameters
-from symgrad.targets.c import CFile, wrapped
+from symgrad.targets.c import CFile
 from symgrad.targets.export_main import main_text
-from symgrad.targets.text import LIBRARY_NAMES, check_identifier, comment_text, polynomial, shape_text
+from symgrad.targets.text import (
+    LIBRARY_NAMES,
+    check_identifier,
+    comment_text,
+    polynomial,
+    shape_text,
+    wrapped,
+)
 
 # Functions of the standard library a program is likely to link; one of ours must not replace them.
 _WORDS_OF_LIBC = (

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from symgrad.errors import IllegalProgram
-from symgrad.loops.nest import Buffer, Cell, For, Part, Routine, Statement
+from symgrad.loops.contract import contract_routine
+from symgrad.loops.nest import Buffer, Cell, Contract, For, Part, Routine, Statement
 from symgrad.loops.walk import walk
-from symgrad.targets import external_llvm, llvm_build
+from symgrad.targets import contract_llvm, external_llvm, llvm_build
 from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
+from symgrad.targets.host import processor
 from symgrad.targets.llvm_body import Body
 from symgrad.targets.llvm_integers import Integer, Integers
 from symgrad.targets.own_functions import inlined_operations, with_own_functions
@@ -41,10 +43,21 @@ class LLVMTarget:
         if llvm_build.has_fused_multiply_add():
             routine = with_own_functions(routine, dtype)
         source = emit_llvm(routine, dtype, own=False)  # done
+        if any(isinstance(s, Contract) for _, s in walk(routine.body)):
+            provide_contract(dtype)
         return llvm_build.build(source, routine.name, shape_of(routine, dtype))
 
 
 TARGET = LLVMTarget()
+
+
+def provide_contract(dtype: str) -> None:
+    """Compile the function that kernels call for contractions, once per process."""
+    name = contract_llvm.name_of(dtype)
+    if not llvm_build.is_provided(name):
+        tile = contract_llvm.shape_for(processor()[1], dtype)
+        source = emit_llvm(contract_routine(name, tile.columns), dtype, own=False, tile=tile)
+        llvm_build.provide(source, name)
 
 
 def shape_of(routine: Routine, dtype: str = "float64") -> llvm_build.CodeShape:
@@ -64,19 +77,23 @@ def shape_of(routine: Routine, dtype: str = "float64") -> llvm_build.CodeShape:
     return llvm_build.CodeShape(total, max(largest, total - in_parts), longest_block, loops, cells)
 
 
-def emit_llvm(routine: Routine, dtype: str = "float64", own: bool = True) -> str:
+def emit_llvm(
+    routine: Routine, dtype: str = "float64", own: bool = True, tile: contract_llvm.Shape | None = None
+) -> str:
     """The routine as one module of LLVM assembly, the same for every machine.
 
-    own  elementary functions are our own (`vector_math.py`), not the library's.
+    own   elementary functions are our own (`vector_math.py`), not the library's.
+    tile  of a routine with tiles: which tile the machine has registers for.
     """
-    return _Module(with_own_functions(routine, dtype) if own else routine, check_dtype(dtype)).text()
+    routine = with_own_functions(routine, dtype) if own else routine
+    return _Module(routine, check_dtype(dtype), tile).text()
 
 
 class _Module:
     """One module in the making."""
 
-    def __init__(self, routine: Routine, dtype: str) -> None:
-        self.routine, self.dtype = routine, dtype
+    def __init__(self, routine: Routine, dtype: str, tile: contract_llvm.Shape | None = None) -> None:
+        self.routine, self.dtype, self.tile = routine, dtype, tile
         self.real = "double" if dtype == "float64" else "float"
         self.name = check_identifier(routine.name)
         self.parameters = parameters(routine)
@@ -100,6 +117,11 @@ class _Module:
         texts, needs = external_llvm.definitions(self.external_used, self.real, "#5")
         blocks += texts
         self.functions |= needs
+        if self.tile is not None:
+            function, needs = contract_llvm.tile_function(self.tile, self.dtype)
+            blocks.append(function)
+            self.functions |= needs
+        self.functions.pop(self.name, None)  # a function that calls itself
         if self.functions:
             blocks.append("\n".join(self.functions[name] for name in sorted(self.functions)))
         blocks.append(_ATTRIBUTES)

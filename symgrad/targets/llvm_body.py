@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from symgrad.errors import IllegalProgram
 from symgrad.ir.ops import OPS
+from symgrad.loops import contract
 from symgrad.loops.nest import (
     Accumulate,
     Bool,
@@ -14,9 +15,11 @@ from symgrad.loops.nest import (
     Cell,
     Compute,
     Const,
+    Contract,
     For,
     FromInt,
     If,
+    Least,
     Library,
     Load,
     LoadInt,
@@ -28,10 +31,11 @@ from symgrad.loops.nest import (
     Store,
     StoreReduce,
     Test,
+    Tile,
     ToInt,
     Value,
 )
-from symgrad.targets import external_llvm
+from symgrad.targets import contract_llvm, external_llvm
 from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.external import BLAS, LAPACK, symbol_of
 from symgrad.targets.liveness import liveness
@@ -85,6 +89,7 @@ class Body:
             Test: self._test, Load: self._load, LoadInt: self._load_int, Store: self._store,
             StoreReduce: self._store_reduce, Cell: self._cell, SetCell: self._set_cell,
             Accumulate: self._accumulate, Part: self._part, Library: self._library,
+            Least: self._least, Contract: self._contract, Tile: self._tile,
         }  # fmt: skip
 
     def write(self, body: Sequence[Statement], part_call: Callable[[Part], str]) -> None:
@@ -244,6 +249,29 @@ class Body:
         self.lines.append(f"  store {kind} {value}, ptr {slot}")
         return slot
 
+    # ---- contractions ----------------------------------------------------------------------
+
+    def _least(self, s: Least) -> None:
+        least = self._bound(s.of, "smin")
+        self.integers.names[s.var] = str(least)
+
+    def _contract(self, s: Contract) -> None:
+        """The function is in a module of its own (`contract_llvm`)."""
+        arrays = [self._pointer(x.buffer, x.index) for x in (s.a.start, s.b.start, s.c.start, s.scratch)]
+        name = contract_llvm.name_of(self.dtype)
+        self.functions[name] = contract_llvm.declaration(self.dtype)
+        self._call(name, arrays, contract.integers(s))
+
+    def _tile(self, s: Tile) -> None:
+        arrays = [self._pointer(x.start.buffer, x.start.index) for x in (s.a, s.b, s.c)]
+        strides = (*s.a.strides, s.b.strides[0], s.c.strides[0])
+        self._call(contract_llvm.TILE, arrays, (*strides, s.rows, s.columns, s.depth, s.keep, s.sign))
+
+    def _call(self, name: str, arrays: Sequence[str], numbers: Sequence[Poly]) -> None:
+        arguments = [f"ptr {a}" for a in arrays]
+        arguments += [f"i64 {self.integers.polynomial(p)}" for p in numbers]
+        self.lines.append(f"  call void @{name}({', '.join(arguments)})")
+
     # ---- effects ---------------------------------------------------------------------------
 
     def _store_text(self, value: str, pointer: str, buffer: str) -> None:
@@ -329,7 +357,7 @@ class Body:
         def close() -> None:
             self.integers.close_block()
             self.lines[place] = f"  {var} = phi i64 [ {first}, %{before} ], [ %next{n}, %{self._block} ]"
-            self.lines.append(f"  %next{n} = add nsw i64 {var}, 1")
+            self.lines.append(f"  %next{n} = add nsw i64 {var}, {s.step}")
             self.lines.append(f"  %more{n} = icmp slt i64 %next{n}, {last}")
             self.lines.append(f"  br i1 %more{n}, label %loop{n}, label %done{n}")
             self._begin(f"done{n}")

@@ -29,8 +29,10 @@ from symgrad.loops.nest import (
     Cell,
     Compute,
     Const,
+    Contract,
     For,
     If,
+    Library,
     Load,
     LoadInt,
     Part,
@@ -214,7 +216,7 @@ def _is_repeatable(loop: For) -> bool:
     read: set[str] = set()
     written: set[str] = set()
     for count, (_, s) in enumerate(walk(loop.body)):
-        if count > _MOST_TWICE or isinstance(s, StoreReduce | Part):
+        if count > _MOST_TWICE or isinstance(s, StoreReduce | Part | Contract | Library):
             return False
         if isinstance(s, Load | LoadInt):
             read.add(s.buffer)

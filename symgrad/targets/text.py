@@ -133,3 +133,14 @@ def shape_text(buffer: Buffer, spelled: dict[str, str]) -> str:
     """The shape as a tuple of expressions in the sizes, for comments."""
     extents = [polynomial(e, spelled) for e in buffer.extents]
     return "(" + ", ".join(extents) + ("," if len(extents) == 1 else "") + ")"
+
+
+def wrapped(declaration: str) -> list[str]:
+    """A function's head on several lines, broken after commas."""
+    lines, width = [""], 100
+    for word in declaration.split(", "):
+        word += ", "
+        if len(lines[-1]) + len(word) > width and lines[-1]:
+            lines.append("    ")
+        lines[-1] += word
+    return [line.rstrip() for line in [*lines[:-1], lines[-1].removesuffix(", ")]]

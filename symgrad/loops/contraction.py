@@ -1,0 +1,262 @@
+"""Which sums are matrix products, and the calls that compute them.
+
+A sum of products of two reads,  C[...] = sum over red of A[...]*B[...],  is one where each factor has an
+axis of the result that the other one lacks. Axes are told apart by who has them: rows (A and C), columns
+(B and C), depth (A and B), and the rest (all three). In memory an axis is a stride, so transposed
+operands, slices and the windows of a convolution are all the same. Axes that lie in memory like one longer
+axis are joined; of the others one of each kind goes to `nest.Contract`, and loops stand around it.
+
+The numbers differ from those of plain loops by the order in which the terms of a sum are added, no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+from symgrad.ir.bounds import read_is_in_range, typical
+from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.reduce import additive_terms, factors_of
+from symgrad.ir.triangle import is_symmetric_sum
+from symgrad.loops.nest import (
+    Contract,
+    For,
+    Monomial,
+    Poly,
+    Start,
+    Statement,
+    Strided,
+    poly,
+    poly_add,
+    poly_from,
+    poly_mul,
+    variable,
+)
+
+if TYPE_CHECKING:
+    from symgrad.loops.lower import Lowering
+
+_FEW = 64  # products in all; below, loops that a compiler unrolls take less time than a call
+_LANES = 8  # numbers in a vector
+_PACKING, _COPYING = 24, 32  # price of handling one number apart, in turns of the innermost loop
+
+Place = tuple[str, tuple[Poly, ...]]  # a buffer and an index
+
+
+@dataclass(frozen=True)
+class Term:
+    """sign * a * b: two reads; `rows` are axes of a alone, `columns` of b alone, `depth` is reduced."""
+
+    sign: int
+    a: Node
+    b: Node
+    rows: tuple[Node, ...]
+    columns: tuple[Node, ...]
+    depth: tuple[Node, ...]
+
+
+def terms_of(g: Graph, tensor: Tensor, time: Node | None = None) -> tuple[Term, ...]:
+    """The matrix products that a definition is the sum of; none if it is anything else.
+
+    time  an axis that has a loop already.
+    """
+    if tensor.kind != "sum" or _is_small(g, tensor):
+        return ()
+    out = [a for a in tensor.out if a != time]
+    terms = [_term(g, out, tensor.red, sign, body) for sign, body in additive_terms(g, tensor.body)]
+    found = tuple(t for t in terms if t is not None)
+    return found if len(found) == len(terms) else ()
+
+
+def _is_small(g: Graph, tensor: Tensor) -> bool:
+    extents = [g.extent(a) for a in (*tensor.out, *tensor.red)]
+    return all(g.op[e] == "const" for e in extents) and prod(typical(g, e) for e in extents) < _FEW
+
+
+def _term(g: Graph, out: Sequence[Node], red: tuple[Node, ...], sign: int, body: Node) -> Term | None:
+    top, bottom = factors_of(g, body)
+    reads = [n for n in top if n != g.minus_one]
+    if bottom or len(reads) != 2 or not all(_is_plain_read(g, r) for r in reads):
+        return None
+    a, b = reads
+    rows = tuple(x for x in out if x in g.axes[a] - g.axes[b])
+    columns = tuple(x for x in out if x in g.axes[b] - g.axes[a])
+    if not rows or not columns or not frozenset(red) <= g.axes[a] & g.axes[b]:
+        return None
+    return Term(sign * (-1) ** (len(top) - 2), a, b, rows, columns, red)
+
+
+def _is_plain_read(g: Graph, n: Node) -> bool:
+    """Of reals, at places that are linear in axes, inside of the tensor."""
+    if g.op[n] != "read" or g.kind[n] != "real" or not read_is_in_range(g, n):
+        return False
+    atoms = [a for i in g.args[n][1:] for a in g.linear(i)[1]]
+    return all(len(g.axes[a]) < 2 for a in atoms) and all(g.op[m] != "read" for m in g.reachable(atoms))
+
+
+# ---- memory --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One loop: the axes it stands for, its strides in the two arrays that have it, a typical length."""
+
+    members: tuple[Node, ...]
+    extent: Poly
+    strides: tuple[Poly, Poly]
+    length: int
+
+    def joined(self, inner: _Axis) -> _Axis | None:
+        """Both loops as one, if both arrays are walked as by one."""
+        if any(s != poly_mul(inner.extent, t) for s, t in zip(self.strides, inner.strides, strict=True)):
+            return None
+        members = (*self.members, *inner.members)
+        return _Axis(members, poly_mul(self.extent, inner.extent), inner.strides, self.length * inner.length)
+
+
+@dataclass(frozen=True)
+class _Product:
+    """One term with its axes as they lie in memory; strides are in (operand, c), of the depth in (a, b)."""
+
+    a: Place
+    b: Place
+    rows: tuple[_Axis, ...]
+    columns: tuple[_Axis, ...]
+    depth: tuple[_Axis, ...]
+
+    @property
+    def turned(self) -> _Product:
+        """c^T = b^T a^T."""
+        depth = (_Axis(x.members, x.extent, x.strides[::-1], x.length) for x in self.depth)
+        return _Product(self.b, self.a, self.columns, self.rows, tuple(depth))
+
+    @property
+    def inner(self) -> tuple[_Axis, _Axis, _Axis]:
+        """The rows, columns and depth of the kernel."""
+        row, deep = _longest(self.rows), _longest(self.depth)
+        return row, min(self.columns, key=lambda x: _price(x, row, deep)), deep
+
+    @property
+    def price(self) -> float:
+        row, column, deep = self.inner
+        return _price(column, row, deep)
+
+
+def _price(column: _Axis, row: _Axis, deep: _Axis) -> float:
+    """Of one product, in turns of the innermost loop: empty lanes, packing of b, copying of c."""
+    filled = -(-column.length // _LANES) * _LANES / column.length
+    packing, copying = (stride != poly(1) for stride in column.strides)
+    return filled * (1 + packing * _PACKING / row.length + copying * _COPYING / deep.length)
+
+
+def _longest(axes: Sequence[_Axis]) -> _Axis:
+    return max(axes, key=lambda x: x.length)
+
+
+class Products:
+    """The calls for one definition.
+
+    time  the axis whose loop is around everything, if there is one.
+    fill  appends loops that set the result to 0.
+    """
+
+    def __init__(self, low: Lowering, t: TensorId, time: Node | None, fill: Callable[[], None]) -> None:
+        self.low, self.g, self.tensor, self.fill = low, low.g, low.g.tensors[t], fill
+        own = [a for a in (*self.tensor.out, *self.tensor.red) if a != time]
+        self.marks = {a: f"@{a}" for a in own}  # stand for axes until it is known which of them get loops
+        self.places = {a: variable(mark) for a, mark in self.marks.items()}
+        if time is not None:
+            self.places[time] = low.time
+        self.c = self._place(t, self.tensor.out)
+        self.is_symmetric = time is None and is_symmetric_sum(self.g, self.tensor)
+
+    def emit(self, terms: Sequence[Term]) -> None:
+        """Append the calls to the routine."""
+        for number, term in enumerate(terms):
+            product = self._product(term)
+            if product.turned.price < product.price:
+                product = product.turned
+            parts = len(product.depth) > 1
+            if parts and number == 0:
+                self.fill()
+            self._emit_one(product, term.sign, parts or number > 0)
+
+    # ---- axes in memory --------------------------------------------------------------------
+
+    def _product(self, term: Term) -> _Product:
+        a, b, c = self._read(term.a), self._read(term.b), self.c
+        pairs = ((term.rows, a, c), (term.columns, b, c), (term.depth, a, b))
+        return _Product(a, b, *(self._axes(*pair) for pair in pairs))
+
+    def _read(self, read: Node) -> Place:
+        t, *index = self.g.args[read]
+        return self._place(t, index)
+
+    def _place(self, t: TensorId, index: Sequence[Node]) -> Place:
+        return self.low.element(t, tuple(self.low.poly(i, self.places) for i in index))
+
+    def _axes(self, axes: Sequence[Node], one: Place, other: Place) -> tuple[_Axis, ...]:
+        """The axes as loops, joined where they can be."""
+        loops: list[_Axis] = []
+        for a in axes:
+            strides = self._stride(one, self.marks[a]), self._stride(other, self.marks[a])
+            extent = self.g.extent(a)
+            axis = _Axis((a,), self.low.poly(extent), strides, typical(self.g, extent))
+            both = loops[-1].joined(axis) if loops else None
+            loops[-1:] = [both] if both is not None else [*loops[-1:], axis]
+        return tuple(loops)
+
+    def _stride(self, place: Place, mark: str) -> Poly:
+        """How many elements further the next index of an axis lies."""
+        buffer, index = place
+        number: Poly = ()
+        for extent, i in zip(self.low.extents_of(buffer), index, strict=True):
+            number = poly_add(poly_mul(number, extent), i)
+        return poly_from({_without(names, mark): k for names, k in number if mark in names})
+
+    # ---- statements ------------------------------------------------------------------------
+
+    def _emit_one(self, product: _Product, sign: int, added: bool) -> None:
+        low, inner = self.low, product.inner
+        row, column, deep = inner
+        inside = {m for axis in inner for m in axis.members}
+        outside = [x for x in self.marks if x not in inside]
+        names = {x: low.loop_name(d) for d, x in enumerate(outside)}
+        at = {mark: names.get(x) for x, mark in self.marks.items()}
+        a, b, c = (_start(place, at) for place in (product.a, product.b, self.c))
+        lower = self.is_symmetric and not outside
+        body: list[Statement] = [
+            Contract(
+                row.extent, column.extent, deep.extent,
+                Strided(a, (row.strides[0], deep.strides[0])),
+                Strided(b, (deep.strides[1], column.strides[0])),
+                Strided(c, (row.strides[1], column.strides[1])),
+                poly(int(added)), poly(sign), poly(int(lower)), low.scratch(),
+            )
+        ]  # fmt: skip
+        for x in reversed(outside):
+            body = [For(names[x], (poly(0),), (low.poly(self.g.extent(x)),), body)]
+        low.top.extend(body)
+
+
+def _without(names: Monomial, mark: str) -> Monomial:
+    rest = list(names)
+    rest.remove(mark)
+    return tuple(rest)
+
+
+def _start(place: Place, at: Mapping[str, str | None]) -> Start:
+    """A place where marks are loops, or 0."""
+    buffer, index = place
+    return Start(buffer, tuple(_at(i, at) for i in index))
+
+
+def _at(index: Poly, at: Mapping[str, str | None]) -> Poly:
+    total: Poly = ()
+    for names, k in index:
+        loops = [at.get(name, name) for name in names]
+        if None not in loops:
+            total = poly_add(total, ((tuple(sorted(map(str, loops))), k),))
+    return total

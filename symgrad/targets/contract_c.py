@@ -1,0 +1,152 @@
+"""The innermost block of `nest.Contract` as C99, in vector registers where the compiler has vector types.
+
+GCC's vector extension, which Clang has too, is enough for every processor; how wide registers are is asked of
+the compiler's own macros. Elsewhere a vector is one number. The loops over rows and vectors have constant
+bounds once `block` is inlined, so that all sums are registers.
+"""
+
+from __future__ import annotations
+
+from symgrad.loops.contract import BYTES
+
+
+def columns_of(dtype: str) -> int:
+    """Of a tile."""
+    return BYTES // (8 if dtype == "float64" else 4)
+
+
+def tile_function(dtype: str, prefix: str) -> list[str]:
+    """The lines of `PREFIX_tile` and what it needs."""
+    real = "double" if dtype == "float64" else "float"
+    text = _TEXT.replace("SIZE", "8" if dtype == "float64" else "4")
+    return text.replace("PREFIX", prefix).replace("REAL", real).strip().split("\n")
+
+
+_TEXT = """
+/* Rows and columns of a block that is summed up in registers. */
+#if defined(__AVX512F__)
+#define PREFIX_BYTES 64
+#define PREFIX_ROWS 8
+#elif defined(__AVX__)
+#define PREFIX_BYTES 32
+#define PREFIX_ROWS 4
+#else
+#define PREFIX_BYTES 16
+#define PREFIX_ROWS 4
+#endif
+#define PREFIX_VECTORS 3
+#if defined(__GNUC__)
+typedef REAL PREFIX_vector __attribute__((vector_size(PREFIX_BYTES), aligned(SIZE), may_alias));
+#define PREFIX_LANES (PREFIX_BYTES / SIZE)
+#define PREFIX_ALWAYS static inline __attribute__((always_inline))
+#else
+typedef REAL PREFIX_vector;
+#define PREFIX_LANES 1
+#define PREFIX_ALWAYS static
+#endif
+#if defined(__clang__)
+#define PREFIX_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define PREFIX_UNROLL _Pragma("GCC unroll 8")
+#else
+#define PREFIX_UNROLL
+#endif
+
+typedef struct {
+    const REAL *a, *b;
+    REAL *c;
+    int64_t a_row, a_depth, b_depth, c_row, depth, b_last, c_last;
+    int keep;
+    REAL sign;
+} PREFIX_operands;
+
+/* The first `lanes` numbers of a vector. */
+PREFIX_ALWAYS PREFIX_vector PREFIX_load(const REAL *x, int64_t lanes)
+{
+    PREFIX_vector v = {0};
+    memcpy(&v, x, (size_t)lanes * sizeof(REAL));
+    return v;
+}
+
+/* c = sign*(a b), added to c where keep: so many rows, and so many vectors of columns, the last not full. */
+PREFIX_ALWAYS void PREFIX_block(const PREFIX_operands s, const int rows, const int vectors, const int partly)
+{
+    const int full = partly ? vectors - 1 : vectors;
+    PREFIX_vector sum[PREFIX_ROWS][PREFIX_VECTORS];
+    PREFIX_UNROLL
+    for (int i = 0; i < rows; i++) {
+        PREFIX_UNROLL
+        for (int j = 0; j < vectors; j++) {
+            sum[i][j] = (PREFIX_vector){0};
+        }
+    }
+    for (int64_t p = 0; p < s.depth; p++) {
+        const REAL *const row = s.b + p*s.b_depth;
+        PREFIX_vector right[PREFIX_VECTORS];
+        PREFIX_UNROLL
+        for (int j = 0; j < full; j++) {
+            right[j] = *(const PREFIX_vector *)(row + j*PREFIX_LANES);
+        }
+        if (partly) {
+            right[full] = PREFIX_load(row + full*PREFIX_LANES, s.b_last);
+        }
+        PREFIX_UNROLL
+        for (int i = 0; i < rows; i++) {
+            const REAL left = s.a[i*s.a_row + p*s.a_depth];
+            PREFIX_UNROLL
+            for (int j = 0; j < vectors; j++) {
+                sum[i][j] += left * right[j];
+            }
+        }
+    }
+    PREFIX_UNROLL
+    for (int i = 0; i < rows; i++) {
+        PREFIX_UNROLL
+        for (int j = 0; j < vectors; j++) {
+            REAL *const place = s.c + i*s.c_row + j*PREFIX_LANES;
+            const int64_t lanes = j < full ? PREFIX_LANES : s.c_last;
+            PREFIX_vector result = s.sign * sum[i][j];
+            if (s.keep) {
+                result += PREFIX_load(place, lanes);
+            }
+            memcpy(place, &result, (size_t)lanes * sizeof(REAL));
+        }
+    }
+}
+
+#define PREFIX_CASE(rows, vectors, partly) \\
+    case 8*rows + 2*vectors + partly: PREFIX_block(s, rows, vectors, partly); break;
+#define PREFIX_CASES(rows) \\
+    PREFIX_CASE(rows, 1, 0) PREFIX_CASE(rows, 2, 0) PREFIX_CASE(rows, 3, 0) \\
+    PREFIX_CASE(rows, 1, 1) PREFIX_CASE(rows, 2, 1) PREFIX_CASE(rows, 3, 1)
+
+static void PREFIX_tile(
+    const REAL *a, int64_t a_row, int64_t a_depth, const REAL *b, int64_t b_depth, REAL *c, int64_t c_row,
+    int64_t rows, int64_t columns, int64_t depth, int keep, int sign, int padded)
+{
+    const int64_t wide = PREFIX_VECTORS * PREFIX_LANES;
+    for (int64_t j = 0; j < columns; j += wide) {
+        const int64_t left = columns - j < wide ? columns - j : wide;
+        const int vectors = (int)((left + PREFIX_LANES - 1) / PREFIX_LANES);
+        const int64_t last = left - (vectors - 1)*PREFIX_LANES;
+        const int partly = last < PREFIX_LANES;
+        int64_t taken = 0;
+        for (int64_t i = 0; i < rows; i += taken) {
+            const PREFIX_operands s = {
+                a + i*a_row, b + j, c + i*c_row + j, a_row, a_depth, b_depth, c_row, depth,
+                padded ? PREFIX_LANES : last, last, keep, (REAL)sign,
+            };
+            taken = rows - i >= PREFIX_ROWS ? PREFIX_ROWS : rows - i >= 4 ? 4 : rows - i >= 2 ? 2 : 1;
+            switch (8*taken + 2*vectors + partly) {
+#if PREFIX_ROWS == 8
+            PREFIX_CASES(8)
+#endif
+            PREFIX_CASES(4)
+            PREFIX_CASES(2)
+            PREFIX_CASES(1)
+            default: break;
+            }
+        }
+    }
+}
+"""

@@ -1,0 +1,176 @@
+"""The function behind `nest.Contract` as LLVM assembly: its innermost block in vector registers.
+
+A tile has as many sums as the machine's registers hold beside one row of b and one number of a: 8 times 3
+vectors of 512 bits, 4 times 3 of 256 or 128. There is a loop over p for every number of rows and vectors,
+with and without a mask for columns that do not fill the last vector. Sums are taken in the order of p.
+
+The function is the same for all kernels: a module of its own, compiled once per type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+TILE = "tile"
+_INTEGERS = 12
+_NAMES = {"float64": "symgrad_contract_f64", "float32": "symgrad_contract_f32"}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of a tile: rows, vectors in a row, numbers in a vector."""
+
+    rows: int
+    vectors: int
+    lanes: int
+
+    @property
+    def columns(self) -> int:
+        return self.vectors * self.lanes
+
+
+def shape_for(features: str, dtype: str) -> Shape:
+    """The tile for a processor with these features, as LLVM writes them."""
+    present = set(features.split(","))
+    size = 8 if dtype == "float64" else 4
+    if "+avx512f" in present:
+        return Shape(8, 3, 64 // size)
+    return Shape(4, 3, (32 if "+avx" in present else 16) // size)
+
+
+def name_of(dtype: str) -> str:
+    return _NAMES[dtype]
+
+
+def declaration(dtype: str) -> str:
+    return f"declare void @{_NAMES[dtype]}({', '.join(['ptr'] * 4 + ['i64'] * _INTEGERS)})"
+
+
+def tile_function(shape: Shape, dtype: str) -> tuple[str, dict[str, str]]:
+    """The text of the function `TILE`, and the declarations it needs."""
+    writer = _Tile(shape, dtype)
+    return "\n".join(writer.text()), writer.functions
+
+
+class _Tile:
+    def __init__(self, shape: Shape, dtype: str) -> None:
+        self.shape = shape
+        self.real, bits = ("double", 64) if dtype == "float64" else ("float", 32)
+        self.align = bits // 8
+        self.vector = f"<{shape.lanes} x {self.real}>"
+        self.truths = f"<{shape.lanes} x i1>"
+        self.suffix = f"v{shape.lanes}f{bits}"
+        v, suffix = self.vector, self.suffix
+        self.load, self.store, self.fma = (
+            f"llvm.masked.load.{suffix}.p0", f"llvm.masked.store.{suffix}.p0", f"llvm.fmuladd.{suffix}"
+        )  # fmt: skip
+        self.functions = {
+            self.load: f"declare {v} @{self.load}(ptr, i32, {self.truths}, {v})",
+            self.store: f"declare void @{self.store}({v}, ptr, i32, {self.truths})",
+            self.fma: f"declare {v} @{self.fma}({v}, {v}, {v})",
+        }
+
+    def text(self) -> Iterator[str]:
+        rows, vectors, lanes = self.shape.rows, self.shape.vectors, self.shape.lanes
+        integers = ("ar", "ad", "bd", "cr", "rows", "columns", "depth", "keep", "sign")
+        yield (f"define internal void @{TILE}(ptr %a, ptr noalias %b, ptr noalias %c, "
+               f"{', '.join(f'i64 %{x}' for x in integers)}) #3 {{")  # fmt: skip
+        yield "entry:"
+        yield "  %fresh = icmp eq i64 %keep, 0"
+        yield f"  %scale = sitofp i64 %sign to {self.real}"
+        yield from self._splat("scales", self.real, "%scale", self.vector)
+        yield "  %before = sub i64 %columns, 1"
+        yield f"  %vector = udiv i64 %before, {lanes}"
+        yield f"  %whole = mul i64 %vector, {lanes}"
+        yield "  %last = sub i64 %columns, %whole"
+        yield f"  %fits = icmp eq i64 %last, {lanes}"
+        yield from self._splat("lasts", "i64", "%last", f"<{lanes} x i64>")
+        numbers = ", ".join(f"i64 {k}" for k in range(lanes))
+        yield f"  %mask = icmp ult <{lanes} x i64> <{numbers}>, %lasts"
+        yield f"  %masked = select i1 %fits, i64 0, i64 {rows * vectors}"
+        yield "  %row = sub i64 %rows, 1"
+        yield f"  %place = mul i64 %row, {vectors}"
+        yield "  %one = add i64 %place, %vector"
+        yield "  %which = add i64 %one, %masked"
+        kinds = [(m, r, v) for m in (False, True) for r in range(1, rows + 1) for v in range(1, vectors + 1)]
+        cases = " ".join(f"i64 {k}, label %k{k}" for k in range(len(kinds)))
+        yield f"  switch i64 %which, label %done [ {cases} ]"
+        for number, (masked, r, v) in enumerate(kinds):
+            yield from self._kind(f"k{number}", r, v, masked)
+        yield from ("done:", "  ret void", "}")
+
+    def _splat(self, name: str, kind: str, value: str, vector: str) -> Iterator[str]:
+        yield f"  %{name}.0 = insertelement {vector} poison, {kind} {value}, i32 0"
+        zeros = f"<{self.shape.lanes} x i32> zeroinitializer"
+        yield f"  %{name} = shufflevector {vector} %{name}.0, {vector} poison, {zeros}"
+
+    def _kind(self, k: str, rows: int, vectors: int, masked: bool) -> Iterator[str]:
+        """The loop for so many rows and vectors; labels and names start with `k`."""
+        sums = [(i, j) for i in range(rows) for j in range(vectors)]
+        yield f"{k}:"
+        for i in range(rows):
+            yield f"  %{k}.ao{i} = mul i64 %ar, {i}"
+            yield f"  %{k}.a{i} = getelementptr {self.real}, ptr %a, i64 %{k}.ao{i}"
+        yield f"  br label %{k}.loop"
+        yield f"{k}.loop:"
+        yield f"  %{k}.p = phi i64 [ 0, %{k} ], [ %{k}.p1, %{k}.loop ]"
+        yield f"  %{k}.at = phi i64 [ 0, %{k} ], [ %{k}.at1, %{k}.loop ]"
+        yield f"  %{k}.b = phi ptr [ %b, %{k} ], [ %{k}.b1, %{k}.loop ]"
+        for i, j in sums:
+            from_loop = f"[ %{k}.n{i}.{j}, %{k}.loop ]"
+            yield f"  %{k}.s{i}.{j} = phi {self.vector} [ zeroinitializer, %{k} ], {from_loop}"
+        for j in range(vectors):
+            yield from self._load(f"{k}.b.{j}", f"%{k}.b", j, masked and j == vectors - 1)
+        for i in range(rows):
+            yield f"  %{k}.q{i} = getelementptr {self.real}, ptr %{k}.a{i}, i64 %{k}.at"
+            yield f"  %{k}.x{i} = load {self.real}, ptr %{k}.q{i}, align {self.align}"
+            yield from self._splat(f"{k}.v{i}", self.real, f"%{k}.x{i}", self.vector)
+        for i, j in sums:
+            v = self.vector
+            yield f"  %{k}.n{i}.{j} = call {v} @{self.fma}({v} %{k}.v{i}, {v} %{k}.b.{j}, {v} %{k}.s{i}.{j})"
+        yield f"  %{k}.b1 = getelementptr {self.real}, ptr %{k}.b, i64 %bd"
+        yield f"  %{k}.at1 = add i64 %{k}.at, %ad"
+        yield f"  %{k}.p1 = add nuw nsw i64 %{k}.p, 1"
+        yield f"  %{k}.more = icmp slt i64 %{k}.p1, %depth"
+        yield f"  br i1 %{k}.more, label %{k}.loop, label %{k}.end"
+        yield f"{k}.end:"
+        for i, j in sums:
+            yield f"  %{k}.r{i}.{j} = fmul {self.vector} %{k}.n{i}.{j}, %scales"
+        yield f"  br i1 %fresh, label %{k}.set, label %{k}.add"
+        for label, added in (("set", False), ("add", True)):
+            yield f"{k}.{label}:"
+            yield from self._write(f"{k}.{label}", k, sums, masked, added)
+            yield "  br label %done"
+
+    def _write(
+        self, name: str, k: str, sums: list[tuple[int, int]], masked: bool, added: bool
+    ) -> Iterator[str]:
+        last = max(j for _, j in sums)
+        for i, j in sums:
+            if j == 0:
+                yield f"  %{name}.o{i} = mul i64 %cr, {i}"
+                yield f"  %{name}.c{i} = getelementptr {self.real}, ptr %c, i64 %{name}.o{i}"
+            at, value, partly = f"{name}.{i}.{j}", f"%{k}.r{i}.{j}", masked and j == last
+            if added:
+                yield from self._load(at, f"%{name}.c{i}", j, partly)
+                yield f"  %{at}.new = fadd {self.vector} %{at}, {value}"
+                value = f"%{at}.new"
+            else:
+                yield self._address(at, f"%{name}.c{i}", j)
+            if partly:
+                rest = f"ptr %{at}.p, i32 {self.align}, {self.truths} %mask"
+                yield f"  call void @{self.store}({self.vector} {value}, {rest})"
+            else:
+                yield f"  store {self.vector} {value}, ptr %{at}.p, align {self.align}"
+
+    def _address(self, name: str, row: str, j: int) -> str:
+        return f"  %{name}.p = getelementptr {self.real}, ptr {row}, i64 {j * self.shape.lanes}"
+
+    def _load(self, name: str, row: str, j: int, masked: bool) -> Iterator[str]:
+        yield self._address(name, row, j)
+        if masked:
+            rest = f"i32 {self.align}, {self.truths} %mask, {self.vector} zeroinitializer"
+            yield f"  %{name} = call {self.vector} @{self.load}(ptr %{name}.p, {rest})"
+        else:
+            yield f"  %{name} = load {self.vector}, ptr %{name}.p, align {self.align}"
