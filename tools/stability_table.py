@@ -24,7 +24,6 @@ import symgrad as sg
 from symgrad.frontend.declare import parse_declarations
 from symgrad.frontend.parse import parse_expression
 from symgrad.ir.evaluate import evaluate
-from symgrad.ir.rules import TABLE
 from symgrad.ir.stability import AUDITS, Audit
 from symgrad.ir.stability.audit import Point
 from symgrad.opt.logsumexp import with_split_logsumexp
@@ -164,8 +163,15 @@ def rows() -> dict[str, tuple[str, ...]]:
 
 
 def names() -> list[str]:
-    """The stability rules in the order of the table."""
-    return sorted(r.name for rules in TABLE.values() for r in rules if r.stage == "stable")
+    """The stability rules in the order of the table: those of the IR, and what passes do after it."""
+    return sorted(AUDITS)
+
+
+def fired(program: Program) -> set[str]:
+    """The rules that fired in the value or its derivatives."""
+    derived = program.derived(WORDS)
+    graphs = (program.translation.graph, derived.unit.graph, with_split_logsumexp(derived.unit).graph)
+    return {name for g in graphs for name, times in g.fired.items() if times}
 
 
 def _row(name: str, audit: Audit) -> tuple[str, ...]:

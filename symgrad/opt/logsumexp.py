@@ -8,7 +8,7 @@ x - L and with it 1 - softmax(x) = -expm1(x - L) keep theirs. This comes after d
 one thing.
 
 Source: Blanchard, Higham & Higham 2021, Accurately computing the log-sum-exp and softmax functions,
-section 4.
+section 4. What a softmax nearly cancels with, and a logistic function likewise, is in `opt.saturation`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import store
 from symgrad.ir.unit import Unit
-from symgrad.opt.rebuild import Copy, copy_with
+from symgrad.opt.rebuild import Copy, NodeHook, copy_with
+from symgrad.opt.saturation import Split, beside_target, may_saturate
 
 
 def with_split_logsumexp(unit: Unit) -> Unit:
@@ -30,23 +31,24 @@ def with_split_logsumexp(unit: Unit) -> Unit:
 def split_logsumexp(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
     """The definitions with every log-sum-exp replaced by its two parts."""
     below = g.definitions_below(roots)
-    if all(g.tensors[t].kind != "logsumexp" for t in below):
+    if all(g.tensors[t].kind != "logsumexp" for t in below) and not may_saturate(g, below):
         return g, {t: t for t in below}
-    parts: dict[TensorId, tuple[TensorId, TensorId]] = {}  # of m + l in the new graph: m, l
+    parts: dict[TensorId, Split] = {}  # of m + l in the new graph: m, l
 
     def on_node(copy: Copy, t: TensorId, old: Node, new: Node) -> Node:
-        return _apart(copy.new, new, parts)
+        new = _apart(copy.new, new, parts)
+        return beside_target(copy.new, new, parts.values()) if g.stabilise else new
 
     def on_tensor(copy: Copy, t: TensorId) -> TensorId | None:
-        return _split(copy, t, parts) if copy.old.tensors[t].kind == "logsumexp" else None
+        return _split(copy, t, parts, on_node) if copy.old.tensors[t].kind == "logsumexp" else None
 
     # A stability rule would recognise the sum of exponentials under the logarithm.
     return copy_with(g, roots, on_tensor, on_node, stabilise=False)
 
 
-def _split(copy: Copy, t: TensorId, parts: dict[TensorId, tuple[TensorId, TensorId]]) -> TensorId:
+def _split(copy: Copy, t: TensorId, parts: dict[TensorId, Split], on_node: NodeHook) -> TensorId:
     g, old = copy.new, copy.old.tensors[t]
-    made = copy.nodes((old.body, *old.out, *old.red), t, lambda c, s, o, n: _apart(c.new, n, parts))
+    made = copy.nodes((old.body, *old.out, *old.red), t, on_node)
     body, out, red = made[0], made[1 : 1 + len(old.out)], made[1 + len(old.out) :]
     if g.op[body] != "read":
         body = store(g, (*out, *red), body)
@@ -58,20 +60,22 @@ def _split(copy: Copy, t: TensorId, parts: dict[TensorId, tuple[TensorId, Tensor
     others = g.define("sum", out, red, g.where(is_top, g.zero, g.node("exp", g.sub(body, m))))
     count = g.define("sum", out, red, g.mask(is_top, g.one))
     beyond_one = g.add(g.read(others, *out), g.sub(g.read(count, *out), g.one))
-    rest = g.define("map", out, (), g.node("log1p", beyond_one))
+    beyond = g.define("map", out, (), beyond_one)
+    rest = g.define("map", out, (), g.node("log1p", g.read(beyond, *out)))
     whole = g.define("map", out, (), g.add(m, g.read(rest, *out)))
-    parts[whole] = shift, rest
+    parts[whole] = Split(shift, rest, beyond)
     return whole
 
 
-def _apart(g: Graph, node: Node, parts: dict[TensorId, tuple[TensorId, TensorId]]) -> Node:
+def _apart(g: Graph, node: Node, parts: dict[TensorId, Split]) -> Node:
     """(x - m) - l for x - (m + l), and l - (x - m) for (m + l) - x."""
     if g.op[node] != "sub":
         return node
     x, y = g.args[node]
     for total, other, sign in ((y, x, 1), (x, y, -1)):
         if g.op[total] == "read" and g.args[total][0] in parts:
-            m, rest = (g.read(part, *g.args[total][1:]) for part in parts[g.args[total][0]])
+            split = parts[g.args[total][0]]
+            m, rest = (g.read(part, *g.args[total][1:]) for part in (split.shift, split.rest))
             moved = g.intern("sub", (other, m))
             return g.intern("sub", (moved, rest) if sign > 0 else (rest, moved))
     return node

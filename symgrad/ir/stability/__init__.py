@@ -12,10 +12,12 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     shares.py        softmax and logistic functions, their complements, log-softmax
     differences.py   1 - cos(x), differences of roots, variance, hypot
     quotients.py     sin(x)/x and its like
+    complements.py   p*(1 - p), what is left of a whole beside a share of it
     squares.py       differences of squares
 """
 
 from symgrad.ir.stability import (
+    complements,
     determinants,
     differences,
     exponentials,
@@ -29,6 +31,7 @@ from symgrad.ir.stability.audit import AUDITS, Audit
 __all__ = [
     "AUDITS",
     "Audit",
+    "complements",
     "determinants",
     "differences",
     "exponentials",

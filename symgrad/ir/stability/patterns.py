@@ -71,6 +71,19 @@ def terms_of(g: Graph, node: int) -> list[tuple[int, int]]:
     return [(1, node)] if stack else terms
 
 
+def conditions_of(g: Graph, predicate: int) -> list[int]:
+    """The parts of a conjunction; one of more than a few is one part."""
+    parts: list[int] = []
+    stack = [predicate]
+    while stack and len(stack) + len(parts) <= MOST_TERMS:
+        part = stack.pop()
+        if g.op[part] == "and":
+            stack += g.args[part][::-1]
+        else:
+            parts.append(part)
+    return [predicate] if stack else parts
+
+
 def sum_of_signed(g: Graph, terms: list[tuple[int, int]]) -> int:
     total = g.zero
     for sign, term in terms:

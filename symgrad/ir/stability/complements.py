@@ -1,0 +1,161 @@
+"""A share p of a whole beside 1: second derivatives of log-sum-exp, softmax and the logistic function.
+
+They are p*(1 - p) and -p*q. Built by the chain rule they come as p - p*p, as p*q*(1 - r) - p*q, or as
+p*([k = j] - q), and where a share is near 1 (or near 0) what is left of such a difference has no digits.
+The share of the others, 1 - p, is known by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from symgrad.ir.rules import Args
+from symgrad.ir.stability.audit import Audit, stable
+from symgrad.ir.stability.patterns import conditions_of, factors_of, remove
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+_COMPLEMENT = "Blanchard, Higham & Higham 2021, section 4"
+_MOST_STEPS = 4  # from a read to the exponential it stands for
+_MAY_HOLD_SHARES = ("mul", "neg", "logistic", "logistic_slope", "exp", "where", "read")
+
+
+def _may_differ_by_a_share(ops: Sequence[str]) -> bool:
+    """Whether both sides may be products with shares, and one is a product."""
+    return all(op in _MAY_HOLD_SHARES for op in ops) and any(op in ("mul", "neg") for op in ops)
+
+
+@stable(
+    "sub",
+    "p*q - p*q*r, where r is a share of the whole, is p*q*(1 - r): the share of the others does not cancel",
+    Audit(
+        "log(exp(x) + exp(y) + exp(z))", "p*q*(1 - r)", "products that differ by one logistic function or softmax",
+        _COMPLEMENT, 
+        ({"x": 40.0, "y": 0.0, "z": 1.0}, {"x": 0.0, "y": 1.0, "z": 40.0}, {"x": 0.5, "y": -1.0, "z": 0.25}),
+    ),
+    on=_may_differ_by_a_share,
+)  # fmt: skip
+def product_less_its_share(g: Graph, a: Args) -> int | None:
+    first, second = (_factors(g, part) for part in a)
+    if not any(_is_share(g, f) for f in (first if len(first) > len(second) else second)):
+        return None
+    left, rest = remove(first, second)
+    for more, fewer, whole, sign in ((rest, left, first, 1), (left, rest, second, -1)):
+        if not fewer and len(more) == 1 and _is_share(g, more[0]):
+            product = _complement(g, more[0])
+            for factor in whole:
+                product = g.mul(factor, product)
+            return product if sign > 0 else g.neg(product)
+    return None
+
+
+def _may_be_delta_and_share(ops: Sequence[str]) -> bool:
+    return "mask" in ops and all(op in ("mask", "read") for op in ops)
+
+
+@stable(
+    "sub",
+    "[k = j]*c - c*p is c*(1 - p) on the diagonal, where the two would cancel, and -c*p elsewhere",
+    Audit(
+        "log(Sum(exp(v[i]), (i, 0, n - 1)))", "[k = j]*(1 - p) - [k != j]*p",
+        "the tangent of a log-sum-exp against that of one of its terms", _COMPLEMENT,
+        ({"v": (40.0, 0.0, 1.0)}, {"v": (-8.0, 1.0, 0.5)}),
+    ),
+    on=_may_be_delta_and_share,
+)  # fmt: skip
+def delta_less_its_share(g: Graph, a: Args) -> int | None:
+    for delta, other, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
+        made = _apart(g, delta, other, -1) if g.op[delta] == "mask" else None
+        if made is not None:
+            return made if sign > 0 else g.neg(made)
+    return None
+
+
+@stable(
+    "add",
+    "[c and k = j]*x + [c]*(-x*p) is the same",
+    Audit(
+        "Sum(log(Sum(exp(A[i, j]), (j, 0, n - 1))), (i, 0, n - 1))", "[k = j]*(1 - p) - [k != j]*p",
+        "log-sum-exps of several rows", _COMPLEMENT,
+        ({"A": ((40.0, 0.0), (1.0, 0.5))}, {"A": ((-8.0, 1.0), (0.5, 30.0))}),
+    ),
+    on=_may_be_delta_and_share,
+)  # fmt: skip
+def delta_plus_minus_its_share(g: Graph, a: Args) -> int | None:
+    for delta, other in (a, a[::-1]):
+        made = _apart(g, delta, other, 1) if g.op[delta] == "mask" else None
+        if made is not None:
+            return made
+    return None
+
+
+def _apart(g: Graph, delta: int, other: int, sign: int) -> int | None:
+    """[c and k = j]*x plus (or minus) [c]*y, where that is -x*p, by the rules above; y may have no c."""
+    predicate, whole = g.args[delta]
+    condition, part = g.args[other] if g.op[other] == "mask" else (g.true, other)
+    equation, missing = remove(conditions_of(g, predicate), conditions_of(g, condition))
+    if len(equation) != 1 or g.op[equation[0]] != "ieq" or missing not in ([], [g.true]):
+        return None
+    if g.op[part] == "read" and g.tensors[g.args[part][0]].kind == "map":
+        part = _unfolded(g, part)
+    left, rest = remove(_factors(g, whole), _factors(g, part if sign < 0 else g.neg(part)))
+    if left or len(rest) != 1 or not _is_share(g, rest[0]):
+        return None
+    on_it = g.mask(predicate, g.mul(whole, _complement(g, rest[0])))
+    off_it = g.mask(g.node("not", equation[0]), other)
+    return g.add(on_it, off_it) if sign > 0 else g.sub(on_it, off_it)
+
+
+# ---- shares ------------------------------------------------------------------------------------
+
+
+def _factors(g: Graph, node: int) -> list[int]:
+    """The factors of a product: two logistic functions for the slope of one, stored shares as they are."""
+    found: list[int] = []
+    for factor in factors_of(g, node):
+        if g.op[factor] == "logistic_slope":
+            (z,) = g.args[factor]
+            found += [g.node("logistic", z), g.node("logistic", g.neg(z))]
+        elif factor != g.one:
+            found.append(_stored_share(g, factor))
+    return found
+
+
+def _stored_share(g: Graph, node: int) -> int:
+    """The softmax that a read stands for, or the node itself."""
+    inner = node
+    for _ in range(_MOST_STEPS):
+        if _is_share(g, inner):
+            return inner
+        if g.op[inner] != "read" or g.tensors[g.args[inner][0]].kind != "map":
+            return node
+        if g.op[g.tensors[g.args[inner][0]].body] not in ("exp", "where", "read"):
+            return node
+        inner = _unfolded(g, inner)
+    return node
+
+
+def _unfolded(g: Graph, read: int) -> int:
+    """What a read of a map stands for."""
+    tensor = g.tensors[g.args[read][0]]
+    return g.substitute(tensor.body, dict(zip(tensor.out, g.args[read][1:], strict=True)))
+
+
+def _is_share(g: Graph, node: int) -> bool:
+    """logistic(z), or exp(x - logsumexp(x)), or that where some x is not -inf and 0 elsewhere."""
+    if g.op[node] == "where" and g.args[node][1] == g.zero:
+        node = g.args[node][2]
+    if g.op[node] != "exp" or g.op[g.args[node][0]] != "sub":
+        return g.op[node] == "logistic"
+    total = g.args[g.args[node][0]][1]
+    return g.op[total] == "read" and bool(g.tensors[g.args[total][0]].kind == "logsumexp")
+
+
+def _complement(g: Graph, share: int) -> int:
+    """1 minus a share."""
+    if g.op[share] == "where":
+        predicate, _, inner = g.args[share]
+        return g.where(predicate, g.one, g.sub(g.one, inner))
+    return g.sub(g.one, share)
