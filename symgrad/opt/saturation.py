@@ -16,7 +16,7 @@ Source: the complement, a sum of the other probabilities; Blanchard, Higham & Hi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from symgrad.ir.graph import Graph, Node, TensorId
@@ -32,7 +32,7 @@ AUDITS[NAME] = Audit(
 _MOST_FACTORS = 8  # a product is searched this far
 _MOST_STEPS = 4  # from what is written to the exponential it is
 
-Factor = tuple[Node, bool]  # above (True) or below the fraction bar
+Path = tuple[tuple[Node, int], ...]  # (product, which argument) from the outside to a factor
 
 
 @dataclass(frozen=True)
@@ -58,70 +58,77 @@ def may_saturate(g: Graph, tensors: Sequence[TensorId]) -> bool:
     return g.stabilise and any(g.op[n] == "logistic" for n in g.reachable(bodies))
 
 
-def beside_target(g: Graph, node: Node, splits: Iterable[Split]) -> Node:
+def beside_target(g: Graph, node: Node, splits: Collection[Split]) -> Node:
     """The sum or difference `node` by the formula above if one term has a probability as a factor."""
     if g.op[node] not in ("add", "sub"):
         return node
-    first, second = (_factors(g, a) for a in g.args[node])
-    if g.op[node] == "sub":
-        second = [(g.minus_one, True), *second]
-    shares = [[_share(g, n, splits) if above else None for n, above in term] for term in (first, second)]
-    found = [any(s is not None for s in row) for row in shares]
-    if found[0] == found[1]:  # none, or two of them: gates of a network, not a probability and its target
+    terms = list(g.args[node])
+    mine = next((k for k, term in enumerate(terms) if _place(g, term, splits) is not None), None)
+    if mine is None or not _is_target(g, terms[1 - mine], splits):
         return node
+    if g.op[node] == "sub":
+        terms[1] = g.neg(terms[1])
     g.fired[NAME] += 1
-    if found[0]:
-        return _sum(g, list(zip(first, shares[0], strict=True)), _product(g, second))
-    return _sum(g, list(zip(second, shares[1], strict=True)), _product(g, first))
+    return _sum(g, terms[mine], terms[1 - mine], splits)
 
 
-def _sum(g: Graph, factors: list[tuple[Factor, Share | None]], rest: Node) -> Node:
-    """The product of the factors plus `rest`; one share is taken out at a time."""
-    place = next((k for k, (_, share) in enumerate(factors) if share is not None), None)
-    plain = _product(g, [f for k, (f, _) in enumerate(factors) if k != place])
+def _is_target(g: Graph, term: Node, splits: Collection[Split]) -> bool:
+    """Whether a term is made of no probability: not another gate of a network, or a sum over pairs."""
+    stack, left = [term], _MOST_FACTORS
+    while stack and left:
+        left -= 1
+        n = stack.pop()
+        if g.op[n] == "logistic_slope" or _share(g, n, splits) is not None:
+            return False
+        if g.op[n] in ("add", "sub", "mul", "div", "neg", "mask", "where"):
+            stack += [a for a in g.args[n] if g.kind[a] == "real"]
+    return not stack
+
+
+def _sum(g: Graph, term: Node, rest: Node, splits: Collection[Split]) -> Node:
+    """term + rest; one probability is taken out of the term at a time."""
+    place = _place(g, term, splits)
     if place is None:
-        return g.add(plain, rest)
-    share = factors[place][1]
-    assert share is not None
-    near = g.node("lt", g.node("abs", g.add(plain, rest)), g.node("abs", rest))
+        return g.add(term, rest)
+    share, path = place
+    whole = _replaced(g, path, g.one)
+    near = g.node("lt", g.node("abs", g.add(whole, rest)), g.node("abs", rest))
     cancels = g.node("and", share.is_large, near)
-    without = _sum(g, factors[:place] + factors[place + 1 :], rest)
-    return g.add(g.mul(plain, share.either(cancels)), g.where(cancels, without, rest))
+    beside = g.where(cancels, _sum(g, whole, rest, splits), rest)
+    return g.add(_replaced(g, path, share.either(cancels)), beside)
 
 
 # ---- factors -----------------------------------------------------------------------------------
 
 
-def _factors(g: Graph, node: Node) -> list[Factor]:
-    """The factors of a product of a few; a product of many is one factor."""
-    found: list[Factor] = []
-    stack = [(node, True)]
-    while stack:
-        if len(stack) + len(found) > _MOST_FACTORS:
-            return [(node, True)]
-        n, above = stack.pop()
-        if g.op[n] == "neg":
-            stack += [(g.args[n][0], above), (g.minus_one, True)]
-        elif g.op[n] == "mul":
-            stack += [(a, above) for a in g.args[n][::-1]]
-        elif g.op[n] == "div":
-            stack += [(g.args[n][1], not above), (g.args[n][0], above)]
-        else:
-            found.append((n, above))
-    return found
+def _place(g: Graph, term: Node, splits: Collection[Split]) -> tuple[Share, Path] | None:
+    """The first probability among the factors of a product of a few, and the way there."""
+    stack: list[tuple[Node, Path]] = [(term, ())]
+    for _ in range(_MOST_FACTORS):
+        if not stack:
+            return None
+        n, path = stack.pop()
+        share = _share(g, n, splits)
+        if share is not None:
+            return share, path
+        places = {"mul": (1, 0), "neg": (0,), "div": (0,), "mask": (1,)}.get(g.op[n], ())
+        stack += [(g.args[n][k], (*path, (n, k))) for k in places]
+    return None
 
 
-def _product(g: Graph, factors: Sequence[Factor]) -> Node:
-    sides = {True: g.one, False: g.one}
-    for n, above in factors:
-        sides[above] = g.mul(sides[above], n)
-    return g.div(sides[True], sides[False])
+def _replaced(g: Graph, path: Path, value: Node) -> Node:
+    """The product with `value` in place of the factor that `path` leads to; rounded in the same order."""
+    for n, k in reversed(path):
+        args = list(g.args[n])
+        args[k] = value
+        value = g.node(g.op[n], *args)
+    return value
 
 
 # ---- probabilities -----------------------------------------------------------------------------
 
 
-def _share(g: Graph, node: Node, splits: Iterable[Split]) -> Share | None:
+def _share(g: Graph, node: Node, splits: Collection[Split]) -> Share | None:
     if g.op[node] == "logistic":
         return _logistic(g, node)
     return _softmax(g, node, splits)
@@ -139,7 +146,7 @@ def _logistic(g: Graph, node: Node) -> Share:
     return Share(g.node("lt", g.zero, z), either)
 
 
-def _softmax(g: Graph, node: Node, splits: Iterable[Split]) -> Share | None:
+def _softmax(g: Graph, node: Node, splits: Collection[Split]) -> Share | None:
     """exp((x - m) - log(1 + s)), also one that is stored, or that is 0 where every x is -inf."""
     exponent = _exponent(g, node)
     if exponent is None or g.op[exponent] != "sub":
