@@ -28,18 +28,19 @@
  * work    t10 (n,) double
  * work    t11 (n,) double
  * work    t12 (n,) double
- * work    t13 () double
- * work    t14 (c, h) double
- * work    t15 (n, h) double
- * work    t16 (h,) double
- * work    t17 (c, n) double
- * work    t18 (c,) double
- * work    t19 (c, n) double
- * work    t20 (h, c) double
- * work    t21 (h, n) double
- * work    t22 (h,) double
- * work    t23 (h, n) double
- * work    t24 (9600,) double
+ * work    t13 (n,) double
+ * work    t14 () double
+ * work    t15 (c, h) double
+ * work    t16 (n, h) double
+ * work    t17 (h,) double
+ * work    t18 (c, n) double
+ * work    t19 (c,) double
+ * work    t20 (c, n) double
+ * work    t21 (h, c) double
+ * work    t22 (h, n) double
+ * work    t23 (h,) double
+ * work    t24 (h, n) double
+ * work    t25 (9600,) double
  *
  * expression: Sum(log(Sum(exp(b2[j] + Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[k, j], (k, 0, h - 1))), (j, 0, c - 1))) - b2[label[i]] - Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[...
  * differentiated by: W1, b1, W2, b2
@@ -318,18 +319,19 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     double *const restrict t11 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
     double *const restrict t12 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
     double *const restrict t13 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t14 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8;
-    double *const restrict t15 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
-    double *const restrict t16 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h));
-    double *const restrict t17 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h));
-    double *const restrict t18 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
-    double *const restrict t19 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c));
-    double *const restrict t20 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
-    double *const restrict t21 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c));
-    double *const restrict t22 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
-    double *const restrict t23 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h));
-    double *const restrict t24 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
-    dense_index_contract(&X[0], &W1[0], &t1[0], &t24[0], n, h, d, d, 1, h, 1, h, 1, 0, 1, 0);
+    double *const restrict t14 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t15 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8;
+    double *const restrict t16 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
+    double *const restrict t17 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h));
+    double *const restrict t18 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h));
+    double *const restrict t19 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
+    double *const restrict t20 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c));
+    double *const restrict t21 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
+    double *const restrict t22 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c));
+    double *const restrict t23 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
+    double *const restrict t24 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h));
+    double *const restrict t25 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
+    dense_index_contract(&X[0], &W1[0], &t1[0], &t25[0], n, h, d, d, 1, h, 1, h, 1, 0, 1, 0);
     for (int64_t i = 0; i < h; i++) {
         const double tt1 = b1[i];
         for (int64_t j = 0; j < n; j++) {
@@ -341,7 +343,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             t3[i*n + j] = t2[i*n + j];
         }
     }
-    dense_index_contract(&W2[0], &t3[0], &t4[0], &t24[0], c, n, h, 1, c, n, 1, n, 1, 0, 1, 0);
+    dense_index_contract(&W2[0], &t3[0], &t4[0], &t25[0], c, n, h, 1, c, n, 1, n, 1, 0, 1, 0);
     for (int64_t i = 0; i < c; i++) {
         const double tt2 = b2[i];
         for (int64_t j = 0; j < n; j++) {
@@ -382,32 +384,35 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
         t9[i] = c3;
     }
     for (int64_t i = 0; i < n; i++) {
-        t10[i] = log1p(t8[i] + (t9[i] - 1.0));
+        t10[i] = t8[i] + (t9[i] - 1.0);
     }
     for (int64_t i = 0; i < n; i++) {
-        t11[i] = t10[i] + t7[i];
+        t11[i] = log1p(t10[i]);
     }
     for (int64_t i = 0; i < n; i++) {
-        t12[i] = 0.0;
+        t12[i] = t11[i] + t7[i];
+    }
+    for (int64_t i = 0; i < n; i++) {
+        t13[i] = 0.0;
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < n; j++) {
             const int64_t g1 = label[j];
-            t12[j] += t2[i*n + j] * W2[i*c + g1];
+            t13[j] += t2[i*n + j] * W2[i*c + g1];
         }
     }
     double c4 = 0.0;
     dense_index_SUM(c4)
     for (int64_t i = 0; i < n; i++) {
         const int64_t g2 = label[i];
-        c4 += t10[i] - (t12[i] - t7[i]) - b2[g2];
+        c4 += t11[i] - (t13[i] - t7[i]) - b2[g2];
     }
-    t13[0] = c4;
+    t14[0] = c4;
     const double tt9 = (double)n;
-    value[0] = t13[0] / tt9;
+    value[0] = t14[0] / tt9;
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < h; j++) {
-            t14[i*h + j] = 0.0;
+            t15[i*h + j] = 0.0;
         }
     }
     for (int64_t i = 0; i < n; i++) {
@@ -415,74 +420,74 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
         const int tt10 = (g3 >= 0) && (c >= g3 + 1);
         for (int64_t j = 0; j < h; j++) {
             if (tt10) {
-                t14[g3*h + j] += -(t2[j*n + i] / tt9);
+                t15[g3*h + j] += -(t2[j*n + i] / tt9);
             }
         }
     }
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < h; j++) {
-            t15[i*h + j] = 1.0 / cosh(b1[j] + t1[i*h + j]);
+            t16[i*h + j] = 1.0 / cosh(b1[j] + t1[i*h + j]);
         }
     }
     for (int64_t i = 0; i < h; i++) {
-        t16[i] = 0.0;
+        t17[i] = 0.0;
     }
     for (int64_t i = 0; i < n; i++) {
         const int64_t g4 = label[i];
         for (int64_t j = 0; j < h; j++) {
-            const double tt11 = t15[i*h + j];
-            t16[j] += W2[j*c + g4] * (tt11 * tt11);
+            const double tt11 = t16[i*h + j];
+            t17[j] += W2[j*c + g4] * (tt11 * tt11);
         }
     }
     for (int64_t i = 0; i < c; i++) {
         const double tt12 = b2[i];
         for (int64_t j = 0; j < n; j++) {
-            t17[i*n + j] = exp(tt12 + t4[i*n + j] - t7[j] - t10[j]);
+            t18[i*n + j] = exp(tt12 + t4[i*n + j] - t7[j] - t11[j]);
         }
     }
     for (int64_t i = 0; i < c; i++) {
         double c5 = 0.0;
         dense_index_SUM(c5)
         for (int64_t j = 0; j < n; j++) {
-            c5 += (t11[j] == -INFINITY) ? 0.0 : t17[i*n + j];
+            c5 += (t12[j] == -INFINITY) ? 0.0 : t18[i*n + j];
         }
-        t18[i] = c5;
+        t19[i] = c5;
     }
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < n; j++) {
-            t19[i*n + j] = ((t11[j] == -INFINITY) ? 0.0 : t17[i*n + j]) / tt9;
+            t20[i*n + j] = ((t12[j] == -INFINITY) ? 0.0 : t18[i*n + j]) / tt9;
         }
     }
-    dense_index_contract(&t3[0], &t19[0], &t20[0], &t24[0], h, c, n, n, 1, 1, n, c, 1, 0, 1, 0);
-    dense_index_contract(&W2[0], &t19[0], &t21[0], &t24[0], h, n, c, c, 1, n, 1, n, 1, 0, 1, 0);
+    dense_index_contract(&t3[0], &t20[0], &t21[0], &t25[0], h, c, n, n, 1, 1, n, c, 1, 0, 1, 0);
+    dense_index_contract(&W2[0], &t20[0], &t22[0], &t25[0], h, n, c, c, 1, n, 1, n, 1, 0, 1, 0);
     for (int64_t i = 0; i < h; i++) {
         double c6 = 0.0;
         dense_index_SUM(c6)
         for (int64_t j = 0; j < n; j++) {
-            const double tt13 = t15[j*h + i];
-            c6 += t21[i*n + j] * (tt13 * tt13);
+            const double tt13 = t16[j*h + i];
+            c6 += tt13 * tt13 * t22[i*n + j];
         }
-        t22[i] = c6;
+        t23[i] = c6;
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < n; j++) {
             const int64_t g5 = label[j];
-            const double tt14 = t15[j*h + i];
+            const double tt14 = t16[j*h + i];
             const double tt15 = tt14 * tt14;
-            t23[i*n + j] = t21[i*n + j] * tt15 - tt15 * (W2[i*c + g5] / tt9);
+            t24[i*n + j] = tt15 * t22[i*n + j] - W2[i*c + g5] / tt9 * tt15;
         }
     }
-    dense_index_contract(&X[0], &t23[0], &grad_W1[0], &t24[0], d, h, n, 1, d, 1, n, h, 1, 0, 1, 0);
+    dense_index_contract(&X[0], &t24[0], &grad_W1[0], &t25[0], d, h, n, 1, d, 1, n, h, 1, 0, 1, 0);
     for (int64_t i = 0; i < h; i++) {
-        grad_b1[i] = t22[i] - t16[i] / tt9;
+        grad_b1[i] = t23[i] - t17[i] / tt9;
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < c; j++) {
-            grad_W2[i*c + j] = t14[j*h + i] + t20[i*c + j];
+            grad_W2[i*c + j] = t15[j*h + i] + t21[i*c + j];
         }
     }
     for (int64_t i = 0; i < c; i++) {
-        grad_b2[i] = t18[i] / tt9;
+        grad_b2[i] = t19[i] / tt9;
     }
     const double tt16 = -(1.0 / tt9);
     for (int64_t i = 0; i < n; i++) {
@@ -496,7 +501,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
 int64_t dense_index_work_size(int64_t n, int64_t d, int64_t h, int64_t c)
 {
     (void)d;
-    return dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + 9600;
+    return dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + 9600;
 }
 
 int64_t dense_index_argument_count(void)

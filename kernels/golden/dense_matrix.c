@@ -26,24 +26,25 @@
  * work    t8 (n,) double
  * work    t9 (n,) double
  * work    t10 (n,) double
- * work    t11 () double
+ * work    t11 (n,) double
  * work    t12 () double
- * work    t13 (c,) double
- * work    t14 (c, n) double
- * work    t15 (c,) double
- * work    t16 (c, n) double
- * work    t17 (h, n) double
- * work    t18 (n, h) double
- * work    t19 (h,) double
- * work    t20 (h, n) double
- * work    t21 (9600,) double
+ * work    t13 () double
+ * work    t14 (c,) double
+ * work    t15 (c, n) double
+ * work    t16 (c,) double
+ * work    t17 (c, n) double
+ * work    t18 (h, n) double
+ * work    t19 (n, h) double
+ * work    t20 (h,) double
+ * work    t21 (h, n) double
+ * work    t22 (9600,) double
  *
  * expression: (Trace(1*Lambda(_d, log(_d)).(Lambda(_d, exp(_d)).(Lambda(_d, tanh(_d)).(X*W1 + 1*b1)*W2 + 1*b2)*1)) - Trace(Y.T*(Lambda(_d, tanh(_d)).(X*W1 + 1*b1)*W2 + 1*b2)))/n
  * differentiated by: W1, b1, W2, b2
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad_W1 (d, h), row-major; grad_b1 (1, h), row-major; grad_W2 (h, c), row-major; grad_b2 (1, c), row-major
- * operations: 6692 as derived, 6794 after optimisation, every size 8
+ * operations: 6692 as derived, 7075 after optimisation, every size 8
  */
 
 #include "dense_matrix.h"
@@ -313,24 +314,25 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     double *const restrict t9 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
     double *const restrict t10 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
     double *const restrict t11 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t12 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8;
-    double *const restrict t13 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8;
-    double *const restrict t14 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t15 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
-    double *const restrict t16 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t17 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
-    double *const restrict t18 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
-    double *const restrict t19 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h));
-    double *const restrict t20 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h));
-    double *const restrict t21 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
-    dense_matrix_contract(&X[0], &W1[0], &t1[0], &t21[0], n, h, d, d, 1, h, 1, h, 1, 0, 1, 0);
+    double *const restrict t12 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t13 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8;
+    double *const restrict t14 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8;
+    double *const restrict t15 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t16 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
+    double *const restrict t17 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t18 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n));
+    double *const restrict t19 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    double *const restrict t20 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h));
+    double *const restrict t21 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h));
+    double *const restrict t22 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    dense_matrix_contract(&X[0], &W1[0], &t1[0], &t22[0], n, h, d, d, 1, h, 1, h, 1, 0, 1, 0);
     for (int64_t i = 0; i < h; i++) {
         const double tt1 = b1[i];
         for (int64_t j = 0; j < n; j++) {
             t2[i*n + j] = tanh(tt1 + t1[j*h + i]);
         }
     }
-    dense_matrix_contract(&W2[0], &t2[0], &t3[0], &t21[0], c, n, h, 1, c, n, 1, n, 1, 0, 1, 0);
+    dense_matrix_contract(&W2[0], &t2[0], &t3[0], &t22[0], c, n, h, 1, c, n, 1, n, 1, 0, 1, 0);
     for (int64_t i = 0; i < c; i++) {
         const double tt2 = b2[i];
         for (int64_t j = 0; j < n; j++) {
@@ -371,17 +373,20 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
         t8[i] = c3;
     }
     for (int64_t i = 0; i < n; i++) {
-        t9[i] = log1p(t8[i] - 1.0 + t7[i]);
+        t9[i] = t8[i] - 1.0 + t7[i];
     }
     for (int64_t i = 0; i < n; i++) {
-        t10[i] = t6[i] + t9[i];
+        t10[i] = log1p(t9[i]);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        t11[i] = t6[i] + t10[i];
     }
     double c4 = 0.0;
     dense_matrix_SUM(c4)
     for (int64_t i = 0; i < n; i++) {
-        c4 += t10[i];
+        c4 += t11[i];
     }
-    t11[0] = c4;
+    t12[0] = c4;
     double c5 = 0.0;
     for (int64_t i = 0; i < c; i++) {
         const double tt9 = b2[i];
@@ -390,67 +395,75 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
             c5 += Y[j*c + i] * (tt9 + t3[i*n + j]);
         }
     }
-    t12[0] = c5;
+    t13[0] = c5;
     const double tt10 = (double)n;
-    value[0] = (t11[0] - t12[0]) / tt10;
+    value[0] = (t12[0] - t13[0]) / tt10;
     for (int64_t i = 0; i < c; i++) {
-        t13[i] = 0.0;
+        t14[i] = 0.0;
     }
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < c; j++) {
-            t13[j] += Y[i*c + j];
+            t14[j] += Y[i*c + j];
         }
     }
     for (int64_t i = 0; i < c; i++) {
         const double tt11 = b2[i];
         for (int64_t j = 0; j < n; j++) {
-            t14[i*n + j] = exp(tt11 + t3[i*n + j] - t6[j] - t9[j]);
+            t15[i*n + j] = exp(tt11 + t3[i*n + j] - t6[j] - t10[j]);
         }
     }
     for (int64_t i = 0; i < c; i++) {
         double c6 = 0.0;
         dense_matrix_SUM(c6)
         for (int64_t j = 0; j < n; j++) {
-            c6 += (t10[j] == -INFINITY) ? 0.0 : t14[i*n + j];
+            c6 += (t11[j] == -INFINITY) ? 0.0 : t15[i*n + j];
         }
-        t15[i] = c6;
+        t16[i] = c6;
     }
+    const double tt12 = 1.0 / tt10;
     for (int64_t i = 0; i < c; i++) {
+        const double tt13 = b2[i];
         for (int64_t j = 0; j < n; j++) {
-            t16[i*n + j] = ((t10[j] == -INFINITY) ? 0.0 : t14[i*n + j]) / tt10 - Y[j*c + i] / tt10;
+            const double tt14 = Y[j*c + i] / tt10;
+            const double tt15 = t9[j];
+            const double tt16 = -tt14;
+            const double tt17 = tt12 - tt14;
+            const int tt18 = ((tt13 + t3[i*n + j] == t6[j]) && (tt15 < 1.0)) && (fabs(tt17) < fabs(tt16));
+            const double tt19 = (tt18 ? tt17 : tt16) + (tt18 ? (-(tt15 / (tt15 + 1.0))) : ((t11[j] == -INFINITY) ? 0.0 : t15[i*n + j])) / tt10;
+            t17[i*n + j] = tt19;
         }
     }
-    dense_matrix_contract(&t2[0], &t16[0], &grad_W2[0], &t21[0], h, c, n, n, 1, 1, n, c, 1, 0, 1, 0);
-    dense_matrix_contract(&W2[0], &t16[0], &t17[0], &t21[0], h, n, c, c, 1, n, 1, n, 1, 0, 1, 0);
+    dense_matrix_contract(&t2[0], &t17[0], &grad_W2[0], &t22[0], h, c, n, n, 1, 1, n, c, 1, 0, 1, 0);
+    dense_matrix_contract(&W2[0], &t17[0], &t18[0], &t22[0], h, n, c, c, 1, n, 1, n, 1, 0, 1, 0);
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < h; j++) {
-            t18[i*h + j] = 1.0 / cosh(b1[j] + t1[i*h + j]);
+            t19[i*h + j] = 1.0 / cosh(b1[j] + t1[i*h + j]);
         }
     }
     for (int64_t i = 0; i < h; i++) {
         double c7 = 0.0;
         dense_matrix_SUM(c7)
         for (int64_t j = 0; j < n; j++) {
-            const double tt12 = t18[j*h + i];
-            c7 += t17[i*n + j] * (tt12 * tt12);
+            const double tt20 = t19[j*h + i];
+            c7 += t18[i*n + j] * (tt20 * tt20);
         }
-        t19[i] = c7;
+        t20[i] = c7;
     }
     for (int64_t i = 0; i < h; i++) {
         for (int64_t j = 0; j < n; j++) {
-            const double tt13 = t18[j*h + i];
-            t20[i*n + j] = t17[i*n + j] * (tt13 * tt13);
+            const double tt21 = t19[j*h + i];
+            t21[i*n + j] = t18[i*n + j] * (tt21 * tt21);
         }
     }
-    dense_matrix_contract(&X[0], &t20[0], &grad_W1[0], &t21[0], d, h, n, 1, d, 1, n, h, 1, 0, 1, 0);
+    dense_matrix_contract(&X[0], &t21[0], &grad_W1[0], &t22[0], d, h, n, 1, d, 1, n, h, 1, 0, 1, 0);
     for (int64_t i = 0; i < 1; i++) {
         for (int64_t j = 0; j < h; j++) {
-            grad_b1[i*h + j] = t19[j];
+            grad_b1[i*h + j] = t20[j];
         }
     }
     for (int64_t i = 0; i < 1; i++) {
         for (int64_t j = 0; j < c; j++) {
-            grad_b2[i*c + j] = t15[j] / tt10 - t13[j] / tt10;
+            grad_b2[i*c + j] = t16[j] / tt10 - t14[j] / tt10;
         }
     }
 }
@@ -458,7 +471,7 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
 int64_t dense_matrix_work_size(int64_t n, int64_t d, int64_t c, int64_t h)
 {
     (void)d;
-    return dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + 9600;
+    return dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + 9600;
 }
 
 int64_t dense_matrix_argument_count(void)

@@ -5,7 +5,8 @@ inline    maps of rank 0, and maps read once in loops no larger than their own, 
 share     expensive values (transcendental functions) needed by several definitions, or at several
           places of one, are computed once and stored.
 layout    stored tensors get the axis order that their readers walk (`opt.layout`).
-logsumexp a log-sum-exp becomes the largest exponent and the rest, two numbers (`opt.logsumexp`).
+logsumexp a log-sum-exp becomes the largest exponent and the rest, two numbers (`opt.logsumexp`), and
+          probabilities keep their digits beside what they nearly cancel (`opt.saturation`).
 legalise  what targets do not spell: ops that are expansions of others, and matrix functions, which
           become factorisations and what is read off them (`opt.factorise`).
 """
