@@ -83,8 +83,8 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "product of exponentials": (exp(x) * exp(-y), ((800.0, 799.5), (-760.0, -750.25), (300.3, 0.7))),
 }  # fmt: skip
 
-# Second derivatives of a softmax, and of logits that are divided, are sums over pairs: right to the last places
-# of the largest entry (which is less than 13 digits of an entry that is smaller by all its digits).
+# Second derivatives of a softmax, and of logits that are divided, are sums over pairs: right to the last
+# places of the largest entry (which is less than 13 digits of an entry that is smaller by all its digits).
 OF_PAIRS = {
     "softmax", "one minus softmax", "softmax at temperature 0.004", "cross-entropy at temperature 0.004",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Probabilities near 1 and near 0: gradients and Hessians of cross-entropies keep their digits, entry by entry.
+"""Probabilities near 1 and near 0: derivatives of cross-entropies keep their digits, entry by entry.
 
 The reference is written out by hand in mpmath: softmax minus targets, and p_k*(d_kj - p_j).
 """

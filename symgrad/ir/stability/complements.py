@@ -31,8 +31,9 @@ def _may_differ_by_a_share(ops: Sequence[str]) -> bool:
     "sub",
     "p*q - p*q*r, where r is a share of the whole, is p*q*(1 - r): the share of the others does not cancel",
     Audit(
-        "log(exp(x) + exp(y) + exp(z))", "p*q*(1 - r)", "products that differ by one logistic function or softmax",
-        _COMPLEMENT, 
+        "log(exp(x) + exp(y) + exp(z))", "p*q*(1 - r)",
+        "products that differ by one logistic function or softmax",
+        _COMPLEMENT,
         ({"x": 40.0, "y": 0.0, "z": 1.0}, {"x": 0.0, "y": 1.0, "z": 40.0}, {"x": 0.5, "y": -1.0, "z": 0.25}),
     ),
     on=_may_differ_by_a_share,
