@@ -166,6 +166,17 @@ class NoFactorisation(SymgradError, np.linalg.LinAlgError):
     """
 
 
+class BudgetTooSmall(SymgradError, MemoryError):
+    """The workspace of a kernel does not fit into the memory it may use.
+
+    Raised where `memory=` is a number of bytes, when a kernel is called or asked for its workspace, and the
+    sizes of that call need more even if as little as possible is stored.
+
+    What to do: the message says the smallest budget for these sizes. What counts is the workspace, not the
+    arguments and results; values that do not belong to a recurrence have to be stored in any case.
+    """
+
+
 class MissingCompiler(SymgradError, RuntimeError):
     """The C target was asked for, and no working C compiler was found.
 

@@ -30,6 +30,7 @@ from symgrad.program import Program, program
 from symgrad.run.build import build_kernel
 from symgrad.run.interface import signature_of
 from symgrad.run.kernel import Kernel
+from symgrad.run.memory import Memory, check_memory, has_room_for_products
 from symgrad.run.signature import Signature
 from symgrad.targets.export import check_function_name
 
@@ -48,6 +49,7 @@ def compile(  # noqa: A001  (the verb users look for)
     name: str = "kernel",
     sparse: str | None = None,
     triangle: str = "full",
+    memory: int | str | None = None,
     watch: Watch | None = None,
     **options: Any,
 ) -> Kernel:
@@ -62,6 +64,9 @@ def compile(  # noqa: A001  (the verb users look for)
     sparse   "csc", "csr" or "coo": jac, hess and gauss_newton are SciPy sparse arrays, each one matrix over
              the entries of value and wrt; see `run.sparse`.
     triangle "full" or "lower": which half of sparse symmetric results is stored.
+    memory   what recurrences may keep for their derivatives: a budget in bytes for the workspace of a call,
+             or "stored" (the default: everything), "checkpointed" (about sqrt(T) of T steps, each computed
+             twice), "recomputed" (as little as can be, each computed up to three times); see `run.memory`.
     watch    called as `watch(stage, thing)` after each stage.
     options  of `program`: stabilise, kinks, hints, axes.
 
@@ -77,6 +82,7 @@ def compile(  # noqa: A001  (the verb users look for)
             try_='backend="llvm", which needs no compiler',
         )
     check_function_name(name)
+    memory = check_memory(memory)
     storage = storage_of(sparse, triangle, words)
     announce = watch or (lambda stage, thing: None)
     is_ready = isinstance(expr, Program) and args is None and wrt is None and not options
@@ -86,7 +92,9 @@ def compile(  # noqa: A001  (the verb users look for)
         derived = source.derived(words, storage)
         announce("differentiate", derived.unit)
         signature = signature_of(derived, single=isinstance(outputs, str))
-        kernel = assemble(signature, derived.unit, words, name, backend, dtype, derived.sparse, announce)
+        kernel = assemble(
+            signature, derived.unit, words, name, backend, dtype, derived.sparse, announce, memory
+        )
     kernel.program = source
     announce("build", kernel)
     return kernel
@@ -101,14 +109,16 @@ def assemble(
     dtype: str,
     sparse: tuple[SparseOutput, ...] = (),
     announce: Watch = lambda stage, thing: None,
+    memory: Memory = None,
 ) -> Kernel:
     """The stages after differentiation: a kernel for a unit whose calls `signature` describes."""
     if backend == "numpy":
-        return build_kernel(signature, None, (unit, with_split_logsumexp(unit)), backend, dtype, sparse)
+        units = (unit, with_split_logsumexp(unit))
+        return build_kernel(signature, None, units, backend, dtype, sparse, memory)
     better = optimise(unit, announce)
-    routine = routine_of(better, name, words, library=backend == "llvm")
+    routine = routine_of(better, name, words, backend == "llvm", memory)
     announce("lower", routine)
-    return build_kernel(signature, split(routine), (unit, better), backend, dtype, sparse)
+    return build_kernel(signature, split(routine), (unit, better), backend, dtype, sparse, memory)
 
 
 def optimise(unit: Unit, announce: Watch = lambda stage, thing: None) -> Unit:
@@ -121,14 +131,18 @@ def optimise(unit: Unit, announce: Watch = lambda stage, thing: None) -> Unit:
     return unit
 
 
-def routine_of(unit: Unit, name: str, words: Sequence[str], library: bool = False) -> Routine:
+def routine_of(
+    unit: Unit, name: str, words: Sequence[str], library: bool = False, memory: Memory = None
+) -> Routine:
     """Loop nests for an optimised unit; outputs keep its order.
 
     words    what the routine computes, for its title.
     library  whether they may call LAPACK and BLAS, which only the LLVM target can.
+    memory   the budget of its workspace; None for as much as it takes.
     """
     title = ", ".join(words)
-    return lower(unit.graph, Interface(name, unit.inputs, _distinct(unit), title), library)
+    interface = Interface(name, unit.inputs, _distinct(unit), title)
+    return lower(unit.graph, interface, library, memory is not None, not has_room_for_products(memory))
 
 
 def _distinct(unit: Unit) -> tuple[tuple[str, TensorId], ...]:

@@ -219,7 +219,8 @@ def scan(step: Callable[..., Any], init: State | Sequence[State], length: Any) -
 
     The result's `final` and `trajectory` are used in expressions like any other; see `Scan`. Value and
     derivatives to any order are loops over time. The gradient stores the states of all times and what a step
-    computes on the way from them; the parameters of a step get their gradients by one sum over time.
+    computes on the way from them, or within a budget computes them again (`memory=` of `compile`); the
+    parameters of a step get their gradients by one sum over time.
 
     Raises BadArgument for what is no state, ShapeMismatch where a step changes the shape of a state.
 

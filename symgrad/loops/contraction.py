@@ -23,6 +23,7 @@ from symgrad.ir.triangle import is_symmetric_sum
 from symgrad.loops.nest import (
     Contract,
     For,
+    Least,
     Monomial,
     Poly,
     Start,
@@ -37,6 +38,7 @@ from symgrad.loops.nest import (
 
 if TYPE_CHECKING:
     from symgrad.loops.lower import Lowering
+    from symgrad.loops.sweeps import Span
 
 _FEW = 64  # products in all; below, loops that a compiler unrolls take less time than a call
 _LANES = 8  # numbers in a vector
@@ -57,12 +59,15 @@ class Term:
     depth: tuple[Node, ...]
 
 
-def terms_of(g: Graph, tensor: Tensor, time: Node | None = None) -> tuple[Term, ...]:
+def terms_of(
+    g: Graph, tensor: Tensor, time: Node | None = None, span: Span | None = None
+) -> tuple[Term, ...]:
     """The matrix products that a definition is the sum of; none if it is anything else.
 
     time  an axis that has a loop already.
+    span  the part of one of the axes that is made.
     """
-    if tensor.kind != "sum" or _is_small(g, tensor):
+    if tensor.kind != "sum" or _is_small(g, tensor) or (span is not None and span.is_shifted):
         return ()
     out = [a for a in tensor.out if a != time]
     terms = [_term(g, out, tensor.red, sign, body) for sign, body in additive_terms(g, tensor.body)]
@@ -160,17 +165,37 @@ class Products:
 
     time  the axis whose loop is around everything, if there is one.
     fill  appends loops that set the result to 0.
+    span  the part of one of the axes that is made; the result may be what is there and more.
     """
 
-    def __init__(self, low: Lowering, t: TensorId, time: Node | None, fill: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        low: Lowering,
+        t: TensorId,
+        time: Node | None,
+        fill: Callable[[], None],
+        span: Span | None = None,
+    ) -> None:
+        self.span, self.adds_up = span, span is not None and span.adds_up
         self.low, self.g, self.tensor, self.fill = low, low.g, low.g.tensors[t], fill
         own = [a for a in (*self.tensor.out, *self.tensor.red) if a != time]
         self.marks = {a: f"@{a}" for a in own}  # stand for axes until it is known which of them get loops
         self.places = {a: variable(mark) for a, mark in self.marks.items()}
         if time is not None:
             self.places[time] = low.time
+        self.extents = {a: low.poly(self.g.extent(a)) for a in own}
+        if span is not None:
+            self._use_span(span)
         self.c = self._place(t, self.tensor.out)
         self.is_symmetric = time is None and is_symmetric_sum(self.g, self.tensor)
+
+    def _use_span(self, span: Span) -> None:
+        """One axis starts later, and is as long as the span is."""
+        self.places[span.axis] = poly_add(span.lower, self.places[span.axis])
+        name = self.low.fresh_name("count")
+        ends = (self.extents[span.axis], *span.upper)
+        self.low.top.append(Least(name, tuple(poly_add(end, span.lower, -1) for end in ends)))
+        self.extents[span.axis] = variable(name)
 
     def emit(self, terms: Sequence[Term]) -> None:
         """Append the calls to the routine."""
@@ -181,7 +206,7 @@ class Products:
             parts = len(product.depth) > 1
             if parts and number == 0:
                 self.fill()
-            self._emit_one(product, term.sign, parts or number > 0)
+            self._emit_one(product, term.sign, parts or number > 0 or self.adds_up)
 
     # ---- axes in memory --------------------------------------------------------------------
 
@@ -203,7 +228,7 @@ class Products:
         for a in axes:
             strides = self._stride(one, self.marks[a]), self._stride(other, self.marks[a])
             extent = self.g.extent(a)
-            axis = _Axis((a,), self.low.poly(extent), strides, typical(self.g, extent))
+            axis = _Axis((a,), self.extents[a], strides, typical(self.g, extent))
             both = loops[-1].joined(axis) if loops else None
             loops[-1:] = [both] if both is not None else [*loops[-1:], axis]
         return tuple(loops)
@@ -237,7 +262,7 @@ class Products:
             )
         ]  # fmt: skip
         for x in reversed(outside):
-            body = [For(names[x], (poly(0),), (low.poly(self.g.extent(x)),), body)]
+            body = [For(names[x], (poly(0),), (self.extents[x],), body)]
         low.top.extend(body)
 
 

@@ -16,6 +16,7 @@ from symgrad.loops.deltas import split_bands
 from symgrad.loops.levels import Levels, Scope
 from symgrad.loops.nest import (
     Accumulate,
+    Cell,
     Const,
     For,
     If,
@@ -58,8 +59,10 @@ class Nest(Levels):
         self.tensor: Tensor = lowering.g.tensors[t]
         clock = lowering.clocks.get(t)
         time = clock.axis if clock is not None else None
-        super().__init__(lowering, loop_order(lowering.g, self.tensor), time)
-        self.mirror = time is None and is_symmetric_sum(self.g, self.tensor) and self._halves_in_order()
+        super().__init__(lowering, loop_order(lowering.g, self.tensor), time, lowering.span(t))
+        self.is_plain = time is None and self.span is None
+        self.adds_up = self.span is not None and self.span.adds_up
+        self.mirror = self.is_plain and is_symmetric_sum(self.g, self.tensor) and self._halves_in_order()
 
     def element(self, index: Sequence[Node]) -> tuple[str, tuple[Poly, ...]]:
         """(buffer, index) of an element of the result."""
@@ -73,14 +76,15 @@ class Nest(Levels):
         if t.kind == "call":
             self.low.calls.emit(self.low, self.t, self.time)
             return
-        if terms := terms_of(self.g, t, self.time):
-            Products(self.low, self.t, self.time, partial(self._emit_initial, _IDENTITY["sum"])).emit(terms)
+        if not self.low.plain and (terms := terms_of(self.g, t, self.time, self.span)):
+            fill = partial(self._emit_start, _IDENTITY["sum"])
+            Products(self.low, self.t, self.time, fill, self.span).emit(terms)
             return
         if (running := running_form(self.g, t)) is not None:
             self._emit_running(running)
             return
         if t.kind == "scatter":
-            self._emit_initial(("q", 0, 1))
+            self._emit_start(("q", 0, 1))
             self._emit_update("sum", self._split_guard(t.body), tuple(t.target))
         elif self._reduces_outside_output():
             self._emit_memory_reduction()
@@ -89,6 +93,15 @@ class Nest(Levels):
         self._assemble()
         if self.mirror and self._reduces_outside_output():
             self._emit_mirror_copy()
+
+    def emit_identity(self) -> None:
+        """What a reduction starts from, where its loops come later and more than once."""
+        self._emit_initial(_IDENTITY[self.tensor.kind])
+
+    def _emit_start(self, identity: tuple[Any, ...]) -> None:
+        """The same here, but for a sum that goes on."""
+        if not self.adds_up:
+            self._emit_initial(identity)
 
     def _emit_running(self, running: Running) -> None:
         """One register carried along the axis, stored before or after each step."""
@@ -116,13 +129,16 @@ class Nest(Levels):
                 self.pre[-1].append(Store(*self.element((self.g.const(entry), *t.out)), value))
             self._assemble()
             return
-        half = mirrored_entry(self.g, t.out, t.body) if self.time is None else None
+        half = mirrored_entry(self.g, t.out, t.body) if self.is_plain else None
         body = t.body if half is None else half
-        dense, bands = split_bands(self.g, t.out, body, self.low.absorbed, self.time)
+        dense, bands = (body, list[Band]()) if self.span is not None else self._split_bands(body)
         self._emit_entries(dense, is_mirrored=half is not None and bool(self.g.axes[dense]))
         for band in bands:
             self._use_loops(list(band.loops))
             self._emit_band(band, is_mirrored=half is not None)
+
+    def _split_bands(self, body: Node) -> tuple[Node, list[Band]]:
+        return split_bands(self.g, self.tensor.out, body, self.low.absorbed, self.time)
 
     def _emit_entries(self, value: Node, is_mirrored: bool) -> None:
         """All entries of a map; of a symmetric one the lower triangle, stored at both places.
@@ -175,14 +191,20 @@ class Nest(Levels):
         if self.mirror:
             self._only_lower_triangle()
         at = len(self.loops) - len(t.red)
-        cell = self._cell(self.pre[at], _IDENTITY[t.kind])
+        cell = self._sum_so_far(at) if self.adds_up else self._cell(self.pre[at], _IDENTITY[t.kind])
         guards, body = self._split_guard(t.body)
         inner = self._enter(guards, len(self.loops))
         if not self.mirror and any(self._is_bounded(a) for a in self.loops[:at]):
-            self._emit_initial(_IDENTITY[t.kind])  # entries that no loop visits
+            self._emit_start(_IDENTITY[t.kind])  # entries that no loop visits
         (value,) = self._values((body,), inner)
         inner.append(Accumulate(t.kind, cell, value))
         self._store_result(self.post[at], cell)
+
+    def _sum_so_far(self, level: int) -> Value:
+        """A register that starts with what is there."""
+        before, cell = self.low.fresh_value(), self.low.fresh_value()
+        self.pre[level] += [Load(before, *self.element(self.tensor.out)), Cell(cell, before)]
+        return cell
 
     def _store_result(self, where: list[Statement], value: Value) -> None:
         buffer, index = self.element(self.tensor.out)
@@ -194,7 +216,7 @@ class Nest(Levels):
         """Reduced loops outside: the row of results is the accumulator."""
         if self.mirror:
             self._only_lower_triangle()
-        self._emit_initial(_IDENTITY[self.tensor.kind])
+        self._emit_start(_IDENTITY[self.tensor.kind])
         self._emit_update(self.tensor.kind, self._split_guard(self.tensor.body), tuple(self.tensor.out))
 
     def _halves_in_order(self) -> bool:
@@ -232,8 +254,13 @@ class Nest(Levels):
             Const(value, identity),
             Store(*low.element(self.t, tuple(index)), value),
         ]
-        for name, extent in reversed(low.without_time(self.t, list(zip(names, extents, strict=True)))):
-            body = [For(name, (poly(0),), (low.poly(extent),), body)]
+        bounds: list[tuple[tuple[Poly, ...], tuple[Poly, ...]]]
+        bounds = [((poly(0),), (low.poly(e),)) for e in extents]
+        if self.span is not None and self.span.axis in self.tensor.out:
+            at = self.tensor.out.index(self.span.axis)
+            bounds[at] = (poly(0), self.span.lower), (bounds[at][1][0], *self.span.upper)
+        for name, (lower, upper) in reversed(low.without_time(self.t, list(zip(names, bounds, strict=True)))):
+            body = [For(name, lower, upper, body)]
         low.top.extend(body)
 
     def _emit_update(

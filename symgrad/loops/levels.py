@@ -37,6 +37,7 @@ from symgrad.loops.nest import (
 
 if TYPE_CHECKING:
     from symgrad.loops.lower import Lowering
+    from symgrad.loops.sweeps import Span
 
 _LEAVES = frozenset(("read", "cast", "ige", "ieq", "const", "true", "false"))  # no values below them
 _SELECTIONS = frozenset(("mask", "where", "and", "or"))  # what stands behind their condition may not exist
@@ -54,12 +55,16 @@ class Levels:
     """Statements by level: level 0 is outside all loops, level k inside the k-th.
 
     time  the axis of a loop around all of them, if there is one.
+    span  the part of one of the loops that is made, if it is not the whole.
     """
 
-    def __init__(self, lowering: Lowering, loops: list[Node], time: Node | None) -> None:
+    def __init__(
+        self, lowering: Lowering, loops: list[Node], time: Node | None, span: Span | None = None
+    ) -> None:
         self.low = lowering
         self.g = lowering.g
         self.time = time
+        self.span = span
         self._use_loops(loops)
         self.needs_guard: dict[Node, bool] = {}
 
@@ -78,6 +83,10 @@ class Levels:
         self.post: list[list[Statement]] = [[] for _ in range(len(loops) + 1)]
         self.lower_bounds: dict[Node, list[Poly]] = {a: [poly(0)] for a in loops}
         self.upper_bounds = {a: [self.poly(self.g.extent(a))] for a in loops}
+        if self.span is not None and self.span.axis in self.depth:
+            self.lower_bounds[self.span.axis].append(self.span.lower)
+            self.upper_bounds[self.span.axis].extend(self.span.upper)
+        self.own_bounds = {a: len(self.lower_bounds[a]) + len(self.upper_bounds[a]) for a in loops}
 
     # ---- small helpers ---------------------------------------------------------------------
 
@@ -125,7 +134,7 @@ class Levels:
 
     def _is_bounded(self, axis: Node) -> bool:
         """A condition became a bound of this loop."""
-        return len(self.lower_bounds[axis]) + len(self.upper_bounds[axis]) > 2
+        return len(self.lower_bounds[axis]) + len(self.upper_bounds[axis]) > self.own_bounds[axis]
 
     def _as_bound(self, p: Node) -> bool:
         """ige(c*v + rest) with v the innermost axis and c = 1 or -1 bounds the loop over v."""

@@ -3,7 +3,8 @@
 Each definition is one nest; the step of a recurrence is a loop over time around the nests of its
 definitions. A value is computed in the outermost loop that has all its axes, so loop-invariant code
 is never inside. Index conditions of a reduction become loop bounds; a read that could fall outside
-its tensor is only made where its condition holds.
+its tensor is only made where its condition holds. Where memory is scarce, time is cut into tiles
+(`loops.tiles`, `loops.sweeps`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from symgrad.loops.contract import SCRATCH
 from symgrad.loops.definitions import Nest
 from symgrad.loops.deltas import absorbed_scatters
 from symgrad.loops.nest import (
+    Address,
     Buffer,
     For,
     Load,
@@ -35,6 +37,8 @@ from symgrad.loops.nest import (
     variable,
 )
 from symgrad.loops.records import Record, last_states, records
+from symgrad.loops.sweeps import Span, Sweeps, in_order
+from symgrad.loops.tiles import Surroundings, tilings
 
 _LOOP_NAMES = ("i", "j", "k", "l", "p", "q", "r", "s")
 
@@ -49,20 +53,25 @@ class Interface:
     title: str = ""
 
 
-def lower(g: Graph, interface: Interface, library: bool = False) -> Routine:
+def lower(
+    g: Graph, interface: Interface, library: bool = False, tiled: bool = False, plain: bool = False
+) -> Routine:
     """The loop nests that compute the outputs. `g` must be legal (see `opt.passes.legalise`).
 
     library  the routine may call LAPACK and BLAS (`nest.Library`); else it has loops for everything.
+    tiled    recurrences keep what they need in reverse for tiles of time only (`loops.tiles`).
+    plain    matrix products are plain loops, which need no memory of their own (`nest.Contract` does).
     """
-    return Lowering(g, interface, library).run()
+    return Lowering(g, interface, library, tiled, plain).run()
 
 
 class Lowering:
     """State of one lowering: names, numbered values, and the statements at top level."""
 
-    def __init__(self, g: Graph, interface: Interface, library: bool) -> None:
+    def __init__(self, g: Graph, interface: Interface, library: bool, tiled: bool, plain: bool) -> None:
         self.g = g
         self.library = library
+        self.plain = plain
         self.interface = interface
         roots = [t for _, t in interface.outputs]
         self.order = g.definitions_below(roots)
@@ -72,6 +81,7 @@ class Lowering:
         )
         self.size_names = dict(zip(self.size_symbols, names, strict=False))
         self.taken = set(names)
+        self.chosen_sizes: dict[str, str] = {}
         self.buffers: dict[TensorId, Buffer] = {}
         self.copies: list[tuple[Buffer, TensorId]] = []  # one tensor asked for twice
         self.top: list[Statement] = []
@@ -95,8 +105,13 @@ class Lowering:
                 if record is not None and record.tensor in free:
                     self.aliases[record.tensor] = result, 1 - scan.lag, record
             self.records_of[scan] = found
+        self.around = Surroundings(outer, set(roots), self.records_of, self.aliases, self.ends)
+        found_tilings = tilings(g, self.around) if tiled else []
+        self.sweeps = [Sweeps(self, tiling) for tiling in found_tilings]
+        self.follows = {t: s for s in self.sweeps for t in s.tiling.owner}
+        self.ends -= set(self.follows)
         links = {s for t in self.order for s in g.tensors[t].links}
-        self.absorbed = absorbed_scatters(g, roots, {*roots, *links, *self.clocks})
+        self.absorbed = absorbed_scatters(g, roots, {*roots, *links, *self.clocks, *self.follows})
         self.time: Poly = ()  # the time that loop is at
         self.trajectories: dict[TensorId, tuple[TensorId, int]] = {}  # what stands there, and how much later
         self.integers: dict[Node, str] = {}
@@ -106,68 +121,76 @@ class Lowering:
         self._make_buffers(names[len(self.size_symbols) :])
 
     def run(self) -> Routine:
-        done = {*self.aliases, *(r.tensor for kept in self.records_of.values() for r in kept.values())}
-        for t in outer_definitions(self.g, (t for _, t in self.interface.outputs)):
-            kind = self.g.tensors[t].kind
-            if t in done:
-                continue
-            if is_scan(self.g, t):
-                scan = scan_of(self.g, t)
-                done.update(scan.results)
-                self._emit_scan(scan)
-            elif kind != "input" and t not in self.absorbed:
-                Nest(self, t).emit()
+        for item in in_order(self, self.around, self.sweeps):
+            if isinstance(item, tuple):
+                sweeps, stage = item
+                sweeps.sweep(stage)
+            elif isinstance(item, Scan):
+                self._emit_scan(item)
+            elif item not in self.absorbed:
+                Nest(self, item).emit()
         self.calls.finish(self)
         return Routine(
             self.interface.name,
-            tuple(self.size_names[s] for s in self.size_symbols),
-            tuple(self.size_symbols),
+            (*(self.size_names[s] for s in self.size_symbols), *self.chosen_sizes.values()),
+            (*self.size_symbols, *self.chosen_sizes),
             tuple(self.all_buffers),
             self.top,
             self.interface.title,
             self.calls.notes,
             tuple(self.calls.failures),
+            tuple(s.sizes for s in self.sweeps),
         )
 
     # ---- recurrences -----------------------------------------------------------------------
 
     def _emit_scan(self, scan: Scan) -> None:
-        """First values, then one loop over time with the nests of the step inside.
+        """First values, then one loop over time with the nests of the step inside."""
+        length = self.poly(scan.length)
+        for first, result in zip(scan.firsts, scan.results, strict=True):
+            self._copy(first, (), result, (length if scan.lag else poly(0),))
+        name = self.fresh_name("time")
+        time = variable(name)
+        if scan.lag:
+            time = poly_add(poly_add(length, poly(1), -1), time, -1)
+        self.emit_steps(scan, For(name, (poly(0),), (length,)), time)
+
+    def emit_steps(self, scan: Scan, loop: For, time: Poly) -> None:
+        """Steps of a recurrence, at the times of a loop.
 
         The values of each step are written where the next one reads them: into the trajectory.
         """
-        length, later = self.poly(scan.length), 1 - scan.lag
-        for first, result in zip(scan.firsts, scan.results, strict=True):
-            self._copy(first, (), result, (length if scan.lag else poly(0),))
+        later = 1 - scan.lag
         self.trajectories = {s: (r, 0) for s, r in zip(scan.states, scan.results, strict=True)}
         for step, result in zip(scan.steps, scan.results, strict=True):
             if step in self.clocks and result not in self.ends:
                 self.trajectories.setdefault(step, (result, later))
-        name = self.fresh_name("time")
-        self.time = variable(name)
-        if scan.lag:
-            self.time = poly_add(poly_add(length, poly(1), -1), self.time, -1)
         outside, known = self.top, dict(self.top_values)
-        self.top, self.records = [], self.records_of[scan]
+        self.top, self.records, self.time = loop.body, self.records_of[scan], time
         for t in clocks(self.g, scan):
             Nest(self, t).emit()
         for step, result in zip(scan.steps, scan.results, strict=True):
             if self.trajectories.get(step) != (result, later):
-                self._copy(step, (self.time,), result, (poly_add(self.time, poly(later)),))
-        outside.append(For(name, (poly(0),), (length,), self.top))
-        self.top, self.top_values, self.records = outside, known, {}
+                self._copy(step, (time,), result, (poly_add(time, poly(later)),))
+        outside.append(loop)
+        self.top, self.top_values, self.records, self.trajectories = outside, known, {}, {}
 
     def _copy(self, source: TensorId, at: tuple[Poly, ...], target: TensorId, to: tuple[Poly, ...]) -> None:
         """Copy: target[to, ...] = source[at, ...]."""
-        value, rest = self.fresh_value(), self.g.tensors[target].extents[len(to) :]
-        names = [self.loop_name(d) for d in range(len(rest))]
+        extents = [self.poly(e) for e in self.g.tensors[target].extents[len(to) :]]
+        self.copy(
+            extents,
+            lambda rest: self.element(source, (*at, *rest)),
+            lambda rest: self.element(target, (*to, *rest)),
+        )
+
+    def copy(self, extents: Sequence[Poly], source: Address, target: Address) -> None:
+        """Copy an array; the addresses of its elements are (buffer, index)."""
+        value, names = self.fresh_value(), [self.loop_name(d) for d in range(len(extents))]
         index = tuple(variable(n) for n in names)
-        body: list[Statement] = [
-            Load(value, *self.element(source, (*at, *index))),
-            Store(*self.element(target, (*to, *index)), value),
-        ]
-        for name, extent in reversed(list(zip(names, rest, strict=True))):
-            body = [For(name, (poly(0),), (self.poly(extent),), body)]
+        body: list[Statement] = [Load(value, *source(index)), Store(*target(index), value)]
+        for name, extent in reversed(list(zip(names, extents, strict=True))):
+            body = [For(name, (poly(0),), (extent,), body)]
         self.top.extend(body)
 
     def element(self, t: TensorId, index: tuple[Poly, ...]) -> tuple[str, tuple[Poly, ...]]:
@@ -176,15 +199,37 @@ class Lowering:
             result, later = self.trajectories[t]
             if result in self.ends:
                 return self.buffers[result].name, index[1:]
-            return self.buffers[result].name, (poly_add(index[0], poly(later)), *index[1:])
+            return self._stored(result, (poly_add(index[0], poly(later)), *index[1:]))
         if t in self.aliases:
             result, later, alias = self.aliases[t]
             index = tuple(index[alias.order.index(k)] for k in range(len(index)))
-            return self.buffers[result].name, (poly_add(index[0], poly(later)), *index[1:])
+            return self._stored(result, (poly_add(index[0], poly(later)), *index[1:]))
         record = self.records.get(t)
         if record is not None:
-            return self.buffers[record.tensor].name, tuple(index[p] for p in record.order if p < len(index))
-        return self.buffers[t].name, self.without_time(t, index)
+            return self._stored(record.tensor, tuple(index[p] for p in record.order if p < len(index)))
+        return self._stored(t, self.without_time(t, index))
+
+    def _stored(self, t: TensorId, index: tuple[Poly, ...]) -> tuple[str, tuple[Poly, ...]]:
+        """Where an element of a tensor lies; what follows tiles of time may be kept for one only."""
+        if t in self.follows:
+            return self.follows[t].element(t, index)
+        return self.buffers[t].name, index
+
+    def span(self, t: TensorId) -> Span | None:
+        """The part of the loop over time of a definition that is being made; None for all of it."""
+        sweeps = self.follows.get(t)
+        return sweeps.span(t) if sweeps is not None and t in sweeps.tiling.members else None
+
+    def size_parameter(self, name: str) -> str:
+        """A further size of the routine, which the caller chooses."""
+        symbol, k = name, 1
+        while symbol in self.size_symbols or symbol in self.chosen_sizes:
+            k += 1
+            symbol = f"{name}_{k}"
+        own = symbol if symbol not in self.taken else self.fresh_name(name)
+        self.taken.add(own)
+        self.chosen_sizes[symbol] = own
+        return own
 
     def without_time(self, t: TensorId, parts: Sequence[Any]) -> tuple[Any, ...]:
         """One part per axis of the buffer of `t`: what a step computes is kept for one time only.
@@ -217,10 +262,14 @@ class Lowering:
             is_stored = g.tensors[t].kind not in ("input", "state") and t not in elsewhere
             if is_stored and t not in self.buffers:
                 self._add_buffer(t, self.fresh_name("t"), "work", "")
+        for sweeps in self.sweeps:
+            sweeps.make_buffers()
 
     def _add_buffer(self, t: TensorId, name: str, role: str, symbol: str) -> None:
         tensor = self.g.tensors[t]
         extents = tuple(self.poly(e) for e in self.without_time(t, tensor.extents))
+        if t in self.follows:
+            extents = self.follows[t].extents(t, extents)
         buffer = Buffer(name, role, extents, tensor.dtype, symbol)
         self.buffers[t] = buffer
         self.all_buffers.append(buffer)

@@ -7,13 +7,14 @@ indices) and row-major buffers. Integers are polynomials in integer variables.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 Value = int
 Monomial = tuple[str, ...]
 Poly = tuple[tuple[Monomial, int], ...]  # ((variables, coefficient), ...) sorted; () is zero
+Address = Callable[[tuple[Poly, ...]], tuple[str, tuple[Poly, ...]]]  # of an element: (buffer, index) there
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,10 +257,16 @@ class If:
 
 @dataclass(slots=True)
 class Part:
-    """Statements compiled as a function of their own; no value crosses its border, only memory."""
+    """Statements compiled as a function of their own; no value crosses its border, only memory.
+
+    integers  variables that it takes besides the sizes.
+    name      of a part that stands at several places, and is made once.
+    """
 
     body: list[Statement] = field(default_factory=list)
     comment: str = ""
+    integers: tuple[str, ...] = ()
+    name: str = ""
 
 
 Statement = (
@@ -276,6 +283,19 @@ class Failure:
     text: str
 
 
+@dataclass(frozen=True)
+class TimeTiles:
+    """How a loop over time is cut (`loops.sweeps`), by sizes that the caller chooses.
+
+    names    of the sizes: blocks, tiles in a block, steps in a tile.
+    length   of the loop; the product of the sizes has to be at least length + surplus.
+    """
+
+    names: tuple[str, ...]
+    length: Poly
+    surplus: int
+
+
 @dataclass
 class Routine:
     """One compiled function.
@@ -286,6 +306,7 @@ class Routine:
     title     one line for the header comment (escaped by the target).
     failures  what can go wrong: if there is any, the last output is the status, 0 or the number (from 1)
               of the first of these that happened.
+    tiles     the loops over time that are cut into tiles.
     """
 
     name: str
@@ -296,6 +317,7 @@ class Routine:
     title: str = ""
     notes: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
+    tiles: tuple[TimeTiles, ...] = ()
 
     def buffers_of(self, role: str) -> tuple[Buffer, ...]:
         return tuple(b for b in self.buffers if b.role == role)

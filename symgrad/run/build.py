@@ -13,6 +13,7 @@ from symgrad.ir.evaluate import evaluate, evaluate_size
 from symgrad.ir.unit import Unit
 from symgrad.loops.nest import Routine
 from symgrad.run.kernel import Built, Kernel, Plan, Runner, Spec, call_compiled
+from symgrad.run.memory import Memory
 from symgrad.run.signature import Signature, Sizes
 from symgrad.run.sparse import SparseKernel
 from symgrad.targets.base import target_named, workspace_elements
@@ -25,17 +26,19 @@ def build_kernel(
     backend: str,
     dtype: str,
     sparse: tuple[SparseOutput, ...] = (),
+    memory: Memory = None,
 ) -> Kernel:
     """A kernel for a routine, or for the last of the units where there is none (backend "numpy").
 
     units   before and after optimisation.
     sparse  where the values of sparse results belong, if there are any.
+    memory  the budget of the workspace.
     """
     kind = SparseKernel if sparse else Kernel
     if routine is None:
-        return kind(Spec(signature, None, backend, dtype, build_reference, units, sparse))
+        return kind(Spec(signature, None, backend, dtype, build_reference, units, sparse, memory))
     signature = replace(signature, passed=routine.size_symbols)
-    return kind(Spec(signature, routine, backend, dtype, build_compiled, units, sparse))
+    return kind(Spec(signature, routine, backend, dtype, build_compiled, units, sparse, memory))
 
 
 def build_compiled(spec: Spec) -> Built:

@@ -35,6 +35,7 @@ from symgrad.ir.unit import Unit
 from symgrad.loops.nest import Failure, Poly, Routine, evaluate_poly
 from symgrad.run.fastcall import FastCallable
 from symgrad.run.intake import Intake
+from symgrad.run.memory import Memory, planned
 from symgrad.run.records import record_of
 from symgrad.run.results import check_out, direct, flat_out, leaves_of, returned, structured, written
 from symgrad.run.signature import (
@@ -88,6 +89,7 @@ class Spec:
 
     units   before and after optimisation.
     sparse  where the values of sparse results belong.
+    memory  the budget of the workspace (`run.memory`); None for as much as it takes.
     """
 
     signature: Signature
@@ -97,6 +99,7 @@ class Spec:
     build: Callable[[Spec], Built]
     units: tuple[Unit, Unit]
     sparse: tuple[SparseOutput, ...] = ()
+    memory: Memory = None
 
 
 @dataclass(frozen=True)
@@ -172,8 +175,27 @@ class Kernel(FastCallable):
         return self._spec.signature.words
 
     def workspace(self, **sizes: int) -> int:
-        """Bytes of workspace a call needs for the given sizes (known before the call)."""
-        return self._built.workspace(self._checked_sizes(sizes)) * self._real.itemsize
+        """Bytes of workspace a call needs for the given sizes (known before the call).
+
+        Raises BudgetTooSmall where that is more than the kernel may use (`memory=` of `compile`).
+        """
+        return self._built.workspace(self._planned(self._checked_sizes(sizes))) * self._real.itemsize
+
+    def tiles(self, **sizes: int) -> dict[str, int]:
+        """How the loops of recurrences are cut for the given sizes, so that a call keeps to its memory.
+
+        The numbers of blocks, of tiles in a block, and of steps in a tile (`loops.tiles`); empty where
+        everything is stored. Raises BudgetTooSmall as `workspace` does.
+        """
+        planned = self._planned(self._checked_sizes(sizes))
+        return {name: value for name, value in planned.items() if name not in self._size_names}
+
+    def _planned(self, sizes: Sizes) -> Sizes:
+        """With the sizes that the routine leaves to its caller."""
+        routine, memory = self._spec.routine, self._spec.memory
+        if routine is None or (memory is None and not routine.tiles):
+            return sizes
+        return planned(routine, sizes, memory, self._real.itemsize)
 
     def sizes_of(self, /, *args: Any) -> dict[str, int]:
         """The sizes that a call with these arguments has. Raises what the call raises for them."""
@@ -234,7 +256,7 @@ class Kernel(FastCallable):
         Returns a float for one number, arrays otherwise, in the structure asked for at compile time.
         No result shares memory with an argument or another result.
         Raises BadArgument, ShapeMismatch, DtypeMismatch, IndexOutOfRange,
-        NoFactorisation, NotConverged.
+        NoFactorisation, NotConverged, BudgetTooSmall.
         """
         try:
             arrays, sizes = self._intake(args, by_name, tangent, cotangent)
@@ -308,6 +330,7 @@ class Kernel(FastCallable):
         _check_positive(known)
         sizes = solve_sizes(signature.arguments, cores, known, signature.sizes)
         check_conditions(signature, sizes)
+        sizes = self._planned(sizes)
         batch = _broadcast(signature.arguments, leads)
         shapes = [_shape(b, sizes) for b in signature.buffers]
         spread = tuple(k for k, lead in enumerate(leads) if lead and lead != batch)

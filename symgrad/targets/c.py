@@ -76,9 +76,10 @@ class CFile:
         self.own_used: set[str] = set()
         self.special_used: set[str] = set()
         self.parts: list[list[str]] = []
+        self.named_parts: dict[str, str] = {}
 
     def text(self) -> str:
-        main = self._function(self.routine.body, f"void {self.name}", part=False)
+        main = self._function(self.routine.body, f"void {self.name}", None)
         functions = [*self.parts, main]
         if not self.standalone:
             functions.append(self._call_function())
@@ -97,33 +98,50 @@ class CFile:
     # ---- functions -------------------------------------------------------------------------
 
     def _part_call(self, part: Part) -> str:
+        name = self.named_parts.get(part.name) or self._new_part(part)
+        integers = (self.names.spelled[i] for i in part.integers)
+        return f"{name}({', '.join([*self._argument_names(), *integers])});"
+
+    def _new_part(self, part: Part) -> str:
         name = f"{self.name}_part{len(self.parts) + 1}"
+        if part.name:
+            self.named_parts[part.name] = name
         self.parts.append([])  # keeps its place
         place = len(self.parts) - 1
         head = f"static {self.name}_NOINLINE void {name}"
-        function = self._function(part.body, head, part=True)
+        function = self._function(part.body, head, part)
         comment = [f"/* {comment_text(part.comment)} */"] if part.comment else []
         self.parts[place] = comment + function
         self.helpers.add("noinline")
-        return f"{name}({', '.join(self._argument_names())});"
+        return name
 
     def _no_part(self, part: Part) -> str:
         raise IllegalProgram("a part stands inside another part")
 
-    def _function(self, statements: Sequence[Statement], head: str, part: bool) -> list[str]:
+    def _function(self, statements: Sequence[Statement], head: str, part: Part | None) -> list[str]:
         body = Body(self.routine.buffers, self.names, self.dtype, self.name)
         body.print(statements, self._no_part if part else self._part_call)
         self.own_used |= body.own_used
         self.special_used |= body.special_used
         self.helpers |= body.helpers_used
-        if any(isinstance(s, Part) for s in statements):
+        if any(isinstance(s, Part) for _, s in walk(statements)):
             body.names_used |= {b.name for b in self.parameters} | {self.work_name, *self.routine.sizes}
             body.names_used -= {self.work_name} if not self.work else set()
         slices = self._work_slices(body.names_used)
+        integers = part.integers if part else ()
         unused = [
-            f"    (void){self.names.spelled[p]};" for p in self._parameter_keys() if p not in body.names_used
+            f"    (void){self.names.spelled[p]};"
+            for p in (*self._parameter_keys(), *integers)
+            if p not in body.names_used
         ]
-        return [*wrapped(f"{head}({self.parameter_list()})"), "{", *unused, *slices, *body.lines, "}"]
+        return [
+            *wrapped(f"{head}({self.parameter_list(integers=integers)})"),
+            "{",
+            *unused,
+            *slices,
+            *body.lines,
+            "}",
+        ]
 
     def _work_slices(self, used: set[str]) -> list[str]:
         """Declarations of the work buffers in use; adds the sizes they need to `used`."""
@@ -172,7 +190,7 @@ class CFile:
     def _argument_names(self) -> list[str]:
         return [self.names.spelled[key] for key in self._parameter_keys()]
 
-    def parameter_list(self, restrict: bool = True) -> str:
+    def parameter_list(self, restrict: bool = True, integers: Sequence[str] = ()) -> str:
         """The parameters of NAME; `restrict` is left out for a header that C++ reads too."""
         star = "*restrict " if restrict else "*"
         out = []
@@ -181,7 +199,7 @@ class CFile:
             out.append(f"{const}{self._type(b)} {star}{self.names.spelled[b.name]}")
         if self.work:
             out.append(f"{self.real} {star}{self.work_name}")
-        out += [f"int64_t {self.names.spelled[size]}" for size in self.routine.sizes]
+        out += [f"int64_t {self.names.spelled[size]}" for size in (*self.routine.sizes, *integers)]
         return ", ".join(out) or "void"
 
     def _type(self, buffer: Buffer) -> str:
@@ -248,7 +266,7 @@ class CFile:
         """The function that `nest.Contract` calls; it needs helpers of its own."""
         routine = contract_routine(self.name, contract_c.columns_of(self.dtype))
         inner = CFile(routine, self.dtype, standalone=True, include="")
-        function = inner._function(routine.body, f"static void {self.name}_contract", part=False)
+        function = inner._function(routine.body, f"static void {self.name}_contract", None)
         self.helpers |= inner.helpers
         return [contract_c.tile_function(self.dtype, self.name), function]
 

@@ -105,10 +105,11 @@ class _Module:
         self.own_used: set[str] = set()
         self.external_used: set[str] = set()
         self.parts: list[str] = []
+        self.named_parts: dict[str, str] = {}
 
     def text(self) -> str:
         small = shape_of(self.routine, self.dtype).statements <= _INLINE
-        main = self._function(self.routine.body, f"define void @{self.name}", "#2" if small else "#0", False)
+        main = self._function(self.routine.body, f"define void @{self.name}", "#2" if small else "#0", None)
         blocks = [f"; {comment_text(self.routine.title or self.name)}", *self.parts, main]
         blocks.append(self._call_function())
         texts, needs = definitions(self.own_used, self.dtype, "#4", "#5")
@@ -131,18 +132,27 @@ class _Module:
 
     # ---- functions -------------------------------------------------------------------------
 
-    def _part_call(self, part: Part) -> str:
+    def _part_call(self, part: Part) -> tuple[str, str]:
+        name = self.named_parts.get(part.name) or self._new_part(part)
+        return name, self._parameter_list(False)
+
+    def _new_part(self, part: Part) -> str:
         name = f"{self.name}_part{len(self.parts) + 1}"
+        if part.name:
+            self.named_parts[part.name] = name
         place = len(self.parts)
         self.parts.append("")
-        self.parts[place] = self._function(part.body, f"define internal void @{name}", "#3", True)
-        return f"call void @{name}({self._parameter_list(False)})"
+        self.parts[place] = self._function(part.body, f"define internal void @{name}", "#3", part)
+        return name
 
-    def _no_part(self, part: Part) -> str:
+    def _no_part(self, part: Part) -> tuple[str, str]:
         raise IllegalProgram("a part stands inside another part")
 
-    def _function(self, statements: Sequence[Statement], head: str, attributes: str, part: bool) -> str:
-        body = Body(self.routine.buffers, self.routine.sizes, self.dtype, self.scopes)
+    def _function(
+        self, statements: Sequence[Statement], head: str, attributes: str, part: Part | None
+    ) -> str:
+        integers = (*self.routine.sizes, *(part.integers if part else ()))
+        body = Body(self.routine.buffers, integers, self.dtype, self.scopes)
         body.write(statements, self._no_part if part else self._part_call)
         self.own_used |= body.own_used
         self.external_used |= body.external_used
@@ -151,17 +161,24 @@ class _Module:
         self.functions |= body.functions | slices.functions
         lines = [*body.slots, *slices.lines, *body.lines]
         return "\n".join(
-            [f"{head}({self._parameter_list(True)}) {attributes} {{", "entry:", *lines, "  ret void", "}"]
+            [
+                f"{head}({self._parameter_list(True, integers)}) {attributes} {{",
+                "entry:",
+                *lines,
+                "  ret void",
+                "}",
+            ]
         )
 
-    def _parameter_list(self, declare: bool) -> str:
+    def _parameter_list(self, declare: bool, integers: Sequence[str] | None = None) -> str:
         out = []
         for b in self.parameters:
             extra = " noalias" + (" readonly" if b.role == "input" else "") if declare else ""
             out.append(f"ptr{extra} %b_{b.name}")
         if self.work:
             out.append(("ptr noalias" if declare else "ptr") + " %work")
-        return ", ".join([*out, *(f"i64 %s_{size}" for size in self.routine.sizes)])
+        names = self.routine.sizes if integers is None else integers
+        return ", ".join([*out, *(f"i64 %s_{name}" for name in names)])
 
     def _call_function(self) -> str:
         sizes = len(self.routine.sizes)

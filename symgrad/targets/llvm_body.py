@@ -34,6 +34,7 @@ from symgrad.loops.nest import (
     Tile,
     ToInt,
     Value,
+    variable,
 )
 from symgrad.targets import contract_llvm, external_llvm
 from symgrad.targets.base import literal_value, row_major
@@ -92,8 +93,8 @@ class Body:
             Least: self._least, Contract: self._contract, Tile: self._tile,
         }  # fmt: skip
 
-    def write(self, body: Sequence[Statement], part_call: Callable[[Part], str]) -> None:
-        """Append the statements; `part_call` gives the instruction that calls a part."""
+    def write(self, body: Sequence[Statement], part_call: Callable[[Part], tuple[str, str]]) -> None:
+        """Append the statements; `part_call` gives the function of a part, and the arguments all have."""
         self.part_call = part_call
         live = liveness(body)
         stack: list[tuple[Iterator[Statement], Callable[[], None]]] = [(iter(body), lambda: None)]
@@ -315,7 +316,9 @@ class Body:
         self.lines.append(f"  store {self._cells[s.cell]} {new}, ptr {self._values[s.cell]}")
 
     def _part(self, s: Part) -> None:
-        self.lines.append("  " + self.part_call(s))
+        name, arguments = self.part_call(s)
+        integers = [f"i64 {self.integers.polynomial(variable(i))}" for i in s.integers]
+        self.lines.append(f"  call void @{name}({', '.join(filter(None, [arguments, *integers]))})")
 
     # ---- blocks ----------------------------------------------------------------------------
 
