@@ -1,6 +1,7 @@
 """symgrad: write a loss or a layer as a SymPy expression, get its exact derivatives as a compiled kernel."""
 
 from symgrad import linalg, losses, nn, optim
+from symgrad.bench import Bench, bench
 from symgrad.entries import Entries, Where
 from symgrad.errors import SymgradError
 from symgrad.explain import Explanation, explain
@@ -20,8 +21,9 @@ from symgrad.run.verify import verify
 from symgrad.stored import stored
 
 __all__ = [
-    "Entries", "Explanation", "Kernel", "Maximum", "Minimum", "Program", "Report", "Scan", "SymgradError",
-    "Where", "compile", "explain", "export_c", "grad", "implicit", "lambdify", "linalg", "losses", "minimize",
-    "nn", "optim", "program", "scan", "scipy_problem", "stored", "verify", "while_loop",
+    "Bench", "Entries", "Explanation", "Kernel", "Maximum", "Minimum", "Program", "Report", "Scan",
+    "SymgradError", "Where", "bench", "compile", "explain", "export_c", "grad", "implicit", "lambdify",
+    "linalg", "losses", "minimize", "nn", "optim", "program", "scan", "scipy_problem", "stored", "verify",
+    "while_loop",
 ]  # fmt: skip
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The command line: `symgrad export | derive | verify | explain | demo | cache | why`.
+"""The command line: `symgrad export | derive | verify | explain | bench | demo | cache | why`.
 
 An expression is given as `file.py:name` (the user's own file is imported, and the name is an expression, a
 Program, or a function of no arguments that returns one) or as a text for the safe parser
@@ -150,6 +150,19 @@ def _explain(options: argparse.Namespace) -> int:
         _program(options), outputs=options.outputs, sizes=sizes, backend=options.backend, dtype=options.dtype
     )
     print(explanation.to_json() if options.json else explanation)
+    return DONE
+
+
+def _bench(options: argparse.Namespace) -> int:
+    import symgrad
+
+    sizes = dict(_name_and_size(text) for text in options.size)
+    point = dict(_name_and_value(text) for text in options.at)
+    found = symgrad.bench(
+        _program(options), outputs=options.outputs, sizes=sizes, at=point or None, seed=options.seed,
+        backend=options.backend, dtype=options.dtype,
+    )  # fmt: skip
+    print(found.to_json() if options.json else found)
     return DONE
 
 
@@ -340,6 +353,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_derive(commands, shared)
     _add_verify(commands, shared)
     _add_explain(commands, shared)
+    _add_bench(commands, shared)
     _add_demo(commands)
     _add_cache(commands)
     why = commands.add_parser("why", help="the page of an error class")
@@ -393,6 +407,22 @@ def _add_explain(commands: Any, shared: argparse.ArgumentParser) -> None:
     explain.add_argument("--dtype", choices=("float64", "float32"), default="float64")
     explain.add_argument("--json", action="store_true", help="print the explanation as JSON")
     explain.set_defaults(run=_explain)
+
+
+def _add_bench(commands: Any, shared: argparse.ArgumentParser) -> None:
+    help_text = "operations, bytes, the floor that follows, and measured times"
+    bench = commands.add_parser("bench", parents=[shared], help=help_text)
+    words = "value,grad,hess,... (default: value and gradient; for an array, value and Jacobian)"
+    bench.add_argument("--outputs", type=_names, default=None, metavar="WORDS", help=words)
+    bench.add_argument("--size", action="append", default=[], metavar="NAME=NUMBER", help="such as n=1000")
+    bench.add_argument(
+        "--at", action="append", default=[], metavar="NAME=VALUE", help="such as x=1.5 or X=[[1,2],[3,4]]"
+    )
+    bench.add_argument("--seed", type=int, default=0, help="of what --at does not give")
+    bench.add_argument("--backend", choices=("llvm", "c"), default="llvm")
+    bench.add_argument("--dtype", choices=("float64", "float32"), default="float64")
+    bench.add_argument("--json", action="store_true", help="print the same as JSON")
+    bench.set_defaults(run=_bench)
 
 
 def _add_verify(commands: Any, shared: argparse.ArgumentParser) -> None:

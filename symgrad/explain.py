@@ -132,9 +132,9 @@ def explain(
     if outputs is None:
         outputs = default_outputs(source)
         source = replace(source)
-    recorder = _Recorder()
+    recorder = Recorder()
     kernel = pipeline.compile(source, outputs=outputs, backend=backend, dtype=dtype, watch=recorder)
-    chosen = _sizes(kernel, source, names_of(sizes))
+    chosen = sizes_to_explain(kernel, source, names_of(sizes))
     first, last = recorder.units[0], recorder.units[-1]
     value = source.derived(("value",)).unit
     return Explanation(
@@ -163,7 +163,7 @@ def explain(
 # ---- watching ----------------------------------------------------------------------------------
 
 
-class _Recorder:
+class Recorder:
     """Takes the time of each stage and keeps what it made; the counting is done afterwards."""
 
     def __init__(self) -> None:
@@ -191,6 +191,7 @@ class _Recorder:
         self._since = time.perf_counter()
 
     def stages(self, sizes: Mapping[str, int]) -> Iterator[Stage]:
+        """What was seen of each stage, in order, counted for these sizes."""
         for name, seconds in self._seconds.items():
             fired = dict(sorted(self._fired.get(name, Counter()).items())) or None
             if name not in self._roots:
@@ -202,7 +203,7 @@ class _Recorder:
             yield Stage(name, seconds, len(tensors), values, operations(g, roots, sizes), fired)
 
 
-def _sizes(kernel: Kernel, source: Program, given: Mapping[str, int]) -> dict[str, int]:
+def sizes_to_explain(kernel: Kernel, source: Program, given: Mapping[str, int]) -> dict[str, int]:
     """The sizes asked for; for the others hints or a typical number, if indices then stay in their arrays."""
     names = kernel.signature.sizes
     for name in given:
@@ -254,7 +255,7 @@ def _sections(e: Explanation) -> Iterator[tuple[str, Sequence[str]]]:
     arguments = ", ".join(name + shape for name, shape in e.arguments.items())
     yield "arguments", [arguments or "none", "derivatives by " + (", ".join(e.wrt) or "nothing")]
     yield "sizes", [", ".join(f"{name} = {n}" for name, n in sorted(e.sizes.items()))] if e.sizes else ()
-    yield "stages", _stage_lines(e.stages)
+    yield "stages", stage_lines(e.stages)
     yield "operations", _operation_lines(e)
     yield (
         "rewrites that fired",
@@ -277,7 +278,8 @@ def _sections(e: Explanation) -> Iterator[tuple[str, Sequence[str]]]:
     )
 
 
-def _stage_lines(stages: Sequence[Stage]) -> list[str]:
+def stage_lines(stages: Sequence[Stage]) -> list[str]:
+    """A table of the stages and their times."""
     rows = [("stage", "ms", "definitions", "values", "operations")]
     for s in stages:
         counts = ["" if n is None else f"{n:,}" for n in (s.definitions, s.values, s.operations)]

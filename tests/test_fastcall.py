@@ -210,3 +210,21 @@ def test_without_machine_code_a_call_is_the_python_call() -> None:
             return 2 * a + more
 
     assert Doubled()(3.0, more=1.0) == 7.0
+
+
+def test_none_in_out_asks_for_a_new_array_or_a_number_without_python_code(monkeypatch):
+    x, y = sp.symbols("x y")
+    kernel = sg.compile(x**2 * y, wrt=(x, y), outputs=("value", "grad", "hess"))
+    grad = np.empty(2)
+    expected = kernel(2.0, 3.0, out=(None, grad, None))  # the first call makes the record
+    monkeypatch.setattr(type(kernel), "_call", lambda *args, **options: pytest.fail("Python was asked"))
+    for _ in range(1000):  # a reference too many or too few would show
+        value, first, second = kernel(2.0, 3.0, out=(None, grad, None))
+    assert value == expected[0] == 12.0 and first is grad
+    np.testing.assert_array_equal(grad, [12.0, 4.0])
+    np.testing.assert_array_equal(second, [[6.0, 4.0], [4.0, 0.0]])
+    assert second is not expected[2] and kernel(2.0, 3.0, out=None)[0] == 12.0
+    count = sys.getrefcount(grad)
+    for _ in range(50):
+        kernel(2.0, 3.0, out=(None, grad, None))
+    assert sys.getrefcount(grad) == count

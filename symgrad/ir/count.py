@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 
@@ -24,12 +25,22 @@ def operations(g: Graph, roots: Sequence[TensorId], sizes: Mapping[str, int]) ->
     choice. A reduction counts one more per point of its loops. Selections and predicates choose,
     they do not compute: not counted.
     """
-    total = 0.0
+    return round(sum(operations_by_name(g, roots, sizes).values()))
+
+
+def operations_by_name(g: Graph, roots: Sequence[TensorId], sizes: Mapping[str, int]) -> dict[str, float]:
+    """The same, apart for each op; reductions and matrix functions under their own names."""
+    found: dict[str, float] = defaultdict(float)
     points: dict[Node, float] = {}
     for t in g.definitions_below(roots):
-        if g.tensors[t].kind != "input":
-            total += _Counter(g, g.tensors[t], sizes, points).run()
-    return round(total + sum(points.values()))
+        tensor = g.tensors[t]
+        if tensor.kind != "input":
+            found[tensor.name if tensor.kind == "call" else tensor.kind] += _Counter(
+                g, tensor, sizes, points
+            ).run()
+    for n, count in points.items():
+        found[g.op[n]] += count
+    return {name: count for name, count in found.items() if count}
 
 
 def operations_below(g: Graph, roots: Iterable[Node]) -> int:

@@ -175,22 +175,22 @@ class _Trampoline:
     def _result(self, k: Value) -> None:
         facts = self._facts_of_result(k)
         buffer = self._at(self.buffers, self.b.add(self.n_arguments, k), 8)
-        axes = self._load(_I64, facts)
+        axes, given = self._load(_I64, facts), self._given(k)
         is_number = self.b.icmp_signed("==", axes, _I64(0))
         with self.b.if_else(is_number) as (number, array):
             with number:
-                self._require(self._equals(self.out, _NULL))
+                self._require(self._equals(given, _NULL))
                 self._store(buffer, self.b.ptrtoint(self._number_place(), _I64))
                 self._store(self._at(self.arrays, k, 8), _NULL)
             with array:
-                with self.b.if_else(self._equals(self.out, _NULL)) as (fresh, given):
+                with self.b.if_else(self._equals(given, _NULL)) as (fresh, old):
                     with fresh:
-                        x = self._new_array(facts, axes)
-                        self._store(self._at(self.arrays, k, 8), x)
-                        self._store(self.made, self.b.add(k, _I64(1)))
-                    with given:
-                        x = self._given(k, facts)
-                        self._store(self._at(self.arrays, k, 8), x)
+                        self._store(self._at(self.arrays, k, 8), self._new_array(facts, axes))
+                    with old:
+                        self._require_fit(k, facts, given)
+                        self._call("Py_IncRef", ir.VoidType(), given)
+                        self._store(self._at(self.arrays, k, 8), given)
+                self._store(self.made, self.b.add(k, _I64(1)))
                 x = self._load(_PTR, self._at(self.arrays, k, 8))
                 self._store(buffer, self._load(_I64, x, cpython.DATA))
 
@@ -205,18 +205,24 @@ class _Trampoline:
             self._fail()
         return x
 
-    def _given(self, k: Value, facts: Value) -> Value:
-        """The caller's array for result `k`: of the right form, and apart from all memory in use."""
+    def _given(self, k: Value) -> Value:
+        """What the caller passed for result `k`; null for nothing or None."""
         is_tuple = self.b.icmp_signed("!=", self.is_tuple, _I64(0))
         x = self._local(_PTR)
-        self._store(x, self.out)
-        with self.b.if_then(is_tuple):
+        self._store(x, self._unless_none(self.out))
+        with self.b.if_then(self.b.and_(is_tuple, self._differs(self.b.load(x, typ=_PTR), _NULL))):
             self._require(self._equals(self._load(_PTR, self.out, cpython.TYPE), self._object(tuple)))
             size = self._load(_I64, self.out, cpython.TUPLE_SIZE)
             self._require(self.b.icmp_signed("==", size, self.n_results))
             items = self._at(self.out, _I64(cpython.TUPLE_ITEMS), 1)
-            self._store(x, self._load(_PTR, self._at(items, k, 8)))
-        array = self.b.load(x, typ=_PTR)
+            self._store(x, self._unless_none(self._load(_PTR, self._at(items, k, 8))))
+        return self.b.load(x, typ=_PTR)
+
+    def _unless_none(self, x: Value) -> Value:
+        return self.b.select(self._equals(x, self._object(None)), _NULL, x)
+
+    def _require_fit(self, k: Value, facts: Value, array: Value) -> None:
+        """The caller's array for result `k` is of the right form, and apart from all memory in use."""
         flags = cpython.C_CONTIGUOUS | cpython.ALIGNED | cpython.WRITEABLE
         self._require_array(array, facts, self._header(8), 0, flags)
         first = self._load(_I64, array, cpython.DATA)
@@ -232,7 +238,6 @@ class _Trampoline:
 
         self._each(self.n_arguments, apart_from_argument)
         self._each(k, apart_from_result)
-        return array
 
     def _require_apart(self, first: Value, last: Value, j: Value, size: Value) -> None:
         other = self._load(_I64, self._at(self.buffers, j, 8))
@@ -271,11 +276,8 @@ class _Trampoline:
 
     def _finish(self, k: Value) -> None:
         x = self._load(_PTR, self._at(self.arrays, k, 8))
-        with self.b.if_else(self._equals(x, _NULL)) as (number, array):
-            with number:
-                self._store(self._at(self.arrays, k, 8), self._float(k))
-            with array, self.b.if_then(self._differs(self.out, _NULL)):
-                self._call("Py_IncRef", ir.VoidType(), x)
+        with self.b.if_then(self._equals(x, _NULL)):
+            self._store(self._at(self.arrays, k, 8), self._float(k))
 
     def _float(self, k: Value) -> Value:
         where = self._load(_PTR, self._at(self.buffers, self.b.add(self.n_arguments, k), 8))
@@ -312,7 +314,7 @@ class _Trampoline:
         self.b.ret(_NULL)
 
     def _drop_arrays(self) -> None:
-        """Let go of the new arrays."""
+        """Let go of the arrays."""
 
         def drop(k: Value) -> None:
             x = self._load(_PTR, self._at(self.arrays, k, 8))
