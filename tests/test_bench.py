@@ -28,6 +28,7 @@ import network_one  # noqa: E402
 import rosenbrock100  # noqa: E402
 import run_all  # noqa: E402
 import sparse_hessian  # noqa: E402
+import tensor_programs  # noqa: E402
 import training  # noqa: E402
 
 TIMED = {
@@ -67,6 +68,15 @@ def test_the_network_in_matrices_is_the_network_in_indices():
         for program in (network.program, network.program_in_matrices)
     ]
     assert len(common.compare(codes)) == 2
+
+
+def test_tensor_programs_have_the_same_numbers_on_every_backend(monkeypatch):
+    monkeypatch.setattr(tensor_programs, "CASES", tensor_programs.CASES[3:5])
+    tables = tensor_programs.run(common.TINY)
+    assert len(tables) == len(tensor_programs.WORDS)
+    for table in tables:
+        assert [row[0].split("=")[0] for row in table.rows] == ["batch norm n", "||W'W - I||^2 n"]
+        assert len(table.agreed) == 2 * len(machine_code.backends())
 
 
 def test_the_machine_code_repeats_as_often_as_it_is_told():

@@ -20,7 +20,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BENCHMARKS = (
     "call_overhead", "rosenbrock100", "arm", "network_one", "network_batch", "cost_promise", "compile_scale",
-    "vector_math", "sparse_hessian", "training",
+    "vector_math", "sparse_hessian", "training", "tensor_programs",
 )  # fmt: skip
 PACKAGES = ("sympy", "numpy", "llvmlite", "casadi", "jax", "numba", "symengine")
 HOW_TO_READ = """\
