@@ -31,6 +31,7 @@ from symgrad.run.build import build_kernel
 from symgrad.run.interface import signature_of
 from symgrad.run.kernel import Kernel
 from symgrad.run.memory import Memory, check_memory, has_room_for_products
+from symgrad.run.samples import available_threads
 from symgrad.run.signature import Signature
 from symgrad.targets.export import check_function_name
 
@@ -50,6 +51,7 @@ def compile(  # noqa: A001  (the verb users look for)
     sparse: str | None = None,
     triangle: str = "full",
     memory: int | str | None = None,
+    threads: int | str = 1,
     watch: Watch | None = None,
     **options: Any,
 ) -> Kernel:
@@ -67,6 +69,8 @@ def compile(  # noqa: A001  (the verb users look for)
     memory   what recurrences may keep for their derivatives: a budget in bytes for the workspace of a call,
              or "stored" (the default: everything), "checkpointed" (about sqrt(T) of T steps, each computed
              twice), "recomputed" (as little as can be, each computed up to three times); see `run.memory`.
+    threads  the most threads that share the samples of a call (leading axes of its arguments), or "all": one
+             per processor. The numbers are the same for every count.
     watch    called as `watch(stage, thing)` after each stage.
     options  of `program`: stabilise, kinks, hints, axes.
 
@@ -84,6 +88,7 @@ def compile(  # noqa: A001  (the verb users look for)
     check_function_name(name)
     memory = check_memory(memory)
     storage = storage_of(sparse, triangle, words)
+    count = check_threads(threads, backend)
     announce = watch or (lambda stage, thing: None)
     is_ready = isinstance(expr, Program) and args is None and wrt is None and not options
     source = expr if is_ready else program(expr, args, wrt, **options)
@@ -92,9 +97,8 @@ def compile(  # noqa: A001  (the verb users look for)
         derived = source.derived(words, storage)
         announce("differentiate", derived.unit)
         signature = signature_of(derived, single=isinstance(outputs, str))
-        kernel = assemble(
-            signature, derived.unit, words, name, backend, dtype, derived.sparse, announce, memory
-        )
+        unit, sparsity = derived.unit, derived.sparse
+        kernel = assemble(signature, unit, words, name, backend, dtype, sparsity, announce, memory, count)
     kernel.program = source
     announce("build", kernel)
     return kernel
@@ -110,15 +114,17 @@ def assemble(
     sparse: tuple[SparseOutput, ...] = (),
     announce: Watch = lambda stage, thing: None,
     memory: Memory = None,
+    threads: int = 1,
 ) -> Kernel:
     """The stages after differentiation: a kernel for a unit whose calls `signature` describes."""
     if backend == "numpy":
         units = (unit, with_split_logsumexp(unit))
-        return build_kernel(signature, None, units, backend, dtype, sparse, memory)
+        return build_kernel(signature, None, units, backend, dtype, sparse, memory, threads)
     better = optimise(unit, announce)
     routine = routine_of(better, name, words, backend == "llvm", memory)
     announce("lower", routine)
-    return build_kernel(signature, split(routine), (unit, better), backend, dtype, sparse, memory)
+    units = (unit, better)
+    return build_kernel(signature, split(routine), units, backend, dtype, sparse, memory, threads)
 
 
 def optimise(unit: Unit, announce: Watch = lambda stage, thing: None) -> Unit:
@@ -181,6 +187,26 @@ def check_words(outputs: str | Sequence[str]) -> tuple[str, ...]:
             try_='outputs=("value", "grad")',
         )
     return words
+
+
+def check_threads(threads: Any, backend: str) -> int:
+    """How many threads `threads=` means; BadOption for anything but a number from 1 on or "all"."""
+    if threads == "all":
+        return 1 if backend == "numpy" else available_threads()
+    if type(threads) is not int or threads < 1:
+        raise BadOption(
+            f"threads is {threads!r}",
+            where="threads=",
+            because="it is a number of threads",
+            try_='a whole number from 1 on, or threads="all"',
+        )
+    if threads > 1 and backend == "numpy":
+        raise BadOption(
+            "the reference backend computes in one thread",
+            where="threads=",
+            try_='backend="llvm" or backend="c"',
+        )
+    return threads
 
 
 def dtype_name(dtype: Any) -> str:

@@ -237,7 +237,10 @@ class Accumulate:
 
 @dataclass(slots=True)
 class For:
-    """for var in [max(lower), min(upper)) by `step`; values computed inside are local to one turn."""
+    """for var in [max(lower), min(upper)) by `step`; values computed inside are local to one turn.
+
+    lanes  its turns are samples computed side by side (`loops/lanes.py`).
+    """
 
     var: str
     lower: tuple[Poly, ...]
@@ -245,6 +248,7 @@ class For:
     body: list[Statement] = field(default_factory=list)
     comment: str = ""
     step: int = 1
+    lanes: bool = False
 
 
 @dataclass(slots=True)

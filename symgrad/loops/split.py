@@ -23,9 +23,7 @@ from symgrad.loops.nest import (
     Cell,
     Compute,
     Const,
-    For,
     FromInt,
-    Least,
     Load,
     LoadInt,
     Part,
@@ -35,11 +33,10 @@ from symgrad.loops.nest import (
     Store,
     StoreReduce,
     Test,
-    ToInt,
     Value,
     poly,
 )
-from symgrad.loops.walk import Name, defined, operands, polynomials, variables, walk
+from symgrad.loops.walk import Name, defined, operands, polynomials, unused_name, variables, walk
 
 LIMIT = 5_000  # statements; a run no longer than this stays whole
 PART = 1_000  # statements in one part (studies/limits.md, section 3)
@@ -103,7 +100,7 @@ class _Splitter:
         self.current: set[Value] = set()  # what memory holds the present content of
         self.free: list[int] = []
         self.slots = 0
-        self.memory = _unused_name(routine, "spill")
+        self.memory = unused_name(routine, "spill")
 
     def run(self) -> Routine:
         body: list[Statement] = []
@@ -271,9 +268,3 @@ def _is_bool(statement: Statement, bools: set[Name]) -> bool:
     if isinstance(statement, Cell):
         return statement.init in bools
     return isinstance(statement, Bool | Test)
-
-
-def _unused_name(routine: Routine, name: str) -> str:
-    taken = {b.name for b in routine.buffers} | set(routine.sizes)
-    taken |= {s.var for _, s in walk(routine.body) if isinstance(s, For | LoadInt | ToInt | Least)}
-    return next(n for n in (name, *(f"{name}_{k}" for k in range(1, 2 + len(taken)))) if n not in taken)

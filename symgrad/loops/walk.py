@@ -20,6 +20,7 @@ from symgrad.loops.nest import (
     LoadInt,
     Part,
     Poly,
+    Routine,
     SetCell,
     Start,
     Statement,
@@ -103,3 +104,12 @@ def _of_contraction(s: Contract | Tile) -> tuple[Poly, ...]:
 def variables(polys: Iterable[Poly]) -> Iterator[str]:
     """The integer variables of some polynomials, repeated as often as they occur."""
     return (name for p in polys for names, _ in p for name in names)
+
+
+def unused_name(routine: Routine, name: str) -> str:
+    """`name`, or `name` and a number, as the name of a further buffer or variable."""
+    taken = {*routine.sizes, *(b.name for b in routine.buffers)}
+    taken |= {
+        s.var for _, s in walk(routine.body, into_parts=True) if isinstance(s, For | LoadInt | ToInt | Least)
+    }
+    return next(n for n in (name, *(f"{name}_{k}" for k in range(1, 2 + len(taken)))) if n not in taken)

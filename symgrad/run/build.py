@@ -14,6 +14,7 @@ from symgrad.ir.unit import Unit
 from symgrad.loops.nest import Routine
 from symgrad.run.kernel import Built, Kernel, Plan, Runner, Spec, call_compiled
 from symgrad.run.memory import Memory
+from symgrad.run.samples import Samples
 from symgrad.run.signature import Signature, Sizes
 from symgrad.run.sparse import SparseKernel
 from symgrad.targets.base import target_named, workspace_elements
@@ -27,18 +28,20 @@ def build_kernel(
     dtype: str,
     sparse: tuple[SparseOutput, ...] = (),
     memory: Memory = None,
+    threads: int = 1,
 ) -> Kernel:
     """A kernel for a routine, or for the last of the units where there is none (backend "numpy").
 
     units   before and after optimisation.
     sparse  where the values of sparse results belong, if there are any.
     memory  the budget of the workspace.
+    threads most that share the samples of a call.
     """
     kind = SparseKernel if sparse else Kernel
     if routine is None:
         return kind(Spec(signature, None, backend, dtype, build_reference, units, sparse, memory))
     signature = replace(signature, passed=routine.size_symbols)
-    return kind(Spec(signature, routine, backend, dtype, build_compiled, units, sparse, memory))
+    return kind(Spec(signature, routine, backend, dtype, build_compiled, units, sparse, memory, threads))
 
 
 def build_compiled(spec: Spec) -> Built:
@@ -51,8 +54,14 @@ def build_compiled(spec: Spec) -> Built:
         by_name = {n: sizes[s] for n, s in zip(routine.sizes, routine.size_symbols, strict=True)}
         return workspace_elements(routine, by_name)
 
-    run = call_compiled(loaded.call, np.dtype(spec.dtype))
-    return Built(run, loaded.source, loaded.address, workspace, loaded, loaded.call_address)
+    one, many = call_compiled(loaded.call, np.dtype(spec.dtype)), Samples(spec, loaded)
+
+    def run(inputs: Sequence[np.ndarray], buffers: Sequence[np.ndarray | None], plan: Plan) -> list[Any]:
+        return (many if plan.batch else one)(inputs, buffers, plan)
+
+    return Built(
+        run, loaded.source, loaded.address, workspace, loaded, loaded.call_address, lambda: many.code.source
+    )
 
 
 def build_reference(spec: Spec) -> Built:

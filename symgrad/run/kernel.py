@@ -7,10 +7,7 @@ runs without the GIL.
 
 from __future__ import annotations
 
-import ctypes
-import struct
 import threading
-from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,6 +30,7 @@ from symgrad.ir.evaluate import evaluate
 from symgrad.ir.matrix_failures import failed
 from symgrad.ir.unit import Unit
 from symgrad.loops.nest import Failure, Poly, Routine, evaluate_poly
+from symgrad.run.addresses import address_of, pointers_to
 from symgrad.run.fastcall import FastCallable
 from symgrad.run.intake import Intake
 from symgrad.run.memory import Memory, planned
@@ -52,7 +50,6 @@ Shape = tuple[int, ...]
 Runner = Callable[[Sequence[np.ndarray], Sequence[np.ndarray | None], "Plan"], list[Any]]
 
 _MOST_PLANS = 256
-_POINTER = next(code for code in "QLI" if array(code).itemsize == struct.calcsize("P"))
 
 
 @dataclass(frozen=True)
@@ -90,6 +87,7 @@ class Spec:
     units   before and after optimisation.
     sparse  where the values of sparse results belong.
     memory  the budget of the workspace (`run.memory`); None for as much as it takes.
+    threads most that share the samples of a call.
     """
 
     signature: Signature
@@ -100,6 +98,7 @@ class Spec:
     units: tuple[Unit, Unit]
     sparse: tuple[SparseOutput, ...] = ()
     memory: Memory = None
+    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -108,6 +107,7 @@ class Built:
 
     run  `run(inputs, buffers, plan)` returns one result per buffer of the routine: the array
          given, a new one where None was given, or a float for a single number.
+    batch_source  the text of the form for samples side by side, "" where there is none.
     """
 
     run: Runner
@@ -116,6 +116,7 @@ class Built:
     workspace: Callable[[Sizes], int] = lambda sizes: 0
     keepalive: object = None
     call_address: int = 0
+    batch_source: Callable[[], str] = lambda: ""
 
 
 class Kernel(FastCallable):
@@ -148,6 +149,16 @@ class Kernel(FastCallable):
         return self._built.source
 
     @property
+    def batch_source(self) -> str:
+        """The text that computes samples side by side, "" where samples are computed one after the other."""
+        return self._built.batch_source()
+
+    @property
+    def threads(self) -> int:
+        """The most threads that share the samples of a call."""
+        return self._spec.threads
+
+    @property
     def address(self) -> int:
         return self._built.address
 
@@ -175,8 +186,10 @@ class Kernel(FastCallable):
         return self._spec.signature.words
 
     def workspace(self, **sizes: int) -> int:
-        """Bytes of workspace a call needs for the given sizes (known before the call).
+        """Bytes of workspace that one sample needs for the given sizes (known before the call).
 
+        A call with sample axes needs them once per thread; where samples are computed side by side, for
+        8 samples (16 in float32) and for their arguments and results.
         Raises BudgetTooSmall where that is more than the kernel may use (`memory=` of `compile`).
         """
         return self._built.workspace(self._planned(self._checked_sizes(sizes))) * self._real.itemsize
@@ -459,13 +472,6 @@ def _broadcast(arguments: Sequence[Argument], leads: Sequence[Shape]) -> Shape:
 # ---- machine code ----------------------------------------------------------------------------------
 
 
-def address_of(x: Any) -> int:
-    """Where a C-contiguous array's elements begin."""
-    if x.size and x.flags.writeable:
-        return ctypes.addressof(ctypes.c_char.from_buffer(x))
-    return int(x.__array_interface__["data"][0])  # four times slower, for every array
-
-
 def call_compiled(call: Callable[[int, int], None], real: np.dtype) -> Runner:
     """A runner that hands addresses to `NAME_call` (see targets.base).
 
@@ -497,7 +503,7 @@ def call_compiled(call: Callable[[int, int], None], real: np.dtype) -> Runner:
                 outputs.append(None)
                 addresses.append(base + place * width)
                 place += 1
-        pointers = array(_POINTER, [*addresses, base])
+        pointers = pointers_to([*addresses, base])
         call(pointers.buffer_info()[0], plan.meta_address)
         if place == first:
             return outputs

@@ -8,6 +8,10 @@ Both compiled targets give a routine `NAME` the same two functions:
 `buffers` holds the inputs, the outputs and the workspace (always there, possibly null). `meta`
 holds the number of samples, the sizes, and one stride in elements per input and output: sample s
 works on `buffer + s*stride`. There are no globals and no allocation; both are re-entrant.
+
+Straight-line code has a second form, for batches (`loops/lanes.py`), with functions of the same names:
+`NAME` computes a block of LANES samples on tiles, and `NAME_call` any number of samples with it. The
+workspace has `batch_elements` elements, and after it `buffers` holds the address of the first form's `NAME`.
 """
 
 from __future__ import annotations
@@ -22,9 +26,12 @@ import numpy as np
 
 from symgrad.errors import BadOption, IllegalProgram, quoted
 from symgrad.ir.evaluate import constant_value
+from symgrad.loops.lanes import across_lanes
 from symgrad.loops.nest import Buffer, Poly, Routine, element_count
 
 ALIGNMENT = 8  # elements; every slice of the workspace is a multiple of this
+LANES = {"float64": 8, "float32": 16}  # 512 bits; processors with shorter registers use several
+_CACHE_LINE = 64  # bytes; what moving the tiles to the beginning of one can cost
 DTYPES = ("float64", "float32")
 
 _MODULES = {"llvm": "symgrad.targets.llvm", "c": "symgrad.targets.c"}
@@ -62,6 +69,10 @@ class Target(Protocol):
         """The routine compiled and loaded into this process."""
         ...
 
+    def build_batch(self, routine: Routine, dtype: str = "float64") -> Loaded | None:
+        """Its form for batches; None where there is none, and `NAME_call` is used for them."""
+        ...
+
 
 def target_named(name: str) -> Target:
     """The compiled target called `name`; raises BadOption for any other word."""
@@ -78,6 +89,15 @@ def workspace_elements(routine: Routine, sizes: Mapping[str, int]) -> int:
         count = element_count(buffer, sizes)
         total += -(-count // ALIGNMENT) * ALIGNMENT
     return total
+
+
+def batch_elements(routine: Routine, dtype: str) -> int:
+    """How many elements the workspace of its form for batches needs: workspace and tiles."""
+    block = across_lanes(routine, LANES[dtype])
+    assert block is not None
+    tiles = sum(element_count(b, {}) for b in block.buffers if b.role != "work")
+    most = LANES[dtype] + _CACHE_LINE // np.dtype(dtype).itemsize  # samples computed alone, and the gap
+    return workspace_elements(block, {}) + tiles + most
 
 
 def check_dtype(dtype: str) -> str:

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 from symgrad.errors import IllegalProgram
 from symgrad.loops.contract import contract_routine
+from symgrad.loops.lanes import across_lanes, lanes_loop
 from symgrad.loops.nest import Buffer, For, Least, LoadInt, Part, Routine, Statement, ToInt
 from symgrad.loops.walk import variables, walk
 from symgrad.targets import c_build, contract_c, special_c
-from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
+from symgrad.targets.base import ALIGNMENT, LANES, Loaded, check_dtype, parameters, workspace_elements
 from symgrad.targets.c_body import Body, Names
-from symgrad.targets.own_functions import with_own_functions
+from symgrad.targets.lane_functions import with_lane_functions
+from symgrad.targets.lanes_c import samples_functions
+from symgrad.targets.own_functions import inlined_operations, with_own_functions
 from symgrad.targets.text import (
     check_identifier,
     comment_text,
@@ -22,6 +25,8 @@ from symgrad.targets.text import (
     wrapped,
 )
 from symgrad.targets.vector_math_c import definitions
+
+MOST_SIDE_BY_SIDE = 5_000  # instructions in the loop over lanes; gcc takes seconds beyond
 
 
 class CTarget:
@@ -37,6 +42,10 @@ class CTarget:
         loops = any(isinstance(s, For) for _, s in walk(routine.body, into_parts=True))
         statements = sum(1 for _ in walk(routine.body, into_parts=True))
         return c_build.build(self.emit(routine, dtype), routine.name, statements, loops)
+
+    def build_batch(self, routine: Routine, dtype: str = "float64") -> Loaded | None:
+        source = emit_c_batch(routine, dtype)
+        return None if source is None else c_build.build(source, routine.name, 0, loops=True)
 
 
 TARGET = CTarget()
@@ -55,13 +64,30 @@ def emit_c(
     return CFile(routine, check_dtype(dtype), standalone, include, own).text()
 
 
+def emit_c_batch(routine: Routine, dtype: str = "float64") -> str | None:
+    """The routine on samples side by side, as one source file; None where it is no straight-line code, or is
+    too long for a compiler to see the vectors in it.
+
+    `NAME` of this file computes a block of samples on tiles, `NAME_call` any number; see `base.py`.
+    """
+    block = across_lanes(routine, LANES[check_dtype(dtype)])
+    if block is None or any(isinstance(s, Part) for s in routine.body):
+        return None
+    block, far = with_lane_functions(block)
+    length = sum(1 for _ in walk(block.body)) + inlined_operations(block.body, dtype)
+    if length > MOST_SIDE_BY_SIDE:
+        return None
+    return CFile(block, dtype, standalone=False, include="", far=far).text()
+
+
 class CFile:
     """One source file in the making."""
 
     def __init__(
-        self, routine: Routine, dtype: str, standalone: bool, include: str, own: bool = False
+        self, routine: Routine, dtype: str, standalone: bool, include: str, own: bool = False, far: str = ""
     ) -> None:
         routine = with_own_functions(routine, dtype) if own else routine
+        self.lanes, self.far = LANES[dtype] if lanes_loop(routine) else 1, far
         self.routine, self.dtype, self.standalone, self.include = routine, dtype, standalone, include
         self.real = "double" if dtype == "float64" else "float"
         self.name = check_identifier(routine.name)
@@ -79,9 +105,15 @@ class CFile:
         self.named_parts: dict[str, str] = {}
 
     def text(self) -> str:
-        main = self._function(self.routine.body, f"void {self.name}", None)
+        head = f"void {self.name}"
+        if self.lanes > 1:
+            self.helpers.add("noinline")  # one copy of the code, so one result for every place in a batch
+            head = f"{self.name}_NOINLINE {head}"
+        main = self._function(self.routine.body, head, None)
         functions = [*self.parts, main]
-        if not self.standalone:
+        if self.lanes > 1:
+            functions += self._samples_functions()
+        elif not self.standalone:
             functions.append(self._call_function())
         contraction = self._contraction() if "contract" in self.helpers else []
         blocks = [
@@ -234,6 +266,10 @@ class CFile:
             "}",
         ]
 
+    def _samples_functions(self) -> list[list[str]]:
+        work, sizes = workspace_elements(self.routine, {}), len(self.routine.sizes)
+        return samples_functions(self.name, self.real, self.lanes, self.parameters, work, sizes, self.far)
+
     # ---- what stands before the functions ----------------------------------------------------
 
     def _header(self) -> list[str]:
@@ -274,6 +310,7 @@ class CFile:
         wanted = {
             "sum": _sum_macro(self.name),
             "any": _any_macro(self.name),
+            "lanes": _lanes_macro(self.name),
             "noinline": _noinline_macro(self.name),
             "min": _integer_function(f"{self.name}_min", "a, b", "a < b ? a : b"),
             "max": _integer_function(f"{self.name}_max", "a, b", "a > b ? a : b"),
@@ -309,6 +346,17 @@ def _any_macro(name: str) -> list[str]:
         f"#define {name}_ANY(any, ...) {name}_PRAGMA(omp simd reduction(| : any) reduction(+ : __VA_ARGS__))",
         "#else",
         f"#define {name}_ANY(...)",
+        "#endif",
+    ]
+
+
+def _lanes_macro(name: str) -> list[str]:
+    return [
+        "/* The samples of a block are computed side by side. */",
+        "#ifdef SYMGRAD_SIMD",
+        f'#define {name}_SIDE_BY_SIDE _Pragma("omp simd")',
+        "#else",
+        f"#define {name}_SIDE_BY_SIDE",
         "#endif",
     ]
 

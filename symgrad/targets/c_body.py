@@ -299,6 +299,9 @@ class Body:
         if sums and len(anys) <= 1:
             self.helpers_used |= {"sum", "any"} if anys else {"sum"}
             self._line(f"{self.helper}_{'ANY' if anys else 'SUM'}({', '.join([*anys, *sums])})")
+        elif s.lanes:
+            self.helpers_used.add("lanes")
+            self._line(f"{self.helper}_SIDE_BY_SIDE")
         step = f"{var}++" if s.step == 1 else f"{var} += {s.step}"
         self._line(f"for (int64_t {var} = {lower}; {var} < {upper}; {step}) {{")
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from symgrad.errors import IllegalProgram
 from symgrad.loops.contract import contract_routine
+from symgrad.loops.lanes import across_lanes, lanes_loop
 from symgrad.loops.nest import Buffer, Cell, Contract, For, Part, Routine, Statement
 from symgrad.loops.walk import walk
 from symgrad.targets import contract_llvm, external_llvm, llvm_build
-from symgrad.targets.base import ALIGNMENT, Loaded, check_dtype, parameters
+from symgrad.targets.base import ALIGNMENT, LANES, Loaded, check_dtype, parameters, workspace_elements
 from symgrad.targets.host import processor
+from symgrad.targets.lane_functions import with_lane_functions
+from symgrad.targets.lanes_llvm import Tiles, each_lane, read, samples_function
 from symgrad.targets.llvm_body import Body
 from symgrad.targets.llvm_integers import Integer, Integers
 from symgrad.targets.own_functions import inlined_operations, with_own_functions
@@ -46,6 +50,12 @@ class LLVMTarget:
         if any(isinstance(s, Contract) for _, s in walk(routine.body)):
             provide_contract(dtype)
         return llvm_build.build(source, routine.name, shape_of(routine, dtype))
+
+    def build_batch(self, routine: Routine, dtype: str = "float64") -> Loaded | None:
+        source = emit_llvm_batch(routine, dtype, llvm_build.has_fused_multiply_add())
+        if source is None:
+            return None
+        return llvm_build.build(source, routine.name, replace(shape_of(routine, dtype), lanes=True))
 
 
 TARGET = LLVMTarget()
@@ -89,11 +99,30 @@ def emit_llvm(
     return _Module(routine, check_dtype(dtype), tile).text()
 
 
+def emit_llvm_batch(routine: Routine, dtype: str = "float64", own: bool = True) -> str | None:
+    """The routine on samples side by side, as one module; None where it is no straight-line code.
+
+    `NAME` of this module computes a block of samples on tiles, `NAME_call` any number; see `base.py`.
+    """
+    block, far = across_lanes(routine, LANES[check_dtype(dtype)]), ""
+    if block is None:
+        return None
+    if own:
+        block, far = with_lane_functions(block)
+    return _Module(block, dtype, far=far).text()
+
+
 class _Module:
     """One module in the making."""
 
-    def __init__(self, routine: Routine, dtype: str, tile: contract_llvm.Shape | None = None) -> None:
-        self.routine, self.dtype, self.tile = routine, dtype, tile
+    def __init__(
+        self, routine: Routine, dtype: str, tile: contract_llvm.Shape | None = None, far: str = ""
+    ) -> None:
+        self.routine, self.dtype, self.tile, self.far = routine, dtype, tile, far
+        loop = lanes_loop(routine)
+        self.body = loop.body if loop else routine.body
+        self.lane, self.lanes = (loop.var, LANES[dtype]) if loop else ("", 1)
+        self.each_used: dict[str, int] = {}
         self.real = "double" if dtype == "float64" else "float"
         self.name = check_identifier(routine.name)
         self.parameters = parameters(routine)
@@ -108,11 +137,15 @@ class _Module:
         self.named_parts: dict[str, str] = {}
 
     def text(self) -> str:
-        small = shape_of(self.routine, self.dtype).statements <= _INLINE
-        main = self._function(self.routine.body, f"define void @{self.name}", "#2" if small else "#0", None)
+        small = self.lanes == 1 and shape_of(self.routine, self.dtype).statements <= _INLINE
+        attributes = "#2" if small else "#0" if self.lanes == 1 else "#3"
+        main = self._function(self.body, f"define void @{self.name}", attributes, None)
         blocks = [f"; {comment_text(self.routine.title or self.name)}", *self.parts, main]
-        blocks.append(self._call_function())
-        texts, needs = definitions(self.own_used, self.dtype, "#4", "#5")
+        blocks += [self._call_function()] if self.lanes == 1 else self._samples_functions()
+        texts, needs = each_lane(self.each_used, self.real, self.lanes)
+        blocks += texts
+        self.functions |= needs
+        texts, needs = definitions(self.own_used, self.dtype, "#4", "#5", self.lanes)
         blocks += texts
         self.functions |= needs
         texts, needs = external_llvm.definitions(self.external_used, self.real, "#5")
@@ -152,10 +185,11 @@ class _Module:
         self, statements: Sequence[Statement], head: str, attributes: str, part: Part | None
     ) -> str:
         integers = (*self.routine.sizes, *(part.integers if part else ()))
-        body = Body(self.routine.buffers, integers, self.dtype, self.scopes)
+        body = Body(self.routine.buffers, integers, self.dtype, self.scopes, self.lane, self.lanes)
         body.write(statements, self._no_part if part else self._part_call)
         self.own_used |= body.own_used
         self.external_used |= body.external_used
+        self.each_used |= body.each_used
         slices = _WorkSlices(self.work, self.routine.sizes, self.real)
         slices.locate(body.buffers_used)
         self.functions |= body.functions | slices.functions
@@ -184,22 +218,22 @@ class _Module:
         sizes = len(self.routine.sizes)
         before, inside, arguments = [], [], []
         for k in range(sizes):
-            before += _read("i64", f"%s{k}", "%meta", 1 + k)
+            before += read("i64", f"%s{k}", "%meta", 1 + k)
         for k, b in enumerate(self.parameters):
             kind = "i64" if b.dtype == "int" else self.real
-            before += _read("ptr", f"%b{k}", "%buffers", k)
-            before += _read("i64", f"%d{k}", "%meta", 1 + sizes + k)
+            before += read("ptr", f"%b{k}", "%buffers", k)
+            before += read("i64", f"%d{k}", "%meta", 1 + sizes + k)
             inside.append(f"  %o{k} = mul i64 %s, %d{k}")
             inside.append(f"  %q{k} = getelementptr {kind}, ptr %b{k}, i64 %o{k}")
             arguments.append(f"ptr %q{k}")
         if self.work:
-            before += _read("ptr", "%w", "%buffers", len(self.parameters))
+            before += read("ptr", "%w", "%buffers", len(self.parameters))
             arguments.append("ptr %w")
         arguments += [f"i64 %s{k}" for k in range(sizes)]
         return "\n".join([
             f"define void @{self.name}_call(ptr %buffers, ptr %meta) #0 {{",
             "entry:",
-            *_read("i64", "%count", "%meta", 0),
+            *read("i64", "%count", "%meta", 0),
             *before,
             "  %any = icmp sgt i64 %count, 0",
             "  br i1 %any, label %loop, label %done",
@@ -214,6 +248,12 @@ class _Module:
             "  ret void",
             "}",
         ])  # fmt: skip
+
+    def _samples_functions(self) -> list[str]:
+        self.functions["llvm.smin.i64"] = "declare i64 @llvm.smin.i64(i64, i64)"
+        work, sizes = workspace_elements(self.routine, {}), len(self.routine.sizes)
+        tiles = Tiles(self.real, self.lanes)
+        return samples_function(self.name, self.parameters, work, sizes, self.far, tiles)
 
     # ---- aliasing of the workspace's slices --------------------------------------------------
 
@@ -272,11 +312,3 @@ class _WorkSlices:
             return max(extent, 0)
         self.functions["llvm.smax.i64"] = "declare i64 @llvm.smax.i64(i64, i64)"
         return self.integers.shared(f"call i64 @llvm.smax.i64(i64 {extent}, i64 0)")
-
-
-def _read(kind: str, name: str, array: str, place: int) -> list[str]:
-    """Instructions for `name = array[place]`."""
-    return [
-        f"  {name}.p = getelementptr inbounds {kind}, ptr {array}, i64 {place}",
-        f"  {name} = load {kind}, ptr {name}.p, align 8",
-    ]

@@ -39,11 +39,12 @@ from symgrad.loops.nest import (
 from symgrad.targets import contract_llvm, external_llvm
 from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.external import BLAS, LAPACK, symbol_of
+from symgrad.targets.lanes_llvm import lanes_function
 from symgrad.targets.liveness import liveness
 from symgrad.targets.llvm_integers import Integer, Integers
 from symgrad.targets.text import comment_text
 from symgrad.targets.vector_math import function_of
-from symgrad.targets.vector_math_llvm import function_name
+from symgrad.targets.vector_math_llvm import function_name, lanes_suffix, lanes_type, splat
 
 # Flags: multiply-add may fuse; only the order of a loop's sum is free. Never nnan, ninf, nsz, afn.
 _FAST = {"fadd": "fadd contract", "fsub": "fsub contract", "fmul": "fmul contract"}
@@ -58,6 +59,7 @@ class Body:
     lines       the instructions after the entry block's stack slots.
     slots       the entry block's stack slots (mutable cells).
     functions   declarations needed, by name.
+    lane, lanes the variable and the length of a loop over lanes around everything: every value is a vector.
     """
 
     def __init__(
@@ -66,13 +68,19 @@ class Body:
         sizes: Sequence[str],
         dtype: str,
         scopes: Mapping[str, str],
+        lane: str = "",
+        lanes: int = 1,
     ) -> None:
         self.buffers = {b.name: b for b in buffers}
         self.scopes = scopes  # buffer -> alias metadata of its loads and stores
         self.own_used: set[str] = set()
         self.external_used: set[str] = set()
+        self.each_used: dict[str, int] = {}  # functions called lane by lane, and how many arguments they have
         self.dtype = dtype
-        self.real, self.suffix = ("double", "f64") if dtype == "float64" else ("float", "f32")
+        self.lanes = lanes
+        self.element, suffix = ("double", "f64") if dtype == "float64" else ("float", "f32")
+        self.real, self.suffix = lanes_type(self.element, lanes), lanes_suffix(suffix, lanes)
+        self.truth = lanes_type("i1", lanes)
         self.align = 8 if dtype == "float64" else 4
         self.lines: list[str] = []
         self.slots: list[str] = []
@@ -82,6 +90,8 @@ class Body:
         self._bools: set[Value] = set()
         self._cells: dict[Value, str] = {}  # cell -> its type
         self.integers = Integers(self.lines, sizes, "%v")
+        if lane:
+            self.integers.names[lane] = 0  # the first one: a vector begins there
         self._block = "entry"
         self._computed = {name: self._recipe(name) for name, row in OPS.items() if row.llvm}
         self._write: dict[type, Callable[..., None]] = {
@@ -128,7 +138,7 @@ class Body:
             scaled = self.integers.product(place, self.integers.polynomial(extent)) if place != 0 else 0
             place = self.integers.sum(scaled, self.integers.polynomial(at))
         self.buffers_used[name] = None
-        kind = "i64" if buffer.dtype == "int" else self.real
+        kind = "i64" if buffer.dtype == "int" else self.element
         return self._new(f"getelementptr inbounds {kind}, ptr %b_{name}, i64 {place}")
 
     # ---- values ----------------------------------------------------------------------------
@@ -140,33 +150,46 @@ class Body:
         return self._new(f"load {kind}, ptr {self._values[value]}")
 
     def _const(self, s: Const) -> None:
-        self._values[s.dst] = real_literal(literal_value(s.payload, self.dtype))
+        literal = real_literal(literal_value(s.payload, self.dtype))
+        self._values[s.dst] = splat(self.element, literal, self.lanes)
 
     def _bool(self, s: Bool) -> None:
         self._bools.add(s.dst)
-        self._values[s.dst] = "true" if s.value else "false"
+        self._values[s.dst] = splat("i1", "true" if s.value else "false", self.lanes)
 
     def _recipe(self, op: str) -> tuple[str, str, str]:
         """The instruction as text with places for the operands, and a declaration it needs."""
-        row, real = OPS[op], self.real
+        row, real, truth = OPS[op], self.real, self.truth
         word, _, name = row.llvm.partition(" ")
+        if word == "call" and self.lanes > 1:
+            return self._each_lane(name, row.arity), "", ""
         if word in ("intrinsic", "call"):
-            name = f"{name}.{self.suffix}" if word == "intrinsic" else name + ("f" if real == "float" else "")
+            name = f"{name}.{self.suffix}" if word == "intrinsic" else name + self._letter
             kinds = ", ".join([real] * row.arity)
             operands = ", ".join(f"{real} {{{i}}}" for i in range(row.arity))
             attributes = "" if word == "intrinsic" else " #1"
             return f"call {real} @{name}({operands})", name, f"declare {real} @{name}({kinds}){attributes}"
         if word == "select":
-            other = "{2}" if row.arity == 3 else "0.0"
-            return f"select i1 {{0}}, {real} {{1}}, {real} {other}", "", ""
+            other = "{2}" if row.arity == 3 else "zeroinitializer" if self.lanes > 1 else "0.0"
+            return f"select {truth} {{0}}, {real} {{1}}, {real} {other}", "", ""
         if word in ("and", "or"):
-            return f"{word} i1 {{0}}, {{1}}", "", ""
+            return f"{word} {truth} {{0}}, {{1}}", "", ""
         if word == "not":
-            return "xor i1 {0}, true", "", ""
+            return f"xor {truth} {{0}}, {splat('i1', 'true', self.lanes)}", "", ""
         if word == "sitofp":  # a truth value as 0 or 1; integers come through FromInt
-            return f"uitofp i1 {{0}} to {real}", "", ""
+            return f"uitofp {truth} {{0}} to {real}", "", ""
         text = row.llvm if word == "fcmp" else _FAST.get(word, word)
         return f"{text} {real} {{0}}" + (", {1}" if row.arity == 2 else ""), "", ""
+
+    @property
+    def _letter(self) -> str:
+        """The end of the names of C's functions for this type."""
+        return "f" if self.dtype == "float32" else ""
+
+    def _each_lane(self, name: str, arity: int) -> str:
+        """A call of a function that takes one lane at a time."""
+        operands = ", ".join(f"{self.real} {{{k}}}" for k in range(arity))
+        return f"call {self.real} @{lanes_function(name + self._letter)}({operands})"
 
     def _compute(self, s: Compute) -> None:
         if function_of(s.op):
@@ -177,6 +200,10 @@ class Body:
         if external_llvm.is_external_op(s.op):
             self.external_used.add(s.op)
             call = external_llvm.call(s.op, self.real, [self._get(a) for a in s.args])
+            if self.lanes > 1:
+                name = external_llvm.function_name(s.op)
+                self.each_used[name] = len(s.args)
+                call = call.replace(f"@{name}(", f"@{lanes_function(name)}(")
             self._values[s.dst] = self._new(call)
             return
         recipe = self._computed.get(s.op)
@@ -185,12 +212,15 @@ class Body:
         text, name, declaration = recipe
         if name:
             self.functions[name] = declaration
+        elif self.lanes > 1 and OPS[s.op].llvm.startswith("call "):
+            self.each_used[OPS[s.op].llvm.removeprefix("call ") + self._letter] = OPS[s.op].arity
         self._values[s.dst] = self._new(text.format(*map(self._get, s.args)))
         if OPS[s.op].result == "bool":
             self._bools.add(s.dst)
 
     def _from_int(self, s: FromInt) -> None:
-        self._values[s.dst] = self._new(f"sitofp i64 {self.integers.polynomial(s.index)} to {self.real}")
+        number = self._new(f"sitofp i64 {self.integers.polynomial(s.index)} to {self.element}")
+        self._values[s.dst] = self._in_every_lane(number, self.element)
 
     def _to_int(self, s: ToInt) -> None:
         self.integers.names[s.var] = self._new(f"fptosi {self.real} {self._get(s.src)} to i64")
@@ -198,7 +228,16 @@ class Body:
     def _test(self, s: Test) -> None:
         relation = "sge" if s.op == "ige" else "eq"
         self._bools.add(s.dst)
-        self._values[s.dst] = self._new(f"icmp {relation} i64 {self.integers.polynomial(s.index)}, 0")
+        holds = self._new(f"icmp {relation} i64 {self.integers.polynomial(s.index)}, 0")
+        self._values[s.dst] = self._in_every_lane(holds, "i1")
+
+    def _in_every_lane(self, value: str, kind: str) -> str:
+        """A number or truth value that is the same in all lanes."""
+        if self.lanes == 1:
+            return value
+        one = self._new(f"insertelement <{self.lanes} x {kind}> poison, {kind} {value}, i64 0")
+        vector, places = f"<{self.lanes} x {kind}>", f"<{self.lanes} x i32> zeroinitializer"
+        return self._new(f"shufflevector {vector} {one}, {vector} poison, {places}")
 
     def _load(self, s: Load) -> None:
         pointer = self._pointer(s.buffer, s.index)

@@ -47,6 +47,7 @@ class CodeShape:
     largest      in its longest function.
     block        directly in the longest body of a loop or condition.
     loops, cells whether there are any.
+    lanes        it computes samples side by side, in vectors.
     """
 
     statements: int
@@ -54,6 +55,7 @@ class CodeShape:
     block: int
     loops: bool
     cells: bool
+    lanes: bool = False
 
 
 def build(source: str, name: str, shape: CodeShape) -> Loaded:
@@ -159,7 +161,12 @@ def _machine(level: int) -> Any:
 
 def optimise(module: Any, machine: Any, shape: CodeShape) -> None:
     """Run the passes that pay for code of this shape."""
-    if shape.loops and shape.statements <= _MOST_PIPELINE:
+    if shape.lanes:
+        builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=0))
+        passes = llvm.create_new_module_pass_manager()
+        passes.add_always_inliner_pass()
+        passes.run(module, builder)
+    elif shape.loops and shape.statements <= _MOST_PIPELINE:
         is_large = shape.statements > _MOST_VECTORISED_STATEMENTS
         options = llvm.create_pipeline_tuning_options(speed_level=1 if is_large else 2)
         options.loop_vectorization = shape.block <= MOST_VECTORISED and not is_large
@@ -232,4 +239,4 @@ def _called_by_intrinsic(name: str) -> str:
     parts = name.split(".")
     if len(parts) != 3 or parts[1] not in ("exp", "log", "sin", "cos", "pow", "floor", "ceil"):
         return ""
-    return parts[1] + ("f" if parts[2] == "f32" else "")
+    return parts[1] + ("f" if parts[2].endswith("f32") else "")

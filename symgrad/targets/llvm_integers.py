@@ -12,13 +12,13 @@ Integer = int | str  # a literal, or the name of an i64
 class Integers:
     """Appends integer instructions to `lines`.
 
-    names   the i64 of each integer variable: at first the sizes, which are parameters of the function.
+    names   the value of each integer variable: at first the sizes, which are parameters of the function.
     number  how many names have been given out; every name of the function comes from here.
     """
 
     def __init__(self, lines: list[str], sizes: Iterable[str], prefix: str) -> None:
         self.lines, self.prefix = lines, prefix
-        self.names: dict[str, str] = {name: f"%s_{name}" for name in sizes}
+        self.names: dict[str, Integer] = {name: f"%s_{name}" for name in sizes}
         self.number = 0
         self._known: list[dict[str, str]] = [{}]  # instruction -> its result, by enclosing block
 

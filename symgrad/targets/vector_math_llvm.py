@@ -7,21 +7,21 @@ import struct
 from symgrad.targets.vector_math import APART, FUNCTIONS, OWN, Operation, function_of, is_limited, traced
 
 _TYPES = {"real": "double", "single": "float", "bits": "i64", "truth": "i1"}
-_INTRINSICS = {"fma": "llvm.fma.f64", "abs": "llvm.fabs.f64"}
+_INTRINSICS = {"fma": "llvm.fma", "abs": "llvm.fabs"}
 # No flag on any of them: nothing is fused or reordered, wherever the function is inlined.
 _TEXTS = {
-    "add": "fadd double {0}, {1}", "sub": "fsub double {0}, {1}", "mul": "fmul double {0}, {1}",
-    "div": "fdiv double {0}, {1}", "neg": "fneg double {0}",
-    "fma": "call double @llvm.fma.f64(double {0}, double {1}, double {2})",
-    "abs": "call double @llvm.fabs.f64(double {0})",
-    "less": "fcmp olt double {0}, {1}", "equal_real": "fcmp oeq double {0}, {1}",
-    "equal_bits": "icmp eq i64 {0}, {1}",
-    "select": "select i1 {0}, {kind} {1}, {kind} {2}",
-    "to_bits": "bitcast double {0} to i64", "from_bits": "bitcast i64 {0} to double",
-    "bits_add": "add i64 {0}, {1}", "bits_sub": "sub i64 {0}, {1}", "bits_and": "and i64 {0}, {1}",
-    "bits_or": "or i64 {0}, {1}", "bits_xor": "xor i64 {0}, {1}",
-    "bits_left": "shl i64 {0}, {1}", "bits_right": "lshr i64 {0}, {1}",
-    "widen": "fpext float {0} to double", "narrow": "fptrunc double {0} to float",
+    "add": "fadd {real} {0}, {1}", "sub": "fsub {real} {0}, {1}", "mul": "fmul {real} {0}, {1}",
+    "div": "fdiv {real} {0}, {1}", "neg": "fneg {real} {0}",
+    "fma": "call {real} @llvm.fma.{suffix}({real} {0}, {real} {1}, {real} {2})",
+    "abs": "call {real} @llvm.fabs.{suffix}({real} {0})",
+    "less": "fcmp olt {real} {0}, {1}", "equal_real": "fcmp oeq {real} {0}, {1}",
+    "equal_bits": "icmp eq {bits} {0}, {1}",
+    "select": "select {truth} {0}, {kind} {1}, {kind} {2}",
+    "to_bits": "bitcast {real} {0} to {bits}", "from_bits": "bitcast {bits} {0} to {real}",
+    "bits_add": "add {bits} {0}, {1}", "bits_sub": "sub {bits} {0}, {1}", "bits_and": "and {bits} {0}, {1}",
+    "bits_or": "or {bits} {0}, {1}", "bits_xor": "xor {bits} {0}, {1}",
+    "bits_left": "shl {bits} {0}, {1}", "bits_right": "lshr {bits} {0}, {1}",
+    "widen": "fpext {single} {0} to {real}", "narrow": "fptrunc {real} {0} to {single}",
 }  # fmt: skip
 
 
@@ -30,9 +30,11 @@ def function_name(op: str) -> str:
     return f"symgrad.{op}"
 
 
-def _defined(op: str, dtype: str, attributes: str) -> tuple[str, dict[str, str]]:
+def _defined(op: str, dtype: str, attributes: str, lanes: int = 1) -> tuple[str, dict[str, str]]:
     """The text of `define internal REAL @symgrad.OP(REAL)`, and the declarations it needs by name."""
     operations = traced(function_of(op), dtype)
+    types = {kind: lanes_type(name, lanes) for kind, name in _TYPES.items()}
+    suffix = lanes_suffix("f64", lanes)
     values: list[str] = []
     lines: list[str] = []
     declarations: dict[str, str] = {}
@@ -40,19 +42,36 @@ def _defined(op: str, dtype: str, attributes: str) -> tuple[str, dict[str, str]]
         if o.op == "argument":
             values.append("%x")
         elif o.op == "constant":
-            values.append(_literal(o))
+            values.append(splat(_TYPES[o.kind], _literal(o), lanes))
         else:
             values.append(f"%t{number}")
             key = f"equal_{operations[o.args[0]].kind}" if o.op == "equal" else o.op
-            text = _TEXTS[key].format(*(values[a] for a in o.args), kind=_TYPES[o.kind])
+            text = _TEXTS[key].format(
+                *(values[a] for a in o.args), kind=types[o.kind], suffix=suffix, **types
+            )
             lines.append(f"  %t{number} = {text}")
             if o.op in _INTRINSICS:
-                called = _INTRINSICS[o.op]
-                parameters = ", ".join(["double"] * len(o.args))
-                declarations[called] = f"declare double @{called}({parameters})"
-    real = _TYPES[operations[-1].kind]
+                called = f"{_INTRINSICS[o.op]}.{suffix}"
+                parameters = ", ".join([types["real"]] * len(o.args))
+                declarations[called] = f"declare {types['real']} @{called}({parameters})"
+    real = types[operations[-1].kind]
     head = f"define internal {real} @{function_name(op)}({real} %x) {attributes} {{"
     return "\n".join([head, *lines, f"  ret {real} {values[-1]}", "}"]), declarations
+
+
+def lanes_type(name: str, lanes: int) -> str:
+    """The type of a value in each of so many lanes."""
+    return name if lanes == 1 else f"<{lanes} x {name}>"
+
+
+def lanes_suffix(name: str, lanes: int) -> str:
+    """How intrinsics name that type."""
+    return name if lanes == 1 else f"v{lanes}{name}"
+
+
+def splat(name: str, literal: str, lanes: int) -> str:
+    """A constant in every lane."""
+    return literal if lanes == 1 else f"splat ({name} {literal})"
 
 
 def _literal(o: Operation) -> str:
@@ -87,17 +106,22 @@ own:
     }
 
 
-def definitions(ops: set[str], dtype: str, inlined: str, apart: str) -> tuple[list[str], dict[str, str]]:
+def definitions(
+    ops: set[str], dtype: str, inlined: str, apart: str, lanes: int = 1
+) -> tuple[list[str], dict[str, str]]:
     """The functions for these ops and what they call, in order of their names, and the declarations.
 
     inlined, apart  the attributes of functions to be inlined, and of those never to be.
+    lanes           how many arguments each takes at once; not for those with a limit in parts of their own.
     """
     limited = {op for op in ops if op.startswith(APART) and is_limited(function_of(op))}
     texts: list[str] = []
     declarations: dict[str, str] = {}
     for op in sorted(ops | {OWN + function_of(op) for op in limited}):
-        write = _guarded if op in limited else _defined
-        text, needs = write(op, dtype, apart if op.startswith(APART) else inlined)
+        attributes = apart if op.startswith(APART) else inlined
+        text, needs = (
+            _guarded(op, dtype, attributes) if op in limited else _defined(op, dtype, attributes, lanes)
+        )
         texts.append(text)
         declarations |= needs
     return texts, declarations

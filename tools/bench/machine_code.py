@@ -19,7 +19,7 @@ from symgrad.loops.nest import Buffer, evaluate_poly
 from symgrad.loops.split import split
 from symgrad.pipeline import optimise, routine_of
 from symgrad.program import Program
-from symgrad.targets.base import target_named, workspace_elements
+from symgrad.targets.base import batch_elements, target_named, workspace_elements
 
 Arrays = Sequence[np.ndarray]
 _NUMBERS = count(1)  # a name of its own for every routine: the C cache must not know it
@@ -28,11 +28,12 @@ FAST = ("-O3", "-march=native", "-ffast-math", "-fopenmp-simd", "-mprefer-vector
 
 
 class Addresses:
-    """The addresses of some arrays as C's `void *const *`, and the arrays kept alive."""
+    """The addresses of some arrays, and others, as C's `void *const *`, and the arrays kept alive."""
 
-    def __init__(self, arrays: Arrays) -> None:
+    def __init__(self, arrays: Arrays, *others: int) -> None:
         self.arrays = list(arrays)
-        self.pointers = (ctypes.c_void_p * max(len(self.arrays), 1))(*[a.ctypes.data for a in self.arrays])
+        addresses = [*(a.ctypes.data for a in self.arrays), *others]
+        self.pointers = (ctypes.c_void_p * max(len(addresses), 1))(*addresses)
 
     @property
     def start(self) -> int:
@@ -62,7 +63,10 @@ class SymgradCode:
         with common.stopwatch() as seconds:
             derived = program().derived(words, storage)
             routine = split(routine_of(optimise(derived.unit), f"bench{next(_NUMBERS)}", derived.words))
-            self.loaded = target_named(backend).build(routine)
+            one = target_named(backend).build(routine)
+            many = target_named(backend).build_batch(routine) if samples > 1 else None
+        self.loaded = many or one
+        self.keepalive = one
         self.build = seconds[0]
         self.backend, self.routine = backend, routine
         symbols = dict(sizes or {})
@@ -71,8 +75,8 @@ class SymgradCode:
         self.inputs = [np.ascontiguousarray(x, dtype=kind) for x, kind in zip(inputs, kinds, strict=True)]
         lead = (samples,) if samples > 1 else ()
         self.outputs = [np.zeros(lead + _shape(b, named)) for b in routine.buffers_of("output")]
-        work = np.empty(workspace_elements(routine, named) + 1)
-        self.buffers = Addresses([*self.inputs, *self.outputs, work])
+        length = batch_elements(routine, "float64") if many else workspace_elements(routine, named)
+        self.buffers = Addresses([*self.inputs, *self.outputs, np.empty(length + 1)], one.address)
         every = [*self.inputs, *self.outputs]
         # A step of zero makes every "sample" the same one: a loop of evaluations in machine code.
         steps = [a.size // samples if samples > 1 else 0 for a in every]

@@ -1,0 +1,168 @@
+"""Calls over samples: the form of a kernel for batches, and threads that share the samples of a call.
+
+A kernel that is straight-line code computes samples side by side in vector registers (`loops/lanes.py`);
+that form is compiled when it is first called. Any other kernel runs its samples one after the other. Either
+way a sample is computed by the same instructions wherever it stands, and nothing is added up over samples,
+so the numbers do not depend on how the samples are shared out.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symgrad.ir.count import operations
+from symgrad.run.addresses import address_of, pointers_to
+from symgrad.run.signature import Sizes
+from symgrad.targets.base import LANES, Loaded, batch_elements, target_named
+
+if TYPE_CHECKING:
+    from symgrad.run.kernel import Plan, Spec
+
+_LEAST = 50_000  # operations; a thread with less to do costs more than it saves
+_APART = 64  # bytes; two threads never write to one cache line of a workspace
+
+
+@dataclass(frozen=True)
+class Code:
+    """What runs samples: `call` as in `targets.base`, the text, what to keep alive.
+
+    workspace  elements, None where a call for one sample says it.
+    sample     address of the routine for one sample, 0 where `call` does not ask for it.
+    """
+
+    call: Callable[[int, int], None]
+    source: str
+    workspace: int | None
+    sample: int
+    keepalive: object
+
+
+class Samples:
+    """Runs calls that have sample axes; `Runner` of `run.kernel`."""
+
+    def __init__(self, spec: Spec, one: Loaded) -> None:
+        self._spec, self._one = spec, one
+        self._real = np.dtype(spec.dtype)
+        self._code: Code | None = None
+        self._lock = threading.Lock()
+        self._operations: dict[tuple[tuple[str, int], ...], int] = {}  # of one sample, by the sizes
+
+    @property
+    def code(self) -> Code:
+        """Compiled when first asked for."""
+        with self._lock:
+            if self._code is None:
+                self._code = self._compiled()
+            return self._code
+
+    def _compiled(self) -> Code:
+        spec, one = self._spec, self._one
+        assert spec.routine is not None
+        many = target_named(spec.backend).build_batch(spec.routine, spec.dtype)
+        if many is None:
+            return Code(one.call, "", None, 0, one)
+        elements = batch_elements(spec.routine, spec.dtype)
+        if isinstance(spec.memory, int) and elements * self._real.itemsize > spec.memory:
+            return Code(one.call, "", None, 0, one)
+        return Code(many.call, many.source, elements, one.address, (one, many))
+
+    def __call__(
+        self, inputs: Sequence[np.ndarray], buffers: Sequence[np.ndarray | None], plan: Plan
+    ) -> list[Any]:
+        outputs = [
+            np.empty(s, self._real) if b is None else b for s, b in zip(plan.shapes, buffers, strict=True)
+        ]
+        count, code = int(plan.meta[0]), self.code
+        length = (plan.workspace if code.workspace is None else code.workspace) * self._real.itemsize
+        shares = self._shares(count, plan, length)
+        length = -(-length // _APART) * _APART
+        work = np.empty(length * len(shares), np.uint8)
+        arrays = [*inputs, *outputs]
+        strides = plan.meta[1 + len(self._spec.signature.passed) :]
+        steps = [int(step) * x.itemsize for x, step in zip(arrays, strides, strict=False)]
+        starts = [address_of(x) for x in arrays]
+        jobs = []
+        for k, (first, size) in enumerate(shares):
+            meta = plan.meta.copy()
+            meta[0] = size
+            places = [start + first * step for start, step in zip(starts, steps, strict=True)]
+            jobs.append((pointers_to([*places, address_of(work) + k * length, code.sample]), meta))
+        _run(code.call, jobs)
+        return outputs
+
+    def _shares(self, count: int, plan: Plan, workspace: int) -> list[tuple[int, int]]:
+        """(first, how many) samples for each thread, which needs so many bytes of workspace."""
+        threads, memory = self._spec.threads, self._spec.memory
+        if isinstance(memory, int) and workspace:
+            threads = min(threads, memory // workspace)
+        if threads > 1:
+            threads = min(threads, count * self._work(plan.sizes) // _LEAST)
+        lanes = LANES[self._spec.dtype]
+        size = max(-(-count // max(threads, 1)), 1)
+        size = -(-size // lanes) * lanes if threads > 1 else size
+        return [(first, min(size, count - first)) for first in range(0, count, size)]
+
+    def _work(self, sizes: Sizes) -> int:
+        """Operations of one sample."""
+        key, unit = tuple(sizes.items()), self._spec.units[1]
+        if key not in self._operations:
+            self._operations[key] = max(operations(unit.graph, unit.roots, sizes), 1)
+        return self._operations[key]
+
+
+# ---- threads -----------------------------------------------------------------------------------
+
+
+def available_threads() -> int:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Pool:
+    """Threads that are started when first needed and shared by all kernels of the process."""
+
+    def __init__(self) -> None:
+        self._executor: ThreadPoolExecutor | None = None
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def executor(self, size: int) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._executor is None or self._size < size:
+                self._executor, self._size = ThreadPoolExecutor(size, "symgrad"), size
+            return self._executor
+
+
+_pool = _Pool()
+
+
+def _forget_threads() -> None:
+    """A forked process has none of its parent's threads."""
+    global _pool
+    _pool = _Pool()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
+
+
+def _run(call: Callable[[int, int], None], jobs: Sequence[tuple[Any, np.ndarray]]) -> None:
+    """All jobs, the first one in this thread. Machine code runs without the GIL."""
+    waiting = []
+    if len(jobs) > 1:
+        executor = _pool.executor(len(jobs) - 1)
+        waiting = [executor.submit(call, p.buffer_info()[0], address_of(meta)) for p, meta in jobs[1:]]
+    for pointers, meta in jobs[:1]:
+        call(pointers.buffer_info()[0], address_of(meta))
+    wait(waiting)
+    for job in waiting:
+        job.result()
