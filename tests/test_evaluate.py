@@ -280,3 +280,17 @@ def test_a_deep_graph_is_evaluated_without_recursion(g):
     for _ in range(30_000):
         node = g.node("sin", g.add(node, x))
     assert np.isfinite(value_at(g, node, {x: 0.25}))
+
+
+def test_the_bodies_of_a_gradient_walk_through_what_they_share_once(g, monkeypatch):
+    """Each entry of the gradient of a long chain reaches all of the chain."""
+    xs = variables(g, 1)
+    chain = [xs[0]]
+    for _ in range(300):
+        chain.append(g.node("sin", chain[-1]))
+    t = g.define("enum", (), (), chain)
+    walked = []
+    reachable = g.reachable
+    monkeypatch.setattr(g, "reachable", lambda roots: walked.append(reachable(roots)) or walked[-1])
+    evaluate(g, [t], {g.args[xs[0]][0]: np.float64(0.5)}, {})
+    assert sum(map(len, walked)) <= 4 * len(chain)

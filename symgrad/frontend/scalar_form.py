@@ -490,6 +490,9 @@ _SYMBOLIC = Arithmetic(
 
 _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "pow": lambda v, exact: power_of(v[0], v[1], exact),
+    "pow_1": lambda v, exact: power_of(v[0], v[1] - 1, exact),
+    "pow_2": lambda v, exact: power_of(v[0], v[1] - 2, exact),
+    "pow_3": lambda v, exact: power_of(v[0], v[1] - 3, exact),
     "sqrt": lambda v, exact: power_of(v[0], sp.S.Half, exact),
     "cbrt": lambda v, exact: power_of(v[0], sp.Rational(1, 3), exact),
     "exp2": lambda v, exact: power_of(sp.Integer(2), v[0], exact),

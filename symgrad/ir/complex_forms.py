@@ -199,6 +199,9 @@ def _remainder(op: str) -> Form:
 COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others below
     **{op: OPS[op].numpy for op in _NUMPY_IS_ANALYTIC},
     "pow": _pow,
+    "pow_1": lambda x, y: _pow(x, y - 1),
+    "pow_2": lambda x, y: _pow(x, y - 2),
+    "pow_3": lambda x, y: _pow(x, y - 3),
     "cbrt": _cbrt,
     "hypot": lambda x, y: hypot_at_origin(x, y),
     "atan2": _atan2,

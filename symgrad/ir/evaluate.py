@@ -150,6 +150,7 @@ class _Definition:
 
     def run(self) -> np.ndarray:
         t = self.tensor
+        self._compute_all(t.bodies)  # what thousands of bodies share is walked through once
         if t.kind == "call":
             return self._call()
         grids = [self._grid(b) for b in t.bodies]
@@ -183,9 +184,8 @@ class _Definition:
 
     def _grid(self, root: Node, shape: tuple[int, ...] | None = None) -> np.ndarray:
         """The values of a body, over all axes or over those that `shape` does not give the length 1."""
-        for n in self.g.reachable((root,)):
-            if n not in self.done:
-                self._compute(n)
+        if root not in self.done:
+            self._compute_all((root,))
         shape = self.shape if shape is None else shape
         bad = np.broadcast_to(self.poison[root], shape)
         if bad.any():
@@ -196,6 +196,11 @@ class _Definition:
             )
         value = np.asarray(self.done[root], dtype=self._storage(root))
         return np.array(np.broadcast_to(value, shape))
+
+    def _compute_all(self, roots: Sequence[Node]) -> None:
+        for n in self.g.reachable(roots):
+            if n not in self.done:
+                self._compute(n)
 
     def _storage(self, node: Node) -> Any:
         return np.int64 if self.g.kind[node] == "int" else self.dtype

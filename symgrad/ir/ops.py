@@ -81,7 +81,11 @@ def _pow_by_base(g: Graph, a: tuple[int, ...], y: int) -> int:
 
     0 also at the zero of what is never negative, where its root has its least value.
     """
-    slope = g.mul(a[1], g.node("pow", a[0], g.sub(a[1], g.one)))
+    if g.rational(a[1]) is None:
+        lowered = g.node("pow_1", *a)
+    else:
+        lowered = g.node("pow", a[0], g.sub(a[1], g.one))
+    slope = g.mul(a[1], lowered)
     if is_root_at_least_value(g, y):
         slope = g.mask(g.node("ne", a[0], g.zero), slope)
     return g.mask(g.node("ne", a[1], g.zero), slope)
@@ -98,6 +102,62 @@ _row(
     sympy="Pow", c="pow{f}({0}, {1})", llvm="intrinsic llvm.pow", cost=40,
     domain=((0.1, 4.0), (-2.0, 2.0)), kink="the zero of a sum of squares (derivative 0)",
 )  # fmt: skip
+
+
+_LOWERED = 3  # so many orders of derivatives of a power are accurate for every exponent
+
+
+def _pow_minus_by_base(k: int) -> Partial:
+    """(b - k)*x**(b - k - 1), and 0 where b = k."""
+
+    def slope(g: Graph, a: tuple[int, ...], y: int) -> int:
+        x, b = a
+        plain = k == _LOWERED
+        next_power = g.node("pow", x, g.sub(b, g.const(k + 1))) if plain else g.node(f"pow_{k + 1}", x, b)
+        return g.mask(g.node("ne", b, g.const(k)), g.mul(g.sub(b, g.const(k)), next_power))
+
+    return slope
+
+
+def _expand_pow_minus(k: int) -> Callable[[Graph, tuple[int, ...]], int]:
+    """Where b - k would be rounded (then b < 1, and x**b is in range), x**b divided by x, k times."""
+
+    def expand(g: Graph, a: tuple[int, ...]) -> int:
+        x, b = a
+        quotient = g.node("pow", x, b)
+        for _ in range(k):
+            quotient = g.div(quotient, x)
+        is_rounded = g.node("lt", b, g.const(0.5) if k == 1 else g.one)
+        infinity = g.const(float("inf"))
+        divides = g.node("and", g.node("ne", x, g.zero), g.node("lt", g.node("abs", x), infinity))
+        direct = g.node("pow", x, g.sub(b, g.const(k)))
+        return g.where(g.node("and", is_rounded, divides), quotient, direct)
+
+    return expand
+
+
+def _np_pow_minus(k: int) -> Callable[[Any, Any], Any]:
+    def call(x: Any, b: Any) -> Any:
+        quotient = np.power(x, b)
+        for _ in range(k):
+            quotient = quotient / x
+        use = (b < (0.5 if k == 1 else 1)) & np.not_equal(x, 0) & np.isfinite(x)
+        return np.where(use, quotient, np.power(x, b - np.result_type(b).type(k)))[()]
+
+    return call
+
+
+def _mp_pow_minus(k: int) -> Callable[[Any, Any], Any]:
+    return lambda a, b: a ** (b - k)
+
+
+for _k in range(1, _LOWERED + 1):
+    _row(
+        f"pow_{_k}", 2, _np_pow_minus(_k), _mp_pow_minus(_k),
+        (_pow_minus_by_base(_k), _pow_by_exponent),
+        expand=_expand_pow_minus(_k), cost=45, domain=((0.1, 4.0), (-2.0, 2.0)),
+        source=f"x**(b - {_k}): derivatives of a power; accurate also where b - {_k} is rounded",
+    )  # fmt: skip
 
 
 def _sqrt_slope(g: Graph, a: tuple[int, ...], y: int) -> int:

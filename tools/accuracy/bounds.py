@@ -32,7 +32,6 @@ _VANISHES = (
 _AMPLIFIED = "exp amplifies the rounding of its argument by as much as the argument is large"
 
 EXCEPTIONS: dict[tuple[str, str], Allowed] = {
-    ("pow", "first"): Allowed(800, "b - 1 is rounded where b < 1, and x**(b - 1) amplifies that by log(x)"),
     ("pow", "second"): Allowed(INFINITE, "x**(b - 2) overflows where a tiny factor b makes up for it"),
     ("cbrt", "value"): Allowed(4, "the C library's own cbrt is that far off (glibc)", ("llvm", "c")),
     ("cbrt", "first"): Allowed(10, "the C library's cbrt, whose error counts twice"),
