@@ -81,10 +81,7 @@ def _pow_by_base(g: Graph, a: tuple[int, ...], y: int) -> int:
 
     0 also at the zero of what is never negative, where its root has its least value.
     """
-    if g.rational(a[1]) is None:
-        lowered = g.node("pow_1", *a)
-    else:
-        lowered = g.node("pow", a[0], g.sub(a[1], g.one))
+    lowered = g.node("pow_1", *a) if g.rational(a[1]) is None else g.node("pow", a[0], g.sub(a[1], g.one))
     slope = g.mul(a[1], lowered)
     if is_root_at_least_value(g, y):
         slope = g.mask(g.node("ne", a[0], g.zero), slope)
