@@ -228,3 +228,50 @@ def test_none_in_out_asks_for_a_new_array_or_a_number_without_python_code(monkey
     for _ in range(50):
         kernel(2.0, 3.0, out=(None, grad, None))
     assert sys.getrefcount(grad) == count
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_nested_results_and_arrays_without_axes_need_no_python_code(monkeypatch, dtype):
+    n = sp.Symbol("n", integer=True, positive=True)
+    A, v, c = sp.MatrixSymbol("A", n, n), sp.MatrixSymbol("v", n, 1), sp.Symbol("c")
+    loss = c * (v.T * A * v)[0, 0] ** 2
+    words = ("value", "grad", "hess")
+    kernel = sg.compile(loss, args=(A, v, c), wrt=(v, c), outputs=words, dtype=dtype)
+    rng = np.random.default_rng(0)
+    a, x, s = rng.normal(size=(3, 3)).astype(dtype), rng.normal(size=(3, 1)).astype(dtype), np.array(2, dtype)
+    expected = kernel(a, x, s)
+    monkeypatch.setattr(type(kernel), "_call", lambda *args, **options: pytest.fail("Python was asked"))
+    value, (grad_v, grad_c), ((h_vv, h_vc), (h_cv, h_cc)) = kernel(a, x, s)
+    for got, wanted in zip((grad_v, h_vv, h_vc, h_cv), (expected[1][0], *expected[2][0], expected[2][1][0]),
+                           strict=True):  # fmt: skip
+        np.testing.assert_array_equal(got, wanted)
+    assert (value, grad_c, h_cc) == (expected[0], expected[1][1], expected[2][1][1])
+    given = np.empty((3, 1), dtype)
+    out = (None, (given, None), ((None, None), (None, None)))
+    count = sys.getrefcount(given)
+    for _ in range(300):
+        result = kernel(a, x, s, out=out)
+    assert result[1][0] is given and np.array_equal(given, grad_v)
+    del result
+    assert sys.getrefcount(given) == count
+    grads = kernel(a, x, s, out=None)[1]
+    assert isinstance(grads, tuple) and np.array_equal(grads[0], grad_v)
+
+
+def test_wrong_structures_of_out_are_left_to_python():
+    x, y = sp.symbols("x y")
+    n = sp.Symbol("n", integer=True, positive=True)
+    v = sp.MatrixSymbol("v", n, 1)
+    kernel = sg.compile(x * (v.T * v)[0, 0] + y, wrt=(v, x), outputs=("value", "grad"), args=(v, x, y))
+    column = np.ones((4, 1))
+    kernel(column, 1.0, 2.0)
+    for out in (
+        (None,),
+        (None, np.empty((4, 1))),
+        (None, (np.empty((4, 1)),)),
+        (None, (np.empty((3, 1)), None)),
+    ):
+        with pytest.raises(sg.SymgradError):
+            kernel(column, 1.0, 2.0, out=out)
+    value, grad = kernel(column, 1.0, 2.0, out=[None, [None, None]])
+    assert value == 6.0 and np.array_equal(grad[0], 2 * column) and grad[1] == 4.0

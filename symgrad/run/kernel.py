@@ -354,7 +354,7 @@ class Kernel(FastCallable):
         )
         in_words = tuple(batch + _shape(leaf.shape, sizes) for leaf in self._leaves)
         in_buffers = tuple(batch + s for s in shapes)
-        in_order = [leaf.buffer for leaf in self._leaves] == list(range(len(signature.words)))
+        in_order = [leaf.buffer for leaf in self._leaves] == list(range(len(shapes)))
         flat = all(isinstance(tree, OutputLeaf) for tree in signature.outputs)
         is_plain = flat and in_order and in_words == in_buffers
         workspace = self._built.workspace(sizes)
@@ -371,18 +371,19 @@ class Kernel(FastCallable):
             len(arrays) + len(shapes) + 1,
             meta,
             address_of(meta),
-            self._new_record(arrays, in_words, workspace, meta) if flat and in_order and by_shape else None,
+            self._new_record(arrays, in_words, workspace, meta) if in_order and by_shape else None,
         )
 
     def _new_record(
         self, arrays: Sequence[np.ndarray], shapes: Sequence[Shape], workspace: int, meta: np.ndarray
     ) -> np.ndarray | None:
         """Of calls with arguments like these; only machine code that cannot fail has one."""
-        is_tuple, function = not self._spec.signature.single, self._built.call_address
+        signature, function = self._spec.signature, self._built.call_address
         if not function or self._failures or any(x.ndim == 0 and x.dtype != self._real for x in arrays):
             return None
         arguments = [(np.dtype(x.dtype.type), x.shape) for x in arrays]
-        return record_of(function, self._real, arguments, shapes, is_tuple, workspace, meta)
+        structure = structured(signature, [None] * len(shapes))
+        return record_of(function, self._real, arguments, shapes, structure, workspace, meta)
 
     def _check_indices(self, arrays: Sequence[np.ndarray], plan: Plan) -> None:
         signature = self._spec.signature

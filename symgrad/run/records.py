@@ -1,25 +1,30 @@
 """What the calls look like that machine code makes by itself (`run.trampoline`), as 64-bit integers.
 
-    record   HEADER words, then ARGUMENT words per argument, then RESULT words per result, then meta
-    header   arguments, results, is a tuple?, NAME_call, bytes of the block, place of the first number in it,
+    record   HEADER words, then ARGUMENT words per argument, then RESULT words per result, then meta, codes
+    header   arguments, results, codes, NAME_call, bytes of the block, place of the first number in it,
              bytes of a real, words of meta, the descriptor of reals
     argument kind (0 a number, 1 an array), descriptor, number of axes, bytes, extents
-    result   number of axes, bytes, extents, NumPy's type number
+    result   number of axes, bytes, extents, NumPy's type number, depth, and its path in the structure of all
+             results: the length of each tuple around it, outermost first, and the place in it
+    codes    how the structure is built: -1 takes the next result, n >= 0 makes a tuple of the last n things
 
 A single number is passed in the block, and its shape is ().
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 
 import numpy as np
 
 RECORD = 24  # where an object has the address of its record
 MAX_AXES = 6
-HEADER, ARGUMENT, RESULT = 9, 4 + MAX_AXES, 3 + MAX_AXES
-MAX_ARGUMENTS, MAX_RESULTS, MAX_META = 32, 16, 128
+MAX_DEPTH = 3  # of tuples: outputs, symbols, symbols again
+HEADER, ARGUMENT, RESULT = 9, 4 + MAX_AXES, 4 + MAX_AXES + 2 * MAX_DEPTH
+MAX_ARGUMENTS, MAX_RESULTS, MAX_META = 64, 64, 256
+MAX_CODES = 3 * MAX_RESULTS
+Tree = None | tuple["Tree", ...]  # the structure of results: None stands for one
 
 
 def record_of(
@@ -27,7 +32,7 @@ def record_of(
     real: np.dtype,
     arguments: Sequence[tuple[np.dtype, tuple[int, ...]]],
     results: Sequence[tuple[int, ...]],
-    is_tuple: bool,
+    structure: Tree,
     workspace: int,
     meta: np.ndarray,
 ) -> np.ndarray | None:
@@ -35,29 +40,52 @@ def record_of(
 
     arguments  (type, shape) of each; shape () for a Python float.
     results    their shapes, all of type `real`; () for one that is returned as a float.
+    structure  of the results, in order.
     workspace  elements before the single numbers in the block.
     """
     ranks = [len(shape) for shape in (*(shape for _, shape in arguments), *results)]
+    codes, paths = list(_codes(structure)), list(_paths(structure, ()))
     if (
         max(ranks, default=0) > MAX_AXES
         or len(arguments) > MAX_ARGUMENTS
         or not 0 < len(results) <= MAX_RESULTS
         or meta.size > MAX_META
+        or len(codes) > MAX_CODES
+        or max(map(len, paths)) > MAX_DEPTH
     ):
         return None
     numbers = sum(shape == () for shape in (*(shape for _, shape in arguments), *results))
     size = (workspace + numbers) * real.itemsize
     words = [
-        len(arguments), len(results), int(is_tuple), call_address, size, workspace, real.itemsize,
+        len(arguments), len(results), len(codes), call_address, size, workspace, real.itemsize,
         meta.size, id(real),
     ]  # fmt: skip
     for dtype, shape in arguments:
         length = prod(shape) * dtype.itemsize
-        words += [int(bool(shape)), id(dtype), len(shape), length, *_padded(shape)]
-    for shape in results:
-        words += [len(shape), prod(shape) * real.itemsize, *_padded(shape), real.num]
-    return np.array([*words, *meta], np.int64)
+        words += [int(bool(shape)), id(dtype), len(shape), length, *_padded(shape, MAX_AXES)]
+    for shape, path in zip(results, paths, strict=True):
+        words += [len(shape), prod(shape) * real.itemsize, *_padded(shape, MAX_AXES), real.num]
+        words += [len(path), *_padded([word for step in path for word in step], 2 * MAX_DEPTH)]
+    return np.array([*words, *meta, *codes], np.int64)
 
 
-def _padded(shape: tuple[int, ...]) -> list[int]:
-    return [*shape, *[0] * (MAX_AXES - len(shape))]
+def _codes(tree: Tree) -> Iterator[int]:
+    if tree is None:
+        yield -1
+        return
+    for part in tree:
+        yield from _codes(part)
+    yield len(tree)
+
+
+def _paths(tree: Tree, path: tuple[tuple[int, int], ...]) -> Iterator[tuple[tuple[int, int], ...]]:
+    """For each result (length of a tuple, place in it), from the outside to the inside."""
+    if tree is None:
+        yield path
+        return
+    for k, part in enumerate(tree):
+        yield from _paths(part, (*path, (len(tree), k)))
+
+
+def _padded(words: Sequence[int], count: int) -> list[int]:
+    return [*words, *[0] * (count - len(words))]

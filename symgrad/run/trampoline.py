@@ -22,6 +22,8 @@ from symgrad.run.records import (
     ARGUMENT,
     HEADER,
     MAX_ARGUMENTS,
+    MAX_AXES,
+    MAX_CODES,
     MAX_META,
     MAX_RESULTS,
     RECORD,
@@ -71,7 +73,7 @@ class _Trampoline:
         self.record = self._load(_PTR, self.me, RECORD)
         self._require(self._differs(self.record, _NULL))
         self.given = self.b.and_(self.count, _I64(~_OFFSET_FLAG & (2**64 - 1)))
-        self.n_arguments, self.n_results, self.is_tuple = (self._header(k) for k in range(3))
+        self.n_arguments, self.n_results, self.n_codes = (self._header(k) for k in range(3))
         self._require(self.b.icmp_signed("==", self.given, self.n_arguments))
         self.out = self._out_argument()
         self.width = self._header(6)  # the record is not read after the kernel has run: it may be gone
@@ -83,10 +85,11 @@ class _Trampoline:
         self._answer()
 
     def _reserve(self) -> None:
-        """Memory on the stack: pointers for the kernel, new arrays, the block, and meta."""
+        """Memory on the stack: pointers for the kernel, results, the block, meta, codes."""
         self.buffers = self._local(ir.ArrayType(_I64, MAX_ARGUMENTS + MAX_RESULTS + 1))
         self.arrays = self._local(ir.ArrayType(_PTR, MAX_RESULTS))
         self.meta = self._local(ir.ArrayType(_I64, MAX_META))
+        self.codes = self._local(ir.ArrayType(_I64, MAX_CODES))
         self.stack = self._local(ir.ArrayType(_BYTE, STACK_BYTES))
         self.place, self.made = self._local(_I64), self._local(_I64)  # numbers, and new arrays, so far
         self.heap, self.block = self._local(_PTR), self._local(_PTR)
@@ -129,9 +132,22 @@ class _Trampoline:
                 self._store(self._at(self.buffers, k, 8), self._load(_I64, x, cpython.DATA))
 
     def _number(self, k: Value, x: Value) -> None:
+        """A Python float, NumPy's float64, or an array without axes."""
         kind = self._load(_PTR, x, cpython.TYPE)
-        is_float = self.b.or_(*(self._equals(kind, self._object(t)) for t in (float, np.float64)))
-        self._require(is_float)
+        with self.b.if_else(self._equals(kind, self._object(np.ndarray))) as (array, other):
+            with array:
+                has = self.b.and_(self._load(_I32, x, cpython.FLAGS), _I32(cpython.ALIGNED))
+                self._require(self.b.icmp_signed("==", has, _I32(cpython.ALIGNED)))
+                self._require(self.b.icmp_signed("==", self._load(_I64, x, cpython.DESCR), self._header(8)))
+                self._require(self.b.icmp_signed("==", self._load(_I32, x, cpython.NDIM), _I32(0)))
+                self._store(self._at(self.buffers, k, 8), self._load(_I64, x, cpython.DATA))
+                self._number_place()
+            with other:
+                is_float = self.b.or_(*(self._equals(kind, self._object(t)) for t in (float, np.float64)))
+                self._require(is_float)
+                self._float_argument(k, x)
+
+    def _float_argument(self, k: Value, x: Value) -> None:
         value = self._load(_DOUBLE, x, cpython.FLOAT_VALUE)
         where = self._number_place()
         is_double = self.b.icmp_signed("==", self.width, _I64(8))
@@ -195,7 +211,7 @@ class _Trampoline:
                 self._store(buffer, self._load(_I64, x, cpython.DATA))
 
     def _new_array(self, facts: Value, axes: Value) -> Value:
-        kind, extents = self._load(_I64, facts, 8 * (RESULT - 1)), self._at(facts, _I64(2), 8)
+        kind, extents = self._load(_I64, facts, 8 * (2 + MAX_AXES)), self._at(facts, _I64(2), 8)
         zero = _I32(0)
         x = self._call(
             "PyArray_New", _PTR, self._object(np.ndarray), self.b.trunc(axes, _I32), extents,
@@ -207,15 +223,22 @@ class _Trampoline:
 
     def _given(self, k: Value) -> Value:
         """What the caller passed for result `k`; null for nothing or None."""
-        is_tuple = self.b.icmp_signed("!=", self.is_tuple, _I64(0))
+        path = self._at(self._facts_of_result(k), _I64(3 + MAX_AXES), 8)
         x = self._local(_PTR)
         self._store(x, self._unless_none(self.out))
-        with self.b.if_then(self.b.and_(is_tuple, self._differs(self.b.load(x, typ=_PTR), _NULL))):
-            self._require(self._equals(self._load(_PTR, self.out, cpython.TYPE), self._object(tuple)))
-            size = self._load(_I64, self.out, cpython.TUPLE_SIZE)
-            self._require(self.b.icmp_signed("==", size, self.n_results))
-            items = self._at(self.out, _I64(cpython.TUPLE_ITEMS), 1)
-            self._store(x, self._unless_none(self._load(_PTR, self._at(items, k, 8))))
+
+        def inside(level: Value) -> None:
+            around = self.b.load(x, typ=_PTR)
+            with self.b.if_then(self._differs(around, _NULL)):
+                self._require(self._equals(self._load(_PTR, around, cpython.TYPE), self._object(tuple)))
+                size = self._load(_I64, around, cpython.TUPLE_SIZE)
+                step = self._at(path, self.b.mul(level, _I64(2)), 8)
+                self._require(self.b.icmp_signed("==", size, self._load(_I64, step, 8)))
+                items = self._at(around, _I64(cpython.TUPLE_ITEMS), 1)
+                item = self._load(_PTR, self._at(items, self._load(_I64, step, 16), 8))
+                self._store(x, self._unless_none(item))
+
+        self._each(self._load(_I64, path), inside)
         return self.b.load(x, typ=_PTR)
 
     def _unless_none(self, x: Value) -> Value:
@@ -254,6 +277,7 @@ class _Trampoline:
         self._store(self._at(self.buffers, after, 8), self.b.ptrtoint(block, _I64))
         source = self._facts_of_result(self.n_results)
         self._copy(self.meta, source, self._header(7))
+        self._copy(self.codes, self._at(source, self._header(7), 8), self.n_codes)
         kind = ir.FunctionType(ir.VoidType(), [self.buffers.type, self.meta.type])
         kernel = self.b.inttoptr(self._header(3), kind.as_pointer())
         state = self._call("PyEval_SaveThread", _PTR)
@@ -261,18 +285,39 @@ class _Trampoline:
         self._call("PyEval_RestoreThread", ir.VoidType(), state)
 
     def _answer(self) -> None:
-        """Floats for single numbers; the one result, or a tuple of them."""
+        """Floats for single numbers; the results, built into tuples as the codes say.
+
+        What is built takes no more places than the results it is made of, and so lies where they lay.
+        """
         self._each(self.n_results, self._finish)
-        with self.b.if_then(self.b.icmp_signed("==", self.is_tuple, _I64(0))):
-            self._free()
-            self.b.ret(self._load(_PTR, self.arrays))
-        result = self._call("PyTuple_New", _PTR, self.n_results)
-        with self.b.if_then(self._equals(result, _NULL), likely=False):
-            self._fail()
+        top, taken = self._local(_I64), self._local(_I64)
+        self._store(top, _I64(0))
+        self._store(taken, _I64(0))
+
+        def build(c: Value) -> None:
+            code = self._load(_I64, self._at(self.codes, c, 8))
+            first, made = self.b.load(top, typ=_I64), self._local(_PTR)
+            with self.b.if_else(self.b.icmp_signed("<", code, _I64(0))) as (result, several):
+                with result:
+                    k = self.b.load(taken, typ=_I64)
+                    self._store(taken, self.b.add(k, _I64(1)))
+                    self._store(made, self._load(_PTR, self._at(self.arrays, k, 8)))
+                with several:
+                    new = self._call("PyTuple_New", _PTR, code)
+                    with self.b.if_then(self._equals(new, _NULL), likely=False):
+                        self._free()  # no memory: what was made is lost
+                        self.b.ret(_NULL)
+                    self._store(top, self.b.sub(first, code))
+                    parts = self._at(self.arrays, self.b.load(top, typ=_I64), 8)
+                    self._copy(self._at(new, _I64(cpython.TUPLE_ITEMS), 1), parts, code)
+                    self._store(made, new)
+            place = self.b.load(top, typ=_I64)
+            self._store(self._at(self.arrays, place, 8), self.b.load(made, typ=_PTR))
+            self._store(top, self.b.add(place, _I64(1)))
+
+        self._each(self.n_codes, build)
         self._free()
-        items = self._at(result, _I64(cpython.TUPLE_ITEMS), 1)
-        self._copy(items, self.arrays, self.n_results)
-        self.b.ret(result)
+        self.b.ret(self._load(_PTR, self.arrays))
 
     def _finish(self, k: Value) -> None:
         x = self._load(_PTR, self._at(self.arrays, k, 8))
