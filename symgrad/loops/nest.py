@@ -273,9 +273,39 @@ class Part:
     name: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class Function:
+    """Loops with names of their own, compiled once and called where loops like these stand (`Call`).
+
+    buffers   the arrays it works on, in call order; of role "input" if it only reads them. Extents are
+              polynomials in `integers`; the first, which places nothing, is left out (zero).
+    integers  its integer parameters.
+    values    its scalar parameters: (value, whether it is a truth value).
+    cells     registers of the caller that it changes, likewise.
+    Two functions are the same if they are one object.
+    """
+
+    buffers: tuple[Buffer, ...]
+    integers: tuple[str, ...]
+    values: tuple[tuple[Value, bool], ...]
+    cells: tuple[tuple[Value, bool], ...]
+    body: list[Statement]
+
+
+@dataclass(slots=True)
+class Call:
+    """Call a function: what is handed over, in the order of its parameters. Only the LLVM target does this."""
+
+    function: Function
+    buffers: tuple[str, ...]
+    integers: tuple[str, ...]
+    values: tuple[Value, ...]
+    cells: tuple[Value, ...]
+
+
 Statement = (
     Const | Bool | Compute | FromInt | ToInt | Test | Load | LoadInt | Store | StoreReduce | Cell | SetCell
-    | Accumulate | For | If | Part | Library | Least | Contract | Tile
+    | Accumulate | For | If | Part | Call | Library | Least | Contract | Tile
 )  # fmt: skip
 
 

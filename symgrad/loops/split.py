@@ -15,12 +15,10 @@ import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from symgrad.ir.ops import OPS
 from symgrad.loops.nest import (
     Accumulate,
     Bool,
     Buffer,
-    Cell,
     Compute,
     Const,
     FromInt,
@@ -36,7 +34,7 @@ from symgrad.loops.nest import (
     Value,
     poly,
 )
-from symgrad.loops.walk import Name, defined, operands, polynomials, unused_name, variables, walk
+from symgrad.loops.walk import Name, defined, is_bool, operands, polynomials, unused_name, variables, walk
 
 LIMIT = 5_000  # statements; a run no longer than this stays whole
 PART = 1_000  # statements in one part (studies/limits.md, section 3)
@@ -139,7 +137,7 @@ class _Splitter:
                 if name is not None:
                     self.place[name] = len(self.place)
                     self.definition[name], self.home[name] = top, piece.scope
-                    if _is_bool(top, self.bools):
+                    if is_bool(top, self.bools):
                         self.bools.add(name)
 
     def _find_last_loads(self) -> dict[Value, int]:
@@ -262,9 +260,3 @@ def _names_read(statement: Statement) -> Iterator[Name]:
             yield inner.cell
 
 
-def _is_bool(statement: Statement, bools: set[Name]) -> bool:
-    if isinstance(statement, Compute):
-        return OPS[statement.op].result == "bool"
-    if isinstance(statement, Cell):
-        return statement.init in bools
-    return isinstance(statement, Bool | Test)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from symgrad.ir.ops import OPS
 from symgrad.loops.nest import (
     Accumulate,
     Bool,
+    Call,
     Cell,
     Compute,
     Const,
@@ -30,6 +32,7 @@ from symgrad.loops.nest import (
     Tile,
     ToInt,
     Value,
+    variable,
 )
 
 Name = Value | str  # a scalar value, or an integer variable
@@ -72,6 +75,8 @@ def operands(statement: Statement) -> tuple[Value, ...]:
         return (statement.src,)  # type: ignore[union-attr]
     if isinstance(statement, Cell):
         return (statement.init,)
+    if isinstance(statement, Call):
+        return (*statement.values, *statement.cells)
     if isinstance(statement, Library):
         values = tuple(a for a in statement.arguments if isinstance(a, int))
         return values if statement.info is None else (*values, statement.info)
@@ -92,6 +97,8 @@ def polynomials(statement: Statement) -> tuple[Poly, ...]:
         return _of_contraction(statement)
     if isinstance(statement, Least):
         return statement.of
+    if isinstance(statement, Call):
+        return tuple(map(variable, statement.integers))
     return (*statement.lower, *statement.upper) if isinstance(statement, For) else ()
 
 
@@ -113,3 +120,13 @@ def unused_name(routine: Routine, name: str) -> str:
         s.var for _, s in walk(routine.body, into_parts=True) if isinstance(s, For | LoadInt | ToInt | Least)
     }
     return next(n for n in (name, *(f"{name}_{k}" for k in range(1, 2 + len(taken)))) if n not in taken)
+
+
+def is_bool(statement: Statement, bools: set[Value]) -> bool:
+    """Whether a statement introduces a truth value; `bools` are those introduced before."""
+    if isinstance(statement, Compute):
+        row = OPS.get(statement.op)  # targets have ops of their own, which give numbers
+        return row is not None and row.result == "bool"
+    if isinstance(statement, Cell):
+        return statement.init in bools
+    return isinstance(statement, Bool | Test)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from symgrad.loops.nest import (
     Accumulate,
+    Call,
     Compute,
     Load,
     LoadInt,
@@ -43,8 +44,11 @@ class Liveness:
         return name is None or name in self.uses
 
 
-def liveness(body: Sequence[Statement]) -> Liveness:
-    """What of `body` is live; parts are not entered (each is analysed on its own)."""
+def liveness(body: Sequence[Statement], kept: Iterable[Value] = ()) -> Liveness:
+    """What of `body` is live; parts and functions are not entered (each is analysed on its own).
+
+    kept  cells that are read after it.
+    """
     writers: dict[Name, list[tuple[int, Statement]]] = {}
     home: dict[Name, int] = {}
     waiting: list[tuple[int, Statement]] = []
@@ -58,6 +62,8 @@ def liveness(body: Sequence[Statement]) -> Liveness:
             waiting.append((block, statement))
         else:
             writers.setdefault(name, []).append((block, statement))
+    for cell in kept:
+        waiting.extend(writers.pop(cell, ()))
     found = Liveness()
     uses: dict[Name, int] = {}
     last_block: dict[Name, int] = {}
@@ -69,6 +75,8 @@ def liveness(body: Sequence[Statement]) -> Liveness:
         else:
             if isinstance(statement, Load | LoadInt | Store | StoreReduce):
                 found.buffers.add(statement.buffer)
+            elif isinstance(statement, Call):
+                found.buffers.update(statement.buffers)
             reads = [*operands(statement), *variables(polynomials(statement))]
         for used in reads:
             uses[used] = uses.get(used, 0) + 1
@@ -79,4 +87,5 @@ def liveness(body: Sequence[Statement]) -> Liveness:
     found.inline = {
         n for n, k in found.uses.items() if k == 1 and isinstance(n, int) and home.get(n) == last_block[n]
     }
+    found.uses.update(kept)
     return found

@@ -9,7 +9,7 @@ from dataclasses import replace
 from symgrad.errors import IllegalProgram
 from symgrad.loops.contract import contract_routine
 from symgrad.loops.lanes import across_lanes, lanes_loop
-from symgrad.loops.nest import Buffer, Cell, Contract, For, Part, Routine, Statement
+from symgrad.loops.nest import Buffer, Call, Cell, Contract, For, Function, Part, Routine, Statement
 from symgrad.loops.walk import walk
 from symgrad.targets import contract_llvm, external_llvm, llvm_build
 from symgrad.targets.base import ALIGNMENT, LANES, Loaded, check_dtype, parameters, workspace_elements
@@ -18,6 +18,7 @@ from symgrad.targets.lane_functions import with_lane_functions
 from symgrad.targets.lanes_llvm import Tiles, each_lane, read, samples_function
 from symgrad.targets.llvm_body import Body
 from symgrad.targets.llvm_integers import Integer, Integers
+from symgrad.targets.outline import outlined
 from symgrad.targets.own_functions import inlined_operations, with_own_functions
 from symgrad.targets.text import check_identifier, comment_text
 from symgrad.targets.vector_math_llvm import definitions
@@ -46,6 +47,7 @@ class LLVMTarget:
     def build(self, routine: Routine, dtype: str = "float64") -> Loaded:
         if llvm_build.has_fused_multiply_add():
             routine = with_own_functions(routine, dtype)
+        routine = outlined(routine)
         source = emit_llvm(routine, dtype, own=False)  # done
         if any(isinstance(s, Contract) for _, s in walk(routine.body)):
             provide_contract(dtype)
@@ -71,20 +73,33 @@ def provide_contract(dtype: str) -> None:
 
 
 def shape_of(routine: Routine, dtype: str = "float64") -> llvm_build.CodeShape:
-    """What decides how a routine is worth optimising."""
+    """What decides how a routine is worth optimising; functions of loops count once."""
+    functions = {s.function: None for _, s in walk(routine.body) if isinstance(s, Call)}
+    shapes = [_shape_of(body, dtype) for body in (routine.body, *(f.body for f in functions))]
+    return llvm_build.CodeShape(
+        sum(s.statements for s in shapes),
+        max(s.largest for s in shapes),
+        max(s.block for s in shapes),
+        any(s.loops for s in shapes),
+        any(s.cells for s in shapes),
+    )
+
+
+def _shape_of(body: Sequence[Statement], dtype: str) -> llvm_build.CodeShape:
     total = in_parts = largest = 0
     loops = cells = False
-    for _, s in walk(routine.body, into_parts=True):
+    for _, s in walk(body, into_parts=True):
         total += 1
         loops |= isinstance(s, For)
         cells |= isinstance(s, Cell)
         if isinstance(s, Part):
             in_parts += len(s.body)
             largest = max(largest, len(s.body))
-    blocks = Counter(block for block, _ in walk(routine.body) if block)
-    longest_block = max(blocks.values(), default=0)
-    total += inlined_operations(routine.body, dtype) if loops else 0
-    return llvm_build.CodeShape(total, max(largest, total - in_parts), longest_block, loops, cells)
+    blocks = Counter(block for block, _ in walk(body) if block)
+    total += inlined_operations(body, dtype) if loops else 0
+    return llvm_build.CodeShape(
+        total, max(largest, total - in_parts), max(blocks.values(), default=0), loops, cells
+    )
 
 
 def emit_llvm(
@@ -92,10 +107,11 @@ def emit_llvm(
 ) -> str:
     """The routine as one module of LLVM assembly, the same for every machine.
 
-    own   elementary functions are our own (`vector_math.py`), not the library's.
+    own   elementary functions become our own (`vector_math.py`) and loops functions (`outline.py`); else the
+          routine is printed as it is.
     tile  of a routine with tiles: which tile the machine has registers for.
     """
-    routine = with_own_functions(routine, dtype) if own else routine
+    routine = outlined(with_own_functions(routine, dtype)) if own else routine
     return _Module(routine, check_dtype(dtype), tile).text()
 
 
@@ -135,6 +151,7 @@ class _Module:
         self.external_used: set[str] = set()
         self.parts: list[str] = []
         self.named_parts: dict[str, str] = {}
+        self.nests: dict[Function, str] = {}  # the name of each function of loops
 
     def text(self) -> str:
         small = self.lanes == 1 and shape_of(self.routine, self.dtype).statements <= _INLINE
@@ -165,6 +182,30 @@ class _Module:
 
     # ---- functions -------------------------------------------------------------------------
 
+    def _name_of(self, function: Function) -> str:
+        """The name of a function of loops, which is written when it is first called."""
+        if function not in self.nests:
+            self.nests[function] = name = f"{self.name}_nest{len(self.nests) + 1}"
+            body = Body(function.buffers, function.integers, self.dtype, {})
+            parameters = body.open_function(function)
+            body.write(function.body, self._no_part, self._no_function)
+            body.close_function(function)
+            self._note(body)
+            lines = [*body.slots, *body.lines]
+            head = f"define internal void @{name}({parameters}) #3 {{"
+            self.parts.append("\n".join([head, "entry:", *lines, "  ret void", "}"]))
+        return self.nests[function]
+
+    def _no_function(self, function: Function) -> str:
+        raise IllegalProgram("a function of loops calls another one")
+
+    def _note(self, body: Body) -> None:
+        """What a function needs of the module."""
+        self.own_used |= body.own_used
+        self.external_used |= body.external_used
+        self.each_used |= body.each_used
+        self.functions |= body.functions
+
     def _part_call(self, part: Part) -> tuple[str, str]:
         name = self.named_parts.get(part.name) or self._new_part(part)
         return name, self._parameter_list(False)
@@ -186,13 +227,11 @@ class _Module:
     ) -> str:
         integers = (*self.routine.sizes, *(part.integers if part else ()))
         body = Body(self.routine.buffers, integers, self.dtype, self.scopes, self.lane, self.lanes)
-        body.write(statements, self._no_part if part else self._part_call)
-        self.own_used |= body.own_used
-        self.external_used |= body.external_used
-        self.each_used |= body.each_used
+        body.write(statements, self._no_part if part else self._part_call, self._name_of)
+        self._note(body)
         slices = _WorkSlices(self.work, self.routine.sizes, self.real)
         slices.locate(body.buffers_used)
-        self.functions |= body.functions | slices.functions
+        self.functions |= slices.functions
         lines = [*body.slots, *slices.lines, *body.lines]
         return "\n".join(
             [

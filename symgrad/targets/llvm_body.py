@@ -12,12 +12,14 @@ from symgrad.loops.nest import (
     Accumulate,
     Bool,
     Buffer,
+    Call,
     Cell,
     Compute,
     Const,
     Contract,
     For,
     FromInt,
+    Function,
     If,
     Least,
     Library,
@@ -89,6 +91,7 @@ class Body:
         self._values: dict[Value, str] = {}
         self._bools: set[Value] = set()
         self._cells: dict[Value, str] = {}  # cell -> its type
+        self.handed_over: list[Value] = []  # cells of the caller
         self.integers = Integers(self.lines, sizes, "%v")
         if lane:
             self.integers.names[lane] = 0  # the first one: a vector begins there
@@ -100,13 +103,19 @@ class Body:
             Test: self._test, Load: self._load, LoadInt: self._load_int, Store: self._store,
             StoreReduce: self._store_reduce, Cell: self._cell, SetCell: self._set_cell,
             Accumulate: self._accumulate, Part: self._part, Library: self._library,
-            Least: self._least, Contract: self._contract, Tile: self._tile,
+            Least: self._least, Contract: self._contract, Tile: self._tile, Call: self._call_nest,
         }  # fmt: skip
 
-    def write(self, body: Sequence[Statement], part_call: Callable[[Part], tuple[str, str]]) -> None:
-        """Append the statements; `part_call` gives the function of a part, and the arguments all have."""
-        self.part_call = part_call
-        live = liveness(body)
+    def write(
+        self, body: Sequence[Statement], part_call: Callable[[Part], tuple[str, str]], name_of: Callable[[Function], str]
+    ) -> None:
+        """Append the statements.
+
+        part_call  gives the function of a part, and the arguments all have.
+        name_of    gives the name of a function of loops.
+        """
+        self.part_call, self.name_of = part_call, name_of
+        live = liveness(body, self.handed_over)
         stack: list[tuple[Iterator[Statement], Callable[[], None]]] = [(iter(body), lambda: None)]
         while stack:
             rest, close = stack[-1]
@@ -358,6 +367,48 @@ class Body:
         name, arguments = self.part_call(s)
         integers = [f"i64 {self.integers.polynomial(variable(i))}" for i in s.integers]
         self.lines.append(f"  call void @{name}({', '.join(filter(None, [arguments, *integers]))})")
+
+    # ---- functions of loops ----------------------------------------------------------------
+
+    def _call_nest(self, s: Call) -> None:
+        self.buffers_used.update(dict.fromkeys(s.buffers))
+        arguments = [f"ptr %b_{name}" for name in s.buffers]
+        arguments += [f"i64 {self.integers.names[name]}" for name in s.integers]
+        kinds = [self._kind(is_bool) for _, is_bool in s.function.values]
+        arguments += [f"{kind} {self._get(v)}" for kind, v in zip(kinds, s.values, strict=True)]
+        arguments += [f"ptr {self._values[cell]}" for cell in s.cells]
+        self.lines.append(f"  call void @{self.name_of(s.function)}({', '.join(arguments)})")
+
+    def _kind(self, is_bool: bool) -> str:
+        return "i1" if is_bool else self.real
+
+    def open_function(self, function: Function) -> str:
+        """Its list of parameters. Cells of the caller are kept in slots of its own until `close_function`."""
+        parameters = []
+        for b in function.buffers:
+            parameters.append(f"ptr noalias{' readonly' * (b.role == 'input')} %b_{b.name}")
+        parameters += [f"i64 %s_{name}" for name in function.integers]
+        for value, is_bool in function.values:
+            self._values[value] = f"%x{value}"
+            parameters.append(f"{self._kind(is_bool)} %x{value}")
+            if is_bool:
+                self._bools.add(value)
+        for value, is_bool in function.cells:
+            self.handed_over.append(value)
+            kind = self._cells[value] = self._kind(is_bool)
+            self._values[value] = f"%c{value}"
+            parameters.append(f"ptr noalias %p{value}")
+            self.slots.append(f"  %c{value} = alloca {kind}")
+            self.lines.append(f"  %q{value} = load {kind}, ptr %p{value}")
+            self.lines.append(f"  store {kind} %q{value}, ptr %c{value}")
+        return ", ".join(parameters)
+
+    def close_function(self, function: Function) -> None:
+        """Hand the caller's cells back."""
+        for value, _ in function.cells:
+            kind = self._cells[value]
+            self.lines.append(f"  %r{value} = load {kind}, ptr %c{value}")
+            self.lines.append(f"  store {kind} %r{value}, ptr %p{value}")
 
     # ---- blocks ----------------------------------------------------------------------------
 

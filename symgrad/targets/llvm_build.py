@@ -33,7 +33,8 @@ _CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 _LONGEST_KEPT = 400_000  # characters; machine code of longer texts is not kept for the next request
 _MOST_KEPT = 32
 _MOST_PIPELINE = 20_000  # statements; beyond, the loop pipeline's cost is not repaid
-_MOST_VECTORISED_STATEMENTS = 2_000  # in all; beyond, the passes take time quadratic in the number of loops
+_MOST_VECTORISED_STATEMENTS = 2_000  # in one function; beyond, the passes take time quadratic in its loops
+_MOST_QUICKLY_VECTORISED = 5_000  # in all; beyond, vectorising takes seconds
 _MOST_UNROLLED = 300  # statements; beyond, unrolled loops triple the time of code generation
 _MOST_ALLOCATION = 30_000  # statements in one function; beyond, only fast allocation is linear
 _QUICK = 2_000  # statements without loops; beyond, fast allocation saves 10-50x and costs about 5 %
@@ -167,7 +168,7 @@ def optimise(module: Any, machine: Any, shape: CodeShape) -> None:
         passes.add_always_inliner_pass()
         passes.run(module, builder)
     elif shape.loops and shape.statements <= _MOST_PIPELINE:
-        is_large = shape.statements > _MOST_VECTORISED_STATEMENTS
+        is_large = shape.largest > _MOST_VECTORISED_STATEMENTS or shape.statements > _MOST_QUICKLY_VECTORISED
         options = llvm.create_pipeline_tuning_options(speed_level=1 if is_large else 2)
         options.loop_vectorization = shape.block <= MOST_VECTORISED and not is_large
         options.slp_vectorization = False
