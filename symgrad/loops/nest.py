@@ -294,7 +294,7 @@ class Function:
 
 @dataclass(slots=True)
 class Call:
-    """Call a function: what is handed over, in the order of its parameters. Only the LLVM target does this."""
+    """Call a function: what is handed over, in the order of its parameters. Made by the LLVM target only."""
 
     function: Function
     buffers: tuple[str, ...]

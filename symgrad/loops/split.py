@@ -258,5 +258,3 @@ def _names_read(statement: Statement) -> Iterator[Name]:
         yield from variables(polynomials(inner))
         if isinstance(inner, SetCell | Accumulate):
             yield inner.cell
-
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from symgrad.ir.ops import OPS
 from symgrad.loops.nest import (
@@ -122,7 +122,7 @@ def unused_name(routine: Routine, name: str) -> str:
     return next(n for n in (name, *(f"{name}_{k}" for k in range(1, 2 + len(taken)))) if n not in taken)
 
 
-def is_bool(statement: Statement, bools: set[Value]) -> bool:
+def is_bool(statement: Statement, bools: Container[Value] | Container[Name]) -> bool:
     """Whether a statement introduces a truth value; `bools` are those introduced before."""
     if isinstance(statement, Compute):
         row = OPS.get(statement.op)  # targets have ops of their own, which give numbers

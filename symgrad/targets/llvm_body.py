@@ -107,7 +107,10 @@ class Body:
         }  # fmt: skip
 
     def write(
-        self, body: Sequence[Statement], part_call: Callable[[Part], tuple[str, str]], name_of: Callable[[Function], str]
+        self,
+        body: Sequence[Statement],
+        part_call: Callable[[Part], tuple[str, str]],
+        name_of: Callable[[Function], str],
     ) -> None:
         """Append the statements.
 
@@ -384,9 +387,7 @@ class Body:
 
     def open_function(self, function: Function) -> str:
         """Its list of parameters. Cells of the caller are kept in slots of its own until `close_function`."""
-        parameters = []
-        for b in function.buffers:
-            parameters.append(f"ptr noalias{' readonly' * (b.role == 'input')} %b_{b.name}")
+        parameters = [f"ptr noalias{' readonly' * (b.role == 'input')} %b_{b.name}" for b in function.buffers]
         parameters += [f"i64 %s_{name}" for name in function.integers]
         for value, is_bool in function.values:
             self._values[value] = f"%x{value}"

@@ -1,12 +1,12 @@
 """Loops as functions of their own, equal ones once, so that compilers take time linear in their number.
 
-LLVM's passes over one function take time that grows faster than the number of loops in it, and a long chain of
-layers is the same few loops over other arrays. So each nest of a larger routine becomes a function of the
-arrays, integers and values it uses, with names of its own; nests that are equal but for names are one function,
-called with other arguments.
+LLVM's passes over one function take time that grows faster than the number of loops in it, and a long chain
+of layers is the same few loops over other arrays. So each nest of a larger routine becomes a function of the
+arrays, integers and values it uses, with names of its own; nests that are equal but for names are one
+function, called with other arguments.
 
-A call costs a few nanoseconds, and a nest has no effect but on memory and on registers (cells) around it: those
-are handed over by address, and kept in a register inside.
+A call costs a few nanoseconds, and a nest has no effect but on memory and on registers (cells) around it:
+those are handed over by address, and kept in a register inside.
 """
 
 from __future__ import annotations
@@ -98,11 +98,11 @@ class _Outlining:
     def _call(self, loop: For) -> Call:
         names = _Names(self, loop)
         body = [*names.constants(), *names.copied()]
-        parameters = names.parameters()
-        key = repr((body, parameters))
+        buffers, integers, values, cells = names.parameters()
+        key = repr((body, buffers, integers, values, cells))
         function = self.known.get(key)
         if function is None:
-            function = self.known[key] = Function(*parameters, body)
+            function = self.known[key] = Function(buffers, integers, values, cells, body)
         return Call(
             function, tuple(names.buffers), tuple(names.integers), tuple(names.values), tuple(names.cells)
         )
