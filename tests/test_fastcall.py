@@ -221,6 +221,8 @@ def test_none_in_out_asks_for_a_new_array_or_a_number_without_python_code(monkey
     for _ in range(1000):  # a reference too many or too few would show
         value, first, second = kernel(2.0, 3.0, out=(None, grad, None))
     assert value == expected[0] == 12.0 and first is grad
+    place = np.empty(())
+    assert kernel(2.0, 3.0, out=(place, None, None))[0] is place and place == 12.0
     np.testing.assert_array_equal(grad, [12.0, 4.0])
     np.testing.assert_array_equal(second, [[6.0, 4.0], [4.0, 0.0]])
     assert second is not expected[2] and kernel(2.0, 3.0, out=None)[0] == 12.0

@@ -193,9 +193,8 @@ class _Trampoline:
         buffer = self._at(self.buffers, self.b.add(self.n_arguments, k), 8)
         axes, given = self._load(_I64, facts), self._given(k)
         is_number = self.b.icmp_signed("==", axes, _I64(0))
-        with self.b.if_else(is_number) as (number, array):
+        with self.b.if_else(self.b.and_(is_number, self._equals(given, _NULL))) as (number, array):
             with number:
-                self._require(self._equals(given, _NULL))
                 self._store(buffer, self.b.ptrtoint(self._number_place(), _I64))
                 self._store(self._at(self.arrays, k, 8), _NULL)
             with array:
