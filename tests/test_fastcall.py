@@ -14,7 +14,7 @@ import sympy as sp
 
 import symgrad as sg
 from symgrad.errors import BadArgument, DtypeMismatch
-from symgrad.run import cpython, fastcall
+from symgrad.run import cpython, fastcall, trampoline
 
 x, y = sp.symbols("x y")
 n = sp.Symbol("n", integer=True, positive=True)
@@ -159,6 +159,23 @@ def test_large_workspaces_are_allocated() -> None:
     wanted = k._call(m)
     assert k.workspace(n=30) > 4096
     same(fast(k, m)(m), wanted)
+
+
+def test_the_largest_workspace_is_kept_for_later_calls() -> None:
+    X = sp.MatrixSymbol("X", n, n)
+    k = sg.compile(sp.Trace((X * X).applyfunc(sp.tanh)), (X,), X, outputs=("value", "grad"))
+    (spare,) = (made.spare for made in trampoline._KEPT if hasattr(made, "spare"))
+
+    def kept_after(size: int) -> tuple[int, int]:
+        m = np.linspace(-1.0, 1.0, size * size).reshape(size, size) / 9
+        wanted = k._call(m)
+        same(k(m), wanted)
+        return int(spare[0]), int(spare[1])
+
+    address, held = kept_after(80)
+    assert address and held >= k.workspace(n=80) > 4096
+    assert kept_after(40) == (address, held)
+    assert kept_after(90)[1] >= k.workspace(n=90)
 
 
 def test_threads_with_different_shapes_do_not_disturb_each_other() -> None:

@@ -97,6 +97,9 @@ EXAMPLES: dict[str, Example] = {
     "fold_sqrt": lambda g, v: (g.const(Fraction(9, 4)),),
     "log_determinant": lambda g, v: (_determinant(g, v),),
     "log_sum_exp": lambda g, v: (_sum_of_exp(g, v),),
+    "shift_back_of_log_sum_exp": lambda g, v: (
+        g.read(v.u, g.zero), g.node("log", _sum_of_exp(g, v, g.read(v.u, g.zero)))
+    ),
     "log_one_plus_exp_to_softplus": lambda g, v: (_raw(g, "add", g.one, g.node("exp", v.x)),),
     "log_one_plus_to_log1p": lambda g, v: (g.add(g.one, v.x),),
     "exp_of_minus_softplus_to_logistic": lambda g, v: (g.neg(g.node("softplus", v.x)),),

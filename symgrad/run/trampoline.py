@@ -5,7 +5,8 @@ that says what the call it is prepared for looks like. A call that looks like th
 made at once, anything else is handed to the Python method `_call`.
 
 The block holds the workspace, then the single numbers among arguments and results. It lives on the stack
-where it is small.
+where it is small. The largest block that was not is kept for later calls, one per process: fresh memory costs
+a page fault for every 4 KiB, often more than what is computed there. It changes hands under the GIL.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from symgrad.run.records import (
 )
 
 STACK_BYTES = 4096  # of the block; larger ones are allocated
+SPARE_BYTES = 1 << 28  # a larger block is not kept
 
 _I32, _I64, _PTR, _BYTE = ir.IntType(32), ir.IntType(64), ir.PointerType(), ir.IntType(8)
 _DOUBLE, _FLOAT = ir.DoubleType(), ir.FloatType()
@@ -57,6 +59,7 @@ class _Trampoline:
 
     def __init__(self) -> None:
         self.names = ("out", "_call")  # the interned strings that the code compares with and asks for
+        self.spare = np.zeros(2, np.int64)  # address and bytes of the block that is kept
         self.module = ir.Module("trampoline")
         kind = ir.FunctionType(_PTR, [_PTR, _PTR, _I64, _PTR])
         self.function = ir.Function(self.module, kind, "trampoline")
@@ -92,7 +95,7 @@ class _Trampoline:
         self.codes = self._local(ir.ArrayType(_I64, MAX_CODES))
         self.stack = self._local(ir.ArrayType(_BYTE, STACK_BYTES))
         self.place, self.made = self._local(_I64), self._local(_I64)  # numbers, and new arrays, so far
-        self.heap, self.block = self._local(_PTR), self._local(_PTR)
+        self.heap, self.block, self.bytes = self._local(_PTR), self._local(_PTR), self._local(_I64)
         self._store(self.heap, _NULL)
         self._store(self.made, _I64(0))
 
@@ -112,10 +115,22 @@ class _Trampoline:
         size = self._header(4)
         self._store(self.block, self.stack)
         with self.b.if_then(self.b.icmp_unsigned(">", size, _I64(STACK_BYTES))):
-            memory = self._call("PyMem_RawMalloc", _PTR, size)
-            self._store(self.heap, memory)
+            self._take_spare(size)
+            with self.b.if_then(self._equals(self.b.load(self.heap, typ=_PTR), _NULL), likely=False):
+                self._store(self.heap, self._call("PyMem_RawMalloc", _PTR, size))
+                self._store(self.bytes, size)
+            memory = self.b.load(self.heap, typ=_PTR)
             self._store(self.block, memory)
             self._require(self._differs(memory, _NULL))  # the slow path reports it
+
+    def _take_spare(self, size: Value) -> None:
+        """The block that was kept, if it is there and large enough."""
+        spare = self._spare()
+        with self.b.if_then(self.b.icmp_unsigned(">=", self._load(_I64, spare, 8), size)):
+            self._store(self.heap, self._load(_PTR, spare))
+            self._store(self.bytes, self._load(_I64, spare, 8))
+            self._store(spare, _NULL)
+            self._store(self._at(spare, _I64(1), 8), _I64(0))
 
     # ---- arguments -------------------------------------------------------------------------
 
@@ -368,9 +383,20 @@ class _Trampoline:
         self._each(self.b.load(self.made, typ=_I64), drop)
 
     def _free(self) -> None:
+        """The block is kept if it is the largest, and freed if not."""
         memory = self.b.load(self.heap, typ=_PTR)
         with self.b.if_then(self._differs(memory, _NULL), likely=False):
-            self._call("PyMem_RawFree", ir.VoidType(), memory)
+            spare, size = self._spare(), self.b.load(self.bytes, typ=_I64)
+            larger = self.b.icmp_unsigned(">", size, self._load(_I64, spare, 8))
+            fits = self.b.icmp_unsigned("<=", size, _I64(SPARE_BYTES))
+            with self.b.if_then(self.b.and_(larger, fits)):
+                self._store(self.heap, self._load(_PTR, spare))
+                self._store(spare, memory)
+                self._store(self._at(spare, _I64(1), 8), size)
+            self._call("PyMem_RawFree", ir.VoidType(), self.b.load(self.heap, typ=_PTR))
+
+    def _spare(self) -> Value:
+        return _I64(int(self.spare.ctypes.data)).inttoptr(_PTR)
 
     # ---- small parts -----------------------------------------------------------------------
 

@@ -86,6 +86,27 @@ def log_sum_exp(g: Graph, a: Args) -> int | None:
 
 
 @stable(
+    "add",
+    "the derivative of c + logsumexp(x - c) by c, which is 0, comes out as 1 less a sum of shares",
+    Audit(
+        "v[0] + log(Sum(exp(v[i] - v[0]), (i, 0, n - 1)))", "logsumexp(v)",
+        "what is added is what every exponent is shifted by, as by its largest entry", _LOG_SUM_EXP,
+        ({"v": (0.0, 50.0, 45.0)}, {"v": (3.0, 0.5, -2.0)}),
+    ),
+    on=among("read"),
+)  # fmt: skip
+def shift_back_of_log_sum_exp(g: Graph, a: Args) -> int | None:
+    for lse, shift in (a, a[::-1]):
+        if g.op[lse] == "read" and g.tensors[g.args[lse][0]].kind == "logsumexp":
+            t, places = g.tensors[g.args[lse][0]], g.args[lse][1:]
+            minuend, own = g.args[t.body] if g.op[t.body] == "sub" else (t.body, g.zero)
+            free = g.axes[own].isdisjoint(t.red) and g.axes[minuend].issuperset(t.red)
+            if free and g.substitute(own, dict(zip(t.out, places, strict=True))) == shift:
+                return g.read(g.define("logsumexp", t.out, t.red, minuend), *places)
+    return None
+
+
+@stable(
     "log",
     "log(1 + exp(x)) overflows for x > 709; softplus does not",
     Audit("log(1 + exp(x))", "softplus(x)", "always", _MAECHLER, at(1000.0, 40.0, 1e-8, -40.0)),
