@@ -244,8 +244,8 @@ def while_loop(
 
     The result is that of `scan`: `final` is the first state for which the condition does not hold, nan in
     every entry where there is none after `max_steps` steps; `trajectory` stays at that state. Derivatives go
-    through the steps that were made. A call goes through `max_steps` turns, and stores as many states for
-    the gradient; what the turns after the last step compute has no effect.
+    through the steps that were made. Compiled code leaves the loop there, and passes over the other turns on
+    the way back; the gradient has memory for the states of `max_steps` steps (see `memory=` of `compile`).
 
     Raises as `scan`, and BadArgument for a condition that is none.
 

@@ -9,7 +9,7 @@ its tensor is only made where its condition holds. Where memory is scarce, time 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +20,15 @@ from symgrad.loops.calls import Calls
 from symgrad.loops.contract import SCRATCH
 from symgrad.loops.definitions import Nest
 from symgrad.loops.deltas import absorbed_scatters
+from symgrad.loops.halting import Halt, halt_of
+from symgrad.loops.levels import Levels
 from symgrad.loops.nest import (
     Address,
     Buffer,
+    Compute,
     For,
+    If,
+    Leave,
     Load,
     Poly,
     Routine,
@@ -110,6 +115,7 @@ class Lowering:
         self.sweeps = [Sweeps(self, tiling) for tiling in found_tilings]
         self.follows = {t: s for s in self.sweeps for t in s.tiling.owner}
         self.ends -= set(self.follows)
+        self.fixed = {*roots, *(s for t in self.order for s in g.tensors[t].links)}
         links = {s for t in self.order for s in g.tensors[t].links}
         self.absorbed = absorbed_scatters(g, roots, {*roots, *links, *self.clocks, *self.follows})
         self.time: Poly = ()  # the time that loop is at
@@ -167,13 +173,67 @@ class Lowering:
                 self.trajectories.setdefault(step, (result, later))
         outside, known = self.top, dict(self.top_values)
         self.top, self.records, self.time = loop.body, self.records_of[scan], time
-        for t in clocks(self.g, scan):
-            Nest(self, t).emit()
-        for step, result in zip(scan.steps, scan.results, strict=True):
-            if self.trajectories.get(step) != (result, later):
-                self._copy(step, (time,), result, (poly_add(time, poly(later)),))
+        halt = halt_of(self.g, scan, self.records, self.around.outer, self.fixed)
+        if halt is None:
+            self._emit_step(scan, frozenset(), later)
+        else:
+            self._emit_halting(scan, halt, loop)
         outside.append(loop)
         self.top, self.top_values, self.records, self.trajectories = outside, known, {}, {}
+
+    def _emit_step(self, scan: Scan, done: Collection[TensorId], later: int) -> None:
+        """One step, but for the definitions that are there already."""
+        for t in clocks(self.g, scan):
+            if t not in done:
+                Nest(self, t).emit()
+        for step, result in zip(scan.steps, scan.results, strict=True):
+            if self.trajectories.get(step) != (result, later):
+                self._copy(step, (self.time,), result, (poly_add(self.time, poly(later)),))
+
+    def _emit_halting(self, scan: Scan, halt: Halt, loop: For) -> None:
+        """A step that does nothing where its condition fails (`loops.halting`)."""
+        later = 1 - scan.lag
+        for t in clocks(self.g, scan):
+            if t in halt.always:
+                Nest(self, t).emit()
+        (going,) = Levels(self, [], halt.time)._values((halt.going,))
+        stopped = self.fresh_value()
+        self.top.append(Compute(stopped, "not", (going,)))
+        inside, steps = self.top, list[Statement]()
+        self.top = []
+        if halt.leaves:
+            self._emit_rest(scan, halt, loop)
+            inside.append(If(stopped, [*self.top, Leave()]))
+            self.top = inside
+            self._emit_step(scan, halt.always, later)
+            return
+        for r in scan.results:
+            if r not in self.ends:
+                self._copy(r, (poly_add(self.time, poly(scan.lag)),), r, (poly_add(self.time, poly(later)),))
+        if self.top:
+            inside.append(If(stopped, self.top))
+        self.top = steps
+        self._emit_step(scan, halt.always, later)
+        inside.append(If(going, steps))
+
+    def _emit_rest(self, scan: Scan, halt: Halt, loop: For) -> None:
+        """All later states are this one, and the values of the condition those it has now."""
+        name, outside = self.fresh_name("rest"), self.top
+        self.top, now, at = [], self.time, variable(name)
+        for r in scan.results:
+            if r not in self.ends:
+                self._copy(r, (now,), r, (poly_add(at, poly(1)),))
+        for t in sorted(halt.condition & self.records.keys()):
+            place = self.clocks[t].position
+            extents = list(map(self.poly, self.g.tensors[t].extents))
+            del extents[place]
+            self.copy(extents, self._step_element(t, place, now), self._step_element(t, place, at))
+        if self.top:
+            outside.append(For(name, (now,), loop.upper, self.top))
+        self.top = outside
+
+    def _step_element(self, t: TensorId, place: int, time: Poly) -> Address:
+        return lambda rest: self.element(t, (*rest[:place], time, *rest[place:]))
 
     def _copy(self, source: TensorId, at: tuple[Poly, ...], target: TensorId, to: tuple[Poly, ...]) -> None:
         """Copy: target[to, ...] = source[at, ...]."""

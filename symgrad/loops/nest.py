@@ -260,6 +260,11 @@ class If:
 
 
 @dataclass(slots=True)
+class Leave:
+    """Leave the innermost loop around."""
+
+
+@dataclass(slots=True)
 class Part:
     """Statements compiled as a function of their own; no value crosses its border, only memory.
 
@@ -305,7 +310,7 @@ class Call:
 
 Statement = (
     Const | Bool | Compute | FromInt | ToInt | Test | Load | LoadInt | Store | StoreReduce | Cell | SetCell
-    | Accumulate | For | If | Part | Call | Library | Least | Contract | Tile
+    | Accumulate | For | If | Part | Leave | Call | Library | Least | Contract | Tile
 )  # fmt: skip
 
 

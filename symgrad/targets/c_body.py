@@ -21,6 +21,7 @@ from symgrad.loops.nest import (
     FromInt,
     If,
     Least,
+    Leave,
     Library,
     Load,
     LoadInt,
@@ -85,7 +86,7 @@ class Body:
             ToInt: self._to_int,
             Test: self._test, Load: self._load, LoadInt: self._load_int, Store: self._store,
             StoreReduce: self._store_reduce, Cell: self._cell, SetCell: self._set_cell,
-            Accumulate: self._accumulate, Part: self._part, Library: self._library,
+            Accumulate: self._accumulate, Part: self._part, Leave: self._leave, Library: self._library,
             Least: self._least, Contract: self._contract, Tile: self._tile,
         }  # fmt: skip
 
@@ -283,6 +284,9 @@ class Body:
 
     def _part(self, s: Part) -> None:
         self._line(self.part_call(s))
+
+    def _leave(self, s: Leave) -> None:
+        self._line("break;")
 
     # ---- blocks ----------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from symgrad.loops.nest import (
     Function,
     If,
     Least,
+    Leave,
     Library,
     Load,
     LoadInt,
@@ -96,13 +97,14 @@ class Body:
         if lane:
             self.integers.names[lane] = 0  # the first one: a vector begins there
         self._block = "entry"
+        self._loops: list[int] = []  # the numbers of the loops around
         self._computed = {name: self._recipe(name) for name, row in OPS.items() if row.llvm}
         self._write: dict[type, Callable[..., None]] = {
             Const: self._const, Bool: self._bool, Compute: self._compute, FromInt: self._from_int,
             ToInt: self._to_int,
             Test: self._test, Load: self._load, LoadInt: self._load_int, Store: self._store,
             StoreReduce: self._store_reduce, Cell: self._cell, SetCell: self._set_cell,
-            Accumulate: self._accumulate, Part: self._part, Library: self._library,
+            Accumulate: self._accumulate, Part: self._part, Leave: self._leave, Library: self._library,
             Least: self._least, Contract: self._contract, Tile: self._tile, Call: self._call_nest,
         }  # fmt: skip
 
@@ -371,6 +373,10 @@ class Body:
         integers = [f"i64 {self.integers.polynomial(variable(i))}" for i in s.integers]
         self.lines.append(f"  call void @{name}({', '.join(filter(None, [arguments, *integers]))})")
 
+    def _leave(self, s: Leave) -> None:
+        self.lines.append(f"  br label %done{self._loops[-1]}")
+        self._begin(f"left{self._fresh()}")
+
     # ---- functions of loops ----------------------------------------------------------------
 
     def _call_nest(self, s: Call) -> None:
@@ -447,8 +453,10 @@ class Body:
         self.lines.append("")  # the phi, once the last block of the body is known
         self.integers.names[s.var] = var
         self.integers.open_block()
+        self._loops.append(n)
 
         def close() -> None:
+            self._loops.pop()
             self.integers.close_block()
             self.lines[place] = f"  {var} = phi i64 [ {first}, %{before} ], [ %next{n}, %{self._block} ]"
             self.lines.append(f"  %next{n} = add nsw i64 {var}, {s.step}")

@@ -32,6 +32,7 @@ from symgrad.loops.nest import (
     Contract,
     For,
     If,
+    Leave,
     Library,
     Load,
     LoadInt,
@@ -216,7 +217,7 @@ def _is_repeatable(loop: For) -> bool:
     read: set[str] = set()
     written: set[str] = set()
     for count, (_, s) in enumerate(walk(loop.body)):
-        if count > _MOST_TWICE or isinstance(s, StoreReduce | Part | Contract | Library):
+        if count > _MOST_TWICE or isinstance(s, StoreReduce | Part | Leave | Contract | Library):
             return False
         if isinstance(s, Load | LoadInt):
             read.add(s.buffer)
