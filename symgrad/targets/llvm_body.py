@@ -403,18 +403,18 @@ class Body:
         for value, is_bool in function.cells:
             self.handed_over.append(value)
             kind = self._cells[value] = self._kind(is_bool)
-            self._values[value] = f"%c{value}"
+            self._values[value] = f"%k{value}"
             parameters.append(f"ptr noalias %p{value}")
-            self.slots.append(f"  %c{value} = alloca {kind}")
+            self.slots.append(f"  %k{value} = alloca {kind}")
             self.lines.append(f"  %q{value} = load {kind}, ptr %p{value}")
-            self.lines.append(f"  store {kind} %q{value}, ptr %c{value}")
+            self.lines.append(f"  store {kind} %q{value}, ptr %k{value}")
         return ", ".join(parameters)
 
     def close_function(self, function: Function) -> None:
         """Hand the caller's cells back."""
         for value, _ in function.cells:
             kind = self._cells[value]
-            self.lines.append(f"  %r{value} = load {kind}, ptr %c{value}")
+            self.lines.append(f"  %r{value} = load {kind}, ptr %k{value}")
             self.lines.append(f"  store {kind} %r{value}, ptr %p{value}")
 
     # ---- blocks ----------------------------------------------------------------------------
