@@ -11,11 +11,17 @@ functions of our own (`targets/special_functions.c`). Rows with an expansion nee
 
 from __future__ import annotations
 
-from symgrad.ir import special_bessel, special_elliptic, special_gamma, special_integrals
+from symgrad.ir import (
+    special_bessel,
+    special_elliptic,
+    special_gamma,
+    special_incomplete,
+    special_integrals,
+)
 from symgrad.ir.op import Op
 
 SPECIAL: dict[str, Op] = {
     row.name: row
-    for family in (special_gamma, special_bessel, special_integrals, special_elliptic)
+    for family in (special_gamma, special_incomplete, special_bessel, special_integrals, special_elliptic)
     for row in family.ROWS
 }

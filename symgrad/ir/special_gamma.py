@@ -1,8 +1,7 @@
 """The gamma function and its relatives: rows of the op table.
 
-gamma, loggamma (log|gamma|, as C's lgamma), digamma, polygamma, beta, betaln, binomial, rising,
-gammainc, gammaincc, betainc (all three regularised), erfinv, erfcinv, erfi, zeta, riemann_zeta,
-gamma_weight and beta_weight (what the incomplete functions have as derivatives)
+gamma, loggamma (log|gamma|, as C's lgamma), digamma, polygamma, beta, betaln, binomial, rising, erfinv,
+erfcinv, erfi, zeta, riemann_zeta; incomplete functions are in `special_incomplete.py`
 """
 
 from __future__ import annotations
@@ -61,90 +60,6 @@ def _binomial_slopes() -> tuple[Any, Any]:
     )
 
 
-def _times_power(g: Graph, exponent: int, base: int) -> int:
-    """exponent * log(base), 0 where the exponent is 0 (also where the base is)."""
-    return g.mask(g.node("ne", exponent, g.zero), g.mul(exponent, g.node("log", base)))
-
-
-def _unless_extreme(g: Graph, direct: int, parts: tuple[int, ...], logarithm: int) -> int:
-    """The product itself where its factors keep their digits, else the exponential of its logarithm."""
-    fits = g.true
-    for part in parts:
-        low, high = g.node("lt", g.const(Fraction(1, 10**30)), part), g.node("lt", part, g.const(10**30))
-        fits = g.node("and", fits, g.node("and", low, high))
-    return g.where(fits, direct, g.node("exp", logarithm))
-
-
-def _expand_gamma_weight(g: Graph, a: Args) -> int:
-    t, s, x = a
-    power, decay, whole = g.node("pow", x, t), g.node("exp", g.neg(x)), g.node("gamma", s)
-    logarithm = g.sub(g.sub(_times_power(g, t, x), x), g.node("loggamma", s))
-    return _unless_extreme(g, g.div(g.mul(power, decay), whole), (power, decay, whole), logarithm)
-
-
-def _gamma_weight_slopes() -> tuple[Any, ...]:
-    def by_x(g: Graph, a: Args, y: int) -> int:
-        """t x**(t-1) e**-x/gamma(s) - y: no quotient by x, so right at x = 0."""
-        t, s, x = a
-        rest = g.mul(t, g.node("gamma_weight", g.sub(t, g.one), s, x))
-        return g.sub(g.mask(g.node("ne", t, g.zero), rest), y)
-
-    return (
-        lambda g, a, y: g.mul(y, g.node("log", a[2])),
-        lambda g, a, y: g.neg(g.mul(y, digamma(g, a[1]))),
-        by_x,
-    )
-
-
-def _expand_beta_weight(g: Graph, a: Args) -> int:
-    p, q, first, second, x = a
-    rest = g.sub(g.one, x)
-    left, right, whole = g.node("pow", x, p), g.node("pow", rest, q), g.node("beta", first, second)
-    logarithm = g.sub(
-        g.add(_times_power(g, p, x), g.mask(g.node("ne", q, g.zero), g.mul(q, g.node("log1p", g.neg(x))))),
-        g.node("betaln", first, second),
-    )
-    return _unless_extreme(g, g.div(g.mul(left, right), whole), (left, right, whole), logarithm)
-
-
-def _beta_weight_slopes() -> tuple[Any, ...]:
-    def by_x(g: Graph, a: Args, y: int) -> int:
-        p, q, first, second, x = a
-        left = g.mul(p, g.node("beta_weight", g.sub(p, g.one), q, first, second, x))
-        right = g.mul(q, g.node("beta_weight", p, g.sub(q, g.one), first, second, x))
-        return g.sub(g.mask(g.node("ne", p, g.zero), left), g.mask(g.node("ne", q, g.zero), right))
-
-    def by_shape(place: int) -> Any:
-        def slope(g: Graph, a: Args, y: int) -> int:
-            change = g.sub(digamma(g, g.add(a[2], a[3])), digamma(g, a[place]))
-            return g.mul(y, change)
-
-        return slope
-
-    return (
-        lambda g, a, y: g.mul(y, g.node("log", a[4])),
-        lambda g, a, y: g.mul(y, g.node("log1p", g.neg(a[4]))),
-        by_shape(2),
-        by_shape(3),
-        by_x,
-    )
-
-
-def _density_of_gamma(sign: int) -> Any:
-    """sign * x**(s - 1) * exp(-x) / gamma(s), DLMF 8.8.13."""
-
-    def slope(g: Graph, a: Args, y: int) -> int:
-        weight = g.node("gamma_weight", g.sub(a[0], g.one), *a)
-        return weight if sign > 0 else g.neg(weight)
-
-    return slope
-
-
-def _density_of_beta(g: Graph, a: Args, y: int) -> int:
-    """x**(a - 1) * (1 - x)**(b - 1) / beta(a, b)."""
-    return g.node("beta_weight", g.sub(a[0], g.one), g.sub(a[1], g.one), *a)
-
-
 def _gaussian_slope(sign: int) -> Any:
     """sign * sqrt(pi)/2 * exp(y**2): of the inverse of an error function."""
 
@@ -158,15 +73,6 @@ def _gaussian_slope(sign: int) -> Any:
 def _erfi_slope(g: Graph, a: Args, y: int) -> int:
     factor = g.div(g.const(2), g.node("sqrt", g.const("pi")))
     return g.mul(factor, g.node("exp", g.mul(a[0], a[0])))
-
-
-def _by_shape(op: str, argument: str) -> NoDerivative:
-    return NoDerivative(
-        op,
-        argument,
-        "it is a generalised hypergeometric function, without a closed form in functions that targets have",
-        "differentiate by the last argument only, and hold this one constant or give it by data",
-    )
 
 
 _NO_ZETA_DERIVATIVE = NoDerivative(
@@ -300,34 +206,6 @@ def _np_zeta(s: Any, a: Any) -> Any:
     return np.where(np.asarray(a) < 0, np.asarray(value).dtype.type(np.nan), value)[()]
 
 
-def _np_gamma_weight(t: Any, s: Any, x: Any) -> Any:
-    """x**t * exp(-x) / gamma(s), through its logarithm where a factor is extreme."""
-    import scipy.special
-
-    kind = np.result_type(t, s, x)
-    t, s, x = (np.asarray(v, np.float64) for v in (t, s, x))
-    parts = (np.power(x, t), np.exp(-x), scipy.special.gamma(s))
-    logarithm = np.where(t != 0, t * np.log(x), 0) - x - scipy.special.gammaln(s)
-    return _np_unless_extreme(parts, logarithm).astype(kind if kind.kind == "f" else np.float64)[()]
-
-
-def _np_beta_weight(p: Any, q: Any, a: Any, b: Any, x: Any) -> Any:
-    import scipy.special
-
-    kind = np.result_type(p, q, a, b, x)
-    p, q, a, b, x = (np.asarray(v, np.float64) for v in (p, q, a, b, x))
-    parts = (np.power(x, p), np.power(1 - x, q), scipy.special.beta(a, b))
-    powers = np.where(p != 0, p * np.log(x), 0) + np.where(q != 0, q * np.log1p(-x), 0)
-    value = _np_unless_extreme(parts, powers - scipy.special.betaln(a, b))
-    return value.astype(kind if kind.kind == "f" else np.float64)[()]
-
-
-def _np_unless_extreme(parts: tuple[Any, ...], logarithm: Any) -> Any:
-    first, second, whole = parts
-    fits = np.all([(part > 1e-30) & (part < 1e30) for part in np.broadcast_arrays(*parts)], axis=0)
-    return np.where(fits, first * second / whole, np.exp(logarithm))
-
-
 def _mp_loggamma(x: Any) -> Any:
     import mpmath
 
@@ -437,41 +315,6 @@ ROWS: tuple[Op, ...] = (
          lambda g, a, y: g.mul(y, digamma(g, g.add(a[0], a[1])))),
         sympy="RisingFactorial", c="{own}rising({0}, {1})", llvm="external poch", cost=100, domain=_SHAPES,
         source="DLMF 5.2.5",
-    ),
-    Op(
-        "gammainc", 2, scipy_function("gammainc"),
-        lambda s, x: mp_function("gammainc")(s, 0, x, regularized=True),
-        (_by_shape("gammainc", "first argument"), _density_of_gamma(1)),
-        c="{own}gammainc({0}, {1})", llvm="external gammainc", cost=300, domain=((0.1, 20.0), (0.1, 20.0)),
-        source="DLMF 8.2.4",
-    ),
-    Op(
-        "gammaincc", 2, scipy_function("gammaincc"),
-        lambda s, x: mp_function("gammainc")(s, x, regularized=True),
-        (_by_shape("gammaincc", "first argument"), _density_of_gamma(-1)),
-        c="{own}gammaincc({0}, {1})", llvm="external gammaincc", cost=300,
-        domain=((0.1, 20.0), (0.1, 20.0)), source="DLMF 8.2.4",
-    ),
-    Op(
-        "betainc", 3, scipy_function("betainc"),
-        lambda a, b, x: mp_function("betainc")(a, b, 0, x, regularized=True),
-        (_by_shape("betainc", "first argument"), _by_shape("betainc", "second argument"),
-         _density_of_beta),
-        c="{own}betainc({0}, {1}, {2})", llvm="external betainc", cost=400,
-        domain=(*_SHAPES, (0.05, 0.95)), source="DLMF 8.17.2",
-    ),
-    Op(
-        "gamma_weight", 3, _np_gamma_weight,
-        lambda t, s, x: x**t * mp_function("exp")(-x) * mp_function("rgamma")(s), _gamma_weight_slopes(),
-        expand=_expand_gamma_weight, cost=200, domain=((-0.9, 8.0), (0.1, 8.0), (0.1, 20.0)),
-        source="DLMF 8.8.13; x**t * exp(-x) / gamma(s)",
-    ),
-    Op(
-        "beta_weight", 5, _np_beta_weight,
-        lambda p, q, a, b, x: x**p * (1 - x) ** q / mp_function("beta")(a, b), _beta_weight_slopes(),
-        expand=_expand_beta_weight, cost=250,
-        domain=((-0.9, 6.0), (-0.9, 6.0), (0.1, 8.0), (0.1, 8.0), (0.05, 0.95)),
-        source="DLMF 8.17.1; x**p * (1 - x)**q / beta(a, b)",
     ),
     Op(
         "erfinv", 1, scipy_function("erfinv"), _mp_erfinv, (_gaussian_slope(1),),

@@ -162,21 +162,6 @@ static double PREFIX_gamma_term(double s, double x)
     return exp(s * PREFIX_log1p_minus((x - s) / s) - PREFIX_stirling(s)) / sqrt(6.283185307179586 * s);
 }
 
-/*
- * For s > 1e6 the upper (side 1) or the lower function (side -1): DLMF 8.12.3, 8.12.4 with c_0 and c_1 as series in
- * eta, which is small unless the result is 0 or 1.
- */
-static double PREFIX_gammainc_large(double s, double x, double side)
-{
-    const double half_square = -PREFIX_log1p_minus((x - s) / s);
-    if (!(s * half_square < 750.0)) return x == x && s == s ? (side * (x - s) > 0.0 ? 0.0 : 1.0) : NAN;
-    const double eta = x < s ? -sqrt(2.0 * half_square) : sqrt(2.0 * half_square);
-    const double c0 = -1.0 / 3 + eta * (1.0 / 12 - eta * (2.0 / 135 - eta * (1.0 / 864 + eta / 2835)));
-    const double c1 = -1.0 / 540 - eta / 288;
-    const double rest = exp(-s * half_square) / sqrt(6.283185307179586 * s) * (c0 + c1 / s);
-    return 0.5 * erfc(side * eta * sqrt(0.5 * s)) + side * rest;
-}
-
 /* the lower function as a series, DLMF 8.7.1: gamma_term * sum of x**n/((s + 1)...(s + n)) */
 static double PREFIX_gammainc_series(double s, double x)
 {
@@ -221,7 +206,6 @@ static double PREFIX_gammainc(double s, double x)
     if (s == 0.0) return x > 0.0 ? 1.0 : NAN;
     if (x == 0.0 || isinf(s)) return isinf(s) && isinf(x) ? NAN : 0.0;
     if (isinf(x)) return 1.0;
-    if (s > 1e6) return PREFIX_gammainc_large(s, x, -1.0);
     return x < s + 1.0 ? PREFIX_gammainc_series(s, x) : 1.0 - PREFIX_gammaincc_fraction(s, x);
 }
 
@@ -231,7 +215,6 @@ static double PREFIX_gammaincc(double s, double x)
     if (s == 0.0) return x > 0.0 ? 0.0 : NAN;
     if (x == 0.0 || isinf(s)) return isinf(s) && isinf(x) ? NAN : 1.0;
     if (isinf(x)) return 0.0;
-    if (s > 1e6) return PREFIX_gammainc_large(s, x, 1.0);
     if (s < 1.0 && x < 1.5) return PREFIX_gammaincc_small(s, x);
     return x < s + 1.0 ? 1.0 - PREFIX_gammainc_series(s, x) : PREFIX_gammaincc_fraction(s, x);
 }
