@@ -23,7 +23,7 @@ from symgrad.errors import BadArgument, BadOption, NonScalarGradient, ShapeMisma
 from symgrad.frontend.describe import show
 from symgrad.frontend.gradient import GradientElement
 from symgrad.frontend.linalg import MatrixCall
-from symgrad.frontend.scan import scan
+from symgrad.frontend.scan import scan, while_loop
 from symgrad.linalg import solve
 
 KINDS = ("root", "fixed_point", "argmin")
@@ -41,8 +41,9 @@ def implicit(
              is near one).
     unknown  a Symbol, or a MatrixSymbol of one column, (n, 1).
     guess    where Newton's method starts: a number or expression, of the shape of `unknown`.
-    max_steps  of Newton's method; all of them are made, each with one solve of an n x n system.
-    tol      the last Newton step has to be smaller than tol*(1 + |x|) in every entry.
+    max_steps  of Newton's method, each with one solve of an n x n system.
+    tol      the search ends when the entries of a Newton step, divided by tol*(1 + |x|), have a Euclidean
+             norm below 1.
 
     The result is a scalar or a column. Values are as exact as Newton's method makes them, derivatives are
     right up to the third order. A call of the kernel raises NotConverged where the iteration has not
@@ -62,15 +63,17 @@ def implicit(
     def newton(x: Any, t: Any = None) -> Any:
         return x - _step(F.xreplace({unknown: x}), x, kind)
 
-    found = scan(newton, guess, max_steps).final
-    last = scan(newton, found, 1).final - found
+    def search(state: Any, t: Any) -> Any:
+        x, _ = state
+        after = newton(x)
+        return after, _squared_size(after - x, x, tol)
+
+    # One step more than asked for: it says whether those before it have arrived.
+    found, size = while_loop(lambda state: state[1] > 1, search, (guess, sp.Integer(2)), max_steps + 1).final
     if is_matrix(found):
-        size = found.shape[0]
-        scaled = _column(size, lambda i: last[i, 0] / (tol * (1 + sp.Abs(found[i, 0]))))
-        start = MatrixCall("settled", found, scaled)
+        start = MatrixCall("settled", found, _column(found.shape[0], lambda i: size))
     else:
-        one = (_column(1, lambda i: found), _column(1, lambda i: last / (tol * (1 + sp.Abs(found)))))
-        start = MatrixCall("settled", *one)[0, 0]
+        start = MatrixCall("settled", _column(1, lambda i: found), _column(1, lambda i: size))[0, 0]
     return scan(newton, start, _POLISH).final
 
 
@@ -88,6 +91,14 @@ def _step(F: Any, x: Any, kind: str) -> Any:
     i, j = sp.Dummy("i", integer=True), sp.Dummy("j", integer=True)
     slope = GradientElement(entry(i), x, j, 0)
     return solve(FunctionMatrix(size, size, sp.Lambda((i, j), slope)), _column(size, entry))
+
+
+def _squared_size(step: Any, x: Any, tol: float) -> Any:
+    """The sum of the squares of (entry of a step) / (tol*(1 + |entry of x|))."""
+    if not is_matrix(x):
+        return (step / (tol * (1 + sp.Abs(x)))) ** 2
+    i = sp.Dummy("i", integer=True)
+    return sp.Sum((step[i, 0] / (tol * (1 + sp.Abs(x[i, 0])))) ** 2, (i, 0, x.shape[0] - 1))
 
 
 def _column(size: Any, entry: Any) -> MatrixExpr:

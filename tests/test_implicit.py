@@ -85,6 +85,39 @@ def test_hypergradient_of_ridge_regression_is_that_of_the_closed_form(backend):
     np.testing.assert_allclose(gradient, jax.grad(closed)(0.7), rtol=1e-10)
 
 
+@pytest.mark.parametrize("backend", ["llvm", "c"])
+def test_the_search_for_a_number_ends_when_it_has_arrived(backend):
+    root = sg.implicit(x**3 - a, x, guess=1, max_steps=10**12)
+    value, gradient = sg.compile(root, wrt=a, outputs=("value", "grad"), backend=backend)(8.0)
+    np.testing.assert_allclose([value, gradient], [2.0, 1 / 12], rtol=1e-14)
+
+
+def test_the_search_ends_when_it_has_arrived_and_its_length_takes_no_memory():
+    """It would not come back from the steps it may make."""
+    w, v = sp.MatrixSymbol("w", n, 1), sp.MatrixSymbol("v", n, 1)
+    cube = sp.Lambda(x, x**3 + x)
+    kernels = []
+    for steps in (10, 10**12):
+        root = sg.implicit(w.applyfunc(cube) - v, w, guess=v, max_steps=steps)
+        program = sg.program((root.T * root)[0, 0], args=(v,), wrt=v)
+        kernels.append(sg.compile(program, outputs=("value", "grad")))
+    short, long = kernels
+    assert long.workspace(n=5) == short.workspace(n=5)
+    values = np.linspace(0.5, 3.0, 5)[:, None]
+    value, gradient = long(values)
+    roots = [float(mpmath.findroot(lambda r, q=q: r**3 + r - q, 1)) for q in values[:, 0]]
+    np.testing.assert_allclose(value, sum(r * r for r in roots), rtol=1e-14)
+    np.testing.assert_allclose(gradient[:, 0], [2 * r / (3 * r * r + 1) for r in roots], rtol=1e-12)
+
+
+def test_a_linear_equation_takes_one_step():
+    kernel = sg.compile(
+        sg.implicit(a * x - b, x, guess=0, max_steps=1), wrt=(a, b), outputs=("value", "grad")
+    )
+    value, gradient = kernel(4.0, 3.0)
+    np.testing.assert_allclose([value, *gradient], [0.75, -3 / 16, 1 / 4], rtol=1e-14)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_solution_that_is_not_reached_is_an_error_of_the_call(backend):
     kernel = sg.compile(sg.implicit(x**2 - a, x, guess=1), wrt=a, outputs=("value", "grad"), backend=backend)
