@@ -445,10 +445,10 @@ class _Guards:
 
     def __init__(self, g: Graph, body: Node) -> None:
         self.g, self.body = g, body
-        self.unguarded = _unguarded(g, (body,))
+        self.unguarded = unguarded(g, (body,))
         top = g.op[body] == "mask"
         self.parts = conjuncts(g, g.args[body][0]) if top else []
-        self.under_top = _unguarded(g, (g.args[body][1],)) if top else set()
+        self.under_top = unguarded(g, (g.args[body][1],)) if top else set()
         self.unproven: dict[tuple[Node, ...], set[Node]] = {}
 
     def without(self, n: Node) -> Node | None:
@@ -475,20 +475,29 @@ def needs_its_guards(g: Graph, roots: Sequence[Node]) -> set[Node]:
 
     They stand under guards everywhere, and some read below them is not proven to be in range.
     """
-    guarded = set(g.reachable(roots)) - _unguarded(g, roots)
+    guarded = set(g.reachable(roots)) - unguarded(g, roots)
     return guarded & _with_unproven_reads(g, roots, ()) if guarded else guarded
 
 
 def _with_unproven_reads(g: Graph, roots: Sequence[Node], facts: Sequence[Fact]) -> set[Node]:
-    found: set[Node] = set()
+    """The nodes below `roots` that cannot stand alone: neither `facts` nor their own guards prove a read."""
+    unproven: dict[Node, frozenset[Node]] = {}
     for n in g.reachable(roots):
-        outside = g.op[n] == "read" and not read_is_in_range(g, n, facts)
-        if outside or any(c in found for c in g.children(n)):
-            found.add(n)
-    return found
+        reads = [unproven[c] for c in g.children(n)]
+        if g.op[n] in ("mask", "where"):
+            reads[1:] = [
+                frozenset(
+                    r for r in arm if not read_is_in_range(g, r, [*facts, *facts_of(g, g.args[n][0], holds)])
+                )
+                for arm, holds in zip(reads[1:], (True, False), strict=False)
+            ]
+        unproven[n] = frozenset().union(*reads)
+        if g.op[n] == "read" and not read_is_in_range(g, n, facts):
+            unproven[n] |= {n}
+    return {n for n, below in unproven.items() if below}
 
 
-def _unguarded(g: Graph, roots: Sequence[Node]) -> set[Node]:
+def unguarded(g: Graph, roots: Sequence[Node]) -> set[Node]:
     """The nodes below `roots` that are reached without entering the arm of a mask or a where.
 
     Nor a side of `and` or `or`, which the other side may decide.

@@ -11,6 +11,7 @@ from symgrad.ir.graph import Node, Tensor, TensorId
 from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.running import Running, running_form
 from symgrad.ir.triangle import is_symmetric_sum, mirrored_entry, triangle_conditions
+from symgrad.loops.cases import cases
 from symgrad.loops.contraction import Products, terms_of
 from symgrad.loops.deltas import split_bands
 from symgrad.loops.levels import Levels, Scope
@@ -125,11 +126,14 @@ class Nest(Levels):
         """Every entry of every body; bands are added where they are, each in loops of its own."""
         t = self.tensor
         if t.kind == "enum":
+            self._perform(t.bodies)
             for entry, value in enumerate(self._values(t.bodies)):
                 self.pre[-1].append(Store(*self.element((self.g.const(entry), *t.out)), value))
             self._assemble()
             return
         half = mirrored_entry(self.g, t.out, t.body) if self.is_plain else None
+        if half is None and self.span is None and self._emit_cases():
+            return
         body = t.body if half is None else half
         dense, bands = (body, list[Band]()) if self.span is not None else self._split_bands(body)
         self._emit_entries(dense, is_mirrored=half is not None and bool(self.g.axes[dense]))
@@ -140,6 +144,23 @@ class Nest(Levels):
     def _split_bands(self, body: Node) -> tuple[Node, list[Band]]:
         return split_bands(self.g, self.tensor.out, body, self.low.absorbed, self.time)
 
+    def _emit_cases(self) -> bool:
+        """One store for each place along short axes whose places differ; False where there are none."""
+        g, out = self.g, self.tensor.out
+        told_apart = cases(g, [a for a in out if a != self.time], self.tensor.body)
+        if len(told_apart) == 1:
+            return False
+        if any(self._split_bands(value)[1] for _, value in told_apart):
+            return False  # what is zero but on a diagonal has loops of its own
+        fixed = told_apart[0][0]
+        self._use_loops([a for a in loop_order(g, self.tensor) if a not in fixed])
+        self._perform([value for _, value in told_apart])
+        values = self._values([value for _, value in told_apart])
+        for (place, _), value in zip(told_apart, values, strict=True):
+            self.pre[-1].append(Store(*self.element([place.get(a, a) for a in out]), value))
+        self._assemble()
+        return True
+
     def _emit_entries(self, value: Node, is_mirrored: bool) -> None:
         """All entries of a map; of a symmetric one the lower triangle, stored at both places.
 
@@ -148,6 +169,8 @@ class Nest(Levels):
         inner = self.pre[-1]
         if is_mirrored:
             inner = self._enter(list(self._triangle(self.tensor.out)), len(self.loops))
+        else:
+            self._perform((value,))
         (entry,) = self._values((value,), inner)
         buffer, index = self.element(self.tensor.out)
         inner.append(Store(buffer, index, entry))

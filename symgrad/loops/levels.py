@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from symgrad.ir.bounds import is_nonnegative
 from symgrad.ir.graph import Node
-from symgrad.ir.reduce import conjunction
+from symgrad.ir.reduce import conjunction, unguarded
 from symgrad.loops.nest import (
     Bool,
     Cell,
@@ -68,8 +68,18 @@ class Levels:
         self._use_loops(loops)
         self.needs_guard: dict[Node, bool] = {}
 
+    def _perform(self, roots: Sequence[Node]) -> None:
+        """Say that every turn of the inner loop computes `roots`.
+
+        What they read whatever conditions on values say needs no branch where it is read under a condition.
+        """
+        inner, innermost = unguarded(self.g, roots), len(self.loops)
+        self.performed = frozenset(n for n in inner if self.g.op[n] == "read" and self.level(n) == innermost)
+        self.needs_guard = {}
+
     def _use_loops(self, loops: list[Node]) -> None:
         """Start with empty levels for these loops, outermost first."""
+        self.performed: frozenset[Node] = frozenset()
         self.loops = loops = [a for a in loops if a != self.time]
         self.values: dict[Node, Value] = {}
         self.loaded: set[Node] = set()  # gathered indices already in a variable of this nest
@@ -290,6 +300,8 @@ class Levels:
 
     def _in_range(self, read: Node) -> bool:
         g = self.g
+        if read in self.performed:
+            return True
         t, *index = g.args[read]
         for i, extent in zip(index, g.tensors[t].extents, strict=True):
             if not is_nonnegative(g, i):

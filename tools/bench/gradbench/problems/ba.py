@@ -1,8 +1,11 @@
-"""Bundle adjustment: errors of pictured points, penalties of weights, and their sparse Jacobian."""
+"""Bundle adjustment: errors of pictured points, penalties of weights, and their sparse Jacobian.
+
+An observation depends on 15 parameters of its camera, its point and its weight: the Jacobian is a block of
+2 by 15 numbers for each, kept number by number for all observations, and a diagonal for the penalties.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +15,11 @@ import symgrad as sg
 from problems.common import Prepared, kernel, numbers
 
 _n, _m, _p = sp.symbols("n m p", integer=True, positive=True)  # cameras, points, observations
-_i, _side, _column = sp.Idx("i", _p), sp.Idx("side", 2), sp.Idx("column", 15)
+_i = sp.Idx("i", _p)
 _cams = sp.IndexedBase("cams", shape=(_n, 11))  # rotation, centre, focal length, principal point, distortion
 _x, _w = sp.IndexedBase("x", shape=(_m, 3)), sp.IndexedBase("w", shape=(_p,))
 _camera, _point = sp.IndexedBase("camera", shape=(_p,)), sp.IndexedBase("point", shape=(_p,))
 _feats = sp.IndexedBase("feats", shape=(_p, 2))
-_SHOWN = 30  # of the repeated entries, this many are sent, and the last
 
 
 def _pictured() -> tuple[sp.Expr, sp.Expr]:
@@ -44,27 +46,13 @@ _errors = [_w[_i] * (seen - _feats[_i, k]) for k, seen in enumerate(_pictured())
 _variables = [*(_cams[_camera[_i], j] for j in range(11)), *(_x[_point[_i], j] for j in range(3)), _w[_i]]
 
 
-def _choice(values: Sequence[sp.Expr], index: Any) -> sp.Expr:
-    """The value with that number."""
-    *others, chosen = values
-    for k, value in reversed(list(enumerate(others))):
-        chosen = sg.Where(sp.Eq(index, k), value, chosen)
-    return chosen
-
-
-def _rows_of(error: sp.Expr) -> sp.Expr:
-    """The error of one observation, by the parameters of its camera, its point, and its weight."""
-    return _choice([sp.Derivative(error, v, evaluate=False) for v in _variables], _column)
-
-
+_blocks = sp.Matrix([[sp.Derivative(e, v, evaluate=False) for v in _variables] for e in _errors])
 _given = (_cams, _x, _w, _camera, _point, _feats)
-_error = kernel(_choice(_errors, _side), args=_given, axes=[_i, _side], outputs="value")
-_error_rows = kernel(
-    _choice([_rows_of(e) for e in _errors], _side), args=_given, axes=[_i, _side, _column], outputs="value"
-)
+_error = kernel(sp.Matrix(_errors), args=_given, axes=[_i], outputs="value")
+_error_blocks = kernel(_blocks, args=_given, axes=[_i], outputs="value")
 _of_weights = sg.program(1 - _w[_i] ** 2, args=(_w,), wrt=_w)
 _penalty = kernel(_of_weights, outputs="value")
-_penalty_rows = kernel(sp.Derivative(1 - _w[_i] ** 2, _w[_i], evaluate=False), args=(_w,), outputs="value")
+_penalty_slopes = kernel(sp.Derivative(1 - _w[_i] ** 2, _w[_i], evaluate=False), args=(_w,), outputs="value")
 
 
 def _arguments(data: dict[str, Any]) -> tuple[np.ndarray, ...]:
@@ -80,42 +68,46 @@ def _objective(data: dict[str, Any]) -> Prepared:
 
     def output(results: Any) -> dict[str, Any]:
         errors, penalties = results
-        shown = {"elements": errors[0].tolist(), "repeated": len(errors)}
+        shown = {"elements": errors[:, 0, 0].tolist(), "repeated": errors.shape[-1]}
         return {
             "reproj_error": shown,
             "w_err": {"element": float(penalties[0]), "repeated": len(penalties)},
         }
 
-    return Prepared(lambda: (_error(*arguments), _penalty(arguments[2])), output)
+    errors, penalties = np.empty((2, 1, data["p"])), np.empty(data["p"])
+    return Prepared(lambda: (_error(*arguments, out=errors), _penalty(arguments[2], out=penalties)), output)
 
 
-def _columns(data: dict[str, Any], camera: np.ndarray, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the numbers of each observation stand; and those of the penalties."""
+def _columns(data: dict[str, Any], camera: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Which parameters an observation depends on: its camera's, its point's, its weight."""
     n, m, p = data["n"], data["m"], data["p"]
-    weight = 11 * n + 3 * m + np.arange(p)
-    columns = np.empty((p, 2, len(_variables)), np.int32)
-    columns[:, :, :11] = (11 * camera[:, None] + np.arange(11))[:, None]
-    columns[:, :, 11:14] = (11 * n + 3 * point[:, None] + np.arange(3))[:, None]
-    columns[:, :, 14] = weight[:, None]
-    return columns, weight
+    columns = np.empty((len(_variables), p), np.int32)
+    columns[:11] = 11 * camera + np.arange(11)[:, None]
+    columns[11:14] = 11 * n + 3 * point + np.arange(3)[:, None]
+    columns[14] = 11 * n + 3 * m + np.arange(p)
+    return columns
 
 
 def _jacobian(data: dict[str, Any]) -> Prepared:
-    """Compressed rows: the errors' above the penalties'. Which numbers there are is found out beforehand."""
+    """The blocks of all observations, an array of shape (2, 15, p), and the penalties' own slopes.
+
+    Which columns a block stands in follows from the indices alone, and is found out beforehand.
+    """
     arguments = _arguments(data)
-    columns, weight = _columns(data, *arguments[3:5])
-    values, slopes = np.empty(columns.shape), np.empty(len(weight))
+    columns = _columns(data, *arguments[3:5])
+    blocks, slopes = np.empty((2, *columns.shape)), np.empty(data["p"])
 
     def run() -> tuple[np.ndarray, np.ndarray]:
-        return _error_rows(*arguments, out=values), _penalty_rows(arguments[2], out=slopes)
+        return _error_blocks(*arguments, out=blocks), _penalty_slopes(arguments[2], out=slopes)
 
     def output(results: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
+        """Compressed rows, those of an observation one after the other, the penalties' last."""
         above, below = results
-        starts = np.arange(_SHOWN) * len(_variables)
+        width, first = len(_variables), [above[side, :, 0] for side in range(2)]
         return {
-            "rows": [*starts.tolist(), above.size + below.size],
-            "cols": [*columns.ravel()[:_SHOWN].tolist(), int(weight[-1])],
-            "vals": [*above.ravel()[:_SHOWN].tolist(), float(below[-1])],
+            "rows": [*range(0, 2 * width * width, width), above.size + below.size],
+            "cols": [*columns[:, 0].tolist() * 2, int(columns[-1, -1])],
+            "vals": [*np.concatenate(first).tolist(), float(below[-1])],
         }
 
     return Prepared(run, output)

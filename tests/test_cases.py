@@ -1,0 +1,95 @@
+"""Short axes that number cases, selections that read what is read anyway, and shared values with guards."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sympy as sp
+
+import symgrad as sg
+from symgrad.loops.nest import Compute, For, If, Store
+from symgrad.loops.walk import walk
+from symgrad.pipeline import optimise, routine_of
+
+n = sp.Symbol("n", integer=True, positive=True)
+i, j = sp.Idx("i", n), sp.Symbol("j", integer=True)
+side, place = sp.Idx("side", 3), sp.Symbol("place", integer=True)
+x, which = sp.IndexedBase("x", shape=(n,)), sp.IndexedBase("which", shape=(n,))
+HEIGHTS, PLACES = np.array([0.3, -1.2, 0.7, 2.0]), np.array([3, 1, 0, 0])
+BACKENDS = ("numpy", "llvm", "c")
+
+
+def statements(expr, kind, **options):
+    """The statements of a kind in the loops of a program's value."""
+    derived = sg.program(expr, **options).derived(("value",))
+    routine = routine_of(optimise(derived.unit), "kernel", derived)
+    return [s for _, s in walk(routine.body) if isinstance(s, kind)]
+
+
+def chosen(index):
+    slow = sp.sin(x[i])
+    return sp.Piecewise((slow, sp.Eq(index, 0)), (slow**2, sp.Eq(index, 1)), (1 - slow, True))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_entries_told_apart_along_a_short_axis_are_what_their_cases_say(backend):
+    f = sg.compile(chosen(side), args=(x,), wrt=x, axes=[i, side], outputs=("value", "jac"), backend=backend)
+    value, jacobian = f(HEIGHTS)
+    s, c = np.sin(HEIGHTS), np.cos(HEIGHTS)
+    np.testing.assert_allclose(value, np.stack([s, s**2, 1 - s], axis=1), rtol=1e-15)
+    slopes = np.stack([c, 2 * s * c, -c], axis=1)
+    np.testing.assert_allclose(jacobian, slopes[:, :, None] * np.eye(4)[:, None], rtol=1e-15)
+
+
+def test_entries_told_apart_share_one_loop_and_what_they_have_in_common():
+    options = {"args": (x,), "axes": [i, side]}
+    assert len(statements(chosen(side), For, **options)) == 1
+    assert len(statements(chosen(side), Store, **options)) == 3
+    assert [s.op for s in statements(chosen(side), Compute, **options)].count("sin") == 1
+
+
+def test_an_axis_of_which_one_place_differs_stays_a_loop():
+    long = sp.Idx("long", 9)
+    expr = sp.Piecewise((x[i], sp.Eq(long, 4)), (2 * x[i], True))
+    assert len(statements(expr, Store, args=(x,), axes=[i, long])) == 1
+
+
+def test_a_diagonal_of_a_short_matrix_that_is_repeated_stays_a_band():
+    expr = sp.Piecewise((sp.KroneckerDelta(i, sp.Idx("k", n)), sp.Eq(side, 0)), (0, True))
+    f = sg.compile(expr, args=(n,), axes=[i, sp.Idx("k", n), side])
+    np.testing.assert_array_equal(f(3)[0][:, :, 0], np.eye(3))
+
+
+def gathered():
+    here = x[which[i]]
+    return sp.Matrix([here, sg.Where(x[i] > 0, here * 3, here + x[i])])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_choice_between_values_of_what_is_read_anyway_is_right(backend):
+    f = sg.compile(gathered(), args=(x, which), axes=[i], outputs="value", backend=backend)
+    here = HEIGHTS[PLACES]
+    expected = [here, np.where(HEIGHTS > 0, here * 3, here + HEIGHTS)]
+    np.testing.assert_array_equal(f(HEIGHTS, PLACES)[:, 0], expected)
+
+
+def test_a_choice_that_reads_what_is_read_anyway_needs_no_branch():
+    inner = sp.Matrix([x[which[i]], sp.sin(x[which[i]]) / x[which[i]]])
+    slopes = sp.Matrix([sp.Derivative(sp.sinc(e), x[which[i]], evaluate=False) for e in inner[:1]])
+    assert statements(slopes.col_join(inner), If, args=(x, which), axes=[i]) == []
+
+
+def test_a_value_with_a_guard_of_its_own_is_shared_and_stored():
+    y = sp.IndexedBase("y", shape=(n, n))
+    slow = sp.tanh(sg.Where(j >= 1, x[j - 1], 0))
+    here, there = (sg.Where(j <= place, slow * y[at], 0) for at in ((j, place), (place, j)))
+    rows = sp.Sum(here, (place, 0, n - 1), (j, 0, n - 1))
+    total = rows + sp.Sum(sp.sin(sp.Sum(there, (place, 0, n - 1))), (j, 0, n - 1))
+    assert [s.op for s in statements(total, Compute, args=(x, y))].count("tanh") == 1
+    table = np.arange(16.0).reshape(4, 4) / 7
+    shifted = np.tanh(np.concatenate([[0.0], HEIGHTS[:-1]]))
+    late = np.triu(np.ones((4, 4)))
+    expected = (late * table * shifted[:, None]).sum() + np.sin((late * table.T).sum(axis=1) * shifted).sum()
+    for backend in BACKENDS:
+        value = sg.compile(total, args=(x, y), outputs="value", backend=backend)(HEIGHTS, table)
+        assert value == pytest.approx(expected, rel=1e-14)
