@@ -22,7 +22,7 @@ BACKENDS = ("numpy", "llvm", "c")
 def statements(expr, kind, **options):
     """The statements of a kind in the loops of a program's value."""
     derived = sg.program(expr, **options).derived(("value",))
-    routine = routine_of(optimise(derived.unit), "kernel", derived)
+    routine = routine_of(optimise(derived.unit), "kernel", derived.words)
     return [s for _, s in walk(routine.body) if isinstance(s, kind)]
 
 

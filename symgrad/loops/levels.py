@@ -68,15 +68,6 @@ class Levels:
         self._use_loops(loops)
         self.needs_guard: dict[Node, bool] = {}
 
-    def _perform(self, roots: Sequence[Node]) -> None:
-        """Say that every turn of the inner loop computes `roots`.
-
-        What they read whatever conditions on values say needs no branch where it is read under a condition.
-        """
-        inner, innermost = unguarded(self.g, roots), len(self.loops)
-        self.performed = frozenset(n for n in inner if self.g.op[n] == "read" and self.level(n) == innermost)
-        self.needs_guard = {}
-
     def _use_loops(self, loops: list[Node]) -> None:
         """Start with empty levels for these loops, outermost first."""
         self.performed: frozenset[Node] = frozenset()
@@ -97,6 +88,15 @@ class Levels:
             self.lower_bounds[self.span.axis].append(self.span.lower)
             self.upper_bounds[self.span.axis].extend(self.span.upper)
         self.own_bounds = {a: len(self.lower_bounds[a]) + len(self.upper_bounds[a]) for a in loops}
+
+    def _perform(self, roots: Sequence[Node]) -> None:
+        """Say that every turn of the inner loop computes `roots`.
+
+        What they read whatever conditions on values say needs no branch where it is read under a condition.
+        """
+        inner, innermost = unguarded(self.g, roots), len(self.loops)
+        self.performed = frozenset(n for n in inner if self.g.op[n] == "read" and self.level(n) == innermost)
+        self.needs_guard = {}
 
     # ---- small helpers ---------------------------------------------------------------------
 
