@@ -73,8 +73,9 @@ def _export(options: argparse.Namespace) -> int:
     program = _program(options)
     try:
         paths = symgrad.export_c(
-            program, options.name, directory=options.directory, outputs=options.outputs, dtype=options.dtype
-        )
+            program, options.name, directory=options.directory, outputs=options.outputs,
+            dtype=options.dtype, memory=options.memory,
+        )  # fmt: skip
     except OSError as error:
         raise BadOption(
             f"cannot write to {quoted(options.directory)}", because=str(error), try_="--directory DIRECTORY"
@@ -147,8 +148,9 @@ def _explain(options: argparse.Namespace) -> int:
 
     sizes = dict(_name_and_size(text) for text in options.size)
     explanation = symgrad.explain(
-        _program(options), outputs=options.outputs, sizes=sizes, backend=options.backend, dtype=options.dtype
-    )
+        _program(options), outputs=options.outputs, sizes=sizes, backend=options.backend,
+        dtype=options.dtype, memory=options.memory,
+    )  # fmt: skip
     print(explanation.to_json() if options.json else explanation)
     return DONE
 
@@ -386,6 +388,8 @@ def _add_export(commands: Any, shared: argparse.ArgumentParser) -> None:
     export.add_argument("--dtype", choices=("float64", "float32"), default="float64")
     export.add_argument("--name", default="kernel", help="a C identifier (default: kernel)")
     export.add_argument("--directory", default=".", help="created if it is not there (default: here)")
+    tiles = "recurrences in tiles of time, whose number and length the caller chooses"
+    export.add_argument("--memory", choices=("stored", "checkpointed", "recomputed"), help=tiles)
     export.set_defaults(run=_export)
 
 
@@ -405,6 +409,8 @@ def _add_explain(commands: Any, shared: argparse.ArgumentParser) -> None:
     )
     explain.add_argument("--backend", choices=("llvm", "c", "numpy"), default="llvm")
     explain.add_argument("--dtype", choices=("float64", "float32"), default="float64")
+    budget = 'of recurrences: bytes of workspace, or "checkpointed" or "recomputed"'
+    explain.add_argument("--memory", type=_memory, default=None, metavar="BYTES", help=budget)
     explain.add_argument("--json", action="store_true", help="print the explanation as JSON")
     explain.set_defaults(run=_explain)
 
@@ -461,6 +467,10 @@ def _add_cache(commands: Any) -> None:
     cache = commands.add_parser("cache", help="the compiled code kept on disk: where, and how much")
     cache.add_argument("--clear", action="store_true", help="delete all of it")
     cache.set_defaults(run=_cache)
+
+
+def _memory(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
 
 
 def _count(text: str) -> int:

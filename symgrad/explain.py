@@ -23,7 +23,18 @@ from symgrad.ir.graph import Graph, TensorId
 from symgrad.ir.text import node_text, print_program
 from symgrad.ir.unit import Unit
 from symgrad.kinks import kink_texts
-from symgrad.loops.nest import Compute, Contract, For, If, Poly, Routine, Statement, Store, StoreReduce
+from symgrad.loops.nest import (
+    Compute,
+    Contract,
+    For,
+    If,
+    Part,
+    Poly,
+    Routine,
+    Statement,
+    Store,
+    StoreReduce,
+)
 from symgrad.program import Program, program
 from symgrad.run.kernel import Kernel
 from symgrad.run.point import choose_sizes, names_of
@@ -68,6 +79,7 @@ class Explanation:
                   `convention` the name of what says so.
     definitions   the program after the last pass, as text; `loops` the loop nests made of it.
     workspace     bytes one call needs at these sizes.
+    tiles         how recurrences are cut to keep to a budget of memory (`Kernel.tiles`).
     source        how the compiled text reads: its characters and lines.
     """
 
@@ -88,6 +100,7 @@ class Explanation:
     definitions: str
     loops: tuple[str, ...]
     workspace: int
+    tiles: dict[str, int]
     source_characters: int
     source_lines: int
 
@@ -117,6 +130,7 @@ def explain(
     sizes: Mapping[Any, int] | None = None,
     backend: str = "llvm",
     dtype: Any = "float64",
+    memory: int | str | None = None,
     **options: Any,
 ) -> Explanation:
     """Compile a program and tell what every stage did.
@@ -133,7 +147,9 @@ def explain(
         outputs = default_outputs(source)
         source = replace(source)
     recorder = Recorder()
-    kernel = pipeline.compile(source, outputs=outputs, backend=backend, dtype=dtype, watch=recorder)
+    kernel = pipeline.compile(
+        source, outputs=outputs, backend=backend, dtype=dtype, memory=memory, watch=recorder
+    )
     chosen = sizes_to_explain(kernel, source, names_of(sizes))
     first, last = recorder.units[0], recorder.units[-1]
     value = source.derived(("value",)).unit
@@ -155,6 +171,7 @@ def explain(
         print_program(last.graph, dict(last.outputs)),
         tuple(_loop_lines(recorder.routine)) if recorder.routine else (),
         kernel.workspace(**chosen),
+        kernel.tiles(**chosen),
         len(kernel.source),
         kernel.source.count("\n") + 1,
     )
@@ -273,6 +290,7 @@ def _sections(e: Explanation) -> Iterator[tuple[str, Sequence[str]]]:
         "memory and code",
         [
             f"workspace {e.workspace:,} bytes",
+            *([", ".join(f"{name} {value:,}" for name, value in e.tiles.items())] if e.tiles else []),
             f"source {e.source_characters:,} characters, {e.source_lines:,} lines",
         ],
     )
@@ -315,6 +333,7 @@ def _loop_lines(routine: Routine) -> Iterator[str]:
     """One line per loop, indented: its range, the operations of one turn, and what it stores."""
     symbols = dict(zip(routine.sizes, routine.size_symbols, strict=True))
     stack: list[tuple[int, Statement]] = [(0, s) for s in reversed(routine.body)]
+    parts: set[str] = set()  # that were shown
     top = [s for s in routine.body if not isinstance(s, For)]
     if any(isinstance(s, Compute) for s in top):
         yield "once: " + _contents(top)
@@ -327,9 +346,13 @@ def _loop_lines(routine: Routine) -> Iterator[str]:
             yield "  " * depth + f"for {bounds}" + (f": {contents}" if contents else "")
         if isinstance(statement, Contract):
             yield "  " * depth + _product(statement, symbols)
-        if isinstance(statement, For | If):
-            inner = depth + isinstance(statement, For)
+        if isinstance(statement, Part):
+            yield "  " * depth + (statement.comment or "a part") + (", again" * (statement.name in parts))
+        if isinstance(statement, For | If) or (isinstance(statement, Part) and statement.name not in parts):
+            inner = depth + (not isinstance(statement, If))
             stack.extend((inner, s) for s in reversed(statement.body))
+        if isinstance(statement, Part) and statement.name:
+            parts.add(statement.name)
 
 
 def _product(s: Contract, symbols: Mapping[str, str]) -> str:

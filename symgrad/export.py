@@ -13,6 +13,7 @@ from symgrad.ir.kinks import CONVENTIONS
 from symgrad.ir.unit import Unit
 from symgrad.pipeline import check_words, dtype_name, optimise, routine_of
 from symgrad.program import Derived, Program, program
+from symgrad.run.memory import check_memory
 from symgrad.run.signature import shape_text, size_poly
 from symgrad.targets.export import export_c as export_routine
 
@@ -29,6 +30,7 @@ def export_c(
     outputs: str | Sequence[str] = ("value", "grad"),
     dtype: Any = "float64",
     own_functions: bool = False,
+    memory: str | None = None,
     **options: Any,
 ) -> list[Path]:
     """Write NAME.c, NAME.h, NAME_main.c and a Makefile for an expression or a program.
@@ -42,6 +44,9 @@ def export_c(
     dtype      "float64" (double) or "float32" (float).
     own_functions  print our own exp, log, sin, tanh, ... into the file, so that loops over them vectorise
                on processors with fused multiply-add; by default libm's are called.
+    memory     "stored" (the default), "checkpointed" or "recomputed": recurrences keep what they need in
+               reverse for tiles of time only, and compute the rest again. How many blocks, tiles in a block
+               and steps in a tile are then the last sizes: the caller's choice, as the header says.
     options    of `program`.
     Returns the paths written; the same arguments give the same bytes.
     Raises BadName if `name` cannot be a C function, and what `compile` raises.
@@ -52,11 +57,19 @@ def export_c(
             because="where their values belong is found for the sizes and integers of a call, in Python",
             try_="dense outputs, or sg.compile with sparse=",
         )
+    budget = check_memory(memory)
+    if isinstance(budget, int):
+        raise BadOption(
+            f"standalone C has no budget of memory: {memory!r}",
+            where="memory=",
+            because="who calls it chooses the tiles, and with them the memory, by its last sizes",
+            try_='memory="checkpointed"',
+        )
     is_ready = isinstance(expr, Program) and args is None and wrt is None and not options
     source = expr if is_ready else program(expr, args, wrt, **options)
     derived = source.derived(check_words(outputs))
     unit = optimise(derived.unit)
-    routine = routine_of(unit, name, derived.words)
+    routine = routine_of(unit, name, derived.words, memory=budget)
     header = _header(source, derived, unit)
     if own_functions:
         header["elementary functions"] = (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import re
+import subprocess
 
 import jax
 import numpy as np
@@ -299,3 +301,45 @@ def test_derivatives_do_not_depend_on_the_budget_in_c(make):
 
 def test_the_reference_stores_everything_and_takes_any_budget():
     equal_with_tiles(shifted_inputs, "numpy", ("checkpointed",), (3,))
+
+
+# ---- exported C, explain -----------------------------------------------------------------------
+
+
+def test_exported_c_leaves_the_tiles_to_its_caller_and_runs(tmp_path):
+    """The main that comes with it takes 3, 4, 5, ... for its sizes."""
+    expr, args, _ = of_final_state()
+    program = sg.program(expr, args=args, wrt=args)
+    sg.export_c(program, "net", tmp_path, outputs="grad", memory="checkpointed")
+    header = (tmp_path / "net.h").read_text()
+    assert "time in tiles: blocks * tiles_in_block * steps_in_tile >= T" in header
+    assert "int64_t blocks, int64_t tiles_in_block" in header.replace("\n", "").replace("    ", " ")
+    sg.export_c(program, "whole", tmp_path / "whole", outputs="grad")
+    found = [printed_by(tmp_path, "net"), printed_by(tmp_path / "whole", "whole")]
+    assert found[0].size > 10
+    np.testing.assert_allclose(*found, rtol=1e-12, atol=1e-15)
+
+
+def printed_by(directory, name):
+    """The numbers that an exported main prints."""
+    run = {"cwd": directory, "check": True, "capture_output": True, "text": True}
+    subprocess.run(["make", "-s", f"{name}_main"], **run)
+    text = subprocess.run([f"./{name}_main"], **run).stdout
+    return np.array([float(x) for x in re.findall(r"[-+]?\d\.\d+(?:e[-+]\d+)?", text)])
+
+
+def test_exported_c_takes_no_number_of_bytes(tmp_path):
+    expr, args, _ = of_final_state()
+    with pytest.raises(BadOption, match="standalone C has no budget"):
+        sg.export_c(sg.program(expr, args=args), "net", tmp_path, memory=4096)
+
+
+def test_explain_tells_the_tiles_and_shows_the_loops_over_them():
+    expr, args, _ = of_final_state()
+    found = sg.explain(sg.program(expr, args=args), outputs="grad", sizes={"n": 4, "T": 100}, memory=8192)
+    assert found.workspace <= 8192
+    assert found.tiles["tiles_in_block"] * found.tiles["steps_in_tile"] >= 100
+    text = str(found)
+    assert f"tiles_in_block {found.tiles['tiles_in_block']}" in text
+    loops = [line.strip() for line in found.loops]
+    assert {"sweep 0, one tile", "sweep 0, one tile, again", "sweep 1, one tile"} <= set(loops)

@@ -143,7 +143,7 @@ class Lowering:
             tuple(self.all_buffers),
             self.top,
             self.interface.title,
-            self.calls.notes,
+            (*self.calls.notes, *(note for s in self.sweeps for note in s.notes)),
             tuple(self.calls.failures),
             tuple(s.sizes for s in self.sweeps),
         )

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from symgrad.ir.graph import Node, TensorId
 from symgrad.ir.scan import Scan, frontier
+from symgrad.ir.text import node_text
 from symgrad.loops.definitions import Nest
 from symgrad.loops.nest import (
     Address,
@@ -119,6 +120,17 @@ class Sweeps:
             lower, upper = poly(0), [low, poly_add(low, self.start, -member.low)]
         is_shifted = (member.low, member.high) != (0, 0)
         return Span(member.axis, lower, tuple(upper), member.position is None, is_shifted)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a caller has to know of the sizes it chooses."""
+        blocks, tiles, steps = self.sizes.names
+        surplus = f" + {self.sizes.surplus}" if self.sizes.surplus else ""
+        least = node_text(self.g, self.tiling.length) + surplus
+        return (
+            f"time in tiles: {blocks} * {tiles} * {steps} >= {least};",
+            "  fewer and longer tiles take more memory and compute less again; with one tile, nothing",
+        )
 
     def make_buffers(self) -> None:
         """The states between tiles."""
