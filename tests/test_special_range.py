@@ -94,3 +94,29 @@ def test_densities_of_large_shape_keep_their_digits_in_every_derivative(backend:
         with mpmath.workdps(60):
             exact = [float(mpmath.diff(density, mpmath.mpf(at), k)) for k in range(3)]
         np.testing.assert_allclose(found, exact, rtol=1e-11)
+
+
+NEAR = {  # functions of x next to where they, or their derivatives, have a pole, a zero or a branch point
+    "digamma": (sp.digamma(x), mpmath.digamma, [-7 + 2.0**-30, -1 - 2.0**-40, -0.75, -19.99]),
+    "slope of gamma": (
+        sp.Derivative(sp.gamma(x), x),
+        lambda t: mpmath.gamma(t) * mpmath.digamma(t),
+        [-7 + 2.0**-30, -2.7, 3.5],
+    ),
+    "loggamma": (sp.loggamma(x), mpmath.loggamma, [1 + 2.0**-40, 2 - 2.0**-30, 1.1, 1e-300, 1e300]),
+    "slope of LambertW": (
+        sp.Derivative(sp.LambertW(x), x),
+        lambda t: mpmath.exp(-mpmath.lambertw(t)) / (1 + mpmath.lambertw(t)),
+        [-0.36787944, -0.367, 3.0],
+    ),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", NEAR)
+def test_digits_are_kept_next_to_poles_zeros_and_branch_points(name: str, backend: str) -> None:
+    expression, function, points = NEAR[name]
+    real = sp.Symbol("x", real=True)
+    kernel = sg.compile(expression.xreplace({x: real}), args=(real,), outputs="value", backend=backend)
+    exact = exactly(function, np.array(points)[:, None])
+    np.testing.assert_allclose(kernel(np.array(points)), exact, rtol=2e-15)

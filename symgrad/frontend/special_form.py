@@ -29,6 +29,7 @@ SPECIAL_FORMS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "betainc": _share_of_beta,
     "gamma_weight": lambda v, exact: v[2] ** v[0] * sp.exp(-v[2]) / sp.gamma(v[1]),
     "beta_weight": lambda v, exact: v[4] ** v[0] * (1 - v[4]) ** v[1] / sp.beta(v[2], v[3]),
+    "lambertw_above": lambda v, exact: 1 + sp.LambertW(*v),
     "betaln": lambda v, exact: sp.log(sp.beta(*v)),
     "elliptic_d": _d(sp.elliptic_k, sp.elliptic_e),
     "incomplete_d": _d(sp.elliptic_f, sp.elliptic_e),

@@ -216,6 +216,7 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "gamma_weight": _gamma_weight,
     "beta_weight": _beta_weight,
     "lambertw": _lambertw,
+    "lambertw_above": lambda x: 1 + _lambertw(x),
     **{op: _quotient(op) for op in QUOTIENT_ROWS},
     "square_difference": OPS["square_difference"].numpy,
     "hypot_slope": _hypot_slope,

@@ -103,7 +103,12 @@ def _np_spherical(name: str) -> Any:
         import scipy.special
 
         n, x = np.asarray(n), np.asarray(x)
-        value = getattr(scipy.special, name)(n.astype(int), x.astype(np.float64))
+        order, wide = n.astype(int), x.astype(np.float64)
+        other = "spherical_yn" if name == "spherical_jn" else "spherical_jn"
+        mirrored = getattr(scipy.special, other)(np.maximum(-order - 1, 0), wide)  # DLMF 10.47.10, 10.47.11
+        sign = np.where((order % 2 == 0) == (name == "spherical_jn"), 1, -1)
+        value = getattr(scipy.special, name)(np.maximum(order, 0), wide)
+        value = np.where(order < 0, sign * mirrored, value)
         return np.where(np.isnan(x), np.nan, value).astype(np.result_type(n, x))[()]
 
     return call

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from symgrad.ir.expansion import by_expansion
 from symgrad.ir.op import NoDerivative, Op, mp_function, scipy_function
 
 if TYPE_CHECKING:
@@ -81,6 +82,22 @@ _NO_ZETA_DERIVATIVE = NoDerivative(
     "the derivative of the zeta function has no closed form in functions that targets have",
     "differentiate by the second argument, or give the exponent as a number",
 )
+
+# ---- digamma of negative numbers -----------------------------------------------------------------
+
+
+def _expand_digamma(g: Graph, a: Args) -> int:
+    """For x < 0 by reflection, DLMF 5.5.4, with the distance to the nearest pole: SciPy's loses that."""
+    x = a[0]
+    left = g.node("lt", x, g.zero)
+    nearest = g.node("floor", g.add(x, g.const(Fraction(1, 2))))
+    angle = g.mul(g.const("pi"), g.sub(x, nearest))
+    value = g.node("digamma_core", g.where(left, g.sub(g.one, x), x))
+    turned = g.mul(g.const("pi"), g.div(g.node("cos", angle), g.node("sin", angle)))
+    at_pole = g.node("eq", x, nearest)
+    reflected = g.where(at_pole, g.const(float("nan")), g.sub(value, turned))
+    return g.where(left, reflected, value)
+
 
 # ---- zeta and polygamma as sums ------------------------------------------------------------------
 
@@ -206,6 +223,17 @@ def _np_zeta(s: Any, a: Any) -> Any:
     return np.where(np.asarray(a) < 0, np.asarray(value).dtype.type(np.nan), value)[()]
 
 
+def _np_loggamma(x: Any) -> Any:
+    """SciPy's; near the zeros at 1 and 2 its complex function, which has the digits there."""
+    from scipy.special import gammaln, loggamma
+
+    x = np.asarray(x)
+    wide = x.astype(np.float64)
+    near = (np.abs(wide - 1) < 0.2) | (np.abs(wide - 2) < 0.2)
+    value = np.where(near, loggamma(np.where(near, wide, 1).astype(np.complex128)).real, gammaln(wide))
+    return value.astype(x.dtype if x.dtype.kind == "f" else np.float64)[()]
+
+
 def _mp_loggamma(x: Any) -> Any:
     import mpmath
 
@@ -263,15 +291,20 @@ ROWS: tuple[Op, ...] = (
         source="DLMF 5.2.1",
     ),
     Op(
-        "loggamma", 1, scipy_function("gammaln"), _mp_loggamma, (lambda g, a, y: digamma(g, a[0]),),
-        sympy="loggamma", c="lgamma{f}({0})", llvm="external gammaln", cost=60, domain=((0.1, 30.0),),
+        "loggamma", 1, _np_loggamma, _mp_loggamma, (lambda g, a, y: digamma(g, a[0]),),
+        sympy="loggamma", c="lgamma{f}({0})", llvm="call lgamma", cost=60, domain=((0.1, 30.0),),
         source="DLMF 5.2.1; log|gamma(x)|",
     ),
     Op(
-        "digamma", 1, scipy_function("psi"), _mp_at_pole("digamma", "nan"),
+        "digamma", 1, by_expansion(_expand_digamma, 1), _mp_at_pole("digamma", "nan"),
         (lambda g, a, y: g.node("polygamma", g.const(1), a[0]),),
-        sympy="digamma", c="{own}digamma({0})", llvm="external psi", cost=60, domain=((0.1, 30.0),),
-        source="DLMF 5.2.2",
+        sympy="digamma", expand=_expand_digamma, cost=100, domain=((0.1, 30.0),),
+        source="DLMF 5.2.2, 5.5.4",
+    ),
+    Op(
+        "digamma_core", 1, scipy_function("psi"), _mp_at_pole("digamma", "nan"), (None,),
+        c="{own}digamma({0})", llvm="external psi", cost=60, domain=((0.1, 30.0),),
+        source="DLMF 5.2.2; x >= 0, written by targets only",
     ),
     Op(
         "polygamma", 2, scipy_function("polygamma"), mp_function("polygamma"),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from symgrad.ir.expansion import by_expansion
 from symgrad.ir.op import NoDerivative, Op, mp_function, scipy_function
 
 if TYPE_CHECKING:
@@ -55,9 +54,11 @@ def _mp_even(name: str) -> Any:
 
 # ---- Lambert's W ---------------------------------------------------------------------------------
 
-# 1/e in two parts: the first has 24 bits, so that x + 1/e keeps its digits next to the branch point.
+# 1/e in parts: the first has 24 bits, so that x + 1/e keeps its digits next to the branch point.
 _INVERSE_E = Fraction("0.36787944117144232159552377016146086744581113103176783450783680169746149574489980336")
 _UPPER = Fraction(round(_INVERSE_E * 2**24), 2**24)
+_MIDDLE = Fraction(float(_INVERSE_E - _UPPER))
+_INVERSE_E_PARTS = (_UPPER, _MIDDLE, _INVERSE_E - _UPPER - _MIDDLE)
 _E = Fraction("2.71828182845904523536028747135266249775724709369995957496696762772407663035354759")
 _NEAR_BRANCH = Fraction(3, 10)  # of p = sqrt(2(1 + e*x))
 _BRANCH_TERMS = 26
@@ -78,17 +79,27 @@ def _branch_coefficients(count: int) -> list[Fraction]:
 
 
 def _expand_lambertw(g: Graph, a: Args) -> int:
-    """The series at the branch point -1/e near it; elsewhere two steps of fourth order from a guess.
+    return _branch_or_steps(g, a[0], g.zero)
+
+
+def _expand_above_branch(g: Graph, a: Args) -> int:
+    return _branch_or_steps(g, a[0], g.one)
+
+
+def _branch_or_steps(g: Graph, x: int, more: int) -> int:
+    """W + more: the series at the branch point near it; elsewhere two steps of fourth order from a guess.
 
     Fritsch, Shafer and Crowley 1973, Algorithm 443: with z = log(x/w) - w and q = 2(1+w)(1+w+2z/3), the next
     w is w(1 + z/(1+w) * (q-z)/(q-2z)).
     """
-    x = a[0]
-    above = g.add(g.add(x, g.const(_UPPER)), g.const(_INVERSE_E - _UPPER))
+    above = x
+    for part in _INVERSE_E_PARTS:
+        above = g.add(above, g.const(part))
     p = g.node("sqrt", g.mul(g.const(2 * _E), above))
-    near = g.zero
-    for c in reversed(_branch_coefficients(_BRANCH_TERMS)):
-        near = g.add(g.mul(near, p), g.const(c))
+    rise = g.zero  # 1 + W
+    for c in reversed(_branch_coefficients(_BRANCH_TERMS)[1:]):
+        rise = g.mul(p, g.add(rise, g.const(c)))
+    near = g.sub(rise, g.one)
     is_near = g.node("lt", p, g.const(_NEAR_BRANCH))
     log = g.node("log1p", x)
     quotient = g.div(g.node("log1p", log), g.add(g.const(2), log))
@@ -97,7 +108,8 @@ def _expand_lambertw(g: Graph, a: Args) -> int:
     for _ in range(2):
         w = _lambertw_step(g, x, w)
     ends = g.node("or", g.node("eq", x, g.zero), g.node("eq", x, g.const(float("inf"))))
-    return g.where(ends, x, g.where(is_near, near, w))
+    series = near if more == g.zero else rise
+    return g.where(is_near, series, g.add(g.where(ends, x, w), more))
 
 
 def _lambertw_step(g: Graph, x: int, w: int) -> int:
@@ -110,17 +122,11 @@ def _lambertw_step(g: Graph, x: int, w: int) -> int:
 
 def _lambertw_slope(g: Graph, a: Args, y: int) -> int:
     """exp(-W)/(1 + W), DLMF 4.13.4."""
-    return g.div(g.node("exp", g.neg(y)), g.add(g.one, y))
+    return g.div(g.node("exp", g.neg(g.node("lambertw", a[0]))), g.node("lambertw_above", a[0]))
 
 
-def _np_lambertw(x: Any) -> Any:
-    """SciPy's where it is real; nan below the branch point."""
-    import scipy.special
-
-    x = np.asarray(x)
-    w = scipy.special.lambertw(x.astype(np.float64))
-    below = (x.astype(np.float64) + float(_UPPER)) + float(_INVERSE_E - _UPPER) < 0
-    return np.where(below, np.nan, w.real).astype(x.dtype if x.dtype.kind == "f" else np.float64)[()]
+def _mp_above_branch(x: Any) -> Any:
+    return 1 + mp_function("lambertw")(x)
 
 
 ROWS: tuple[Op, ...] = (
@@ -168,8 +174,13 @@ ROWS: tuple[Op, ...] = (
         domain=((-3.0, 3.0),), source="DLMF 7.2.7",
     ),
     Op(
-        "lambertw", 1, _np_lambertw, mp_function("lambertw"), (_lambertw_slope,),
+        "lambertw", 1, by_expansion(_expand_lambertw, 1), mp_function("lambertw"), (_lambertw_slope,),
         sympy="LambertW", expand=_expand_lambertw, cost=150, domain=((-0.3, 8.0),),
         source="Corless et al. 1996; the principal branch, x >= -1/e",
+    ),
+    Op(
+        "lambertw_above", 1, by_expansion(_expand_above_branch, 1), _mp_above_branch, (_lambertw_slope,),
+        expand=_expand_above_branch, cost=150, domain=((-0.3, 8.0),),
+        source="Corless et al. 1996; 1 + W, the distance to the branch point",
     ),
 )  # fmt: skip

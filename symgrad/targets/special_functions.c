@@ -4,7 +4,7 @@
  * tools/special_coefficients.py. No globals, no allocation; a nan argument gives nan.
  */
 
-/* DLMF 5.5.2, 5.5.4, 5.11.2; a polynomial divided by its root on [1, 2] */
+/* for x >= 0: DLMF 5.5.2, 5.11.2; a polynomial divided by its root on [1, 2] */
 static double PREFIX_digamma(double x)
 {
     static const double near[] = {
@@ -14,15 +14,8 @@ static double PREFIX_digamma(double x)
         -0.011908218001568644, 0.0179072524394512, -0.02697579675613825, 0.04076083381242074,
         -0.061922133273064534, 0.09498872445494122, -0.14840492305390884, 0.2405424842407742,
         -0.4236274212814605, 0.951055876031833};
-    const double pi = 3.141592653589793;
     double value = 0.0;
-    if (x == 0.0) return -1.0 / x;
-    if (x < 0.0) {
-        const double r = x - floor(x + 0.5);
-        if (r == 0.0) return NAN;
-        value = -pi * cos(pi * r) / sin(pi * r);
-        x = 1.0 - x;
-    }
+    if (!(x > 0.0)) return x == 0.0 ? -1.0 / x : NAN;
     if (x >= 12.0) {
         const double z = 1.0 / (x * x);
         const double series = z * (1.0 / 12 - z * (1.0 / 120 - z * (1.0 / 252 - z * (1.0 / 240 - z * (1.0 / 132
