@@ -17,6 +17,7 @@ if str(BENCH) not in sys.path:
     sys.path.insert(0, str(BENCH))
 
 import arm  # noqa: E402  (found through the line above)
+import batch  # noqa: E402
 import call_overhead  # noqa: E402
 import common  # noqa: E402
 import compile_scale  # noqa: E402
@@ -36,6 +37,7 @@ TIMED = {
     "rosenbrock100": (rosenbrock100, 1),
     "sparse_hessian": (sparse_hessian, 1),
     "arm": (arm, 2),
+    "batch": (batch, 1),
     "network_one": (network_one, 1),
     "network_batch": (network_batch, 1),
     "training": (training, 1),

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
-from common import Contender, Setup, Table, contest, main, repeated
+from common import Contender, Setup, Table, contest, main, repeated, stopwatch
 from machine_code import SymgradCode, backends, handwritten
 from peers import (
     CasadiFunction,
@@ -184,6 +184,8 @@ def _peers_batch(setup: Setup, angles: np.ndarray) -> list[Contender]:
     found: list[Contender] = []
     if jax := setup.peer("jax"):
         found.append(jax_contender(jax, jax.vmap(_jax(jax)), [angles.T], "JAX jit of vmap"))
+    if heyoka := setup.peer("heyoka"):
+        found.append(_heyoka(heyoka, angles))
     if setup.peers:
         function = sp.lambdify(*_sympy(), "numpy", cse=True)
         rows = list(angles)
@@ -208,6 +210,28 @@ def _numba(numba: Any, angles: np.ndarray) -> Contender:
 
     point = [*map(float, angles), place]
     return numba_contender(numba, fill, point, lambda _: split(place, SHAPES), "numba on SymPy's cse text")
+
+
+def _heyoka(heyoka: Any, angles: np.ndarray) -> Contender:
+    """Its own derivatives; one row of results per number, one column per sample."""
+    with stopwatch() as seconds:
+        symbols = heyoka.make_vars(*(f"q{k + 1}" for k in range(6)))
+        matrix = _pose(symbols, heyoka.cos, heyoka.sin, lambda rows: np.array(rows, dtype=object))
+        pose = [matrix[r, c] + 0.0 * symbols[0] for r in range(3) for c in range(4)]
+        tensors = heyoka.diff_tensors(pose, diff_args=symbols, diff_order=1)
+        slopes = [t for _, t in tensors.get_derivatives(1)]
+        function = heyoka.cfunc([*pose, *slopes], symbols)
+    place = np.empty((84, angles.shape[1]))
+
+    def run(times: int) -> None:
+        for _ in range(times):
+            function(angles, outputs=place)
+
+    def results() -> list[np.ndarray]:
+        run(1)
+        return [place[:12].T.copy(), place[12:].T.copy()]
+
+    return Contender("heyoka cfunc, default", "call", run, results, seconds[0])
 
 
 def _casadi(casadi: Any) -> Callable[[], Any]:

@@ -19,10 +19,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BENCHMARKS = (
-    "call_overhead", "rosenbrock100", "arm", "network_one", "network_batch", "cost_promise", "compile_scale",
-    "vector_math", "sparse_hessian", "training", "tensor_programs",
+    "call_overhead", "rosenbrock100", "arm", "batch", "network_one", "network_batch", "cost_promise",
+    "compile_scale", "vector_math", "sparse_hessian", "training", "tensor_programs",
 )  # fmt: skip
-PACKAGES = ("sympy", "numpy", "llvmlite", "casadi", "jax", "numba", "symengine")
+PACKAGES = ("sympy", "numpy", "llvmlite", "casadi", "jax", "numba", "symengine", "heyoka")
 HOW_TO_READ = """\
 Written by `tools/bench/run_all.py`. Ratios count, not absolute times: the machine is shared, all contenders
 of a table ran interleaved on one core, one thread, and the numbers are medians of CPU time. `/ first row` is
