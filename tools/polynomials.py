@@ -144,6 +144,12 @@ def _functions() -> dict[str, tuple[str, Function, Function, mpf, mpf, tuple[int
             lambda z: root(z) ** 3 / mpmath.atan(root(z)),
             tiny, mpf(1) + _SLACK, (21, 10),
         ),
+        "asin": (
+            "(asin(u) - u)/u^3 in z = u^2, for |u| <= 1/2",
+            lambda z: (mpmath.asin(root(z)) - root(z)) / root(z) ** 3,
+            lambda z: root(z) ** 3 / mpmath.asin(root(z)),
+            tiny, mpf(1) / 4 + _SLACK, (13, 6),
+        ),
         "erf": (
             "erf(x)/x - 1 in z = x^2, for |x| <= 1",
             lambda z: mpmath.erf(root(z)) / root(z) - 1,

@@ -175,8 +175,9 @@ class Body:
         args = [self._get(a) for a in s.args]
         if function_of(s.op):
             self.own_used.add(s.op)
-            call = f"{self.helper}_{s.op}({args[0].text})"
-            self._define(s.dst, Expression(call, ATOM, 1 + args[0].depth, args[0].volatile), self.real)
+            call = f"{self.helper}_{s.op}({', '.join(a.text for a in args)})"
+            depth, volatile = max(a.depth for a in args), any(a.volatile for a in args)
+            self._define(s.dst, Expression(call, ATOM, 1 + depth, volatile), self.real)
             return
         is_bool = OPS[s.op].result == "bool"
         if is_bool:

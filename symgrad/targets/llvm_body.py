@@ -208,8 +208,8 @@ class Body:
     def _compute(self, s: Compute) -> None:
         if function_of(s.op):
             self.own_used.add(s.op)
-            call = f"call {self.real} @{function_name(s.op)}({self.real} {self._get(s.args[0])})"
-            self._values[s.dst] = self._new(call)
+            operands = ", ".join(f"{self.real} {self._get(a)}" for a in s.args)
+            self._values[s.dst] = self._new(f"call {self.real} @{function_name(s.op)}({operands})")
             return
         if external_llvm.is_external_op(s.op):
             self.external_used.add(s.op)

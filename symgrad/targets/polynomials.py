@@ -149,6 +149,35 @@ ATAN_SINGLE = (
     float.fromhex("0x1.23fb7592022a3p-10"),  # 0.001113823939251337
 )
 
+# (asin(u) - u)/u^3 in z = u^2, for |u| <= 1/2
+# relative error 2^-59.9
+ASIN_DOUBLE = (
+    float.fromhex("0x1.5555555555577p-3"),  # 0.1666666666666676
+    float.fromhex("0x1.333333332e106p-4"),  # 0.07499999999970805
+    float.fromhex("0x1.6db6db7213f51p-5"),  # 0.04464285717460704
+    float.fromhex("0x1.f1c71a94790afp-6"),  # 0.030381942708019135
+    float.fromhex("0x1.6e8bdeebad25ap-6"),  # 0.022372214980992268
+    float.fromhex("0x1.1c49efa9288a8p-6"),  # 0.017351612132764288
+    float.fromhex("0x1.ca1f9c7865a14p-7"),  # 0.013980819131387746
+    float.fromhex("0x1.75851a25d851bp-7"),  # 0.011398923652168371
+    float.fromhex("0x1.613ec998cbcb4p-7"),  # 0.01078018992993033
+    float.fromhex("0x1.e5d63c23cede7p-9"),  # 0.0037066410458501567
+    float.fromhex("0x1.63a5509e5b0fdp-6"),  # 0.021706894616202444
+    float.fromhex("-0x1.58093ef91ffdcp-6"),  # -0.020998298165522886
+    float.fromhex("0x1.0b4a33e832610p-5"),  # 0.03262815607156366
+)
+
+# (asin(u) - u)/u^3 in z = u^2, for |u| <= 1/2
+# relative error 2^-31.8
+ASIN_SINGLE = (
+    float.fromhex("0x1.55554c5fc5fafp-3"),  # 0.16666659991528607
+    float.fromhex("0x1.33387c8385c02p-4"),  # 0.07500504148661949
+    float.fromhex("0x1.6caed77275a20p-5"),  # 0.04451696471703692
+    float.fromhex("0x1.04916b8ba9a02p-5"),  # 0.031807622957149576
+    float.fromhex("0x1.d92331420478dp-7"),  # 0.014439009715747431
+    float.fromhex("0x1.3354693757213p-5"),  # 0.037515836239183774
+)
+
 # erf(x)/x - 1 in z = x^2, for |x| <= 1
 # relative error 2^-62.7
 ERF_DOUBLE = (

@@ -49,7 +49,7 @@ class Operation:
 
 @dataclass
 class Trace:
-    """The operations of one function, in order; the first is the argument."""
+    """The operations of one function, in order; the arguments come first."""
 
     operations: list[Operation] = field(default_factory=list)
     known: dict[Operation, int] = field(default_factory=dict)
@@ -145,6 +145,10 @@ class Value:
 def fma(a: Value, b: Value | float, c: Value | float) -> Value:
     """a*b + c, rounded once."""
     return a.trace.add("fma", REAL, a, b, c)
+
+
+def square_root(x: Value) -> Value:
+    return x.trace.add("sqrt", REAL, x)
 
 
 def magnitude(x: Value) -> Value:
@@ -428,6 +432,91 @@ def _cos(x: Value, precision: str) -> Value:
     return _wave(x, precision, 1)
 
 
+def _tan(x: Value, precision: str) -> Value:
+    """sin(r)/cos(r), or -cos(r)/sin(r) in every other quadrant; both with what their sums have lost."""
+    r, low, turns = _circle(x)
+    z = r * r
+    other = (turns & 1).equals(1)
+    if precision == "double":
+        sine, sine_low = _two_sum(r, fma(z * r, polynomial(z, polynomials.SIN_DOUBLE), low))
+        top = fma(z, -0.5, 1.0)
+        rest = fma(z * z, polynomial(z, polynomials.COS_DOUBLE), fma(-r, low, fma(z, -0.5, 1.0 - top)))
+        cosine, cosine_low = _two_sum(top, rest)
+        over, over_low = select(other, cosine, sine), select(other, cosine_low, sine_low)
+        under, under_low = select(other, sine, cosine), select(other, sine_low, cosine_low)
+        inverse = 1.0 / under
+        quotient = over * inverse
+        rest = fma(-quotient, under_low, fma(-quotient, under, over) + over_low)
+        result = fma(rest, inverse, quotient)
+    else:
+        sine = fma(z * r, polynomial(z, polynomials.SIN_SINGLE), r)
+        cosine = fma(z, fma(z, polynomial(z, polynomials.COS_SINGLE), -0.5), 1.0)
+        result = select(other, cosine, sine) / select(other, sine, cosine)
+    return select(magnitude(x) < 2.0**-27, x, (result.bits() ^ ((turns & 1) << 63)).real())
+
+
+def _two_sum(large: Value, small: Value) -> tuple[Value, Value]:
+    """The rounded sum and what it has lost."""
+    total = large + small
+    return total, large - total + small
+
+
+def _asin_parts(x: Value, precision: str) -> tuple[Value, Value, Value, Value]:
+    """Whether |x| > 1/2; u; and u^3 and P with asin(u) = u + u^3 P.
+
+    u = |x|, or sqrt((1 - |x|)/2) beyond, where asin(|x|) = pi/2 - 2 asin(u); nan where |x| > 1.
+    """
+    size = magnitude(x)
+    beyond = size > 0.5
+    z = select(beyond, (1.0 - size) * 0.5, size * size)
+    u = select(beyond, square_root(z), size)
+    coefficients = polynomials.ASIN_DOUBLE if precision == "double" else polynomials.ASIN_SINGLE
+    return beyond, u, z * u, polynomial(z, coefficients)
+
+
+def _asin(x: Value, precision: str) -> Value:
+    beyond, u, cube, p = _asin_parts(x, precision)
+    high, low, _ = polynomials.HALF_PI
+    first = high - (u + u)
+    far = first + fma(cube * -2.0, p, high - first - (u + u) + low)
+    return with_sign_of(select(beyond, far, fma(cube, p, u)), x)
+
+
+def _acos(x: Value, precision: str) -> Value:
+    """pi/2 - asin(x); 2 asin(u) where x > 1/2, and twice pi/2 - asin(u) where x < -1/2."""
+    beyond, u, cube, p = _asin_parts(x, precision)
+    high, low, _ = polynomials.HALF_PI
+    negative = x < 0.0
+    taken = select(beyond, u, select(negative, -u, u))
+    rest = select(beyond, cube, select(negative, -cube, cube))
+    first = high - taken
+    middle = first + fma(-rest, p, high - first - taken + low)
+    above = fma(cube, p, u) * 2.0
+    return select(beyond, select(negative, middle * 2.0, above), middle)
+
+
+def _atan2(y: Value, x: Value, precision: str) -> Value:
+    """atan of the smaller size over the larger one, then from 0, pi/2 or pi on, then the sign of y."""
+    up, along = magnitude(y), magnitude(x)
+    steep = along < up
+    over, under = select(steep, along, up), select(steep, up, along)
+    # 0/0 counts as 0, infinity/infinity as 1.
+    endless = under.equals(INFINITY)
+    over = select(endless, select(over.equals(INFINITY), 1.0, over * 0.0), over)
+    under = select(endless, 1.0, select(under.equals(0.0), 1.0, under))
+    quotient = over / under
+    back = (x.bits() >> 63).equals(1)
+    turned = select(steep, -quotient, quotient)
+    u = select(back, -turned, turned)
+    z = quotient * quotient
+    coefficients = polynomials.ATAN_DOUBLE if precision == "double" else polynomials.ATAN_SINGLE
+    half, half_low, _ = polynomials.HALF_PI
+    base = select(steep, half, select(back, 2.0 * half, 0.0))
+    base_low = select(steep, half_low, select(back, 2.0 * half_low, 0.0))
+    low = fma(z * u, polynomial(z, coefficients, plain=4), base_low)
+    return with_sign_of(magnitude(base + (u + low)), y)
+
+
 def _atan(x: Value, precision: str) -> Value:
     """atan(u) + u^3 P(u^2) for u = |x| up to 1, pi/2 - the same for u = 1/|x| beyond."""
     size = magnitude(x)
@@ -457,10 +546,14 @@ def _erf(x: Value, precision: str) -> Value:
 
 @dataclass(frozen=True)
 class Function:
-    """One function. `limit`: where |x| is larger, the definition does not hold (the library's does)."""
+    """One function. `limit`: where |x| is larger, the definition does not hold (the library's does).
 
-    define: Callable[[Value, str], Value]
+    define  takes the arguments and "double" or "single", how precise the result has to be.
+    """
+
+    define: Callable[..., Value]
     limit: float = INFINITY
+    arity: int = 1
 
 
 FUNCTIONS = {
@@ -470,10 +563,14 @@ FUNCTIONS = {
     "log1p": Function(_log1p),
     "sin": Function(_sin, _FAR),
     "cos": Function(_cos, _FAR),
+    "tan": Function(_tan, _FAR),
+    "asin": Function(_asin),
+    "acos": Function(_acos),
     "tanh": Function(_tanh),
     "sinh": Function(_sinh),
     "cosh": Function(_cosh),
     "atan": Function(_atan),
+    "atan2": Function(_atan2, arity=2),
     "erf": Function(_erf),
 }
 
@@ -496,13 +593,15 @@ def is_limited(name: str) -> bool:
 
 @lru_cache
 def traced(name: str, dtype: str) -> tuple[Operation, ...]:
-    """The operations of a function within its limit, argument first, result last."""
-    trace = Trace()
+    """The operations of a function within its limit, result last; argument k is "argument", constant k."""
+    trace, function = Trace(), FUNCTIONS[name]
+    kind = REAL if dtype == "float64" else SINGLE
+    arguments = [trace.add("argument", kind, constant=k) for k in range(function.arity)]
     if dtype == "float64":
-        result = FUNCTIONS[name].define(trace.add("argument", REAL), "double")
+        result = function.define(*arguments, "double")
     else:
-        x = trace.add("widen", REAL, trace.add("argument", SINGLE))
-        result = trace.add("narrow", SINGLE, FUNCTIONS[name].define(x, "single"))
+        wide = [trace.add("widen", REAL, a) for a in arguments]
+        result = trace.add("narrow", SINGLE, function.define(*wide, "single"))
     return _needed(trace.operations, result.number)
 
 

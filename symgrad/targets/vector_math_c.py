@@ -9,14 +9,14 @@ from symgrad.targets.vector_math import APART, FUNCTIONS, OWN, Operation, functi
 _TYPES = {"real": "double", "single": "float", "bits": "uint64_t", "truth": "int"}
 _TEXTS = {
     "add": "{0} + {1}", "sub": "{0} - {1}", "mul": "{0} * {1}", "div": "{0} / {1}", "neg": "-{0}",
-    "fma": "fma({0}, {1}, {2})", "abs": "fabs({0})",
+    "fma": "fma({0}, {1}, {2})", "abs": "fabs({0})", "sqrt": "sqrt({0})",
     "less": "{0} < {1}", "equal": "{0} == {1}", "select": "{0} ? {1} : {2}",
     "to_bits": "{prefix}_bits({0})", "from_bits": "{prefix}_from_bits({0})",
     "bits_add": "{0} + {1}", "bits_sub": "{0} - {1}", "bits_and": "{0} & {1}", "bits_or": "{0} | {1}",
     "bits_xor": "{0} ^ {1}", "bits_left": "{0} << {1}", "bits_right": "{0} >> {1}",
     "widen": "(double){0}", "narrow": "(float){0}",
 }  # fmt: skip
-_CALLS = ("fma", "abs", "to_bits", "from_bits")
+_CALLS = ("fma", "abs", "sqrt", "to_bits", "from_bits")
 _LONGEST = 70
 
 
@@ -28,7 +28,7 @@ def _defined(op: str, dtype: str, prefix: str) -> list[str]:
     lines: list[str] = []
     for number, o in enumerate(operations):
         if o.op == "argument":
-            values.append("x")
+            values.append("xy"[int(o.constant)])
         elif o.op == "constant":
             values.append(_literal(o))
         else:
@@ -39,7 +39,8 @@ def _defined(op: str, dtype: str, prefix: str) -> list[str]:
                 values.append(f"t{len(lines) + 1}")
                 lines.append(f"    const {_TYPES[o.kind]} {values[-1]} = {text};")
     real = _TYPES[operations[-1].kind]
-    head = f"{prefix}_INLINE {real} {prefix}_{op}({real} x)"
+    parameters = ", ".join(f"{real} {x}" for x in "xy"[: FUNCTIONS[function_of(op)].arity])
+    head = f"{prefix}_INLINE {real} {prefix}_{op}({parameters})"
     return [head, "{", *lines, f"    return {values[-1]};", "}"]
 
 
@@ -81,10 +82,12 @@ def _apart(op: str, dtype: str, prefix: str) -> list[str]:
     """A function of its own: ours up to its limit, the library's beyond; nan takes the first way."""
     name = function_of(op)
     real, suffix = ("double", "") if dtype == "float64" else ("float", "f")
-    result = f"{prefix}_{OWN}{name}(x)"
+    names = "xy"[: FUNCTIONS[name].arity]
+    result = f"{prefix}_{OWN}{name}({', '.join(names)})"
     if is_limited(name):
         result = f"fabs{suffix}(x) > {FUNCTIONS[name].limit!r}{suffix} ? {name}{suffix}(x) : {result}"
-    return [f"static {real} {prefix}_{op}({real} x)", "{", f"    return {result};", "}"]
+    parameters = ", ".join(f"{real} {x}" for x in names)
+    return [f"static {real} {prefix}_{op}({parameters})", "{", f"    return {result};", "}"]
 
 
 def definitions(ops: set[str], dtype: str, prefix: str) -> list[list[str]]:

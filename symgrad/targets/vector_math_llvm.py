@@ -7,13 +7,15 @@ import struct
 from symgrad.targets.vector_math import APART, FUNCTIONS, OWN, Operation, function_of, is_limited, traced
 
 _TYPES = {"real": "double", "single": "float", "bits": "i64", "truth": "i1"}
-_INTRINSICS = {"fma": "llvm.fma", "abs": "llvm.fabs"}
+_INTRINSICS = {"fma": "llvm.fma", "abs": "llvm.fabs", "sqrt": "llvm.sqrt"}
+ARGUMENTS = ("%x", "%y")
 # No flag on any of them: nothing is fused or reordered, wherever the function is inlined.
 _TEXTS = {
     "add": "fadd {real} {0}, {1}", "sub": "fsub {real} {0}, {1}", "mul": "fmul {real} {0}, {1}",
     "div": "fdiv {real} {0}, {1}", "neg": "fneg {real} {0}",
     "fma": "call {real} @llvm.fma.{suffix}({real} {0}, {real} {1}, {real} {2})",
     "abs": "call {real} @llvm.fabs.{suffix}({real} {0})",
+    "sqrt": "call {real} @llvm.sqrt.{suffix}({real} {0})",
     "less": "fcmp olt {real} {0}, {1}", "equal_real": "fcmp oeq {real} {0}, {1}",
     "equal_bits": "icmp eq {bits} {0}, {1}",
     "select": "select {truth} {0}, {kind} {1}, {kind} {2}",
@@ -40,7 +42,7 @@ def _defined(op: str, dtype: str, attributes: str, lanes: int = 1) -> tuple[str,
     declarations: dict[str, str] = {}
     for number, o in enumerate(operations):
         if o.op == "argument":
-            values.append("%x")
+            values.append(ARGUMENTS[int(o.constant)])
         elif o.op == "constant":
             values.append(splat(_TYPES[o.kind], _literal(o), lanes))
         else:
@@ -55,7 +57,8 @@ def _defined(op: str, dtype: str, attributes: str, lanes: int = 1) -> tuple[str,
                 parameters = ", ".join([types["real"]] * len(o.args))
                 declarations[called] = f"declare {types['real']} @{called}({parameters})"
     real = types[operations[-1].kind]
-    head = f"define internal {real} @{function_name(op)}({real} %x) {attributes} {{"
+    parameters = ", ".join(f"{real} {x}" for x in ARGUMENTS[: FUNCTIONS[function_of(op)].arity])
+    head = f"define internal {real} @{function_name(op)}({parameters}) {attributes} {{"
     return "\n".join([head, *lines, f"  ret {real} {values[-1]}", "}"]), declarations
 
 
