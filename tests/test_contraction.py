@@ -190,12 +190,42 @@ def test_a_sum_of_products_with_either_sign_is_several_calls(backend: str) -> No
     _agree(loss, (a, b), (rng.normal(size=(11, 4)), rng.normal(size=(11, 4))), backend)
 
 
-def test_sums_that_lack_an_axis_or_have_conditions_stay_loops() -> None:
-    a, b, v = _bases(A=(n, n), B=(n, n), S=(n,))
+def test_sums_that_lack_an_axis_stay_loops() -> None:
+    a, v = _bases(A=(n, n), S=(n,))
     vector = sp.Sum(sp.Sum(a[I, K] * v[K], (K, 0, n - 1)) ** 2, (I, 0, n - 1))
-    below = sp.Sum(sp.Sum(a[I, K] * b[K, J], (K, 0, I)) ** 2, (I, 0, n - 1), (J, 0, n - 1))
     assert _calls(vector, (a, v), outputs="value") == 0
-    assert _calls(below, (a, b), outputs="value") == 0
+
+
+@pytest.mark.parametrize("backend", TARGETS)
+def test_a_triangular_factor_becomes_an_operand_with_zeros(backend: str) -> None:
+    a, b = _bases(A=(n, n), B=(n, m))
+    loss = sp.Sum(sp.Sum(a[I, K] * b[K, J], (K, 0, I)) ** 2, (I, 0, n - 1), (J, 0, m - 1))
+    assert _calls(loss, (a, b), outputs="value") == 1
+    rng = np.random.default_rng(10)
+    _agree(
+        loss, (a, b), (rng.normal(size=(9, 9)), rng.normal(size=(9, 5))), backend, ("value", "grad", "hess")
+    )
+
+
+@pytest.mark.parametrize("backend", TARGETS)
+def test_weights_and_differences_are_stored_as_an_operand(backend: str) -> None:
+    a, b, v = _bases(A=(n, d), B=(m, d), S=(d,))
+    entry = sp.Sum((a[I, K] - 1) * sp.exp(v[K]) * (b[J, K] ** 2) / 3, (K, 0, d - 1))
+    loss = sp.Sum(sp.tanh(entry), (I, 0, n - 1), (J, 0, m - 1))
+    assert _calls(loss, (a, b, v), outputs="value") == 1
+    rng = np.random.default_rng(11)
+    _agree(loss, (a, b, v), tuple(rng.normal(size=s) for s in ((6, 4), (7, 4), (4,))), backend)
+
+
+@pytest.mark.parametrize("backend", TARGETS)
+def test_the_gradient_of_a_convolution_reads_a_copy_with_zeros_around(backend: str) -> None:
+    x, w = _bases(A=(n, d), B=(m, d, c))
+    entry = sp.Sum(x[I + J, K] * w[Q, K, J], (K, 0, d - 1), (J, 0, c - 1))
+    loss = sp.Sum(entry**3, (Q, 0, m - 1), (I, 0, n - c))
+    assert _calls(loss, (x, w), wrt=x, outputs="grad") == 2
+    rng = np.random.default_rng(12)
+    for shapes in (((12, 3), (5, 3, 4)), ((1, 1), (1, 1, 1)), ((6, 2), (2, 2, 6))):
+        _agree(loss, (x, w), tuple(rng.normal(size=s) for s in shapes), backend)
 
 
 def test_small_products_of_known_sizes_stay_loops() -> None:

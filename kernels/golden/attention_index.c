@@ -17,17 +17,16 @@
  * output  grad_tau () double
  * work    t1 (m, n) double
  * work    t2 (m, n) double
- * work    t3 (m, n) double
- * work    t4 (e, n) double
+ * work    t3 (n, e) double
+ * work    t4 (n,) double
  * work    t5 (n,) double
  * work    t6 (n,) double
- * work    t7 (n,) double
- * work    t8 () double
- * work    t9 (e, n) double
- * work    t10 (m, n) double
- * work    t11 () double
- * work    t12 (m, n) double
- * work    t13 (9600,) double
+ * work    t7 () double
+ * work    t8 (n, e) double
+ * work    t9 (m, n) double
+ * work    t10 () double
+ * work    t11 (m, n) double
+ * work    t12 (9600,) double
  *
  * expression: Sum((-R[i, a] + Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau))*V[j, a], (j, 0, m - 1))/Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau)), (j, 0, m - 1)))**2, (i, 0, n - 1), (a,...
  * differentiated by: Q, K, V, tau
@@ -221,7 +220,7 @@ static void attention_index_contract(const double *restrict a, const double *res
                 const int64_t n0 = attention_index_min(192, depth - i1);
                 for (int64_t i2 = 0; i2 < columns; i2 += 24) {
                     const int64_t n1 = attention_index_min(24, columns - i2);
-                    const int t2 = (b_column == 1) && ((n1 >= 24) || (8 >= rows));
+                    const int t2 = (b_column == 1) && ((704*n1 + n1*n1*n1 == 48*n1*n1 + 3072) || (8 >= rows));
                     if (t2) {
                         const int t3 = c_column == 1;
                         for (int64_t i3 = attention_index_max(i0, i2*lower); i3 < attention_index_min(i0 + 256, rows); i3 += 8) {
@@ -295,17 +294,16 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     double *const restrict t1 = work;
     double *const restrict t2 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n));
     double *const restrict t3 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n));
-    double *const restrict t4 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n));
-    double *const restrict t5 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(e)*attention_index_extent(n));
-    double *const restrict t6 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n));
-    double *const restrict t7 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n));
-    double *const restrict t8 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n));
-    double *const restrict t9 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8;
-    double *const restrict t10 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(e)*attention_index_extent(n));
-    double *const restrict t11 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n));
-    double *const restrict t12 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + 8;
-    double *const restrict t13 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(m)*attention_index_extent(n));
-    attention_index_contract(&K[0], &Q[0], &t1[0], &t13[0], m, n, d, d, 1, 1, d, n, 1, 0, 1, 0);
+    double *const restrict t4 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e));
+    double *const restrict t5 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n));
+    double *const restrict t6 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n));
+    double *const restrict t7 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n));
+    double *const restrict t8 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8;
+    double *const restrict t9 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e));
+    double *const restrict t10 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n));
+    double *const restrict t11 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + 8;
+    double *const restrict t12 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(m)*attention_index_extent(n));
+    attention_index_contract(&K[0], &Q[0], &t1[0], &t12[0], m, n, d, d, 1, 1, d, n, 1, 0, 1, 0);
     const double tt1 = tau[0];
     const double tt2 = sqrt((double)d);
     const double tt3 = tt1 * tt2;
@@ -314,84 +312,79 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
             t2[i*n + j] = exp(t1[i*n + j] / tt3);
         }
     }
-    for (int64_t i = 0; i < m; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            t3[i*n + j] = t2[i*n + j];
-        }
-    }
-    attention_index_contract(&V[0], &t3[0], &t4[0], &t13[0], e, n, m, 1, e, n, 1, n, 1, 0, 1, 0);
+    attention_index_contract(&t2[0], &V[0], &t3[0], &t12[0], n, e, m, 1, n, e, 1, e, 1, 0, 1, 0);
     for (int64_t i = 0; i < n; i++) {
-        t5[i] = 0.0;
+        t4[i] = 0.0;
     }
     for (int64_t i = 0; i < m; i++) {
         for (int64_t j = 0; j < n; j++) {
-            t5[j] += t2[i*n + j];
+            t4[j] += t2[i*n + j];
         }
     }
     double c1 = 0.0;
     for (int64_t i = 0; i < n; i++) {
-        const double tt4 = t5[i];
+        const double tt4 = t4[i];
         attention_index_SUM(c1)
         for (int64_t j = 0; j < e; j++) {
-            const double tt5 = t4[j*n + i] / tt4 - R[i*e + j];
+            const double tt5 = t3[i*e + j] / tt4 - R[i*e + j];
             c1 += tt5 * tt5;
         }
     }
     value[0] = c1;
     for (int64_t i = 0; i < n; i++) {
         double c2 = 0.0;
-        const double tt6 = t5[i];
+        const double tt6 = t4[i];
         attention_index_SUM(c2)
         for (int64_t j = 0; j < e; j++) {
-            const double tt7 = t4[j*n + i];
+            const double tt7 = t3[i*e + j];
             c2 += (tt7 / tt6 - R[i*e + j]) * tt7;
         }
-        t6[i] = c2;
+        t5[i] = c2;
     }
     for (int64_t i = 0; i < n; i++) {
-        const double tt8 = t5[i];
-        t7[i] = t6[i] * (-2.0 / (tt8 * tt8));
+        const double tt8 = t4[i];
+        t6[i] = -2.0 / (tt8 * tt8) * t5[i];
     }
     double c3 = 0.0;
     for (int64_t i = 0; i < m; i++) {
         attention_index_SUM(c3)
         for (int64_t j = 0; j < n; j++) {
-            c3 += t7[j] * t2[i*n + j] * t1[i*n + j];
+            c3 += t6[j] * t2[i*n + j] * t1[i*n + j];
         }
     }
-    t8[0] = c3;
-    for (int64_t i = 0; i < e; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            const double tt9 = t5[j];
-            t9[i*n + j] = 2.0 * ((t4[i*n + j] / tt9 - R[j*e + i]) / tt9);
+    t7[0] = c3;
+    for (int64_t i = 0; i < n; i++) {
+        const double tt9 = t4[i];
+        for (int64_t j = 0; j < e; j++) {
+            t8[i*e + j] = 2.0 * ((t3[i*e + j] / tt9 - R[i*e + j]) / tt9);
         }
     }
-    attention_index_contract(&V[0], &t9[0], &t10[0], &t13[0], m, n, e, e, 1, n, 1, n, 1, 0, 1, 0);
+    attention_index_contract(&V[0], &t8[0], &t9[0], &t12[0], m, n, e, e, 1, 1, e, n, 1, 0, 1, 0);
     double c4 = 0.0;
     for (int64_t i = 0; i < m; i++) {
         attention_index_SUM(c4)
         for (int64_t j = 0; j < n; j++) {
-            c4 += t1[i*n + j] * (t10[i*n + j] * t2[i*n + j]);
+            c4 += t9[i*n + j] * t2[i*n + j] * t1[i*n + j];
         }
     }
-    t11[0] = c4;
+    t10[0] = c4;
     for (int64_t i = 0; i < m; i++) {
         for (int64_t j = 0; j < n; j++) {
             const double tt10 = t2[i*n + j];
-            t12[i*n + j] = t10[i*n + j] * tt10 / tt3 + t7[j] * tt10 / tt3;
+            t11[i*n + j] = t6[j] * tt10 / tt3 + t9[i*n + j] * tt10 / tt3;
         }
     }
-    attention_index_contract(&t12[0], &Q[0], &grad_K[0], &t13[0], m, d, n, n, 1, d, 1, d, 1, 0, 1, 0);
-    attention_index_contract(&t12[0], &K[0], &grad_Q[0], &t13[0], n, d, m, 1, n, d, 1, d, 1, 0, 1, 0);
-    attention_index_contract(&t3[0], &t9[0], &grad_V[0], &t13[0], m, e, n, n, 1, 1, n, e, 1, 0, 1, 0);
+    attention_index_contract(&t11[0], &Q[0], &grad_K[0], &t12[0], m, d, n, n, 1, d, 1, d, 1, 0, 1, 0);
+    attention_index_contract(&t11[0], &K[0], &grad_Q[0], &t12[0], n, d, m, 1, n, d, 1, d, 1, 0, 1, 0);
+    attention_index_contract(&t2[0], &t8[0], &grad_V[0], &t12[0], m, e, n, n, 1, e, 1, e, 1, 0, 1, 0);
     const double tt11 = tt2 / (tt2 * tt2 * (tt1 * tt1));
-    grad_tau[0] = -(tt11 * t11[0] + tt11 * t8[0]);
+    grad_tau[0] = -(tt11 * t7[0] + tt11 * t10[0]);
 }
 
 int64_t attention_index_work_size(int64_t n, int64_t d, int64_t m, int64_t e)
 {
     (void)d;
-    return attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(e)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + 9600;
+    return attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + 9600;
 }
 
 int64_t attention_index_argument_count(void)

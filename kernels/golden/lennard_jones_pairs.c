@@ -7,8 +7,8 @@
  * output  grad (n, 3) double
  * work    t1 (n, n - 1) double
  * work    t2 (n, n - 1) double
- * work    t3 (n, 3) double
- * work    t4 (n, 3) double
+ * work    t3 (3, n) double
+ * work    t4 (3, n) double
  *
  * expression: Sum(-4/Sum((x[i, k] - x[j, k])**2, (k, 0, 2))**3 + 4/Sum((x[i, k] - x[j, k])**2, (k, 0, 2))**6, (j, 0, i - 1), (i, 0, n - 1))
  * differentiated by: x
@@ -33,11 +33,6 @@
 static int64_t lennard_jones_pairs_min(int64_t a, int64_t b)
 {
     return a < b ? a : b;
-}
-
-static int64_t lennard_jones_pairs_max(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
 }
 
 static int64_t lennard_jones_pairs_extent(int64_t a)
@@ -92,32 +87,33 @@ void lennard_jones_pairs(const double *restrict x, double *restrict value, doubl
             t2[i*(n - 1) + j] = (i >= j + 1) ? (-(tt12 + tt5 * tt11 + tt12)) : 0;
         }
     }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < 3; j++) {
+    for (int64_t i = 0; i < 3; i++) {
+        for (int64_t j = 0; j < n; j++) {
             double c3 = 0.0;
-            const double tt13 = x[i*3 + j];
+            const double tt13 = x[j*3 + i];
             lennard_jones_pairs_SUM(c3)
-            for (int64_t k = 0; k < lennard_jones_pairs_min(n - 1, i); k++) {
-                c3 += (tt13 - x[k*3 + j]) * t2[i*(n - 1) + k];
+            for (int64_t k = 0; k < lennard_jones_pairs_min(n - 1, j); k++) {
+                c3 += (tt13 - x[k*3 + i]) * t2[j*(n - 1) + k];
             }
-            t3[i*3 + j] = c3;
+            t3[i*n + j] = c3;
         }
     }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < 3; j++) {
-            double c4 = 0.0;
-            const double tt14 = x[i*3 + j];
-            lennard_jones_pairs_SUM(c4)
-            for (int64_t k = lennard_jones_pairs_max(0, i + 1); k < n; k++) {
-                c4 += (x[k*3 + j] - tt14) * t2[k*(n - 1) + i];
-            }
-            t4[i*3 + j] = c4;
+    for (int64_t i = 0; i < 3; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            t4[i*n + j] = 0.0;
         }
     }
-    for (int64_t i = 0; i < n; i++) {
-        const int tt15 = n >= i + 2;
-        for (int64_t j = 0; j < 3; j++) {
-            grad[i*3 + j] = 2.0 * t3[i*3 + j] + (tt15 ? (-2.0 * t4[i*3 + j]) : 0);
+    for (int64_t i = 0; i < 3; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            const double tt14 = x[j*3 + i];
+            for (int64_t k = 0; k < lennard_jones_pairs_min(n, j); k++) {
+                t4[i*n + k] += t2[j*(n - 1) + k] * (tt14 - x[k*3 + i]);
+            }
+        }
+    }
+    for (int64_t i = 0; i < 3; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            grad[j*3 + i] = 2.0 * t3[i*n + j] + ((n >= j + 2) ? (-2.0 * t4[i*n + j]) : 0);
         }
     }
 }

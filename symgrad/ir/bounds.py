@@ -96,12 +96,16 @@ def facts_of(g: Graph, predicate: Node, holds: bool = True) -> list[Fact]:
 
 
 def typical(g: Graph, extent: Node) -> int:
-    """A typical value of an extent, from hints where there are any (never used for correctness)."""
+    """A typical value of an extent, from hints where there are any (never used for correctness).
+
+    A size nobody gave a hint for counts as small where it is taken away: n - k + 1 windows are many.
+    """
     constant, terms = g.linear(extent)
     total = constant
     for atom, k in terms.items():
         if g.op[atom] == "size":
-            total += k * g.hints.get(g.args[atom][0], TYPICAL_SIZE)
+            name = g.args[atom][0]
+            total += k * g.hints.get(name, TYPICAL_SIZE if k > 0 else 0)
         elif g.op[atom] == "imul":
             total += k * typical(g, g.args[atom][0]) * typical(g, g.args[atom][1])
     return max(total, 1)

@@ -338,9 +338,29 @@ def _sum_of_product(g: Graph, axes: frozenset[Node], body: Node, guard: Node | N
     below = [n for n in bottom if n not in inner_bottom]
     outside = _product(g, constant, below)
     if guard is not None and guarded:
+        alone = axes - g.axes[guard]
+        if alone and alone < axes:
+            first = _summed_first(g, alone, inner_top, inner_bottom)
+            if first is not None:
+                return g.mul(outside, _sum_of_product(g, axes - alone, first, guard))
         inner = g.mask(guard, _product(g, inner_top, inner_bottom))
         return g.mul(outside, _interned_sum(g, axes, inner))
     return g.mul(outside, _contract(g, axes, inner_top, inner_bottom))
+
+
+def _summed_first(
+    g: Graph, axes: frozenset[Node], top: Sequence[Node], bottom: Sequence[Node]
+) -> Node | None:
+    """A product whose factors over `axes`, which no guard needs, are summed; None if that saves nothing."""
+    mine = [n for n in top if g.axes[n] & axes]
+    rest = [n for n in top if not g.axes[n] & axes]
+    everything = frozenset().union(*(g.axes[n] for n in (*top, *bottom)))
+    span = frozenset().union(*(g.axes[n] for n in mine))
+    if not mine or span == everything or any(g.axes[n] & axes for n in bottom):
+        return None
+    if not all(_is_harmless(g, n) for n in mine):
+        return None
+    return _product(g, [*rest, _sum(g, axes, _times(g, mine))], bottom)
 
 
 def _is_harmless(g: Graph, node: Node) -> bool:

@@ -5,8 +5,8 @@
         for j0 in 0..n by the tile's columns:   b[p0.., j0..] stays in the first: as it is, or packed
           for i in i0.. by ROWS:                c[i.., j0..] in registers: `nest.Tile`
 
-Packing makes a block of b contiguous. It pays where a row of b is not contiguous, and where the block
-is narrower than a tile and read often. Where c has fewer columns than a vector has lanes the roles are
+Packing makes a block of b contiguous. It pays where a row of b is not contiguous, and where it is no whole
+number of vectors and read often. Where c has fewer columns than a vector has lanes the roles are
 exchanged: c^T = b^T a^T. Where columns of c do not lie side by side a tile is computed in scratch memory
 and copied.
 
@@ -30,7 +30,7 @@ from symgrad.loops.nest import (
     poly_add,
     variable,
 )
-from symgrad.loops.writer import Index, View, Writer, minus, plus, times
+from symgrad.loops.writer import Index, Number, View, Writer, minus, plus, times
 
 ROWS = 8  # of a tile
 DEPTH = 192  # of a packed block: 24 columns of it take 36 KiB
@@ -52,9 +52,13 @@ def integers(s: Contract) -> tuple[Poly, ...]:
     return (s.rows, s.columns, s.depth, *s.a.strides, *s.b.strides, *s.c.strides, s.keep, s.sign, s.lower)
 
 
-def contract_routine(name: str, columns: int) -> Routine:
-    """The function for tiles of so many columns: a, b (read), c (read and written), scratch, integers."""
-    body = _Blocks(columns)
+def contract_routine(name: str, columns: int, masks: bool) -> Routine:
+    """The function: a, b (read), c (read and written), scratch, integers.
+
+    columns  of the target's tile, three vectors.
+    masks    a part of a vector is loaded as fast as a whole one.
+    """
+    body = _Blocks(columns, masks)
     body.write()
     one = (poly(1),)
     buffers = [Buffer("a", "input", one), Buffer("b", "input", one), Buffer("c", "output", one)]
@@ -66,12 +70,12 @@ def contract_routine(name: str, columns: int) -> Routine:
 class _Blocks:
     """The statements in the making."""
 
-    def __init__(self, columns: int) -> None:
+    def __init__(self, columns: int, masks: bool) -> None:
         values, integers_ = count(), count()
         self.w = Writer(
             lambda: next(values), lambda d: f"i{d}", lambda: f"n{next(integers_)}", 0, lambda _: 1
         )
-        self.columns = columns
+        self.columns, self.masks = columns, masks
         self.a, self.b, self.c = (View(self.w, buffer) for buffer in "abc")
         self.scratch = View(self.w, "scratch")
         self.tile = DEPTH * columns  # where a tile starts in scratch memory
@@ -105,9 +109,7 @@ class _Blocks:
         with w.loop(0, _N, step=self.columns) as j0:
             columns = w.least(self.columns, minus(_N, j0))
             contiguous = w.equals_zero(minus(_B_COLUMN, 1))
-            full = w.at_least_zero(minus(columns, self.columns))
-            once = w.at_least_zero(minus(ROWS, _M))
-            direct = contiguous & (full | once)
+            direct = contiguous if self.masks else contiguous & self._is_cheap_to_load(columns)
             with w.when(direct):
                 b = Strided(self._start("b", (p0, _B_DEPTH), (j0, _B_COLUMN)), (_B_DEPTH, poly(1)))
                 self._tiles(i0, p0, j0, columns, depth, b, padded=False)
@@ -115,6 +117,13 @@ class _Blocks:
                 self._pack(p0, j0, columns, depth)
                 b = Strided(Start("scratch", (poly(0),)), (poly(self.columns), poly(1)))
                 self._tiles(i0, p0, j0, columns, depth, b, padded=True)
+
+    def _is_cheap_to_load(self, columns: Poly) -> Number:
+        """Whole vectors, a third of a tile each; or few rows, which load a part of one only once."""
+        w, product = self.w, poly(1)
+        for vectors in (1, 2, 3):
+            product = times(product, minus(columns, vectors * self.columns // 3))
+        return w.equals_zero(product) | w.at_least_zero(minus(ROWS, _M))
 
     def _pack(self, p0: Poly, j0: Poly, columns: Poly, depth: Poly) -> None:
         """A block of b, row by row, filled up with zeros."""

@@ -1,10 +1,8 @@
-"""Which sums are matrix products, and the calls that compute them.
+"""Calls for the sums that are matrix products (`ir.contraction`).
 
-A sum of products of two reads,  C[...] = sum over red of A[...]*B[...],  is one where each factor has an
-axis of the result that the other one lacks. Axes are told apart by who has them: rows (A and C), columns
-(B and C), depth (A and B), and the rest (all three). In memory an axis is a stride, so transposed
-operands, slices and the windows of a convolution are all the same. Axes that lie in memory like one longer
-axis are joined; of the others one of each kind goes to `nest.Contract`, and loops stand around it.
+In memory an axis is a stride, so transposed operands, slices and the windows of a convolution are all the
+same. Axes that lie in memory like one longer axis are joined; of the others one of each kind goes to
+`nest.Contract`, and loops stand around it.
 
 The numbers differ from those of plain loops by the order in which the terms of a sum are added, no more.
 """
@@ -13,12 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING
 
-from symgrad.ir.bounds import read_is_in_range, typical
-from symgrad.ir.graph import Graph, Node, Tensor, TensorId
-from symgrad.ir.reduce import additive_terms, factors_of
+from symgrad.ir.bounds import typical
+from symgrad.ir.contraction import Term
+from symgrad.ir.graph import Node, TensorId
 from symgrad.ir.triangle import is_symmetric_sum
 from symgrad.loops.nest import (
     Contract,
@@ -40,65 +37,10 @@ if TYPE_CHECKING:
     from symgrad.loops.lower import Lowering
     from symgrad.loops.sweeps import Span
 
-_FEW = 64  # products in all; below, loops that a compiler unrolls take less time than a call
 _LANES = 8  # numbers in a vector
 _PACKING, _COPYING = 24, 32  # price of handling one number apart, in turns of the innermost loop
 
 Place = tuple[str, tuple[Poly, ...]]  # a buffer and an index
-
-
-@dataclass(frozen=True)
-class Term:
-    """sign * a * b: two reads; `rows` are axes of a alone, `columns` of b alone, `depth` is reduced."""
-
-    sign: int
-    a: Node
-    b: Node
-    rows: tuple[Node, ...]
-    columns: tuple[Node, ...]
-    depth: tuple[Node, ...]
-
-
-def terms_of(
-    g: Graph, tensor: Tensor, time: Node | None = None, span: Span | None = None
-) -> tuple[Term, ...]:
-    """The matrix products that a definition is the sum of; none if it is anything else.
-
-    time  an axis that has a loop already.
-    span  the part of one of the axes that is made.
-    """
-    if tensor.kind != "sum" or _is_small(g, tensor) or (span is not None and span.is_shifted):
-        return ()
-    out = [a for a in tensor.out if a != time]
-    terms = [_term(g, out, tensor.red, sign, body) for sign, body in additive_terms(g, tensor.body)]
-    found = tuple(t for t in terms if t is not None)
-    return found if len(found) == len(terms) else ()
-
-
-def _is_small(g: Graph, tensor: Tensor) -> bool:
-    extents = [g.extent(a) for a in (*tensor.out, *tensor.red)]
-    return all(g.op[e] == "const" for e in extents) and prod(typical(g, e) for e in extents) < _FEW
-
-
-def _term(g: Graph, out: Sequence[Node], red: tuple[Node, ...], sign: int, body: Node) -> Term | None:
-    top, bottom = factors_of(g, body)
-    reads = [n for n in top if n != g.minus_one]
-    if bottom or len(reads) != 2 or not all(_is_plain_read(g, r) for r in reads):
-        return None
-    a, b = reads
-    rows = tuple(x for x in out if x in g.axes[a] - g.axes[b])
-    columns = tuple(x for x in out if x in g.axes[b] - g.axes[a])
-    if not rows or not columns or not frozenset(red) <= g.axes[a] & g.axes[b]:
-        return None
-    return Term(sign * (-1) ** (len(top) - 2), a, b, rows, columns, red)
-
-
-def _is_plain_read(g: Graph, n: Node) -> bool:
-    """Of reals, at places that are linear in axes, inside of the tensor."""
-    if g.op[n] != "read" or g.kind[n] != "real" or not read_is_in_range(g, n):
-        return False
-    atoms = [a for i in g.args[n][1:] for a in g.linear(i)[1]]
-    return all(len(g.axes[a]) < 2 for a in atoms) and all(g.op[m] != "read" for m in g.reachable(atoms))
 
 
 # ---- memory --------------------------------------------------------------------------------------------

@@ -7,12 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from symgrad.ir.bands import Band
+from symgrad.ir.contraction import terms_of
 from symgrad.ir.graph import Node, Tensor, TensorId
 from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.running import Running, running_form
 from symgrad.ir.triangle import is_symmetric_sum, mirrored_entry, triangle_conditions
 from symgrad.loops.cases import cases
-from symgrad.loops.contraction import Products, terms_of
+from symgrad.loops.contraction import Products
 from symgrad.loops.deltas import split_bands
 from symgrad.loops.levels import Levels, Scope
 from symgrad.loops.nest import (
@@ -77,7 +78,8 @@ class Nest(Levels):
         if t.kind == "call":
             self.low.calls.emit(self.low, self.t, self.time)
             return
-        if not self.low.plain and (terms := terms_of(self.g, t, self.time, self.span)):
+        is_shifted = self.span is not None and self.span.is_shifted
+        if not self.low.plain and not is_shifted and (terms := terms_of(self.g, t, self.time)):
             fill = partial(self._emit_start, _IDENTITY["sum"])
             Products(self.low, self.t, self.time, fill, self.span).emit(terms)
             return

@@ -4,6 +4,8 @@ inline    maps of rank 0, and maps read once in loops no larger than their own, 
           their reader.
 share     expensive values (transcendental functions) needed by several definitions, or at several
           places of one, are computed once and stored.
+forward   maps that only copy are read where they copy from (`opt.forward`).
+operands  what is multiplied in sums that can be matrix products is stored (`opt.operands`).
 layout    stored tensors get the axis order that their readers walk (`opt.layout`).
 logsumexp a log-sum-exp becomes the largest exponent and the rest, two numbers (`opt.logsumexp`), and
           probabilities keep their digits beside what they nearly cancel (`opt.saturation`).
@@ -20,8 +22,10 @@ from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import additive_terms, needs_its_guards, store
 from symgrad.opt.factorise import Factors
+from symgrad.opt.forward import forward
 from symgrad.opt.layout import layout
 from symgrad.opt.logsumexp import split_logsumexp
+from symgrad.opt.operands import operands
 from symgrad.opt.rebuild import Copy, copy_with, linked
 
 Pass = Callable[[Graph, Sequence[TensorId]], tuple[Graph, dict[TensorId, TensorId]]]
@@ -201,6 +205,8 @@ def _unsettled(g: Graph, root: Node, done: dict[Node, Node]) -> list[Node]:
 PASSES: tuple[tuple[str, Pass], ...] = (
     ("inline", inline),
     ("share", share),
+    ("forward", forward),
+    ("operands", operands),
     ("layout", layout),
     ("logsumexp", split_logsumexp),
     ("legalise", legalise),

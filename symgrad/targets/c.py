@@ -300,7 +300,7 @@ class CFile:
 
     def _contraction(self) -> list[list[str]]:
         """The function that `nest.Contract` calls; it needs helpers of its own."""
-        routine = contract_routine(self.name, contract_c.columns_of(self.dtype))
+        routine = contract_routine(self.name, contract_c.columns_of(self.dtype), masks=False)
         inner = CFile(routine, self.dtype, standalone=True, include="")
         function = inner._function(routine.body, f"static void {self.name}_contract", None)
         self.helpers |= inner.helpers

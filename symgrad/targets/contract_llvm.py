@@ -19,11 +19,12 @@ _NAMES = {"float64": "symgrad_contract_f64", "float32": "symgrad_contract_f32"}
 
 @dataclass(frozen=True)
 class Shape:
-    """Of a tile: rows, vectors in a row, numbers in a vector."""
+    """Of a tile: rows, vectors in a row, numbers in a vector; whether loads of parts of one are fast."""
 
     rows: int
     vectors: int
     lanes: int
+    masks: bool
 
     @property
     def columns(self) -> int:
@@ -35,8 +36,8 @@ def shape_for(features: str, dtype: str) -> Shape:
     present = set(features.split(","))
     size = 8 if dtype == "float64" else 4
     if "+avx512f" in present:
-        return Shape(8, 3, 64 // size)
-    return Shape(4, 3, (32 if "+avx" in present else 16) // size)
+        return Shape(8, 3, 64 // size, masks=True)
+    return Shape(4, 3, (32 if "+avx" in present else 16) // size, masks=False)
 
 
 def name_of(dtype: str) -> str:

@@ -68,7 +68,7 @@ def provide_contract(dtype: str) -> None:
     name = contract_llvm.name_of(dtype)
     if not llvm_build.is_provided(name):
         tile = contract_llvm.shape_for(processor()[1], dtype)
-        source = emit_llvm(contract_routine(name, tile.columns), dtype, own=False, tile=tile)
+        source = emit_llvm(contract_routine(name, tile.columns, tile.masks), dtype, own=False, tile=tile)
         llvm_build.provide(source, name)
 
 

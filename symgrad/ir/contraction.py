@@ -1,0 +1,75 @@
+"""Which sums are matrix products.
+
+A sum of products of two reads,  C[...] = sum over red of A[...]*B[...],  is one where each factor has an
+axis of the result that the other one lacks. Axes are told apart by who has them: rows (A and C), columns
+(B and C), depth (A and B), and the rest (all three).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from symgrad.ir.bounds import read_is_in_range, typical
+from symgrad.ir.graph import Graph, Node, Tensor
+from symgrad.ir.reduce import additive_terms, factors_of
+
+_FEW = 64  # products in all; below, loops that a compiler unrolls take less time than a call
+
+
+@dataclass(frozen=True)
+class Term:
+    """sign * a * b: two reads; `rows` are axes of a alone, `columns` of b alone, `depth` is reduced."""
+
+    sign: int
+    a: Node
+    b: Node
+    rows: tuple[Node, ...]
+    columns: tuple[Node, ...]
+    depth: tuple[Node, ...]
+
+
+def terms_of(g: Graph, tensor: Tensor, time: Node | None = None) -> tuple[Term, ...]:
+    """The matrix products that a definition is the sum of; none if it is anything else.
+
+    time  an axis that has a loop already.
+    """
+    if tensor.kind != "sum" or is_small(g, tensor):
+        return ()
+    out = [a for a in tensor.out if a != time]
+    terms = [_term(g, out, tensor.red, sign, body) for sign, body in additive_terms(g, tensor.body)]
+    found = tuple(t for t in terms if t is not None)
+    return found if len(found) == len(terms) else ()
+
+
+def is_small(g: Graph, tensor: Tensor) -> bool:
+    """All sizes are known, and a call would take more time than the loops."""
+    extents = [g.extent(a) for a in (*tensor.out, *tensor.red)]
+    return all(g.op[e] == "const" for e in extents) and prod(typical(g, e) for e in extents) < _FEW
+
+
+def _term(g: Graph, out: Sequence[Node], red: tuple[Node, ...], sign: int, body: Node) -> Term | None:
+    top, bottom = factors_of(g, body)
+    reads = [n for n in top if n != g.minus_one]
+    if bottom or len(reads) != 2 or not all(is_plain_read(g, r) for r in reads):
+        return None
+    a, b = reads
+    rows = tuple(x for x in out if x in g.axes[a] - g.axes[b])
+    columns = tuple(x for x in out if x in g.axes[b] - g.axes[a])
+    if not rows or not columns or not frozenset(red) <= g.axes[a] & g.axes[b]:
+        return None
+    return Term(sign * (-1) ** (len(top) - 2), a, b, rows, columns, red)
+
+
+def is_plain_read(g: Graph, n: Node) -> bool:
+    """Of reals, at places that are linear in axes, inside of the tensor."""
+    return is_linear_read(g, n) and read_is_in_range(g, n)
+
+
+def is_linear_read(g: Graph, n: Node) -> bool:
+    """Of reals, at places that are linear in axes."""
+    if g.op[n] != "read" or g.kind[n] != "real":
+        return False
+    atoms = [a for i in g.args[n][1:] for a in g.linear(i)[1]]
+    return all(len(g.axes[a]) < 2 for a in atoms) and all(g.op[m] != "read" for m in g.reachable(atoms))
