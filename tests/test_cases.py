@@ -1,4 +1,4 @@
-"""Short axes that number cases, selections that read what is read anyway, and shared values with guards."""
+"""Loops that are not made: cases along short axes, places that a value names; and what needs no branch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import sympy as sp
 
 import symgrad as sg
-from symgrad.loops.nest import Compute, For, If, Store
+from symgrad.loops.nest import Compute, For, If, Store, ToInt, poly, poly_add, variable
 from symgrad.loops.walk import walk
 from symgrad.pipeline import optimise, routine_of
 
@@ -93,3 +93,34 @@ def test_a_value_with_a_guard_of_its_own_is_shared_and_stored():
     for backend in BACKENDS:
         value = sg.compile(total, args=(x, y), outputs="value", backend=backend)(HEIGHTS, table)
         assert value == pytest.approx(expected, rel=1e-14)
+
+
+m = sp.Symbol("m", integer=True, positive=True)
+y = sp.IndexedBase("y", shape=(m,))
+nearest = sp.Sum(sg.Minimum((x[j] - y[place]) ** 2, (j, 0, n - 1)), (place, 0, m - 1))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("kinks", "slopes"),
+    [
+        ("first", [-0.5, -0.5, -1.5, 0.0]),
+        ("mean", [-0.25, -0.5, -0.5, 0.75]),
+        ("right", [0.0, -0.5, 0.5, 1.5]),
+    ],
+)
+def test_the_slope_of_a_smallest_value_goes_to_the_place_that_attains_it(backend, kinks, slopes):
+    """Also where two places attain it, and where none does, because a value is nan."""
+    f = sg.compile(nearest, args=(x, y), wrt=x, outputs="grad", kinks=kinks, backend=backend)
+    heights = np.array([0.25, -1.25, 0.75, 2.25])
+    for targets in ([0.5, -1.0, 1.5], [0.5, np.nan, -1.0, 1.5]):
+        np.testing.assert_array_equal(f(heights, np.array(targets)), slopes)
+
+
+def test_a_sum_of_one_place_named_by_a_value_makes_one_turn_for_each():
+    derived = sg.program(nearest, args=(x, y), wrt=x).derived(("grad",))
+    routine = routine_of(optimise(derived.unit), "kernel", derived.words)
+    (named,) = [s.var for _, s in walk(routine.body) if isinstance(s, ToInt)]
+    loops = [s for _, s in walk(routine.body) if isinstance(s, For)]
+    (short,) = [s for s in loops if variable(named) in s.lower]
+    assert poly_add(variable(named), poly(1)) in short.upper

@@ -28,12 +28,14 @@ from symgrad.loops.nest import (
     SetCell,
     Statement,
     Test,
+    ToInt,
     Value,
     poly,
     poly_add,
     poly_from,
     variable,
 )
+from symgrad.loops.order import place_named
 
 if TYPE_CHECKING:
     from symgrad.loops.lower import Lowering
@@ -149,6 +151,9 @@ class Levels:
     def _as_bound(self, p: Node) -> bool:
         """ige(c*v + rest) with v the innermost axis and c = 1 or -1 bounds the loop over v."""
         g = self.g
+        if (named := place_named(g, p)) is not None:
+            self._one_turn(*named)
+            return False  # the condition is still asked: the value may be no whole number
         if g.op[p] != "ige":
             return False
         index = g.args[p][0]
@@ -165,6 +170,29 @@ class Levels:
         else:
             self.upper_bounds[axis].append(poly_add(rest, poly(1)))
         return True
+
+    def _one_turn(self, axis: Node, value: Node) -> None:
+        """Bound the loop over an axis to the place that a value of outer loops names, or to none."""
+        level = self.level(value)
+        if axis == self.time or level >= self.depth[axis] or self._unsafe(value):
+            return
+        scope = self.scopes[level]
+        self._emit_nodes((value,), scope, {})
+        number, extent = self._lookup(value, {}), self.upper_bounds[axis][0]
+        zero, end, least, most, inside, place = (self.low.fresh_value() for _ in range(6))
+        name = self.low.fresh_name("g")
+        here = scope.statements
+        here += [
+            Const(zero, ("q", 0, 1)),
+            FromInt(end, extent),
+            Compute(least, "le", (zero, number)),
+            Compute(most, "lt", (number, end)),
+            Compute(inside, "and", (least, most)),
+            Compute(place, "where", (inside, number, end)),
+            ToInt(name, place),
+        ]
+        self.lower_bounds[axis].append(variable(name))
+        self.upper_bounds[axis].append(poly_add(variable(name), poly(1)))
 
     # ---- values ----------------------------------------------------------------------------
 

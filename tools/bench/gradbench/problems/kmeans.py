@@ -13,8 +13,20 @@ _n, _k, _d = sp.symbols("n k d", integer=True, positive=True)
 _i, _j, _l = sp.symbols("i j l", integer=True)
 _points = sp.IndexedBase("points", shape=(_n, _d))
 _centroids = sp.IndexedBase("centroids", shape=(_k, _d))
-_distance = sp.Sum((_centroids[_j, _l] - _points[_i, _l]) ** 2, (_l, 0, _d - 1))
-_cost = sp.Sum(sg.Minimum(_distance, (_j, 0, _k - 1)), (_i, 0, _n - 1))
+
+
+def _row(array: sp.IndexedBase, i: Any) -> sg.Entries:
+    return sg.Entries((_d,), lambda k: array[i, k])
+
+
+def _product(left: Any, right: Any) -> sp.Expr:
+    return sp.Sum(left[_l] * right[_l], (_l, 0, _d - 1))
+
+
+_centre, _point = _row(_centroids, _j), _row(_points, _i)
+_farther = _product(_centre, _centre) - 2 * _product(_centre, _point)  # than the origin, squared
+_nearest = sg.Minimum(_farther, (_j, 0, _k - 1)) + _product(_point, _point)
+_cost = sp.Sum(_nearest, (_i, 0, _n - 1))
 
 _program = sg.program(_cost, args=(_centroids, _points), wrt=_centroids)
 _value = kernel(_program, outputs="value")
