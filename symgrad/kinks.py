@@ -88,8 +88,11 @@ def _kinks_in(tr: Translation, t: TensorId) -> Iterator[Kink]:
     inner = {op: {c for n in below if g.op[n] == op for c in g.args[n]} for op in ("maximum", "minimum")}
     choosing = {p for n in below if g.op[n] in ("where", "mask") for p in g.reachable((g.args[n][0],))}
     varies: set[Node] = set()
+    differentiated = _differentiated(g, below, tensor.bodies)
     for n in below:
         op = g.op[n]
+        if n not in differentiated:
+            continue
         if op == "read" or not varies.isdisjoint(g.arguments[n]):
             varies.add(n)
         if n not in varies or n in inner.get(op, ()):
@@ -107,6 +110,15 @@ def _kinks_in(tr: Translation, t: TensorId) -> Iterator[Kink]:
         name = "Maximum" if tensor.kind == "max" else "Minimum"
         place = "its two extreme entries are equal"
         yield Kink(name, place, _TIE[tie_goes_to(g.kinks, tensor.kind)], t, tensor.bodies, tr)
+
+
+def _differentiated(g: Graph, below: Sequence[Node], roots: Sequence[Node]) -> set[Node]:
+    """The nodes but the roots that are values alone, as in cos(sqrt(s)), smooth in s (`ir.radial`)."""
+    seen = set(roots)
+    for n in reversed(below):
+        if n in seen:
+            seen.update(g.args[n][1:] if g.op[n].startswith("radial_") else g.children(n))
+    return seen
 
 
 def _relation(tr: Translation, t: TensorId, sides: tuple[Node, Node]) -> Kink:

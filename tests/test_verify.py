@@ -615,7 +615,8 @@ def test_the_order_of_the_remainder_falls_to_one_for_a_wrong_slope():
 
 
 def test_every_op_but_some_special_functions_has_a_complex_form():
-    assert set(OPS) - set(SPECIAL) <= set(COMPLEX_FORMS) <= set(OPS)
+    special = {*SPECIAL, *(op for op in OPS if op.startswith("radial_bessel"))}
+    assert set(OPS) - special <= set(COMPLEX_FORMS) <= set(OPS)
 
 
 _NUMERIC = [

@@ -25,6 +25,7 @@ from symgrad.ir.graph import Graph, Node
 from symgrad.ir.ops import OPS
 from symgrad.ir.quotients import ROWS as QUOTIENT_ROWS
 from symgrad.ir.quotients import Arithmetic
+from symgrad.ir.radial import ROWS as RADIAL_ROWS
 from symgrad.ir.reduce import conjuncts
 
 Expr = Any  # SymPy's scalars and booleans have no common type to name
@@ -483,6 +484,17 @@ def _quotient_form(op: str) -> Callable[[Sequence[Expr], bool], Expr]:
     return _formula(lambda v: e.xreplace({x: v}))
 
 
+@cache
+def _radial_form(op: str) -> Callable[[Sequence[Expr], bool], Expr]:
+    """R^k f of a root, as it is written: (1/x d/dx) so many times."""
+    family, k = RADIAL_ROWS[op]
+    x = sp.Dummy(real=True)
+    e = family.value(_SYMBOLIC, x)
+    for _ in range(k):
+        e = sp.diff(e, x) / x
+    return _formula(lambda h, s: e.xreplace({x: h}))
+
+
 _SYMBOLIC = Arithmetic(
     lambda op, *v: v[0] - v[1] if op == "sub" else _builder(op)(v, True),
     lambda c: sp.Rational(c.numerator, c.denominator),
@@ -516,6 +528,11 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "sqrt1pm1": _formula(lambda x: sp.sqrt(1 + x) - 1),
     "xlogx": _formula(lambda x: x * sp.log(x)),
     "exp_of_sum": _formula(lambda x, y: sp.exp(x) * sp.exp(y)),
+    "radial_cos": _formula(lambda h, s: sp.cos(h)),
+    "radial_cosh": _formula(lambda h, s: sp.cosh(h)),
+    "radial_versine": _formula(lambda h, s: 1 - sp.cos(h)),
+    "radial_coshm1": _formula(lambda h, s: sp.cosh(h) - 1),
+    "radial_logcosh": _formula(lambda h, s: sp.log(sp.cosh(h))),
     "fmod": _remainder,
     "maximum": _lattice(sp.Max),
     "minimum": _lattice(sp.Min),
@@ -534,6 +551,8 @@ def _builder(op: str) -> Callable[[Sequence[Expr], bool], Expr]:
     """What makes the SymPy expression of an op."""
     if op in _BUILDERS:
         return _BUILDERS[op]
+    if op in RADIAL_ROWS:
+        return _radial_form(op)
     return _quotient_form(op) if op in QUOTIENT_ROWS and op != "sinc" else _function_of(op)
 
 

@@ -22,6 +22,8 @@ from symgrad.ir.kinks import DEFAULT, slope_of_abs_at_zero, tie_goes_to
 from symgrad.ir.ops import OPS
 from symgrad.ir.quotients import ROWS as QUOTIENT_ROWS
 from symgrad.ir.quotients import numpy_value
+from symgrad.ir.radial import ROWS as RADIAL_ROWS
+from symgrad.ir.radial import numpy_value as radial_value
 from symgrad.ir.stable_ops import LOGARITHM_ENDS
 
 Form = Callable[..., Any]
@@ -105,6 +107,11 @@ def _logexpm1(x: Any) -> Any:
 
 def _logsubexp(x: Any, y: Any) -> Any:
     return np.where(np.real(x) == np.real(y), -np.inf, x + _log1mexp(y - x))
+
+
+def _radial(op: str) -> Form:
+    family, k = RADIAL_ROWS[op]
+    return lambda h, s: radial_value(family, k, np.asarray(h, dtype=np.complex128), s, COMPLEX_FORMS)
 
 
 def _logcosh(x: Any) -> Any:
@@ -218,6 +225,12 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "lambertw": _lambertw,
     "lambertw_above": lambda x: 1 + _lambertw(x),
     **{op: _quotient(op) for op in QUOTIENT_ROWS},
+    **{op: _radial(op) for op in RADIAL_ROWS if not op.startswith("radial_bessel")},
+    "radial_cos": lambda h, s: np.cos(h),
+    "radial_cosh": lambda h, s: np.cosh(h),
+    "radial_versine": lambda h, s: 2 * np.sin(h / 2) ** 2,
+    "radial_coshm1": lambda h, s: 2 * np.sinh(h / 2) ** 2,
+    "radial_logcosh": lambda h, s: _logcosh(h),
     "square_difference": OPS["square_difference"].numpy,
     "hypot_slope": _hypot_slope,
     "logistic_slope": _logistic_slope,

@@ -1,10 +1,11 @@
-"""For printing: the definitions without what only guards against division by zero."""
+"""For printing: the definitions without what only floating point needs."""
 
 from __future__ import annotations
 
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.signs import is_never_negative
+from symgrad.ir.stability.complements import is_whole_less_share
 from symgrad.ir.unit import Unit
 from symgrad.opt.rebuild import Copy, copy_with
 
@@ -13,16 +14,38 @@ def without_norm_guards(unit: Unit) -> tuple[Unit, dict[TensorId, TensorId]]:
     """The unit as its formulas are written, and where each tensor went.
 
     The derivative of the root of a sum of squares is 0 where the sum is 0 (the rows of `sqrt` and `hypot`).
-    That condition is left out: x/sqrt(x**2 + y**2) stands for itself everywhere else.
+    That condition is left out: x/sqrt(x**2 + y**2) stands for itself everywhere else. And what is left of 1
+    beside a share of the whole is written as a difference again (`ir.stability.complements`).
     """
-    graph, moved = copy_with(unit.graph, unit.roots, on_node=_unguarded)
+    graph, moved = copy_with(unit.graph, unit.roots, on_node=_plain)
     return unit.moved(graph, moved), moved
 
 
-def _unguarded(copy: Copy, t: TensorId, old: Node, made: Node) -> Node:
+def _plain(copy: Copy, t: TensorId, old: Node, made: Node) -> Node:
     g = copy.new
-    if g.op[made] != "mask":
-        return made
+    if g.op[made] == "add" and g.op[g.args[made][0]] == "mask" == g.op[g.args[made][1]]:
+        return _rejoined(g, made)
+    return _unguarded(g, made) if g.op[made] == "mask" else made
+
+
+def _rejoined(g: Graph, node: Node) -> Node:
+    """[c and k = j]*x + [c]*(-x*p) for [c and k = j]*x*(1 - p) + [c and k != j]*(-x*p)."""
+    for on_it, off_it in (g.args[node], g.args[node][::-1]):
+        (first, whole), (second, part) = g.args[on_it], g.args[off_it]
+        common = conjuncts(g, second)
+        for equation in conjuncts(g, first):
+            other = g.node("not", equation)
+            if g.op[equation] != "ieq" or other not in common:
+                continue
+            common.remove(other)
+            plain = is_whole_less_share(g, whole, g.neg(part))
+            if plain is not None and {*conjuncts(g, first)} == {equation, *common}:
+                return g.intern("add", (g.mask(first, plain), g.mask(conjunction(g, common), part)))
+            return node
+    return node
+
+
+def _unguarded(g: Graph, made: Node) -> Node:
     predicate, inner = g.args[made]
     parts = conjuncts(g, predicate)
     kept = [p for p in parts if not _is_norm_guard(g, p)]

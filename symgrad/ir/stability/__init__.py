@@ -13,6 +13,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     differences.py   1 - cos(x), differences of roots, variance, hypot
     quotients.py     sin(x)/x and its like
     complements.py   p*(1 - p), what is left of a whole beside a share of it
+    radial.py        even functions of a root: cos(|v|), sin(|v|)/|v|
     squares.py       differences of squares
 """
 
@@ -23,6 +24,7 @@ from symgrad.ir.stability import (
     exponentials,
     logarithms,
     quotients,
+    radial,
     shares,
     squares,
 )
@@ -37,6 +39,7 @@ __all__ = [
     "exponentials",
     "logarithms",
     "quotients",
+    "radial",
     "shares",
     "squares",
 ]

@@ -28,6 +28,7 @@ class Audit:
     source    paper or book.
     points    where the errors of value, gradient and Hessian before and after are measured.
     wrt       names that the gradient is by; none: all arguments.
+    is_limit  at an argument 0, exact is the limit: the chain rule, in any number of digits, has none there.
     """
 
     written: str
@@ -36,6 +37,7 @@ class Audit:
     source: str
     points: tuple[Point, ...]
     wrt: tuple[str, ...] = ()
+    is_limit: bool = False
 
 
 def at(*values: float) -> tuple[Point, ...]:

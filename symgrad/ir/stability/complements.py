@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args
 from symgrad.ir.stability.audit import Audit, stable
-from symgrad.ir.stability.patterns import conditions_of, factors_of, remove
+from symgrad.ir.stability.patterns import conditions_of, factors_of, quotient_of, remove
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -107,6 +107,18 @@ def _apart(g: Graph, delta: int, other: int, sign: int) -> int | None:
     on_it = g.mask(predicate, g.mul(whole, _complement(g, rest[0])))
     off_it = g.mask(g.node("not", equation[0]), other)
     return g.add(on_it, off_it) if sign > 0 else g.sub(on_it, off_it)
+
+
+def is_whole_less_share(g: Graph, difference: int, part: int) -> int | None:
+    """x if the two are x*(1 - p) and x*p for a share p: how `_apart` is undone."""
+    left, rest = remove(_factors(g, difference), _factors(g, part))
+    if len(rest) != 1 or not _is_share(g, rest[0]):
+        return None
+    own, missing = remove(left, _factors(g, _complement(g, rest[0])))
+    if own or missing:
+        return None
+    _, whole = remove(rest, _factors(g, part))
+    return quotient_of(g, whole, [])
 
 
 # ---- shares ------------------------------------------------------------------------------------

@@ -30,6 +30,22 @@ def factors_of(g: Graph, node: int) -> list[int]:
     return [node] if stack else factors
 
 
+def in_powers_of(g: Graph, root: int, factors: list[int]) -> list[int]:
+    """The factors with root*root for what is under a square root, and so for its powers by halves."""
+    if g.op[root] not in ("sqrt", "hypot"):
+        return factors
+    square = g.args[root][0] if g.op[root] == "sqrt" else g.sum_of(g.mul(x, x) for x in g.args[root])
+    found: list[int] = []
+    for factor in factors:
+        base, q = (
+            (g.args[factor][0], g.rational(g.args[factor][1])) if g.op[factor] == "pow" else (factor, None)
+        )
+        times = 2 if q is None else 2 * q
+        is_power = base == square and times > 0 and times.denominator == 1 and times <= MOST_FACTORS
+        found += [root] * int(times) if is_power else [factor]
+    return found
+
+
 def quotient_of(g: Graph, above: list[int], below: list[int]) -> int:
     """The product of one list divided by the product of the other."""
     numerator, denominator = g.one, g.one

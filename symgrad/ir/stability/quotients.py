@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
-from symgrad.ir.stability.patterns import factors_of, quotient_of, remove, without
+from symgrad.ir.stability.patterns import factors_of, in_powers_of, quotient_of, remove, without
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -66,8 +66,8 @@ def excess_over_sine(g: Graph, a: Args) -> int | None:
         if g.op[factor] != "sub":
             continue
         for x, sine, sign in ((*g.args[factor], 1), (*g.args[factor][::-1], -1)):
-            if g.op[sine] == "sin" and g.args[sine][0] == x and x in below:
-                left, rest = remove([x, x, x], below)
+            if g.op[sine] == "sin" and g.args[sine][0] == x and x in (roots := in_powers_of(g, x, below)):
+                left, rest = remove([x, x, x], roots)
                 made = g.mul(g.const(sign), g.node("sinc_excess", x))
                 for _ in left:  # one by one: x**2 alone may overflow
                     made = g.mul(x, made)
