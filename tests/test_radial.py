@@ -11,6 +11,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
+import scipy.special
 import sympy as sp
 from scalar_derivatives import derivative, value_at, variables
 
@@ -193,6 +194,19 @@ def test_what_does_not_overflow_in_the_root_does_not_overflow(backend: str) -> N
     )
     assert abs(kernel(3e200, 4e200)) <= 1 / 5e200 * 1.01
     assert kernel(1e-200, 1e-200) == 1.0
+
+
+@every_target
+def test_bessel_functions_of_a_norm_have_the_values_of_scipy_everywhere(backend: str) -> None:
+    norm = sp.sqrt(a**2 + b**2)
+    for function, wanted in ((sp.besselj, scipy.special.jv), (sp.besseli, scipy.special.iv)):
+        kernel = sg.compile(function(0, norm), args=(a, b), outputs="value", backend=backend)
+        for size in (0.0, 1e-300, 1e-8, 0.5, 30.0, 400.0, 1e5):
+            np.testing.assert_allclose(kernel(size, -size), wanted(0, np.hypot(size, size)), rtol=1e-9)
+    assert (
+        abs(sg.compile(sp.besselj(0, norm), args=(a, b), outputs="value", backend=backend)(1e300, 1e300))
+        < 1e-140
+    )
 
 
 def test_a_norm_keeps_its_kink_and_a_smooth_function_of_it_has_none() -> None:

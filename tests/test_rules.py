@@ -50,12 +50,41 @@ def _variance(g: Graph, v: SimpleNamespace) -> tuple[Node, Node]:
     return g.div(squares, n), g.mul(mean, mean)
 
 
+def _norm(g: Graph, v: SimpleNamespace) -> Node:
+    return g.node("hypot", v.x, v.y)
+
+
+def _softmax(g: Graph, v: SimpleNamespace) -> Node:
+    """The first entry of a softmax."""
+    axis = g.fresh_axis(v.n)
+    total = g.read(g.define("logsumexp", (), (axis,), g.read(v.u, axis)))
+    return g.node("exp", g.sub(g.read(v.u, g.zero), total))
+
+
+def _products_of_shares(g: Graph, v: SimpleNamespace) -> tuple[Node, Node]:
+    p, q, r = (g.node("logistic", a) for a in (v.x, v.y, v.z))
+    return g.mul(p, q), g.mul(g.mul(p, q), r)
+
+
 def _raw(g: Graph, op: str, *args: Node) -> Node:
     return g.intern(op, args)
 
 
 # One example per rule: the arguments its op is called with. x, y, z are reads; p, q are predicates.
 EXAMPLES: dict[str, Example] = {
+    **{f"{op}_of_root": lambda g, v: (_norm(g, v),)
+       for op in ("cos", "cosh", "sinc", "sinhc", "sinc_excess")},
+    **{f"{op}_of_root": lambda g, v: (g.zero, _norm(g, v)) for op in ("besselj", "besseli")},
+    "one_minus_radial": lambda g, v: (g.one, g.node("cos", _norm(g, v))),
+    "radial_plus_minus_one": lambda g, v: (g.node("cosh", _norm(g, v)), g.minus_one),
+    "log_of_radial_cosh": lambda g, v: (g.node("cosh", _norm(g, v)),),
+    "quotient_by_square_of_root": lambda g, v: (
+        g.sub(g.one, g.node("cos", _norm(g, v))), g.add(g.mul(v.x, v.x), g.mul(v.y, v.y))),
+    "product_less_its_share": _products_of_shares,
+    "delta_less_its_share": lambda g, v: (
+        g.mask(g.ieq0(v.point), g.one), g.read(g.define("map", (), (), _softmax(g, v)))),
+    "delta_plus_minus_its_share": lambda g, v: (
+        g.mask(g.node("and", v.p, g.ieq0(v.point)), g.one), g.mask(v.p, g.neg(_softmax(g, v)))),
     "incomplete_gamma_to_regularised": lambda g, v: (
         g.intern("mul", (g.node("gammainc", v.x, v.y), g.node("gamma", v.x))),
         g.node("gamma", v.x),

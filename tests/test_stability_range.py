@@ -19,6 +19,8 @@ TARGETS = ("numpy", "llvm", "c")
 DIGITS = 1000
 FACTOR, PLUS = 4, 8  # an error in ulps may be this much larger than that of the plain form
 ROUNDED = {"exp_of_minus_softplus_to_logistic"}  # of a difference x - y, whose rounding exp amplifies
+OF_ROOT = {name for name in NAMES if AUDITS[name].is_limit}  # whose rounding they amplify
+NO_REFERENCE = {"besselj_of_root", "besseli_of_root"}  # mpmath has none so far out: see test_radial.py
 
 _TINY, _LARGEST = float(np.finfo(float).tiny), float(np.finfo(float).max)
 SIZES = (5e-324, 3e-310, _TINY, 1e-300, 1.5e-154, 1e-17, 1e-8, 1e-3, 0.3, 1.0, 1 + 2.0**-52, 1.7, 20.0, 36.5,
@@ -41,7 +43,7 @@ def points(arity: int) -> np.ndarray:
 def arity_of(name: str) -> int:
     """Numbers in the rule's audited expression; 0 if it is about an array, or no derivative is meant."""
     point = AUDITS[name].points[0]
-    return 0 if {"v", "A"} & point.keys() or AUDITS[name].wrt else len(point)
+    return 0 if {"v", "A"} & point.keys() or AUDITS[name].wrt or name in NO_REFERENCE else len(point)
 
 
 GROUPS = {k: [name for name in NAMES if arity_of(name) == k] for k in (1, 2)}
@@ -85,6 +87,8 @@ def test_no_rewrite_turns_a_right_answer_into_a_wrong_one(name: str, target: str
         allowed = FACTOR * _error(before, wanted) + PLUS
         if name in ROUNDED:
             allowed += abs(point[0] - point[1])
+        if name in OF_ROOT and wanted and mpmath.isfinite(wanted):
+            allowed += float(np.hypot(*point) / abs(wanted))
         if not _error(after, wanted) <= allowed:
             wrong.append((point.tolist(), before, after, mpmath.nstr(wanted, 17)))
     assert not wrong

@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 
 _COMPLEMENT = "Blanchard, Higham & Higham 2021, section 4"
 _MOST_STEPS = 4  # from a read to the exponential it stands for
-_MAY_HOLD_SHARES = ("mul", "neg", "logistic", "logistic_slope", "exp", "where", "read")
 
 
 def _may_differ_by_a_share(ops: Sequence[str]) -> bool:
-    """Whether both sides may be products with shares, and one is a product."""
-    return all(op in _MAY_HOLD_SHARES for op in ops) and any(op in ("mul", "neg") for op in ops)
+    """Whether one side may be a product of more than the other."""
+    return any(op in ("mul", "neg", "logistic_slope") for op in ops)
 
 
 @stable(
@@ -40,7 +39,8 @@ def _may_differ_by_a_share(ops: Sequence[str]) -> bool:
 )  # fmt: skip
 def product_less_its_share(g: Graph, a: Args) -> int | None:
     first, second = (_factors(g, part) for part in a)
-    if not any(_is_share(g, f) for f in (first if len(first) > len(second) else second)):
+    longer = first if len(first) > len(second) else second
+    if not first or not second or not any(_is_share(g, factor) for factor in longer):
         return None
     left, rest = remove(first, second)
     for more, fewer, whole, sign in ((rest, left, first, 1), (left, rest, second, -1)):
@@ -94,6 +94,8 @@ def delta_plus_minus_its_share(g: Graph, a: Args) -> int | None:
 
 def _apart(g: Graph, delta: int, other: int, sign: int) -> int | None:
     """[c and k = j]*x plus (or minus) [c]*y, where that is -x*p, by the rules above; y may have no c."""
+    if g.op[other] not in ("mask", "read"):
+        return None
     predicate, whole = g.args[delta]
     condition, part = g.args[other] if g.op[other] == "mask" else (g.true, other)
     equation, missing = remove(conditions_of(g, predicate), conditions_of(g, condition))

@@ -111,7 +111,7 @@ def radial_plus_minus_one(g: Graph, a: Args) -> int | None:
     on=among("radial_cosh"),
 )  # fmt: skip
 def log_of_radial_cosh(g: Graph, a: Args) -> int | None:
-    return g.node("radial_logcosh", *g.args[a[0]])
+    return g.node("radial_logcosh", *g.args[a[0]]) if g.op[a[0]] == "radial_cosh" else None
 
 
 _HALF_OF = {"radial_versine": "radial_sinc", "radial_coshm1": "radial_sinhc"}
