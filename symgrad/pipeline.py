@@ -22,6 +22,7 @@ from symgrad.ir.graph import TensorId
 from symgrad.ir.unit import Unit
 from symgrad.loops.lower import Interface, lower
 from symgrad.loops.nest import Routine
+from symgrad.loops.peel import peeled
 from symgrad.loops.split import split
 from symgrad.opt.logsumexp import with_split_logsumexp
 from symgrad.opt.mirror import computed_once
@@ -148,7 +149,8 @@ def routine_of(
     """
     title = ", ".join(words)
     interface = Interface(name, unit.inputs, _distinct(unit), title)
-    return lower(unit.graph, interface, library, memory is not None, not has_room_for_products(memory))
+    routine = lower(unit.graph, interface, library, memory is not None, not has_room_for_products(memory))
+    return peeled(routine)
 
 
 def _distinct(unit: Unit) -> tuple[tuple[str, TensorId], ...]:

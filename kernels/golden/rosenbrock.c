@@ -26,6 +26,16 @@
 #define rosenbrock_SUM(...)
 #endif
 
+static int64_t rosenbrock_min(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t rosenbrock_max(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 void rosenbrock(const double *restrict x, double *restrict value, double *restrict grad,
     int64_t n)
 {
@@ -38,7 +48,7 @@ void rosenbrock(const double *restrict x, double *restrict value, double *restri
         c1 += 100.0 * (t3 * t3) + t2 * t2;
     }
     value[0] = c1;
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < rosenbrock_min(n, 1); i++) {
         double c2 = 0.0;
         if (n >= i + 2) {
             const double t4 = x[i];
@@ -50,6 +60,24 @@ void rosenbrock(const double *restrict x, double *restrict value, double *restri
             c3 = 200.0 * (x[i] - t5 * t5);
         }
         grad[i] = c3 + c2;
+    }
+    for (int64_t i = 1; i < n - 1; i++) {
+        const double t6 = x[i];
+        const double t7 = x[i - 1];
+        grad[i] = 200.0 * (x[i] - t7 * t7) + (-400.0 * ((x[i + 1] - t6 * t6) * t6) + -2.0 * (1.0 - t6));
+    }
+    for (int64_t i = rosenbrock_max(1, n - 1); i < n; i++) {
+        double c4 = 0.0;
+        if (n >= i + 2) {
+            const double t8 = x[i];
+            c4 = -400.0 * ((x[i + 1] - t8 * t8) * t8) + -2.0 * (1.0 - t8);
+        }
+        double c5 = 0.0;
+        if (i >= 1) {
+            const double t9 = x[i - 1];
+            c5 = 200.0 * (x[i] - t9 * t9);
+        }
+        grad[i] = c5 + c4;
     }
 }
 

@@ -14,7 +14,7 @@ from problems.common import Prepared, as_list, kernel, numbers
 _n, _s = sp.symbols("n s", integer=True, positive=True)
 _i = sp.Idx("i", _n)
 _x = sp.IndexedBase("x", shape=(_n,))
-_h = 2 / _s  # from time 0 to time 2
+_h = sg.stored(sg.Entries((1,), lambda k: 2 / _s))[0]  # from time 0 to time 2
 
 
 def _slope(y: sg.Entries) -> sg.Entries:
