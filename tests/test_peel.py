@@ -7,7 +7,7 @@ import pytest
 import sympy as sp
 
 import symgrad as sg
-from symgrad.loops.nest import For, If
+from symgrad.loops.nest import Compute, For, If, Load, Routine, Store, Test, poly, poly_add, variable
 from symgrad.loops.peel import peeled
 from symgrad.loops.walk import walk
 
@@ -70,11 +70,11 @@ def test_the_turns_between_are_straight_line_code(name):
 
 
 def test_a_loop_that_asks_for_values_stays_one():
-    k = sp.Symbol("k", integer=True)
-    count = sp.Sum(sg.Where(x[k] > 0, sg.Where(sp.Eq(k, 0), 7, x[k - 1]), 0), (k, 0, n - 1))
-    kernel = sg.compile(count, args=(x,), outputs="value")
-    assert len(loops(routine_of(kernel))) == 1
-    assert kernel(np.array([1.0, -2.0, 3.0])) == 5.0
+    k = variable("k")
+    stored = If(2, [If(3, [Store("value", (k,), 0)])])
+    body = [Load(0, "x", (k,)), Compute(2, "lt", (0, 0)), Test(3, "ige", poly_add(k, poly(-1))), stored]
+    routine = Routine("f", ("n",), ("n",), (), [For("k", (poly(0),), (variable("n"),), body)])
+    assert peeled(routine) is routine
 
 
 def test_what_is_special_far_from_the_ends_is_not_peeled():
