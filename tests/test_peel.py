@@ -7,7 +7,8 @@ import pytest
 import sympy as sp
 
 import symgrad as sg
-from symgrad.loops.nest import Compute, For, If, Load, Routine, Store, Test, poly, poly_add, variable
+from symgrad.loops import nest
+from symgrad.loops.nest import For, If, poly, poly_add, variable
 from symgrad.loops.peel import peeled
 from symgrad.loops.walk import walk
 
@@ -71,9 +72,14 @@ def test_the_turns_between_are_straight_line_code(name):
 
 def test_a_loop_that_asks_for_values_stays_one():
     k = variable("k")
-    stored = If(2, [If(3, [Store("value", (k,), 0)])])
-    body = [Load(0, "x", (k,)), Compute(2, "lt", (0, 0)), Test(3, "ige", poly_add(k, poly(-1))), stored]
-    routine = Routine("f", ("n",), ("n",), (), [For("k", (poly(0),), (variable("n"),), body)])
+    stored = If(2, [If(3, [nest.Store("value", (k,), 0)])])
+    body = [
+        nest.Load(0, "x", (k,)),
+        nest.Compute(2, "lt", (0, 0)),
+        nest.Test(3, "ige", poly_add(k, poly(-1))),
+        stored,
+    ]
+    routine = nest.Routine("f", ("n",), ("n",), (), [For("k", (poly(0),), (variable("n"),), body)])
     assert peeled(routine) is routine
 
 
