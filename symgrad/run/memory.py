@@ -68,7 +68,7 @@ def planned(routine: Routine, sizes: Sizes, memory: Memory, itemsize: int) -> Si
 
 def _too_small(routine: Routine, sizes: Sizes, least: int, memory: int) -> BudgetTooSmall:
     at = ", ".join(f"{listed([s])} = {v}" for s, v in sizes.items())
-    nothing = "; nothing of it is a recurrence that could be computed again"
+    nothing = "; nothing in it can be computed again"
     return BudgetTooSmall(
         f"the workspace does not fit into {memory:,} bytes",
         because=(f"with {at} " if at else "")
