@@ -120,3 +120,31 @@ def test_digits_are_kept_next_to_poles_zeros_and_branch_points(name: str, backen
     kernel = sg.compile(expression.xreplace({x: real}), args=(real,), outputs="value", backend=backend)
     exact = exactly(function, np.array(points)[:, None])
     np.testing.assert_allclose(kernel(np.array(points)), exact, rtol=2e-15)
+
+
+ELLIPTIC = [(2.1e-8, -0.83), (0.7, 1e-9), (1.0, -4.2), (1.4, 0.93)]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_derivatives_of_elliptic_integrals_by_the_parameter_are_right_next_to_zero(backend: str) -> None:
+    """In closed form they are differences over powers of m sin(phi)**2, which cancel."""
+    rows = [sp.Derivative(f(a, b), (b, k)) for f in (sp.elliptic_f, sp.elliptic_e) for k in (1, 2)]
+    kernel = sg.compile(sp.ImmutableMatrix(rows), args=(a, b), outputs="value", backend=backend)
+    points = np.array(ELLIPTIC)
+    found = np.reshape(kernel(*points.T), (len(points), 4))
+
+    forms = [(0.5, 1, -1.5), (0.75, 2, -2.5), (-0.5, 1, -0.5), (-0.25, 2, -1.5)]
+    with mpmath.workdps(40):
+        for place, (phi, m) in enumerate(points.tolist()):
+            exact = [float(elliptic_integral(mpmath.mpf(phi), m, *form)) for form in forms]
+            np.testing.assert_allclose(found[place], exact, rtol=3e-15)
+
+
+def elliptic_integral(phi: Any, m: float, factor: float, j: int, power: float) -> Any:
+    """The integral of factor * sin**(2j) * (1 - m sin**2)**power: F and E differentiated inside of it."""
+
+    def integrand(u: Any) -> Any:
+        sine = mpmath.sin(phi * u)
+        return factor * (sine / phi) ** (2 * j) * (1 - m * sine**2) ** mpmath.mpf(power)
+
+    return phi ** (2 * j + 1) * mpmath.quad(integrand, [0, 0.5, 1])

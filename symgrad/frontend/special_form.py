@@ -23,6 +23,26 @@ def _d(first: Any, second: Any) -> Callable[[Sequence[Expr], bool], Expr]:
     return lambda v, exact: (first(*v) - second(*v)) / v[-1]
 
 
+def _moment_11(v: Sequence[Expr], exact: bool) -> Expr:
+    phi, m = v
+    root = sp.sqrt(1 - m * sp.sin(phi) ** 2)
+    d = (sp.elliptic_f(phi, m) - sp.elliptic_e(phi, m)) / m
+    return (sp.elliptic_f(phi, m) - d - sp.sin(phi) * sp.cos(phi) / root) / (1 - m)
+
+
+def _moment_21(v: Sequence[Expr], exact: bool) -> Expr:
+    phi, m = v
+    d = (sp.elliptic_f(phi, m) - sp.elliptic_e(phi, m)) / m
+    return (_moment_11(v, exact) - d) / m
+
+
+def _moment_22(v: Sequence[Expr], exact: bool) -> Expr:
+    phi, m = v
+    root = sp.sqrt(1 - m * sp.sin(phi) ** 2)
+    product = sp.sin(phi) ** 3 * sp.cos(phi) / root**3
+    return (3 * _moment_11(v, exact) - _moment_21(v, exact) - product) / (3 * (1 - m))
+
+
 SPECIAL_FORMS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "gammainc": _regularised(sp.lowergamma),
     "gammaincc": _regularised(sp.uppergamma),
@@ -33,4 +53,7 @@ SPECIAL_FORMS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "betaln": lambda v, exact: sp.log(sp.beta(*v)),
     "elliptic_d": _d(sp.elliptic_k, sp.elliptic_e),
     "incomplete_d": _d(sp.elliptic_f, sp.elliptic_e),
+    "elliptic_moment_11": _moment_11,
+    "elliptic_moment_21": _moment_21,
+    "elliptic_moment_22": _moment_22,
 }

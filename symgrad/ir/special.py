@@ -17,11 +17,16 @@ from symgrad.ir import (
     special_gamma,
     special_incomplete,
     special_integrals,
+    special_moments,
 )
 from symgrad.ir.op import Op
 
-SPECIAL: dict[str, Op] = {
-    row.name: row
-    for family in (special_gamma, special_incomplete, special_bessel, special_integrals, special_elliptic)
-    for row in family.ROWS
-}
+_FAMILIES = (
+    special_gamma,
+    special_incomplete,
+    special_bessel,
+    special_integrals,
+    special_elliptic,
+    special_moments,
+)
+SPECIAL: dict[str, Op] = {row.name: row for family in _FAMILIES for row in family.ROWS}

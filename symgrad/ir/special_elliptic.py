@@ -4,7 +4,7 @@
     elliptic_f(phi, m), incomplete_e(phi, m), incomplete_d(phi, m) = (F - E)/m  incomplete
 
 D has no cancellation at m = 0, and with it none of the derivatives by m has a quotient by m:
-K' = (K - D)/(2(1 - m)), E' = -D/2.
+K' = (K - D)/(2(1 - m)), E' = -D/2. Those of incomplete ones are moments (`special_moments.py`).
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _e_slope(g: Graph, a: Args, y: int) -> int:
     return g.mul(g.const(Fraction(-1, 2)), g.node("elliptic_d", a[0]))
 
 
-def _d_slope(g: Graph, a: Args, y: int) -> int:
+def elliptic_d_slope(g: Graph, a: Args, y: int) -> int:
     """((K - D)/(1 - m) - D)/(2m), and the series of DLMF 19.5.1 and 19.5.2 where that difference cancels."""
     m = a[0]
     b = g.sub(g.node("elliptic_k", m), y)
@@ -126,11 +126,8 @@ def _root(g: Graph, a: Args) -> int:
     return g.node("sqrt", g.sub(g.one, g.mul(a[1], g.mul(sine, sine))))
 
 
-def _f_by_m(g: Graph, a: Args, y: int) -> int:
-    """(F - D - sin(phi) cos(phi)/root)/(2(1 - m)): DLMF 19.4.5 with E = F - m D."""
-    product = g.mul(g.node("sin", a[0]), g.node("cos", a[0]))
-    numerator = g.sub(g.sub(y, g.node("incomplete_d", *a)), g.div(product, _root(g, a)))
-    return g.div(numerator, g.mul(g.const(2), g.sub(g.one, a[1])))
+def _by_moment(name: str) -> Any:
+    return lambda g, a, y: g.mul(g.const(Fraction(1, 2)), g.node(f"elliptic_moment_{name}", *a))
 
 
 def _e_by_m(g: Graph, a: Args, y: int) -> int:
@@ -140,12 +137,6 @@ def _e_by_m(g: Graph, a: Args, y: int) -> int:
 def _d_by_phi(g: Graph, a: Args, y: int) -> int:
     sine = g.node("sin", a[0])
     return g.div(g.mul(sine, sine), _root(g, a))
-
-
-def _d_by_m(g: Graph, a: Args, y: int) -> int:
-    """(F' - E' - D)/m."""
-    f = g.node("elliptic_f", *a)
-    return g.div(g.sub(_f_by_m(g, a, f), g.mul(g.const(Fraction(1, 2)), y)), a[1])
 
 
 def _reduced(phi: Any) -> tuple[Any, Any]:
@@ -204,12 +195,12 @@ ROWS: tuple[Op, ...] = (
         sympy="elliptic_e", expand=_expand_e, cost=250, domain=((-3.0, 0.95),), source="DLMF 19.2.8, 19.4.2",
     ),
     Op(
-        "elliptic_d", 1, _np_elliptic_d, _mp_elliptic_d, (_d_slope,),
+        "elliptic_d", 1, _np_elliptic_d, _mp_elliptic_d, (elliptic_d_slope,),
         expand=_expand_d, cost=250, domain=((-3.0, 0.95),), source="DLMF 19.2.8",
     ),
     Op(
         "elliptic_f", 2, scipy_function("ellipkinc"), mp_function("ellipf"),
-        (lambda g, a, y: g.div(g.const(1), _root(g, a)), _f_by_m),
+        (lambda g, a, y: g.div(g.const(1), _root(g, a)), _by_moment("11")),
         sympy="elliptic_f", c="{own}elliptic_f({0}, {1})", llvm="external ellipkinc", cost=300,
         domain=_ANGLES, source="DLMF 19.2.4, 19.4.5",
     ),
@@ -220,7 +211,7 @@ ROWS: tuple[Op, ...] = (
         domain=_ANGLES, source="DLMF 19.2.5, 19.4.6",
     ),
     Op(
-        "incomplete_d", 2, _np_incomplete_d, _mp_incomplete_d, (_d_by_phi, _d_by_m),
+        "incomplete_d", 2, _np_incomplete_d, _mp_incomplete_d, (_d_by_phi, _by_moment("21")),
         expand=_expand_incomplete_d, cost=300, domain=_ANGLES, source="DLMF 19.2.6, 19.25.13",
     ),
     Op(

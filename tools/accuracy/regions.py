@@ -108,6 +108,11 @@ _ANGLE: tuple[Region, ...] = (
     (uniform(-1.5, 1.5), decades(-8, 0, -1)),
     (uniform(-1.5, 1.5), decades(0, 6, -1)),
 )
+_MOMENT: tuple[Region, ...] = (
+    (uniform(-1.5, 1.5), uniform(-3, 0.9)),
+    (decades(-8, 0), uniform(-3, 0.9)),
+    (uniform(-1.5, 1.5), decades(-8, 0, -1)),
+)
 _INTEGRAL: tuple[Region, ...] = ((decades(-12, 0),), (uniform(0, 10),), (decades(0, 2.7),))
 _SIGNED: tuple[Region, ...] = (*_INTEGRAL, (uniform(-10, 0),))
 
@@ -162,6 +167,7 @@ REGIONS: dict[str, tuple[Region, ...]] = {
     "elliptic_k": _MODULUS,
     "elliptic_e": _MODULUS,
     "elliptic_d": _MODULUS,
+    **dict.fromkeys((f"elliptic_moment_{jk}" for jk in (11, 21, 22)), _MOMENT),
     "elliptic_f": _ANGLE,
     "incomplete_e": _ANGLE,
     "incomplete_d": _ANGLE,
