@@ -120,6 +120,12 @@ def _functions() -> dict[str, tuple[str, Function, Function, mpf, mpf, tuple[int
             lambda z: root(z) ** 3 / (2 * mpmath.atanh(root(z))),
             tiny, s_most, (7, 3),
         ),
+        "log_rest": (
+            "(log((1 + s)/(1 - s)) - 2 s - 2/3 s^3)/s^5 in z = s^2, for the same s",
+            lambda z: 2 * (mpmath.atanh(root(z)) - root(z) - root(z) ** 3 / 3) / root(z) ** 5,
+            lambda z: root(z) ** 5 / (2 * mpmath.atanh(root(z))),
+            tiny, s_most, (7, 0),
+        ),
         "half_reciprocal": (
             "1/(2 (1 + f)) for sqrt(1/2) <= 1 + f <= sqrt(2), for corrections only",
             lambda f: 1 / (2 * (1 + f)),
@@ -187,6 +193,8 @@ def text() -> str:
     ]
     for name, parts in (
         ("LOG2", constant_parts(mpmath.log(2), (53, 53))),
+        ("LOG2_EXACT", constant_parts(mpmath.log(2), (42, 53))),  # products with exponents are exact
+        ("TWO_THIRDS", constant_parts(mpf(2) / 3, (53, 53))),
         ("HALF_PI", constant_parts(mpmath.pi / 2, (53, 32, 53))),
     ):
         lines += [f"# {name}: parts of the constant, largest first.", *_tuple(name, parts), ""]

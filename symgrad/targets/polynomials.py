@@ -6,6 +6,18 @@ LOG2 = (
     float.fromhex("0x1.abc9e3b39803fp-56"),  # 2.3190468138462996e-17
 )
 
+# LOG2_EXACT: parts of the constant, largest first.
+LOG2_EXACT = (
+    float.fromhex("0x1.62e42fefa3800p-1"),  # 0.6931471805598903
+    float.fromhex("0x1.ef35793c76730p-45"),  # 5.497923018708371e-14
+)
+
+# TWO_THIRDS: parts of the constant, largest first.
+TWO_THIRDS = (
+    float.fromhex("0x1.5555555555555p-1"),  # 0.6666666666666666
+    float.fromhex("0x1.5555555555555p-55"),  # 3.700743415417188e-17
+)
+
 # HALF_PI: parts of the constant, largest first.
 HALF_PI = (
     float.fromhex("0x1.921fb54442d18p+0"),  # 1.5707963267948966
@@ -58,6 +70,18 @@ LOG_SINGLE = (
     float.fromhex("0x1.55557a0c81793p-1"),  # 0.6666677608743491
     float.fromhex("0x1.995ed010cd593p-2"),  # 0.39977574446251046
     float.fromhex("0x1.31e0cf02df108p-2"),  # 0.29870913939500143
+)
+
+# (log((1 + s)/(1 - s)) - 2 s - 2/3 s^3)/s^5 in z = s^2, for the same s
+# relative error 2^-66.3
+LOG_REST_DOUBLE = (
+    float.fromhex("0x1.9999999999b2fp-2"),  # 0.4000000000000225
+    float.fromhex("0x1.2492492457fc9p-2"),  # 0.28571428570103
+    float.fromhex("0x1.c71c722d31310p-3"),  # 0.22222222519317159
+    float.fromhex("0x1.745ce9f5311eap-3"),  # 0.18181784419552055
+    float.fromhex("0x1.3b1ee8e5ca952p-3"),  # 0.153867549431491
+    float.fromhex("0x1.0f8031606678ap-3"),  # 0.1325687272590666
+    float.fromhex("0x1.0e401f61249bdp-3"),  # 0.13195824160773198
 )
 
 # 1/(2 (1 + f)) for sqrt(1/2) <= 1 + f <= sqrt(2), for corrections only

@@ -115,7 +115,7 @@ class Value:
     def __gt__(self, other: float) -> Value:
         return self.trace.constant(other) < self
 
-    def equals(self, other: float) -> Value:
+    def equals(self, other: Value | float) -> Value:
         return self.trace.add("equal", TRUTH, self, other)
 
     def __and__(self, other: Value | int) -> Value:
@@ -392,6 +392,75 @@ def _log1p(x: Value, precision: str) -> Value:
     return select(magnitude(x) < 2.0**-54, x, result)
 
 
+# ---- powers ------------------------------------------------------------------------------------
+
+
+def _precise_log(x: Value) -> tuple[Value, Value]:
+    """log(x) as a sum of two numbers, to about 2^-66 of it, for positive finite x.
+
+    The logarithm's form above, 2s + s*z*(2/3 + z*P(z)) with z = s^2, all but P in twice the precision.
+    """
+    small = x < 2.0**-1022
+    k, f, _ = _split(select(small, x * 2.0**54, x))
+    k = k - select(small, 54.0, 0.0)
+    under = f + 2.0
+    inverse = 1.0 / under
+    s = f * inverse
+    s_low = fma(-s, 2.0 - under + f, fma(-s, under, f)) * inverse
+    z = s * s
+    z_low = fma(s * 2.0, s_low, fma(s, s, -z))
+    p, (third, third_low) = polynomial(z, polynomials.LOG_REST_DOUBLE), polynomials.TWO_THIRDS
+    w = fma(z, p, third)
+    w_low = fma(z, p, third - w) + third_low
+    v = z * w
+    v_low = fma(z_low, w, fma(z, w_low, fma(z, w, -v)))
+    log2, log2_low = polynomials.LOG2_EXACT
+    first = fma(k, log2, s * 2.0)
+    first_low = fma(s, 2.0, fma(k, log2, -first))
+    high = fma(s, v, first)
+    lost = first_low + fma(s, v, first - high)
+    low = fma(k, log2_low, fma(s, v_low, fma(s_low, v, s_low * 2.0))) + lost
+    total = high + low
+    return total, high - total + low
+
+
+def _pow(x: Value, y: Value, precision: str) -> Value:
+    """exp(y log|x|), negative where x is and y is odd; C's values at the ends of both ranges."""
+    size, power = magnitude(x), at_least(at_most(y, 1e300), -1e300)  # 1**infinity is 1
+    if precision == "single":
+        logarithm = _logarithm_at_ends(size, _log_sum(*_split(size)[:2], 0.0, "double"))
+        e = _exponential(at_least(at_most(power * logarithm, 100.0), -150.0), precision)
+        result = (e.rest() + 1.0) * _power_of_two(e.shifted)
+    else:
+        high, low = _precise_log(size)
+        high = _logarithm_at_ends(size, high)
+        exponent = power * high
+        rest = fma(power, low, fma(power, high, -exponent))
+        rest = select(magnitude(exponent) < 1000.0, rest, 0.0)
+        e = _exponential(at_least(at_most(exponent, 710.0), -746.0), precision)
+        tail = e.tail()
+        result = _scaled(e.r + fma(rest, e.r + tail + 1.0, tail) + 1.0, e)
+    parity = magnitude(y)
+    odd = select(_is_whole(parity), select(_is_whole(parity * 0.5), 0.0, 1.0), 0.0).equals(1.0)
+    negative = (x.bits() >> 63).equals(1)
+    signed = select(negative, select(odd, -result, result), result)
+    undefined = select(_is_whole(parity), signed, NAN)
+    finite = select(size < INFINITY, select(size.equals(0.0), signed, undefined), signed)
+    defined = select(x < 0.0, finite, signed)
+    return select(y.equals(0.0), 1.0, select(x.equals(1.0), 1.0, defined))
+
+
+def _logarithm_at_ends(size: Value, logarithm: Value) -> Value:
+    """The logarithm of |x| where that is zero, infinite or nan, too."""
+    return select(size < INFINITY, select(size.equals(0.0), -INFINITY, logarithm), size)
+
+
+def _is_whole(x: Value) -> Value:
+    """Whether x >= 0 is a whole number; infinity is one."""
+    near = at_most(x, 2.0**52)
+    return (near + 2.0**52 - 2.0**52).equals(near)
+
+
 # ---- trigonometric functions -------------------------------------------------------------------
 
 _FAR = 2.0**20  # beyond, the library computes sine and cosine
@@ -567,6 +636,7 @@ FUNCTIONS = {
     "asin": Function(_asin),
     "acos": Function(_acos),
     "tanh": Function(_tanh),
+    "pow": Function(_pow, arity=2),
     "sinh": Function(_sinh),
     "cosh": Function(_cosh),
     "atan": Function(_atan),
