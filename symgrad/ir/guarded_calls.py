@@ -2,11 +2,11 @@
 
     where(p, log_det(A), x)   is   where(p, log_det(where(p, A, D)), x)     D = diag(1, 2, .., n)
 
-so that a matrix without a factorisation is an error only where its function is needed; value and
-derivatives of the branch that is not taken are finite, and their masks leave nothing of them. D has an inverse, a Cholesky
-factor, and distinct eigenvalues and singular values. A call that is needed without a condition, or under
-different ones, stays as it is, and so does one whose condition depends on an index. A function that has a
-value for every matrix is guarded too: its derivative may have none.
+so that a matrix without a factorisation is an error only where its function is needed; value and derivatives
+of the branch that is not taken are finite, and their masks leave nothing of them. D has an inverse, a
+Cholesky factor, and distinct eigenvalues and singular values. A call that is needed without a condition, or
+under different ones, stays as it is, and so does one whose condition depends on an index. A function that has
+a value for every matrix is guarded too: its derivative may have none.
 """
 
 from __future__ import annotations
