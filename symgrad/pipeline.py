@@ -34,6 +34,7 @@ from symgrad.run.kernel import Kernel
 from symgrad.run.memory import Memory, check_memory, has_room_for_products
 from symgrad.run.samples import available_threads
 from symgrad.run.signature import Signature
+from symgrad.targets.base import TIERS
 from symgrad.targets.export import check_function_name
 
 BACKENDS = ("llvm", "c", "numpy")
@@ -53,6 +54,7 @@ def compile(  # noqa: A001  (the verb users look for)
     triangle: str = "full",
     memory: int | str | None = None,
     threads: int | str = 1,
+    tier: str = "auto",
     watch: Watch | None = None,
     **options: Any,
 ) -> Kernel:
@@ -72,6 +74,9 @@ def compile(  # noqa: A001  (the verb users look for)
              twice), "recomputed" (as little as can be, each computed up to three times); see `run.memory`.
     threads  the most threads that share the samples of a call (leading axes of its arguments), or "all": one
              per processor. The numbers are the same for every count.
+    tier     how well LLVM compiles: "optimised"; "quick" (ten times faster to compile, for a kernel that is
+             called a few times); or "auto": long kernels without loops come quick, and become optimised in
+             the background with the same numbers to the bit (see `kernel.tier`), all others come optimised.
     watch    called as `watch(stage, thing)` after each stage.
     options  of `program`: stabilise, kinks, hints, axes.
 
@@ -90,6 +95,7 @@ def compile(  # noqa: A001  (the verb users look for)
     memory = check_memory(memory)
     storage = storage_of(sparse, triangle, words)
     count = check_threads(threads, backend)
+    check_tier(tier, backend)
     announce = watch or (lambda stage, thing: None)
     is_ready = isinstance(expr, Program) and args is None and wrt is None and not options
     source = expr if is_ready else program(expr, args, wrt, **options)
@@ -99,7 +105,9 @@ def compile(  # noqa: A001  (the verb users look for)
         announce("differentiate", derived.unit)
         signature = signature_of(derived, single=isinstance(outputs, str))
         unit, sparsity = derived.unit, derived.sparse
-        kernel = assemble(signature, unit, words, name, backend, dtype, sparsity, announce, memory, count)
+        kernel = assemble(
+            signature, unit, words, name, backend, dtype, sparsity, announce, memory, count, tier
+        )
     kernel.program = source
     announce("build", kernel)
     return kernel
@@ -116,6 +124,7 @@ def assemble(
     announce: Watch = lambda stage, thing: None,
     memory: Memory = None,
     threads: int = 1,
+    tier: str = "auto",
 ) -> Kernel:
     """The stages after differentiation: a kernel for a unit whose calls `signature` describes."""
     if backend == "numpy":
@@ -125,7 +134,7 @@ def assemble(
     routine = routine_of(better, name, words, backend == "llvm", memory)
     announce("lower", routine)
     units = (unit, better)
-    return build_kernel(signature, split(routine), units, backend, dtype, sparse, memory, threads)
+    return build_kernel(signature, split(routine), units, backend, dtype, sparse, memory, threads, tier)
 
 
 def optimise(unit: Unit, announce: Watch = lambda stage, thing: None) -> Unit:
@@ -209,6 +218,24 @@ def check_threads(threads: Any, backend: str) -> int:
             try_='backend="llvm" or backend="c"',
         )
     return threads
+
+
+def check_tier(tier: Any, backend: str) -> None:
+    """BadOption for anything but a tier that the backend has."""
+    if tier not in TIERS:
+        raise BadOption(
+            f"unknown tier {tier!r}",
+            where="tier=",
+            because="the tiers are " + ", ".join(TIERS),
+            try_='tier="auto", the default',
+        )
+    if tier == "quick" and backend != "llvm":
+        raise BadOption(
+            f'backend="{backend}" has no quick tier',
+            where="tier=",
+            because="only LLVM compiles in more than one way",
+            try_='backend="llvm", or leave tier= out',
+        )
 
 
 def dtype_name(dtype: Any) -> str:

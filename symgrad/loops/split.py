@@ -36,7 +36,7 @@ from symgrad.loops.nest import (
 )
 from symgrad.loops.walk import Name, defined, is_bool, operands, polynomials, unused_name, variables, walk
 
-LIMIT = 5_000  # statements; a run no longer than this stays whole
+LIMIT = 2_000  # statements; a run no longer than this stays whole
 PART = 1_000  # statements in one part (studies/limits.md, section 3)
 
 _STRAIGHT = (Const, Bool, Compute, FromInt, Test, Load, LoadInt, Store, StoreReduce)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from symgrad.run.memory import Memory
 from symgrad.run.samples import Samples
 from symgrad.run.signature import Signature, Sizes
 from symgrad.run.sparse import SparseKernel
-from symgrad.targets.base import target_named, workspace_elements
+from symgrad.targets.base import Loaded, target_named, workspace_elements
 
 
 def build_kernel(
@@ -29,6 +29,7 @@ def build_kernel(
     sparse: tuple[SparseOutput, ...] = (),
     memory: Memory = None,
     threads: int = 1,
+    tier: str = "auto",
 ) -> Kernel:
     """A kernel for a routine, or for the last of the units where there is none (backend "numpy").
 
@@ -36,20 +37,25 @@ def build_kernel(
     sparse  where the values of sparse results belong, if there are any.
     memory  the budget of the workspace.
     threads most that share the samples of a call.
+    tier    how well to compile, see `targets.base.Target`.
     """
     kind = SparseKernel if sparse else Kernel
     if routine is None:
         return kind(Spec(signature, None, backend, dtype, build_reference, units, sparse, memory))
     signature = replace(signature, passed=routine.size_symbols)
-    return kind(Spec(signature, routine, backend, dtype, build_compiled, units, sparse, memory, threads))
+    return kind(
+        Spec(signature, routine, backend, dtype, build_compiled, units, sparse, memory, threads, tier)
+    )
 
 
 def build_compiled(spec: Spec) -> Built:
     """Machine code for `spec.routine`."""
     routine = spec.routine
     assert routine is not None
-    loaded = target_named(spec.backend).build(routine, spec.dtype)
+    return _built(spec, routine, target_named(spec.backend).build(routine, spec.dtype, spec.tier))
 
+
+def _built(spec: Spec, routine: Routine, loaded: Loaded) -> Built:
     def workspace(sizes: Sizes) -> int:
         by_name = {n: sizes[s] for n, s in zip(routine.sizes, routine.size_symbols, strict=True)}
         return workspace_elements(routine, by_name)
@@ -59,8 +65,22 @@ def build_compiled(spec: Spec) -> Built:
     def run(inputs: Sequence[np.ndarray], buffers: Sequence[np.ndarray | None], plan: Plan) -> list[Any]:
         return (many if plan.batch else one)(inputs, buffers, plan)
 
+    improve = loaded.improve
+
+    def improved(is_wanted: Callable[[], bool]) -> Built | None:
+        assert improve is not None
+        better = improve(is_wanted)
+        return None if better is None else _built(spec, routine, better)
+
     return Built(
-        run, loaded.source, loaded.address, workspace, loaded, loaded.call_address, lambda: many.code.source
+        run,
+        loaded.source,
+        loaded.address,
+        workspace,
+        loaded,
+        loaded.call_address,
+        lambda: many.code.source,
+        improved if improve is not None else None,
     )
 
 

@@ -34,7 +34,7 @@ from symgrad.run.addresses import address_of, pointers_to
 from symgrad.run.fastcall import FastCallable
 from symgrad.run.intake import Intake
 from symgrad.run.memory import Memory, planned
-from symgrad.run.records import record_of
+from symgrad.run.records import FUNCTION, record_of
 from symgrad.run.results import check_out, direct, flat_out, leaves_of, returned, structured, written
 from symgrad.run.signature import (
     Argument,
@@ -45,6 +45,7 @@ from symgrad.run.signature import (
     shape_text,
     solve_sizes,
 )
+from symgrad.run.tiers import improve_later
 
 Shape = tuple[int, ...]
 Runner = Callable[[Sequence[np.ndarray], Sequence[np.ndarray | None], "Plan"], list[Any]]
@@ -99,6 +100,7 @@ class Spec:
     sparse: tuple[SparseOutput, ...] = ()
     memory: Memory = None
     threads: int = 1
+    tier: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Built:
     run  `run(inputs, buffers, plan)` returns one result per buffer of the routine: the array
          given, a new one where None was given, or a float for a single number.
     batch_source  the text of the form for samples side by side, "" where there is none.
+    improve  makes a faster form with the same numbers (`run.tiers`), None if this is the fastest.
     """
 
     run: Runner
@@ -117,6 +120,10 @@ class Built:
     keepalive: object = None
     call_address: int = 0
     batch_source: Callable[[], str] = lambda: ""
+    improve: Improve | None = None
+
+
+Improve = Callable[[Callable[[], bool]], Built | None]
 
 
 class Kernel(FastCallable):
@@ -141,6 +148,17 @@ class Kernel(FastCallable):
         self._fresh: list[None] = [None] * (len(spec.signature.buffers) + bool(self._failures))
         self._plans: dict[Any, Plan] = {}
         self._lock = threading.Lock()
+        self._earlier: object = None  # quick machine code; a call in another thread may be in it
+        if self._built.improve is not None:
+            improve_later(self, self._built.improve)
+
+    def _exchange(self, better: Built) -> None:
+        """From now on calls run `better`, which gives the same numbers."""
+        with self._lock:
+            self._earlier, self._built = self._built.keepalive, better
+            for plan in self._plans.values():
+                if plan.record is not None:
+                    plan.record[FUNCTION] = better.call_address
 
     # ---- what it is ------------------------------------------------------------------------
 
@@ -157,6 +175,12 @@ class Kernel(FastCallable):
     def threads(self) -> int:
         """The most threads that share the samples of a call."""
         return self._spec.threads
+
+    @property
+    def tier(self) -> str:
+        """ "quick" while the optimised machine code of a long kernel is being made, then "optimised"."""
+        is_quick = self._built.improve is not None or self._spec.tier == "quick"
+        return "quick" if is_quick else "optimised"
 
     @property
     def address(self) -> int:

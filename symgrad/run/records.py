@@ -19,6 +19,7 @@ from math import prod
 import numpy as np
 
 RECORD = 24  # where an object has the address of its record
+FUNCTION = 3  # the word with the address of NAME_call
 MAX_AXES = 6
 MAX_DEPTH = 3  # of tuples: outputs, symbols, symbols again
 HEADER, ARGUMENT, RESULT = 9, 4 + MAX_AXES, 4 + MAX_AXES + 2 * MAX_DEPTH

@@ -33,6 +33,7 @@ ALIGNMENT = 8  # elements; every slice of the workspace is a multiple of this
 LANES = {"float64": 8, "float32": 16}  # 512 bits; processors with shorter registers use several
 _CACHE_LINE = 64  # bytes; what moving the tiles to the beginning of one can cost
 DTYPES = ("float64", "float32")
+TIERS = ("auto", "quick", "optimised")
 
 _MODULES = {"llvm": "symgrad.targets.llvm", "c": "symgrad.targets.c"}
 
@@ -47,6 +48,9 @@ class Loaded:
     call          `NAME_call(address of the pointer array, address of the meta array)` from Python;
                   releases the GIL.
     keepalive     what has to stay alive while the addresses are in use.
+    improve       where this was compiled fast: compiles it well, to give the same numbers in less time.
+                  Call it in any thread with a function that says whether it is still wanted; it returns None
+                  if it is not.
     """
 
     source: str
@@ -54,6 +58,7 @@ class Loaded:
     call_address: int
     call: Callable[[int, int], None]
     keepalive: object
+    improve: Callable[[Callable[[], bool]], Loaded | None] | None = None
 
 
 class Target(Protocol):
@@ -65,8 +70,12 @@ class Target(Protocol):
         """The routine as text, the same to the byte on every run."""
         ...
 
-    def build(self, routine: Routine, dtype: str = "float64") -> Loaded:
-        """The routine compiled and loaded into this process."""
+    def build(self, routine: Routine, dtype: str = "float64", tier: str = "optimised") -> Loaded:
+        """The routine compiled and loaded into this process.
+
+        tier  one of `TIERS`: "quick", compiled fast; "optimised", compiled well; "auto", the first of them
+              where that can be told from the second by its speed alone. A target with one tier ignores it.
+        """
         ...
 
     def build_batch(self, routine: Routine, dtype: str = "float64") -> Loaded | None:

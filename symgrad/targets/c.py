@@ -37,8 +37,8 @@ class CTarget:
     def emit(self, routine: Routine, dtype: str = "float64") -> str:
         return emit_c(routine, dtype, own=True)
 
-    def build(self, routine: Routine, dtype: str = "float64") -> Loaded:
-        """Raises MissingCompiler where no C compiler is found."""
+    def build(self, routine: Routine, dtype: str = "float64", tier: str = "optimised") -> Loaded:
+        """There is one tier. Raises MissingCompiler where no C compiler is found."""
         loops = any(isinstance(s, For) for _, s in walk(routine.body, into_parts=True))
         statements = sum(1 for _ in walk(routine.body, into_parts=True))
         return c_build.build(self.emit(routine, dtype), routine.name, statements, loops)

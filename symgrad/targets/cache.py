@@ -85,6 +85,12 @@ def fetch(key: str, make: Callable[[], bytes]) -> bytes:
     return payload
 
 
+def found(key: str) -> bytes | None:
+    """The payload stored under `key`, None where there is none. Raises BadOption as `fetch` does."""
+    directory = _directory_in_use()
+    return None if directory is None else _read(directory, key)
+
+
 def scratch() -> tempfile.TemporaryDirectory[str]:
     """A directory of this user's own, deleted at the end of a `with`; next to the entries if possible.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from symgrad.targets.text import check_identifier, comment_text
 from symgrad.targets.vector_math_llvm import definitions
 
 _INLINE = 300  # statements; a longer body gains nothing from being inlined into NAME_call
+_PARTS_TOGETHER = 8  # parts of straight-line code in one module; half a second of LLVM's time
 _MOST_SCOPES = 64  # work buffers; alias metadata is quadratic in their number
 
 _ATTRIBUTES = """\
@@ -44,14 +46,14 @@ class LLVMTarget:
     def emit(self, routine: Routine, dtype: str = "float64") -> str:
         return emit_llvm(routine, dtype)
 
-    def build(self, routine: Routine, dtype: str = "float64") -> Loaded:
+    def build(self, routine: Routine, dtype: str = "float64", tier: str = "optimised") -> Loaded:
         if llvm_build.has_fused_multiply_add():
             routine = with_own_functions(routine, dtype)
         routine = outlined(routine)
         source = emit_llvm(routine, dtype, own=False)  # done
         if any(isinstance(s, Contract) for _, s in walk(routine.body)):
             provide_contract(dtype)
-        return llvm_build.build(source, routine.name, shape_of(routine, dtype))
+        return llvm_build.build(source, routine.name, shape_of(routine, dtype), tier)
 
     def build_batch(self, routine: Routine, dtype: str = "float64") -> Loaded | None:
         source = emit_llvm_batch(routine, dtype, llvm_build.has_fused_multiply_add())
@@ -151,34 +153,53 @@ class _Module:
         self.external_used: set[str] = set()
         self.parts: list[str] = []
         self.named_parts: dict[str, str] = {}
+        # What is compiled fast first, and then well, is fused by neither, so that both give the same numbers.
+        parts = sum(isinstance(s, Part) for s in routine.body)
+        self.is_divided = parts > _PARTS_TOGETHER and not shape_of(routine, dtype).loops
+        self.contracts = self.lanes > 1 or not llvm_build.has_tiers(shape_of(routine, dtype))
         self.nests: dict[Function, str] = {}  # the name of each function of loops
 
     def text(self) -> str:
         small = self.lanes == 1 and shape_of(self.routine, self.dtype).statements <= _INLINE
         attributes = "#2" if small else "#0" if self.lanes == 1 else "#3"
         main = self._function(self.body, f"define void @{self.name}", attributes, None)
-        blocks = [f"; {comment_text(self.routine.title or self.name)}", *self.parts, main]
+        first, *others = self._divided()
+        blocks = [f"; {comment_text(self.routine.title or self.name)}", *first, main]
         blocks += [self._call_function()] if self.lanes == 1 else self._samples_functions()
         texts, needs = each_lane(self.each_used, self.real, self.lanes)
         blocks += texts
         self.functions |= needs
+        shared: list[str] = []
         texts, needs = definitions(self.own_used, self.dtype, "#4", "#5", self.lanes)
-        blocks += texts
+        shared += texts
         self.functions |= needs
         texts, needs = external_llvm.definitions(self.external_used, self.real, "#5")
-        blocks += texts
+        shared += texts
         self.functions |= needs
         if self.tile is not None:
             function, needs = contract_llvm.tile_function(self.tile, self.dtype)
-            blocks.append(function)
+            shared.append(function)
             self.functions |= needs
         self.functions.pop(self.name, None)  # a function that calls itself
         if self.functions:
-            blocks.append("\n".join(self.functions[name] for name in sorted(self.functions)))
-        blocks.append(_ATTRIBUTES)
+            shared.append("\n".join(self.functions[name] for name in sorted(self.functions)))
+        shared.append(_ATTRIBUTES)
         if self.scopes:
-            blocks.append(self._scope_metadata())
-        return "\n\n".join(blocks) + "\n"
+            shared.append(self._scope_metadata())
+        modules = ([*blocks, *shared], *([*parts, *shared] for parts in others))
+        return llvm_build.NEXT_MODULE.join("\n\n".join(module) + "\n" for module in modules)
+
+    def _divided(self) -> list[list[str]]:
+        """The functions by module: all in the first, but the parts of very long straight-line code.
+
+        A module is compiled in one go, in which no other thread can compile anything.
+        """
+        if not self.is_divided:
+            return [self.parts]
+        kinds = re.sub(r" %\w+", "", self._parameter_list(True))
+        calls = "\n".join(f"declare void @{self.name}_part{k + 1}({kinds})" for k in range(len(self.parts)))
+        groups = range(0, len(self.parts), _PARTS_TOGETHER)
+        return [[calls], *(self.parts[k : k + _PARTS_TOGETHER] for k in groups)]
 
     # ---- functions -------------------------------------------------------------------------
 
@@ -216,7 +237,8 @@ class _Module:
             self.named_parts[part.name] = name
         place = len(self.parts)
         self.parts.append("")
-        self.parts[place] = self._function(part.body, f"define internal void @{name}", "#3", part)
+        linkage = "hidden" if self.is_divided else "internal"
+        self.parts[place] = self._function(part.body, f"define {linkage} void @{name}", "#3", part)
         return name
 
     def _no_part(self, part: Part) -> tuple[str, str]:
@@ -227,6 +249,7 @@ class _Module:
     ) -> str:
         integers = (*self.routine.sizes, *(part.integers if part else ()))
         body = Body(self.routine.buffers, integers, self.dtype, self.scopes, self.lane, self.lanes)
+        body.contracts = self.contracts
         body.write(statements, self._no_part if part else self._part_call, self._name_of)
         self._note(body)
         slices = _WorkSlices(self.work, self.routine.sizes, self.real)

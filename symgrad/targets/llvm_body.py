@@ -93,6 +93,7 @@ class Body:
         self._bools: set[Value] = set()
         self._cells: dict[Value, str] = {}  # cell -> its type
         self.handed_over: list[Value] = []  # cells of the caller
+        self.contracts = True  # whether LLVM may fuse products and sums outside loops
         self.integers = Integers(self.lines, sizes, "%v")
         if lane:
             self.integers.names[lane] = 0  # the first one: a vector begins there
@@ -228,6 +229,8 @@ class Body:
             self.functions[name] = declaration
         elif self.lanes > 1 and OPS[s.op].llvm.startswith("call "):
             self.each_used[OPS[s.op].llvm.removeprefix("call ") + self._letter] = OPS[s.op].arity
+        if not self.contracts:
+            text = text.replace(" contract", "")
         self._values[s.dst] = self._new(text.format(*map(self._get, s.args)))
         if OPS[s.op].result == "bool":
             self._bools.add(s.dst)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import json
+import os
 import pkgutil
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from symgrad.targets.host import processor
 from symgrad.targets.own_functions import MOST_VECTORISED
 
 _LOCK = threading.RLock()  # LLVM's global context is not thread-safe
+if hasattr(os, "register_at_fork"):  # no other thread is inside LLVM when a process forks
+    os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 _CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 
 _LONGEST_KEPT = 400_000  # characters; machine code of longer texts is not kept for the next request
@@ -37,7 +40,8 @@ _MOST_VECTORISED_STATEMENTS = 2_000  # in one function; beyond, the passes take 
 _MOST_QUICKLY_VECTORISED = 5_000  # in all; beyond, vectorising takes seconds
 _MOST_UNROLLED = 300  # statements; beyond, unrolled loops triple the time of code generation
 _MOST_ALLOCATION = 30_000  # statements in one function; beyond, only fast allocation is linear
-_QUICK = 2_000  # statements without loops; beyond, fast allocation saves 10-50x and costs about 5 %
+_QUICK = 2_000  # statements without loops; beyond, fast allocation saves enough to begin with it
+NEXT_MODULE = "\n;;;; next module\n"  # in a text: what follows is compiled, and later linked, by itself
 
 
 @dataclass(frozen=True)
@@ -59,20 +63,63 @@ class CodeShape:
     lanes: bool = False
 
 
-def build(source: str, name: str, shape: CodeShape) -> Loaded:
+def has_tiers(shape: CodeShape) -> bool:
+    """Whether code of this shape is compiled fast first, and well in the background (tier "auto").
+
+    That is long straight-line code: allocating registers well takes ten times as long and makes it two to
+    three times faster. Code with loops is quickly compiled well, and slow without vectors.
+    """
+    return not shape.loops and not shape.lanes and shape.statements > _QUICK
+
+
+def build(source: str, name: str, shape: CodeShape, tier: str = "optimised") -> Loaded:
     """Compile and load `source`, which defines `name` and `name_call`.
+
+    tier  as in `base.Target`. What has been compiled well before, and is in the cache, is loaded at once.
 
     The same text is loaded once while it is among the last few: optimizer loops and restarts ask
     for the same kernel again. Code has no state, so sharing it is safe.
     """
+    if tier == "auto" and has_tiers(shape):
+        return _quickly(source, name, shape)
     with _LOCK:
-        return (_recent if len(source) <= _LONGEST_KEPT else _build)(source, name, shape)
+        made = _recent if len(source) <= _LONGEST_KEPT else _build
+        return made(source, name, shape, tier == "quick")
+
+
+def _quickly(source: str, name: str, shape: CodeShape) -> Loaded:
+    """The optimised code if the cache has it, else quick code that can be improved."""
+    with _LOCK:
+        code = cache.found(_key(source, shape, quick=False))
+        if code is not None:
+            return _load(code, source, name)
+        quick = _build(source, name, shape, quick=True)
+    return replace(quick, improve=lambda is_wanted: _improved(source, name, shape, is_wanted))
+
+
+class _Unwanted(Exception):
+    """Nobody needs the code that is being made."""
+
+
+def _improved(source: str, name: str, shape: CodeShape, is_wanted: Callable[[], bool]) -> Loaded | None:
+    """The optimised code. LLVM is locked for one module at a time: other threads compile in between."""
+
+    def check() -> None:
+        if not is_wanted():
+            raise _Unwanted
+
+    try:
+        code = cache.fetch(_key(source, shape, quick=False), lambda: _compile(source, shape, False, check))
+    except _Unwanted:
+        return None
+    with _LOCK:
+        return _load(code, source, name)
 
 
 def provide(source: str, name: str) -> None:
     """Compile `source` and let all code built from now on call its function `name`."""
     with _LOCK:
-        loaded = _build(source, name, _STRAIGHT)
+        loaded = _build(source, name, _STRAIGHT, quick=False)
         llvm.add_symbol(name, loaded.address)
         _provided[name] = loaded
 
@@ -85,16 +132,18 @@ _STRAIGHT = CodeShape(0, 0, 0, loops=False, cells=False)  # of text that no pass
 _provided: dict[str, Loaded] = {}
 
 
-def _build(source: str, name: str, shape: CodeShape) -> Loaded:
-    return _load(cache.fetch(_key(source, shape), lambda: _compile(source, shape)), source, name)
+def _build(source: str, name: str, shape: CodeShape, quick: bool) -> Loaded:
+    return _load(
+        cache.fetch(_key(source, shape, quick), lambda: _compile(source, shape, quick)), source, name
+    )
 
 
 _recent = lru_cache(maxsize=_MOST_KEPT)(_build)
 
 
-def _key(source: str, shape: CodeShape) -> str:
+def _key(source: str, shape: CodeShape, quick: bool) -> str:
     versions = (llvmlite.__version__, repr(llvm.llvm_version_info), _own_text(), str(MOST_VECTORISED))
-    return cache.key_of("llvm", source, repr(shape), _host().triple, *processor(), *versions)
+    return cache.key_of("llvm", source, repr(shape), repr(quick), _host().triple, *processor(), *versions)
 
 
 @lru_cache(maxsize=1)
@@ -103,30 +152,60 @@ def _own_text() -> str:
     return (pkgutil.get_data(__package__, Path(__file__).name) or b"").decode("latin-1")
 
 
-def _compile(source: str, shape: CodeShape) -> bytes:
-    """The functions that the code calls, with their types, as a line of JSON; then the object file."""
-    machine = _machine(_level(shape))
+def _compile(
+    source: str, shape: CodeShape, quick: bool = False, check: Callable[[], None] = lambda: None
+) -> bytes:
+    """A line of JSON: the functions called, with their types, and the length of each object file; then those.
+
+    check  called before each module; what it raises ends the work.
+    """
+    called: dict[str, str] = {}
+    defined: set[str] = set()
+    objects: list[bytes] = []
+    for text in source.split(NEXT_MODULE):
+        check()
+        with _LOCK:
+            objects.append(_compile_module(text, shape, quick, called, defined))
+    outside = {name: kind for name, kind in called.items() if name not in defined}
+    head = {"called": outside, "lengths": [len(o) for o in objects]}
+    return b"".join((json.dumps(head).encode(), b"\n", *objects))
+
+
+def _compile_module(
+    text: str, shape: CodeShape, quick: bool, called: dict[str, str], defined: set[str]
+) -> bytes:
+    machine = _machine(0 if quick else _level(shape))
     try:
-        module = llvm.parse_assembly(source)
+        module = llvm.parse_assembly(text)
     except RuntimeError as error:
         raise IllegalProgram("LLVM refused the emitted text", because=str(error)[:4000]) from error
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
-    optimise(module, machine, shape)
-    called = {f.name: str(f.global_value_type) for f in module.functions if f.is_declaration}
-    return json.dumps(called).encode() + b"\n" + bytes(machine.emit_object(module))
+    if quick:
+        _only_registers(module, machine)
+    else:
+        optimise(module, machine, shape)
+    for f in module.functions:
+        if f.is_declaration:
+            called[f.name] = str(f.global_value_type)
+        else:
+            defined.add(f.name)
+    return bytes(machine.emit_object(module))
 
 
 def _load(code: bytes, source: str, name: str) -> Loaded:
     """What `_compile` made, in this process's memory and with its addresses."""
-    called, _, machine_code = code.partition(b"\n")
-    _resolve(json.loads(called))
+    head, _, objects = code.partition(b"\n")
+    parts = json.loads(head)
+    _resolve(parts["called"])
     machine = _machine(0)  # nothing is left to generate
     empty = llvm.parse_assembly("")
     empty.triple = machine.triple
     empty.data_layout = str(machine.target_data)
     engine = llvm.create_mcjit_compiler(empty, machine)
-    engine.add_object_file(llvm.ObjectFileRef.from_data(machine_code))
+    for length in parts["lengths"]:
+        engine.add_object_file(llvm.ObjectFileRef.from_data(objects[:length]))
+        objects = objects[length:]
     engine.finalize_object()
     addresses = [engine.get_function_address(n) for n in (name, name + "_call")]
     return Loaded(source, addresses[0], addresses[1], _CALL(addresses[1]), engine)
@@ -134,8 +213,8 @@ def _load(code: bytes, source: str, name: str) -> Loaded:
 
 def _level(shape: CodeShape) -> int:
     """Of code generation: 0 allocates registers fast, 2 well."""
-    is_quick = not shape.loops and shape.statements > _QUICK
-    return 0 if is_quick or shape.largest > _MOST_ALLOCATION else 2
+    is_long = shape.lanes and not shape.loops and shape.statements > _QUICK
+    return 0 if is_long or shape.largest > _MOST_ALLOCATION else 2
 
 
 @lru_cache(maxsize=1)
@@ -177,12 +256,17 @@ def optimise(module: Any, machine: Any, shape: CodeShape) -> None:
         builder = llvm.create_pass_builder(machine, options)
         builder.getModulePassManager().run(module, builder)
     elif shape.cells:
-        builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=0))
-        passes = llvm.create_new_function_pass_manager()
-        passes.add_sroa_pass()
-        for function in module.functions:
-            if not function.is_declaration:
-                passes.run(function, builder)
+        _only_registers(module, machine)
+
+
+def _only_registers(module: Any, machine: Any) -> None:
+    """Mutable cells become values, and nothing else is done."""
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=0))
+    passes = llvm.create_new_function_pass_manager()
+    passes.add_sroa_pass()
+    for function in module.functions:
+        if not function.is_declaration:
+            passes.run(function, builder)
 
 
 def load(text: str, symbols: Mapping[str, int]) -> Any:
