@@ -73,6 +73,6 @@ def test_a_diagonal_is_added_along_one_loop(backend: str) -> None:
     for size in (1, 2, 5):
         at = np.linspace(-1.0, 1.0, size)
         np.testing.assert_allclose(kernel(at), 2.0 + np.diag(12 * at**2), rtol=1e-15)
-    nests = [s for s in routines[0].body if isinstance(s, For)]
-    updates = [s for s in nests if any(isinstance(t, StoreReduce) for _, t in walk((s,)))]
-    assert len(updates) == 1 and sum(isinstance(t, For) for _, t in walk(updates)) == 1
+    loops = [s for _, s in walk(routines[0].body) if isinstance(s, For)]
+    around = [s for s in loops if any(isinstance(t, StoreReduce) for _, t in walk(s.body))]
+    assert len(around) == 1 and around[0] in routines[0].body

@@ -20,6 +20,7 @@ from symgrad.loops.calls import Calls
 from symgrad.loops.contract import SCRATCH
 from symgrad.loops.definitions import Nest
 from symgrad.loops.deltas import absorbed_scatters
+from symgrad.loops.fuse import fused
 from symgrad.loops.halting import Halt, halt_of
 from symgrad.loops.levels import Levels
 from symgrad.loops.nest import (
@@ -67,7 +68,7 @@ def lower(
     tiled    recurrences keep what they need in reverse for tiles of time only (`loops.tiles`).
     plain    matrix products are plain loops, which need no memory of their own (`nest.Contract` does).
     """
-    return Lowering(g, interface, library, tiled, plain).run()
+    return fused(Lowering(g, interface, library, tiled, plain).run())
 
 
 class Lowering:

@@ -107,8 +107,7 @@ class _Rewriting:
 
     def __init__(self, routine: Routine, dtype: str) -> None:
         self.inner = _innermost_loops(routine.body, dtype)
-        numbers = (defined(s) for _, s in walk(routine.body, into_parts=True))
-        self.next = 1 + max((n for n in numbers if isinstance(n, int)), default=0)
+        self.next = 1 + max(_numbers(routine.body), default=0)
 
     def _new(self) -> Value:
         self.next += 1
@@ -177,6 +176,17 @@ class _Rewriting:
             return [_renamed(s, new)]
 
         return _copied(body, change)
+
+
+def _numbers(body: Sequence[Statement]) -> Iterator[Value]:
+    """Of all values and cells that a body makes or is handed from outside."""
+    for _, s in walk(body, into_parts=True):
+        yield from operands(s)
+        name = defined(s)
+        if isinstance(name, int):
+            yield name
+        if isinstance(s, SetCell | Accumulate):
+            yield s.cell
 
 
 Change = Callable[[Statement], "list[Statement] | None"]

@@ -1,0 +1,124 @@
+"""What statements read and change, and so which of them may trade places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from symgrad.loops.nest import (
+    Accumulate,
+    Call,
+    Contract,
+    For,
+    If,
+    Leave,
+    Library,
+    Load,
+    LoadInt,
+    Part,
+    Poly,
+    SetCell,
+    Start,
+    Statement,
+    Store,
+    StoreReduce,
+    Tile,
+)
+from symgrad.loops.walk import Name, defined, operands, polynomials, variables, walk
+
+Index = tuple[Poly, ...]
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Buffers read and written; names used, made, and (cells) changed; not what is local to a loop."""
+
+    reads: frozenset[str]
+    writes: frozenset[str]
+    uses: frozenset[Name]
+    makes: frozenset[Name]
+    changes: frozenset[Name]
+    leaves: bool = False  # the loop around: nothing passes it
+
+    @property
+    def touches(self) -> frozenset[str]:
+        return self.reads | self.writes
+
+
+def effects(statement: Statement) -> Effects:
+    """Of one statement with everything inside of it."""
+    reads: set[str] = set()
+    writes: set[str] = set()
+    uses: set[Name] = set()
+    inside: set[Name] = set()
+    changes: set[Name] = set()
+    for _, s in walk((statement,), into_parts=True):
+        uses.update(operands(s))
+        uses.update(variables(polynomials(s)))
+        name = defined(s)
+        if name is not None:
+            inside.add(name)
+        if isinstance(s, For):
+            inside.add(s.var)
+        if isinstance(s, SetCell | Accumulate):
+            changes.add(s.cell)
+        for buffer, is_read, is_written in _memory(s):
+            reads.update([buffer] * is_read)
+            writes.update([buffer] * is_written)
+    own = defined(statement)
+    makes = frozenset() if own is None else frozenset((own,))
+    local = inside - makes
+    return Effects(
+        frozenset(reads), frozenset(writes), frozenset(uses - inside), makes, frozenset(changes - local)
+    )
+
+
+def _leaves(s: Statement) -> bool:
+    return isinstance(s, Leave) or (isinstance(s, If) and any(map(_leaves, s.body)))
+
+
+def _memory(s: Statement) -> Iterator[tuple[str, bool, bool]]:
+    """(buffer, is read, is written) of one statement by itself."""
+    if isinstance(s, Load | LoadInt):
+        yield s.buffer, True, False
+    elif isinstance(s, Store):
+        yield s.buffer, False, True
+    elif isinstance(s, StoreReduce):
+        yield s.buffer, True, True
+    elif isinstance(s, Library):
+        for a in s.arguments:
+            if isinstance(a, Start):
+                yield a.buffer, True, True
+    elif isinstance(s, Call):
+        yield from ((buffer, True, True) for buffer in s.buffers)
+    elif isinstance(s, Contract | Tile):
+        yield from ((array.start.buffer, True, array is s.c) for array in (s.a, s.b, s.c))
+        if isinstance(s, Contract):
+            yield s.scratch.buffer, True, True
+
+
+def commute(a: Effects, b: Effects) -> bool:
+    """Whether two statements give the same in either order."""
+    return not (
+        a.leaves
+        or b.leaves
+        or a.writes & b.touches
+        or b.writes & a.reads
+        or a.uses & (b.makes | b.changes)
+        or b.uses & (a.makes | a.changes)
+        or a.changes & b.changes
+    )
+
+
+def accesses(body: Iterable[Statement]) -> Iterator[tuple[str, Index, bool]]:
+    """(buffer, index, is written) of every element that loops touch, one by one."""
+    for _, s in walk(list(body)):
+        if isinstance(s, Load | LoadInt | Store | StoreReduce):
+            yield s.buffer, s.index, isinstance(s, Store | StoreReduce)
+
+
+def is_elementwise(body: Iterable[Statement]) -> bool:
+    """Whether `accesses` sees all memory that statements touch, and they do not end a loop before its time."""
+    return not any(
+        isinstance(s, Library | Contract | Tile | Part | Call | Leave) for _, s in walk(list(body))
+    )

@@ -1,0 +1,168 @@
+"""Loops over the same range in one: what one computes the other finds in registers and in the first cache.
+
+    for i: t[i] = f(x[i])                      for i:
+    for i: y[i] = g(t[i])          becomes         t[i] = f(x[i])
+                                                   y[i] = g(t[i])
+
+Two loops may become one where every element that one writes and the other touches is touched in the same
+turn: some index of it is the loop's variable. What stands between them moves in front or behind. Loops inside
+of the new one come to stand side by side, and are fused in turn.
+Source: Allen and Kennedy, Optimizing Compilers for Modern Architectures (2001), section 6.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import chain, count
+
+from symgrad.loops.effects import Effects, accesses, commute, effects, is_elementwise
+from symgrad.loops.forward import forwarded
+from symgrad.loops.nest import (
+    Accumulate,
+    Compute,
+    For,
+    Least,
+    Load,
+    LoadInt,
+    Routine,
+    Statement,
+    Store,
+    StoreReduce,
+    poly_add,
+    variable,
+)
+from symgrad.loops.renamed import renamed
+from symgrad.loops.walk import variables, walk
+
+MOST_STATEMENTS = 300  # in one loop: beyond that, registers and address streams run out
+_TRIED = frozenset(("sin", "cos", "tan"))
+_LOOK_BACK = 12  # statements with loops that a loop may move past
+
+
+def fused(routine: Routine) -> Routine:
+    """The same routine with neighbouring loops fused; itself if it has no two loops."""
+    if sum(isinstance(s, For) for _, s in walk(routine.body)) < 2:
+        return routine
+    return forwarded(replace(routine, body=_block(routine.body)))
+
+
+def _block(body: Sequence[Statement]) -> list[Statement]:
+    """Statements with their loops fused, the inner ones after the outer ones."""
+    done: list[Statement] = []
+    known: list[Effects] = []
+    for statement in body:
+        if isinstance(statement, For) and _may_be_fused(statement) and _merged(done, known, statement):
+            continue
+        done.append(statement)
+        known.append(effects(statement))
+    return [_inside(s) for s in done]
+
+
+def _may_be_fused(loop: For) -> bool:
+    return not loop.lanes and is_elementwise(loop.body)
+
+
+def _inside(statement: Statement) -> Statement:
+    if isinstance(statement, For) and not statement.lanes:
+        return replace(statement, body=_block(statement.body))
+    return statement
+
+
+def _merged(done: list[Statement], known: list[Effects], loop: For) -> bool:
+    """Fuse a loop with one before it, if there is one that allows it."""
+    own = effects(loop)
+    passed = 0
+    for k in range(len(done) - 1, -1, -1):
+        candidate = done[k]
+        if isinstance(candidate, For):
+            both = _one_loop(candidate, loop)
+            if both is not None and (places := _rearranged(known, k, own)) is not None:
+                front, back = places
+                order = [*range(k), *front, None, *back]
+                done[:], known[:] = (
+                    [both if i is None else done[i] for i in order],
+                    [effects(both) if i is None else known[i] for i in order],
+                )
+                return True
+            passed += 1
+            if passed > _LOOK_BACK:
+                return False
+    return False
+
+
+def _rearranged(known: Sequence[Effects], k: int, own: Effects) -> tuple[list[int], list[int]] | None:
+    """Of what stands between statement `k` and a loop at the end: what moves in front of `k`, what behind."""
+    front: list[int] = []
+    back: list[int] = []
+    for i in range(k + 1, len(known)):
+        if all(commute(known[i], known[j]) for j in (k, *back)):
+            front.append(i)
+        elif commute(known[i], own):
+            back.append(i)
+        else:
+            return None
+    return front, back
+
+
+def _one_loop(first: For, second: For) -> For | None:
+    """Both loops as one, None where that would change what they compute, or be too much for one loop."""
+    if (first.lower, first.upper, first.step) != (second.lower, second.upper, second.step):
+        return None
+    if not _may_be_fused(first) or _size(first) + _size(second) > MOST_STATEMENTS:
+        return None
+    name = _common_name(first, second)
+    first = replace(first, var=name, body=renamed(first.body, {first.var: name}))
+    again = renamed(second.body, {second.var: name})
+    one, two = effects(first), effects(replace(second, var=name, body=again))
+    if one.changes & (two.uses | two.changes) or two.changes & one.uses:
+        return None
+    if _is_choosing(first.body) != _is_choosing(again) or _is_spoilt([*first.body, *again]):
+        return None
+    shared = (one.writes & two.touches) | (one.reads & two.writes)
+    if not all(_in_one_turn(b, name, chain(first.body, again)) for b in shared):
+        return None
+    return replace(first, body=[*first.body, *again])
+
+
+def _common_name(first: For, second: For) -> str:
+    """A variable for both loops that no loop inside of them has."""
+    inside = {s.var for loop in (first, second) for _, s in walk(loop.body) if isinstance(s, For)}
+    free = (name for name in (first.var, second.var) if name not in inside)
+    return next(free, None) or next(n for k in count(1) if (n := f"{first.var}_{k}") not in inside)
+
+
+def _is_choosing(body: Sequence[Statement]) -> bool:
+    """Whether loops look for the largest or smallest number: compilers leave such a loop scalar."""
+    return any(isinstance(s, Accumulate) and s.kind in ("max", "min") for s in body)
+
+
+def _is_spoilt(body: Sequence[Statement]) -> bool:
+    """Whether a loop with a function that targets try for small arguments first could not be run again."""
+    if not any(isinstance(s, Compute) and s.op in _TRIED for s in body):
+        return False
+    read: set[str] = set()
+    for s in body:
+        if isinstance(s, StoreReduce) or (isinstance(s, Store) and s.buffer in read):
+            return True
+        if isinstance(s, Load):
+            read.add(s.buffer)
+    return False
+
+
+def _size(loop: For) -> int:
+    return sum(1 for _ in walk(loop.body))
+
+
+def _in_one_turn(buffer: str, name: str, body: Iterable[Statement]) -> bool:
+    """Whether no two turns of the loop over `name` touch the same element of a buffer."""
+    body = list(body)
+    inner = {s.var for _, s in walk(body) if isinstance(s, For | LoadInt | Least)}
+    indices = [index for b, index, _ in accesses(body) if b == buffer]
+    for p, at in enumerate(indices[0]):
+        rest = poly_add(at, variable(name), -1)
+        if name in variables((rest,)) or inner & set(variables((rest,))):
+            continue
+        if all(index[p] == at for index in indices):
+            return True
+    return False

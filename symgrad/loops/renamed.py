@@ -1,0 +1,106 @@
+"""Statements with other names for integer variables and values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from symgrad.loops.nest import (
+    Accumulate,
+    Cell,
+    Compute,
+    Contract,
+    For,
+    FromInt,
+    If,
+    Least,
+    Library,
+    Load,
+    LoadInt,
+    Part,
+    Poly,
+    SetCell,
+    Start,
+    Statement,
+    Store,
+    StoreReduce,
+    Strided,
+    Test,
+    Tile,
+    ToInt,
+    Value,
+    poly_from,
+)
+from symgrad.loops.walk import variables
+
+
+def renamed_poly(p: Poly, names: Mapping[str, str]) -> Poly:
+    """A polynomial with some of its variables renamed."""
+    if not names or not any(n in names for n in variables((p,))):
+        return p
+    return poly_from({tuple(sorted(names.get(n, n) for n in term)): k for term, k in p})
+
+
+def renamed(body: Sequence[Statement], names: Mapping[str, str]) -> list[Statement]:
+    """Statements, and those inside of them, with integer variables renamed."""
+    done = []
+    for s in body:
+        s = renamed_statement(s, names, {})
+        done.append(replace(s, body=renamed(s.body, names)) if isinstance(s, For | If | Part) else s)
+    return done
+
+
+def renamed_statement(s: Statement, names: Mapping[str, str], same: Mapping[Value, Value]) -> Statement:
+    """One statement with other names for what it reads; what stands inside of it stays as it is."""
+    if not names and not same:
+        return s
+
+    def polys(of: tuple[Poly, ...]) -> tuple[Poly, ...]:
+        return tuple(renamed_poly(p, names) for p in of)
+
+    def value(v: Value) -> Value:
+        return same.get(v, v)
+
+    if isinstance(s, Compute):
+        return replace(s, args=tuple(map(value, s.args)))
+    if isinstance(s, Load | LoadInt):
+        return replace(s, index=polys(s.index))
+    if isinstance(s, Store | StoreReduce):
+        return replace(s, index=polys(s.index), src=value(s.src))
+    if isinstance(s, SetCell | Accumulate | ToInt):
+        return replace(s, src=value(s.src))
+    if isinstance(s, Cell):
+        return replace(s, init=value(s.init))
+    if isinstance(s, If):
+        return replace(s, condition=value(s.condition))
+    if isinstance(s, FromInt | Test):
+        return replace(s, index=renamed_poly(s.index, names))
+    if isinstance(s, For):
+        return replace(s, lower=polys(s.lower), upper=polys(s.upper))
+    if isinstance(s, Least):
+        return replace(s, of=polys(s.of))
+    return _renamed_opaque(s, names, same)
+
+
+def _renamed_opaque(s: Statement, names: Mapping[str, str], same: Mapping[Value, Value]) -> Statement:
+    def one(p: Poly) -> Poly:
+        return renamed_poly(p, names)
+
+    def start(a: Start) -> Start:
+        return replace(a, index=tuple(map(one, a.index)))
+
+    def array(a: Strided) -> Strided:
+        return Strided(start(a.start), (one(a.strides[0]), one(a.strides[1])))
+
+    if isinstance(s, Library):
+        changed = tuple(
+            start(a) if isinstance(a, Start) else one(a) if isinstance(a, tuple)
+            else same.get(a, a) if isinstance(a, int) else a
+            for a in s.arguments
+        )  # fmt: skip
+        return replace(s, arguments=changed)
+    if isinstance(s, Contract | Tile):
+        s = replace(s, rows=one(s.rows), columns=one(s.columns), depth=one(s.depth), keep=one(s.keep),
+                    sign=one(s.sign), a=array(s.a), b=array(s.b), c=array(s.c))  # fmt: skip
+        return replace(s, lower=one(s.lower), scratch=start(s.scratch)) if isinstance(s, Contract) else s
+    return s
