@@ -41,14 +41,6 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
-#ifdef SYMGRAD_SIMD
-#define attention_index_PRAGMA(...) _Pragma(#__VA_ARGS__)
-#define attention_index_SUM(...) attention_index_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
-#else
-#define attention_index_SUM(...)
-#endif
-
 static int64_t attention_index_min(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -307,78 +299,54 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     const double tt1 = tau[0];
     const double tt2 = sqrt((double)d);
     const double tt3 = tt1 * tt2;
-    for (int64_t i = 0; i < m; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            t2[i*n + j] = exp(t1[i*n + j] / tt3);
-        }
-    }
-    attention_index_contract(&t2[0], &V[0], &t3[0], &t12[0], n, e, m, 1, n, e, 1, e, 1, 0, 1, 0);
     for (int64_t i = 0; i < n; i++) {
         t4[i] = 0.0;
     }
     for (int64_t i = 0; i < m; i++) {
         for (int64_t j = 0; j < n; j++) {
-            t4[j] += t2[i*n + j];
+            const double tt4 = exp(t1[i*n + j] / tt3);
+            t2[i*n + j] = tt4;
+            t4[j] += tt4;
         }
     }
+    attention_index_contract(&t2[0], &V[0], &t3[0], &t12[0], n, e, m, 1, n, e, 1, e, 1, 0, 1, 0);
     double c1 = 0.0;
+    double c2 = 0.0;
     for (int64_t i = 0; i < n; i++) {
-        const double tt4 = t4[i];
-        attention_index_SUM(c1)
+        const double tt5 = t4[i];
+        double c3 = 0.0;
         for (int64_t j = 0; j < e; j++) {
-            const double tt5 = t3[i*e + j] / tt4 - R[i*e + j];
-            c1 += tt5 * tt5;
+            const double tt6 = R[i*e + j];
+            const double tt7 = t3[i*e + j];
+            const double tt8 = tt7 / tt5 - tt6;
+            c1 += tt8 * tt8;
+            c3 += (tt7 / tt5 - tt6) * tt7;
+            t8[i*e + j] = 2.0 * ((tt7 / tt5 - tt6) / tt5);
         }
+        t5[i] = c3;
+        t6[i] = -2.0 / (tt5 * tt5) * t5[i];
     }
     value[0] = c1;
-    for (int64_t i = 0; i < n; i++) {
-        double c2 = 0.0;
-        const double tt6 = t4[i];
-        attention_index_SUM(c2)
-        for (int64_t j = 0; j < e; j++) {
-            const double tt7 = t3[i*e + j];
-            c2 += (tt7 / tt6 - R[i*e + j]) * tt7;
-        }
-        t5[i] = c2;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        const double tt8 = t4[i];
-        t6[i] = -2.0 / (tt8 * tt8) * t5[i];
-    }
-    double c3 = 0.0;
-    for (int64_t i = 0; i < m; i++) {
-        attention_index_SUM(c3)
-        for (int64_t j = 0; j < n; j++) {
-            c3 += t6[j] * t2[i*n + j] * t1[i*n + j];
-        }
-    }
-    t7[0] = c3;
-    for (int64_t i = 0; i < n; i++) {
-        const double tt9 = t4[i];
-        for (int64_t j = 0; j < e; j++) {
-            t8[i*e + j] = 2.0 * ((t3[i*e + j] / tt9 - R[i*e + j]) / tt9);
-        }
-    }
     attention_index_contract(&V[0], &t8[0], &t9[0], &t12[0], m, n, e, e, 1, 1, e, n, 1, 0, 1, 0);
     double c4 = 0.0;
     for (int64_t i = 0; i < m; i++) {
-        attention_index_SUM(c4)
         for (int64_t j = 0; j < n; j++) {
-            c4 += t9[i*n + j] * t2[i*n + j] * t1[i*n + j];
-        }
-    }
-    t10[0] = c4;
-    for (int64_t i = 0; i < m; i++) {
-        for (int64_t j = 0; j < n; j++) {
+            const double tt9 = t1[i*n + j];
             const double tt10 = t2[i*n + j];
-            t11[i*n + j] = t6[j] * tt10 / tt3 + t9[i*n + j] * tt10 / tt3;
+            const double tt11 = t6[j];
+            c2 += tt11 * tt10 * tt9;
+            const double tt12 = t9[i*n + j];
+            c4 += tt12 * tt10 * tt9;
+            t11[i*n + j] = tt11 * tt10 / tt3 + tt12 * tt10 / tt3;
         }
     }
+    t7[0] = c2;
+    t10[0] = c4;
     attention_index_contract(&t11[0], &Q[0], &grad_K[0], &t12[0], m, d, n, n, 1, d, 1, d, 1, 0, 1, 0);
     attention_index_contract(&t11[0], &K[0], &grad_Q[0], &t12[0], n, d, m, 1, n, d, 1, d, 1, 0, 1, 0);
     attention_index_contract(&t2[0], &t8[0], &grad_V[0], &t12[0], m, e, n, n, 1, e, 1, e, 1, 0, 1, 0);
-    const double tt11 = tt2 / (tt2 * tt2 * (tt1 * tt1));
-    grad_tau[0] = -(tt11 * t7[0] + tt11 * t10[0]);
+    const double tt13 = tt2 / (tt2 * tt2 * (tt1 * tt1));
+    grad_tau[0] = -(tt13 * t7[0] + tt13 * t10[0]);
 }
 
 int64_t attention_index_work_size(int64_t n, int64_t d, int64_t m, int64_t e)

@@ -88,6 +88,12 @@ void block_quadratic(const double *restrict A, const double *restrict B, const d
         }
     }
     double c7 = 0.0;
+    for (int64_t i = 0; i < m; i++) {
+        t3[i] = 0.0;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        t4[i] = 0.0;
+    }
     for (int64_t i = 0; i < m + n; i++) {
         double c8 = 0.0;
         if (n >= i + 1) {
@@ -98,9 +104,6 @@ void block_quadratic(const double *restrict A, const double *restrict B, const d
             c9 = y[(i - n)*1];
         }
         c7 += (c9 + c8) * t1[i];
-    }
-    value[0] = c7;
-    for (int64_t i = 0; i < m + n; i++) {
         double c10 = 0.0;
         if (n >= i + 1) {
             c10 = x[i*1];
@@ -109,96 +112,84 @@ void block_quadratic(const double *restrict A, const double *restrict B, const d
         if (i >= n) {
             c11 = y[(i - n)*1];
         }
-        t2[i] = c11 + c10;
-    }
-    for (int64_t i = 0; i < m; i++) {
-        t3[i] = 0.0;
-    }
-    for (int64_t i = 0; i < m + n; i++) {
-        const int tt8 = n >= i + 1;
-        const int tt9 = i >= n;
-        const double tt10 = t2[i];
+        const double tt8 = c11 + c10;
+        t2[i] = tt8;
+        const int tt9 = n >= i + 1;
+        const int tt10 = i >= n;
         for (int64_t j = 0; j < m; j++) {
             const int tt11 = j >= 0;
             double c12 = 0.0;
-            if (tt9 && tt11) {
+            if (tt10 && tt11) {
                 c12 = C[(i - n)*m + j];
             }
             const int tt12 = 0 >= j + 1;
             double c13 = 0.0;
-            if (tt8 && tt12) {
+            if (tt9 && tt12) {
                 c13 = A[i*n + j + n];
             }
             double c14 = 0.0;
-            if (tt8 && tt11) {
+            if (tt9 && tt11) {
                 c14 = B[i*m + j];
             }
             double c15 = 0.0;
             const double tt13 = c14 + c13;
-            if (tt9 && tt12) {
+            if (tt10 && tt12) {
                 c15 = B[(j + n)*m + i - n];
             }
-            t3[j] += tt10 * (tt11 ? (c15 + tt13 + c12) : 0.0);
+            t3[j] += tt8 * (tt11 ? (c15 + tt13 + c12) : 0.0);
         }
-    }
-    for (int64_t i = 0; i < n; i++) {
-        t4[i] = 0.0;
-    }
-    for (int64_t i = 0; i < m + n; i++) {
         const int tt14 = n >= i + 1;
         const int tt15 = i >= n;
-        const double tt16 = t2[i];
         for (int64_t j = 0; j < n; j++) {
-            const int tt17 = j >= n;
+            const int tt16 = j >= n;
             double c16 = 0.0;
-            if (tt15 && tt17) {
+            if (tt15 && tt16) {
                 c16 = C[(i - n)*m + j - n];
             }
             double c17 = 0.0;
-            if (tt17 && tt14) {
+            if (tt16 && tt14) {
                 c17 = B[i*m + j - n];
             }
-            const int tt18 = n >= j + 1;
+            const int tt17 = n >= j + 1;
             double c18 = 0.0;
-            if (tt14 && tt18) {
+            if (tt14 && tt17) {
                 c18 = A[i*n + j];
             }
             double c19 = 0.0;
-            const double tt19 = c18 + c17;
-            if (tt15 && tt18) {
+            const double tt18 = c18 + c17;
+            if (tt15 && tt17) {
                 c19 = B[j*m + i - n];
             }
-            t4[j] += tt16 * (tt18 ? (c19 + tt19 + c16) : 0.0);
+            t4[j] += tt8 * (tt17 ? (c19 + tt18 + c16) : 0.0);
         }
     }
+    value[0] = c7;
     for (int64_t i = 0; i < n; i++) {
-        const int tt20 = n >= i + 1;
-        const double tt21 = t2[i];
+        const int tt19 = n >= i + 1;
+        const double tt20 = t2[i];
         double c20 = 0.0;
         if (i >= n) {
             c20 = y[(i - n)*1];
         }
-        const double tt22 = c20 + (tt20 ? x[i*1] : 0);
+        const double tt21 = c20 + (tt19 ? x[i*1] : 0);
         for (int64_t j = 0; j < m; j++) {
             double c21 = 0.0;
             if (0 >= j + 1) {
                 c21 = x[(j + n)*1];
             }
-            const int tt23 = j >= 0;
-            const double tt24 = (tt23 && tt20) ? (tt22 * t2[j + n] + tt21 * (tt23 ? ((tt23 ? y[j*1] : 0) + c21) : 0.0)) : 0;
-            grad_B[i*m + j] = tt24;
+            const int tt22 = j >= 0;
+            const double tt23 = (tt22 && tt19) ? (tt21 * t2[j + n] + tt20 * (tt22 ? ((tt22 ? y[j*1] : 0) + c21) : 0.0)) : 0;
+            grad_B[i*m + j] = tt23;
         }
-    }
-    for (int64_t i = 0; i < n; i++) {
-        const double tt25 = (n >= i + 1) ? (t4[i] + t1[i]) : 0;
+        const double tt24 = (n >= i + 1) ? (t4[i] + t1[i]) : 0;
         for (int64_t j = 0; j < 1; j++) {
-            grad_x[i*1 + j] = tt25;
+            grad_x[i*1 + j] = tt24;
         }
     }
     for (int64_t i = 0; i < m; i++) {
-        const double tt26 = (i >= 0) ? (t1[i + n] + t3[i]) : 0;
+        const double tt25 = (i >= 0) ? (t1[i + n] + t3[i]) : 0;
         for (int64_t j = 0; j < 1; j++) {
-            grad_y[i*1 + j] = tt26;
+            grad_y[i*1 + j] = tt25;
         }
     }
 }

@@ -12,7 +12,6 @@
  * output  grad_x (B, C, T) double
  * output  grad_w (O, C, K) double
  * work    t1 (B, O, T - K + 1) double
- * work    t2 (B, O, T - K + 1) double
  * work    t3 (B, O, T - K + 1) double
  * work    t4 (B, O, K + T - 1) double
  * work    t5 (9600,) double
@@ -29,14 +28,6 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
-
-/* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
-#ifdef SYMGRAD_SIMD
-#define convolution_PRAGMA(...) _Pragma(#__VA_ARGS__)
-#define convolution_SUM(...) convolution_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
-#else
-#define convolution_SUM(...)
-#endif
 
 static int64_t convolution_min(int64_t a, int64_t b)
 {
@@ -280,10 +271,9 @@ void convolution(const double *restrict x, const double *restrict w, double *res
     int64_t T, int64_t O, int64_t K)
 {
     double *const restrict t1 = work;
-    double *const restrict t2 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1));
-    double *const restrict t3 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1));
-    double *const restrict t4 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1));
-    double *const restrict t5 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1));
+    double *const restrict t3 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1));
+    double *const restrict t4 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1));
+    double *const restrict t5 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1));
     for (int64_t i = 0; i < B; i++) {
         for (int64_t j = 0; j < O; j++) {
             for (int64_t k = 0; k < T - K + 1; k++) {
@@ -297,34 +287,16 @@ void convolution(const double *restrict x, const double *restrict w, double *res
                 T, 1, T - K + 1, 1, 1, 1, 0);
         }
     }
-    for (int64_t i = 0; i < B; i++) {
-        for (int64_t j = 0; j < O; j++) {
-            for (int64_t k = 0; k < T - K + 1; k++) {
-                t2[(i*O + j)*(T - K + 1) + k] = tanh(t1[(i*O + j)*(T - K + 1) + k]);
-            }
-        }
-    }
     double c1 = 0.0;
     for (int64_t i = 0; i < B; i++) {
         for (int64_t j = 0; j < O; j++) {
-            convolution_SUM(c1)
             for (int64_t k = 0; k < T - K + 1; k++) {
-                const double tt1 = t2[(i*O + j)*(T - K + 1) + k];
-                c1 += tt1 * tt1;
+                const double tt1 = t1[(i*O + j)*(T - K + 1) + k];
+                const double tt2 = tanh(tt1);
+                c1 += tt2 * tt2;
+                const double tt3 = cosh(tt1);
+                t3[(i*O + j)*(T - K + 1) + k] = 2.0 * (1.0 / tt3 / tt3 * tt2);
             }
-        }
-    }
-    value[0] = c1;
-    for (int64_t i = 0; i < B; i++) {
-        for (int64_t j = 0; j < O; j++) {
-            for (int64_t k = 0; k < T - K + 1; k++) {
-                const double tt2 = cosh(t1[(i*O + j)*(T - K + 1) + k]);
-                t3[(i*O + j)*(T - K + 1) + k] = 2.0 * (1.0 / tt2 / tt2 * t2[(i*O + j)*(T - K + 1) + k]);
-            }
-        }
-    }
-    for (int64_t i = 0; i < B; i++) {
-        for (int64_t j = 0; j < O; j++) {
             for (int64_t k = 0; k < K + T - 1; k++) {
                 double c2 = 0.0;
                 if ((k + 1 >= K) && (T >= k + 1)) {
@@ -333,14 +305,13 @@ void convolution(const double *restrict x, const double *restrict w, double *res
                 t4[(i*O + j)*(K + T - 1) + k] = c2;
             }
         }
-    }
-    for (int64_t i = 0; i < B; i++) {
         for (int64_t j = 0; j < C; j++) {
             for (int64_t k = 0; k < T; k++) {
                 grad_x[(i*C + j)*T + k] = 0.0;
             }
         }
     }
+    value[0] = c1;
     for (int64_t i = 0; i < B; i++) {
         for (int64_t j = 0; j < O; j++) {
             convolution_contract(&w[j*C*K], &t4[(i*O + j)*(K + T - 1) + K - 1], &grad_x[i*C*T], &t5[0], C, T,
@@ -365,7 +336,7 @@ void convolution(const double *restrict x, const double *restrict w, double *res
 int64_t convolution_work_size(int64_t B, int64_t C, int64_t T, int64_t O, int64_t K)
 {
     (void)C;
-    return convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1)) + 9600;
+    return convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1)) + 9600;
 }
 
 int64_t convolution_argument_count(void)

@@ -19,18 +19,13 @@
  * work    t1 (h, n) double
  * work    t2 (h, n) double
  * work    t3 (n, c) double
- * work    t4 (n, c) double
+ * work    t4 (c,) double
  * work    t5 (n,) double
- * work    t6 (n,) double
  * work    t7 (n,) double
  * work    t8 (n,) double
- * work    t9 (n,) double
- * work    t10 (n,) double
- * work    t11 (n,) double
  * work    t12 () double
  * work    t13 () double
  * work    t14 (c,) double
- * work    t15 (n, c) double
  * work    t16 (c,) double
  * work    t17 (n, c) double
  * work    t18 (h, n) double
@@ -51,14 +46,6 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
-
-/* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
-#ifdef SYMGRAD_SIMD
-#define dense_matrix_PRAGMA(...) _Pragma(#__VA_ARGS__)
-#define dense_matrix_SUM(...) dense_matrix_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
-#else
-#define dense_matrix_SUM(...)
-#endif
 
 static int64_t dense_matrix_min(int64_t a, int64_t b)
 {
@@ -307,166 +294,105 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     double *const restrict t2 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
     double *const restrict t3 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
     double *const restrict t4 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c));
-    double *const restrict t5 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c));
-    double *const restrict t6 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t7 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t8 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t9 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t10 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t11 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t12 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t13 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8;
-    double *const restrict t14 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8;
-    double *const restrict t15 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t16 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c));
-    double *const restrict t17 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t18 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c));
-    double *const restrict t19 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
-    double *const restrict t20 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
-    double *const restrict t21 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h));
-    double *const restrict t22 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    double *const restrict t5 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t7 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t8 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t12 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t13 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8;
+    double *const restrict t14 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8;
+    double *const restrict t16 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t17 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t18 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c));
+    double *const restrict t19 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    double *const restrict t20 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    double *const restrict t21 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h));
+    double *const restrict t22 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
     dense_matrix_contract(&W1[0], &X[0], &t1[0], &t22[0], h, n, d, 1, h, 1, d, n, 1, 0, 1, 0);
+    double c1 = 0.0;
+    double c2 = 0.0;
+    const double tt1 = (double)n;
+    for (int64_t i = 0; i < c; i++) {
+        t14[i] = 0.0;
+        t16[i] = 0.0;
+    }
+    const double tt2 = 1.0 / tt1;
     for (int64_t i = 0; i < h; i++) {
-        const double tt1 = b1[i];
+        const double tt3 = b1[i];
         for (int64_t j = 0; j < n; j++) {
-            t2[i*n + j] = tanh(t1[i*n + j] + tt1);
+            const double tt4 = t1[i*n + j];
+            t2[i*n + j] = tanh(tt4 + tt3);
+            t19[i*n + j] = 1.0 / cosh(tt4 + tt3);
         }
     }
     dense_matrix_contract(&t2[0], &W2[0], &t3[0], &t22[0], n, c, h, 1, n, c, 1, c, 1, 0, 1, 0);
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < c; j++) {
-            t4[i*c + j] = t3[i*c + j] + b2[j];
+            t4[j] = t3[i*c + j] + b2[j];
         }
-    }
-    for (int64_t i = 0; i < n; i++) {
-        double c1 = -INFINITY;
+        double c3 = -INFINITY;
         for (int64_t j = 0; j < c; j++) {
-            const double tt2 = t4[i*c + j];
-            c1 = (tt2 > c1 || tt2 != tt2) ? tt2 : c1;
+            const double tt5 = t4[j];
+            c3 = (tt5 > c3 || tt5 != tt5) ? tt5 : c3;
         }
-        t5[i] = c1;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        const double tt3 = t5[i];
-        t6[i] = (fabs(tt3) < INFINITY) ? tt3 : 0.0;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        double c2 = 0.0;
-        const double tt4 = t6[i];
-        dense_matrix_SUM(c2)
+        t5[i] = c3;
+        const double tt6 = t5[i];
+        const double tt7 = (fabs(tt6) < INFINITY) ? tt6 : 0.0;
+        double c4 = 0.0;
+        double c5 = 0.0;
         for (int64_t j = 0; j < c; j++) {
-            const double tt5 = t4[i*c + j];
-            c2 += (tt5 == tt4) ? 0.0 : exp(tt5 - tt4);
-        }
-        t7[i] = c2;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        double c3 = 0.0;
-        const double tt6 = t6[i];
-        for (int64_t j = 0; j < c; j++) {
-            const int tt7 = t4[i*c + j] == tt6;
-            if (tt7) {
-                c3 += 1.0;
+            const double tt8 = t4[j];
+            c4 += (tt8 == tt7) ? 0.0 : exp(tt8 - tt7);
+            if (tt8 == tt7) {
+                c5 += 1.0;
             }
+            const double tt9 = Y[i*c + j];
+            c2 += tt9 * (t3[i*c + j] + b2[j]);
+            t14[j] += tt9;
         }
-        t8[i] = c3;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        t9[i] = t8[i] - 1.0 + t7[i];
-    }
-    for (int64_t i = 0; i < n; i++) {
-        t10[i] = log1p(t9[i]);
-    }
-    for (int64_t i = 0; i < n; i++) {
-        t11[i] = t6[i] + t10[i];
-    }
-    double c4 = 0.0;
-    dense_matrix_SUM(c4)
-    for (int64_t i = 0; i < n; i++) {
-        c4 += t11[i];
-    }
-    t12[0] = c4;
-    double c5 = 0.0;
-    for (int64_t i = 0; i < n; i++) {
-        dense_matrix_SUM(c5)
+        t7[i] = c4;
+        t8[i] = c5;
+        const double tt10 = t8[i] - 1.0 + t7[i];
+        const double tt11 = log1p(tt10);
+        const double tt12 = tt7 + tt11;
+        c1 += tt12;
+        const int tt13 = tt12 == -INFINITY;
+        const int tt14 = tt12 == -INFINITY;
+        const int tt15 = tt10 < 1.0;
+        const double tt16 = -(tt10 / (tt10 + 1.0));
         for (int64_t j = 0; j < c; j++) {
-            c5 += Y[i*c + j] * (t3[i*c + j] + b2[j]);
+            const double tt17 = t3[i*c + j];
+            const double tt18 = b2[j];
+            const double tt19 = exp(tt17 + tt18 - tt7 - tt11);
+            t16[j] += tt13 ? 0.0 : tt19;
+            const double tt20 = Y[i*c + j] / tt1;
+            const double tt21 = -tt20;
+            const double tt22 = tt2 - tt20;
+            const int tt23 = (fabs(tt22) < fabs(tt21)) && ((tt17 + tt18 == tt7) && tt15);
+            t17[i*c + j] = (tt23 ? tt22 : tt21) + (tt23 ? tt16 : (tt14 ? 0.0 : tt19)) / tt1;
         }
     }
-    t13[0] = c5;
-    const double tt8 = (double)n;
-    value[0] = (t12[0] - t13[0]) / tt8;
-    for (int64_t i = 0; i < c; i++) {
-        t14[i] = 0.0;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < c; j++) {
-            t14[j] += Y[i*c + j];
-        }
-    }
-    for (int64_t i = 0; i < n; i++) {
-        const double tt9 = t6[i];
-        const double tt10 = t10[i];
-        for (int64_t j = 0; j < c; j++) {
-            t15[i*c + j] = exp(t3[i*c + j] + b2[j] - tt9 - tt10);
-        }
-    }
-    for (int64_t i = 0; i < c; i++) {
-        t16[i] = 0.0;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        const int tt11 = t11[i] == -INFINITY;
-        for (int64_t j = 0; j < c; j++) {
-            t16[j] += tt11 ? 0.0 : t15[i*c + j];
-        }
-    }
-    const double tt12 = 1.0 / tt8;
-    for (int64_t i = 0; i < n; i++) {
-        const double tt13 = t6[i];
-        const double tt14 = t9[i];
-        const int tt15 = t11[i] == -INFINITY;
-        const int tt16 = tt14 < 1.0;
-        const double tt17 = -(tt14 / (tt14 + 1.0));
-        for (int64_t j = 0; j < c; j++) {
-            const double tt18 = Y[i*c + j] / tt8;
-            const double tt19 = -tt18;
-            const double tt20 = tt12 - tt18;
-            const int tt21 = (fabs(tt20) < fabs(tt19)) && ((t3[i*c + j] + b2[j] == tt13) && tt16);
-            t17[i*c + j] = (tt21 ? tt20 : tt19) + (tt21 ? tt17 : (tt15 ? 0.0 : t15[i*c + j])) / tt8;
-        }
-    }
+    t12[0] = c1;
+    t13[0] = c2;
+    value[0] = (t12[0] - t13[0]) / tt1;
     dense_matrix_contract(&t2[0], &t17[0], &grad_W2[0], &t22[0], h, c, n, n, 1, c, 1, c, 1, 0, 1, 0);
     dense_matrix_contract(&W2[0], &t17[0], &t18[0], &t22[0], h, n, c, c, 1, 1, c, n, 1, 0, 1, 0);
     for (int64_t i = 0; i < h; i++) {
-        const double tt22 = b1[i];
-        for (int64_t j = 0; j < n; j++) {
-            t19[i*n + j] = 1.0 / cosh(t1[i*n + j] + tt22);
-        }
-    }
-    for (int64_t i = 0; i < h; i++) {
         double c6 = 0.0;
-        dense_matrix_SUM(c6)
         for (int64_t j = 0; j < n; j++) {
-            const double tt23 = t19[i*n + j];
-            c6 += t18[i*n + j] * (tt23 * tt23);
+            const double tt24 = t18[i*n + j];
+            const double tt25 = t19[i*n + j];
+            c6 += tt24 * (tt25 * tt25);
+            t21[i*n + j] = tt24 * (tt25 * tt25);
         }
         t20[i] = c6;
-    }
-    for (int64_t i = 0; i < h; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            const double tt24 = t19[i*n + j];
-            t21[i*n + j] = t18[i*n + j] * (tt24 * tt24);
-        }
     }
     dense_matrix_contract(&X[0], &t21[0], &grad_W1[0], &t22[0], d, h, n, 1, d, 1, n, h, 1, 0, 1, 0);
     for (int64_t i = 0; i < 1; i++) {
         for (int64_t j = 0; j < h; j++) {
             grad_b1[i*h + j] = t20[j];
         }
-    }
-    for (int64_t i = 0; i < 1; i++) {
         for (int64_t j = 0; j < c; j++) {
-            grad_b2[i*c + j] = t16[j] / tt8 - t14[j] / tt8;
+            grad_b2[i*c + j] = t16[j] / tt1 - t14[j] / tt1;
         }
     }
 }
@@ -474,7 +400,7 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
 int64_t dense_matrix_work_size(int64_t n, int64_t d, int64_t c, int64_t h)
 {
     (void)d;
-    return dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + 9600;
+    return dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + 9600;
 }
 
 int64_t dense_matrix_argument_count(void)

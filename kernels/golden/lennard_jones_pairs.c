@@ -5,10 +5,10 @@
  * input   x (n, 3) double
  * output  value () double
  * output  grad (n, 3) double
- * work    t1 (n, n - 1) double
+ * work    t1 (n - 1,) double
  * work    t2 (n, n - 1) double
- * work    t3 (3, n) double
- * work    t4 (3, n) double
+ * work    t3 (n,) double
+ * work    t4 (n,) double
  *
  * expression: Sum(-4/Sum((x[i, k] - x[j, k])**2, (k, 0, 2))**3 + 4/Sum((x[i, k] - x[j, k])**2, (k, 0, 2))**6, (j, 0, i - 1), (i, 0, n - 1))
  * differentiated by: x
@@ -49,44 +49,38 @@ void lennard_jones_pairs(const double *restrict x, double *restrict value, doubl
     double *restrict work, int64_t n)
 {
     double *const restrict t1 = work;
-    double *const restrict t2 = work + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1));
-    double *const restrict t3 = work + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1));
-    double *const restrict t4 = work + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*3);
+    double *const restrict t2 = work + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n - 1));
+    double *const restrict t3 = work + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1));
+    double *const restrict t4 = work + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n));
+    double c1 = 0.0;
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < n - 1; j++) {
-            double c1 = 0.0;
-            lennard_jones_pairs_SUM(c1)
+            double c2 = 0.0;
+            lennard_jones_pairs_SUM(c2)
             for (int64_t k = 0; k < 3; k++) {
                 const double tt1 = x[i*3 + k] - x[j*3 + k];
-                c1 += tt1 * tt1;
+                c2 += tt1 * tt1;
             }
-            t1[i*(n - 1) + j] = c1;
-        }
-    }
-    double c2 = 0.0;
-    for (int64_t i = 0; i < n; i++) {
-        lennard_jones_pairs_SUM(c2)
-        for (int64_t j = 0; j < lennard_jones_pairs_min(n - 1, i); j++) {
-            const double tt2 = t1[i*(n - 1) + j];
+            t1[j] = c2;
+            const double tt2 = t1[j];
             const double tt3 = tt2 * tt2;
-            c2 += 4.0 / (tt3 * tt3 * tt3) + -4.0 / (tt2 * tt3);
+            const double tt4 = tt2 * tt3;
+            const double tt5 = tt3 * tt3;
+            const double tt6 = tt5 * tt3;
+            const double tt7 = 4.0 / tt6 / tt6;
+            const double tt8 = tt3 * (tt7 * tt3);
+            const double tt9 = -4.0 / tt4 / tt4;
+            const double tt10 = (tt2 * tt9 + (tt8 + (tt8 + tt5 * tt7))) * tt2;
+            t2[i*(n - 1) + j] = (i >= j + 1) ? (-(tt10 + tt3 * tt9 + tt10)) : 0;
+        }
+        lennard_jones_pairs_SUM(c1)
+        for (int64_t j = 0; j < lennard_jones_pairs_min(n - 1, i); j++) {
+            const double tt11 = t1[j];
+            const double tt12 = tt11 * tt11;
+            c1 += 4.0 / (tt12 * tt12 * tt12) + -4.0 / (tt11 * tt12);
         }
     }
-    value[0] = c2;
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < n - 1; j++) {
-            const double tt4 = t1[i*(n - 1) + j];
-            const double tt5 = tt4 * tt4;
-            const double tt6 = tt4 * tt5;
-            const double tt7 = tt5 * tt5;
-            const double tt8 = tt7 * tt5;
-            const double tt9 = 4.0 / tt8 / tt8;
-            const double tt10 = tt5 * (tt9 * tt5);
-            const double tt11 = -4.0 / tt6 / tt6;
-            const double tt12 = (tt4 * tt11 + (tt10 + (tt10 + tt7 * tt9))) * tt4;
-            t2[i*(n - 1) + j] = (i >= j + 1) ? (-(tt12 + tt5 * tt11 + tt12)) : 0;
-        }
-    }
+    value[0] = c1;
     for (int64_t i = 0; i < 3; i++) {
         for (int64_t j = 0; j < n; j++) {
             double c3 = 0.0;
@@ -95,32 +89,24 @@ void lennard_jones_pairs(const double *restrict x, double *restrict value, doubl
             for (int64_t k = 0; k < lennard_jones_pairs_min(n - 1, j); k++) {
                 c3 += (tt13 - x[k*3 + i]) * t2[j*(n - 1) + k];
             }
-            t3[i*n + j] = c3;
+            t3[j] = c3;
+            t4[j] = 0.0;
         }
-    }
-    for (int64_t i = 0; i < 3; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            t4[i*n + j] = 0.0;
-        }
-    }
-    for (int64_t i = 0; i < 3; i++) {
         for (int64_t j = 0; j < n; j++) {
             const double tt14 = x[j*3 + i];
             for (int64_t k = 0; k < lennard_jones_pairs_min(n, j); k++) {
-                t4[i*n + k] += t2[j*(n - 1) + k] * (tt14 - x[k*3 + i]);
+                t4[k] += t2[j*(n - 1) + k] * (tt14 - x[k*3 + i]);
             }
         }
-    }
-    for (int64_t i = 0; i < 3; i++) {
         for (int64_t j = 0; j < n; j++) {
-            grad[j*3 + i] = 2.0 * t3[i*n + j] + ((n >= j + 2) ? (-2.0 * t4[i*n + j]) : 0);
+            grad[j*3 + i] = 2.0 * t3[j] + ((n >= j + 2) ? (-2.0 * t4[j]) : 0);
         }
     }
 }
 
 int64_t lennard_jones_pairs_work_size(int64_t n)
 {
-    return lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*3) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*3);
+    return lennard_jones_pairs_slice(lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n));
 }
 
 int64_t lennard_jones_pairs_argument_count(void)

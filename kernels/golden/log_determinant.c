@@ -9,7 +9,7 @@
  * work    t1 (n + 1, n) double
  * work    t2 () double
  * work    t3 () double
- * work    t4 (n, n) double
+ * work    t4 (n,) double
  * work    t5 (n, n) double
  *
  * status: 0, or the number of the first call that failed, whose results are then nan:
@@ -25,14 +25,6 @@
 #include "log_determinant.h"
 #include <math.h>
 #include <stdint.h>
-
-/* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
-#ifdef SYMGRAD_SIMD
-#define log_determinant_PRAGMA(...) _Pragma(#__VA_ARGS__)
-#define log_determinant_SUM(...) log_determinant_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
-#else
-#define log_determinant_SUM(...)
-#endif
 
 static int64_t log_determinant_extent(int64_t a)
 {
@@ -51,7 +43,7 @@ void log_determinant(const double *restrict A, double *restrict value, double *r
     double *const restrict t2 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n));
     double *const restrict t3 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8;
     double *const restrict t4 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8;
-    double *const restrict t5 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8 + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n));
+    double *const restrict t5 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8 + log_determinant_slice(log_determinant_extent(n));
     status[0] = 0.0;
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < n; j++) {
@@ -90,33 +82,24 @@ void log_determinant(const double *restrict A, double *restrict value, double *r
         }
     }
     double c3 = 1.0;
+    double c4 = 0.0;
+    int c5 = 0;
     for (int64_t i = 0; i < n; i++) {
         const double tt6 = t1[i*n + i];
         const double tt7 = ((0.0 < tt6) ? 1.0 : ((tt6 < 0.0) ? (-1.0) : tt6)) * ((t1[n*n + i] == (double)i) ? 1.0 : (-1.0));
         c3 *= tt7;
+        c4 += log(fabs(tt6));
+        for (int64_t j = 0; j < n; j++) {
+            t4[j] = 0.0;
+        }
+        t4[i] += 1.0;
+        for (int64_t j = 0; j < n; j++) {
+            t5[i*n + j] = t4[j];
+        }
     }
     t2[0] = c3;
-    double c4 = 0.0;
-    log_determinant_SUM(c4)
-    for (int64_t i = 0; i < n; i++) {
-        c4 += log(fabs(t1[i*n + i]));
-    }
     t3[0] = c4;
     value[0] = t3[0] + log(t2[0]);
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            t4[i*n + j] = 0.0;
-        }
-    }
-    for (int64_t i = 0; i < n; i++) {
-        t4[i*n + i] += 1.0;
-    }
-    int c5 = 0;
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            t5[i*n + j] = t4[i*n + j];
-        }
-    }
     for (int64_t i = 0; i < n; i++) {
         const double tt8 = t1[n*n + i];
         const int64_t g2 = (int64_t)tt8;
@@ -171,7 +154,7 @@ void log_determinant(const double *restrict A, double *restrict value, double *r
 
 int64_t log_determinant_work_size(int64_t n)
 {
-    return log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8 + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n)) + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n));
+    return log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8 + log_determinant_slice(log_determinant_extent(n)) + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n));
 }
 
 int64_t log_determinant_argument_count(void)

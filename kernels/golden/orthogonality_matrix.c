@@ -27,14 +27,6 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
-#ifdef SYMGRAD_SIMD
-#define orthogonality_matrix_PRAGMA(...) _Pragma(#__VA_ARGS__)
-#define orthogonality_matrix_SUM(...) orthogonality_matrix_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
-#else
-#define orthogonality_matrix_SUM(...)
-#endif
-
 static int64_t orthogonality_matrix_min(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -287,22 +279,17 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
         for (int64_t j = 0; j < d; j++) {
             t2[i*d + j] = t1[i*d + j];
         }
-    }
-    for (int64_t i = 0; i < d; i++) {
         t2[i*d + i] += -1.0;
     }
     orthogonality_matrix_contract(&t2[0], &t2[0], &t3[0], &t7[0], d, d, d, d, 1, d, 1, d, 1, 0, 1, 0);
     double c1 = 0.0;
-    orthogonality_matrix_SUM(c1)
     for (int64_t i = 0; i < d; i++) {
         c1 += t3[i*d + i];
-    }
-    value[0] = c1;
-    for (int64_t i = 0; i < d; i++) {
         for (int64_t j = 0; j < d; j++) {
             t4[i*d + j] = 2.0 * (((i == j) ? (-1.0) : 0) + t1[i*d + j]);
         }
     }
+    value[0] = c1;
     orthogonality_matrix_contract(&W[0], &t4[0], &t5[0], &t7[0], n, d, d, d, 1, d, 1, d, 1, 0, 1, 0);
     orthogonality_matrix_contract(&W[0], &t4[0], &t6[0], &t7[0], n, d, d, d, 1, 1, d, d, 1, 0, 1, 0);
     for (int64_t i = 0; i < n; i++) {

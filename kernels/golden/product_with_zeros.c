@@ -22,14 +22,6 @@
 #include <math.h>
 #include <stdint.h>
 
-/* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
-#ifdef SYMGRAD_SIMD
-#define product_with_zeros_PRAGMA(...) _Pragma(#__VA_ARGS__)
-#define product_with_zeros_SUM(...) product_with_zeros_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
-#else
-#define product_with_zeros_SUM(...)
-#endif
-
 static int64_t product_with_zeros_extent(int64_t a)
 {
     return a > 0 ? a : 0;
@@ -48,28 +40,21 @@ void product_with_zeros(const double *restrict x, double *restrict value, double
     double *const restrict t3 = work + 16;
     double *const restrict t4 = work + 16 + product_with_zeros_slice(product_with_zeros_extent(n));
     double c1 = 1.0;
-    for (int64_t i = 0; i < n; i++) {
-        c1 *= x[i];
-    }
-    t1[0] = c1;
     double c2 = 0.0;
-    product_with_zeros_SUM(c2)
-    for (int64_t i = 0; i < n; i++) {
-        const double tt1 = x[i];
-        c2 += tt1 * tt1;
-    }
-    t2[0] = c2;
-    value[0] = t1[0] + 0.5 * t2[0];
     double c3 = 1.0;
-    for (int64_t i = 0; i < n; i++) {
-        t3[i] = c3;
-        c3 *= x[i];
-    }
     double c4 = 1.0;
     for (int64_t i = 0; i < n; i++) {
+        const double tt1 = x[i];
+        c1 *= tt1;
+        c2 += tt1 * tt1;
+        t3[i] = c3;
+        c3 *= tt1;
         t4[n - i - 1] = c4;
         c4 *= x[n - i - 1];
     }
+    t1[0] = c1;
+    t2[0] = c2;
+    value[0] = t1[0] + 0.5 * t2[0];
     for (int64_t i = 0; i < n; i++) {
         grad[i] = x[i] + t3[i] * t4[i];
     }

@@ -68,9 +68,8 @@ def effects(statement: Statement) -> Effects:
     own = defined(statement)
     makes = frozenset() if own is None else frozenset((own,))
     local = inside - makes
-    return Effects(
-        frozenset(reads), frozenset(writes), frozenset(uses - inside), makes, frozenset(changes - local)
-    )
+    used, changed = frozenset(uses - inside), frozenset(changes - local)
+    return Effects(frozenset(reads), frozenset(writes), used, makes, changed, _leaves(statement))
 
 
 def _leaves(s: Statement) -> bool:
@@ -118,7 +117,7 @@ def accesses(body: Iterable[Statement]) -> Iterator[tuple[str, Index, bool]]:
 
 
 def is_elementwise(body: Iterable[Statement]) -> bool:
-    """Whether `accesses` sees all memory that statements touch, and they do not end a loop before its time."""
+    """Whether `accesses` sees all memory that statements touch, and no loop ends before its time."""
     return not any(
         isinstance(s, Library | Contract | Tile | Part | Call | Leave) for _, s in walk(list(body))
     )
