@@ -21,8 +21,12 @@
  * work    t3 (n, c) double
  * work    t4 (c,) double
  * work    t5 (n,) double
+ * work    t6 (n,) double
  * work    t7 (n,) double
  * work    t8 (n,) double
+ * work    t9 (n,) double
+ * work    t10 (n,) double
+ * work    t11 (n,) double
  * work    t12 () double
  * work    t13 () double
  * work    t14 (c,) double
@@ -295,18 +299,22 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     double *const restrict t3 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
     double *const restrict t4 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c));
     double *const restrict t5 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t7 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t8 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t12 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t13 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8;
-    double *const restrict t14 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8;
-    double *const restrict t16 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t17 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t18 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c));
-    double *const restrict t19 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
-    double *const restrict t20 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
-    double *const restrict t21 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h));
-    double *const restrict t22 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    double *const restrict t6 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t7 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t8 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t9 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t10 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t11 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t12 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
+    double *const restrict t13 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8;
+    double *const restrict t14 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8;
+    double *const restrict t16 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t17 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t18 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c));
+    double *const restrict t19 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    double *const restrict t20 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
+    double *const restrict t21 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h));
+    double *const restrict t22 = work + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n));
     dense_matrix_contract(&W1[0], &X[0], &t1[0], &t22[0], h, n, d, 1, h, 1, d, n, 1, 0, 1, 0);
     double c1 = 0.0;
     double c2 = 0.0;
@@ -337,6 +345,7 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
         t5[i] = c3;
         const double tt6 = t5[i];
         const double tt7 = (fabs(tt6) < INFINITY) ? tt6 : 0.0;
+        t6[i] = tt7;
         double c4 = 0.0;
         double c5 = 0.0;
         for (int64_t j = 0; j < c; j++) {
@@ -351,38 +360,48 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
         }
         t7[i] = c4;
         t8[i] = c5;
-        const double tt10 = t8[i] - 1.0 + t7[i];
-        const double tt11 = log1p(tt10);
-        const double tt12 = tt7 + tt11;
-        c1 += tt12;
-        const int tt13 = tt12 == -INFINITY;
-        const int tt14 = tt12 == -INFINITY;
-        const int tt15 = tt10 < 1.0;
-        const double tt16 = -(tt10 / (tt10 + 1.0));
-        for (int64_t j = 0; j < c; j++) {
-            const double tt17 = t3[i*c + j];
-            const double tt18 = b2[j];
-            const double tt19 = exp(tt17 + tt18 - tt7 - tt11);
-            t16[j] += tt13 ? 0.0 : tt19;
-            const double tt20 = Y[i*c + j] / tt1;
-            const double tt21 = -tt20;
-            const double tt22 = tt2 - tt20;
-            const int tt23 = (fabs(tt22) < fabs(tt21)) && ((tt17 + tt18 == tt7) && tt15);
-            t17[i*c + j] = (tt23 ? tt22 : tt21) + (tt23 ? tt16 : (tt14 ? 0.0 : tt19)) / tt1;
-        }
+        t9[i] = t8[i] - 1.0 + t7[i];
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const double tt10 = log1p(t9[i]);
+        t10[i] = tt10;
+        const double tt11 = t6[i] + tt10;
+        t11[i] = tt11;
+        c1 += tt11;
     }
     t12[0] = c1;
     t13[0] = c2;
     value[0] = (t12[0] - t13[0]) / tt1;
+    for (int64_t i = 0; i < n; i++) {
+        const double tt12 = t6[i];
+        const double tt13 = t10[i];
+        const double tt14 = t11[i];
+        const int tt15 = tt14 == -INFINITY;
+        const double tt16 = t9[i];
+        const int tt17 = tt14 == -INFINITY;
+        const int tt18 = tt16 < 1.0;
+        const double tt19 = -(tt16 / (tt16 + 1.0));
+        for (int64_t j = 0; j < c; j++) {
+            const double tt20 = t3[i*c + j];
+            const double tt21 = b2[j];
+            const double tt22 = exp(tt20 + tt21 - tt12 - tt13);
+            t16[j] += tt15 ? 0.0 : tt22;
+            const double tt23 = Y[i*c + j] / tt1;
+            const double tt24 = -tt23;
+            const double tt25 = tt2 - tt23;
+            const int tt26 = (fabs(tt25) < fabs(tt24)) && ((tt20 + tt21 == tt12) && tt18);
+            t17[i*c + j] = (tt26 ? tt25 : tt24) + (tt26 ? tt19 : (tt17 ? 0.0 : tt22)) / tt1;
+        }
+    }
     dense_matrix_contract(&t2[0], &t17[0], &grad_W2[0], &t22[0], h, c, n, n, 1, c, 1, c, 1, 0, 1, 0);
     dense_matrix_contract(&W2[0], &t17[0], &t18[0], &t22[0], h, n, c, c, 1, 1, c, n, 1, 0, 1, 0);
     for (int64_t i = 0; i < h; i++) {
         double c6 = 0.0;
         for (int64_t j = 0; j < n; j++) {
-            const double tt24 = t18[i*n + j];
-            const double tt25 = t19[i*n + j];
-            c6 += tt24 * (tt25 * tt25);
-            t21[i*n + j] = tt24 * (tt25 * tt25);
+            const double tt27 = t18[i*n + j];
+            const double tt28 = t19[i*n + j];
+            c6 += tt27 * (tt28 * tt28);
+            t21[i*n + j] = tt27 * (tt28 * tt28);
         }
         t20[i] = c6;
     }
@@ -400,7 +419,7 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
 int64_t dense_matrix_work_size(int64_t n, int64_t d, int64_t c, int64_t h)
 {
     (void)d;
-    return dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + 9600;
+    return dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)*dense_matrix_extent(n)) + 9600;
 }
 
 int64_t dense_matrix_argument_count(void)

@@ -11,6 +11,7 @@
  * output  grad_E (m, d) double
  * output  grad_u (d,) double
  * work    t1 (n,) double
+ * work    t3 (n,) double
  *
  * expression: Sum(tanh(Sum(E[token[t], k]*u[k], (k, 0, d - 1)))**2, (t, 0, n - 1))
  * differentiated by: E, u
@@ -47,7 +48,25 @@ void embedding(const double *restrict E, const int64_t *restrict token, const do
     double *restrict work, int64_t m, int64_t d, int64_t n)
 {
     double *const restrict t1 = work;
-    double c1 = 0.0;
+    double *const restrict t3 = work + embedding_slice(embedding_extent(n));
+    for (int64_t i = 0; i < n; i++) {
+        double c1 = 0.0;
+        const int64_t g1 = token[i];
+        embedding_SUM(c1)
+        for (int64_t j = 0; j < d; j++) {
+            c1 += u[j] * E[g1*d + j];
+        }
+        t1[i] = c1;
+    }
+    double c2 = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        const double tt1 = t1[i];
+        const double tt2 = tanh(tt1);
+        c2 += tt2 * tt2;
+        const double tt3 = cosh(tt1);
+        t3[i] = 2.0 * (tt2 * (1.0 / tt3 / tt3));
+    }
+    value[0] = c2;
     for (int64_t i = 0; i < d; i++) {
         grad_u[i] = 0.0;
     }
@@ -57,34 +76,23 @@ void embedding(const double *restrict E, const int64_t *restrict token, const do
         }
     }
     for (int64_t i = 0; i < n; i++) {
-        double c2 = 0.0;
-        const int64_t g1 = token[i];
-        embedding_SUM(c2)
+        const int64_t g2 = token[i];
+        const double tt4 = t3[i];
+        const int tt5 = (g2 >= 0) && (m >= g2 + 1);
         for (int64_t j = 0; j < d; j++) {
-            c2 += u[j] * E[g1*d + j];
-        }
-        t1[i] = c2;
-        const double tt1 = t1[i];
-        const double tt2 = tanh(tt1);
-        c1 += tt2 * tt2;
-        const double tt3 = cosh(tt1);
-        const double tt4 = 2.0 * (tt2 * (1.0 / tt3 / tt3));
-        const int tt5 = (g1 >= 0) && (m >= g1 + 1);
-        for (int64_t j = 0; j < d; j++) {
-            grad_u[j] += tt4 * E[g1*d + j];
+            grad_u[j] += tt4 * E[g2*d + j];
             if (tt5) {
-                grad_E[g1*d + j] += u[j] * tt4;
+                grad_E[g2*d + j] += u[j] * tt4;
             }
         }
     }
-    value[0] = c1;
 }
 
 int64_t embedding_work_size(int64_t m, int64_t d, int64_t n)
 {
     (void)m;
     (void)d;
-    return embedding_slice(embedding_extent(n));
+    return embedding_slice(embedding_extent(n)) + embedding_slice(embedding_extent(n));
 }
 
 int64_t embedding_argument_count(void)

@@ -15,6 +15,7 @@
  * work    t2 (n,) double
  * work    t3 () double
  * work    t5 () double
+ * work    t6 (n,) double
  * work    t7 (d,) double
  *
  * expression: penalty*Sum(w[j]**2, (j, 0, d - 1))/2 + Sum(log(1 + exp(-(b + Sum(X[i, j]*w[j], (j, 0, d - 1)))*y[i])), (i, 0, n - 1))/n
@@ -56,44 +57,49 @@ void logistic_regression(const double *restrict X, const double *restrict y,
     double *const restrict t2 = work + 8;
     double *const restrict t3 = work + 8 + logistic_regression_slice(logistic_regression_extent(n));
     double *const restrict t5 = work + 8 + logistic_regression_slice(logistic_regression_extent(n)) + 8;
-    double *const restrict t7 = work + 8 + logistic_regression_slice(logistic_regression_extent(n)) + 8 + 8;
+    double *const restrict t6 = work + 8 + logistic_regression_slice(logistic_regression_extent(n)) + 8 + 8;
+    double *const restrict t7 = work + 8 + logistic_regression_slice(logistic_regression_extent(n)) + 8 + 8 + logistic_regression_slice(logistic_regression_extent(n));
     double c1 = 0.0;
-    double c2 = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        double c2 = 0.0;
+        logistic_regression_SUM(c2)
+        for (int64_t j = 0; j < d; j++) {
+            c2 += w[j] * X[i*d + j];
+        }
+        t2[i] = c2;
+    }
+    double c3 = 0.0;
     const double tt1 = b[0];
     const double tt2 = (double)n;
     const double tt3 = penalty[0];
-    double c3 = 0.0;
+    double c4 = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        const double tt4 = t2[i];
+        const double tt5 = y[i];
+        const double tt6 = -(tt5 * (tt1 + tt4));
+        c3 += (((0.0 <= tt6) || (tt6 != tt6)) ? tt6 : 0.0) + log1p(exp(-fabs(tt6)));
+        const double tt7 = -(tt5 * (tt1 + tt4));
+        const double tt8 = exp(-fabs(tt7));
+        const double tt9 = ((0.0 <= tt7) ? 1.0 : tt8) / (1.0 + tt8);
+        c4 += tt5 * tt9;
+        t6[i] = -(tt5 * (tt9 / tt2));
+    }
+    t3[0] = c3;
+    const double tt10 = t3[0] / tt2;
+    t5[0] = c4;
     for (int64_t i = 0; i < d; i++) {
-        const double tt4 = w[i];
-        c1 += tt4 * tt4;
+        const double tt11 = w[i];
+        c1 += tt11 * tt11;
         t7[i] = 0.0;
     }
     t1[0] = c1;
-    const double tt5 = 0.5 * (t1[0] * tt3);
+    value[0] = 0.5 * (t1[0] * tt3) + tt10;
     for (int64_t i = 0; i < n; i++) {
-        double c4 = 0.0;
-        logistic_regression_SUM(c4)
-        for (int64_t j = 0; j < d; j++) {
-            c4 += w[j] * X[i*d + j];
-        }
-        t2[i] = c4;
-        const double tt6 = t2[i];
-        const double tt7 = y[i];
-        const double tt8 = -(tt7 * (tt1 + tt6));
-        c2 += (((0.0 <= tt8) || (tt8 != tt8)) ? tt8 : 0.0) + log1p(exp(-fabs(tt8)));
-        const double tt9 = -(tt7 * (tt1 + tt6));
-        const double tt10 = exp(-fabs(tt9));
-        const double tt11 = ((0.0 <= tt9) ? 1.0 : tt10) / (1.0 + tt10);
-        c3 += tt7 * tt11;
-        const double tt12 = -(tt7 * (tt11 / tt2));
+        const double tt12 = t6[i];
         for (int64_t j = 0; j < d; j++) {
             t7[j] += tt12 * X[i*d + j];
         }
     }
-    t3[0] = c2;
-    const double tt13 = t3[0] / tt2;
-    t5[0] = c3;
-    value[0] = tt5 + tt13;
     for (int64_t i = 0; i < d; i++) {
         grad_w[i] = t7[i] + tt3 * w[i];
     }
@@ -102,7 +108,7 @@ void logistic_regression(const double *restrict X, const double *restrict y,
 
 int64_t logistic_regression_work_size(int64_t n, int64_t d)
 {
-    return 8 + logistic_regression_slice(logistic_regression_extent(n)) + 8 + 8 + logistic_regression_slice(logistic_regression_extent(d));
+    return 8 + logistic_regression_slice(logistic_regression_extent(n)) + 8 + 8 + logistic_regression_slice(logistic_regression_extent(n)) + logistic_regression_slice(logistic_regression_extent(d));
 }
 
 int64_t logistic_regression_argument_count(void)

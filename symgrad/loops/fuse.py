@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain, count
 
+from symgrad.ir.ops import OPS
 from symgrad.loops.effects import Effects, accesses, commute, effects, is_elementwise
 from symgrad.loops.forward import forwarded
 from symgrad.loops.nest import (
@@ -36,6 +37,7 @@ from symgrad.loops.renamed import renamed
 from symgrad.loops.walk import variables, walk
 
 MOST_STATEMENTS = 300  # in one loop: beyond that, registers and address streams run out
+_DEAR = 5  # of `Op.cost`: functions, more than a division
 _TRIED = frozenset(("sin", "cos", "tan"))
 _LOOK_BACK = 12  # statements with loops that a loop may move past
 
@@ -119,6 +121,10 @@ def _one_loop(first: For, second: For) -> For | None:
         return None
     if _is_choosing(first.body) != _is_choosing(again) or _is_spoilt([*first.body, *again]):
         return None
+    if _is_innermost(first.body) != _is_innermost(again) and (
+        _is_vectorised(first.body) or _is_vectorised(again)
+    ):
+        return None
     shared = (one.writes & two.touches) | (one.reads & two.writes)
     if not all(_in_one_turn(b, name, chain(first.body, again)) for b in shared):
         return None
@@ -135,6 +141,15 @@ def _common_name(first: For, second: For) -> str:
 def _is_choosing(body: Sequence[Statement]) -> bool:
     """Whether loops look for the largest or smallest number: compilers leave such a loop scalar."""
     return any(isinstance(s, Accumulate) and s.kind in ("max", "min") for s in body)
+
+
+def _is_innermost(body: Sequence[Statement]) -> bool:
+    return not any(isinstance(s, For) for _, s in walk(body))
+
+
+def _is_vectorised(body: Sequence[Statement]) -> bool:
+    """Whether a loop would lose by standing around other loops: compilers vectorise innermost ones only."""
+    return _is_innermost(body) and any(isinstance(s, Compute) and OPS[s.op].cost >= _DEAR for s in body)
 
 
 def _is_spoilt(body: Sequence[Statement]) -> bool:
