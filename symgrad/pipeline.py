@@ -27,6 +27,7 @@ from symgrad.loops.split import split
 from symgrad.opt.logsumexp import with_split_logsumexp
 from symgrad.opt.mirror import computed_once
 from symgrad.opt.passes import PASSES
+from symgrad.opt.slices import slices_inlined
 from symgrad.program import Program, program
 from symgrad.run.build import build_kernel
 from symgrad.run.interface import signature_of
@@ -156,6 +157,8 @@ def routine_of(
     library  whether they may call LAPACK and BLAS, which only the LLVM target can.
     memory   the budget of its workspace; None for as much as it takes.
     """
+    if memory is not None:
+        unit = unit.moved(*slices_inlined(unit.graph, unit.roots))
     title = ", ".join(words)
     interface = Interface(name, unit.inputs, _distinct(unit), title)
     routine = lower(unit.graph, interface, library, memory is not None, not has_room_for_products(memory))

@@ -228,6 +228,13 @@ def shifted_inputs():
     return expr, (y, a, y0), ("value", "grad", "hvp")
 
 
+def inputs_at_both_ends_of_a_step():
+    """The gradient by them has terms of two steps, of which a tile may have one only."""
+    y = sp.IndexedBase("y", shape=(T + 1,))
+    q = sg.scan(lambda q, t: q + a * (sp.sin(q * y[t]) + sp.sin(q * y[t + 1])), a, T)
+    return q.final + sp.Sum(q.trajectory[s] ** 2 * y[s], (s, 0, T)), (y, a), ("value", "grad", "hvp")
+
+
 def gathered_inputs():
     table, places = sp.IndexedBase("E", shape=(n,)), sp.IndexedBase("idx", shape=(T,), integer=True)
     q = sg.scan(lambda q, t: sp.tanh(q * a + table[places[t]]), y0, T).final
@@ -250,6 +257,7 @@ PROGRAMS = (
     recurrences_of_several_lengths,
     a_gradient_inside,
     shifted_inputs,
+    inputs_at_both_ends_of_a_step,
     gathered_inputs,
     a_loop_with_an_end,
 )
@@ -286,6 +294,12 @@ def equal_with_tiles(make, backend: str, budgets, lengths) -> None:
 @pytest.mark.parametrize("make", PROGRAMS, ids=lambda make: make.__name__)
 def test_derivatives_do_not_depend_on_the_budget(make):
     equal_with_tiles(make, "llvm", ("recomputed",), (1, 2, 5, 19))
+
+
+def test_memory_for_a_gradient_by_inputs_at_both_ends_of_a_step_does_not_grow_with_the_steps():
+    expr, args, _ = inputs_at_both_ends_of_a_step()
+    kernel = sg.compile(sg.program(expr, args=args, wrt=args), outputs="grad", memory="recomputed")
+    assert kernel.workspace(T=1_000_000) < 16 * kernel.workspace(T=1000)
 
 
 def test_derivatives_do_not_depend_on_a_budget_in_between():

@@ -98,8 +98,9 @@ class Nest(Levels):
             self._emit_mirror_copy()
 
     def emit_identity(self) -> None:
-        """What a reduction starts from, where its loops come later and more than once."""
-        self._emit_initial(_IDENTITY[self.tensor.kind])
+        """What a reduction starts from, where its loops come later and more than once; a map from 0."""
+        self.span = None
+        self._emit_initial(_IDENTITY.get(self.tensor.kind, _IDENTITY["sum"]))
 
     def _emit_start(self, identity: tuple[Any, ...]) -> None:
         """The same here, but for a sum that goes on."""
@@ -131,6 +132,10 @@ class Nest(Levels):
             self._perform(t.bodies)
             for entry, value in enumerate(self._values(t.bodies)):
                 self.pre[-1].append(Store(*self.element((self.g.const(entry), *t.out)), value))
+            self._assemble()
+            return
+        if self.span is not None and self.span.summand is not None:
+            self._emit_update("sum", ([], self.span.summand), tuple(t.out))
             self._assemble()
             return
         half = mirrored_entry(self.g, t.out, t.body) if self.is_plain else None

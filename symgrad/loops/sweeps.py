@@ -42,7 +42,7 @@ from symgrad.loops.nest import (
     poly_mul,
     variable,
 )
-from symgrad.loops.tiles import Item, Surroundings, Tiling, own_item, provider
+from symgrad.loops.tiles import Item, Member, Surroundings, Tiling, own_item, provider
 
 if TYPE_CHECKING:
     from symgrad.loops.lower import Lowering
@@ -55,8 +55,9 @@ SIZE_NAMES = ("blocks", "tiles_in_block", "steps_in_tile")
 class Span:
     """The part of a loop over time that belongs to a tile: [lower, min(upper)) of `axis`.
 
-    adds_up  the results are sums over time, which every tile adds to.
+    adds_up  to the results, which were 0 at first: sums over time, and maps made of summands.
     is_shifted  it is not just the times of the tile.
+    summand  what is added here to a map; None where its body is stored.
     """
 
     axis: Node
@@ -64,6 +65,7 @@ class Span:
     upper: tuple[Poly, ...]
     adds_up: bool
     is_shifted: bool
+    summand: Node | None
 
 
 class Sweeps:
@@ -76,6 +78,7 @@ class Sweeps:
         self.counts, self.steps = [variable(n) for n in names[:LEVELS]], variable(names[LEVELS])
         self.start: Poly = ()  # of the tile that is being made
         self.parts: dict[tuple[Item, ...], Part] = {}  # the code of a tile, once for each contents
+        self.summand: tuple[Node, int] | None = None  # that is being made, and its shift
         self.is_before_first = False  # of times that a shifted definition has before its first tile
         self.now: dict[TensorId, Buffer] = {}  # the states that the next tile starts from
         self.kept: dict[TensorId, list[Buffer]] = {}  # those at the start of each block, and of each tile
@@ -114,12 +117,16 @@ class Sweeps:
     def span(self, t: TensorId) -> Span:
         """The part of the loop over time of a definition that belongs to this tile."""
         member = self.tiling.members[t]
-        low, high = poly(member.low), poly(member.high)
-        lower, upper = poly_add(self.start, low), [poly_add(poly_add(self.start, self.steps), high)]
+        body, low, high = None, member.low, member.high
+        if self.summand is not None:
+            body, low = self.summand
+            high = low
+        lower = poly_add(self.start, poly(low))
+        upper = [poly_add(poly_add(self.start, self.steps), poly(high))]
         if self.is_before_first:  # nothing but in the first tile, where start is 0
-            lower, upper = poly(0), [low, poly_add(low, self.start, -member.low)]
-        is_shifted = (member.low, member.high) != (0, 0)
-        return Span(member.axis, lower, tuple(upper), member.position is None, is_shifted)
+            lower, upper = poly(0), [poly(low), poly_add(poly(low), self.start, -low)]
+        adds_up = member.position is None or body is not None
+        return Span(member.axis, lower, tuple(upper), adds_up, (low, high) != (0, 0), body)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -155,7 +162,7 @@ class Sweeps:
         """All of one sweep: sums start at nothing, recurrences at their first states."""
         items = self._items(stage)
         for item in items:
-            if not isinstance(item, Scan) and self.tiling.members[item].position is None:
+            if not isinstance(item, Scan) and self._adds_up(self.tiling.members[item]):
                 Nest(self.low, item).emit_identity()
         for scan, r in self._states(items):
             self._copy(r, self._at_time(r, self._limits(scan)[0]), self._at(self.now[r]))
@@ -163,6 +170,9 @@ class Sweeps:
         for _, r in self._states(items):
             if r in self.ends:
                 self._copy(r, self._at(self.now[r]), self._at(self.ends[r]))
+
+    def _adds_up(self, member: Member) -> bool:
+        return member.position is None or bool(member.summands)
 
     def _items(self, stage: int) -> list[Item]:
         """What a sweep computes, in order."""
@@ -226,12 +236,20 @@ class Sweeps:
                 if isinstance(item, Scan):
                     self._steps(item)
                     continue
-                Nest(self.low, item).emit()
-                if self.tiling.members[item].low > 0:
-                    self.is_before_first = True
-                    Nest(self.low, item).emit()
-                    self.is_before_first = False
+                self._definition(item)
         return Part(body, comment, (name,), name)
+
+    def _definition(self, t: TensorId) -> None:
+        """What a definition has for a tile, or each of its summands."""
+        member = self.tiling.members[t]
+        for summand in member.summands or (None,):
+            self.summand = summand
+            Nest(self.low, t).emit()
+            if (member.low if summand is None else summand[1]) > 0:
+                self.is_before_first = True
+                Nest(self.low, t).emit()
+                self.is_before_first = False
+        self.summand = None
 
     def _steps(self, scan: Scan) -> None:
         """The steps of a tile, from the states before it to those after it."""

@@ -17,11 +17,12 @@ differentiation; Griewank & Walther 2008, Evaluating Derivatives, chapter 12 (mu
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
 from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.reduce import additive_terms
 from symgrad.ir.running import running_form
 from symgrad.ir.scan import Scan, clocks, is_scan, outer_sources, scan_of
 from symgrad.loops.records import Record
@@ -48,12 +49,14 @@ class Member:
     """A definition with a loop over time: its `axis`, for the times [start + low, stop + high) of a tile.
 
     position  of time in the result; None for a sum over time.
+    summands  of a map that no one shift fits, (expression, shift): it is added up, each in its own times.
     """
 
     axis: Node
     position: int | None
     low: int
     high: int
+    summands: tuple[tuple[Node, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,7 @@ class _Analysis:
         self.cover: dict[TensorId, _Cover] = {}
         self.axis: dict[TensorId, Node] = {}  # the loop over time of definitions that follow
         self.sums: dict[TensorId, tuple[float, float]] = {}  # those over time
+        self.summands: dict[TensorId, tuple[tuple[Node, int], ...]] = {}  # of maps, each with its shift
         self.whole: set[TensorId] = set()  # needed for all times
         self.owner: dict[TensorId, Item] = dict(self.results)
         self._find_kept_by_scans()
@@ -223,27 +227,55 @@ class _Analysis:
 
     def _follow(self, t: TensorId) -> None:
         """`t` follows if all it reads of what follows is at the same time, up to a shift."""
-        g, low, high = self.g, -inf, inf
+        shifts = self._shifts(self.g.reads_of(t))
+        (axis, *more) = shifts or (None,)
+        if axis is not None and not more and self._can_follow(t, axis):
+            low, high = self._range(shifts[axis])
+            if low <= high:
+                self._add(t, axis, low, high)
+                return
+            if self._add_summands(t, axis):
+                return
+        self.whole.update(s for found in shifts.values() for s, _ in found)
+
+    def _shifts(self, reads: Iterable[Node]) -> dict[Node, list[tuple[TensorId, int]]]:
+        """By the axis that is time, what is read that follows, and how much later."""
         shifts: dict[Node, list[tuple[TensorId, int]]] = {}
-        for r in g.reads_of(t):
-            s, *index = g.args[r]
+        for r in reads:
+            s, *index = self.g.args[r]
             cover = self.cover.get(s)
             if cover is None or self._fixed(s, index[cover.position]):
                 continue
-            constant, terms = g.linear(index[cover.position])
+            constant, terms = self.g.linear(index[cover.position])
             axis = next(iter(terms), None)
-            if axis is None or terms != {axis: 1} or g.op[axis] != "axis":
+            if axis is None or terms != {axis: 1} or self.g.op[axis] != "axis":
                 self.whole.add(s)
                 continue
             shifts.setdefault(axis, []).append((s, constant))
-        for found in shifts.values():
-            for s, shift in found:
-                low, high = max(low, self.cover[s].low - shift), min(high, self.cover[s].high - shift)
-        (axis, *more) = shifts or (None,)
-        if axis is not None and not more and low <= high and self._can_follow(t, axis):
-            self._add(t, axis, low, high)
-        else:
-            self.whole.update(s for found in shifts.values() for s, _ in found)
+        return shifts
+
+    def _range(self, shifts: Iterable[tuple[TensorId, int]]) -> tuple[float, float]:
+        """The shifts of a definition with which a tile has all that it reads."""
+        low, high = -inf, inf
+        for s, shift in shifts:
+            low, high = max(low, self.cover[s].low - shift), min(high, self.cover[s].high - shift)
+        return low, high
+
+    def _add_summands(self, t: TensorId, axis: Node) -> bool:
+        """A map follows term by term if every term does."""
+        g, tensor = self.g, self.g.tensors[t]
+        found: dict[int, Node] = {}
+        if tensor.kind != "map":
+            return False
+        for sign, term in additive_terms(g, tensor.body):
+            low, high = self._range(self._shifts(g.reads((term,))).get(axis, ()))
+            if low > high:
+                return False
+            at = int(min(max(0, low), high))
+            found[at] = g.add(found.get(at, g.zero), term if sign > 0 else g.neg(term))
+        self.axis[t], self.owner[t] = axis, t
+        self.summands[t] = tuple((body, at) for at, body in sorted(found.items()))
+        return True
 
     def _add(self, t: TensorId, axis: Node, low: float, high: float) -> None:
         tensor = self.g.tensors[t]
@@ -367,18 +399,26 @@ class _Analysis:
         wanted: dict[TensorId, tuple[int, int]] = {}
         self.spans: dict[TensorId, tuple[int, int]] = {}
         for item in reversed(list(self._items())):
-            low = high = 0
-            if not isinstance(item, Scan):
-                if item not in self.axis:
-                    continue
-                low, high = self.spans[item] = self._span(item, wanted.get(item))
-            elif item not in self.scans:
+            if not self._follows(item):
                 continue
-            for use in self.uses[item]:
+            low = high = 0
+            if not isinstance(item, Scan) and item not in self.summands:
+                low, high = self.spans[item] = self._span(item, wanted.get(item))
+            for use, first, last in self._reads_at(item, low, high):
                 if use.shift is not None and use.source in self.axis:
-                    a, b = low + use.shift, high + use.shift
+                    a, b = first + use.shift, last + use.shift
                     c, d = wanted.get(use.source, (a, b))
                     wanted[use.source] = min(a, c), max(b, d)
+
+    def _reads_at(self, item: Item, low: int, high: int) -> Iterator[tuple[_Use, int, int]]:
+        """What an item reads, and the times it does so for."""
+        if isinstance(item, Scan) or item not in self.summands:
+            yield from ((use, low, high) for use in self.uses[item])
+            return
+        for body, at in self.summands[item]:
+            for r in self.g.reads((body,)):
+                s, *index = self.g.args[r]
+                yield self._use(s, tuple(index), self.axis[item]), at, at
 
     def _span(self, t: TensorId, wanted: tuple[int, int] | None) -> tuple[int, int]:
         if t not in self.sums and t not in self.whole and wanted is not None:
@@ -433,12 +473,17 @@ class _Analysis:
         windows: dict[TensorId, Window] = {}
         surplus = 0
         for t, axis in self.axis.items():
+            if t in self.summands:
+                position = self.g.tensors[t].out.index(axis)
+                members[t] = Member(axis, position, 0, 0, self.summands[t])
+                surplus = max(surplus, (self._surplus_of(axis) or 0) - self.summands[t][0][1])
+                continue
             low, high = self.spans[t]
-            position = None if t in self.sums else self.cover[t].position
-            members[t] = Member(axis, position, low, high)
-            if position is not None and t not in self.whole:
+            place = None if t in self.sums else self.cover[t].position
+            members[t] = Member(axis, place, low, high)
+            if place is not None and t not in self.whole:
                 first = min(low, 0)
-                windows[t] = Window(position, first, max(high, 0) - first)
+                windows[t] = Window(place, first, max(high, 0) - first)
             else:
                 surplus = max(surplus, (self._surplus_of(axis) or 0) - low)
         for t, cover in self.cover.items():
