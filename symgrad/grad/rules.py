@@ -63,12 +63,24 @@ def _extreme(g: Graph, t: TensorId, factor: Node) -> Node:
 
 
 def _is_chosen(g: Graph, tensor: Tensor, attained: Node, ties: str) -> Node:
-    """Whether this element is the first (or last) for which `attained` holds."""
+    """Whether this element is the first (or last) for which `attained` holds.
+
+    What does not attain it counts as a place beside all places. (Were it infinite, LLVM would see a selection
+    instead of a smallest value, and not vectorise the loop.)
+    """
     place = linear_place(g, tensor.red)
     copies = {k: g.fresh_axis(g.extent(k)) for k in tensor.red}
-    kind, none = ("min", float("inf")) if ties == "first" else ("max", float("-inf"))
-    candidate = g.substitute(g.where(attained, place, g.const(none)), copies)
+    kind, none = ("min", _places(g, tensor.red)) if ties == "first" else ("max", g.const(-1))
+    candidate = g.substitute(g.where(attained, place, none), copies)
     return g.node("eq", place, reduce(g, kind, list(copies.values()), candidate))
+
+
+def _places(g: Graph, axes: Sequence[Node]) -> Node:
+    """How many places the axes have together, as a real number."""
+    total = g.const(1)
+    for axis in axes:
+        total = g.imul(total, g.extent(axis))
+    return g.cast(total)
 
 
 def linear_place(g: Graph, axes: Sequence[Node]) -> Node:
