@@ -224,8 +224,7 @@ def test_samples_are_shared_out_in_whole_blocks_and_only_if_there_is_enough_to_d
     monkeypatch.setattr(samples_module, "_run", lambda call, jobs: used.extend(int(m[0]) for _, m in jobs))
     kernel = mixed("llvm", threads=3)
     kernel(*points(203))
-    assert used == [203]
-    used.clear()
+    assert used == []  # this thread does it all
     kernel(*points(100_003))
     assert len(used) == 3 and sum(used) == 100_003 and all(n % LANES["float64"] == 0 for n in used[:-1])
 

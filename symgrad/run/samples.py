@@ -79,23 +79,30 @@ class Samples:
         outputs = [
             np.empty(s, self._real) if b is None else b for s, b in zip(plan.shapes, buffers, strict=True)
         ]
-        count, code = int(plan.meta[0]), self.code
+        code = self._code or self.code
         length = (plan.workspace if code.workspace is None else code.workspace) * self._real.itemsize
-        shares = self._shares(count, plan, length)
+        shares = self._shares(int(plan.meta[0]), plan, length)
         length = -(-length // _APART) * _APART
         work = np.empty(length * len(shares), np.uint8)
-        arrays = [*inputs, *outputs]
-        strides = plan.meta[1 + len(self._spec.signature.passed) :]
-        steps = [int(step) * x.itemsize for x, step in zip(arrays, strides, strict=False)]
-        starts = [address_of(x) for x in arrays]
+        starts, base = [address_of(x) for x in (*inputs, *outputs)], address_of(work)
+        if len(shares) <= 1:
+            pointers = pointers_to([*starts, base, code.sample])
+            code.call(pointers.buffer_info()[0], plan.meta_address)
+            return outputs
+        steps = self._steps([*inputs, *outputs], plan)
         jobs = []
         for k, (first, size) in enumerate(shares):
             meta = plan.meta.copy()
             meta[0] = size
             places = [start + first * step for start, step in zip(starts, steps, strict=True)]
-            jobs.append((pointers_to([*places, address_of(work) + k * length, code.sample]), meta))
+            jobs.append((pointers_to([*places, base + k * length, code.sample]), meta))
         _run(code.call, jobs)
         return outputs
+
+    def _steps(self, arrays: Sequence[np.ndarray], plan: Plan) -> list[int]:
+        """Bytes from one sample to the next in each array."""
+        strides = plan.meta[1 + len(self._spec.signature.passed) :].tolist()
+        return [step * x.itemsize for x, step in zip(arrays, strides, strict=False)]
 
     def _shares(self, count: int, plan: Plan, workspace: int) -> list[tuple[int, int]]:
         """(first, how many) samples for each thread, which needs so many bytes of workspace."""
@@ -157,12 +164,10 @@ if hasattr(os, "register_at_fork"):
 
 def _run(call: Callable[[int, int], None], jobs: Sequence[tuple[Any, np.ndarray]]) -> None:
     """All jobs, the first one in this thread. Machine code runs without the GIL."""
-    waiting = []
-    if len(jobs) > 1:
-        executor = _pool.executor(len(jobs) - 1)
-        waiting = [executor.submit(call, p.buffer_info()[0], address_of(meta)) for p, meta in jobs[1:]]
-    for pointers, meta in jobs[:1]:
-        call(pointers.buffer_info()[0], address_of(meta))
+    executor = _pool.executor(len(jobs) - 1)
+    waiting = [executor.submit(call, p.buffer_info()[0], address_of(meta)) for p, meta in jobs[1:]]
+    pointers, meta = jobs[0]
+    call(pointers.buffer_info()[0], address_of(meta))
     wait(waiting)
     for job in waiting:
         job.result()
