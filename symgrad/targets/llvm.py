@@ -26,6 +26,7 @@ from symgrad.targets.vector_math_llvm import definitions
 
 _INLINE = 300  # statements; a longer body gains nothing from being inlined into NAME_call
 _PARTS_TOGETHER = 8  # parts of straight-line code in one module; half a second of LLVM's time
+_MOST_INLINED = 4_000  # instructions of our functions in a block of samples; more cost seconds of compilation
 _MOST_SCOPES = 64  # work buffers; alias metadata is quadratic in their number
 
 _ATTRIBUTES = """\
@@ -169,9 +170,9 @@ class _Module:
         texts, needs = each_lane(self.each_used, self.real, self.lanes)
         blocks += texts
         self.functions |= needs
-        shared: list[str] = []
-        texts, needs = definitions(self.own_used, self.dtype, "#4", "#5", self.lanes)
-        shared += texts
+        is_long = self.lanes > 1 and inlined_operations(self.body, self.dtype) > _MOST_INLINED
+        texts, needs = definitions(self.own_used, self.dtype, "#5" if is_long else "#4", "#5", self.lanes)
+        shared = texts
         self.functions |= needs
         texts, needs = external_llvm.definitions(self.external_used, self.real, "#5")
         shared += texts
