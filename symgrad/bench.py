@@ -121,7 +121,9 @@ def bench(
     words = default_outputs(source) if outputs is None else outputs
     source = replace(source)  # nothing translated yet: the front end's time counts
     recorder = Recorder()
-    kernel = pipeline.compile(source, outputs=words, backend=backend, dtype=dtype, watch=recorder)
+    kernel = pipeline.compile(
+        source, outputs=words, backend=backend, dtype=dtype, tier="optimised", watch=recorder
+    )
     chosen = sizes_to_explain(kernel, source, names_of(sizes))
     arrays, chosen = _point(kernel, source, names_of(at), chosen if at is None else names_of(sizes), seed)
     rates = Rates(backend, str(kernel.dtype))

@@ -106,7 +106,8 @@ def test_the_worst_program_of_the_cost_promise_stands_last():
 
 
 def test_a_random_expression_of_a_given_depth_compiles_to_the_numbers_computed_along():
-    (table,) = compile_scale.run(common.TINY)
+    table, layers = compile_scale.run(common.TINY)
+    assert [row[0] for row in layers.rows] == ["10 layers"]
     assert table.agreed == ("200",)
     assert table.header == ("", "200 operations")
     assert [row[0] for row in table.rows] == list(compile_scale.ROWS)

@@ -16,7 +16,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -33,12 +33,14 @@ from symgrad.targets.base import Loaded, target_named, workspace_elements
 
 SIZES = (1_000, 10_000, 100_000)
 DEPTH = 5_000
-STAGES = ("conversion", "reverse sweep", "passes", "lowering and split", "emission", "machine code")
+STAGES = ("conversion", "reverse sweep", "passes", "lowering and split", "emission", "quick machine code")
 ROWS = (
     "depth", "nodes of the graph", "statements", *(f"{stage}, s" for stage in STAGES),
-    "all before machine code, s", "machine code, us/statement", "one evaluation, us",
-    "one evaluation, ns/node", "peak memory, MiB", "memory grown, KiB/operation",
+    "all to the first call, s", "quick machine code, us/statement", "optimised machine code, s",
+    "optimised machine code, us/statement", "one evaluation, quick, us", "one evaluation, optimised, us",
+    "one evaluation, optimised, ns/node", "peak memory, MiB", "memory grown, KiB/operation",
 )  # fmt: skip
+LENGTHS = (10, 40, 160)  # of chains of layers
 POINT = (0.3, 0.7)
 Numbers = tuple[float, float, float]  # a value and its two derivatives
 
@@ -51,7 +53,35 @@ def run(setup: Setup) -> list[Table]:
     header = ("", *(f"{f['operations']:,} operations" for f in found))
     note = f"Random scalar expressions, value and gradient by two symbols, LLVM, CPU time. Seed {setup.seed}."
     table = tuple((name, *row) for name, row in zip(ROWS, rows, strict=True))
-    return [Table("Compile time and scale", header, table, tuple(map(str, sizes)), note)]
+    scale = Table("Compile time and scale", header, table, tuple(map(str, sizes)), note)
+    return [scale, _layers(LENGTHS[:1] if setup.tiny else LENGTHS)]
+
+
+def _layers(lengths: Sequence[int]) -> Table:
+    """A chain of layers with symbolic sizes: loop nests, most of them equal but for their arrays."""
+    n = sp.Symbol("n", integer=True, positive=True)
+    X, W, V = (sp.MatrixSymbol(name, n, n) for name in ("X", "W", "V"))
+    rows = []
+    for length in lengths:
+        layer = X
+        for k in range(length):
+            layer = (W if k % 2 else V) * layer.applyfunc(sp.tanh) + X
+        marks = [time.process_time()]
+        source = program(sp.Trace(layer), (X, W, V), (X, W, V))
+        derived = source.derived(("value", "grad"))
+        routine = split(routine_of(optimise(derived.unit), "layers", derived.words, library=True))
+        marks.append(time.process_time())
+        text = target_named("llvm").emit(routine)
+        marks.append(time.process_time())
+        target_named("llvm").build(routine)
+        marks.append(time.process_time())
+        functions = text.count("define internal void")
+        rows.append((f"{length} layers", *(number(b - a) for a, b in pairwise(marks)), str(functions)))
+    header = ("", "before emission, s", "emission, s", "machine code, s", "functions of loops")
+    note = (
+        "X -> W tanh(X) + X, so many times; trace, and its gradient by three matrices of any size; CPU time."
+    )
+    return Table("Compile time of layers", header, tuple(rows), note=note)
 
 
 def _column(found: dict[str, Any]) -> tuple[str, ...]:
@@ -59,8 +89,10 @@ def _column(found: dict[str, Any]) -> tuple[str, ...]:
     seconds, statements = found["seconds"], found["statements"]
     return (
         f"{found['depth']:,}", f"{found['nodes']:,}", f"{statements:,}",
-        *map(number, seconds), number(sum(seconds[:-1])), number(seconds[-1] / statements * 1e6),
-        number(found["run"] * 1e6), number(found["run"] / found["nodes"] * 1e9),
+        *map(number, seconds), number(sum(seconds)), number(seconds[-1] / statements * 1e6),
+        number(found["optimising"]), number(found["optimising"] / statements * 1e6),
+        number(found["quick"] * 1e6), number(found["run"] * 1e6),
+        number(found["run"] / found["nodes"] * 1e9),
         number(found["peak"]), number(found["grown"] * 1024 / found["operations"]),
     )  # fmt: skip
 
@@ -96,16 +128,19 @@ def measure_one(size: int, seed: int) -> dict[str, Any]:
     target = target_named("llvm")
     stage(lambda: target.emit(routine))
     stage(lambda: target.emit(routine))  # once more: building emits again, as fast as a second time is
-    loaded = stage(lambda: target.build(routine))
+    quick = stage(lambda: target.build(routine, tier="quick"))
     seconds = [b - a for a, b in pairwise(marks)]
     seconds[-1] -= seconds.pop(-2)
     peak = _peak()
-    run = _check(loaded, workspace_elements(routine, {}), numbers)
+    marks.append(time.process_time())
+    loaded = stage(lambda: target.build(routine))  # with the emission, as before
+    work = workspace_elements(routine, {})
     statements = sum(1 for _ in walk(routine.body, into_parts=True))
     return {
         "operations": size, "depth": depth, "nodes": len(translation.graph.op),
         "statements": statements, "seconds": seconds, "peak": peak, "grown": peak - before,
-        "run": run,
+        "optimising": marks[-1] - marks[-2] - seconds[-2],
+        "quick": _check(quick, work, numbers), "run": _check(loaded, work, numbers),
     }  # fmt: skip
 
 
