@@ -186,7 +186,14 @@ The public suite's evals, workloads{text} and checks; written by `tools/bench/gr
 tools within seconds of each other. Medians, in milliseconds, of the largest workload of each function.
 "symbolic" is the time from the expressions to loop nests, "compile" that from there to machine code; neither
 is in the times below. JAX's clock stops when its result is there; its compile time is in its first run.
+The gradient of `ode` in the manual tool is a closed form, and not the derivative of the steps.
 """
+
+
+def sections(text: str) -> dict[str, str]:
+    """The tables of an earlier run, by eval."""
+    parts = text.split("\n## ")[1:]
+    return {part.splitlines()[0]: "## " + part.rstrip() + "\n" for part in parts}
 
 
 def main() -> None:
@@ -195,17 +202,18 @@ def main() -> None:
     parser.add_argument("--python", default=sys.executable, help="for the evals")
     parser.add_argument("--evals", nargs="+", default=list(EVALS), choices=EVALS)
     parser.add_argument("--tools", nargs="+", default=list(TOOLS), choices=TOOLS)
-    parser.add_argument("--write", action="store_true", help=f"to {TABLE.name}, not only to the terminal")
+    parser.add_argument("--write", action="store_true", help=f"replace these evals in {TABLE.name}")
     parser.add_argument("options", nargs="*", help="for the evals, after --: -- --min-seconds 0.2")
     given = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # the suite's JAX adapter moves to the first, too
     suite = Suite(given.suite.resolve(), given.python)
-    parts = [title(given.options)]
+    known = sections(TABLE.read_text()) if TABLE.exists() else {}
     for name in given.evals:
-        parts.append(table(name, run_eval(suite, name, given.tools, given.options)))
-        print(parts[-1], flush=True)
-    if given.write:
-        TABLE.write_text("\n".join(parts))
+        known[name] = table(name, run_eval(suite, name, given.tools, given.options))
+        print(known[name], flush=True)
+        if given.write:
+            ordered = [known[name] for name in EVALS if name in known]
+            TABLE.write_text("\n".join([title(given.options), *ordered]))
 
 
 if __name__ == "__main__":
