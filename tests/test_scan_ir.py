@@ -282,3 +282,26 @@ def test_a_value_that_needs_the_last_states_alone_stores_no_trajectory():
 def test_gradient_does_not_grow_with_the_number_of_steps():
     g, _, outputs = derived("last", "grad")
     assert len(g.definitions_below(outputs)) < 40
+
+
+@pytest.mark.parametrize("word", ["value", "grad"])
+def test_a_parameter_read_at_the_time_of_the_step_adds_no_loop_over_times(word):
+    T, d = sp.symbols("T d", integer=True, positive=True)
+    A, W = sp.IndexedBase("A", shape=(T, d)), sp.IndexedBase("W", shape=(d, d))
+    j = sp.Symbol("j", integer=True)
+
+    def step(h, t):
+        return sg.Entries((d,), lambda i: sp.Sum(W[i, j] * A[t, j] * h[j], (j, 0, d - 1)))
+
+    last = sg.scan(step, sg.Entries((d,), lambda i: 1), T).final[0]
+    kernel = sg.compile(last, args=(A, W), wrt=W, outputs=word)
+    fewer, more = (kernel.ops(T=steps, d=3)["after"] for steps in (10, 20))
+    assert more <= 2 * fewer + 3
+    a, w = np.random.default_rng(1).normal(size=(4, 3)), np.random.default_rng(2).normal(size=(3, 3))
+    reference = sg.compile(last, args=(A, W), wrt=W, outputs=word, backend="numpy")
+    np.testing.assert_allclose(kernel(a, w), reference(a, w), rtol=1e-13)
+    if word == "value":
+        h = np.ones(3)
+        for row in a:
+            h = w @ (row * h)
+        np.testing.assert_allclose(kernel(a, w), h[0], rtol=1e-13)

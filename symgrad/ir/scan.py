@@ -26,6 +26,7 @@ from symgrad.ir.graph import SCANS, Graph, Node, TensorId
 
 _LEVEL = 1 << 16  # canonical numbers of states: level * _LEVEL + position
 _FRESH = 1 << 40  # numbers of states whose scan is not closed yet
+_TIED = ("map", "sum", "prod", "max", "min", "logsumexp")  # definitions with an axis per index of theirs
 ReadRule = Callable[[tuple[Node, ...]], Node]  # what a read at these indices becomes
 
 
@@ -273,33 +274,37 @@ def on_tensors(g: Graph, body: Node, rules: Mapping[TensorId, ReadRule]) -> Node
 def opened(g: Graph, body: Node, rules: Mapping[TensorId, ReadRule], axes: Sequence[Node]) -> Node:
     """`body` with reads of inputs replaced by values over further `axes`.
 
-    Definitions on the way are made again with those of the axes in front that they then depend on.
+    Definitions on the way are made again with those of the axes in front that they then depend on. An axis of
+    theirs that is one of those wherever they are read is that one: `A[t, j]*state[j]` has one time, not two.
     """
+    order = dependents(g, [g.args[r][0] for r in g.reads((body,))], rules)
+    tied = _tied(g, body, order, axes)
     made: dict[TensorId, tuple[TensorId, tuple[Node, ...]]] = {}
 
     def replaced(nodes: Sequence[Node]) -> list[Node]:
         changes: dict[Node, Node] = {}
-        for r in g.reads(nodes):  # those in the indices of others first
+        for r in g.reads(nodes):
             t, *index = g.args[r]
-            if t in rules or t in made:
-                index = g.substitute_all(index, changes)
             if t in rules:
                 changes[r] = rules[t](tuple(index))
             elif t in made:
                 new, more = made[t]
                 split = 1 if g.tensors[t].kind == "enum" else 0
-                changes[r] = g.read(new, *index[:split], *more, *index[split:])
+                rest = [i for p, i in enumerate(index) if p >= split and p not in tied[t]]
+                changes[r] = g.read(new, *index[:split], *more, *rest)
         return g.substitute_all(nodes, changes)
 
-    for t in dependents(g, [g.args[r][0] for r in g.reads((body,))], rules):
+    for t in order:
         tensor = g.tensors[t]
         if is_scan(g, t):
             raise _nested()
         own = {a: g.fresh_axis(g.extent(a)) for a in (*tensor.out, *tensor.red)}
+        own |= {tensor.out[p]: a for p, a in tied[t].items()}
         nodes = replaced(g.substitute_all((*tensor.bodies, *tensor.target), own))
         count = len(tensor.bodies)
         more = tuple(a for a in axes if any(a in g.axes[n] for n in nodes))
-        out, red = [own[a] for a in tensor.out], [own[a] for a in tensor.red]
+        out = [own[a] for p, a in enumerate(tensor.out) if p not in tied[t]]
+        red = [own[a] for a in tensor.red]
         if tensor.kind == "scatter":
             extents = (*(g.extent(a) for a in more), *tensor.extents)
             new = g.define("scatter", (), (*red, *more), nodes[:count], (*more, *nodes[count:]), extents)
@@ -307,3 +312,29 @@ def opened(g: Graph, body: Node, rules: Mapping[TensorId, ReadRule], axes: Seque
             new = g.define(tensor.kind, (*more, *out), red, nodes[:count], name=tensor.name)
         made[t] = new, more
     return replaced((body,))[0]
+
+
+def _tied(
+    g: Graph, body: Node, order: Sequence[TensorId], axes: Sequence[Node]
+) -> dict[TensorId, dict[int, Node]]:
+    """For each definition, the places of its axes that every read of it has at one of `axes`.
+
+    order  the definitions below `body`, ascending.
+    """
+    tied: dict[TensorId, dict[int, Node]] = {t: {} for t in order}
+    seen: set[TensorId] = set()
+
+    def meet(nodes: Sequence[Node], names: Mapping[Node, Node]) -> None:
+        for r in g.reads(nodes):
+            t, *index = g.args[r]
+            if t in tied and g.tensors[t].kind in _TIED:
+                here = {p: names.get(i, i) for p, i in enumerate(index) if names.get(i, i) in axes}
+                known = tied[t].items() if t in seen else here.items()
+                tied[t] = {p: a for p, a in known if here.get(p) == a}
+            seen.add(t)
+
+    meet((body,), {})
+    for t in reversed(order):
+        tensor = g.tensors[t]
+        meet((*tensor.bodies, *tensor.target), {tensor.out[p]: a for p, a in tied[t].items()})
+    return tied

@@ -32,7 +32,7 @@ from symgrad.run.records import (
 )
 
 STACK_BYTES = 4096  # of the block; larger ones are allocated
-SPARE_BYTES = 1 << 28  # a larger block is not kept
+SPARE_BYTES = 1 << 30  # a larger block is not kept
 
 _I32, _I64, _PTR, _BYTE = ir.IntType(32), ir.IntType(64), ir.PointerType(), ir.IntType(8)
 _DOUBLE, _FLOAT = ir.DoubleType(), ir.FloatType()
