@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import sympy as sp
 from routines import TARGETS, call
 
+import symgrad as sg
 from symgrad.errors import IllegalProgram, ParseError
 from symgrad.grad.outputs import Problem, Result, derive
 from symgrad.ir.check import check, unproven_reads
