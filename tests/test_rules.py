@@ -75,6 +75,7 @@ EXAMPLES: dict[str, Example] = {
     **{f"{op}_of_root": lambda g, v: (_norm(g, v),)
        for op in ("cos", "cosh", "sinc", "sinhc", "sinc_excess")},
     **{f"{op}_of_root": lambda g, v: (g.zero, _norm(g, v)) for op in ("besselj", "besseli")},
+    "filled_in_quotient": lambda g, v: (g.node("eq", v.x, g.zero), g.one, g.node("sinc", v.x)),
     "one_minus_radial": lambda g, v: (g.one, g.node("cos", _norm(g, v))),
     "radial_plus_minus_one": lambda g, v: (g.node("cosh", _norm(g, v)), g.minus_one),
     "log_of_radial_cosh": lambda g, v: (g.node("cosh", _norm(g, v)),),

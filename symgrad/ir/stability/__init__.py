@@ -13,6 +13,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     differences.py   1 - cos(x), differences of roots, variance, hypot
     quotients.py     sin(x)/x and its like
     complements.py   p*(1 - p), what is left of a whole beside a share of it
+    guarded.py       sin(x)/x with its value at 0 filled in
     radial.py        even functions of a root: cos(|v|), sin(|v|)/|v|
     squares.py       differences of squares
 """
@@ -22,6 +23,7 @@ from symgrad.ir.stability import (
     determinants,
     differences,
     exponentials,
+    guarded,
     logarithms,
     quotients,
     radial,
@@ -37,6 +39,7 @@ __all__ = [
     "determinants",
     "differences",
     "exponentials",
+    "guarded",
     "logarithms",
     "quotients",
     "radial",
