@@ -78,6 +78,6 @@ def test_without_stability_rules_the_arm_that_is_taken_is_a_constant() -> None:
 
 @pytest.mark.parametrize("backend", TARGETS)
 def test_a_power_of_a_modulus_has_derivatives_zero_at_zero_by_convention(backend: str) -> None:
-    """The true second derivative is infinite there; |x|**(1/2), which it is made of, has derivative 0 there."""
+    """The true second derivative is infinite; |x|**(1/2), of which it is made, has derivative 0 at 0."""
     kernel = sg.compile(sp.Abs(x) ** Rational(3, 2), wrt=x, outputs=("grad", "hess"), backend=backend)
     assert [float(part) for part in kernel(0.0)] == [0.0, 0.0]
