@@ -43,6 +43,10 @@ def _moment_22(v: Sequence[Expr], exact: bool) -> Expr:
     return (3 * _moment_11(v, exact) - _moment_21(v, exact) - product) / (3 * (1 - m))
 
 
+def _rise(n: int) -> Callable[[Sequence[Expr], bool], Expr]:
+    return lambda v, exact: sp.polygamma(n, v[0] + v[1]) - sp.polygamma(n, v[0])
+
+
 SPECIAL_FORMS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "gammainc": _regularised(sp.lowergamma),
     "gammaincc": _regularised(sp.uppergamma),
@@ -53,6 +57,7 @@ SPECIAL_FORMS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "betaln": lambda v, exact: sp.log(sp.beta(*v)),
     "elliptic_d": _d(sp.elliptic_k, sp.elliptic_e),
     "incomplete_d": _d(sp.elliptic_f, sp.elliptic_e),
+    **{f"polygamma_rise_{n}": _rise(n) for n in range(3)},
     "elliptic_moment_11": _moment_11,
     "elliptic_moment_21": _moment_21,
     "elliptic_moment_22": _moment_22,

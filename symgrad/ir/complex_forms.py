@@ -218,6 +218,7 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "gamma": _gamma,
     "loggamma": _loggamma,
     "digamma": _digamma,
+    "polygamma_rise_0": lambda x, d: _digamma(x + d) - _digamma(x),
     "beta": lambda x, y: _gamma(x) * _gamma(y) / _gamma(x + y),
     "betaln": _betaln,
     "gamma_weight": _gamma_weight,

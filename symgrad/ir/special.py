@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from symgrad.ir import (
     special_bessel,
+    special_differences,
     special_elliptic,
     special_gamma,
     special_incomplete,
@@ -23,6 +24,7 @@ from symgrad.ir.op import Op
 
 _FAMILIES = (
     special_gamma,
+    special_differences,
     special_incomplete,
     special_bessel,
     special_integrals,

@@ -14,6 +14,7 @@ import numpy as np
 
 from symgrad.ir.expansion import by_expansion
 from symgrad.ir.op import NoDerivative, Op, mp_function, scipy_function
+from symgrad.ir.special_differences import rise
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -45,20 +46,20 @@ def _polygamma_slope(g: Graph, a: Args, y: int) -> int:
 
 def _slope_of_beta(argument: int, logarithm: bool) -> Any:
     def slope(g: Graph, a: Args, y: int) -> int:
-        part = g.sub(digamma(g, a[argument]), digamma(g, g.add(a[0], a[1])))
+        part = g.neg(rise(g, a[argument], a[1 - argument]))
         return part if logarithm else g.mul(y, part)
 
     return slope
 
 
 def _binomial_slopes() -> tuple[Any, Any]:
-    def rest(g: Graph, a: Args) -> int:
-        return digamma(g, g.add(g.sub(a[0], a[1]), g.one))
+    def by_n(g: Graph, a: Args, y: int) -> int:
+        return g.mul(y, rise(g, g.add(g.sub(a[0], a[1]), g.one), a[1]))
 
-    return (
-        lambda g, a, y: g.mul(y, g.sub(digamma(g, g.add(a[0], g.one)), rest(g, a))),
-        lambda g, a, y: g.mul(y, g.sub(rest(g, a), digamma(g, g.add(a[1], g.one)))),
-    )
+    def by_k(g: Graph, a: Args, y: int) -> int:
+        return g.mul(y, rise(g, g.add(a[1], g.one), g.sub(g.sub(a[0], a[1]), a[1])))
+
+    return by_n, by_k
 
 
 def _gaussian_slope(sign: int) -> Any:
@@ -344,7 +345,7 @@ ROWS: tuple[Op, ...] = (
     ),
     Op(
         "rising", 2, scipy_function("poch"), mp_function("rf"),
-        (lambda g, a, y: g.mul(y, g.sub(digamma(g, g.add(a[0], a[1])), digamma(g, a[0]))),
+        (lambda g, a, y: g.mul(y, rise(g, *a)),
          lambda g, a, y: g.mul(y, digamma(g, g.add(a[0], a[1])))),
         sympy="RisingFactorial", c="{own}rising({0}, {1})", llvm="external poch", cost=100, domain=_SHAPES,
         source="DLMF 5.2.5",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from symgrad.ir.expansion import by_expansion
 from symgrad.ir.op import NoDerivative, Op, mp_function, scipy_function
+from symgrad.ir.special_differences import rise
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -222,8 +223,7 @@ def _beta_weight_slopes() -> tuple[Any, ...]:
 
     def by_shape(place: int) -> Any:
         def slope(g: Graph, a: Args, y: int) -> int:
-            change = g.sub(g.node("digamma", g.add(a[2], a[3])), g.node("digamma", a[place]))
-            return g.mul(y, change)
+            return g.mul(y, rise(g, a[place], a[5 - place]))
 
         return slope
 

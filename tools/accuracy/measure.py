@@ -86,12 +86,19 @@ def measure(
         truth = exact_numbers(case, np.dtype(dtype), count, seconds, quantities)
         for target in targets:
             for form, build in case.forms.items():
-                if target == "numpy" and form in _SLOW:
+                if form not in _forms(case, target):
                     continue
                 kernel = _compiled(case, form, build, (target, dtype), result)
                 if kernel is not None:
                     _compare(kernel, (case, form), truth, (target, dtype), quantities, result)
     return result
+
+
+def _forms(case: Case, target: str) -> Sequence[str]:
+    """Special functions of compiled targets are the same calls in loops: one form of them is enough."""
+    if target == "numpy":
+        return [form for form in case.forms if form not in _SLOW]
+    return ["call"] if case.group == "special" else list(case.forms)
 
 
 def _compiled(

@@ -36,7 +36,7 @@ the type at the head of the column, against mpmath: the value; first and second 
 high-precision differences of the value. Second derivatives are by the first two arguments, mixed ones
 included. Points: uniform and logarithmic in the domain, with corners, where the exact result is a normal
 number of the type. Functions are measured in calls outside of loops and inside of loops, where they are our
-own vector functions; the worse one counts.
+own vector functions; the worse one counts (special functions: in calls, on numpy in arrays).
 
 A correctly rounded result is at most 0.5 off. {bounds} **Bold**: worse than that; the reasons stand below.
 """
