@@ -218,6 +218,16 @@ def test_weights_and_differences_are_stored_as_an_operand(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", TARGETS)
+def test_terms_that_are_no_products_leave_the_sum(backend: str) -> None:
+    a, b, v = _bases(A=(n, d), B=(m, d), S=(n, m))
+    entry = sp.Sum(a[I, K] * b[J, K] - a[I, K] * v[I, J] + sp.sin(a[I, K] * b[J, K]), (K, 0, d - 1))
+    loss = sp.Sum(sp.tanh(entry), (I, 0, n - 1), (J, 0, m - 1))
+    assert _calls(loss, (a, b, v), outputs="value") == 1
+    rng = np.random.default_rng(13)
+    _agree(loss, (a, b, v), tuple(rng.normal(size=s) for s in ((6, 4), (7, 4), (6, 7))), backend)
+
+
+@pytest.mark.parametrize("backend", TARGETS)
 def test_the_gradient_of_a_convolution_reads_a_copy_with_zeros_around(backend: str) -> None:
     x, w = _bases(A=(n, d), B=(m, d, c))
     entry = sp.Sum(x[I + J, K] * w[Q, K, J], (K, 0, d - 1), (J, 0, c - 1))

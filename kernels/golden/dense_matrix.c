@@ -49,7 +49,6 @@
 #include "dense_matrix.h"
 #include <math.h>
 #include <stdint.h>
-#include <string.h>
 
 static int64_t dense_matrix_min(int64_t a, int64_t b)
 {
@@ -103,23 +102,14 @@ typedef double dense_matrix_vector;
 typedef struct {
     const double *a, *b;
     double *c;
-    int64_t a_row, a_depth, b_depth, c_row, depth, b_last, c_last;
+    int64_t a_row, a_depth, b_depth, c_row, depth;
     int keep;
     double sign;
 } dense_matrix_operands;
 
-/* The first `lanes` numbers of a vector. */
-dense_matrix_ALWAYS dense_matrix_vector dense_matrix_load(const double *x, int64_t lanes)
+/* c = sign*(a b), added to c where keep: so many rows, and so many vectors of columns. */
+dense_matrix_ALWAYS void dense_matrix_block(const dense_matrix_operands s, const int rows, const int vectors)
 {
-    dense_matrix_vector v = {0};
-    memcpy(&v, x, (size_t)lanes * sizeof(double));
-    return v;
-}
-
-/* c = sign*(a b), added to c where keep: so many rows, and so many vectors of columns, the last not full. */
-dense_matrix_ALWAYS void dense_matrix_block(const dense_matrix_operands s, const int rows, const int vectors, const int partly)
-{
-    const int full = partly ? vectors - 1 : vectors;
     dense_matrix_vector sum[dense_matrix_ROWS][dense_matrix_VECTORS];
     dense_matrix_UNROLL
     for (int i = 0; i < rows; i++) {
@@ -132,11 +122,8 @@ dense_matrix_ALWAYS void dense_matrix_block(const dense_matrix_operands s, const
         const double *const row = s.b + p*s.b_depth;
         dense_matrix_vector right[dense_matrix_VECTORS];
         dense_matrix_UNROLL
-        for (int j = 0; j < full; j++) {
+        for (int j = 0; j < vectors; j++) {
             right[j] = *(const dense_matrix_vector *)(row + j*dense_matrix_LANES);
-        }
-        if (partly) {
-            right[full] = dense_matrix_load(row + full*dense_matrix_LANES, s.b_last);
         }
         dense_matrix_UNROLL
         for (int i = 0; i < rows; i++) {
@@ -151,41 +138,36 @@ dense_matrix_ALWAYS void dense_matrix_block(const dense_matrix_operands s, const
     for (int i = 0; i < rows; i++) {
         dense_matrix_UNROLL
         for (int j = 0; j < vectors; j++) {
-            double *const place = s.c + i*s.c_row + j*dense_matrix_LANES;
-            const int64_t lanes = j < full ? dense_matrix_LANES : s.c_last;
+            dense_matrix_vector *const place = (dense_matrix_vector *)(s.c + i*s.c_row + j*dense_matrix_LANES);
             dense_matrix_vector result = s.sign * sum[i][j];
             if (s.keep) {
-                result += dense_matrix_load(place, lanes);
+                result += *place;
             }
-            memcpy(place, &result, (size_t)lanes * sizeof(double));
+            *place = result;
         }
     }
 }
 
-#define dense_matrix_CASE(rows, vectors, partly) \
-    case 8*rows + 2*vectors + partly: dense_matrix_block(s, rows, vectors, partly); break;
+#define dense_matrix_CASE(rows, vectors) \
+    case 4*rows + vectors: dense_matrix_block(s, rows, vectors); break;
 #define dense_matrix_CASES(rows) \
-    dense_matrix_CASE(rows, 1, 0) dense_matrix_CASE(rows, 2, 0) dense_matrix_CASE(rows, 3, 0) \
-    dense_matrix_CASE(rows, 1, 1) dense_matrix_CASE(rows, 2, 1) dense_matrix_CASE(rows, 3, 1)
+    dense_matrix_CASE(rows, 1) dense_matrix_CASE(rows, 2) dense_matrix_CASE(rows, 3)
 
 static void dense_matrix_tile(
     const double *a, int64_t a_row, int64_t a_depth, const double *b, int64_t b_depth, double *c, int64_t c_row,
-    int64_t rows, int64_t columns, int64_t depth, int keep, int sign, int padded)
+    int64_t rows, int64_t columns, int64_t depth, int keep, int sign)
 {
     const int64_t wide = dense_matrix_VECTORS * dense_matrix_LANES;
     for (int64_t j = 0; j < columns; j += wide) {
         const int64_t left = columns - j < wide ? columns - j : wide;
-        const int vectors = (int)((left + dense_matrix_LANES - 1) / dense_matrix_LANES);
-        const int64_t last = left - (vectors - 1)*dense_matrix_LANES;
-        const int partly = last < dense_matrix_LANES;
+        const int64_t vectors = (left + dense_matrix_LANES - 1) / dense_matrix_LANES;
         int64_t taken = 0;
         for (int64_t i = 0; i < rows; i += taken) {
             const dense_matrix_operands s = {
-                a + i*a_row, b + j, c + i*c_row + j, a_row, a_depth, b_depth, c_row, depth,
-                padded ? dense_matrix_LANES : last, last, keep, (double)sign,
+                a + i*a_row, b + j, c + i*c_row + j, a_row, a_depth, b_depth, c_row, depth, keep, (double)sign,
             };
             taken = rows - i >= dense_matrix_ROWS ? dense_matrix_ROWS : rows - i >= 4 ? 4 : rows - i >= 2 ? 2 : 1;
-            switch (8*taken + 2*vectors + partly) {
+            switch (4*taken + vectors) {
 #if dense_matrix_ROWS == 8
             dense_matrix_CASES(8)
 #endif
@@ -222,29 +204,9 @@ static void dense_matrix_contract(const double *restrict a, const double *restri
                 const int64_t n0 = dense_matrix_min(192, depth - i1);
                 for (int64_t i2 = 0; i2 < columns; i2 += 24) {
                     const int64_t n1 = dense_matrix_min(24, columns - i2);
-                    const int t2 = (b_column == 1) && ((704*n1 + n1*n1*n1 == 48*n1*n1 + 3072) || (8 >= rows));
-                    if (t2) {
-                        const int t3 = c_column == 1;
-                        for (int64_t i3 = dense_matrix_max(i0, i2*lower); i3 < dense_matrix_min(i0 + 256, rows); i3 += 8) {
-                            const int64_t n2 = dense_matrix_min(8, rows - i3);
-                            if (t3) {
-                                dense_matrix_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1], b_depth,
-                                    &c[c_column*i2 + c_row*i3], c_row, n2, n1, n0, i1 + keep != 0, (int)sign, 0);
-                            }
-                            if (!t3) {
-                                dense_matrix_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1], b_depth,
-                                    &scratch[4608], 24, n2, n1, n0, 0 != 0, (int)sign, 0);
-                                const int t4 = i1 + keep == 0;
-                                for (int64_t i4 = 0; i4 < n2; i4++) {
-                                    for (int64_t i5 = 0; i5 < n1; i5++) {
-                                        const double t5 = scratch[24*i4 + i5 + 4608] + (t4 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
-                                        c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t5;
-                                    }
-                                }
-                            }
-                        }
-                    }
-                    if (!t2) {
+                    const int t2 = 704*n1 + n1*n1*n1 == 48*n1*n1 + 3072;
+                    const int t3 = !((b_column == 1) && t2);
+                    if (t3) {
                         for (int64_t i3 = 0; i3 < n1; i3++) {
                             for (int64_t i4 = 0; i4 < n0; i4++) {
                                 scratch[i3 + 24*i4] = b[b_column*i2 + b_column*i3 + b_depth*i1 + b_depth*i4];
@@ -255,16 +217,38 @@ static void dense_matrix_contract(const double *restrict a, const double *restri
                                 scratch[i3 + 24*i4] = 0.0;
                             }
                         }
-                        const int t6 = c_column == 1;
+                    }
+                    const int t4 = (c_column == 1) && t2;
+                    if (!t3) {
+                        for (int64_t i3 = dense_matrix_max(i0, i2*lower); i3 < dense_matrix_min(i0 + 256, rows); i3 += 8) {
+                            const int64_t n2 = dense_matrix_min(8, rows - i3);
+                            if (t4) {
+                                dense_matrix_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1], b_depth,
+                                    &c[c_column*i2 + c_row*i3], c_row, n2, n1, n0, i1 + keep != 0, (int)sign);
+                            }
+                            if (!t4) {
+                                dense_matrix_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1], b_depth,
+                                    &scratch[4608], 24, n2, n1, n0, 0 != 0, (int)sign);
+                                const int t5 = i1 + keep == 0;
+                                for (int64_t i4 = 0; i4 < n2; i4++) {
+                                    for (int64_t i5 = 0; i5 < n1; i5++) {
+                                        const double t6 = scratch[24*i4 + i5 + 4608] + (t5 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
+                                        c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t6;
+                                    }
+                                }
+                            }
+                        }
+                    }
+                    if (t3) {
                         for (int64_t i3 = dense_matrix_max(i0, i2*lower); i3 < dense_matrix_min(i0 + 256, rows); i3 += 8) {
                             const int64_t n3 = dense_matrix_min(8, rows - i3);
-                            if (t6) {
+                            if (t4) {
                                 dense_matrix_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &scratch[0], 24,
-                                    &c[c_column*i2 + c_row*i3], c_row, n3, n1, n0, i1 + keep != 0, (int)sign, 1);
+                                    &c[c_column*i2 + c_row*i3], c_row, n3, n1, n0, i1 + keep != 0, (int)sign);
                             }
-                            if (!t6) {
+                            if (!t4) {
                                 dense_matrix_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &scratch[0], 24, &scratch[4608], 24,
-                                    n3, n1, n0, 0 != 0, (int)sign, 1);
+                                    n3, n1, n0, 0 != 0, (int)sign);
                                 const int t7 = i1 + keep == 0;
                                 for (int64_t i4 = 0; i4 < n3; i4++) {
                                     for (int64_t i5 = 0; i5 < n1; i5++) {

@@ -5,10 +5,10 @@
         for j0 in 0..n by the tile's columns:   b[p0.., j0..] stays in the first: as it is, or packed
           for i in i0.. by ROWS:                c[i.., j0..] in registers: `nest.Tile`
 
-Packing makes a block of b contiguous. It pays where a row of b is not contiguous, and where it is no whole
-number of vectors and read often. Where c has fewer columns than a vector has lanes the roles are
-exchanged: c^T = b^T a^T. Where columns of c do not lie side by side a tile is computed in scratch memory
-and copied.
+Packing makes a block of b contiguous where a row of b is not, and fills it up with zeros where it is no
+whole number of vectors and the machine has no masks. Where columns of c do not lie side by side, or are no
+whole number of vectors, a tile is computed in scratch memory and copied. Where c has fewer columns than a
+vector has lanes the roles are exchanged: c^T = b^T a^T.
 
 Source: Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication", ACM TOMS 34(3); Van
 Zee & van de Geijn 2015, "BLIS", ACM TOMS 41(3).
@@ -56,7 +56,7 @@ def contract_routine(name: str, columns: int, masks: bool) -> Routine:
     """The function: a, b (read), c (read and written), scratch, integers.
 
     columns  of the target's tile, three vectors.
-    masks    a part of a vector is loaded as fast as a whole one.
+    masks    parts of a vector are loaded and stored as fast as a whole one.
     """
     body = _Blocks(columns, masks)
     body.write()
@@ -108,22 +108,23 @@ class _Blocks:
         w = self.w
         with w.loop(0, _N, step=self.columns) as j0:
             columns = w.least(self.columns, minus(_N, j0))
-            contiguous = w.equals_zero(minus(_B_COLUMN, 1))
-            direct = contiguous if self.masks else contiguous & self._is_cheap_to_load(columns)
-            with w.when(direct):
-                b = Strided(self._start("b", (p0, _B_DEPTH), (j0, _B_COLUMN)), (_B_DEPTH, poly(1)))
-                self._tiles(i0, p0, j0, columns, depth, b, padded=False)
-            with w.when(~direct):
+            whole = w.truth(True) if self.masks else self._are_whole_vectors(columns)
+            packs = ~(w.equals_zero(minus(_B_COLUMN, 1)) & whole)
+            with w.when(packs):
                 self._pack(p0, j0, columns, depth)
-                b = Strided(Start("scratch", (poly(0),)), (poly(self.columns), poly(1)))
-                self._tiles(i0, p0, j0, columns, depth, b, padded=True)
+            direct = Strided(self._start("b", (p0, _B_DEPTH), (j0, _B_COLUMN)), (_B_DEPTH, poly(1)))
+            packed = Strided(Start("scratch", (poly(0),)), (poly(self.columns), poly(1)))
+            in_place = w.equals_zero(minus(_C_COLUMN, 1)) & whole
+            for condition, b in ((~packs, direct), (packs, packed)):
+                with w.when(condition):
+                    self._tiles(i0, p0, j0, columns, depth, b, in_place)
 
-    def _is_cheap_to_load(self, columns: Poly) -> Number:
-        """Whole vectors, a third of a tile each; or few rows, which load a part of one only once."""
-        w, product = self.w, poly(1)
+    def _are_whole_vectors(self, columns: Poly) -> Number:
+        """Vectors are a third of a tile, or a part of that."""
+        product = poly(1)
         for vectors in (1, 2, 3):
             product = times(product, minus(columns, vectors * self.columns // 3))
-        return w.equals_zero(product) | w.at_least_zero(minus(ROWS, _M))
+        return self.w.equals_zero(product)
 
     def _pack(self, p0: Poly, j0: Poly, columns: Poly, depth: Poly) -> None:
         """A block of b, row by row, filled up with zeros."""
@@ -135,19 +136,18 @@ class _Blocks:
             self.scratch[_place((p, wide), (j, 1))] = 0
 
     def _tiles(
-        self, i0: Poly, p0: Poly, j0: Poly, columns: Poly, depth: Poly, b: Strided, padded: bool
+        self, i0: Poly, p0: Poly, j0: Poly, columns: Poly, depth: Poly, b: Strided, in_place: Number
     ) -> None:
         w, keep = self.w, plus(_KEEP, p0)
-        contiguous = w.equals_zero(minus(_C_COLUMN, 1))
         with w.loop(i0, plus(i0, BLOCK), _M, step=ROWS, after=times(_LOWER, j0)) as i:
             rows = w.least(ROWS, minus(_M, i))
             a = Strided(self._start("a", (i, _A_ROW), (p0, _A_DEPTH)), (_A_ROW, _A_DEPTH))
             c = Strided(self._start("c", (i, _C_ROW), (j0, _C_COLUMN)), (_C_ROW, poly(1)))
-            with w.when(contiguous):
-                w.append(Tile(rows, columns, depth, a, b, c, keep, _SIGN, padded))
-            with w.when(~contiguous):
+            with w.when(in_place):
+                w.append(Tile(rows, columns, depth, a, b, c, keep, _SIGN))
+            with w.when(~in_place):
                 apart = Strided(Start("scratch", (poly(self.tile),)), (poly(self.columns), poly(1)))
-                w.append(Tile(rows, columns, depth, a, b, apart, poly(0), _SIGN, padded))
+                w.append(Tile(rows, columns, depth, a, b, apart, poly(0), _SIGN))
                 self._add(i, j0, rows, columns, keep)
 
     def _add(self, i0: Poly, j0: Poly, rows: Poly, columns: Poly, keep: Poly) -> None:

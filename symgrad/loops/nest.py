@@ -172,8 +172,8 @@ class Contract:
 class Tile:
     """The innermost block of `Contract`, in vector registers: rows and columns of b and c lie side by side.
 
-    rows, columns  at least 1; at most what the target's tile has.
-    padded         there are so many numbers in each row of b as the target's tile has columns.
+    rows, columns  at least 1; at most what the target's tile has. Without masks, rows of b and c have space
+                   for as many columns as make whole vectors.
     """
 
     rows: Poly
@@ -184,7 +184,6 @@ class Tile:
     c: Strided
     keep: Poly
     sign: Poly
-    padded: bool = False
 
 
 @dataclass(slots=True)

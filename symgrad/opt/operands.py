@@ -4,7 +4,7 @@
                                                          t[p, j] = s[p]*(b[p, j] - c[p, j])
 
 Storing an operand costs as much as one pass over it, and the product passes over it many times. It is done
-where the sum becomes a matrix product (`ir.contraction`) by it.
+where the sum becomes a matrix product (`ir.contraction`) by it. Terms that are none leave the sum.
 
 A read that leaves its tensor at the edges, as in the gradient of a convolution by its input, is read from a
 copy with zeros around:
@@ -23,8 +23,8 @@ from dataclasses import dataclass
 
 from symgrad.ir.bounds import facts_of, index_is_in_range, read_is_in_range, typical
 from symgrad.ir.contraction import is_linear_read, is_plain_read, is_small, terms_of
-from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.reduce import additive_terms, conjunction, conjuncts, factors_of
+from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.reduce import additive_terms, conjunction, conjuncts, factors_of, reduce
 from symgrad.opt.rebuild import Copy, copy_with
 
 _SHORT = 4  # passes over an operand; for fewer it is not worth storing
@@ -34,7 +34,7 @@ def operands(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId,
     """Put the operands of sums into memory where that makes matrix products of them."""
     below = g.definitions_below(roots)
     chosen = {t for t in below if g.tensors[t].kind == "sum" and not terms_of(g, g.tensors[t])
-              and _plans(g, t) is not None}  # fmt: skip
+              and any(plan for *_, plan in _plans(g, g.tensors[t]))}  # fmt: skip
     if not chosen:
         return g, {t: t for t in below}
 
@@ -45,15 +45,21 @@ def operands(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId,
 
 
 def _rewritten(g: Graph, t: TensorId) -> TensorId:
-    """The sum `t` as one of products of two reads."""
-    tensor, plans = g.tensors[t], _plans(g, t)
-    if plans is None:  # it became something simpler on the way
+    """The sum `t` as one of products of two reads, and the sums of its other terms."""
+    tensor, products, others = g.tensors[t], g.zero, g.zero
+    for sign, term, plan in _plans(g, tensor):
+        if plan is None:
+            total = reduce(g, "sum", tensor.red, term)
+            others = g.add(others, total) if sign > 0 else g.sub(others, total)
+        else:
+            term = g.mul(_in_memory(g, plan.left), _in_memory(g, plan.right))
+            products = g.add(products, term) if sign * plan.sign > 0 else g.sub(products, term)
+    if products == g.zero:  # it became something simpler on the way
         return t
-    total = g.zero
-    for plan in plans:
-        term = g.mul(_in_memory(g, plan.left), _in_memory(g, plan.right))
-        total = g.add(total, term) if plan.sign > 0 else g.sub(total, term)
-    return g.define("sum", tensor.out, tensor.red, total)
+    made = g.define("sum", tensor.out, tensor.red, products)
+    if others == g.zero:
+        return made
+    return g.define("map", tensor.out, (), g.add(g.read(made, *tensor.out), others))
 
 
 @dataclass(frozen=True)
@@ -79,26 +85,35 @@ class _Plan:
     right: _Group
 
 
-def _plans(g: Graph, t: TensorId) -> list[_Plan] | None:
-    """How every term becomes a product of two operands; None if one cannot."""
-    tensor = g.tensors[t]
+def _plans(g: Graph, tensor: Tensor) -> list[tuple[int, Node, _Plan | None]]:
+    """How each signed term becomes a product of two operands, None if it cannot.
+
+    Empty where loops are better.
+    """
     if is_small(g, tensor):
-        return None
-    plans = []
-    for sign, term in additive_terms(g, tensor.body):
-        plan = _plan(g, frozenset(tensor.out), frozenset(tensor.red), sign, term)
-        if plan is None:
-            return None
-        plans.append(plan)
-    return plans
+        return []
+    out, red = frozenset(tensor.out), frozenset(tensor.red)
+    return [(sign, term, _plan(g, out, red, term)) for sign, term in _terms(g, tensor.body)]
 
 
-def _plan(g: Graph, out: frozenset[Node], red: frozenset[Node], sign: int, term: Node) -> _Plan | None:
+def _terms(g: Graph, body: Node) -> list[tuple[int, Node]]:
+    """The signed terms of a sum, those under a common condition each under its own."""
+    found = []
+    for sign, term in additive_terms(g, body):
+        if g.op[term] != "mask":
+            found.append((sign, term))
+            continue
+        predicate, inner = g.args[term]
+        found += [(sign * k, g.mask(predicate, part)) for k, part in additive_terms(g, inner)]
+    return found
+
+
+def _plan(g: Graph, out: frozenset[Node], red: frozenset[Node], term: Node) -> _Plan | None:
     guards: list[Node] = []
     if g.op[term] == "mask":
         guards, term = conjuncts(g, g.args[term][0]), g.args[term][1]
     top, bottom = factors_of(g, term)
-    sign *= (-1) ** top.count(g.minus_one)
+    sign = (-1) ** top.count(g.minus_one)
     factors = [(n, True) for n in top if n != g.minus_one] + [(n, False) for n in bottom]
     seeds = _seeds(g, out, [n for n, _ in factors])
     if seeds is None:

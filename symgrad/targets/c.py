@@ -291,7 +291,7 @@ class CFile:
     def _includes(self) -> list[str]:
         own = [f'#include "{self.include}"'] if self.include else []
         prototype = f"void {self.name}({self.parameter_list()});"
-        headers = ["math", "stdint", *(["string"] if self.own_used or "contract" in self.helpers else [])]
+        headers = ["math", "stdint", *(["string"] if self.own_used else [])]
         includes = [f"#include <{header}.h>" for header in headers]
         return [*own, *includes, *([] if own else ["", *wrapped(prototype)])]
 

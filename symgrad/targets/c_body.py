@@ -228,7 +228,7 @@ class Body:
         a, b, c = (self._address(x.start) for x in (s.a, s.b, s.c))
         strides = [self._poly(p) for p in (*s.a.strides, s.b.strides[0], s.c.strides[0])]
         sizes = [self._poly(p) for p in (s.rows, s.columns, s.depth)]
-        flags = [f"{self._poly(s.keep)} != 0", f"(int){self._poly(s.sign)}", str(int(s.padded))]
+        flags = [f"{self._poly(s.keep)} != 0", f"(int){self._poly(s.sign)}"]
         self._call("tile", [a, *strides[:2], b, strides[2], c, strides[3], *sizes, *flags])
 
     def _address(self, start: Start) -> str:

@@ -55,23 +55,14 @@ typedef REAL PREFIX_vector;
 typedef struct {
     const REAL *a, *b;
     REAL *c;
-    int64_t a_row, a_depth, b_depth, c_row, depth, b_last, c_last;
+    int64_t a_row, a_depth, b_depth, c_row, depth;
     int keep;
     REAL sign;
 } PREFIX_operands;
 
-/* The first `lanes` numbers of a vector. */
-PREFIX_ALWAYS PREFIX_vector PREFIX_load(const REAL *x, int64_t lanes)
+/* c = sign*(a b), added to c where keep: so many rows, and so many vectors of columns. */
+PREFIX_ALWAYS void PREFIX_block(const PREFIX_operands s, const int rows, const int vectors)
 {
-    PREFIX_vector v = {0};
-    memcpy(&v, x, (size_t)lanes * sizeof(REAL));
-    return v;
-}
-
-/* c = sign*(a b), added to c where keep: so many rows, and so many vectors of columns, the last not full. */
-PREFIX_ALWAYS void PREFIX_block(const PREFIX_operands s, const int rows, const int vectors, const int partly)
-{
-    const int full = partly ? vectors - 1 : vectors;
     PREFIX_vector sum[PREFIX_ROWS][PREFIX_VECTORS];
     PREFIX_UNROLL
     for (int i = 0; i < rows; i++) {
@@ -84,11 +75,8 @@ PREFIX_ALWAYS void PREFIX_block(const PREFIX_operands s, const int rows, const i
         const REAL *const row = s.b + p*s.b_depth;
         PREFIX_vector right[PREFIX_VECTORS];
         PREFIX_UNROLL
-        for (int j = 0; j < full; j++) {
+        for (int j = 0; j < vectors; j++) {
             right[j] = *(const PREFIX_vector *)(row + j*PREFIX_LANES);
-        }
-        if (partly) {
-            right[full] = PREFIX_load(row + full*PREFIX_LANES, s.b_last);
         }
         PREFIX_UNROLL
         for (int i = 0; i < rows; i++) {
@@ -103,41 +91,36 @@ PREFIX_ALWAYS void PREFIX_block(const PREFIX_operands s, const int rows, const i
     for (int i = 0; i < rows; i++) {
         PREFIX_UNROLL
         for (int j = 0; j < vectors; j++) {
-            REAL *const place = s.c + i*s.c_row + j*PREFIX_LANES;
-            const int64_t lanes = j < full ? PREFIX_LANES : s.c_last;
+            PREFIX_vector *const place = (PREFIX_vector *)(s.c + i*s.c_row + j*PREFIX_LANES);
             PREFIX_vector result = s.sign * sum[i][j];
             if (s.keep) {
-                result += PREFIX_load(place, lanes);
+                result += *place;
             }
-            memcpy(place, &result, (size_t)lanes * sizeof(REAL));
+            *place = result;
         }
     }
 }
 
-#define PREFIX_CASE(rows, vectors, partly) \\
-    case 8*rows + 2*vectors + partly: PREFIX_block(s, rows, vectors, partly); break;
+#define PREFIX_CASE(rows, vectors) \\
+    case 4*rows + vectors: PREFIX_block(s, rows, vectors); break;
 #define PREFIX_CASES(rows) \\
-    PREFIX_CASE(rows, 1, 0) PREFIX_CASE(rows, 2, 0) PREFIX_CASE(rows, 3, 0) \\
-    PREFIX_CASE(rows, 1, 1) PREFIX_CASE(rows, 2, 1) PREFIX_CASE(rows, 3, 1)
+    PREFIX_CASE(rows, 1) PREFIX_CASE(rows, 2) PREFIX_CASE(rows, 3)
 
 static void PREFIX_tile(
     const REAL *a, int64_t a_row, int64_t a_depth, const REAL *b, int64_t b_depth, REAL *c, int64_t c_row,
-    int64_t rows, int64_t columns, int64_t depth, int keep, int sign, int padded)
+    int64_t rows, int64_t columns, int64_t depth, int keep, int sign)
 {
     const int64_t wide = PREFIX_VECTORS * PREFIX_LANES;
     for (int64_t j = 0; j < columns; j += wide) {
         const int64_t left = columns - j < wide ? columns - j : wide;
-        const int vectors = (int)((left + PREFIX_LANES - 1) / PREFIX_LANES);
-        const int64_t last = left - (vectors - 1)*PREFIX_LANES;
-        const int partly = last < PREFIX_LANES;
+        const int64_t vectors = (left + PREFIX_LANES - 1) / PREFIX_LANES;
         int64_t taken = 0;
         for (int64_t i = 0; i < rows; i += taken) {
             const PREFIX_operands s = {
-                a + i*a_row, b + j, c + i*c_row + j, a_row, a_depth, b_depth, c_row, depth,
-                padded ? PREFIX_LANES : last, last, keep, (REAL)sign,
+                a + i*a_row, b + j, c + i*c_row + j, a_row, a_depth, b_depth, c_row, depth, keep, (REAL)sign,
             };
             taken = rows - i >= PREFIX_ROWS ? PREFIX_ROWS : rows - i >= 4 ? 4 : rows - i >= 2 ? 2 : 1;
-            switch (8*taken + 2*vectors + partly) {
+            switch (4*taken + vectors) {
 #if PREFIX_ROWS == 8
             PREFIX_CASES(8)
 #endif

@@ -2,7 +2,7 @@
 
 A tile has as many sums as the machine's registers hold beside one row of b and one number of a: 8 times 3
 vectors of 512 bits, 4 times 3 of 256 or 128. There is a loop over p for every number of rows and vectors,
-with and without a mask for columns that do not fill the last vector. Sums are taken in the order of p.
+with and without a mask (where the machine has them) for columns that do not fill the last vector. Sums are taken in the order of p.
 
 The function is the same for all kernels: a module of its own, compiled once per type.
 """
@@ -89,12 +89,14 @@ class _Tile:
         yield from self._splat("lasts", "i64", "%last", f"<{lanes} x i64>")
         numbers = ", ".join(f"i64 {k}" for k in range(lanes))
         yield f"  %mask = icmp ult <{lanes} x i64> <{numbers}>, %lasts"
-        yield f"  %masked = select i1 %fits, i64 0, i64 {rows * vectors}"
+        masked = rows * vectors if self.shape.masks else 0
+        yield f"  %masked = select i1 %fits, i64 0, i64 {masked}"
         yield "  %row = sub i64 %rows, 1"
         yield f"  %place = mul i64 %row, {vectors}"
         yield "  %one = add i64 %place, %vector"
         yield "  %which = add i64 %one, %masked"
-        kinds = [(m, r, v) for m in (False, True) for r in range(1, rows + 1) for v in range(1, vectors + 1)]
+        masks = (False, True) if self.shape.masks else (False,)
+        kinds = [(m, r, v) for m in masks for r in range(1, rows + 1) for v in range(1, vectors + 1)]
         cases = " ".join(f"i64 {k}, label %k{k}" for k in range(len(kinds)))
         yield f"  switch i64 %which, label %done [ {cases} ]"
         for number, (masked, r, v) in enumerate(kinds):
