@@ -2,7 +2,8 @@
 
 A tile has as many sums as the machine's registers hold beside one row of b and one number of a: 8 times 3
 vectors of 512 bits, 4 times 3 of 256 or 128. There is a loop over p for every number of rows and vectors,
-where the machine has masks also for columns that do not fill the last vector. Sums are taken in the order of p.
+where the machine has masks also for columns that do not fill the last vector. Sums are taken in the order
+of p.
 
 The function is the same for all kernels: a module of its own, compiled once per type.
 """
