@@ -380,3 +380,16 @@ def test_a_block_of_far_samples_leaves_no_trace_in_the_next_one() -> None:
     kernel, (a, b) = mixed("llvm"), points(24)
     b[:8] = 1e9
     assert same_bits((f[8:] for f in kernel(a, b)), kernel(a[8:], b[8:]))
+
+
+def test_c_calls_functions_with_vectors_where_there_are_many() -> None:
+    many = sum(sp.sin(k * x) * sp.exp(-k * y) for k in range(1, 16))
+    kernel = sg.compile(many, (x, y), outputs="value", backend="c")
+    assert '_Pragma("omp declare simd notinbranch") static' in kernel.batch_source
+    assert "declare simd" not in mixed("c").batch_source
+    a, b = points(19)
+    wanted = sum(np.sin(k * a) * np.exp(-k * b) for k in range(1, 16))
+    np.testing.assert_allclose(kernel(a, b), wanted, rtol=1e-13, atol=1e-12)
+    assert same_bits((kernel(a[5:6], b[5:6]),), (kernel(a, b)[5:6],))
+    llvm = sg.compile(many, (x, y), outputs="value")
+    np.testing.assert_allclose(kernel(a, b), llvm(a, b), rtol=1e-13, atol=1e-12)

@@ -26,7 +26,8 @@ from symgrad.targets.text import (
 )
 from symgrad.targets.vector_math_c import definitions
 
-MOST_SIDE_BY_SIDE = 5_000  # instructions in the loop over lanes; gcc takes seconds beyond
+MOST_SIDE_BY_SIDE = 3_000  # statements in the loop over lanes; gcc takes seconds beyond
+_MOST_INLINED = 1_000  # instructions of our functions in it; beyond, it calls them with vectors
 
 
 class CTarget:
@@ -74,10 +75,11 @@ def emit_c_batch(routine: Routine, dtype: str = "float64") -> str | None:
     if block is None or any(isinstance(s, Part) for s in routine.body):
         return None
     block, far = with_lane_functions(block)
-    length = sum(1 for _ in walk(block.body)) + inlined_operations(block.body, dtype)
-    if length > MOST_SIDE_BY_SIDE:
+    if sum(1 for _ in walk(block.body)) > MOST_SIDE_BY_SIDE:
         return None
-    return CFile(block, dtype, standalone=False, include="", far=far).text()
+    file = CFile(block, dtype, standalone=False, include="", far=far)
+    file.calls_vectors = inlined_operations(block.body, dtype) > _MOST_INLINED
+    return file.text()
 
 
 class CFile:
@@ -100,6 +102,7 @@ class CFile:
         self.names = Names(spelled, *prefixes)
         self.helpers: set[str] = set()
         self.own_used: set[str] = set()
+        self.calls_vectors = False
         self.special_used: set[str] = set()
         self.parts: list[list[str]] = []
         self.named_parts: dict[str, str] = {}
@@ -296,7 +299,7 @@ class CFile:
         return [*own, *includes, *([] if own else ["", *wrapped(prototype)])]
 
     def _own_functions(self) -> list[list[str]]:
-        return definitions(self.own_used, self.dtype, self.name) if self.own_used else []
+        return definitions(self.own_used, self.dtype, self.name, self.calls_vectors) if self.own_used else []
 
     def _contraction(self) -> list[list[str]]:
         """The function that `nest.Contract` calls; it needs helpers of its own."""

@@ -20,8 +20,11 @@ _CALLS = ("fma", "abs", "sqrt", "to_bits", "from_bits")
 _LONGEST = 70
 
 
-def _defined(op: str, dtype: str, prefix: str) -> list[str]:
-    """The lines of `REAL PREFIX_OP(REAL x)`; it calls the functions of `_BIT_CASTS`."""
+def _defined(op: str, dtype: str, prefix: str, kind: str = "INLINE") -> list[str]:
+    """The lines of `REAL PREFIX_OP(REAL x)`; it calls the functions of `_BIT_CASTS`.
+
+    kind  the macro before it: "INLINE", or "VECTOR" for functions that loops call with vectors.
+    """
     operations = traced(function_of(op), dtype)
     uses = Counter(a for o in operations for a in o.args)
     values: list[str] = []
@@ -40,7 +43,7 @@ def _defined(op: str, dtype: str, prefix: str) -> list[str]:
                 lines.append(f"    const {_TYPES[o.kind]} {values[-1]} = {text};")
     real = _TYPES[operations[-1].kind]
     parameters = ", ".join(f"{real} {x}" for x in "xy"[: FUNCTIONS[function_of(op)].arity])
-    head = f"{prefix}_INLINE {real} {prefix}_{op}({parameters})"
+    head = f"{prefix}_{kind} {real} {prefix}_{op}({parameters})"
     return [head, "{", *lines, f"    return {values[-1]};", "}"]
 
 
@@ -90,8 +93,12 @@ def _apart(op: str, dtype: str, prefix: str) -> list[str]:
     return [f"static {real} {prefix}_{op}({parameters})", "{", f"    return {result};", "}"]
 
 
-def definitions(ops: set[str], dtype: str, prefix: str) -> list[list[str]]:
-    """Everything that code calling these ops needs, function by function, in order of their names."""
+def definitions(ops: set[str], dtype: str, prefix: str, called: bool = False) -> list[list[str]]:
+    """Everything that code calling these ops needs, function by function, in order of their names.
+
+    called  the inlined ones are called instead, with vectors where a compiler can.
+    """
+    kind = "VECTOR" if called else "INLINE"
     own = sorted({OWN + function_of(op) for op in ops})
     apart = sorted(op for op in ops if op.startswith(APART))
     suffix = "" if dtype == "float64" else "f"
@@ -99,7 +106,8 @@ def definitions(ops: set[str], dtype: str, prefix: str) -> list[list[str]]:
     return [
         _HEAD.replace("PREFIX", prefix).splitlines(),
         *([*line.splitlines()] for line in _BIT_CASTS.replace("PREFIX", prefix).split("\n\n")),
-        *(_defined(op, dtype, prefix) for op in own),
+        *([_VECTOR.replace("PREFIX", prefix).splitlines()] if called else []),
+        *(_defined(op, dtype, prefix, kind) for op in own),
         *(_apart(op, dtype, prefix) for op in apart),
         ["#else", *library, "#endif"],
     ]
@@ -115,6 +123,14 @@ _HEAD = """\
 #define PREFIX_INLINE static inline __attribute__((always_inline))
 #else
 #define PREFIX_INLINE static inline
+#endif"""
+
+_VECTOR = """\
+/* A loop over lanes calls a version that takes a vector: gcc makes one. */
+#if defined(__GNUC__) && defined(SYMGRAD_SIMD)
+#define PREFIX_VECTOR _Pragma("omp declare simd notinbranch") static __attribute__((noinline))
+#else
+#define PREFIX_VECTOR static
 #endif"""
 
 _BIT_CASTS = """\
