@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,8 +16,10 @@ import sympy as sp
 
 import symgrad as sg
 from symgrad.errors import BadOption
+from symgrad.loops.nest import Compute, Const, If, Load, Statement, Store, poly, variable
 from symgrad.run import tiers
 from symgrad.targets import llvm, llvm_build
+from symgrad.targets.liveness import liveness
 
 xs = sp.symbols("x0:12", real=True)
 POINT = np.linspace(0.2, 0.9, len(xs))
@@ -200,3 +203,21 @@ def test_backends_with_one_tier_have_no_quick_one() -> None:
         "  because  only LLVM compiles in more than one way\n"
         '  try      backend="llvm", or leave tier= out'
     )
+
+
+def test_uses_in_straight_line_code_are_those_found_in_any_code() -> None:
+    at = (poly(0),)
+    body: list[Statement] = [
+        Load(0, "x", at),
+        Const(1, ("q", 2, 1)),
+        Compute(2, "mul", (0, 1)),
+        Compute(3, "add", (2, 0)),
+        Compute(4, "sin", (3,)),  # nobody needs it
+        Load(5, "z", at),  # nor this
+        Store("y", (variable("n"),), 3),
+    ]
+    straight = liveness(body)
+    general = liveness([*body, If(6, [])])
+    assert straight.uses == {0: 2, 1: 1, 2: 1, 3: 1, "n": 1}
+    assert straight.uses == general.uses - Counter({6: 1}) and straight.inline == general.inline - {6}
+    assert straight.buffers == general.buffers == {"x", "y"}

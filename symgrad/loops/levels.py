@@ -305,26 +305,32 @@ class Levels:
 
     def _unsafe(self, n: Node) -> bool:
         """Whether computing `n` makes a read that is not proven to be inside its tensor."""
-        if n not in self.needs_guard:
-            unknown: set[Node] = set()
-            stack = [n]
-            while stack:
-                m = stack.pop()
-                if m not in unknown and m not in self.needs_guard:
-                    unknown.add(m)
-                    stack.extend(self.g.children(m))
-            for m in sorted(unknown):
-                self.needs_guard[m] = self._unsafe_here(m)
+        known = self.needs_guard.get(n)
+        if known is not None:
+            return known
+        if self.needs_guard.keys() >= set(self.g.arguments[n]):  # the common case: arguments come first
+            self.needs_guard[n] = known = self._unsafe_here(n)
+            return known
+        unknown: set[Node] = set()
+        stack = [n]
+        while stack:
+            m = stack.pop()
+            if m not in unknown and m not in self.needs_guard:
+                unknown.add(m)
+                stack.extend(self.g.arguments[m])
+        for m in sorted(unknown):
+            self.needs_guard[m] = self._unsafe_here(m)
         return self.needs_guard[n]
 
     def _unsafe_here(self, n: Node) -> bool:
         g = self.g
-        if g.op[n] == "read" and not self._in_range(n):
+        op = g.op[n]
+        if op == "read" and not self._in_range(n):
             return True
-        if g.op[n] in _SELECTIONS and self._guards_its_arms(n):
+        if op in _SELECTIONS and self._guards_its_arms(n):
             # A decided condition has a safe side; a selection is as safe as its condition.
-            return self.g.kind[n] != "bool" and self.needs_guard[g.args[n][0]]
-        return any(self.needs_guard[c] for c in g.children(n))
+            return g.kind[n] != "bool" and self.needs_guard[g.args[n][0]]
+        return any(map(self.needs_guard.__getitem__, g.arguments[n]))
 
     def _in_range(self, read: Node) -> bool:
         g = self.g

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 
 from symgrad.loops.nest import (
     Accumulate,
+    Bool,
     Call,
     Compute,
+    Const,
     Load,
     LoadInt,
     SetCell,
@@ -23,6 +25,8 @@ from symgrad.loops.nest import (
     Value,
 )
 from symgrad.loops.walk import Name, defined, operands, polynomials, variables, walk
+
+_STRAIGHT = frozenset((Const, Bool, Compute, Load, Store))
 
 
 @dataclass
@@ -49,6 +53,8 @@ def liveness(body: Sequence[Statement], kept: Iterable[Value] = ()) -> Liveness:
 
     kept  cells that are read after it.
     """
+    if _STRAIGHT.issuperset(map(type, body)):
+        return _of_straight(body)
     writers: dict[Name, list[tuple[int, Statement]]] = {}
     home: dict[Name, int] = {}
     waiting: list[tuple[int, Statement]] = []
@@ -88,4 +94,23 @@ def liveness(body: Sequence[Statement], kept: Iterable[Value] = ()) -> Liveness:
         n for n, k in found.uses.items() if k == 1 and isinstance(n, int) and home.get(n) == last_block[n]
     }
     found.uses.update(kept)
+    return found
+
+
+def _of_straight(body: Sequence[Statement]) -> Liveness:
+    """The same for statements one after the other, from the last use of a value to its definition."""
+    found = Liveness()
+    uses: dict[Name, int] = {}
+    for s in reversed(body):
+        if type(s) is Compute:
+            if s.dst in uses:
+                for value in s.args:
+                    uses[value] = uses.get(value, 0) + 1
+        elif isinstance(s, Store) or (isinstance(s, Load) and s.dst in uses):
+            found.buffers.add(s.buffer)
+            read: list[Name] = [*operands(s), *variables(polynomials(s))]
+            for name in read:
+                uses[name] = uses.get(name, 0) + 1
+    found.uses.update(uses)
+    found.inline = {name for name, count in uses.items() if count == 1 and isinstance(name, int)}
     return found

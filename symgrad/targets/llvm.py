@@ -154,14 +154,15 @@ class _Module:
         self.external_used: set[str] = set()
         self.parts: list[str] = []
         self.named_parts: dict[str, str] = {}
-        # What is compiled fast first, and then well, is fused by neither, so that both give the same numbers.
+        self.shape = shape_of(routine, dtype)
         parts = sum(isinstance(s, Part) for s in routine.body)
-        self.is_divided = parts > _PARTS_TOGETHER and not shape_of(routine, dtype).loops
-        self.contracts = self.lanes > 1 or not llvm_build.has_tiers(shape_of(routine, dtype))
+        self.is_divided = parts > _PARTS_TOGETHER and not self.shape.loops
+        # What is compiled fast first, and then well, is fused by neither, so that both give the same numbers.
+        self.contracts = self.lanes > 1 or not llvm_build.has_tiers(self.shape)
         self.nests: dict[Function, str] = {}  # the name of each function of loops
 
     def text(self) -> str:
-        small = self.lanes == 1 and shape_of(self.routine, self.dtype).statements <= _INLINE
+        small = self.lanes == 1 and self.shape.statements <= _INLINE
         attributes = "#2" if small else "#0" if self.lanes == 1 else "#3"
         main = self._function(self.body, f"define void @{self.name}", attributes, None)
         first, *others = self._divided()

@@ -99,7 +99,9 @@ class Body:
             self.integers.names[lane] = 0  # the first one: a vector begins there
         self._block = "entry"
         self._loops: list[int] = []  # the numbers of the loops around
-        self._computed = {name: self._recipe(name) for name, row in OPS.items() if row.llvm}
+        self._computed: dict[
+            str, str
+        ] = {}  # ops met before that are one instruction, with places for operands
         self._write: dict[type, Callable[..., None]] = {
             Const: self._const, Bool: self._bool, Compute: self._compute, FromInt: self._from_int,
             ToInt: self._to_int,
@@ -207,6 +209,10 @@ class Body:
         return f"call {self.real} @{lanes_function(name + self._letter)}({operands})"
 
     def _compute(self, s: Compute) -> None:
+        known = self._computed.get(s.op)
+        if known is not None:
+            self._values[s.dst] = self._new(known.format(*map(self._get, s.args)))
+            return
         if function_of(s.op):
             self.own_used.add(s.op)
             operands = ", ".join(f"{self.real} {self._get(a)}" for a in s.args)
@@ -221,10 +227,9 @@ class Body:
                 call = call.replace(f"@{name}(", f"@{lanes_function(name)}(")
             self._values[s.dst] = self._new(call)
             return
-        recipe = self._computed.get(s.op)
-        if recipe is None:
+        if s.op not in OPS or not OPS[s.op].llvm:
             raise IllegalProgram(f"the op {s.op} has no spelling in LLVM; it should have been expanded")
-        text, name, declaration = recipe
+        text, name, declaration = self._recipe(s.op)
         if name:
             self.functions[name] = declaration
         elif self.lanes > 1 and OPS[s.op].llvm.startswith("call "):
@@ -234,6 +239,8 @@ class Body:
         self._values[s.dst] = self._new(text.format(*map(self._get, s.args)))
         if OPS[s.op].result == "bool":
             self._bools.add(s.dst)
+        else:
+            self._computed[s.op] = text
 
     def _from_int(self, s: FromInt) -> None:
         number = self._new(f"sitofp i64 {self.integers.polynomial(s.index)} to {self.element}")
