@@ -86,7 +86,12 @@ def _op_case(row: Op) -> Case:
 
 
 def derivatives_of(row: Op) -> tuple[int, ...]:
-    """The arguments with a derivative that is not always 0, and known."""
+    """The arguments with a derivative that is not always 0, and known.
+
+    None of functions of a root and of what is under it: these two belong together (`ir/radial.py`).
+    """
+    if row.name.startswith("radial_"):
+        return ()
     known = [p is not None and not isinstance(p, NoDerivative) for p in row.partials]
     return tuple(k for k, is_known in enumerate(known) if is_known)
 
