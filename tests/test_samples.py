@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
+import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -20,6 +22,8 @@ from symgrad.loops.lanes import across_lanes, lanes_loop
 from symgrad.loops.nest import Buffer, Compute, Const, Load, Part, Routine, Store, poly
 from symgrad.loops.split import split
 from symgrad.run import samples as samples_module
+from symgrad.targets import c as c_target
+from symgrad.targets import c_build
 from symgrad.targets.base import LANES, batch_elements, target_named
 from symgrad.targets.c import MOST_SIDE_BY_SIDE
 from symgrad.targets.tiles import exchanges, merges
@@ -382,14 +386,26 @@ def test_a_block_of_far_samples_leaves_no_trace_in_the_next_one() -> None:
     assert same_bits((f[8:] for f in kernel(a, b)), kernel(a[8:], b[8:]))
 
 
-def test_c_calls_functions_with_vectors_where_there_are_many() -> None:
-    many = sum(sp.sin(k * x) * sp.exp(-k * y) for k in range(1, 16))
-    kernel = sg.compile(many, (x, y), outputs="value", backend="c")
+def _many_functions() -> sp.Expr:
+    return sum(sp.sin(k * x) * sp.exp(-k * y) + sp.cos(k * y) for k in range(1, 12))
+
+
+def test_c_calls_functions_with_vectors_where_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = points(19)
+    inlined = sg.compile(_many_functions(), (x, y), outputs="value", backend="c")
+    assert "declare simd" not in inlined.batch_source
+    monkeypatch.setattr(c_target, "_MOST_INLINED", 100)
+    kernel = sg.compile(_many_functions(), (x, y), outputs="value", backend="c")
     assert '_Pragma("omp declare simd notinbranch") static' in kernel.batch_source
-    assert "declare simd" not in mixed("c").batch_source
-    a, b = points(19)
-    wanted = sum(np.sin(k * a) * np.exp(-k * b) for k in range(1, 16))
-    np.testing.assert_allclose(kernel(a, b), wanted, rtol=1e-13, atol=1e-12)
-    assert same_bits((kernel(a[5:6], b[5:6]),), (kernel(a, b)[5:6],))
-    llvm = sg.compile(many, (x, y), outputs="value")
-    np.testing.assert_allclose(kernel(a, b), llvm(a, b), rtol=1e-13, atol=1e-12)
+    np.testing.assert_allclose(kernel(*at), inlined(*at), rtol=1e-13, atol=1e-13)
+    assert same_bits((kernel(*(v[5:6] for v in at)),), (kernel(*at)[5:6],))
+
+
+def test_the_c_compiler_computes_a_block_of_samples_in_vectors() -> None:
+    """Also where arguments are compared with a limit: `||` would be a branch."""
+    text = sg.compile(_many_functions(), (x, y), outputs="value", backend="c").batch_source
+    command = [*c_build.find_compiler()[0], "-O3", *c_build._FLAGS, "-S", "-x", "c", "-", "-o", "-"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+    block = done.stdout.split("\nkernel:")[1].split("\nkernel_call:")[0]
+    assert re.search(r"vfn?m(add|sub)\d+p[sd]|fml[as]\s+[vz]\d", block)  # x86, ARM
+    assert not re.search(r"vfn?m(add|sub)\d+s[sd]|fmadd\s+[ds]\d", block)

@@ -27,7 +27,7 @@ from symgrad.targets.text import (
 from symgrad.targets.vector_math_c import definitions
 
 MOST_SIDE_BY_SIDE = 3_000  # statements in the loop over lanes; gcc takes seconds beyond
-_MOST_INLINED = 1_000  # instructions of our functions in it; beyond, it calls them with vectors
+_MOST_INLINED = 8_000  # instructions of our functions in it; beyond, it calls them with vectors
 
 
 class CTarget:

@@ -49,6 +49,10 @@ from symgrad.targets.vector_math import function_of
 _LONGEST, _DEEPEST = 88, 12
 
 _UPDATES = {"sum": "+=", "prod": "*=", "any": "|="}
+_BITWISE = {
+    "and": "&",
+    "or": "|",
+}  # of truth values: || is a branch, which keeps a loop from being vectorised
 _BEATS = {"max": ">", "min": "<"}
 
 
@@ -81,6 +85,7 @@ class Body:
         self._cells: set[Value] = set()
         self._counts = {"value": 0, "cell": 0}
         self._indent = 1
+        self._side_by_side = False  # in a loop over lanes
         self._print: dict[type, Callable[..., None]] = {
             Const: self._const, Bool: self._bool, Compute: self._compute, FromInt: self._from_int,
             ToInt: self._to_int,
@@ -182,6 +187,11 @@ class Body:
         is_bool = OPS[s.op].result == "bool"
         if is_bool:
             self._bools.add(s.dst)
+        if self._side_by_side and s.op in _BITWISE:
+            a, b = (x.operand(ATOM) for x in args)
+            depth, volatile = 1 + max(x.depth for x in args), any(x.volatile for x in args)
+            self._define(s.dst, Expression(f"{a} {_BITWISE[s.op]} {b}", LOW, depth, volatile), "int")
+            return
         if own_function_of(s.op):
             self.special_used.add(own_function_of(s.op))
         e = apply(s.op, args, self.dtype, self.helper)
@@ -306,6 +316,7 @@ class Body:
             self._line(f"{self.helper}_{'ANY' if anys else 'SUM'}({', '.join([*anys, *sums])})")
         elif s.lanes:
             self.helpers_used.add("lanes")
+            self._side_by_side = True
             self._line(f"{self.helper}_SIDE_BY_SIDE")
         step = f"{var}++" if s.step == 1 else f"{var} += {s.step}"
         self._line(f"for (int64_t {var} = {lower}; {var} < {upper}; {step}) {{")
