@@ -185,7 +185,8 @@ The public suite's evals, workloads{text} and checks; written by `tools/bench/gr
 {date.today().isoformat()}, {_processor()}, one core, one thread, every workload on all
 tools within seconds of each other. Medians, in milliseconds, of the largest workload of each function.
 "symbolic" is the time from the expressions to loop nests, "compile" that from there to machine code; neither
-is in the times below. JAX's clock stops when its result is there; its compile time is in its first run.
+is in the times below. JAX's clock stops when its result is there; it compiles in its first run, so that
+medians of three runs or more are without that.
 The gradient of `ode` in the manual tool is a closed form, and not the derivative of the steps.
 """
 
@@ -205,7 +206,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"replace these evals in {TABLE.name}")
     parser.add_argument("options", nargs="*", help="for the evals, after --: -- --min-seconds 0.2")
     given = parser.parse_args()
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # the suite's JAX adapter moves to the first, too
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     suite = Suite(given.suite.resolve(), given.python)
     known = sections(TABLE.read_text()) if TABLE.exists() else {}
     for name in given.evals:

@@ -15,15 +15,12 @@ _i, _j = sp.symbols("i j", integer=True)
 _x = sp.IndexedBase("x", shape=(_m,))
 
 
-def _point(i: Any) -> sp.Expr:
-    return -1 + 2 * i / (_n - 1)
-
-
+_point = sg.stored(sg.Entries((_n,), lambda i: -1 + 2 * i / (_n - 1)))
 _zeros = sg.Entries((_n,), lambda i: 0)
 _horner = sg.scan(
-    lambda p, t: sg.Entries((_n,), lambda i: p[i] * _point(i) + _x[_m - 1 - t]), _zeros, _m
+    lambda p, t: sg.Entries((_n,), lambda i: p[i] * _point[i] + _x[_m - 1 - t]), _zeros, _m
 ).final
-_residual = sp.sign(_point(_i)) - _horner[_i]
+_residual = sp.sign(_point[_i]) - _horner[_i]
 _objective = sp.Sum(_residual**2, (_i, 0, _n - 1)) / 2
 
 _value = kernel(_objective, args=(_x, _n), wrt=_x, outputs="value")
