@@ -1,8 +1,8 @@
 """A saddle point by gradient descent whose objective is the result of another gradient descent.
 
 The inner search is a recurrence with derivatives inside, by scalars (forward mode) or by an array (reverse
-mode). The outer search takes the derivative of what the inner one finds: products with two tangents (forward)
-or a gradient (reverse). The first letter of a function is the outer search.
+mode). The outer search takes the derivative of what the inner one finds, likewise. The first letter of a
+function is the outer search.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import sympy as sp
 
+import symgrad as sg
 from problems.common import Prepared, kernel
 from problems.descent import argmin, argmin_of_pair
 
 _MOST_STEPS = 1000  # of the inner search, which needs some 150
 _x = sp.symbols("x1 x2")
 _s = sp.symbols("s1 s2")  # where every search starts
-_UNITS = np.eye(2)
 
 
 def _f(x1: Any, x2: Any, y1: Any, y2: Any) -> Any:
@@ -33,14 +32,16 @@ def _best_answer(mode: str) -> tuple[Any, Any]:
 
 def _value_and_slope(outer: str, inner: str) -> Callable[..., Any]:
     largest = _f(*_x, *_best_answer(inner))
-    words = ("value", "jvp" if outer == "f" else "grad")
-    made = kernel(largest, args=(*_x, *_s), wrt=_x, outputs=words)
+    if outer == "r":
+        return kernel(largest, args=(*_x, *_s), wrt=_x, outputs=("value", "grad"))
+    parts = [largest, *(sg.grad(largest, x) for x in _x)]  # derivatives by one scalar are forward sweeps
+    made = kernel(sp.Matrix(parts), args=(*_x, *_s), wrt=_x, outputs="value")
 
-    def forward(*at: float) -> tuple[float, Any]:
-        (value, _), slope = made(*at, tangent=_UNITS)
+    def forward(*at: float) -> tuple[float, list[float]]:
+        value, *slope = made(*at).ravel().tolist()
         return value, slope
 
-    return forward if outer == "f" else made
+    return forward
 
 
 _answers = {
