@@ -238,6 +238,13 @@ def test_the_gradient_of_a_convolution_reads_a_copy_with_zeros_around(backend: s
         _agree(loss, (x, w), tuple(rng.normal(size=s) for s in shapes), backend)
 
 
+def test_of_a_product_read_on_its_diagonal_only_that_is_computed() -> None:
+    X, Y = sp.MatrixSymbol("X", n, d), sp.MatrixSymbol("Y", d, n)
+    assert _calls(sp.Trace(X * Y), (X, Y), outputs="value") == 0
+    rng = np.random.default_rng(14)
+    _agree(sp.exp(sp.Trace(X * Y)), (X, Y), (rng.normal(size=(4, 3)), rng.normal(size=(3, 4))), "llvm")
+
+
 def test_small_products_of_known_sizes_stay_loops() -> None:
     X, Y = sp.MatrixSymbol("X", 3, 3), sp.MatrixSymbol("Y", 3, 3)
     assert _calls(sp.Trace((X * Y).T * (X * Y)), (X, Y), outputs="value") == 0

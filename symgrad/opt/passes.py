@@ -1,5 +1,6 @@
 """The optimisation passes in order, each a function from a graph and its outputs to the same.
 
+diagonal  of what is only read on a diagonal, only that is computed (`opt.diagonal`).
 inline    maps of rank 0, and maps read once in loops no larger than their own, become part of
           their reader.
 share     expensive values (transcendental functions) needed by several definitions, or at several
@@ -21,6 +22,7 @@ from collections.abc import Callable, Sequence
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import additive_terms, needs_its_guards, store
+from symgrad.opt.diagonal import diagonal
 from symgrad.opt.factorise import Factors
 from symgrad.opt.forward import forward
 from symgrad.opt.layout import layout
@@ -203,6 +205,7 @@ def _unsettled(g: Graph, root: Node, done: dict[Node, Node]) -> list[Node]:
 
 
 PASSES: tuple[tuple[str, Pass], ...] = (
+    ("diagonal", diagonal),
     ("inline", inline),
     ("share", share),
     ("forward", forward),
