@@ -101,7 +101,7 @@ def _apart(g: Graph, delta: int, other: int, sign: int) -> int | None:
     equation, missing = remove(conditions_of(g, predicate), conditions_of(g, condition))
     if len(equation) != 1 or g.op[equation[0]] != "ieq" or missing not in ([], [g.true]):
         return None
-    if g.op[part] == "read" and g.tensors[g.args[part][0]].kind == "map":
+    if g.op[part] == "read" and _reads_product_with_share(g, part):
         part = _unfolded(g, part)
     left, rest = remove(_factors(g, whole), _factors(g, part if sign < 0 else g.neg(part)))
     if left or len(rest) != 1 or not _is_share(g, rest[0]):
@@ -136,6 +136,13 @@ def _factors(g: Graph, node: int) -> list[int]:
         elif factor != g.one:
             found.append(_stored_share(g, factor))
     return found
+
+
+def _reads_product_with_share(g: Graph, read: int) -> bool:
+    """Whether a map of products with a share is read; asked of its body as it stands, because unfolding
+    builds nodes, for which these rules are asked in turn: a chain of sums of such reads would recurse."""
+    tensor = g.tensors[g.args[read][0]]
+    return tensor.kind == "map" and any(_is_share(g, factor) for factor in _factors(g, tensor.body))
 
 
 def _stored_share(g: Graph, node: int) -> int:
