@@ -22,6 +22,8 @@ i = sp.Symbol("i", integer=True)
 v, w = sp.IndexedBase("v", shape=(n,)), sp.IndexedBase("w", shape=(n,))
 A = sp.MatrixSymbol("A", 2, 3)
 DOT = sp.Sum(x * v[i] ** 2 * w[i], (i, 0, n - 1))
+X = sp.MatrixSymbol("X", n, n)
+STORED = sp.Trace((X * X).applyfunc(sp.tanh) * X)  # its gradient reads every entry of X*X several times
 ONES, TWOS = np.ones(4), np.full(4, 2.0)
 
 
@@ -153,8 +155,7 @@ def test_no_reference_is_kept_or_lost() -> None:
 
 
 def test_large_workspaces_are_allocated() -> None:
-    X = sp.MatrixSymbol("X", n, n)
-    k = sg.compile(sp.Trace((X * X).applyfunc(sp.tanh)), (X,), X, outputs=("value", "grad"))
+    k = sg.compile(STORED, (X,), X, outputs=("value", "grad"))
     m = np.linspace(-1.0, 1.0, 900).reshape(30, 30) / 9
     wanted = k._call(m)
     assert k.workspace(n=30) > 4096
@@ -162,8 +163,7 @@ def test_large_workspaces_are_allocated() -> None:
 
 
 def test_the_largest_workspace_is_kept_for_later_calls() -> None:
-    X = sp.MatrixSymbol("X", n, n)
-    k = sg.compile(sp.Trace((X * X).applyfunc(sp.tanh)), (X,), X, outputs=("value", "grad"))
+    k = sg.compile(STORED, (X,), X, outputs=("value", "grad"))
     (spare,) = (made.spare for made in trampoline._KEPT if hasattr(made, "spare"))
 
     def kept_after(size: int) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from sympy.logic.boolalg import BooleanFalse, BooleanTrue, Xnor
 from symgrad.entries import Where
 from symgrad.frontend.heads import SCALARS, Expr, Head, leaf, scalar
 from symgrad.frontend.scalars import as_integer
+from symgrad.ir.bounds import is_index_predicate
 from symgrad.ir.graph import Graph, Node
 
 if TYPE_CHECKING:
@@ -24,22 +25,6 @@ if TYPE_CHECKING:
 def as_predicate(g: Graph, node: Node) -> Node:
     """A condition; a number counts as true where it is not 0, as in Python."""
     return node if g.kind[node] == "bool" else g.node("ne", node, g.zero)
-
-
-def is_index_predicate(g: Graph, predicate: Node) -> bool:
-    """True if the condition is about indices and sizes only."""
-    stack = [predicate]
-    seen: set[Node] = set()
-    while stack:
-        p = stack.pop()
-        if p in seen:
-            continue
-        seen.add(p)
-        if g.op[p] in ("and", "or", "not"):
-            stack.extend(g.args[p])
-        elif g.op[p] not in ("ige", "ieq", "true", "false"):
-            return False
-    return True
 
 
 # ---- relations ---------------------------------------------------------------------------------

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from symgrad.errors import IndexOutOfRange, quoted
 from symgrad.frontend.describe import index_text
-from symgrad.frontend.logic import is_index_predicate
-from symgrad.ir.bounds import is_nonnegative
+from symgrad.ir.bounds import is_index_predicate, is_nonnegative
 from symgrad.ir.check import unproven_reads
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import conjunction, conjuncts

@@ -38,7 +38,7 @@ from symgrad.frontend.matrices import Matrix
 from symgrad.frontend.survey import SIZE, Survey
 from symgrad.ir.collection import collection_paused
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.guarded_calls import guard_calls
+from symgrad.ir.guarded import guard
 
 __all__ = ["Translation", "Translator", "Value", "translate"]
 # Imported for what they register.
@@ -456,7 +456,7 @@ def _translate(tr: Translator, expr: Any) -> Translation:
         axes = next((v.axes for v in values if v.axes), ())
         tensor = tr.graph.define("enum", axes, (), [v.body for v in values])
         is_matrix = len(shape or ()) == 2
-    tensor = guard_calls(tr.graph, tensor)
+    tensor = guard(tr.graph, tensor)
     reads = ranges.check_reads(tr.graph, (tensor,))
     return Translation(tr.graph, tr.args, tr.inputs, tensor, shape, is_matrix, tr.sizes, reads)
 

@@ -95,6 +95,22 @@ def facts_of(g: Graph, predicate: Node, holds: bool = True) -> list[Fact]:
     return out
 
 
+def is_index_predicate(g: Graph, predicate: Node) -> bool:
+    """True if the condition is about indices and sizes only."""
+    stack = [predicate]
+    seen: set[Node] = set()
+    while stack:
+        p = stack.pop()
+        if p in seen:
+            continue
+        seen.add(p)
+        if g.op[p] in ("and", "or", "not"):
+            stack.extend(g.args[p])
+        elif g.op[p] not in ("ige", "ieq", "true", "false"):
+            return False
+    return True
+
+
 def typical(g: Graph, extent: Node) -> int:
     """A typical value of an extent, from hints where there are any (never used for correctness).
 

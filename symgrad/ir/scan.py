@@ -283,8 +283,10 @@ def opened(g: Graph, body: Node, rules: Mapping[TensorId, ReadRule], axes: Seque
 
     def replaced(nodes: Sequence[Node]) -> list[Node]:
         changes: dict[Node, Node] = {}
-        for r in g.reads(nodes):
+        for r in g.reads(nodes):  # those in the indices of others first
             t, *index = g.args[r]
+            if t in rules or t in made:
+                index = g.substitute_all(index, changes)
             if t in rules:
                 changes[r] = rules[t](tuple(index))
             elif t in made:

@@ -140,7 +140,8 @@ def _factors(g: Graph, node: int) -> list[int]:
 
 def _reads_product_with_share(g: Graph, read: int) -> bool:
     """Whether a map of products with a share is read; asked of its body as it stands, because unfolding
-    builds nodes, for which these rules are asked in turn: a chain of sums of such reads would recurse."""
+    builds nodes, for which these rules are asked in turn: a chain of sums of such reads would recurse.
+    """
     tensor = g.tensors[g.args[read][0]]
     return tensor.kind == "map" and any(_is_share(g, factor) for factor in _factors(g, tensor.body))
 

@@ -1,4 +1,4 @@
-"""Matrix functions in a branch that is not taken: no error, and no effect on value or derivatives."""
+"""Matrix functions and sums in a branch that is not taken: no error, no effect on value or derivatives."""
 
 from __future__ import annotations
 
@@ -103,3 +103,32 @@ def test_samples_are_guarded_one_by_one(backend: str) -> None:
     assert values[1] == 9.0 and values[0] == pytest.approx(float(np.linalg.inv(GOOD[2]).sum()))
     with pytest.raises(NoFactorisation):
         kernel(np.array([1.0, 1.0]), matrices, np.ones((2, 1)))
+
+
+@pytest.mark.parametrize("backend", TARGETS)
+@pytest.mark.parametrize("length", [3, 4, 9])
+def test_a_sum_may_read_places_that_exist_only_in_its_branch(backend: str, length: int) -> None:
+    k, q, t = sp.symbols("k q t", integer=True)
+    K, T = sp.symbols("K T", integer=True, positive=True)
+    w, v = sp.IndexedBase("w", shape=(K,)), sp.IndexedBase("v", shape=(T,))
+    window = sp.Sum(w[q] * v[t - k + q], (q, 0, K - 1))
+    exists = (t >= k) & (t - k <= T - K)
+    loss = sp.Sum(sp.Piecewise((sp.tanh(window) ** 2, exists), (v[t], True)), (k, 0, K - 1), (t, 0, T - 1))
+    kernel = sg.compile(loss, args=(w, v), wrt=(w, v), outputs=("value", "grad"), backend=backend)
+    rng = np.random.default_rng(3)
+    weights, values = rng.normal(size=3), rng.normal(size=length)
+
+    def by_hand(w: Any, v: Any) -> Any:
+        total = 0.0
+        for t in range(length):
+            for k in range(3):
+                here = t >= k and t - k <= length - 3
+                total = total + (np.tanh(w @ v[t - k : t - k + 3]) ** 2 if here else v[t])
+        return total
+
+    value, found = kernel(weights, values)
+    np.testing.assert_allclose(value, by_hand(weights, values), rtol=1e-13)
+    steps = [1e-200j * np.eye(size) for size in (3, length)]  # the complex step is exact
+    wanted = [by_hand(weights + h, values) for h in steps[0]], [by_hand(weights, values + h) for h in steps[1]]
+    for gradient, there in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(gradient, np.imag(there) * 1e200, rtol=1e-12)
