@@ -129,6 +129,9 @@ def test_a_sum_may_read_places_that_exist_only_in_its_branch(backend: str, lengt
     value, found = kernel(weights, values)
     np.testing.assert_allclose(value, by_hand(weights, values), rtol=1e-13)
     steps = [1e-200j * np.eye(size) for size in (3, length)]  # the complex step is exact
-    wanted = [by_hand(weights + h, values) for h in steps[0]], [by_hand(weights, values + h) for h in steps[1]]
+    wanted = (
+        [by_hand(weights + h, values) for h in steps[0]],
+        [by_hand(weights, values + h) for h in steps[1]],
+    )
     for gradient, there in zip(found, wanted, strict=True):
         np.testing.assert_allclose(gradient, np.imag(there) * 1e200, rtol=1e-12)
