@@ -1,0 +1,88 @@
+"""GRADBENCH.md from the stored results: text, one table for each eval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from outcomes import Measured, Result, Session
+
+# What a tool calls a derivative and is not the derivative of the program: never the best of a row.
+CLOSED_FORMS = {("ode", "gradient", "manual")}
+
+TITLE = """# GradBench
+
+The public suite's evals with their own workloads and checks: `tools/bench/gradbench/run.py` runs them, one
+process for each tool, all on one core, one thread, in step: a workload meets every tool within seconds, and
+only one process works at a time. A row is the largest workload of a function; its numbers are medians of the
+runs that the tools report, in milliseconds. "best" is the fastest other tool whose result was valid.
+
+"symbolic" is symgrad's time from the expressions to loop nests, "compile" that from there to machine code;
+neither is in the times below. JAX's clock stops when its result is there, which the suite's own does not wait
+for; it compiles in its first run, so that medians of three runs or more are without that. The gradient of
+`ode` in `manual` is a closed form and not the derivative of the steps: it is no "best".
+"""
+
+
+def text(results: Sequence[Result]) -> str:
+    """The whole file."""
+    return "\n".join([TITLE, *map(table, results)])
+
+
+def table(result: Result) -> str:
+    """One eval: what each tool is worth, and a row for each function."""
+    ours, others = result.sessions[0], [s for s in result.sessions[1:] if s.rows]
+    has_manual = any(s.tool == "manual" for s in others)
+    ratios = [*(["symgrad / manual"] if has_manual else []), *(["best", "symgrad / best"] if others else [])]
+    header = ["function, workload", "symgrad", *(s.tool for s in others), *ratios]
+    functions = dict.fromkeys(row.function for row in ours.rows.values())
+    rows = [_row(result.eval, mine, others) for f in functions if (mine := ours.last(f))]
+    options = " with " + " ".join(result.options) if result.options else ""
+    about = f"{result.day}, {result.machine}, the suite's workloads{options}."
+    head = [f"## {result.eval}", "", about, "", *(_verdict(s) for s in result.sessions), "", _line(header)]
+    return "\n".join([*head, _line(["---", *["---:"] * (len(header) - 1)]), *map(_line, rows), ""])
+
+
+def _row(name: str, mine: Measured, others: Sequence[Session]) -> list[str]:
+    theirs = {s.tool: s.at(mine.function, mine.workload) for s in others}
+    workload = f"{mine.function} {mine.workload}".replace("|", " ")[:60]
+    cells = [workload, _cell(mine), *map(_cell, theirs.values())]
+    if "manual" in theirs:
+        cells.append(_ratio(mine, theirs["manual"]))
+    fair = {t: m for t, m in theirs.items() if m and m.valid and (name, mine.function, t) not in CLOSED_FORMS}
+    best = min(fair, key=lambda t: fair[t].milliseconds, default=None)
+    if others:
+        cells += [best, _ratio(mine, fair[best])] if best else ["-", "-"]
+    return cells
+
+
+def _verdict(session: Session) -> str:
+    if not session.rows:
+        return f"- {session.tool}: does not have it{_error(session)}"
+    made = ", ".join(f"{k} {v / 1e9:.2f} s" for k, v in session.making.items())
+    valid = sum(row.valid for row in session.rows.values())
+    text = f"- {session.tool}: {valid} of {len(session.rows)} results valid"
+    return text + (f"; {made}" if made else "") + _error(session)
+
+
+def _error(session: Session) -> str:
+    if not session.errors or session.errors[0].startswith("define:"):
+        return ""
+    return f"; first error: {session.errors[0].strip().splitlines()[-1][:100]}"
+
+
+def _cell(measured: Measured | None) -> str:
+    if measured is None:
+        return "-"
+    return _number(measured.milliseconds) + ("" if measured.valid else " (wrong)")
+
+
+def _ratio(mine: Measured, theirs: Measured | None) -> str:
+    return "-" if theirs is None else _number(mine.milliseconds / theirs.milliseconds)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
