@@ -26,6 +26,15 @@
 #include <math.h>
 #include <stdint.h>
 
+/* The turns of a loop touch different elements of all arrays. */
+#if defined(__clang__)
+#define log_determinant_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define log_determinant_INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define log_determinant_INDEPENDENT
+#endif
+
 static int64_t log_determinant_extent(int64_t a)
 {
     return a > 0 ? a : 0;
@@ -66,6 +75,7 @@ void log_determinant(const double *restrict A, double *restrict value, double *r
         const int64_t g1 = (int64_t)c4;
         t1[n*n + i] = (double)g1;
         if ((double)g1 != (double)i) {
+            log_determinant_INDEPENDENT
             for (int64_t j = 0; j < n; j++) {
                 const double tt3 = t1[i*n + j];
                 t1[i*n + j] = t1[g1*n + j];
@@ -77,6 +87,7 @@ void log_determinant(const double *restrict A, double *restrict value, double *r
             for (int64_t j = i + 1; j < n; j++) {
                 const double tt5 = t1[j*n + i] / tt4;
                 t1[j*n + i] = tt5;
+                log_determinant_INDEPENDENT
                 for (int64_t k = i + 1; k < n; k++) {
                     t1[j*n + k] = t1[j*n + k] - tt5 * t1[i*n + k];
                 }
@@ -106,6 +117,7 @@ void log_determinant(const double *restrict A, double *restrict value, double *r
         const double tt8 = t1[n*n + i];
         const int64_t g2 = (int64_t)tt8;
         if ((double)g2 != (double)i) {
+            log_determinant_INDEPENDENT
             for (int64_t j = 0; j < n; j++) {
                 const double tt9 = t5[i*n + j];
                 t5[i*n + j] = t5[g2*n + j];
@@ -116,6 +128,7 @@ void log_determinant(const double *restrict A, double *restrict value, double *r
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < i; j++) {
             const double tt10 = t1[i*n + j];
+            log_determinant_INDEPENDENT
             for (int64_t k = 0; k < n; k++) {
                 t5[i*n + k] = t5[i*n + k] - tt10 * t5[j*n + k];
             }
@@ -128,6 +141,7 @@ void log_determinant(const double *restrict A, double *restrict value, double *r
         }
         for (int64_t j = n - i; j < n; j++) {
             const double tt12 = t1[(n - i - 1)*n + j];
+            log_determinant_INDEPENDENT
             for (int64_t k = 0; k < n; k++) {
                 t5[(n - i - 1)*n + k] = t5[(n - i - 1)*n + k] - tt12 * t5[j*n + k];
             }

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from symgrad.loops.effects import accesses, effects, is_elementwise
+from symgrad.loops.independent import own_axes
 from symgrad.loops.nest import (
     Accumulate,
     Cell,
@@ -30,8 +31,6 @@ from symgrad.loops.nest import (
     Store,
     StoreReduce,
     Value,
-    poly_add,
-    variable,
 )
 from symgrad.loops.renamed import renamed_statement
 from symgrad.loops.walk import defined, operands, polynomials, variables, walk
@@ -174,11 +173,10 @@ def _contracted(routine: Routine) -> Routine:
         inside: dict[str, list[tuple[Poly, ...]]] = {}
         for name, index, _ in accesses(loop.body):
             inside.setdefault(name, []).append(index)
-        inner = {s.var for _, s in walk(loop.body) if isinstance(s, For | LoadInt)}
         deep = {name for s in loop.body if isinstance(s, For | If) for name, _, _ in accesses((s,))}
         for name, indices in inside.items():
             if name in work and name not in opaque and name in deep and len(indices) == total[name]:
-                dropped.setdefault(name, set()).update(_own_axes(indices, loop.var, inner))
+                dropped.setdefault(name, set()).update(own_axes(indices, loop))
     dropped = {name: axes for name, axes in dropped.items() if axes}
     if not dropped:
         return routine
@@ -187,16 +185,6 @@ def _contracted(routine: Routine) -> Routine:
         for b in routine.buffers
     )
     return replace(routine, buffers=buffers, body=_on_smaller(routine.body, dropped))
-
-
-def _own_axes(indices: Sequence[tuple[Poly, ...]], var: str, inner: set[str]) -> set[int]:
-    """The axes at which every index is the loop's variable, and the same."""
-    found = set()
-    for p, at in enumerate(indices[0]):
-        rest = set(variables((poly_add(at, variable(var), -1),)))
-        if var not in rest and not rest & inner and all(index[p] == at for index in indices):
-            found.add(p)
-    return found
 
 
 def _without(parts: tuple[Poly, ...], axes: set[int]) -> tuple[Poly, ...]:

@@ -314,6 +314,7 @@ class CFile:
             "sum": _sum_macro(self.name),
             "any": _any_macro(self.name),
             "lanes": _lanes_macro(self.name),
+            "parallel": _parallel_macro(self.name),
             "noinline": _noinline_macro(self.name),
             "min": _integer_function(f"{self.name}_min", "a, b", "a < b ? a : b"),
             "max": _integer_function(f"{self.name}_max", "a, b", "a > b ? a : b"),
@@ -360,6 +361,19 @@ def _lanes_macro(name: str) -> list[str]:
         f'#define {name}_SIDE_BY_SIDE _Pragma("omp simd")',
         "#else",
         f"#define {name}_SIDE_BY_SIDE",
+        "#endif",
+    ]
+
+
+def _parallel_macro(name: str) -> list[str]:
+    return [
+        "/* The turns of a loop touch different elements of all arrays. */",
+        "#if defined(__clang__)",
+        f'#define {name}_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")',
+        "#elif defined(__GNUC__)",
+        f'#define {name}_INDEPENDENT _Pragma("GCC ivdep")',
+        "#else",
+        f"#define {name}_INDEPENDENT",
         "#endif",
     ]
 

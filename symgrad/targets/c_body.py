@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from symgrad.errors import IllegalProgram
 from symgrad.ir.ops import OPS
 from symgrad.loops import contract
+from symgrad.loops.independent import is_parallel
 from symgrad.loops.nest import (
     Accumulate,
     Bool,
@@ -318,6 +319,9 @@ class Body:
             self.helpers_used.add("lanes")
             self._side_by_side = True
             self._line(f"{self.helper}_SIDE_BY_SIDE")
+        elif is_parallel(s):
+            self.helpers_used.add("parallel")
+            self._line(f"{self.helper}_INDEPENDENT")
         step = f"{var}++" if s.step == 1 else f"{var} += {s.step}"
         self._line(f"for (int64_t {var} = {lower}; {var} < {upper}; {step}) {{")
 

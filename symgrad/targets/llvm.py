@@ -17,7 +17,7 @@ from symgrad.targets.base import ALIGNMENT, LANES, Loaded, check_dtype, paramete
 from symgrad.targets.host import processor
 from symgrad.targets.lane_functions import with_lane_functions
 from symgrad.targets.lanes_llvm import Tiles, each_lane, read, samples_function
-from symgrad.targets.llvm_body import Body
+from symgrad.targets.llvm_body import Body, Parallel
 from symgrad.targets.llvm_integers import Integer, Integers
 from symgrad.targets.outline import outlined
 from symgrad.targets.own_functions import inlined_operations, with_own_functions
@@ -149,6 +149,7 @@ class _Module:
         for name in (*routine.sizes, *(b.name for b in routine.buffers)):
             check_identifier(name)
         self.scopes = self._scope_names()
+        self.parallel = Parallel(1 + 3 * len(self.work) if self.scopes else 0)
         self.functions: dict[str, str] = {}
         self.own_used: set[str] = set()
         self.external_used: set[str] = set()
@@ -188,6 +189,8 @@ class _Module:
         shared.append(_ATTRIBUTES)
         if self.scopes:
             shared.append(self._scope_metadata())
+        if self.parallel.loops:
+            shared.append(self.parallel.text())
         modules = ([*blocks, *shared], *([*parts, *shared] for parts in others))
         return llvm_build.NEXT_MODULE.join("\n\n".join(module) + "\n" for module in modules)
 
@@ -210,6 +213,7 @@ class _Module:
         if function not in self.nests:
             self.nests[function] = name = f"{self.name}_nest{len(self.nests) + 1}"
             body = Body(function.buffers, function.integers, self.dtype, {})
+            body.parallel = self.parallel
             parameters = body.open_function(function)
             body.write(function.body, self._no_part, self._no_function)
             body.close_function(function)
@@ -251,7 +255,7 @@ class _Module:
     ) -> str:
         integers = (*self.routine.sizes, *(part.integers if part else ()))
         body = Body(self.routine.buffers, integers, self.dtype, self.scopes, self.lane, self.lanes)
-        body.contracts = self.contracts
+        body.contracts, body.parallel = self.contracts, self.parallel
         body.write(statements, self._no_part if part else self._part_call, self._name_of)
         self._note(body)
         slices = _WorkSlices(self.work, self.routine.sizes, self.real)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from symgrad.errors import IllegalProgram
 from symgrad.ir.ops import OPS
 from symgrad.loops import contract
+from symgrad.loops.independent import is_parallel
 from symgrad.loops.nest import (
     Accumulate,
     Bool,
@@ -56,6 +57,34 @@ _ACCUMULATES = {"sum": "fadd reassoc contract", "prod": "fmul contract"}
 _EXTREMA = {"max": "maximum", "min": "minimum"}
 
 
+class Parallel:
+    """Metadata of a module for loops whose turns are independent; its numbers begin at `first`.
+
+    Source: LLVM Language Reference Manual, "llvm.loop.parallel_accesses" and "llvm.access.group".
+    """
+
+    def __init__(self, first: int) -> None:
+        self.first, self.loops = first, 0
+        self.access = f", !llvm.access.group !{first}"
+
+    def new_loop(self) -> str:
+        """What stands at the end of a further loop."""
+        self.loops += 1
+        return f", !llvm.loop !{self.first + 1 + self.loops}"
+
+    def text(self) -> str:
+        """The definitions; empty if no loop uses them."""
+        if not self.loops:
+            return ""
+        group, property_ = self.first, self.first + 1
+        lines = [
+            f"!{group} = distinct !{{}}",
+            f'!{property_} = !{{!"llvm.loop.parallel_accesses", !{group}}}',
+        ]
+        numbers = range(property_ + 1, property_ + 1 + self.loops)
+        return "\n".join([*lines, *(f"!{k} = distinct !{{!{k}, !{property_}}}" for k in numbers)])
+
+
 class Body:
     """Writes the blocks of one function.
 
@@ -94,6 +123,8 @@ class Body:
         self._cells: dict[Value, str] = {}  # cell -> its type
         self.handed_over: list[Value] = []  # cells of the caller
         self.contracts = True  # whether LLVM may fuse products and sums outside loops
+        self.parallel: Parallel | None = None  # for loops whose turns are independent
+        self._access = ""  # metadata of loads and stores in such a loop
         self.integers = Integers(self.lines, sizes, "%v")
         if lane:
             self.integers.names[lane] = 0  # the first one: a vector begins there
@@ -268,7 +299,9 @@ class Body:
         self._values[s.dst] = self._new(self._load_text(pointer, s.buffer))
 
     def _load_text(self, pointer: str, buffer: str) -> str:
-        return f"load {self.real}, ptr {pointer}, align {self.align}{self.scopes.get(buffer, '')}"
+        return (
+            f"load {self.real}, ptr {pointer}, align {self.align}{self.scopes.get(buffer, '')}{self._access}"
+        )
 
     def _load_int(self, s: LoadInt) -> None:
         if s.raw:
@@ -279,7 +312,7 @@ class Body:
             self.integers.names[s.var] = self._new(f"sext i32 {number} to i64")
             return
         pointer = self._pointer(s.buffer, s.index)
-        self.integers.names[s.var] = self._new(f"load i64, ptr {pointer}, align 8")
+        self.integers.names[s.var] = self._new(f"load i64, ptr {pointer}, align 8{self._access}")
 
     # ---- libraries -------------------------------------------------------------------------
 
@@ -339,7 +372,7 @@ class Body:
     # ---- effects ---------------------------------------------------------------------------
 
     def _store_text(self, value: str, pointer: str, buffer: str) -> None:
-        tail = self.scopes.get(buffer, "")
+        tail = self.scopes.get(buffer, "") + self._access
         self.lines.append(f"  store {self.real} {value}, ptr {pointer}, align {self.align}{tail}")
 
     def _store(self, s: Store) -> None:
@@ -464,14 +497,18 @@ class Body:
         self.integers.names[s.var] = var
         self.integers.open_block()
         self._loops.append(n)
+        mark = ""
+        if self.parallel is not None and is_parallel(s):
+            self._access, mark = self.parallel.access, self.parallel.new_loop()
 
         def close() -> None:
             self._loops.pop()
+            self._access = ""
             self.integers.close_block()
             self.lines[place] = f"  {var} = phi i64 [ {first}, %{before} ], [ %next{n}, %{self._block} ]"
             self.lines.append(f"  %next{n} = add nsw i64 {var}, {s.step}")
             self.lines.append(f"  %more{n} = icmp slt i64 %next{n}, {last}")
-            self.lines.append(f"  br i1 %more{n}, label %loop{n}, label %done{n}")
+            self.lines.append(f"  br i1 %more{n}, label %loop{n}, label %done{n}{mark}")
             self._begin(f"done{n}")
 
         return close

@@ -48,7 +48,7 @@ from symgrad.loops.walk import defined, operands, walk
 from symgrad.targets.vector_math import APART, FUNCTIONS, OWN, function_of, is_limited, traced
 
 MOST_VECTORISED = 3_000  # instructions in one block; the vectoriser's time is quadratic (10,000: 10 s)
-_MOST_TWICE = 500  # statements; a longer loop is not worth having twice
+_MOST_TWICE = 2_000  # statements; a longer loop is not worth having twice
 
 # One call after the other, tanh takes less time than the library's (25 against 30 ns, independent calls
 # 8 against 9); the chains of multiply-adds of the others take more (exp 15 against 4). Measured by

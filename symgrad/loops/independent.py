@@ -1,0 +1,41 @@
+"""Loops whose turns touch no memory of each other, where a compiler could not tell.
+
+A loop that stores a block of numbers per turn, y[k, i] for k = 0, 1, ..., 29, stores to places that differ by
+multiples of a size. Compilers see thirty addresses that might coincide, and the checks that they do not are
+more than they are willing to make: the loop stays scalar. Here indices are still those of axes: turns that
+differ in one index of an array touch different elements of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from symgrad.loops.effects import Index, accesses, is_elementwise
+from symgrad.loops.nest import For, If, poly_add, variable
+from symgrad.loops.walk import defined, variables, walk
+
+
+def is_parallel(loop: For) -> bool:
+    """Whether an innermost loop's turns touch different elements of all arrays that it writes, and several.
+
+    Not where a condition is inside: told that turns are independent, compilers take every load for safe.
+    """
+    if any(isinstance(s, For | If) for s in loop.body) or not is_elementwise(loop.body):
+        return False
+    touched: dict[str, list[Index]] = {}
+    written: set[str] = set()
+    for buffer, index, is_written in accesses(loop.body):
+        touched.setdefault(buffer, []).append(index)
+        written.update([buffer] * is_written)
+    return any(len(set(touched[b])) > 1 for b in written) and all(own_axes(touched[b], loop) for b in written)
+
+
+def own_axes(indices: Sequence[Index], loop: For) -> set[int]:
+    """The axes at which every index is the same: the loop's variable, and what is fixed in the loop."""
+    inside = {s.var if isinstance(s, For) else defined(s) for _, s in walk(loop.body)}
+    found = set()
+    for p, at in enumerate(indices[0]):
+        rest = set(variables((poly_add(at, variable(loop.var), -1),)))
+        if loop.var not in rest and not rest & inside and all(index[p] == at for index in indices):
+            found.add(p)
+    return found
