@@ -82,8 +82,6 @@ EXAMPLES: dict[str, Example] = {
     "quotient_by_square_of_root": lambda g, v: (
         g.sub(g.one, g.node("cos", _norm(g, v))), g.add(g.mul(v.x, v.x), g.mul(v.y, v.y))),
     "product_less_its_share": _products_of_shares,
-    "delta_less_its_share": lambda g, v: (
-        g.mask(g.ieq0(v.point), g.one), g.read(g.define("map", (), (), _softmax(g, v)))),
     "delta_plus_minus_its_share": lambda g, v: (
         g.mask(g.node("and", v.p, g.ieq0(v.point)), g.one), g.mask(v.p, g.neg(_softmax(g, v)))),
     "incomplete_gamma_to_regularised": lambda g, v: (

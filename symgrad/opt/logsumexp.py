@@ -68,14 +68,34 @@ def _split(copy: Copy, t: TensorId, parts: dict[TensorId, Split], on_node: NodeH
 
 
 def _apart(g: Graph, node: Node, parts: dict[TensorId, Split]) -> Node:
-    """(x - m) - l for x - (m + l), and l - (x - m) for (m + l) - x."""
-    if g.op[node] != "sub":
+    """(x - m) - l for x - (m + l), also for -((m + l) - x); l - (x - m) for (m + l) - x; l + (y + m)."""
+    op, args = g.op[node], g.args[node]
+    if op == "neg" and g.op[args[0]] == "add":
+        return _negated(g, node, parts)
+    if op not in ("add", "sub"):
         return node
-    x, y = g.args[node]
-    for total, other, sign in ((y, x, 1), (x, y, -1)):
-        if g.op[total] == "read" and g.args[total][0] in parts:
-            split = parts[g.args[total][0]]
-            m, rest = (g.read(part, *g.args[total][1:]) for part in (split.shift, split.rest))
-            moved = g.intern("sub", (other, m))
-            return g.intern("sub", (moved, rest) if sign > 0 else (rest, moved))
+    for total, other, place in ((args[1], args[0], 1), (args[0], args[1], 0)):
+        if g.op[total] != "read" or g.args[total][0] not in parts:
+            continue
+        m, rest = _read_parts(g, parts[g.args[total][0]], g.args[total][1:])
+        if op == "add":
+            return g.intern("add", (rest, g.intern("add", (other, m))))
+        moved = g.intern("sub", (other, m))
+        return g.intern("sub", (moved, rest) if place else (rest, moved))
     return node
+
+
+def _negated(g: Graph, node: Node, parts: dict[TensorId, Split]) -> Node:
+    """(-y - m) - l for -(l + (y + m)), which is how -(y + (m + l)) arrives here."""
+    rest, moved = g.args[g.args[node][0]]
+    split = next((s for s in parts.values() if g.op[rest] == "read" and g.args[rest][0] == s.rest), None)
+    if split is None or g.op[moved] != "add":
+        return node
+    m, _ = _read_parts(g, split, g.args[rest][1:])
+    if g.args[moved][1] != m:
+        return node
+    return g.intern("sub", (g.intern("sub", (g.neg(g.args[moved][0]), m)), rest))
+
+
+def _read_parts(g: Graph, split: Split, places: Sequence[Node]) -> tuple[Node, Node]:
+    return g.read(split.shift, *places), g.read(split.rest, *places)

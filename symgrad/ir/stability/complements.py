@@ -8,6 +8,7 @@ The share of the others, 1 - p, is known by itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args
@@ -53,49 +54,29 @@ def product_less_its_share(g: Graph, a: Args) -> int | None:
 
 
 def _may_be_delta_and_share(ops: Sequence[str]) -> bool:
-    return "mask" in ops and all(op in ("mask", "read") for op in ops)
-
-
-@stable(
-    "sub",
-    "[k = j]*c - c*p is c*(1 - p) on the diagonal, where the two would cancel, and -c*p elsewhere",
-    Audit(
-        "log(Sum(exp(v[i]), (i, 0, n - 1)))", "[k = j]*(1 - p) - [k != j]*p",
-        "the tangent of a log-sum-exp against that of one of its terms", _COMPLEMENT,
-        ({"v": (40.0, 0.0, 1.0)}, {"v": (-8.0, 1.0, 0.5)}),
-    ),
-    on=_may_be_delta_and_share,
-)  # fmt: skip
-def delta_less_its_share(g: Graph, a: Args) -> int | None:
-    for delta, other, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
-        made = _apart(g, delta, other, -1) if g.op[delta] == "mask" else None
-        if made is not None:
-            return made if sign > 0 else g.neg(made)
-    return None
+    return "mask" in ops and all(op in ("mask", "read", "mul", "neg") for op in ops)
 
 
 @stable(
     "add",
-    "[c and k = j]*x + [c]*(-x*p) is the same",
+    "[c and k = j]*x - [c]*x*p is x*(1 - p) on the diagonal, where the two would cancel, and -x*p elsewhere",
     Audit(
-        "Sum(log(Sum(exp(A[i, j]), (j, 0, n - 1))), (i, 0, n - 1))", "[k = j]*(1 - p) - [k != j]*p",
-        "log-sum-exps of several rows", _COMPLEMENT,
-        ({"A": ((40.0, 0.0), (1.0, 0.5))}, {"A": ((-8.0, 1.0), (0.5, 30.0))}),
+        "exp(v[0])/Sum(exp(v[i]), (i, 0, n - 1))", "[k = j]*p*(1 - p) - [k != j]*p*q",
+        "the derivative of a softmax, or the second one of a log-sum-exp, also of rows", _COMPLEMENT,
+        ({"v": (40.0, 0.0, 1.0)}, {"v": (-8.0, 1.0, 0.5)}),
     ),
     on=_may_be_delta_and_share,
 )  # fmt: skip
 def delta_plus_minus_its_share(g: Graph, a: Args) -> int | None:
     for delta, other in (a, a[::-1]):
-        made = _apart(g, delta, other, 1) if g.op[delta] == "mask" else None
+        made = _apart(g, delta, other) if g.op[delta] == "mask" else None
         if made is not None:
             return made
     return None
 
 
-def _apart(g: Graph, delta: int, other: int, sign: int) -> int | None:
-    """[c and k = j]*x plus (or minus) [c]*y, where that is -x*p, by the rules above; y may have no c."""
-    if g.op[other] not in ("mask", "read"):
-        return None
+def _apart(g: Graph, delta: int, other: int) -> int | None:
+    """[c and k = j]*x plus [c]*y, where that is -x*p, by the rule above; y may have no c."""
     predicate, whole = g.args[delta]
     condition, part = g.args[other] if g.op[other] == "mask" else (g.true, other)
     equation, missing = remove(conditions_of(g, predicate), conditions_of(g, condition))
@@ -103,12 +84,14 @@ def _apart(g: Graph, delta: int, other: int, sign: int) -> int | None:
         return None
     if g.op[part] == "read" and _reads_product_with_share(g, part):
         part = _unfolded(g, part)
-    left, rest = remove(_factors(g, whole), _factors(g, part if sign < 0 else g.neg(part)))
-    if left or len(rest) != 1 or not _is_share(g, rest[0]):
+    number, own = _numbers_apart(g, _factors(g, whole))
+    other_number, others = _numbers_apart(g, _factors_read(g, part))
+    left, rest = remove(own, others)
+    if left or len(rest) != 1 or not _is_share(g, rest[0]) or number != -other_number:
         return None
     on_it = g.mask(predicate, g.mul(whole, _complement(g, rest[0])))
     off_it = g.mask(g.node("not", equation[0]), other)
-    return g.add(on_it, off_it) if sign > 0 else g.sub(on_it, off_it)
+    return g.add(on_it, off_it)
 
 
 def is_whole_less_share(g: Graph, difference: int, part: int) -> int | None:
@@ -136,6 +119,24 @@ def _factors(g: Graph, node: int) -> list[int]:
         elif factor != g.one:
             found.append(_stored_share(g, factor))
     return found
+
+
+def _factors_read(g: Graph, node: int) -> list[int]:
+    """The factors, those of stored products with a share as well: the tangent of a log-sum-exp is one."""
+    found: list[int] = []
+    for factor in _factors(g, node):
+        is_product = g.op[factor] == "read" and _reads_product_with_share(g, factor)
+        found += _factors(g, _unfolded(g, factor)) if is_product else [factor]
+    return found
+
+
+def _numbers_apart(g: Graph, factors: list[int]) -> tuple[Fraction, list[int]]:
+    """The product of the rational factors, and the other factors."""
+    product, others = Fraction(1), []
+    for factor in factors:
+        q = g.rational(factor)
+        product, others = (product, [*others, factor]) if q is None else (product * q, others)
+    return product, others
 
 
 def _reads_product_with_share(g: Graph, read: int) -> bool:
@@ -170,10 +171,14 @@ def _is_share(g: Graph, node: int) -> bool:
     """logistic(z), or exp(x - logsumexp(x)), or that where some x is not -inf and 0 elsewhere."""
     if g.op[node] == "where" and g.args[node][1] == g.zero:
         node = g.args[node][2]
-    if g.op[node] != "exp" or g.op[g.args[node][0]] != "sub":
-        return g.op[node] == "logistic"
-    total = g.args[g.args[node][0]][1]
-    return g.op[total] == "read" and bool(g.tensors[g.args[total][0]].kind == "logsumexp")
+    return g.op[node] == "logistic" or (g.op[node] == "exp" and _is_less_its_total(g, g.args[node][0]))
+
+
+def _is_less_its_total(g: Graph, node: int) -> bool:
+    """x - logsumexp(x), or -(logsumexp(x) + y) where x is -y."""
+    op, args = g.op[node], g.args[node]
+    totals = args[1:] if op == "sub" else g.args[args[0]] if op == "neg" and g.op[args[0]] == "add" else ()
+    return any(g.op[t] == "read" and g.tensors[g.args[t][0]].kind == "logsumexp" for t in totals)
 
 
 def _complement(g: Graph, share: int) -> int:
