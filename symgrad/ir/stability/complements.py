@@ -132,10 +132,9 @@ def _factors_read(g: Graph, node: int) -> list[int]:
 
 def _numbers_apart(g: Graph, factors: list[int]) -> tuple[Fraction, list[int]]:
     """The product of the rational factors, and the other factors."""
-    product, others = Fraction(1), []
+    product, others = Fraction(1), [f for f in factors if g.rational(f) is None]
     for factor in factors:
-        q = g.rational(factor)
-        product, others = (product, [*others, factor]) if q is None else (product * q, others)
+        product *= g.rational(factor) or 1
     return product, others
 
 
