@@ -160,6 +160,15 @@ def test_values_of_small_and_large_matrices_in_both_types(name: str, backend: st
             np.testing.assert_allclose(found, wanted(a), rtol=tolerance, atol=tolerance * scale)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_singular_values_of_matrices_of_low_rank_are_found_in_c(dtype: str) -> None:
+    kernel = sg.compile(linalg.svdvals(T), outputs="value", backend="c", dtype=dtype)
+    thin = matrix(20, 2) @ matrix(2, 15, 1)
+    for a in (np.ones((4, 3)), np.ones((9, 8)), thin, np.eye(5, 3), np.zeros((3, 2)), np.diag([1, 1e-20, 0])):
+        found, wanted = kernel(a.astype(dtype))[:, 0], np.linalg.svd(a)[1]
+        np.testing.assert_allclose(found, wanted, atol=20 * np.finfo(dtype).eps * max(wanted.max(), 1))
+
+
 @on_every_target
 def test_eigenvectors_and_orthogonal_factors_mean_the_same_everywhere(backend: str) -> None:
     kernel = sg.compile(linalg.eigh(A)[1], outputs="value", backend=backend)

@@ -139,9 +139,17 @@ class _Counter:
         constant, terms = self.g.linear(index)
         total = np.asarray(constant)
         for atom, k in terms.items():
-            value = axes[atom] if atom in axes else np.asarray(evaluate_size(self.g, atom, self.sizes))
-            total = total + k * value
+            total = total + k * self._atom(atom, axes)
         return total
+
+    def _atom(self, atom: Node, axes: Mapping[Node, np.ndarray]) -> np.ndarray:
+        """An axis, a size, or a product of index expressions."""
+        if atom in axes:
+            return axes[atom]
+        if self.g.op[atom] == "size":
+            return np.asarray(self.sizes[self.g.args[atom][0]])
+        first, second = self.g.args[atom]
+        return np.asarray(self._index(first, axes) * self._index(second, axes))
 
 
 def _is_on_indices(g: Graph, predicate: Node) -> bool:

@@ -82,7 +82,7 @@ def _run_scan(
         shape = tuple(max(evaluate_size(g, e, sizes), 0) for e in g.tensors[t].extents)
         values[t] = np.full(shape, np.nan, dtype=dtype)
     for state, first, result in zip(scan.states, scan.firsts, scan.results, strict=True):
-        values[state][-scan.lag] = values[first]
+        values[state][-scan.lag, ...] = values[first]
         values[result] = values[state]
     times = range(max(evaluate_size(g, scan.length, sizes), 0))
     for time in reversed(times) if scan.lag else times:
@@ -95,7 +95,7 @@ def _run_scan(
                 part = part.take([time], clock.position)
             values[t][(slice(None),) * clock.position + (slice(time, time + 1),)] = part
         for state, step in zip(scan.states, scan.steps, strict=True):
-            values[state][time + 1 - scan.lag] = values[step][time]
+            values[state][time + 1 - scan.lag, ...] = values[step][time]
 
 
 def _input_array(g: Graph, tensor: Tensor, value: Any, sizes: Mapping[str, int], dtype: Any) -> np.ndarray:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -243,10 +244,82 @@ def _eigh_others(a: Matrix) -> tuple[Matrix, Matrix]:
         values, vectors = mpmath.eigsy(mpmath.matrix(a.tolist()))
         w, v = np.array(list(values), dtype=object), np.array(vectors.tolist(), dtype=object)
     else:
-        w, v = np.linalg.eig(a)
-        v = v / np.sqrt((v * v).sum(axis=0))  # not conjugated
+        w, v = _rotated_symmetric(a)
     order = sorted(range(len(w)), key=lambda k: _real(w[k]))
     return w[order], _with_signs(v[:, order])
+
+
+_SWEEPS = 30  # of Jacobi's method, which needs about ten
+
+
+def _rotation(gap: Any, twice: Any) -> tuple[Any, Any]:
+    """Cosine and sine of the small angle that makes the entry `twice`/2 zero."""
+    size = gap if _real(gap) >= 0 else -gap
+    tangent = twice / (size + np.sqrt(gap * gap + twice * twice)) * (1 if _real(gap) >= 0 else -1)
+    cosine = 1 / np.sqrt(1 + tangent * tangent)
+    return cosine, tangent * cosine
+
+
+def _turn(a: Matrix, p: int, q: int, rotation: tuple[Any, Any]) -> None:
+    """Columns p and q turned."""
+    c, s = rotation
+    a[:, p], a[:, q] = c * a[:, p] - s * a[:, q], s * a[:, p] + c * a[:, q]
+
+
+def _is_small(x: Any, than: complex) -> bool:
+    """Whether real and imaginary part both are rounding; the latter is all of a derivative."""
+    eps = np.finfo(float).eps
+    return bool(abs(x.real) <= eps * than.real and abs(x.imag) <= eps * than.imag)
+
+
+def _rotated_symmetric(a: Matrix) -> tuple[Matrix, Matrix]:
+    """Eigenvalues and vectors of a complex symmetric matrix by Jacobi's rotations: nothing is conjugated.
+
+    LAPACK's rounding of real parts would leave traces in imaginary ones, which here are far smaller.
+    """
+    if not np.isfinite(a).all():
+        raise NoValue
+    a, v = np.array(a), np.eye(len(a), dtype=a.dtype)
+    top = _tops(a)
+    for _ in range(_SWEEPS):
+        pairs = [(p, q) for p, q in combinations(range(len(a)), 2) if not _is_small(a[p, q], top)]
+        for p, q in pairs:
+            rotation = _rotation(a[q, q] - a[p, p], 2 * a[p, q])
+            if not np.isfinite(rotation[1]):
+                raise NoValue  # a repeated value, which splits at once
+            _turn(a, p, q, rotation)
+            _turn(a.T, p, q, rotation)
+            _turn(v, p, q, rotation)
+        if not pairs:
+            break
+    return np.diagonal(a).copy(), v
+
+
+def _rotated_columns(a: Matrix) -> tuple[Matrix, Matrix]:
+    """The columns of a complex matrix made orthogonal by rotations from the right, and those."""
+    if not np.isfinite(a).all():
+        raise NoValue
+    a, v = np.array(a), np.eye(a.shape[1], dtype=a.dtype)
+    top = _tops(a.T @ a)
+    for _ in range(_SWEEPS):
+        moved = False
+        for p, q in combinations(range(a.shape[1]), 2):
+            both = a[:, p] @ a[:, q]
+            if not _is_small(both, top):
+                rotation = _rotation(a[:, q] @ a[:, q] - a[:, p] @ a[:, p], 2 * both)
+                if not np.isfinite(rotation[1]):
+                    raise NoValue
+                _turn(a, p, q, rotation)
+                _turn(v, p, q, rotation)
+                moved = True
+        if not moved:
+            break
+    return a, v
+
+
+def _tops(a: Matrix) -> complex:
+    """The largest real and the largest imaginary part."""
+    return complex(abs(a.real).max(initial=0), abs(a.imag).max(initial=0))
 
 
 def _svd_floats(a: Matrix) -> tuple[Matrix, Matrix, Matrix]:
@@ -265,9 +338,10 @@ def _svd_others(a: Matrix) -> tuple[Matrix, Matrix, Matrix]:
         u, s, vt = mpmath.svd_r(mpmath.matrix(a.tolist()))
         tall = np.array(u.tolist(), dtype=object)
         return tall, np.array(list(s), dtype=object), np.array(vt.tolist(), dtype=object).T
-    w, v = _eigh_others(a.T @ a)
-    s, v = np.sqrt(w[::-1]), v[:, ::-1]
-    return a @ v / s, s, v
+    columns, v = _rotated_columns(a)
+    s = np.sqrt((columns * columns).sum(axis=0))
+    order = sorted(range(len(s)), key=lambda k: -_real(s[k]))
+    return columns[:, order] / s[order], s[order], v[:, order]
 
 
 def _reciprocal_gaps(w: Matrix) -> Matrix:

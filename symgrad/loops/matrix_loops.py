@@ -328,7 +328,7 @@ def _one_sided(c: Site, vectors: View | None) -> tuple[View, Number]:
     """The columns made orthogonal by rotations, as rows, and the scale to multiply them by."""
     w, m, n = c.w, c.lengths["m"], c.lengths["n"]
     columns, scale = _columns(c)
-    tolerance = w.epsilon * w.real(m)
+    tolerance, least = w.epsilon * w.real(m), w.smallest / w.epsilon
     if vectors is not None:
         _identity(w, vectors, n)
     moving = w.register(w.truth(True))
@@ -342,7 +342,9 @@ def _one_sided(c: Site, vectors: View | None) -> tuple[View, Number]:
                 second.add(y * y)
                 both.add(x * y)
             bound = tolerance * w.root(first.now) * w.root(second.now)
-            with w.when(abs(both.now) > bound):
+            # Next to the largest entry, which is 1, a column of this size is 0: its square would vanish.
+            is_column = (first.now > least) & (second.now > least)
+            with w.when(is_column & (abs(both.now) > bound)):
                 moving.set(w.truth(True))
                 cosine, sine = _rotation(w, second.now - first.now, 2 * both.now)
                 _rotate(w, columns, p, q, m, cosine, sine)

@@ -247,6 +247,11 @@ class Writer:
         """The spacing of the routine's real type at 1."""
         return self.constant("s", "epsilon")
 
+    @property
+    def smallest(self) -> Number:
+        """The smallest positive normal number of the routine's real type."""
+        return self.constant("s", "smallest")
+
     def truth(self, value: bool) -> Number:
         dst = self.fresh()
         self.append(Bool(dst, value))

@@ -43,9 +43,8 @@ def build_kernel(
     if routine is None:
         return kind(Spec(signature, None, backend, dtype, build_reference, units, sparse, memory))
     signature = replace(signature, passed=routine.size_symbols)
-    return kind(
-        Spec(signature, routine, backend, dtype, build_compiled, units, sparse, memory, threads, tier)
-    )
+    machine = (backend, dtype, build_compiled, units, sparse, memory, threads, tier)
+    return kind(Spec(signature, routine, *machine, failures=routine.failures))
 
 
 def build_compiled(spec: Spec) -> Built:

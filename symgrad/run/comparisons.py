@@ -237,7 +237,8 @@ def _slope_row(
     order = list(slopes)
     found = np.stack([np.asarray(slope, dtype=np.float64) for slope in slopes.values()])
     checks = [claim.checks[k] for k in order]
-    row = judged(claim, checks, method, found, np.zeros_like(found), skip[order], tolerances)
+    error = 0.0 if method == COMPLEX else claim.function.exact_error
+    row = judged(claim, checks, method, found, np.full_like(found, error), skip[order], tolerances)
     if method == COMPLEX or claim.function.word != "grad":
         return row
     way = "of the value, twice" if claim.function.is_differenced_twice else "of the gradient"
@@ -260,9 +261,10 @@ def _measure(
             exact.append(slope[m])
     exact_numbers = np.empty(len(exact), dtype=object)
     exact_numbers[:] = exact
-    digits = claim.function.digits
+    function = claim.function
+    exact_numbers = np.where(np.abs(exact_numbers) <= function.exact_error, 0, exact_numbers)
     findings.measured[claim.word] = measured(
-        names, np.array(value, dtype=np.float64), exact_numbers, digits, tolerances.dtype
+        names, np.array(value, dtype=np.float64), exact_numbers, function.digits, tolerances.dtype
     )
 
 

@@ -46,7 +46,7 @@ def emitted_kernel(source: Program, path: str | Path, words: Sequence[str], dtyp
     signature = replace(signature_of(derived, single=False), passed=routine.size_symbols)
     _check_prototype(file, routine, dtype)
     build = partial(_build, file, routine)
-    kernel = Kernel(Spec(signature, None, "c", dtype, build, (derived.unit, unit)))
+    kernel = Kernel(Spec(signature, None, "c", dtype, build, (derived.unit, unit), failures=routine.failures))
     kernel.program = source
     return kernel
 

@@ -7,6 +7,7 @@ from the reference evaluator, which runs the program as the front end left it: n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from symgrad.errors import NoFactorisation, NotConverged
 from symgrad.frontend.arguments import name_of
 from symgrad.ir.complex_forms import COMPLEX_FORMS
 from symgrad.ir.count import operations
@@ -137,6 +139,13 @@ class Function:
         return 4 * self.variables.size * self.value_function.operations <= _TWICE
 
     @cached_property
+    def exact_error(self) -> float:
+        """What is rounding in an exact slope: a slope that is zero is left with as much."""
+        is_twice = self.word == "grad" and self.is_differenced_twice
+        size = self.value_function.magnitude if is_twice else self.magnitude
+        return float(10.0**-self.digits * size)
+
+    @cached_property
     def value_function(self) -> Function:
         """The value at the same point."""
         if self.word == "value":
@@ -205,6 +214,18 @@ class Function:
         return float(here[np.isfinite(here)].max(initial=0.0))
 
     def _values(self, points: Array) -> Array:
+        """nan where a matrix function or a solution has no value."""
+        try:
+            return self._called(points)
+        except (NoFactorisation, NotConverged):
+            here = self._called(self.at[None])  # which has one
+        values = np.full((len(points), here.shape[1]), np.nan)
+        for k, point in enumerate(points):
+            with suppress(NoFactorisation, NotConverged):
+                values[k] = self._called(point[None])[0]
+        return values
+
+    def _called(self, points: Array) -> Array:
         kernel, given = self._kernel
         arrays = {**self._point.arrays, **self.variables.split(points)}
         parts = outputs_of(kernel, arrays, self._point.sizes, given)[self.word]

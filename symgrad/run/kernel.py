@@ -89,6 +89,7 @@ class Spec:
     sparse  where the values of sparse results belong.
     memory  the budget of the workspace (`run.memory`); None for as much as it takes.
     threads most that share the samples of a call.
+    failures  what its status, the last of its results, may say; without any there is no status.
     """
 
     signature: Signature
@@ -101,6 +102,7 @@ class Spec:
     memory: Memory = None
     threads: int = 1
     tier: str = "auto"
+    failures: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class Kernel(FastCallable):
         self._size_names = spec.signature.sizes  # those a caller knows
         self._sized = [k for k, a in enumerate(spec.signature.arguments) if a.is_size]
         self._leaves = [leaf for tree in spec.signature.outputs for leaf in leaves_of(tree)]
-        self._failures = spec.routine.failures if spec.routine else ()
+        self._failures = spec.failures
         self._fresh: list[None] = [None] * (len(spec.signature.buffers) + bool(self._failures))
         self._plans: dict[Any, Plan] = {}
         self._lock = threading.Lock()

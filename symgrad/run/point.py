@@ -147,7 +147,8 @@ def _fits(signature: Signature, arguments: Sequence[Argument], sizes: Sizes) -> 
     ranges = [(evaluate_poly(r.low, sizes), evaluate_poly(r.high, sizes)) for r in signature.index_ranges]
     shapes_fit = all(evaluate_poly(e, sizes) >= 1 for a in arguments for e in a.extents)
     ranges_fit = all(low <= high for low, high in ranges)
-    return shapes_fit and ranges_fit and all(evaluate_poly(c, sizes) >= 0 for c in signature.conditions)
+    conditions = [*signature.conditions, *(surplus for surplus, _ in signature.tall)]
+    return shapes_fit and ranges_fit and all(evaluate_poly(c, sizes) >= 0 for c in conditions)
 
 
 # ---- numbers -----------------------------------------------------------------------------------

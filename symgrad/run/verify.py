@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from symgrad.errors import BadOption
+from symgrad.errors import BadOption, NoFactorisation, NotConverged
 from symgrad.ir.evaluate import evaluate_size
 from symgrad.program import Program
 from symgrad.run.claims import Analytic, analytic_outputs, claim_of
@@ -168,7 +168,10 @@ def _point(about: Subject, at: Any, sizes: Any, inside: Mapping[str, Interval], 
     kernel, source = about.kernel, about.program
 
     def is_usable(arrays: Arrays, chosen: dict[str, int]) -> bool:
-        found = analytic_outputs(kernel, arrays, chosen, seed)
+        try:
+            found = analytic_outputs(kernel, arrays, chosen, seed)
+        except (NoFactorisation, NotConverged):
+            return False
         return all(np.isfinite(part).all() for parts in found.outputs.values() for part in parts)
 
     given = names_of(at), names_of(sizes)

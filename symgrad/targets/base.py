@@ -135,6 +135,8 @@ def literal_value(payload: tuple[Any, ...], dtype: str) -> float:
     """The number of type `dtype` nearest to a constant's exact payload."""
     if payload == ("s", "epsilon"):
         return float(np.finfo(dtype).eps)
+    if payload == ("s", "smallest"):
+        return float(np.finfo(dtype).tiny)
     wide = constant_value(payload)
     if dtype == "float64" or wide != wide or wide in (float("inf"), float("-inf")):
         return wide
