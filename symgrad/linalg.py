@@ -33,11 +33,12 @@ from typing import Any
 from symgrad.errors import BadOption, ShapeMismatch
 from symgrad.frontend.describe import show
 from symgrad.frontend.linalg import MatrixCall, ScalarCall, as_matrix
+from symgrad.frontend.triangle import LOWER, UPPER, Triangle
 
 Matrix = Any  # a SymPy matrix expression
 Scalar = Any
 
-__all__ = ["cholesky", "eigh", "eigvalsh", "logdet", "qr", "slogdet", "solve", "svdvals"]
+__all__ = ["cholesky", "eigh", "eigvalsh", "logdet", "qr", "slogdet", "solve", "svdvals", "tril", "triu"]
 
 _SOLVES = {"general": "solve", "spd": "solve_spd", "lower": "solve_lower", "upper": "solve_upper"}
 _LOG_DETERMINANTS = {"general": "log_det", "spd": "log_det_spd"}
@@ -119,6 +120,16 @@ def slogdet(A: Any) -> tuple[Scalar, Scalar]:
     """The sign of the determinant (-1, 0 or 1) and the logarithm of its size (-inf for a singular matrix)."""
     a = _square("slogdet", A)
     return ScalarCall("sign_det", a), ScalarCall("log_abs_det", a)
+
+
+def tril(A: Any, k: int = 0) -> Matrix:
+    """The entries of `A` on and below its diagonal number `k` (above the main one where positive), else 0."""
+    return Triangle(LOWER, as_matrix("tril", A), k)
+
+
+def triu(A: Any, k: int = 0) -> Matrix:
+    """The entries of `A` on and above its diagonal number `k` (above the main one where positive), else 0."""
+    return Triangle(UPPER, as_matrix("triu", A), k)
 
 
 def _square(function: str, A: Any) -> Matrix:

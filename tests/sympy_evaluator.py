@@ -20,6 +20,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 
 from symgrad.entries import Where
 from symgrad.extrema import Maximum, Minimum
+from symgrad.frontend.triangle import Triangle
 
 Values = Mapping[Any, Any]
 
@@ -161,5 +162,6 @@ def _matrix(m: Any, values: Values, shape: tuple[int, ...]) -> Any:
         sp.ZeroMatrix: lambda: np.zeros(shape),
         DiagMatrix: lambda: np.diag(inner(m.args[0])[:, 0]),
         DiagonalOf: lambda: np.diag(inner(m.args[0]))[:, None],
+        Triangle: lambda: getattr(np, m.kind)(inner(m.matrix), m.offset),
     }
     return next(cases[c] for c in type(m).__mro__ if c in cases)()

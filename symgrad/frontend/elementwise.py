@@ -17,6 +17,7 @@ from sympy.matrices.expressions.diagonal import DiagonalOf
 
 from symgrad.frontend.matrix_algebra import add, apply, diagonal, hadamard, matmul, ones, scale, transpose
 from symgrad.frontend.printed_size import MOST_SEARCHED, PrintedSize
+from symgrad.frontend.triangle import Triangle
 from symgrad.ir.graph import Node
 
 Expr = Any
@@ -83,9 +84,18 @@ class Atoms:
             atom = self._atoms[s]
             axes = tuple(mapping.get(a, a) for a in atom.axes)
             if axes != atom.axes:
-                on_diagonal = self.is_delta(s) and axes[0] == axes[1]
-                changes[s] = sp.S.One if on_diagonal else self.dummy(atom.matrix, axes)
+                constant = (
+                    self._on_diagonal_of(atom.matrix) if len(axes) == 2 and axes[0] == axes[1] else None
+                )
+                changes[s] = self.dummy(atom.matrix, axes) if constant is None else constant
         return e.xreplace(changes) if changes else e
+
+    @staticmethod
+    def _on_diagonal_of(matrix: Matrix) -> Expr | None:
+        """The number on the diagonal of an identity or a triangle of ones."""
+        if isinstance(matrix, Triangle) and isinstance(matrix.matrix, sp.OneMatrix):
+            return sp.Integer(matrix.has_diagonal)
+        return sp.S.One if isinstance(matrix, sp.Identity) else None
 
     # ---- matrices ----------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from sympy.printing.latex import LatexPrinter
 from symgrad.entries import Where
 from symgrad.errors import UnsupportedExpression
 from symgrad.extrema import Extremum, Maximum, Minimum
+from symgrad.frontend.linalg import element_of_call, matrix_of_entries
 from symgrad.frontend.printed_size import MOST_SEARCHED
 from symgrad.frontend.scalar_form import Leaves, ScalarForm, reachable_branches
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
@@ -78,11 +79,15 @@ def _bound_symbols(expr: Expr) -> set[Expr]:
 
 @dataclass
 class _Expansion:
-    """A read of a definition, written out: `kind` over `bound` of `body`."""
+    """A read of a definition, written out: `kind` over `bound` of `bodies`, several of a call alone.
+
+    build  of a call: its element from the entries of the operands.
+    """
 
     kind: str
     bound: tuple[Node, ...]
-    body: Node
+    bodies: tuple[Node, ...]
+    build: Callable[[Sequence[Expr]], Expr] | None = None
 
 
 class IndexForm(Leaves):
@@ -91,6 +96,7 @@ class IndexForm(Leaves):
     used  names of the user's symbols, which indices avoid.
     name  called with a definition that is read more than once, index symbols for its axes and its
           expression; returns the array to write instead (an IndexedBase or a Symbol), or None.
+    matrix  a node over axes in matrix notation, None where it has none: operands of matrix functions.
     """
 
     def __init__(
@@ -100,8 +106,10 @@ class IndexForm(Leaves):
         sizes: Mapping[str, Expr],
         used: frozenset[str],
         name: Name | None = None,
+        matrix: Callable[[Node, Sequence[Node]], Expr | None] = lambda node, axes: None,
     ) -> None:
         super().__init__(g, symbols, sizes)
+        self._matrix = matrix
         self._names = _index_names(used)
         self._letters: list[str] = []
         self._axes: dict[tuple[int, Node, bool], Node] = {}
@@ -199,7 +207,8 @@ class IndexForm(Leaves):
             expansion = self._expansions[read] = self._write_out(read, self._context[read])
             order.append(read)
             inner = self._context[read] | {self._letter_of(a) for a in expansion.bound}
-            self._enqueue(expansion.body, inner, queue)
+            for body in expansion.bodies:
+                self._enqueue(body, inner, queue)
         scalar = ScalarForm(self) if name is None else ScalarForm(self, name)
         for read in reversed(order):
             self._values[read] = self.printed.checked(self._reduced(self._expansions[read], scalar))
@@ -217,11 +226,7 @@ class IndexForm(Leaves):
         t, *index = self.g.args[read]
         tensor = self.g.tensors[t]
         if tensor.kind == "call":
-            raise UnsupportedExpression(
-                f"the {MATRIX_FUNCTIONS[tensor.name].title} of a matrix has no index notation",
-                because="and the whole expression has no matrix notation",
-                try_="compile it, which needs no notation, or write the whole expression with MatrixSymbols",
-            )
+            return self._write_out_call(tensor, index, used)
         if tensor.links:
             raise UnsupportedExpression(
                 "a recurrence has no formula without itself",
@@ -247,7 +252,33 @@ class IndexForm(Leaves):
 
     def _expansion(self, kind: str, bound: Sequence[Node], body: Node) -> _Expansion:
         self._binds = self._binds or bool(bound)
-        return _Expansion(kind, tuple(b for b in bound if b != self.g.zero), body)
+        return _Expansion(kind, tuple(b for b in bound if b != self.g.zero), (body,))
+
+    def _write_out_call(self, tensor: Tensor, index: Sequence[Node], used: frozenset[int]) -> _Expansion:
+        """An element of a matrix function, of operands in matrix notation or given entry by entry."""
+        row, count = MATRIX_FUNCTIONS[tensor.name], len(tensor.out)
+        batch = count - len(row.result)
+        outer = dict(zip(tensor.out[:batch], index[:batch], strict=True))
+        bound = self._bind(tensor.red, used)
+        names = {**outer, **dict(zip(tensor.red, bound, strict=True))}
+        operands: list[Expr] = []  # in matrix notation; or the sides of a matrix to be made of its entries
+        bodies, first = [], 0
+        for body, rank in zip(tensor.bodies, row.ranks, strict=True):
+            axes = tensor.red[first : first + rank]
+            first += rank
+            operand = None if self.g.axes[body] & outer.keys() else self._matrix(body, axes)
+            if operand is None:
+                operand = [(self._indices.get(names[a]), self.integer(self.g.extent(a))) for a in axes]
+                bodies.append(self.g.substitute(body, names))
+            operands.append(operand)
+        place = [self.integer(i) for i in index[batch:]]
+
+        def build(entries: Sequence[Expr]) -> Expr:
+            left = iter(entries)
+            whole = [matrix_of_entries(o, next(left)) if isinstance(o, list) else o for o in operands]
+            return element_of_call(tensor.name, whole, place)
+
+        return _Expansion("call", tuple(b for b in bound if b != self.g.zero), tuple(bodies), build)
 
     def _write_out_scatter(self, tensor: Tensor, index: Sequence[Node], used: frozenset[int]) -> _Expansion:
         """`T[a(k)] += f(k)` as T[p] = sum over k of [p = a(k)] f(k); loops over an axis of T vanish."""
@@ -276,7 +307,10 @@ class IndexForm(Leaves):
         return g.mask(conjunction(g, [p for p in conjuncts(g, predicate) if p not in implied]), inner)
 
     def _reduced(self, expansion: _Expansion, scalar: ScalarForm) -> Expr:
-        (body,) = scalar.convert((expansion.body,))
+        entries = scalar.convert(expansion.bodies)
+        if expansion.build is not None:
+            return expansion.build(entries)
+        (body,) = entries
         if expansion.kind == "map":
             return body
         self.printed.checked(body, MOST_SEARCHED)
@@ -286,7 +320,7 @@ class IndexForm(Leaves):
         if expansion.kind == "logsumexp":
             return sp.log(_over(sp.Sum, sp.exp(body), limits))
         if expansion.kind == "sum" and body.has(sp.KroneckerDelta):
-            axes = self.g.axes[expansion.body]
+            axes = self.g.axes[expansion.bodies[0]]
             return _sum_with_deltas(body, limits, {self._indices[a]: self.g.extent(a) for a in axes})
         return _over(_HEADS[expansion.kind], body, limits)
 

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 from sympy.core.symbol import Str
-from sympy.matrices.expressions import Inverse, MatMul, MatrixExpr
+from sympy.matrices.expressions import FunctionMatrix, Inverse, MatMul, MatrixExpr
 from sympy.matrices.expressions.matexpr import MatrixElement
 
 from symgrad.errors import BadArgument, ShapeMismatch
 from symgrad.frontend.describe import shape_text, show
 from symgrad.frontend.heads import Expr, Task, each, matrix, task
 from symgrad.frontend.matrices import as_array, of_array
+from symgrad.frontend.matrix_algebra import term_of, transpose
+from symgrad.frontend.triangle import LOWER, Triangle
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.matrix_call import Array, call
 from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS, SYMMETRIC, result_extents
@@ -71,7 +73,7 @@ class MatrixCall(MatrixExpr):
         row = MATRIX_FUNCTIONS[self.function]
         known: dict[str, Any] = {}
         for letters, operand in zip(row.operands, self.args[1:], strict=True):
-            known |= dict(zip(letters, operand.shape, strict=True))
+            known |= dict(zip(letters, operand.shape, strict=False))  # a vector is given as a column
         rows, *cols = (known[letter] for letter in row.result)
         return rows, cols[0] if cols else sp.S.One
 
@@ -146,10 +148,24 @@ def _scalar_call(tr: Translator, e: Expr) -> Task:
     return made.at()
 
 
+@matrix(Triangle)
+def _triangle(tr: Translator, e: Expr) -> Task:
+    g = tr.graph
+    a = as_array(g, (yield tr.matrix(e.matrix)))
+    sign = 1 if e.kind == LOWER else -1  # j - i <= offset, or >= offset
+
+    def entry(i: Node, j: Node) -> Node:
+        inside = g.iadd(g.isub(i, j) if sign > 0 else g.isub(j, i), g.const(sign * e.offset))
+        return g.mask(g.ige0(inside), a.at(i, j))
+
+    return of_array(g, Array(a.extents, entry))
+
+
 def _called(tr: Translator, e: Expr) -> Task:
     """Task: the call's result."""
     g, row = tr.graph, MATRIX_FUNCTIONS[e.function]
-    operands = [as_array(g, m) for m in (yield each(map(tr.matrix, e._args[1:])))]
+    given = [as_array(g, m) for m in (yield each(map(tr.matrix, e._args[1:])))]
+    operands = [_column(g, a) if rank == 1 else a for a, rank in zip(given, row.ranks, strict=True)]
     extents = result_extents(g, e.function, [a.extents for a in operands])
     if extents is None:
         raise ShapeMismatch(
@@ -160,6 +176,11 @@ def _called(tr: Translator, e: Expr) -> Task:
     if row.reads == SYMMETRIC:
         operands[0] = symmetric_part(g, operands[0])
     return call(g, e.function, operands, extents)
+
+
+def _column(g: Graph, a: Array) -> Array:
+    """A column as a vector."""
+    return Array(a.extents[:1], lambda i: a.at(i, g.zero))
 
 
 def symmetric_part(g: Graph, a: Array) -> Array:
@@ -181,7 +202,22 @@ def _solved(a: Any, b: Any) -> Any:
 
 
 def _named(name: str) -> Callable[..., Any]:
-    return lambda *operands: MatrixCall(name, *operands)
+    kind = MatrixCall if MATRIX_FUNCTIONS[name].result else ScalarCall
+    if MATRIX_FUNCTIONS[name].reads != SYMMETRIC:
+        return lambda *operands: kind(name, *operands)
+    return lambda a, *operands: kind(name, _whole(a), *operands)
+
+
+def _whole(a: Any) -> Any:
+    """A where `a` is its symmetric part (A + A.T)/2, which is all that is meant of a symmetric operand."""
+    coefficient, factors = term_of(a)
+    if coefficient != sp.Rational(1, 2) or len(factors) != 1:
+        return a
+    inner = factors[0].arg if isinstance(factors[0], sp.Transpose) else factors[0]
+    if not isinstance(inner, sp.MatAdd) or len(inner.args) != 2:
+        return a
+    first, second = sorted(inner.args, key=lambda m: isinstance(m, sp.Transpose))
+    return first if transpose(first) == second else a
 
 
 def _turned(name: str) -> Callable[..., Any]:
@@ -189,21 +225,44 @@ def _turned(name: str) -> Callable[..., Any]:
     return lambda a, b: MatrixCall(name, sp.Transpose(a), b)
 
 
+def matrix_of_entries(sides: Sequence[tuple[Any, Any]], entry: Any) -> Any:
+    """The matrix (of one side: the column) with this entry.
+
+    sides  (index, length) for each; the index is None where the length is 1.
+    """
+    sides = [*sides, (None, sp.S.One)][:2]
+    places = [sp.S.Zero if index is None else index for index, _ in sides]
+    rows, cols = (length for _, length in sides)
+    if isinstance(entry, MatrixElement):
+        m, *at = entry.args
+        if m.shape == (rows, cols) and at == places:
+            return m
+        if m.shape == (cols, rows) and at == places[::-1]:
+            return sp.Transpose(m)
+    indices = [sp.Dummy("k", integer=True) if index is None else index for index, _ in sides]
+    return FunctionMatrix(rows, cols, sp.Lambda(tuple(indices), entry))
+
+
+def element_of_call(name: str, operands: Sequence[Any], place: Sequence[Any]) -> Any:
+    """The element of a matrix function at a place; the number itself where there is one only."""
+    value = SPELLINGS[name](*operands)
+    return MatrixElement(value, *place, *([0] * (2 - len(place)))) if place else value
+
+
 _SPELLED: Sequence[str] = (
     "solve_lower", "solve_upper", "cholesky", "eigenvalues", "eigenvectors", "orthogonal_factor",
-    "triangular_factor", "singular_values",
+    "triangular_factor", "singular_values", "left_singular", "right_singular", "reciprocal_gaps",
+    "reciprocals", "settled", "solve_spd", "log_det_spd",
 )  # fmt: skip
 SPELLINGS: dict[str, Callable[..., Any]] = {
     **{name: _named(name) for name in _SPELLED},
     "det": sp.Determinant,
     "log_det": lambda a: sp.log(sp.Determinant(a)),
-    "log_det_spd": lambda a: sp.log(sp.Determinant(a)),
     "log_abs_det": lambda a: sp.log(sp.Abs(sp.Determinant(a))),
     "sign_det": lambda a: sp.sign(sp.Determinant(a)),
     "inverse": Inverse,
     "inverse_spd": Inverse,
     "solve": _solved,
-    "solve_spd": _solved,
     "solve_transposed": lambda a, b: _solved(sp.Transpose(a), b),
     "solve_lower_transposed": _turned("solve_upper"),
     "solve_upper_transposed": _turned("solve_lower"),

@@ -18,6 +18,8 @@ from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
 from sympy.matrices.expressions.diagonal import DiagMatrix
 from sympy.printing.str import StrPrinter
 
+from symgrad.frontend.triangle import Triangle
+
 Expr = Any
 Matrix = Any  # SymPy's MatrixExpr; its stubs have no useful type
 Term = tuple[Expr, tuple[Matrix, ...]]  # coefficient, matrix factors from left to right
@@ -99,6 +101,8 @@ def transpose(m: Matrix) -> Matrix:
         return m
     if isinstance(m, sp.OneMatrix | sp.ZeroMatrix):
         return type(m)(m.cols, m.rows)
+    if isinstance(m, Triangle):
+        return m.turned.of(transpose(m.matrix))
     inside = _transpose_inside(m)
     if inside is not None and (inside == m or _transposes(inside) < _transposes(m)):
         return inside
@@ -107,7 +111,8 @@ def transpose(m: Matrix) -> Matrix:
 
 def _transpose_inside(m: Matrix) -> Matrix | None:
     if isinstance(m, sp.MatAdd):
-        return add([transpose(a) for a in m.args])
+        turned = add([transpose(a) for a in m.args])
+        return m if set(turned.args) == set(m.args) else turned
     if isinstance(m, sp.HadamardProduct):
         return sp.HadamardProduct(*(transpose(a) for a in m.args))
     if isinstance(m, sp.HadamardPower):
@@ -147,7 +152,9 @@ def diagonal(vector: Matrix) -> Matrix:
 
 
 def hadamard(matrices: Sequence[Matrix]) -> Matrix:
-    """The elementwise product; equal factors become a power, matrices of ones are left out."""
+    """The elementwise product; equal factors become a power, matrices of ones are left out, triangles of
+    ones take the part of the rest.
+    """
     coefficient: Expr = sp.S.One
     powers: dict[Matrix, int] = {}
     for m in matrices:
@@ -157,8 +164,13 @@ def hadamard(matrices: Sequence[Matrix]) -> Matrix:
         for part in inner.args if isinstance(inner, sp.HadamardProduct) else (inner,):
             powers[part] = powers.get(part, 0) + 1
     kept = {m: k for m, k in powers.items() if not isinstance(m, sp.OneMatrix)} or powers
+    triangles = [m for m in kept if isinstance(m, Triangle) and isinstance(m.matrix, sp.OneMatrix)]
+    kept = {m: k for m, k in kept.items() if m not in triangles} or {triangles.pop(): 1}
     parts = [m if k == 1 or isinstance(m, sp.OneMatrix) else sp.HadamardPower(m, k) for m, k in kept.items()]
-    return scale(coefficient, parts[0] if len(parts) == 1 else sp.HadamardProduct(*parts))
+    product = parts[0] if len(parts) == 1 else sp.HadamardProduct(*parts)
+    for triangle in triangles:
+        product = triangle.of(product)
+    return scale(coefficient, product)
 
 
 def trace(*candidates: Matrix) -> Expr:

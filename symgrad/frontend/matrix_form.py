@@ -20,6 +20,7 @@ from symgrad.frontend.linalg import SPELLINGS
 from symgrad.frontend.matrix_algebra import diagonal, effort, matmul, ones, trace, transpose
 from symgrad.frontend.printed_size import MOST_SEARCHED
 from symgrad.frontend.scalar_form import Leaves, ScalarForm
+from symgrad.frontend.triangle import LOWER, Triangle
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 
@@ -185,6 +186,17 @@ class MatrixForm(Leaves):
             raise NoMatrixForm
         self._length_of(b)
         return self.atoms.dummy(sp.Identity(self._length_of(a)), (a, b))
+
+    def indicator(self, node: Node) -> Expr | None:
+        """A condition on a row and a column is an entry of a triangle of ones."""
+        if self.g.op[node] != "ige" or not self.g.axes[node]:
+            return super().indicator(node)
+        constant, terms = self.g.linear(self.g.args[node][0])
+        if sorted(terms.values()) != [-1, 1] or any(self.g.op[a] != "axis" for a in terms):
+            raise NoMatrixForm
+        row, col = sorted(terms, key=lambda a: -terms[a])  # row - col + constant >= 0
+        lengths = self._length_of(row), self._length_of(col)
+        return self.atoms.dummy(Triangle(LOWER, ones(*lengths), constant), (row, col))
 
     def read(self, node: Node) -> Expr:
         """An atom, or the definition's expression in atoms."""

@@ -68,6 +68,10 @@ class Leaves:
         """The number 1 where the index of an `ieq` node is zero, else 0."""
         raise NotImplementedError
 
+    def indicator(self, node: Node) -> Expr | None:
+        """1 where a condition on indices holds, else 0, as a factor; None where there is no such factor."""
+        return self.equality(node) if self.g.op[node] == "ieq" else None
+
     def choice(self, values: Sequence[Expr], exact: bool) -> Expr:
         """The alternatives [a, p, b, q, ..., otherwise] as one expression."""
         pairs = reachable_branches(values)
@@ -301,9 +305,9 @@ class ScalarForm:
 
     def _mask(self, predicate: Node, inner: Node) -> _Plan:
         """Index equalities become factors (KroneckerDelta), other conditions a Piecewise."""
-        parts = conjuncts(self.g, predicate)
-        deltas = [self.leaves.equality(p) for p in parts if self.g.op[p] == "ieq"]
-        rest = [p for p in parts if self.g.op[p] != "ieq"]
+        found = {p: self.leaves.indicator(p) for p in conjuncts(self.g, predicate)}
+        deltas = [factor for factor in found.values() if factor is not None]
+        rest = [p for p, factor in found.items() if factor is None]
 
         def build(values: Sequence[Expr], exact: bool) -> Expr:
             value, *conditions = values

@@ -200,7 +200,13 @@ class _Conversion:
 
     def _index_form(self) -> IndexForm:
         name = None if self._names is None else self._names.array
-        return IndexForm(self._g, self._symbols, self._sizes, self._used, name)
+        return IndexForm(self._g, self._symbols, self._sizes, self._used, name, self._matrix)
+
+    def _matrix(self, node: Node, axes: Sequence[Node]) -> Expr | None:
+        """An operand of a matrix function in matrix notation, a vector as a column."""
+        if not self._has_matrices((node,)):
+            return None
+        return self._in_matrix_form(lambda form: form.convert(node, axes))
 
     def _scalars(self, nodes: Sequence[Node]) -> list[Expr]:
         """Nodes without free axes."""
