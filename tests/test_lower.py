@@ -76,3 +76,23 @@ def test_a_diagonal_is_added_along_one_loop(backend: str) -> None:
     loops = [s for _, s in walk(routines[0].body) if isinstance(s, For)]
     around = [s for s in loops if any(isinstance(t, StoreReduce) for _, t in walk(s.body))]
     assert len(around) == 1 and around[0] in routines[0].body
+
+
+@pytest.mark.parametrize("backend", ["llvm", "c", "numpy"])
+def test_what_costs_nothing_is_selected_and_what_costs_is_branched_around(backend: str) -> None:
+    g = Graph()
+    n = g.size("n")
+    x, i = g.input("x", (n,)), g.fresh_axis(n)
+    entry = g.read(x, i)
+    is_low = g.node("lt", entry, g.one)
+    for value, has_branch in ((g.one, False), (entry, False), (g.node("exp", entry), True)):
+        t = g.define("sum", (), (i,), g.mask(is_low, value))
+        routine = lower(g, Interface("f", (("x", x),), (("out", t),)))
+        assert any(isinstance(s, If) for _, s in walk(routine.body)) == has_branch
+    m, j = sp.Symbol("m", integer=True, positive=True), sp.Symbol("j", integer=True)
+    y = sp.IndexedBase("y", shape=(m,))
+    low = sp.Sum(sg.Where(y[j] < 1, y[j], 0), (j, 0, m - 1))
+    kernel = sg.compile(low, args=(y,), wrt=y, outputs=("value", "grad"), backend=backend)
+    value, slope = kernel(np.array([0.5, np.inf, -2.0, np.nan, 3.0]))
+    assert value == -1.5
+    np.testing.assert_array_equal(slope, [1, 0, 1, 0, 0])

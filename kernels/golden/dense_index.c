@@ -51,6 +51,14 @@
 #include <math.h>
 #include <stdint.h>
 
+/* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
+#ifdef SYMGRAD_SIMD
+#define dense_index_PRAGMA(...) _Pragma(#__VA_ARGS__)
+#define dense_index_SUM(...) dense_index_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
+#else
+#define dense_index_SUM(...)
+#endif
+
 static int64_t dense_index_min(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -332,12 +340,11 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
         t6[i] = tt6;
         double c3 = 0.0;
         double c4 = 0.0;
+        dense_index_SUM(c3, c4)
         for (int64_t j = 0; j < c; j++) {
             const double tt7 = t4[i*c + j];
             c3 += (tt7 == tt6) ? 0.0 : exp(tt7 - tt6);
-            if (tt7 == tt6) {
-                c4 += 1.0;
-            }
+            c4 += (tt7 == tt6) ? 1.0 : 0;
         }
         t7[i] = c3;
         t8[i] = c4;

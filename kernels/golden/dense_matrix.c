@@ -335,9 +335,7 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
         for (int64_t j = 0; j < c; j++) {
             const double tt8 = t4[j];
             c4 += (tt8 == tt7) ? 0.0 : exp(tt8 - tt7);
-            if (tt8 == tt7) {
-                c5 += 1.0;
-            }
+            c5 += (tt8 == tt7) ? 1.0 : 0;
             const double tt9 = Y[i*c + j];
             c2 += tt9 * (t3[i*c + j] + b2[j]);
             t14[j] += tt9;

@@ -315,4 +315,9 @@ class Nest(Levels):
         if g.op[body] != "mask" or self.tensor.kind not in ("sum", "scatter"):
             return [], body
         predicate, inner = g.args[body]
-        return conjuncts(g, predicate), inner
+        conditions = conjuncts(g, predicate)
+        if g.op[inner] not in ("const", "read") or self._unsafe(inner):
+            return conditions, inner
+        # A branch around what costs nothing is slower than adding it or zero: no vectors.
+        on_values = [p for p in conditions if g.op[p] not in ("ige", "ieq")]
+        return [p for p in conditions if p not in on_values], g.mask(conjunction(g, on_values), inner)
