@@ -37,7 +37,8 @@ def test_the_floor_is_the_slower_of_arithmetic_and_memory_and_a_call():
     assert found.floor == max(found.arithmetic, found.memory) + found.empty_call
     assert found.arithmetic == sum(w.count * w.each for w in found.work) > 0
     assert found.ratio == found.call_out / found.floor > 0
-    assert min(found.memory, found.empty_call, found.call) > 0
+    assert min(found.empty_call, found.call) > 0
+    assert found.memory >= 0  # a difference of two times, none may be left
     assert {s.name for s in found.stages} >= {"frontend", "differentiate", "lower", "build"}
 
 

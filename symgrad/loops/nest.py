@@ -59,6 +59,24 @@ class Compute:
 
 
 @dataclass(slots=True)
+class Vector:
+    """dst = a vector of one op of several arguments; only targets make it (`targets/together.py`)."""
+
+    dst: Value
+    op: str
+    args: tuple[tuple[Value, ...], ...]
+
+
+@dataclass(slots=True)
+class Element:
+    """dst = the element at `place` of the vector `src`."""
+
+    dst: Value
+    src: Value
+    place: int
+
+
+@dataclass(slots=True)
 class FromInt:
     """dst = (real) index."""
 
@@ -308,8 +326,8 @@ class Call:
 
 
 Statement = (
-    Const | Bool | Compute | FromInt | ToInt | Test | Load | LoadInt | Store | StoreReduce | Cell | SetCell
-    | Accumulate | For | If | Part | Leave | Call | Library | Least | Contract | Tile
+    Const | Bool | Compute | Vector | Element | FromInt | ToInt | Test | Load | LoadInt | Store | StoreReduce
+    | Cell | SetCell | Accumulate | For | If | Part | Leave | Call | Library | Least | Contract | Tile
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from symgrad.loops.nest import (
     Compute,
     Const,
     Contract,
+    Element,
     For,
     FromInt,
     If,
@@ -32,6 +33,7 @@ from symgrad.loops.nest import (
     Tile,
     ToInt,
     Value,
+    Vector,
     variable,
 )
 
@@ -55,8 +57,8 @@ def walk(body: Sequence[Statement], into_parts: bool = False) -> Iterator[tuple[
 
 
 # Statements are told apart by their exact type: this is done millions of times for large graphs.
-_MAKES_VALUE = frozenset((Const, Bool, Compute, FromInt, Test, Load, Cell))
-_READS_SOURCE = frozenset((Store, StoreReduce, SetCell, Accumulate, ToInt))
+_MAKES_VALUE = frozenset((Const, Bool, Compute, FromInt, Test, Load, Cell, Vector, Element))
+_READS_SOURCE = frozenset((Store, StoreReduce, SetCell, Accumulate, ToInt, Element))
 _HAS_INDICES = frozenset((Load, LoadInt, Store, StoreReduce))
 
 
@@ -75,6 +77,8 @@ def operands(statement: Statement) -> tuple[Value, ...]:
         return (statement.src,)  # type: ignore[union-attr]
     if isinstance(statement, Cell):
         return (statement.init,)
+    if isinstance(statement, Vector):
+        return tuple(a for args in statement.args for a in args)
     if isinstance(statement, Call):
         return (*statement.values, *statement.cells)
     if isinstance(statement, Library):

@@ -24,7 +24,7 @@ from symgrad.targets.text import (
     shape_text,
     wrapped,
 )
-from symgrad.targets.vector_math_c import definitions
+from symgrad.targets.vector_math_c import definitions, vector_definitions
 
 MOST_SIDE_BY_SIDE = 3_000  # statements in the loop over lanes; gcc takes seconds beyond
 _MOST_INLINED = 8_000  # instructions of our functions in it; beyond, it calls them with vectors
@@ -102,6 +102,7 @@ class CFile:
         self.names = Names(spelled, *prefixes)
         self.helpers: set[str] = set()
         self.own_used: set[str] = set()
+        self.vectors_used: set[tuple[str, int]] = set()
         self.calls_vectors = False
         self.special_used: set[str] = set()
         self.parts: list[list[str]] = []
@@ -157,6 +158,7 @@ class CFile:
         body = Body(self.routine.buffers, self.names, self.dtype, self.name)
         body.print(statements, self._no_part if part else self._part_call)
         self.own_used |= body.own_used
+        self.vectors_used |= body.vectors_used
         self.special_used |= body.special_used
         self.helpers |= body.helpers_used
         if any(isinstance(s, Part) for _, s in walk(statements)):
@@ -294,12 +296,15 @@ class CFile:
     def _includes(self) -> list[str]:
         own = [f'#include "{self.include}"'] if self.include else []
         prototype = f"void {self.name}({self.parameter_list()});"
-        headers = ["math", "stdint", *(["string"] if self.own_used else [])]
+        headers = ["math", "stdint", *(["string"] if self.own_used or self.vectors_used else [])]
         includes = [f"#include <{header}.h>" for header in headers]
         return [*own, *includes, *([] if own else ["", *wrapped(prototype)])]
 
     def _own_functions(self) -> list[list[str]]:
-        return definitions(self.own_used, self.dtype, self.name, self.calls_vectors) if self.own_used else []
+        vectors, single = vector_definitions(self.vectors_used, self.dtype, self.name)
+        used = self.own_used | single
+        own = definitions(used, self.dtype, self.name, self.calls_vectors) if used else []
+        return [*own, *vectors]
 
     def _contraction(self) -> list[list[str]]:
         """The function that `nest.Contract` calls; it needs helpers of its own."""

@@ -18,6 +18,7 @@ from symgrad.loops.nest import (
     Compute,
     Const,
     Contract,
+    Element,
     For,
     FromInt,
     If,
@@ -37,6 +38,7 @@ from symgrad.loops.nest import (
     Tile,
     ToInt,
     Value,
+    Vector,
 )
 from symgrad.loops.walk import variables
 from symgrad.targets.base import literal_value, row_major
@@ -44,6 +46,7 @@ from symgrad.targets.c_expression import ATOM, LOW, UNARY, Expression, apply, re
 from symgrad.targets.liveness import liveness
 from symgrad.targets.special_c import own_function_of
 from symgrad.targets.text import comment_text, comparison, element, polynomial, wrapped
+from symgrad.targets.together import lanes_for
 from symgrad.targets.vector_math import function_of
 
 # Compilers recurse over nested expressions, and readers over long lines.
@@ -76,6 +79,7 @@ class Body:
         self.real = "double" if dtype == "float64" else "float"
         self.helper = helper  # prefix of the helper functions
         self.own_used: set[str] = set()
+        self.vectors_used: set[tuple[str, int]] = set()  # vector functions, and of how many lanes
         self.special_used: set[str] = set()
         self.lines: list[str] = []
         self.names_used: set[str] = set()
@@ -89,7 +93,7 @@ class Body:
         self._side_by_side = False  # in a loop over lanes
         self._print: dict[type, Callable[..., None]] = {
             Const: self._const, Bool: self._bool, Compute: self._compute, FromInt: self._from_int,
-            ToInt: self._to_int,
+            ToInt: self._to_int, Vector: self._vector, Element: self._element,
             Test: self._test, Load: self._load, LoadInt: self._load_int, Store: self._store,
             StoreReduce: self._store_reduce, Cell: self._cell, SetCell: self._set_cell,
             Accumulate: self._accumulate, Part: self._part, Leave: self._leave, Library: self._library,
@@ -197,6 +201,31 @@ class Body:
             self.special_used.add(own_function_of(s.op))
         e = apply(s.op, args, self.dtype, self.helper)
         self._define(s.dst, e, "int" if is_bool else self.real)
+
+    def _vector(self, s: Vector) -> None:
+        """A call of a function of arrays; lanes beyond the arguments repeat the last one."""
+        lanes = lanes_for(len(s.args))
+        self.vectors_used.add((s.op, lanes))
+        self.helpers_used.add("noinline")
+        filled = [*s.args, *[s.args[-1]] * (lanes - len(s.args))]
+        arrays = []
+        for column in zip(*filled, strict=True):
+            texts = ", ".join(self._atom(value) for value in column)
+            arrays.append(self._array(lanes, f" = {{{texts}}}"))
+        arrays.append(self._array(lanes, ""))
+        self._line(f"{self.helper}_{s.op}_x{lanes}({', '.join(arrays)});")
+        self._values[s.dst] = Expression(arrays[-1])
+
+    def _array(self, lanes: int, start: str) -> str:
+        """A new array, and how it is called."""
+        self._counts["value"] += 1
+        name = f"{self.names.value_prefix}{self._counts['value']}"
+        for line in wrapped(f"{self.real} {name}[{lanes}]{start};"):
+            self._line(line)
+        return name
+
+    def _element(self, s: Element) -> None:
+        self._define(s.dst, Expression(f"{self._values[s.src].text}[{s.place}]", ATOM, 1), self.real)
 
     def _from_int(self, s: FromInt) -> None:
         text = self._poly(s.index)

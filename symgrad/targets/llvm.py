@@ -22,7 +22,7 @@ from symgrad.targets.llvm_integers import Integer, Integers
 from symgrad.targets.outline import outlined
 from symgrad.targets.own_functions import inlined_operations, with_own_functions
 from symgrad.targets.text import check_identifier, comment_text
-from symgrad.targets.vector_math_llvm import definitions
+from symgrad.targets.vector_math_llvm import definitions, vector_definitions
 
 _INLINE = 300  # statements; a longer body gains nothing from being inlined into NAME_call
 _PARTS_TOGETHER = 8  # parts of straight-line code in one module; half a second of LLVM's time
@@ -152,6 +152,7 @@ class _Module:
         self.parallel = Parallel(1 + 3 * len(self.work) if self.scopes else 0)
         self.functions: dict[str, str] = {}
         self.own_used: set[str] = set()
+        self.vectors_used: set[tuple[str, int]] = set()
         self.external_used: set[str] = set()
         self.parts: list[str] = []
         self.named_parts: dict[str, str] = {}
@@ -173,8 +174,11 @@ class _Module:
         blocks += texts
         self.functions |= needs
         is_long = self.lanes > 1 and inlined_operations(self.body, self.dtype) > _MOST_INLINED
+        vector_texts, needs, single = vector_definitions(self.vectors_used, self.dtype, "#5")
+        self.functions |= needs
+        self.own_used |= single
         texts, needs = definitions(self.own_used, self.dtype, "#5" if is_long else "#4", "#5", self.lanes)
-        shared = texts
+        shared = [*texts, *vector_texts]
         self.functions |= needs
         texts, needs = external_llvm.definitions(self.external_used, self.real, "#5")
         shared += texts
@@ -229,6 +233,7 @@ class _Module:
     def _note(self, body: Body) -> None:
         """What a function needs of the module."""
         self.own_used |= body.own_used
+        self.vectors_used |= body.vectors_used
         self.external_used |= body.external_used
         self.each_used |= body.each_used
         self.functions |= body.functions

@@ -18,6 +18,7 @@ from symgrad.loops.nest import (
     Compute,
     Const,
     Contract,
+    Element,
     For,
     FromInt,
     Function,
@@ -38,6 +39,7 @@ from symgrad.loops.nest import (
     Tile,
     ToInt,
     Value,
+    Vector,
     variable,
 )
 from symgrad.targets import contract_llvm, external_llvm
@@ -47,8 +49,9 @@ from symgrad.targets.lanes_llvm import lanes_function
 from symgrad.targets.liveness import liveness
 from symgrad.targets.llvm_integers import Integer, Integers
 from symgrad.targets.text import comment_text
+from symgrad.targets.together import lanes_for
 from symgrad.targets.vector_math import function_of
-from symgrad.targets.vector_math_llvm import function_name, lanes_suffix, lanes_type, splat
+from symgrad.targets.vector_math_llvm import function_name, lanes_suffix, lanes_type, splat, vector_name
 
 # Flags: multiply-add may fuse; only the order of a loop's sum is free. Never nnan, ninf, nsz, afn.
 _FAST = {"fadd": "fadd contract", "fsub": "fsub contract", "fmul": "fmul contract"}
@@ -106,6 +109,7 @@ class Body:
         self.buffers = {b.name: b for b in buffers}
         self.scopes = scopes  # buffer -> alias metadata of its loads and stores
         self.own_used: set[str] = set()
+        self.vectors_used: set[tuple[str, int]] = set()  # vector functions, and of how many lanes
         self.external_used: set[str] = set()
         self.each_used: dict[str, int] = {}  # functions called lane by lane, and how many arguments they have
         self.dtype = dtype
@@ -121,6 +125,7 @@ class Body:
         self._values: dict[Value, str] = {}
         self._bools: set[Value] = set()
         self._cells: dict[Value, str] = {}  # cell -> its type
+        self._vector_kinds: dict[Value, str] = {}
         self.handed_over: list[Value] = []  # cells of the caller
         self.contracts = True  # whether LLVM may fuse products and sums outside loops
         self.parallel: Parallel | None = None  # for loops whose turns are independent
@@ -135,6 +140,7 @@ class Body:
         ] = {}  # ops met before that are one instruction, with places for operands
         self._write: dict[type, Callable[..., None]] = {
             Const: self._const, Bool: self._bool, Compute: self._compute, FromInt: self._from_int,
+            Vector: self._vector, Element: self._element,
             ToInt: self._to_int,
             Test: self._test, Load: self._load, LoadInt: self._load_int, Store: self._store,
             StoreReduce: self._store_reduce, Cell: self._cell, SetCell: self._set_cell,
@@ -272,6 +278,27 @@ class Body:
             self._bools.add(s.dst)
         else:
             self._computed[s.op] = text
+
+    def _vector(self, s: Vector) -> None:
+        """A call of a vector function; lanes beyond the arguments repeat the last one."""
+        lanes = lanes_for(len(s.args))
+        self.vectors_used.add((s.op, lanes))
+        kind = lanes_type(self.element, lanes)
+        filled = [*s.args, *[s.args[-1]] * (lanes - len(s.args))]
+        operands = []
+        for column in zip(*filled, strict=True):
+            vector = "poison"
+            for lane, value in enumerate(column):
+                number = f"{self.element} {self._get(value)}"
+                vector = self._new(f"insertelement {kind} {vector}, {number}, i64 {lane}")
+            operands.append(f"{kind} {vector}")
+        name = vector_name(s.op, lanes)
+        self._values[s.dst] = self._new(f"call {kind} @{name}({', '.join(operands)})")
+        self._vector_kinds[s.dst] = kind
+
+    def _element(self, s: Element) -> None:
+        kind, vector = self._vector_kinds[s.src], self._values[s.src]
+        self._values[s.dst] = self._new(f"extractelement {kind} {vector}, i64 {s.place}")
 
     def _from_int(self, s: FromInt) -> None:
         number = self._new(f"sitofp i64 {self.integers.polynomial(s.index)} to {self.element}")

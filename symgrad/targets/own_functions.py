@@ -1,8 +1,9 @@
 """Which elementary functions of a routine become our own (`vector_math.py`), before a target prints it.
 
-In innermost loops all of them, so that these loops vectorise; elsewhere those that are no slower there
-than the library's, one call at a time. The choice depends on the routine alone, so the numbers do not
-depend on what a compiler made of a loop. Ops are renamed: "exp" to "own_exp".
+In innermost loops all of them, so that these loops vectorise; in straight-line code those of which several
+can be called at once (`together.py`); elsewhere those that are no slower there than the library's, one call
+at a time. The choice depends on the routine alone, so the numbers do not depend on what a compiler made of a
+loop. Ops are renamed: "exp" to "own_exp".
 
 Sine and cosine are our own only up to a limit, and a call of the library behind a condition would keep the
 loop from being vectorised. So the loop calls our function without asking ("own_sin"), and notes whether any
@@ -43,8 +44,10 @@ from symgrad.loops.nest import (
     Store,
     StoreReduce,
     Value,
+    Vector,
 )
 from symgrad.loops.walk import defined, operands, walk
+from symgrad.targets.together import together
 from symgrad.targets.vector_math import APART, FUNCTIONS, OWN, function_of, is_limited, traced
 
 MOST_VECTORISED = 3_000  # instructions in one block; the vectoriser's time is quadratic (10,000: 10 s)
@@ -65,9 +68,13 @@ def with_own_functions(routine: Routine, dtype: str) -> Routine:
             ops.add(s.op)
         else:
             loops |= type(s) is For
-    if not ops & (FUNCTIONS.keys() if loops else _OUTSIDE):
+    if not ops & FUNCTIONS.keys():
         return routine
-    return replace(routine, body=_Rewriting(routine, dtype).body(routine.body))
+    rewriting = _Rewriting(routine, dtype)
+    body = together(routine.body, rewriting.new)
+    if not (loops or ops & _OUTSIDE or any(type(s) is Vector for _, s in walk(body, into_parts=True))):
+        return routine
+    return replace(routine, body=rewriting.body(body))
 
 
 def inlined_operations(body: Sequence[Statement], dtype: str) -> int:
@@ -109,7 +116,7 @@ class _Rewriting:
         self.inner = _innermost_loops(routine.body, dtype)
         self.next = 1 + max(_numbers(routine.body), default=0)
 
-    def _new(self) -> Value:
+    def new(self) -> Value:
         self.next += 1
         return self.next - 1
 
@@ -129,16 +136,16 @@ class _Rewriting:
         return [replace(loop, body=_copied(loop.body, _own_where_unlimited))]
 
     def _twice(self, loop: For, limited: Sequence[str]) -> list[Statement]:
-        far, no = self._new(), self._new()
+        far, no = self.new(), self.new()
         before: list[Statement] = [Bool(no, False), Cell(far, no)]
         limits: dict[str, Value] = {}
         for op in limited:
-            limits[op] = self._new()
+            limits[op] = self.new()
             limit = Fraction(FUNCTIONS[op].limit)
             before.append(Const(limits[op], ("q", limit.numerator, limit.denominator)))
         restored: list[Statement] = []
         for cell in _cells_from_outside(loop):
-            kept = self._new()
+            kept = self.new()
             before.append(Cell(kept, cell))
             restored.append(SetCell(cell, kept))
         first = replace(loop, body=self._noting(loop.body, far, limits))
@@ -152,7 +159,7 @@ class _Rewriting:
         def change(s: Statement) -> list[Statement] | None:
             if not isinstance(s, Compute) or s.op not in limits:
                 return _own_where_unlimited(s)
-            size, larger = self._new(), self._new()
+            size, larger = self.new(), self.new()
             return [
                 replace(s, op=OWN + s.op),
                 Compute(size, "abs", s.args),
@@ -168,7 +175,7 @@ class _Rewriting:
         for _, s in walk(body):
             name = defined(s)
             if isinstance(name, int):
-                new[name] = self._new()
+                new[name] = self.new()
 
         def change(s: Statement) -> list[Statement]:
             if isinstance(s, Compute) and s.op in FUNCTIONS:

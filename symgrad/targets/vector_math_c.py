@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from symgrad.targets.text import wrapped
 from symgrad.targets.vector_math import APART, FUNCTIONS, OWN, Operation, function_of, is_limited, traced
 
 _TYPES = {"real": "double", "single": "float", "bits": "uint64_t", "truth": "int"}
@@ -111,6 +112,39 @@ def definitions(ops: set[str], dtype: str, prefix: str, called: bool = False) ->
         *(_apart(op, dtype, prefix) for op in apart),
         ["#else", *library, "#endif"],
     ]
+
+
+def vector_definitions(
+    functions: set[tuple[str, int]], dtype: str, prefix: str
+) -> tuple[list[list[str]], set[str]]:
+    """Functions of arrays `PREFIX_OP_xLANES`, and the ops for single numbers that they call."""
+    texts, single = [], set()
+    for op, lanes in sorted(functions):
+        single |= {OWN + op} | ({APART + op} if is_limited(op) else set())
+        texts.append(_of_arrays(op, lanes, dtype, prefix))
+    return texts, single
+
+
+def _of_arrays(op: str, lanes: int, dtype: str, prefix: str) -> list[str]:
+    """Our own function in a loop that vectorises; beyond its limit another one, again."""
+    real, suffix = ("double", "") if dtype == "float64" else ("float", "f")
+    names = "xy"[: FUNCTIONS[op].arity]
+    parameters = ", ".join(f"const {real} *restrict {x}" for x in names)
+    arguments = ", ".join(f"{x}[k]" for x in names)
+    loop = f"    for (int k = 0; k < {lanes}; k++)"
+    lines = [f"{loop} z[k] = {prefix}_{OWN}{op}({arguments});"]
+    if is_limited(op):
+        limit = f"{FUNCTIONS[op].limit!r}{suffix}"
+        lines = [
+            "    int far = 0;",
+            f"{loop} far |= fabs{suffix}(x[k]) > {limit};",
+            *lines,
+            "    if (far) {",
+            f"    {loop} z[k] = {prefix}_{APART}{op}({arguments});",
+            "    }",
+        ]
+    head = f"static {prefix}_NOINLINE void {prefix}_{op}_x{lanes}({parameters}, {real} *restrict z)"
+    return [*wrapped(head), "{", *lines, "}"]
 
 
 _HEAD = """\

@@ -32,7 +32,14 @@ def function_name(op: str) -> str:
     return f"symgrad.{op}"
 
 
-def _defined(op: str, dtype: str, attributes: str, lanes: int = 1) -> tuple[str, dict[str, str]]:
+def vector_name(op: str, lanes: int) -> str:
+    """How the function that takes a vector of any arguments is called."""
+    return f"symgrad.{op}.x{lanes}"
+
+
+def _defined(
+    op: str, dtype: str, attributes: str, lanes: int = 1, name: str = ""
+) -> tuple[str, dict[str, str]]:
     """The text of `define internal REAL @symgrad.OP(REAL)`, and the declarations it needs by name."""
     operations = traced(function_of(op), dtype)
     types = {kind: lanes_type(name, lanes) for kind, name in _TYPES.items()}
@@ -58,7 +65,7 @@ def _defined(op: str, dtype: str, attributes: str, lanes: int = 1) -> tuple[str,
                 declarations[called] = f"declare {types['real']} @{called}({parameters})"
     real = types[operations[-1].kind]
     parameters = ", ".join(f"{real} {x}" for x in ARGUMENTS[: FUNCTIONS[function_of(op)].arity])
-    head = f"define internal {real} @{function_name(op)}({parameters}) {attributes} {{"
+    head = f"define internal {real} @{name or function_name(op)}({parameters}) {attributes} {{"
     return "\n".join([head, *lines, f"  ret {real} {values[-1]}", "}"]), declarations
 
 
@@ -128,3 +135,58 @@ def definitions(
         texts.append(text)
         declarations |= needs
     return texts, declarations
+
+
+def vector_definitions(
+    functions: set[tuple[str, int]], dtype: str, attributes: str
+) -> tuple[list[str], dict[str, str], set[str]]:
+    """The functions `vector_name`, the declarations they need, and the ops for single numbers that they call.
+
+    functions   op and number of lanes of each.
+    attributes  of functions that are never inlined.
+    """
+    texts: list[str] = []
+    declarations: dict[str, str] = {}
+    single: set[str] = set()
+    for op, lanes in sorted(functions):
+        name = vector_name(op, lanes)
+        inside = f"{name}.within" if is_limited(op) else name
+        text, needs = _defined(OWN + op, dtype, attributes, lanes, inside)
+        texts.append(text)
+        declarations |= needs
+        if is_limited(op):
+            text, needs = _any_arguments(op, dtype, attributes, lanes)
+            texts.append(text)
+            declarations |= needs
+            single.add(APART + op)
+    return texts, declarations, single
+
+
+def _any_arguments(op: str, dtype: str, attributes: str, lanes: int) -> tuple[str, dict[str, str]]:
+    """The vector function within its limit; one lane after the other if any argument is beyond."""
+    element, suffix = ("double", "f64") if dtype == "float64" else ("float", "f32")
+    name, real, truth = vector_name(op, lanes), lanes_type(element, lanes), lanes_type("i1", lanes)
+    size, reduce = f"llvm.fabs.{lanes_suffix(suffix, lanes)}", f"llvm.vector.reduce.or.v{lanes}i1"
+    lines = [
+        f"define internal {real} @{name}({real} %x) {attributes} {{",
+        f"  %size = call {real} @{size}({real} %x)",
+        f"  %far = fcmp ogt {real} %size, {splat(element, _real_literal(FUNCTIONS[op].limit), lanes)}",
+        f"  %any = call i1 @{reduce}({truth} %far)",
+        "  br i1 %any, label %each, label %own",
+        "own:",
+        f"  %here = call {real} @{name}.within({real} %x)",
+        f"  ret {real} %here",
+        "each:",
+    ]
+    result = "poison"
+    for lane in range(lanes):
+        lines += [
+            f"  %x{lane} = extractelement {real} %x, i64 {lane}",
+            f"  %y{lane} = call {element} @{function_name(APART + op)}({element} %x{lane})",
+            f"  %r{lane} = insertelement {real} {result}, {element} %y{lane}, i64 {lane}",
+        ]
+        result = f"%r{lane}"
+    return "\n".join([*lines, f"  ret {real} {result}", "}"]), {
+        size: f"declare {real} @{size}({real})",
+        reduce: f"declare i1 @{reduce}({truth})",
+    }

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 from common import Contender, Setup, Table, contest, main, repeated, stopwatch
+from cpp_peers import cpp_contenders
 from machine_code import SymgradCode, backends, handwritten
 from peers import (
     CasadiFunction,
@@ -176,7 +177,9 @@ def _peers(setup: Setup, angles: np.ndarray) -> list[Contender]:
         found.append(_numba(numba, angles))
     if setup.peers:
         found.append(lambdify_contender(_sympy, [float(q) for q in angles], SHAPES))
-    return found
+    if heyoka := setup.peer("heyoka"):
+        found.append(_heyoka(heyoka, np.ascontiguousarray(angles[:, None])))
+    return found + cpp_contenders(setup, _written_out, angles, SHAPES)
 
 
 def _peers_batch(setup: Setup, angles: np.ndarray) -> list[Contender]:
@@ -262,6 +265,13 @@ def _sympy() -> tuple[Sequence[Any], list[Any]]:
     angles = sp.symbols("q1:7", real=True)
     pose = sp.Matrix(list(_pose(angles, sp.cos, sp.sin, sp.Matrix)[:3, :]))
     return angles, [*pose, *pose.jacobian(angles)]
+
+
+def _written_out(module: Any, angles: Sequence[Any]) -> list[Any]:
+    """All outputs, with the functions and symbols of SymForce or wrenfold."""
+    steps = _pose(angles, module.cos, module.sin, lambda rows: np.array(rows, dtype=object))
+    pose = [steps[r, c] for r in range(3) for c in range(4)]
+    return [*pose, *(entry.diff(q) for entry in pose for q in angles)]
 
 
 def _symengine(symengine: Any) -> tuple[Sequence[Any], list[Any]]:

@@ -123,18 +123,24 @@ def compiler() -> str | None:
 
 
 class CCode:
-    """C text that defines `void bench(double **b)`, compiled, with the arrays it works on."""
+    """C text that defines `void bench(double **b)`, compiled, with the arrays it works on.
 
-    def __init__(self, source: str, flags: Sequence[str], arrays: Arrays) -> None:
+    language  "c", or "c++" for text that declares it `extern "C"`.
+    """
+
+    def __init__(self, source: str, flags: Sequence[str], arrays: Arrays, language: str = "c") -> None:
+        command, standard = (str(compiler()), "gnu11") if language == "c" else ("g++", "gnu++17")
+        loop = _LOOP if language == "c" else f'extern "C" {{\n{_LOOP}\n}}'
         with tempfile.TemporaryDirectory() as folder:
-            text, part, library = (Path(folder) / f"bench.{end}" for end in ("c", "o", "so"))
-            text.write_text(source + _LOOP)
+            ends = ("c" if language == "c" else "cpp", "o", "so")
+            text, part, library = (Path(folder) / f"bench.{end}" for end in ends)
+            text.write_text(source + loop)
             # In two steps: linking with -ffast-math makes a whole process flush subnormal numbers to zero.
-            compiling = ["-std=gnu11", *flags, "-fPIC", "-c", str(text), "-o", str(part)]
+            compiling = [f"-std={standard}", *flags, "-fPIC", "-c", str(text), "-o", str(part)]
             linking = ["-shared", str(part), "-o", str(library), "-lm"]
             with common.stopwatch() as seconds:
                 for arguments in (compiling, linking):
-                    subprocess.run([str(compiler()), *arguments], check=True)
+                    subprocess.run([command, *arguments], check=True)
                 loaded = ctypes.CDLL(str(library))
         self.build = seconds[0]
         self.function: Any = loaded.bench_repeat

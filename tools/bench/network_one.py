@@ -9,6 +9,7 @@ import network
 import numpy as np
 import sympy as sp
 from common import Contender, Setup, Table, contest, main, repeated
+from cpp_peers import cpp_contenders
 from machine_code import SymgradCode, backends, handwritten
 from network import HIDDEN, INPUTS, WORDS
 from peers import CasadiFunction, jax_contender, symengine_contender
@@ -85,7 +86,18 @@ def _peers(setup: Setup, arrays: list[np.ndarray]) -> list[Contender]:
     if symengine := setup.peer("symengine"):
         point = np.concatenate([x.ravel() for x in arrays])
         found.append(symengine_contender(symengine, lambda: _symengine(symengine), point, network.shapes()))
+    if not setup.tiny:
+        point = np.concatenate([x.ravel() for x in arrays])
+        found += cpp_contenders(setup, _derivatives, point, network.shapes())
     return found
+
+
+def _derivatives(module: Any, x: Sequence[Any]) -> list[Any]:
+    """All outputs, with the functions and symbols of SymForce or wrenfold."""
+    counts = [INPUTS * HIDDEN, HIDDEN, HIDDEN, 1, INPUTS, 1]
+    ends = np.cumsum(counts)
+    loss = _loss(module, [x[end - count : end] for count, end in zip(counts, ends, strict=True)])
+    return [loss, *(loss.diff(a) for a in x[:321])]
 
 
 def _symengine(symengine: Any) -> tuple[list[Any], list[Any]]:

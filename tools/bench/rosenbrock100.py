@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 from common import Contender, Setup, Table, contest, main, repeated
+from cpp_peers import cpp_contenders
 from machine_code import SymgradCode, backends, handwritten
 from peers import CasadiFunction, jax_contender, lambdify_contender, symengine_contender
 
@@ -138,7 +139,7 @@ def _peers(setup: Setup, x: np.ndarray) -> list[Contender]:
         found.append(symengine_contender(symengine, lambda: _symengine(symengine, n), x, shapes))
     if setup.peers:
         found.append(lambdify_contender(lambda: _sympy(n), list(x), shapes))
-    return found
+    return found + cpp_contenders(setup, _derivatives, x, shapes)
 
 
 def _casadi(casadi: Any, n: int) -> Callable[[], Any]:
@@ -156,6 +157,13 @@ def _jax(jax: Any) -> Callable[..., Any]:
         return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
 
     return lambda x: (*jax.value_and_grad(value)(x), jax.hessian(value)(x))
+
+
+def _derivatives(module: Any, x: Sequence[Any]) -> list[Any]:
+    """All outputs, of the symbols of SymForce or wrenfold."""
+    f = sum(_terms(x))
+    gradient = [f.diff(a) for a in x]
+    return [f, *gradient, *(g.diff(b) for g in gradient for b in x)]
 
 
 def _symengine(symengine: Any, n: int) -> tuple[list[Any], list[Any]]:
