@@ -12,7 +12,7 @@ al. 2022, Efficient and modular implicit differentiation.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sympy as sp
@@ -39,13 +39,14 @@ def implicit(
              kind "fixed_point": the expression that equals `unknown` there, of its shape;
              kind "argmin": a scalar, of which the solution is a stationary point (a minimum if the guess
              is near one).
-    unknown  a Symbol, or a MatrixSymbol of one column, (n, 1).
+    unknown  a Symbol, a tuple of Symbols (F and guess are then tuples too), a MatrixSymbol of one column,
+             (n, 1), or a MatrixSymbol whose sizes are numbers.
     guess    where Newton's method starts: a number or expression, of the shape of `unknown`.
     max_steps  of Newton's method, each with one solve of an n x n system.
     tol      the search ends when the entries of a Newton step, divided by tol*(1 + |x|), have a Euclidean
              norm below 1.
 
-    The result is a scalar or a column. Values are as exact as Newton's method makes them, derivatives are
+    The result has the form of `unknown`. Values are as exact as Newton's method makes them, derivatives are
     right up to the third order. A call of the kernel raises NotConverged where the iteration has not
     arrived, NoFactorisation where dF/dx is singular on the way.
 
@@ -56,8 +57,17 @@ def implicit(
         >>> import symgrad as sg
         >>> [round(float(v), 12) for v in sg.compile(root, wrt=a, outputs=("value", "grad", "hess"))(4.0)]
         [2.0, 0.25, -0.03125]
+        >>> y = sp.Symbol("y")
+        >>> pair = implicit((x + y - 3, x*y - a), (x, y), guess=(0, 3))
+        >>> [float(v) for v in sg.compile(pair, outputs="value")(2.0)]
+        [1.0, 2.0]
     """
     _check(F, unknown, guess, kind)
+    options = {"max_steps": max_steps, "tol": tol}
+    if isinstance(unknown, tuple | list):
+        return _several(F, unknown, guess, kind, options)
+    if is_matrix(unknown) and unknown.shape[1] != 1:
+        return _matrix(F, unknown, guess, kind, options)
     F = F if is_matrix(F) else scalar(F, "implicit")
 
     def newton(x: Any, t: Any = None) -> Any:
@@ -106,18 +116,67 @@ def _column(size: Any, entry: Any) -> MatrixExpr:
     return FunctionMatrix(size, 1, sp.Lambda((i, j), entry(i)))
 
 
+# ---- other unknowns, as a column --------------------------------------------------------------------
+
+
+def _several(
+    F: Any, unknowns: Sequence[Any], guess: Any, kind: str, options: dict[str, Any]
+) -> tuple[Any, ...]:
+    """Scalars: the entries of a column."""
+    column = MatrixSymbol(sp.Dummy("unknowns"), len(unknowns), 1)
+    places = {symbol: column[k, 0] for k, symbol in enumerate(unknowns)}
+    if kind == "argmin":
+        equations = scalar(F, "implicit").xreplace(places)
+    else:
+        equations = sp.ImmutableMatrix([scalar(f, "implicit").xreplace(places) for f in F])
+    start = sp.ImmutableMatrix([scalar(value, "implicit") for value in guess])
+    found = implicit(equations, column, start, kind, **options)
+    return tuple(found[k, 0] for k in range(len(unknowns)))
+
+
+def _matrix(F: Any, unknown: Any, guess: Any, kind: str, options: dict[str, Any]) -> MatrixExpr:
+    """A matrix of fixed sizes: its entries row by row, as a column."""
+    rows, cols = unknown.shape
+    column = MatrixSymbol(sp.Dummy(unknown.name), rows * cols, 1)
+
+    def as_matrix(entries: Any) -> MatrixExpr:
+        i, j = sp.Dummy("i", integer=True), sp.Dummy("j", integer=True)
+        return FunctionMatrix(rows, cols, sp.Lambda((i, j), entries[i * cols + j, 0]))
+
+    def as_column(m: Any) -> MatrixExpr:
+        i, j = sp.Dummy("i", integer=True), sp.Dummy("j", integer=True)
+        ranges = (j, 0, cols - 1), (i, 0, rows - 1)
+        return _column(rows * cols, lambda k: sp.Sum(sp.KroneckerDelta(k, i * cols + j) * m[i, j], *ranges))
+
+    equations = F.xreplace({unknown: as_matrix(column)})
+    if kind != "argmin":
+        equations = as_column(equations)
+    return as_matrix(implicit(equations, column, as_column(guess), kind, **options))
+
+
+# ---- input that does not fit ---------------------------------------------------------------------------
+
+
 def _check(F: Any, unknown: Any, guess: Any, kind: str) -> None:
     if kind not in KINDS:
         raise BadOption(f"unknown kind {kind!r}", because="the kinds are " + ", ".join(KINDS))
+    if isinstance(unknown, tuple | list):
+        _check_several(F, unknown, guess, kind)
+        return
     if not isinstance(unknown, (sp.Symbol, MatrixSymbol)):
         raise BadArgument(
             f"the unknown is a {type(unknown).__name__}",
             where=show(unknown),
-            try_="a Symbol, or a MatrixSymbol of one column",
+            try_="a Symbol, a tuple of Symbols, or a MatrixSymbol of one column",
         )
     shape = getattr(unknown, "shape", ())
-    if shape and shape[1] != 1:
-        raise ShapeMismatch(f"the unknown has shape {shape}", where=show(unknown), try_="a column, (n, 1)")
+    if shape and shape[1] != 1 and not all(n.is_Integer for n in shape):
+        raise ShapeMismatch(
+            f"the unknown has shape {shape}",
+            where=show(unknown),
+            because="an unknown with rows and columns needs sizes that are numbers",
+            try_="numbers for its sizes, or a column, (n, 1)",
+        )
     if kind == "argmin" and is_matrix(F):
         raise NonScalarGradient("a minimum of a matrix", where=show(F), try_="a scalar, such as its Trace")
     for what, value in (("guess", guess), *((("F", F),) if kind != "argmin" else ())):
@@ -127,4 +186,22 @@ def _check(F: Any, unknown: Any, guess: Any, kind: str) -> None:
                 f"{what} has shape {tuple(given)}, the unknown {tuple(shape)}",
                 where=show(value),
                 try_="the shape of the unknown",
+            )
+
+
+def _check_several(F: Any, unknowns: Sequence[Any], guess: Any, kind: str) -> None:
+    for symbol in unknowns:
+        if not isinstance(symbol, sp.Symbol) or list(unknowns).count(symbol) > 1:
+            raise BadArgument(
+                f"one of several unknowns is {show(symbol)}",
+                where=show(unknowns),
+                because="it is there twice" if isinstance(symbol, sp.Symbol) else "it is no Symbol",
+                try_="a tuple of different Symbols, or one MatrixSymbol",
+            )
+    for what, value in (("guess", guess), *((("F", F),) if kind != "argmin" else ())):
+        if not isinstance(value, tuple | list) or len(value) != len(unknowns) or not unknowns:
+            raise ShapeMismatch(
+                f"{what} is not one expression for each of {len(unknowns)} unknowns",
+                where=show(value),
+                try_=f"a tuple of {len(unknowns)} expressions" if unknowns else "a tuple of Symbols",
             )

@@ -8,6 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 import sympy as sp
+from scipy.linalg import solve_discrete_lyapunov
 
 import symgrad as sg
 from symgrad.errors import BadArgument, BadOption, NonScalarGradient, NotConverged, ShapeMismatch
@@ -136,6 +137,67 @@ def test_what_is_no_equation_for_the_unknown_is_refused():
         ((v, v, 1), ShapeMismatch),
         ((x - a, v, v), ShapeMismatch),
         ((v, v, v, "argmin"), NonScalarGradient),
+        (((x - a,), (x, b), (1, 1)), ShapeMismatch),
+        (((x - a, b), (x, b), 1), ShapeMismatch),
+        (((), (), ()), ShapeMismatch),
+        (((x - a, x), (x, x), (1, 1)), BadArgument),
+        (((x - a, x), (x, v), (1, 1)), BadArgument),
+        ((x - a, (x, b), (1, 1), "root"), ShapeMismatch),
     ]:
         with pytest.raises(error):
             sg.implicit(*arguments)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_several_unknowns_are_solved_for_together(backend):
+    """The sides of a rectangle from its circumference and area, and their derivatives."""
+    first, second = sp.symbols("first second")
+    sides = sg.implicit((first + second - a, first * second - b), (first, second), guess=(0, a))
+    kernel = sg.compile(sides, args=(a, b), wrt=(a, b), outputs=("value", "jac"), backend=backend)
+    root = sp.sqrt(a**2 - 4 * b)
+    closed = sp.Matrix([(a - root) / 2, (a + root) / 2])
+    at = {a: 5.0, b: 6.0}
+    value, jacobian = kernel(5.0, 6.0)
+    np.testing.assert_allclose(np.ravel(value), [2.0, 3.0], rtol=1e-14)
+    wanted = np.array(closed.jacobian((a, b)).subs(at), dtype=float)
+    np.testing.assert_allclose(np.reshape(jacobian, (2, 2)), wanted, rtol=1e-12)
+
+
+def test_a_least_squares_fit_of_two_scalars_is_differentiated_twice():
+    low, slope = sp.symbols("low slope")
+    t, y = sp.IndexedBase("t", shape=(n,)), sp.IndexedBase("y", shape=(n,))
+    i = sp.Idx("i", n)
+    misfit = sp.Sum((low + slope * t[i] - y[i]) ** 2 + b * slope**2, (i, 0, n - 1))
+    _, best = sg.implicit(misfit, (low, slope), guess=(0, 0), kind="argmin")
+    times, values = np.array([0.0, 1.0, 2.0, 4.0]), np.array([1.0, 2.5, 2.0, 5.0])
+    found = sg.compile(best, args=(b, t, y), wrt=b, outputs=("value", "grad", "hess"))(0.3, times, values)
+    p = sp.Symbol("p")
+    centred = times - times.mean()
+    closed = float(centred @ values) / (float(centred @ centred) + len(times) * p)
+    np.testing.assert_allclose(found, [float(closed.diff(p, k).subs(p, 0.3)) for k in range(3)], rtol=1e-12)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_matrix_of_fixed_sizes_is_an_unknown(backend):
+    """X = A X A' + Q; the gradient of <D, X> by A is Y A X' + Y' A X with Y the solution of the adjoint."""
+    X, A, Q, D = (sp.MatrixSymbol(s, 3, 3) for s in "XAQD")
+    solution = sg.implicit(A * X * A.T + Q, X, guess=Q, kind="fixed_point")
+    assert solution.shape == (3, 3)
+    rng = np.random.default_rng(2)
+    at = [0.3 * rng.normal(size=(3, 3)), rng.normal(size=(3, 3)), rng.normal(size=(3, 3))]
+    kernel = sg.compile(
+        sp.Trace(D.T * solution), args=(A, Q, D), wrt=A, outputs=("value", "grad"), backend=backend
+    )
+    value, gradient = kernel(*at)
+    x, y = solve_discrete_lyapunov(at[0], at[1]), solve_discrete_lyapunov(at[0].T, at[2])
+    assert value == pytest.approx(float((at[2] * x).sum()), rel=1e-12)
+    np.testing.assert_allclose(gradient, y @ at[0] @ x.T + y.T @ at[0] @ x, rtol=1e-11)
+
+
+def test_a_rectangular_unknown_minimises_a_scalar():
+    X, B = sp.MatrixSymbol("X", 2, 3), sp.MatrixSymbol("B", 2, 3)
+    nearest = sg.implicit(sp.Trace((X - B).T * (X - B)) + a * sp.Trace(X.T * X), X, guess=B, kind="argmin")
+    target = np.arange(6.0).reshape(2, 3)
+    value, slopes = sg.compile(nearest, args=(a, B), wrt=a, outputs=("value", "jac"))(0.25, target)
+    np.testing.assert_allclose(value, target / 1.25, rtol=1e-13)
+    np.testing.assert_allclose(np.reshape(slopes, (2, 3)), -target / 1.25**2, rtol=1e-12)
