@@ -21,6 +21,7 @@ import batch  # noqa: E402
 import call_overhead  # noqa: E402
 import common  # noqa: E402
 import compile_scale  # noqa: E402
+import contractions  # noqa: E402
 import cost_promise  # noqa: E402
 import machine_code  # noqa: E402
 import network  # noqa: E402
@@ -70,6 +71,14 @@ def test_the_network_in_matrices_is_the_network_in_indices():
         for program in (network.program, network.program_in_matrices)
     ]
     assert len(common.compare(codes)) == 2
+
+
+def test_products_are_those_of_blas():
+    tables = contractions.run(common.TINY)
+    assert [t.title for t in tables] == [f"Matrix products: {p}" for p in contractions.PRODUCTS]
+    for table in tables:
+        expected = ["symgrad llvm", "symgrad c", "BLAS"] if machine_code.compiler() else ["symgrad llvm"]
+        assert [label.removesuffix(", kernel") for label in table.agreed] == expected
 
 
 def test_tensor_programs_have_the_same_numbers_on_every_backend(monkeypatch):

@@ -230,6 +230,25 @@ def test_loops_that_look_for_the_largest_number_stay_by_themselves() -> None:
     assert loops(fused(routine(body))) == 2
 
 
+def test_a_fill_is_fused_with_what_uses_the_same_memory_only() -> None:
+    zero = Const(9, ("q", 0, 1))
+    square = For("i", (poly(0),), (N,), [Load(0, "x", (I,)), Compute(1, "mul", (0, 0)), Store("y", (I,), 1)])
+    fills = [For("i", (poly(0),), (N,), [Store(name, (I,), 9)]) for name in ("t", "u", "y")]
+    work = [Buffer(name, "work", (N,)) for name in "tu"]
+    use = For("i", (poly(1),), (N,), [StoreReduce("sum", "y", (I,), 4)])
+    use.body[:0] = [Load(2, "t", (I,)), Load(3, "u", (I,)), Compute(4, "add", (2, 3))]
+    assert loops(fused(routine([zero, *fills[:2], square, use], *work))) == 3
+    assert loops(fused(routine([zero, fills[2], square]))) == 1
+
+
+def test_a_loop_of_functions_stays_without_stores_where_data_say() -> None:
+    tanh = For("i", (poly(0),), (N,), [Load(0, "x", (I,)), Compute(1, "tanh", (0,)), Store("t", (I,), 1)])
+    count = For("i", (poly(0),), (N,), [
+        LoadInt("g", "idx", (I,)), Load(2, "t", (I,)), StoreReduce("sum", "y", (variable("g"),), 2),
+    ])  # fmt: skip
+    assert loops(fused(routine([tanh, count], Buffer("t", "work", (N,))))) == 2
+
+
 def test_a_loop_does_not_grow_without_bound() -> None:
     one = [For("i", (poly(0),), (N,), [Load(2 * k, "x", (I,)), Store("y", (I,), 2 * k)]) for k in range(400)]
     sizes = [sum(1 for _ in walk(s.body)) for s in fused(routine(one)).body if isinstance(s, For)]

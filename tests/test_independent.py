@@ -9,7 +9,21 @@ from routines import TARGETS
 
 import symgrad as sg
 from symgrad.loops.independent import is_parallel
-from symgrad.loops.nest import Bool, Cell, For, If, Load, LoadInt, Statement, Store, poly, poly_add, variable
+from symgrad.loops.nest import (
+    Accumulate,
+    Bool,
+    Cell,
+    For,
+    If,
+    Load,
+    LoadInt,
+    Statement,
+    Store,
+    poly,
+    poly_add,
+    variable,
+)
+from symgrad.targets.c_body import simd_cells
 
 n, m = sp.symbols("n m", integer=True, positive=True)
 i = sp.Symbol("i", integer=True)
@@ -40,6 +54,12 @@ def test_turns_that_may_meet_are_not_independent(body: list[Statement]) -> None:
     assert not is_parallel(loop(Bool(9, True), Cell(0, 9), *body))
 
 
+def test_turns_of_a_loop_over_many_arrays_are_marked() -> None:
+    stores = [Store(f"y{k}", (I,), 0) for k in range(3)]
+    assert is_parallel(loop(Load(0, "x", (I,)), *stores))
+    assert not is_parallel(loop(Load(0, "y1", (poly(0),)), *stores))  # the first turn writes it
+
+
 def test_a_loop_with_one_place_per_array_needs_no_mark() -> None:
     assert not is_parallel(loop(Load(0, "x", (I,)), Store("y", (I,), 0)))
 
@@ -51,6 +71,13 @@ def block() -> tuple[sp.Matrix, list[object]]:
     f = sp.Matrix([sp.sin(a * b) / c, sp.cos(a + c) * b, a * b * c, sp.sqrt(a) + b])
     entries = [sp.Derivative(e, v, evaluate=False) for e in f for v in (a, b, c)]
     return sp.Matrix(4, 3, entries), [x, at]
+
+
+def test_sums_beside_stores_may_be_added_up_in_any_order_in_c() -> None:
+    total = [Load(0, "x", (I,)), Accumulate("sum", 9, 0)]
+    assert simd_cells(loop(*total, Store("y", (I,), 0))) == ((9,), ())
+    assert simd_cells(loop(*total, Store("y", (poly(0),), 0))) == ((), ())  # the last turn's stays there
+    assert simd_cells(loop(*total, Store("y", (I,), 9))) == ((), ())  # sums so far
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -9,8 +9,23 @@ import sympy as sp
 import symgrad as sg
 from symgrad.ir.graph import Graph
 from symgrad.loops.lower import Interface, lower
-from symgrad.loops.nest import For, If, Load, LoadInt, Routine, StoreReduce
+from symgrad.loops.nest import (
+    Bool,
+    For,
+    If,
+    Leave,
+    Load,
+    LoadInt,
+    Routine,
+    Store,
+    StoreReduce,
+    poly,
+    variable,
+)
+from symgrad.loops.turns import without_single_turns
 from symgrad.loops.walk import walk
+
+N, I, J = variable("n"), variable("i"), variable("j")  # noqa: E741  (indices)
 
 
 def _one_map(g: Graph, inputs: dict[str, int], body: int, axes: tuple[int, ...]) -> Routine:
@@ -96,3 +111,17 @@ def test_what_costs_nothing_is_selected_and_what_costs_is_branched_around(backen
     value, slope = kernel(np.array([0.5, np.inf, -2.0, np.nan, 3.0]))
     assert value == -1.5
     np.testing.assert_array_equal(slope, [1, 0, 1, 0, 0])
+
+
+def test_a_loop_of_one_turn_is_no_loop() -> None:
+    inner = For("j", (poly(0),), (poly(1),), [Load(0, "x", (I, J)), Store("y", (J, I), 0)])
+    one = Routine("f", ("n",), ("n",), (), [For("i", (poly(0),), (N,), [inner])])
+    (outer,) = without_single_turns(one).body
+    assert isinstance(outer, For)
+    assert outer.body == [Load(0, "x", (I, poly(0))), Store("y", (poly(0), I), 0)]
+
+
+def test_a_loop_of_one_turn_that_is_left_stays() -> None:
+    inside = [Bool(0, True), If(0, [Leave()])]
+    left = Routine("f", (), (), (), [For("i", (poly(0),), (poly(1),), inside)])
+    assert without_single_turns(left).body == left.body

@@ -107,6 +107,39 @@ def test_layout_makes_contiguous_what_the_reader_walks() -> None:
     assert new.args[reader][1:] == new.tensors[moved[other]].out  # now along the last
 
 
+def _network_layer(g: Graph) -> tuple[int, list[int]]:
+    """exp(X W), what it multiplies from the left, and a second product with it, all stored by columns."""
+    n, d, h = (g.size(name) for name in "ndh")
+    x, w = g.input("X", (n, d)), g.input("W", (d, h))
+    i, j, k = g.fresh_axis(h), g.fresh_axis(n), g.fresh_axis(d)
+    product = g.define("sum", (i, j), (k,), g.mul(g.read(x, j, k), g.read(w, k, i)))
+    layer = g.define("map", (i, j), (), g.node("exp", g.read(product, i, j)))
+    back = g.define("sum", (k, i), (j,), g.mul(g.read(x, j, k), g.read(layer, i, j)))
+    return layer, [back]
+
+
+def test_layout_turns_tensors_together_where_products_would_pack_their_operands() -> None:
+    g = Graph()
+    _, roots = _network_layer(g)
+    new, moved = layout(g, roots)
+    below = [new.tensors[t] for t in new.definitions_below([moved[roots[0]]])]
+    extents = [t.extents for t in below if t.kind in ("sum", "map") and t.extents[0] == new.size("n")]
+    assert extents == [(new.size("n"), new.size("h"))] * 2
+
+
+def test_layout_keeps_a_column_contiguous() -> None:
+    """An axis of extent 1 is none: the one before it walks memory with stride one."""
+    g = Graph()
+    n, m = g.size("n"), g.size("m")
+    x, v = g.input("X", (n, m)), g.input("v", (m, g.one))
+    i, j = g.fresh_axis(n), g.fresh_axis(m)
+    shifted = g.define("map", (i, j), (), g.node("exp", g.add(g.read(x, i, j), g.read(v, j, g.zero))))
+    total = g.define("sum", (i,), (j,), g.mul(g.read(shifted, i, j), g.read(v, j, g.zero)))
+    new, moved = layout(g, [total])
+    (t,) = (t for t in new.definitions_below([moved[total]]) if new.tensors[t].kind == "map")
+    assert new.tensors[t].extents == (new.size("n"), new.size("m"))
+
+
 def test_legalise_leaves_only_ops_with_a_spelling(matrix: tuple) -> None:
     g, x, i, j = matrix
     value = g.read(x, i, j)

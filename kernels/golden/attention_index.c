@@ -15,17 +15,17 @@
  * output  grad_K (m, d) double
  * output  grad_V (m, e) double
  * output  grad_tau () double
- * work    t1 (m, n) double
- * work    t2 (m, n) double
+ * work    t1 (n, m) double
+ * work    t2 (n, m) double
  * work    t3 (n, e) double
  * work    t4 (n,) double
  * work    t5 (n,) double
  * work    t6 (n,) double
  * work    t7 () double
  * work    t8 (n, e) double
- * work    t9 (m, n) double
+ * work    t9 (n, m) double
  * work    t10 () double
- * work    t11 (m, n) double
+ * work    t11 (n, m) double
  * work    t12 (9600,) double
  *
  * expression: Sum((-R[i, a] + Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau))*V[j, a], (j, 0, m - 1))/Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau)), (j, 0, m - 1)))**2, (i, 0, n - 1), (a,...
@@ -33,12 +33,20 @@
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad_Q (n, d), row-major; grad_K (m, d), row-major; grad_V (m, e), row-major; grad_tau (), row-major
- * operations: 7714 as derived, 7586 after optimisation, every size 8
+ * operations: 7714 as derived, 7714 after optimisation, every size 8
  */
 
 #include "attention_index.h"
 #include <math.h>
 #include <stdint.h>
+
+/* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
+#ifdef SYMGRAD_SIMD
+#define attention_index_PRAGMA(...) _Pragma(#__VA_ARGS__)
+#define attention_index_SUM(...) attention_index_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
+#else
+#define attention_index_SUM(...)
+#endif
 
 static int64_t attention_index_min(int64_t a, int64_t b)
 {
@@ -268,67 +276,72 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     double *restrict grad_tau, double *restrict work, int64_t n, int64_t d, int64_t m, int64_t e)
 {
     double *const restrict t1 = work;
-    double *const restrict t2 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n));
-    double *const restrict t3 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n));
-    double *const restrict t4 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e));
-    double *const restrict t5 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n));
-    double *const restrict t6 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n));
-    double *const restrict t7 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n));
-    double *const restrict t8 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8;
-    double *const restrict t9 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e));
-    double *const restrict t10 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n));
-    double *const restrict t11 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + 8;
-    double *const restrict t12 = work + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(m)*attention_index_extent(n));
-    attention_index_contract(&K[0], &Q[0], &t1[0], &t12[0], m, n, d, d, 1, 1, d, n, 1, 0, 1, 0);
+    double *const restrict t2 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m));
+    double *const restrict t3 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m));
+    double *const restrict t4 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e));
+    double *const restrict t5 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n));
+    double *const restrict t6 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n));
+    double *const restrict t7 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n));
+    double *const restrict t8 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8;
+    double *const restrict t9 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e));
+    double *const restrict t10 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m));
+    double *const restrict t11 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + 8;
+    double *const restrict t12 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(m));
+    attention_index_contract(&Q[0], &K[0], &t1[0], &t12[0], n, m, d, d, 1, 1, d, m, 1, 0, 1, 0);
     const double tt1 = tau[0];
     const double tt2 = sqrt((double)d);
     const double tt3 = tt1 * tt2;
     for (int64_t i = 0; i < n; i++) {
-        t4[i] = 0.0;
-    }
-    for (int64_t i = 0; i < m; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            const double tt4 = exp(t1[i*n + j] / tt3);
-            t2[i*n + j] = tt4;
-            t4[j] += tt4;
+        double c1 = 0.0;
+        attention_index_SUM(c1)
+        for (int64_t j = 0; j < m; j++) {
+            const double tt4 = exp(t1[i*m + j] / tt3);
+            t2[i*m + j] = tt4;
+            c1 += tt4;
         }
+        t4[i] = c1;
     }
-    attention_index_contract(&t2[0], &V[0], &t3[0], &t12[0], n, e, m, 1, n, e, 1, e, 1, 0, 1, 0);
-    double c1 = 0.0;
+    attention_index_contract(&t2[0], &V[0], &t3[0], &t12[0], n, e, m, m, 1, e, 1, e, 1, 0, 1, 0);
     double c2 = 0.0;
+    double c3 = 0.0;
     for (int64_t i = 0; i < n; i++) {
         const double tt5 = t4[i];
-        double c3 = 0.0;
+        double c4 = 0.0;
+        attention_index_SUM(c2, c4)
         for (int64_t j = 0; j < e; j++) {
             const double tt6 = R[i*e + j];
             const double tt7 = t3[i*e + j];
             const double tt8 = tt7 / tt5 - tt6;
-            c1 += tt8 * tt8;
-            c3 += (tt7 / tt5 - tt6) * tt7;
+            c2 += tt8 * tt8;
+            c4 += (tt7 / tt5 - tt6) * tt7;
             t8[i*e + j] = 2.0 * ((tt7 / tt5 - tt6) / tt5);
         }
-        t5[i] = c3;
-        t6[i] = -2.0 / (tt5 * tt5) * t5[i];
-    }
-    value[0] = c1;
-    attention_index_contract(&V[0], &t8[0], &t9[0], &t12[0], m, n, e, e, 1, 1, e, n, 1, 0, 1, 0);
-    double c4 = 0.0;
-    for (int64_t i = 0; i < m; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            const double tt9 = t1[i*n + j];
-            const double tt10 = t2[i*n + j];
-            const double tt11 = t6[j];
-            c2 += tt11 * tt10 * tt9;
-            const double tt12 = t9[i*n + j];
-            c4 += tt12 * tt10 * tt9;
-            t11[i*n + j] = tt11 * tt10 / tt3 + tt12 * tt10 / tt3;
+        t5[i] = c4;
+        const double tt9 = -2.0 / (tt5 * tt5) * t5[i];
+        t6[i] = tt9;
+        attention_index_SUM(c3)
+        for (int64_t j = 0; j < m; j++) {
+            c3 += t1[i*m + j] * (tt9 * t2[i*m + j]);
         }
     }
-    t7[0] = c2;
-    t10[0] = c4;
-    attention_index_contract(&t11[0], &Q[0], &grad_K[0], &t12[0], m, d, n, n, 1, d, 1, d, 1, 0, 1, 0);
-    attention_index_contract(&t11[0], &K[0], &grad_Q[0], &t12[0], n, d, m, 1, n, d, 1, d, 1, 0, 1, 0);
-    attention_index_contract(&t2[0], &t8[0], &grad_V[0], &t12[0], m, e, n, n, 1, e, 1, e, 1, 0, 1, 0);
+    value[0] = c2;
+    t7[0] = c3;
+    attention_index_contract(&t8[0], &V[0], &t9[0], &t12[0], n, m, e, e, 1, 1, e, m, 1, 0, 1, 0);
+    double c5 = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        const double tt10 = t6[i];
+        attention_index_SUM(c5)
+        for (int64_t j = 0; j < m; j++) {
+            const double tt11 = t2[i*m + j];
+            const double tt12 = t9[i*m + j];
+            c5 += t1[i*m + j] * (tt11 * tt12);
+            t11[i*m + j] = tt11 * tt12 / tt3 + tt10 * tt11 / tt3;
+        }
+    }
+    t10[0] = c5;
+    attention_index_contract(&t11[0], &Q[0], &grad_K[0], &t12[0], m, d, n, 1, m, d, 1, d, 1, 0, 1, 0);
+    attention_index_contract(&t11[0], &K[0], &grad_Q[0], &t12[0], n, d, m, m, 1, d, 1, d, 1, 0, 1, 0);
+    attention_index_contract(&t2[0], &t8[0], &grad_V[0], &t12[0], m, e, n, 1, m, e, 1, e, 1, 0, 1, 0);
     const double tt13 = tt2 / (tt2 * tt2 * (tt1 * tt1));
     grad_tau[0] = -(tt13 * t7[0] + tt13 * t10[0]);
 }
@@ -336,7 +349,7 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
 int64_t attention_index_work_size(int64_t n, int64_t d, int64_t m, int64_t e)
 {
     (void)d;
-    return attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(m)*attention_index_extent(n)) + 9600;
+    return attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + 9600;
 }
 
 int64_t attention_index_argument_count(void)

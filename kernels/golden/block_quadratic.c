@@ -181,16 +181,10 @@ void block_quadratic(const double *restrict A, const double *restrict B, const d
             const double tt23 = (tt22 && tt19) ? (tt21 * t2[j + n] + tt20 * (tt22 ? ((tt22 ? y[j*1] : 0) + c21) : 0.0)) : 0;
             grad_B[i*m + j] = tt23;
         }
-        const double tt24 = (n >= i + 1) ? (t4[i] + t1[i]) : 0;
-        for (int64_t j = 0; j < 1; j++) {
-            grad_x[i*1 + j] = tt24;
-        }
+        grad_x[i*1] = (n >= i + 1) ? (t4[i] + t1[i]) : 0;
     }
     for (int64_t i = 0; i < m; i++) {
-        const double tt25 = (i >= 0) ? (t1[i + n] + t3[i]) : 0;
-        for (int64_t j = 0; j < 1; j++) {
-            grad_y[i*1 + j] = tt25;
-        }
+        grad_y[i*1] = (i >= 0) ? (t1[i + n] + t3[i]) : 0;
     }
 }
 

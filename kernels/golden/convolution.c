@@ -28,6 +28,14 @@
 #include <math.h>
 #include <stdint.h>
 
+/* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
+#ifdef SYMGRAD_SIMD
+#define convolution_PRAGMA(...) _Pragma(#__VA_ARGS__)
+#define convolution_SUM(...) convolution_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
+#else
+#define convolution_SUM(...)
+#endif
+
 static int64_t convolution_min(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -258,10 +266,16 @@ void convolution(const double *restrict x, const double *restrict w, double *res
     double *const restrict t3 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1));
     double *const restrict t4 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1));
     double *const restrict t5 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1));
+    double c1 = 0.0;
     for (int64_t i = 0; i < B; i++) {
         for (int64_t j = 0; j < O; j++) {
             for (int64_t k = 0; k < T - K + 1; k++) {
                 t1[(i*O + j)*(T - K + 1) + k] = 0.0;
+            }
+        }
+        for (int64_t j = 0; j < C; j++) {
+            for (int64_t k = 0; k < T; k++) {
+                grad_x[(i*C + j)*T + k] = 0.0;
             }
         }
     }
@@ -271,9 +285,9 @@ void convolution(const double *restrict x, const double *restrict w, double *res
                 T, 1, T - K + 1, 1, 1, 1, 0);
         }
     }
-    double c1 = 0.0;
     for (int64_t i = 0; i < B; i++) {
         for (int64_t j = 0; j < O; j++) {
+            convolution_SUM(c1)
             for (int64_t k = 0; k < T - K + 1; k++) {
                 const double tt1 = t1[(i*O + j)*(T - K + 1) + k];
                 const double tt2 = tanh(tt1);
@@ -287,11 +301,6 @@ void convolution(const double *restrict x, const double *restrict w, double *res
                     c2 = t3[(i*O + j)*(T - K + 1) + k - K + 1];
                 }
                 t4[(i*O + j)*(K + T - 1) + k] = c2;
-            }
-        }
-        for (int64_t j = 0; j < C; j++) {
-            for (int64_t k = 0; k < T; k++) {
-                grad_x[(i*C + j)*T + k] = 0.0;
             }
         }
     }

@@ -16,10 +16,10 @@
  * output  grad_b1 (h,) double
  * output  grad_W2 (h, c) double
  * output  grad_b2 (c,) double
- * work    t1 (h, n) double
- * work    t2 (h, n) double
- * work    t3 (c, n) double
- * work    t4 (n, c) double
+ * work    t1 (n, h) double
+ * work    t2 (n, h) double
+ * work    t3 (n, c) double
+ * work    t4 (c,) double
  * work    t5 (n,) double
  * work    t6 (n,) double
  * work    t7 (n,) double
@@ -30,13 +30,14 @@
  * work    t12 (n,) double
  * work    t13 () double
  * work    t14 (c, h) double
+ * work    t15 (n, h) double
  * work    t16 (h,) double
  * work    t18 (c,) double
- * work    t19 (c, n) double
+ * work    t19 (n, c) double
  * work    t20 (h, c) double
- * work    t21 (h, n) double
+ * work    t21 (n, h) double
  * work    t22 (h,) double
- * work    t23 (h, n) double
+ * work    t23 (n, h) double
  * work    t24 (9600,) double
  *
  * expression: Sum(log(Sum(exp(b2[j] + Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[k, j], (k, 0, h - 1))), (j, 0, c - 1))) - b2[label[i]] - Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[...
@@ -44,7 +45,7 @@
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad_W1 (d, h), row-major; grad_b1 (h,), row-major; grad_W2 (h, c), row-major; grad_b2 (c,), row-major
- * operations: 7171 as derived, 7155 after optimisation, every size 8
+ * operations: 7171 as derived, 7219 after optimisation, every size 8
  */
 
 #include "dense_index.h"
@@ -57,6 +58,15 @@
 #define dense_index_SUM(...) dense_index_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
 #else
 #define dense_index_SUM(...)
+#endif
+
+/* The turns of a loop touch different elements of all arrays. */
+#if defined(__clang__)
+#define dense_index_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define dense_index_INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define dense_index_INDEPENDENT
 #endif
 
 static int64_t dense_index_min(int64_t a, int64_t b)
@@ -288,125 +298,136 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     double *restrict work, int64_t n, int64_t d, int64_t h, int64_t c)
 {
     double *const restrict t1 = work;
-    double *const restrict t2 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
-    double *const restrict t3 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
-    double *const restrict t4 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
-    double *const restrict t5 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c));
-    double *const restrict t6 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t7 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t8 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t9 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t10 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t11 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t12 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t13 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t14 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8;
-    double *const restrict t16 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
-    double *const restrict t18 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h));
-    double *const restrict t19 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c));
-    double *const restrict t20 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n));
-    double *const restrict t21 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c));
-    double *const restrict t22 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
-    double *const restrict t23 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h));
-    double *const restrict t24 = work + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n));
-    dense_index_contract(&W1[0], &X[0], &t1[0], &t24[0], h, n, d, 1, h, 1, d, n, 1, 0, 1, 0);
-    for (int64_t i = 0; i < h; i++) {
-        const double tt1 = b1[i];
-        for (int64_t j = 0; j < n; j++) {
-            t2[i*n + j] = tanh(t1[i*n + j] + tt1);
+    double *const restrict t2 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h));
+    double *const restrict t3 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h));
+    double *const restrict t4 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c));
+    double *const restrict t5 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c));
+    double *const restrict t6 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t7 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t8 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t9 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t10 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t11 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t12 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t13 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
+    double *const restrict t14 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8;
+    double *const restrict t15 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
+    double *const restrict t16 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h));
+    double *const restrict t18 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h));
+    double *const restrict t19 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c));
+    double *const restrict t20 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c));
+    double *const restrict t21 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c));
+    double *const restrict t22 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h));
+    double *const restrict t23 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h));
+    double *const restrict t24 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h));
+    dense_index_contract(&X[0], &W1[0], &t1[0], &t24[0], n, h, d, d, 1, h, 1, h, 1, 0, 1, 0);
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < h; j++) {
+            t2[i*h + j] = tanh(b1[j] + t1[i*h + j]);
         }
     }
-    dense_index_contract(&W2[0], &t2[0], &t3[0], &t24[0], c, n, h, 1, c, n, 1, n, 1, 0, 1, 0);
+    dense_index_contract(&t2[0], &W2[0], &t3[0], &t24[0], n, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
     double c1 = 0.0;
-    const double tt2 = (double)n;
+    const double tt1 = (double)n;
     for (int64_t i = 0; i < c; i++) {
-        const double tt3 = b2[i];
-        for (int64_t j = 0; j < n; j++) {
-            t4[j*c + i] = t3[i*n + j] + tt3;
-        }
         for (int64_t j = 0; j < h; j++) {
             t14[i*h + j] = 0.0;
         }
+        t18[i] = 0.0;
+    }
+    for (int64_t i = 0; i < h; i++) {
+        t16[i] = 0.0;
+        t22[i] = 0.0;
     }
     for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < c; j++) {
+            t4[j] = t3[i*c + j] + b2[j];
+        }
         double c2 = -INFINITY;
         for (int64_t j = 0; j < c; j++) {
-            const double tt4 = t4[i*c + j];
-            c2 = (tt4 > c2 || tt4 != tt4) ? tt4 : c2;
+            const double tt2 = t4[j];
+            c2 = (tt2 > c2 || tt2 != tt2) ? tt2 : c2;
         }
         t5[i] = c2;
-        const double tt5 = t5[i];
-        const double tt6 = (fabs(tt5) < INFINITY) ? tt5 : 0.0;
-        t6[i] = tt6;
+        const double tt3 = t5[i];
+        const double tt4 = (fabs(tt3) < INFINITY) ? tt3 : 0.0;
+        t6[i] = tt4;
         double c3 = 0.0;
         double c4 = 0.0;
         dense_index_SUM(c3, c4)
         for (int64_t j = 0; j < c; j++) {
-            const double tt7 = t4[i*c + j];
-            c3 += (tt7 == tt6) ? 0.0 : exp(tt7 - tt6);
-            c4 += (tt7 == tt6) ? 1.0 : 0;
+            const double tt5 = t4[j];
+            c3 += (tt5 == tt4) ? 0.0 : exp(tt5 - tt4);
+            c4 += (tt5 == tt4) ? 1.0 : 0;
         }
         t7[i] = c3;
         t8[i] = c4;
         t9[i] = t8[i] - 1.0 + t7[i];
-    }
-    for (int64_t i = 0; i < n; i++) {
-        const double tt8 = log1p(t9[i]);
-        t10[i] = tt8;
-        t11[i] = t6[i] + tt8;
-        t12[i] = 0.0;
-    }
-    for (int64_t i = 0; i < c; i++) {
-        const double tt9 = b2[i];
         double c5 = 0.0;
-        for (int64_t j = 0; j < n; j++) {
-            const double tt10 = exp(t3[i*n + j] + tt9 - t6[j] - t10[j]);
-            const double tt11 = t11[j];
-            c5 += (tt11 == -INFINITY) ? 0.0 : tt10;
-            t19[i*n + j] = ((tt11 == -INFINITY) ? 0.0 : tt10) / tt2;
-        }
-        t18[i] = c5;
-        grad_b2[i] = t18[i] / tt2;
-    }
-    dense_index_contract(&t2[0], &t19[0], &t20[0], &t24[0], h, c, n, n, 1, 1, n, c, 1, 0, 1, 0);
-    dense_index_contract(&W2[0], &t19[0], &t21[0], &t24[0], h, n, c, c, 1, n, 1, n, 1, 0, 1, 0);
-    for (int64_t i = 0; i < h; i++) {
-        const double tt12 = b1[i];
-        double c6 = 0.0;
-        double c7 = 0.0;
-        for (int64_t j = 0; j < n; j++) {
-            const int64_t g1 = label[j];
-            const double tt13 = W2[i*c + g1];
-            t12[j] += t2[i*n + j] * tt13;
-            const double tt14 = 1.0 / cosh(t1[i*n + j] + tt12);
-            c6 += tt13 * (tt14 * tt14);
-            const double tt15 = t21[i*n + j];
-            c7 += tt15 * (tt14 * tt14);
-            const double tt16 = tt14 * tt14;
-            t23[i*n + j] = tt15 * tt16 - tt16 * (tt13 / tt2);
-        }
-        t16[i] = c6;
-        t22[i] = c7;
-        grad_b1[i] = t22[i] - t16[i] / tt2;
-    }
-    dense_index_contract(&X[0], &t23[0], &grad_W1[0], &t24[0], d, h, n, 1, d, 1, n, h, 1, 0, 1, 0);
-    const double tt17 = -(1.0 / tt2);
-    for (int64_t i = 0; i < n; i++) {
-        const int64_t g2 = label[i];
-        c1 += t10[i] - (t12[i] - t6[i]) - b2[g2];
-        const int tt18 = (g2 >= 0) && (c >= g2 + 1);
+        const int64_t g1 = label[i];
+        const int tt6 = (g1 >= 0) && (c >= g1 + 1);
         for (int64_t j = 0; j < h; j++) {
-            if (tt18) {
-                t14[g2*h + j] += -(t2[j*n + i] / tt2);
+            const double tt7 = t2[i*h + j];
+            c5 += W2[j*c + g1] * tt7;
+            if (tt6) {
+                t14[g1*h + j] += -(tt7 / tt1);
             }
         }
-        if ((g2 >= 0) && (c >= g2 + 1)) {
-            grad_b2[g2] += tt17;
+        t12[i] = c5;
+        dense_index_INDEPENDENT
+        for (int64_t j = 0; j < h; j++) {
+            const double tt8 = 1.0 / cosh(b1[j] + t1[i*h + j]);
+            t15[i*h + j] = tt8;
+            t16[j] += W2[j*c + g1] * (tt8 * tt8);
         }
     }
+    dense_index_SUM(c1)
+    for (int64_t i = 0; i < n; i++) {
+        const double tt9 = log1p(t9[i]);
+        t10[i] = tt9;
+        const double tt10 = t6[i];
+        t11[i] = tt10 + tt9;
+        const int64_t g2 = label[i];
+        c1 += tt9 - (t12[i] - tt10) - b2[g2];
+    }
     t13[0] = c1;
-    value[0] = t13[0] / tt2;
+    value[0] = t13[0] / tt1;
+    for (int64_t i = 0; i < n; i++) {
+        const double tt11 = t6[i];
+        const double tt12 = t10[i];
+        const double tt13 = t11[i];
+        const int tt14 = tt13 == -INFINITY;
+        const int tt15 = tt13 == -INFINITY;
+        dense_index_INDEPENDENT
+        for (int64_t j = 0; j < c; j++) {
+            const double tt16 = exp(t3[i*c + j] + b2[j] - tt11 - tt12);
+            t18[j] += tt14 ? 0.0 : tt16;
+            t19[i*c + j] = (tt15 ? 0.0 : tt16) / tt1;
+        }
+    }
+    dense_index_contract(&t2[0], &t19[0], &t20[0], &t24[0], h, c, n, 1, h, c, 1, c, 1, 0, 1, 0);
+    dense_index_contract(&t19[0], &W2[0], &t21[0], &t24[0], n, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
+    for (int64_t i = 0; i < c; i++) {
+        grad_b2[i] = t18[i] / tt1;
+    }
+    const double tt17 = -(1.0 / tt1);
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t g5 = label[i];
+        dense_index_INDEPENDENT
+        for (int64_t j = 0; j < h; j++) {
+            const double tt18 = t15[i*h + j];
+            const double tt19 = t21[i*h + j];
+            t22[j] += tt19 * (tt18 * tt18);
+            const double tt20 = tt18 * tt18;
+            t23[i*h + j] = tt19 * tt20 - tt20 * (W2[j*c + g5] / tt1);
+        }
+        if ((g5 >= 0) && (c >= g5 + 1)) {
+            grad_b2[g5] += tt17;
+        }
+    }
+    dense_index_contract(&X[0], &t23[0], &grad_W1[0], &t24[0], d, h, n, 1, d, h, 1, h, 1, 0, 1, 0);
     for (int64_t i = 0; i < h; i++) {
+        grad_b1[i] = t22[i] - t16[i] / tt1;
         for (int64_t j = 0; j < c; j++) {
             grad_W2[i*c + j] = t14[j*h + i] + t20[i*c + j];
         }
@@ -416,7 +437,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
 int64_t dense_index_work_size(int64_t n, int64_t d, int64_t h, int64_t c)
 {
     (void)d;
-    return dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(n)) + 9600;
+    return dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + 9600;
 }
 
 int64_t dense_index_argument_count(void)

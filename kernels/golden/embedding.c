@@ -59,6 +59,7 @@ void embedding(const double *restrict E, const int64_t *restrict token, const do
         t1[i] = c1;
     }
     double c2 = 0.0;
+    embedding_SUM(c2)
     for (int64_t i = 0; i < n; i++) {
         const double tt1 = t1[i];
         const double tt2 = tanh(tt1);

@@ -7,7 +7,7 @@
  * output  grad (n, 3) double
  * work    t1 (n - 1,) double
  * work    t2 (n, n - 1) double
- * work    t3 (n,) double
+ * work    t3 (3, n) double
  * work    t4 (n,) double
  *
  * expression: Sum(-4/Sum((x[i, k] - x[j, k])**2, (k, 0, 2))**3 + 4/Sum((x[i, k] - x[j, k])**2, (k, 0, 2))**6, (j, 0, i - 1), (i, 0, n - 1))
@@ -51,7 +51,7 @@ void lennard_jones_pairs(const double *restrict x, double *restrict value, doubl
     double *const restrict t1 = work;
     double *const restrict t2 = work + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n - 1));
     double *const restrict t3 = work + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1));
-    double *const restrict t4 = work + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n));
+    double *const restrict t4 = work + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*3);
     double c1 = 0.0;
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < n - 1; j++) {
@@ -89,7 +89,11 @@ void lennard_jones_pairs(const double *restrict x, double *restrict value, doubl
             for (int64_t k = 0; k < lennard_jones_pairs_min(n - 1, j); k++) {
                 c3 += (tt13 - x[k*3 + i]) * t2[j*(n - 1) + k];
             }
-            t3[j] = c3;
+            t3[i*n + j] = c3;
+        }
+    }
+    for (int64_t i = 0; i < 3; i++) {
+        for (int64_t j = 0; j < n; j++) {
             t4[j] = 0.0;
         }
         for (int64_t j = 0; j < n; j++) {
@@ -99,14 +103,14 @@ void lennard_jones_pairs(const double *restrict x, double *restrict value, doubl
             }
         }
         for (int64_t j = 0; j < n; j++) {
-            grad[j*3 + i] = 2.0 * t3[j] + ((n >= j + 2) ? (-2.0 * t4[j]) : 0);
+            grad[j*3 + i] = 2.0 * t3[i*n + j] + ((n >= j + 2) ? (-2.0 * t4[j]) : 0);
         }
     }
 }
 
 int64_t lennard_jones_pairs_work_size(int64_t n)
 {
-    return lennard_jones_pairs_slice(lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n));
+    return lennard_jones_pairs_slice(lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*3) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n));
 }
 
 int64_t lennard_jones_pairs_argument_count(void)

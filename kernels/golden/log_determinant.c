@@ -9,7 +9,7 @@
  * work    t1 (n + 1, n) double
  * work    t2 () double
  * work    t3 () double
- * work    t4 (n, n) double
+ * work    t4 (n,) double
  * work    t5 (n, n) double
  *
  * status: 0, or the number of the first call that failed, whose results are then nan:
@@ -52,27 +52,25 @@ void log_determinant(const double *restrict A, double *restrict value, double *r
     double *const restrict t2 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n));
     double *const restrict t3 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8;
     double *const restrict t4 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8;
-    double *const restrict t5 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8 + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n));
+    double *const restrict t5 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8 + log_determinant_slice(log_determinant_extent(n));
     status[0] = 0.0;
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < n; j++) {
             t1[i*n + j] = A[i*n + j];
         }
     }
-    double c1 = 1.0;
-    double c2 = 0.0;
     for (int64_t i = 0; i < n; i++) {
-        double c3 = fabs(t1[i*n + i]);
-        double c4 = (double)i;
+        double c1 = fabs(t1[i*n + i]);
+        double c2 = (double)i;
         for (int64_t j = i + 1; j < n; j++) {
             const double tt1 = fabs(t1[j*n + i]);
-            const int tt2 = c3 < tt1;
+            const int tt2 = c1 < tt1;
             if (tt2) {
-                c3 = tt1;
-                c4 = (double)j;
+                c1 = tt1;
+                c2 = (double)j;
             }
         }
-        const int64_t g1 = (int64_t)c4;
+        const int64_t g1 = (int64_t)c2;
         t1[n*n + i] = (double)g1;
         if ((double)g1 != (double)i) {
             log_determinant_INDEPENDENT
@@ -93,24 +91,26 @@ void log_determinant(const double *restrict A, double *restrict value, double *r
                 }
             }
         }
-        for (int64_t j = 0; j < n; j++) {
-            t4[i*n + j] = 0.0;
-        }
     }
+    double c3 = 1.0;
+    double c4 = 0.0;
     for (int64_t i = 0; i < n; i++) {
         const double tt6 = t1[i*n + i];
         const double tt7 = ((0.0 < tt6) ? 1.0 : ((tt6 < 0.0) ? (-1.0) : tt6)) * ((t1[n*n + i] == (double)i) ? 1.0 : (-1.0));
-        c1 *= tt7;
-        c2 += log(fabs(tt6));
-        t4[i*n + i] += 1.0;
+        c3 *= tt7;
+        c4 += log(fabs(tt6));
     }
-    t2[0] = c1;
-    t3[0] = c2;
+    t2[0] = c3;
+    t3[0] = c4;
     value[0] = t3[0] + log(t2[0]);
     int c5 = 0;
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < n; j++) {
-            t5[i*n + j] = t4[i*n + j];
+            t4[j] = 0.0;
+        }
+        t4[i] += 1.0;
+        for (int64_t j = 0; j < n; j++) {
+            t5[i*n + j] = t4[j];
         }
     }
     for (int64_t i = 0; i < n; i++) {
@@ -170,7 +170,7 @@ void log_determinant(const double *restrict A, double *restrict value, double *r
 
 int64_t log_determinant_work_size(int64_t n)
 {
-    return log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8 + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n)) + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n));
+    return log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8 + log_determinant_slice(log_determinant_extent(n)) + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n));
 }
 
 int64_t log_determinant_argument_count(void)

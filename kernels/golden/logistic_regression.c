@@ -73,6 +73,7 @@ void logistic_regression(const double *restrict X, const double *restrict y,
     const double tt2 = (double)n;
     const double tt3 = penalty[0];
     double c4 = 0.0;
+    logistic_regression_SUM(c3, c4)
     for (int64_t i = 0; i < n; i++) {
         const double tt4 = t2[i];
         const double tt5 = y[i];
@@ -88,21 +89,22 @@ void logistic_regression(const double *restrict X, const double *restrict y,
     const double tt10 = t3[0] / tt2;
     t5[0] = c4;
     for (int64_t i = 0; i < d; i++) {
-        const double tt11 = w[i];
-        c1 += tt11 * tt11;
         t7[i] = 0.0;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const double tt11 = t6[i];
+        for (int64_t j = 0; j < d; j++) {
+            t7[j] += tt11 * X[i*d + j];
+        }
+    }
+    logistic_regression_SUM(c1)
+    for (int64_t i = 0; i < d; i++) {
+        const double tt12 = w[i];
+        c1 += tt12 * tt12;
+        grad_w[i] = t7[i] + tt3 * tt12;
     }
     t1[0] = c1;
     value[0] = 0.5 * (t1[0] * tt3) + tt10;
-    for (int64_t i = 0; i < n; i++) {
-        const double tt12 = t6[i];
-        for (int64_t j = 0; j < d; j++) {
-            t7[j] += tt12 * X[i*d + j];
-        }
-    }
-    for (int64_t i = 0; i < d; i++) {
-        grad_w[i] = t7[i] + tt3 * w[i];
-    }
     grad_b[0] = -(t5[0] / tt2);
 }
 

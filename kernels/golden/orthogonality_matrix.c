@@ -25,6 +25,14 @@
 #include <math.h>
 #include <stdint.h>
 
+/* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
+#ifdef SYMGRAD_SIMD
+#define orthogonality_matrix_PRAGMA(...) _Pragma(#__VA_ARGS__)
+#define orthogonality_matrix_SUM(...) orthogonality_matrix_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
+#else
+#define orthogonality_matrix_SUM(...)
+#endif
+
 static int64_t orthogonality_matrix_min(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -260,6 +268,7 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
     double c1 = 0.0;
     for (int64_t i = 0; i < d; i++) {
         double c2 = 0.0;
+        orthogonality_matrix_SUM(c2)
         for (int64_t j = 0; j < d; j++) {
             const double tt1 = (i == j) ? (-1.0) : 0;
             const double tt2 = t1[i*d + j];

@@ -6,7 +6,7 @@
 
 Two loops may become one where every element that one writes and the other touches is touched in the same
 turn: some index of it is the loop's variable. What stands between them moves in front or behind. Loops inside
-of the new one come to stand side by side, and are fused in turn.
+of the new one come to stand side by side, and are fused in turn. Fills wait for a use of what they fill.
 Source: Allen and Kennedy, Optimizing Compilers for Modern Architectures (2001), section 6.2.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import chain, count
+from itertools import chain, count, permutations
 
 from symgrad.ir.ops import OPS
 from symgrad.loops.effects import Effects, accesses, commute, effects, is_elementwise
@@ -23,6 +23,7 @@ from symgrad.loops.nest import (
     Accumulate,
     Compute,
     For,
+    If,
     Least,
     Load,
     LoadInt,
@@ -77,7 +78,7 @@ def _merged(done: list[Statement], known: list[Effects], loop: For) -> bool:
     passed = 0
     for k in range(len(done) - 1, -1, -1):
         candidate = done[k]
-        if isinstance(candidate, For):
+        if isinstance(candidate, For) and not _is_fill_apart(known[k], own):
             both = _one_loop(candidate, loop)
             if both is not None and (places := _rearranged(known, k, own)) is not None:
                 front, back = places
@@ -91,6 +92,14 @@ def _merged(done: list[Statement], known: list[Effects], loop: For) -> bool:
             if passed > _LOOK_BACK:
                 return False
     return False
+
+
+def _is_fill_apart(a: Effects, b: Effects) -> bool:
+    """Whether one of two loops fills memory that the other does not touch.
+
+    As one loop they would gain little, and what uses that memory could not be done before the other.
+    """
+    return bool(a.reads) != bool(b.reads) and not a.touches & b.touches
 
 
 def _rearranged(known: Sequence[Effects], k: int, own: Effects) -> tuple[list[int], list[int]] | None:
@@ -121,6 +130,8 @@ def _one_loop(first: For, second: For) -> For | None:
         return None
     if _is_choosing(first.body) != _is_choosing(again) or _is_spoilt([*first.body, *again]):
         return None
+    if any(_is_vectorised(a) and _is_scalar(b) for a, b in permutations((first.body, again))):
+        return None
     if _is_innermost(first.body) != _is_innermost(again) and (
         _is_vectorised(first.body) or _is_vectorised(again)
     ):
@@ -150,6 +161,16 @@ def _is_innermost(body: Sequence[Statement]) -> bool:
 def _is_vectorised(body: Sequence[Statement]) -> bool:
     """Whether a loop would lose by standing around other loops: compilers vectorise innermost ones only."""
     return _is_innermost(body) and any(isinstance(s, Compute) and OPS[s.op].cost >= _DEAR for s in body)
+
+
+def _is_scalar(body: Sequence[Statement]) -> bool:
+    """Whether compilers compute a loop one turn at a time: it stores under conditions, or where data say."""
+    return any(isinstance(s, If) or (isinstance(s, StoreReduce) and _is_gathered(s, body)) for s in body)
+
+
+def _is_gathered(store: StoreReduce, body: Sequence[Statement]) -> bool:
+    loaded = {s.var for s in body if isinstance(s, LoadInt)}
+    return bool(loaded & set(variables(store.index)))
 
 
 def _is_spoilt(body: Sequence[Statement]) -> bool:

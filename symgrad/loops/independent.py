@@ -2,8 +2,8 @@
 
 A loop that stores a block of numbers per turn, y[k, i] for k = 0, 1, ..., 29, stores to places that differ by
 multiples of a size. Compilers see thirty addresses that might coincide, and the checks that they do not are
-more than they are willing to make: the loop stays scalar. Here indices are still those of axes: turns that
-differ in one index of an array touch different elements of it.
+more than they are willing to make: the loop stays scalar. So it does where many arrays might overlap. Here
+indices are still those of axes: turns that differ in one index of an array touch different elements of it.
 """
 
 from __future__ import annotations
@@ -14,20 +14,35 @@ from symgrad.loops.effects import Index, accesses, is_elementwise
 from symgrad.loops.nest import For, If, poly_add, variable
 from symgrad.loops.walk import defined, variables, walk
 
+_FEW = 4  # pairs of arrays of which one is written; compilers give up at about ten, and checking takes time
+
 
 def is_parallel(loop: For) -> bool:
-    """Whether an innermost loop's turns touch different elements of all arrays that it writes, and several.
+    """Whether an innermost loop's turns touch different elements of all arrays that it writes, and many.
 
     Not where a condition is inside: told that turns are independent, compilers take every load for safe.
     """
     if any(isinstance(s, For | If) for s in loop.body) or not is_elementwise(loop.body):
         return False
+    touched, written = _touched(loop)
+    are_many = len(written) * (len(touched) - 1) > _FEW or any(len(set(touched[b])) > 1 for b in written)
+    return are_many and writes_apart(loop)
+
+
+def writes_apart(loop: For) -> bool:
+    """Whether no turn of a loop touches an element that another one writes."""
+    touched, written = _touched(loop)
+    return all(own_axes(touched[b], loop) for b in written)
+
+
+def _touched(loop: For) -> tuple[dict[str, list[Index]], set[str]]:
+    """Where a loop touches each array, and the arrays that it writes."""
     touched: dict[str, list[Index]] = {}
     written: set[str] = set()
     for buffer, index, is_written in accesses(loop.body):
         touched.setdefault(buffer, []).append(index)
         written.update([buffer] * is_written)
-    return any(len(set(touched[b])) > 1 for b in written) and all(own_axes(touched[b], loop) for b in written)
+    return touched, written
 
 
 def own_axes(indices: Sequence[Index], loop: For) -> set[int]:

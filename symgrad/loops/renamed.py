@@ -34,15 +34,16 @@ from symgrad.loops.nest import (
 from symgrad.loops.walk import variables
 
 
-def renamed_poly(p: Poly, names: Mapping[str, str]) -> Poly:
-    """A polynomial with some of its variables renamed."""
+def renamed_poly(p: Poly, names: Mapping[str, str | None]) -> Poly:
+    """A polynomial with some of its variables renamed; None is 0."""
     if not names or not any(n in names for n in variables((p,))):
         return p
-    return poly_from({tuple(sorted(names.get(n, n) for n in term)): k for term, k in p})
+    terms = [([names.get(n, n) for n in term], k) for term, k in p]
+    return poly_from({tuple(sorted(n for n in term if n)): k for term, k in terms if None not in term})
 
 
-def renamed(body: Sequence[Statement], names: Mapping[str, str]) -> list[Statement]:
-    """Statements, and those inside of them, with integer variables renamed."""
+def renamed(body: Sequence[Statement], names: Mapping[str, str | None]) -> list[Statement]:
+    """Statements, and those inside of them, with integer variables renamed; None is 0."""
     done = []
     for s in body:
         s = renamed_statement(s, names, {})
@@ -50,7 +51,9 @@ def renamed(body: Sequence[Statement], names: Mapping[str, str]) -> list[Stateme
     return done
 
 
-def renamed_statement(s: Statement, names: Mapping[str, str], same: Mapping[Value, Value]) -> Statement:
+def renamed_statement(
+    s: Statement, names: Mapping[str, str | None], same: Mapping[Value, Value]
+) -> Statement:
     """One statement with other names for what it reads; what stands inside of it stays as it is."""
     if not names and not same:
         return s
@@ -82,7 +85,7 @@ def renamed_statement(s: Statement, names: Mapping[str, str], same: Mapping[Valu
     return _renamed_opaque(s, names, same)
 
 
-def _renamed_opaque(s: Statement, names: Mapping[str, str], same: Mapping[Value, Value]) -> Statement:
+def _renamed_opaque(s: Statement, names: Mapping[str, str | None], same: Mapping[Value, Value]) -> Statement:
     def one(p: Poly) -> Poly:
         return renamed_poly(p, names)
 

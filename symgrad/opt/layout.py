@@ -4,24 +4,28 @@ The order of a definition's axes comes from the expression; here it becomes the 
 inputs keep theirs, the user sees them. A definition costs its typical number of turns times the price of
 one: its innermost loop walks each tensor with stride one, or not at all, or from line to line. Every loop
 of a definition may be the innermost one, and the cheapest is (`loops.order` chooses the same way). Matrix
-products take every order (`nest.Contract`) and have no say.
+products take every order (`nest.Contract`), but an operand whose rows are not contiguous is packed, and such
+a result is copied, number by number.
 
 Tensors are visited from the last to the first, a few times over: each takes the axis that makes the
-definitions around it cheapest.
+definitions around it cheapest. Then all that have an axis in common, because loops walk them together, take
+it at once where that is cheaper: one of them alone would not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 from symgrad.ir.bounds import typical
-from symgrad.ir.contraction import terms_of
+from symgrad.ir.contraction import Term, terms_of
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.opt.rebuild import Copy, copy_with, linked
 
 _MOVABLE = ("map", "sum", "prod", "max", "min", "logsumexp")
 _UNIT, _STRIDED = 1, 8  # price of one access per turn of the innermost loop, as in `loops.order`
 _VISITS = 3
+_CHEAPER = 0.95  # what a change of several tensors has to come down to
 _SHORT = 4  # a loop that is typically shorter pays for nothing
 
 Access = tuple[TensorId, tuple[Node, ...]]
@@ -57,8 +61,9 @@ class _Layout:
         self.last = {t: g.tensors[t].rank - 1 for t in self.movable}
         self.accesses: dict[TensorId, list[Access]] = {}
         self.around: dict[TensorId, dict[TensorId, None]] = {t: {t: None} for t in self.movable}
+        self.products: dict[TensorId, tuple[Term, ...]] = {}
         for t in below:
-            if g.tensors[t].kind in _MOVABLE and not terms_of(g, g.tensors[t]):
+            if g.tensors[t].kind in _MOVABLE:
                 self._look_at(t)
 
     def _look_at(self, t: TensorId) -> None:
@@ -69,19 +74,59 @@ class _Layout:
                 found.append((s, tuple(index)))
             if s in self.around:
                 self.around[s][t] = None
-        self.accesses[t] = found
+        if terms := terms_of(g, g.tensors[t]):
+            self.products[t] = terms
+        else:
+            self.accesses[t] = found
 
     def orders(self) -> dict[TensorId, tuple[int, ...]]:
         """New positions of the axes, for the definitions that should change."""
+        self._visit_all()
+        if any(self._visit_together(places) for places in self._common_axes()):
+            self._visit_all()
+        ranks = {t: self.g.tensors[t].rank for t in self.movable}
+        return {t: (*(p for p in range(ranks[t]) if p != last), last)
+                for t, last in self.last.items() if last != ranks[t] - 1}  # fmt: skip
+
+    def _visit_all(self) -> None:
         for _ in range(_VISITS if self.movable else 0):
             before = dict(self.last)
             for t in reversed(self.movable):
                 self._visit(t)
             if before == self.last:
                 break
-        ranks = {t: self.g.tensors[t].rank for t in self.movable}
-        return {t: (*(p for p in range(ranks[t]) if p != last), last)
-                for t, last in self.last.items() if last != ranks[t] - 1}  # fmt: skip
+
+    def _common_axes(self) -> list[dict[TensorId, int]]:
+        """For each axis that several tensors have in common, its place in each of them."""
+        joined: dict[tuple[TensorId, int], tuple[TensorId, int]] = {}
+
+        def first(place: tuple[TensorId, int]) -> tuple[TensorId, int]:
+            while (before := joined.setdefault(place, place)) != place:
+                joined[place] = joined[before]
+                place = before
+            return place
+
+        for found in self.accesses.values():
+            of_axis: dict[Node, tuple[TensorId, int]] = {}
+            for s, index in found:
+                for p, i in enumerate(index):
+                    if self.g.op[i] == "axis":
+                        joined[first((s, p))] = first(of_axis.setdefault(i, (s, p)))
+        groups: dict[tuple[TensorId, int], dict[TensorId, int]] = {}
+        for s, p in joined:
+            if s in self.last:
+                groups.setdefault(first((s, p)), {}).setdefault(s, p)
+        return [group for group in groups.values() if len(group) > 1]
+
+    def _visit_together(self, places: Mapping[TensorId, int]) -> bool:
+        """Make these places contiguous if that is cheaper."""
+        around = {u for t in places for u in self.around[t]}
+        known, before = dict(self.last), sum(map(self._cost, around))
+        self.last.update(places)
+        if sum(map(self._cost, around)) < _CHEAPER * before:
+            return True
+        self.last = known
+        return False
 
     def _visit(self, t: TensorId) -> None:
         costs = {}
@@ -95,7 +140,7 @@ class _Layout:
     def _cost(self, t: TensorId) -> float:
         g, tensor = self.g, self.g.tensors[t]
         if t not in self.accesses:
-            return 0
+            return sum(self._moves(t, term) for term in self.products.get(t, ()))
         lengths = {a: typical(g, g.extent(a)) for a in (*tensor.out, *tensor.red)}
         candidates = [a for a, length in lengths.items() if length >= _SHORT] or list(lengths)
         turns = 1
@@ -107,7 +152,7 @@ class _Layout:
         """Of one turn with this innermost loop; the result of a sum in a register is written once."""
         g, total = self.g, 0.0
         for s, index in self.accesses[t]:
-            contiguous = index[self.last.get(s, len(index) - 1)] if index else None
+            contiguous = self._contiguous(s, index)
             if s == t and axis in g.tensors[t].red:
                 total += _UNIT / lengths[axis]
             for i in index:
@@ -115,3 +160,34 @@ class _Layout:
                 if k is not None:
                     total += _UNIT if i == contiguous and k == 1 else _STRIDED
         return total
+
+    def _moves(self, t: TensorId, term: Term) -> float:
+        """The price of packing an operand and of copying the result, of the product or of its transpose."""
+
+        def price(b: Node, rows: Sequence[Node], columns: Sequence[Node]) -> float:
+            packing = not self._is_contiguous(*self._access(b), columns)
+            copying = not self._is_contiguous(t, self.g.tensors[t].out, columns)
+            return _STRIDED * self._volume(columns) * (
+                packing * self._volume(term.depth) + copying * self._volume(rows)
+            )  # fmt: skip
+
+        return min(price(term.b, term.rows, term.columns), price(term.a, term.columns, term.rows))
+
+    def _access(self, read: Node) -> Access:
+        s, *index = self.g.args[read]
+        return s, tuple(index)
+
+    def _is_contiguous(self, s: TensorId, index: Sequence[Node], axes: Sequence[Node]) -> bool:
+        """Whether one of the axes walks the tensor with stride one."""
+        contiguous = self._contiguous(s, index)
+        terms = {} if contiguous is None else self.g.linear(contiguous)[1]
+        return any(terms.get(a) == 1 for a in axes)
+
+    def _contiguous(self, s: TensorId, index: Sequence[Node]) -> Node | None:
+        """The index that moves by one element; an axis of extent 1 is none."""
+        last, extents = self.last.get(s, len(index) - 1), self.g.tensors[s].extents
+        places = [*(p for p in range(len(index)) if p != last), last] if index else []
+        return next((index[p] for p in reversed(places) if extents[p] != self.g.one), None)
+
+    def _volume(self, axes: Sequence[Node]) -> int:
+        return prod(typical(self.g, self.g.extent(a)) for a in axes)

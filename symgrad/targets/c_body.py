@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from symgrad.errors import IllegalProgram
 from symgrad.ir.ops import OPS
 from symgrad.loops import contract
-from symgrad.loops.independent import is_parallel
+from symgrad.loops.independent import is_parallel, writes_apart
 from symgrad.loops.nest import (
     Accumulate,
     Bool,
@@ -40,7 +40,7 @@ from symgrad.loops.nest import (
     Value,
     Vector,
 )
-from symgrad.loops.walk import variables
+from symgrad.loops.walk import operands, variables
 from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.c_expression import ATOM, LOW, UNARY, Expression, apply, real_literal
 from symgrad.targets.liveness import liveness
@@ -57,6 +57,7 @@ _BITWISE = {
     "and": "&",
     "or": "|",
 }  # of truth values: || is a branch, which keeps a loop from being vectorised
+_SIMPLE = (Const, Bool, Compute, FromInt, Test, Load, LoadInt, Store, StoreReduce)  # vectors do them, too
 _BEATS = {"max": ">", "min": "<"}
 
 
@@ -363,18 +364,18 @@ class Body:
 
 
 def simd_cells(loop: For) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
-    """The sums, and the collected truth values, of an innermost loop that does nothing else.
+    """The sums, and the collected truth values, of an innermost loop whose turns may run in any order.
 
-    Its turns may run in any order. Both are empty for other loops.
+    Both are empty for other loops.
     """
     cells: dict[str, dict[Value, None]] = {"sum": {}, "any": {}}
+    used: set[Value] = set()
     for s in loop.body:
         if isinstance(s, Accumulate) and s.kind in cells:
             cells[s.kind][s.cell] = None
-        elif not isinstance(s, Const | Bool | Compute | FromInt | Test | Load | LoadInt):
+        elif not isinstance(s, _SIMPLE):
             return (), ()
-    reads = {a for s in loop.body if isinstance(s, Compute) for a in s.args}
-    reads |= {s.src for s in loop.body if isinstance(s, Accumulate)}
-    if reads & (cells["sum"].keys() | cells["any"].keys()):
+        used.update(operands(s))
+    if used & (cells["sum"].keys() | cells["any"].keys()) or not writes_apart(loop):
         return (), ()
     return tuple(cells["sum"]), tuple(cells["any"])

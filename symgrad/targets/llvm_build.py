@@ -221,6 +221,9 @@ def _level(shape: CodeShape) -> int:
 def _host() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    # Else a loop that walks memory in steps of a size is vectorised for steps of 1, which it seldom meets.
+    # It is an option of the process; llvmlite has no other way to set it.
+    llvm.set_option("symgrad", "-enable-mem-access-versioning=false")
     return llvm.Target.from_default_triple()
 
 

@@ -16,9 +16,8 @@ and rounded once.
 Sources, by section of J.-M. Muller, Elementary Functions (3rd edition, 2016), unless said otherwise:
 reduction by two- and three-part constants (11.2; Cody and Waite 1980), with fused multiply-add; rounding
 to an integer by adding 1.5 * 2^52, and sums whose rounding error is kept (Dekker 1971); the reduction of
-the logarithm to sqrt(1/2) .. sqrt(2) and s = f/(2 + f) (Sun's fdlibm, 1993); tanh from expm1 with a
-corrected quotient; polynomials by tools/polynomials.py. erf and the two sums of sinh and cosh are our own
-arrangement.
+the logarithm to sqrt(1/2) .. sqrt(2) and s = f/(2 + f) (Sun's fdlibm, 1993); quotients that are corrected;
+polynomials by tools/polynomials.py. erf and the two sums of sinh and cosh are our own arrangement.
 """
 
 from __future__ import annotations
@@ -286,53 +285,48 @@ def _inverse_power(e: _Exponential, plus: int) -> Value:
     return ((_ROUNDER + 1023.0 + plus - at_most(e.k, 64.0)).bits() << 52).real()
 
 
-def _tanh(x: Value, precision: str) -> Value:
-    """m/(m + 2) with m = expm1(2 |x|); both parts of the fraction keep the rounding errors of their sums."""
-    size = at_most(magnitude(x), 20.0)
-    e = _exponential(size + size, precision)
-    scale = _power_of_two(e.shifted)
-    if precision == "single":
-        rest = e.rest()
-        return with_sign_of(fma(scale, rest, scale - 1.0) / fma(scale, rest, scale + 1.0), x)
-    tail = e.tail()
-    over, over_low = _sum_scaled(scale - 1.0, scale, e.r, tail)
-    more = scale + 1.0
-    under, under_low = _sum_scaled(more, scale, e.r, tail)
-    under_low = under_low + (scale - more + 1.0)
-    inverse = 1.0 / under
-    quotient = over * inverse
-    rest = fma(-quotient, under_low, fma(-quotient, under, over) + over_low)
-    return with_sign_of(fma(rest, inverse, quotient), x)
+def _hyperbolic(x: Value, precision: str) -> tuple[tuple[Value, Value], tuple[Value, Value]]:
+    """sinh and cosh of |x|, half of each (2^1024 is no number), as sums of two numbers.
 
-
-def _sum_scaled(first: Value, scale: Value, r: Value, tail: Value) -> tuple[Value, Value]:
-    """first + scale*(r + tail) as a rounded sum and what it has lost; |first| >= |scale*r|, or first = 0."""
-    head = fma(scale, r, first)
-    low = fma(scale, tail, fma(scale, r, first - head))
-    both = head + low
-    return both, head - both + low
-
-
-def _hyperbolic(x: Value, precision: str, odd: bool) -> Value:
-    """sinh or cosh: (2^k + 2^-k)/2 and (2^k - 2^-k)/2 times the even and odd parts of exp(r)."""
+    (2^k + 2^-k)/2 and (2^k - 2^-k)/2 times the even and odd parts of exp(r).
+    """
     size = at_most(magnitude(x), 710.6 if precision == "double" else 100.0)
     e = _exponential(size, precision)
-    up = _power_of_two(e.shifted, -2)  # half of what is wanted: 2^1024 is no number
+    up = _power_of_two(e.shifted, -2)
     down = _inverse_power(e, -2)
-    a, b = (up - down, up + down) if odd else (up + down, up - down)
-    head = fma(b, e.r, a)
-    low = fma(b, e.r, a - head)
-    tail = fma(a * e.z, e.even, fma(b, e.odd_tail(), low))
-    return (head + tail) * 2.0
+    more, less = _two_sum(up, down), _two_sum(up, -down)
+
+    def part(a: Value, a_low: Value, b: Value) -> tuple[Value, Value]:
+        head = fma(b, e.r, a)
+        low = fma(b, e.r, a - head + a_low)
+        return head, fma(a * e.z, e.even, fma(b, e.odd_tail(), low))
+
+    return part(*less, more[0]), part(*more, less[0])
 
 
 def _sinh(x: Value, precision: str) -> Value:
+    (head, tail), _ = _hyperbolic(x, precision)
     size = magnitude(x)
-    return with_sign_of(select(size < 2.0**-27, size, _hyperbolic(x, precision, odd=True)), x)
+    return with_sign_of(select(size < 2.0**-27, size, (head + tail) * 2.0), x)
 
 
 def _cosh(x: Value, precision: str) -> Value:
-    return _hyperbolic(x, precision, odd=False)
+    _, (head, tail) = _hyperbolic(x, precision)
+    return (head + tail) * 2.0
+
+
+def _tanh(x: Value, precision: str) -> Value:
+    """sinh/cosh with a corrected quotient; a loop that has cosh of x, too, shares all but that."""
+    size = magnitude(x)
+    if precision == "single":
+        e = _exponential(at_most(size + size, 40.0), precision)
+        scale, rest = _power_of_two(e.shifted), e.rest()
+        return with_sign_of(fma(scale, rest, scale - 1.0) / fma(scale, rest, scale + 1.0), x)
+    (over, over_tail), (under, under_tail) = _hyperbolic(x, precision)
+    inverse = 1.0 / (under + under_tail)
+    quotient = (over + over_tail) * inverse
+    rest = fma(-quotient, under_tail, fma(-quotient, under, over) + over_tail)
+    return with_sign_of(select(size < 2.0**-27, size, fma(rest, inverse, quotient)), x)
 
 
 # ---- logarithms --------------------------------------------------------------------------------

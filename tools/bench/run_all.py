@@ -20,7 +20,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BENCHMARKS = (
     "call_overhead", "rosenbrock100", "arm", "batch", "network_one", "network_batch", "cost_promise",
-    "compile_scale", "vector_math", "sparse_hessian", "training", "tensor_programs",
+    "compile_scale", "vector_math", "sparse_hessian", "training", "tensor_programs", "contractions",
 )  # fmt: skip
 PACKAGES = ("sympy", "numpy", "llvmlite", "casadi", "jax", "numba", "symengine", "heyoka")
 HOW_TO_READ = """\
