@@ -16,6 +16,7 @@ from symgrad.loops.nest import (
     Call,
     Compute,
     Const,
+    Element,
     Load,
     LoadInt,
     SetCell,
@@ -23,10 +24,11 @@ from symgrad.loops.nest import (
     Store,
     StoreReduce,
     Value,
+    Vector,
 )
 from symgrad.loops.walk import Name, defined, operands, polynomials, variables, walk
 
-_STRAIGHT = frozenset((Const, Bool, Compute, Load, Store))
+_STRAIGHT = frozenset((Const, Bool, Compute, Load, Store, Vector, Element))
 
 
 @dataclass
@@ -106,8 +108,9 @@ def _of_straight(body: Sequence[Statement]) -> Liveness:
             if s.dst in uses:
                 for value in s.args:
                     uses[value] = uses.get(value, 0) + 1
-        elif isinstance(s, Store) or (isinstance(s, Load) and s.dst in uses):
-            found.buffers.add(s.buffer)
+        elif isinstance(s, Store) or (isinstance(s, Load | Vector | Element) and s.dst in uses):
+            if isinstance(s, Store | Load):
+                found.buffers.add(s.buffer)
             read: list[Name] = [*operands(s), *variables(polynomials(s))]
             for name in read:
                 uses[name] = uses.get(name, 0) + 1

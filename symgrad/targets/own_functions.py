@@ -22,6 +22,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import cached_property
+from itertools import count
 from typing import Any
 
 from symgrad.loops.nest import (
@@ -44,7 +46,6 @@ from symgrad.loops.nest import (
     Store,
     StoreReduce,
     Value,
-    Vector,
 )
 from symgrad.loops.walk import defined, operands, walk
 from symgrad.targets.together import together
@@ -72,9 +73,9 @@ def with_own_functions(routine: Routine, dtype: str) -> Routine:
         return routine
     rewriting = _Rewriting(routine, dtype)
     body = together(routine.body, rewriting.new)
-    if not (loops or ops & _OUTSIDE or any(type(s) is Vector for _, s in walk(body, into_parts=True))):
-        return routine
-    return replace(routine, body=rewriting.body(body))
+    if loops or ops & _OUTSIDE:
+        body = rewriting.body(body)
+    return routine if body == routine.body else replace(routine, body=body)
 
 
 def inlined_operations(body: Sequence[Statement], dtype: str) -> int:
@@ -113,12 +114,18 @@ class _Rewriting:
     """Copies a body with other ops, and some loops twice."""
 
     def __init__(self, routine: Routine, dtype: str) -> None:
-        self.inner = _innermost_loops(routine.body, dtype)
-        self.next = 1 + max(_numbers(routine.body), default=0)
+        self.routine, self.dtype = routine, dtype
+
+    @cached_property
+    def inner(self) -> set[int]:
+        return _innermost_loops(self.routine.body, self.dtype)
+
+    @cached_property
+    def numbers(self) -> Iterator[Value]:
+        return count(1 + max(_numbers(self.routine.body), default=0))
 
     def new(self) -> Value:
-        self.next += 1
-        return self.next - 1
+        return next(self.numbers)
 
     def body(self, statements: Sequence[Statement]) -> list[Statement]:
         """Iterative, as everything here: loops may be nested as deep as the user's expression."""
@@ -188,6 +195,9 @@ class _Rewriting:
 def _numbers(body: Sequence[Statement]) -> Iterator[Value]:
     """Of all values and cells that a body makes or is handed from outside."""
     for _, s in walk(body, into_parts=True):
+        if type(s) is Compute:  # nearly all of them; what they read is made by others
+            yield s.dst
+            continue
         yield from operands(s)
         name = defined(s)
         if isinstance(name, int):
@@ -233,8 +243,8 @@ def _is_repeatable(loop: For) -> bool:
     """Whether a second run, after restoring the cells, finds what the first one found."""
     read: set[str] = set()
     written: set[str] = set()
-    for count, (_, s) in enumerate(walk(loop.body)):
-        if count > _MOST_TWICE or isinstance(s, StoreReduce | Part | Leave | Contract | Library):
+    for number, (_, s) in enumerate(walk(loop.body)):
+        if number > _MOST_TWICE or isinstance(s, StoreReduce | Part | Leave | Contract | Library):
             return False
         if isinstance(s, Load | LoadInt):
             read.add(s.buffer)

@@ -32,7 +32,7 @@ from symgrad.targets.vector_math import FUNCTIONS
 
 MOST = 8  # calls at once
 _FEWEST = 3
-_STRAIGHT = (Const, Bool, Compute, FromInt, Test, Load, Store)
+_STRAIGHT = frozenset((Const, Bool, Compute, FromInt, Test, Load, Store))
 
 Key = tuple[str, int]  # op, and how many functions come before it
 
@@ -44,21 +44,20 @@ def together(body: Sequence[Statement], new: Callable[[], Value]) -> list[Statem
     """
     out: list[Statement] = []
     run: list[Statement] = []
-    for s in (*body, None):
-        if isinstance(s, _STRAIGHT):
+    for s in body:
+        if type(s) in _STRAIGHT:
             run.append(s)
             continue
         out += _at_once(run, new)
         run = []
-        if s is not None:
-            out.append(replace(s, body=_at_once(s.body, new)) if isinstance(s, Part) else s)
-    return out
+        if isinstance(s, Part) and _STRAIGHT.issuperset(map(type, s.body)):
+            s = replace(s, body=_at_once(s.body, new))
+        out.append(s)
+    return out + _at_once(run, new)
 
 
 def _at_once(run: list[Statement], new: Callable[[], Value]) -> list[Statement]:
     """Straight-line code with its calls made at once."""
-    if not all(isinstance(s, _STRAIGHT) for s in run):
-        return run
     calls = sum(1 for s in run if type(s) is Compute and s.op in FUNCTIONS)
     chunks = list(_chunks(run)) if calls >= _FEWEST else []
     return _rewritten(run, chunks, new) if chunks else run
@@ -67,23 +66,24 @@ def _at_once(run: list[Statement], new: Callable[[], Value]) -> list[Statement]:
 def _chunks(run: Sequence[Statement]) -> Iterator[list[int]]:
     """The places of calls to be made at once."""
     groups: dict[Key, list[int]] = {}
-    depths: dict[Value, int | None] = {}  # None: the value cannot be computed earlier
+    depths: dict[Value, int] = {}
+    late: set[Value] = set()  # values that cannot be computed earlier
     written: set[str] = set()
     for place, s in enumerate(run):
-        if type(s) is Store:
+        if type(s) is Compute:
+            if not late.isdisjoint(s.args):
+                late.add(s.dst)
+                continue
+            depth = max([depths.get(a, 0) for a in s.args])
+            if s.op in FUNCTIONS:
+                groups.setdefault((s.op, depth), []).append(place)
+                depth += 1
+            if depth:
+                depths[s.dst] = depth
+        elif type(s) is Store:
             written.add(s.buffer)
-            continue
-        name = defined(s)
-        if not isinstance(name, int):
-            continue
-        before = [depths.get(a, 0) for a in operands(s)]
-        depth = None if None in before else max((d for d in before if d is not None), default=0)
-        if type(s) is Load and s.buffer in written:
-            depth = None
-        if type(s) is Compute and s.op in FUNCTIONS and depth is not None:
-            groups.setdefault((s.op, depth), []).append(place)
-            depth += 1
-        depths[name] = depth
+        elif type(s) is Load and s.buffer in written:
+            late.add(s.dst)
     for places in groups.values():
         for first in range(0, len(places), MOST):
             if len(places) - first >= _FEWEST:
@@ -96,20 +96,25 @@ def _rewritten(
     """The statements in their order, but for what the first call of a chunk needs for the others."""
     chunk_of = {place: chunk for chunk in chunks for place in chunk}
     home = {defined(s): place for place, s in enumerate(run)}
-    done = [False] * len(run)
+    done = bytearray(len(run))
     out: list[Statement] = []
-    for first in range(len(run)):
+    for first, s in enumerate(run):
+        if done[first]:
+            continue
+        if first not in chunk_of:
+            out.append(s)  # what it needs stands before it
+            done[first] = True
+            continue
         stack = [first]
         while stack:
-            place = stack[-1]
+            place = stack.pop()
             if done[place]:
-                stack.pop()
                 continue
             places = chunk_of.get(place, [place])
-            needed = [home[a] for p in places for a in operands(run[p]) if a in home]
+            needed = {home[a] for p in places for a in operands(run[p]) if a in home}
             waiting = [p for p in needed if not done[p]]
             if waiting:
-                stack += reversed(waiting)
+                stack += [place, *sorted(waiting, reverse=True)]
                 continue
             out += [run[place]] if place not in chunk_of else _calls([run[p] for p in places], new)
             for p in places:
