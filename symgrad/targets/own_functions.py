@@ -24,6 +24,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import count
+from operator import is_
 from typing import Any
 
 from symgrad.loops.nest import (
@@ -75,7 +76,8 @@ def with_own_functions(routine: Routine, dtype: str) -> Routine:
     body = together(routine.body, rewriting.new)
     if loops or ops & _OUTSIDE:
         body = rewriting.body(body)
-    return routine if body == routine.body else replace(routine, body=body)
+    same = len(body) == len(routine.body) and all(map(is_, body, routine.body))
+    return routine if same else replace(routine, body=body)
 
 
 def inlined_operations(body: Sequence[Statement], dtype: str) -> int:
