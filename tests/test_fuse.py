@@ -255,6 +255,16 @@ def test_a_loop_does_not_grow_without_bound() -> None:
     assert len(sizes) > 1 and max(sizes) <= MOST_STATEMENTS
 
 
+@pytest.mark.parametrize(("place", "number"), [(I, 1), (poly_add(I, poly(1)), 2)])
+def test_long_loops_become_one_only_where_they_touch_the_same_element(place: Poly, number: int) -> None:
+    def long(name: str, at: Poly, start: int) -> For:
+        steps = [Compute(k + 1, "mul", (k, start)) for k in range(start, start + 60)]
+        return For("i", (poly(0),), (N,), [Load(start, "x", (at,)), *steps, Store(name, (I,), start + 60)])
+
+    body = [long("y", I, 0), long("z", place, 100)]
+    assert loops(fused(routine(body, Buffer("z", "output", (N,))))) == number
+
+
 @pytest.mark.parametrize("backend", ["llvm", "c"])
 def test_layers_share_their_loop_over_samples(backend: str) -> None:
     n, h = sp.symbols("n h", integer=True, positive=True)

@@ -38,6 +38,7 @@ from symgrad.loops.renamed import renamed
 from symgrad.loops.walk import variables, walk
 
 MOST_STATEMENTS = 300  # in one loop: beyond that, registers and address streams run out
+_MOST_APART = 100  # in one whose parts touch no element together: they only take registers from each other
 _DEAR = 5  # of `Op.cost`: functions, more than a division
 _TRIED = frozenset(("sin", "cos", "tan"))
 _LOOK_BACK = 12  # statements with loops that a loop may move past
@@ -139,6 +140,8 @@ def _one_loop(first: For, second: For) -> For | None:
     shared = (one.writes & two.touches) | (one.reads & two.writes)
     if not all(_in_one_turn(b, name, chain(first.body, again)) for b in shared):
         return None
+    if _size(first) + _size(second) > _MOST_APART and not _touch_the_same(first.body, again):
+        return None
     return replace(first, body=[*first.body, *again])
 
 
@@ -184,6 +187,12 @@ def _is_spoilt(body: Sequence[Statement]) -> bool:
         if isinstance(s, Load):
             read.add(s.buffer)
     return False
+
+
+def _touch_the_same(one: Iterable[Statement], two: Iterable[Statement]) -> bool:
+    """Whether bodies of one loop touch an element that is the same in each turn."""
+    places = {(buffer, index) for buffer, index, _ in accesses(one)}
+    return any((buffer, index) in places for buffer, index, _ in accesses(two))
 
 
 def _size(loop: For) -> int:
