@@ -74,7 +74,7 @@ def _export(options: argparse.Namespace) -> int:
     try:
         paths = symgrad.export_c(
             program, options.name, directory=options.directory, outputs=options.outputs,
-            dtype=options.dtype, memory=options.memory,
+            dtype=options.dtype, memory=options.memory, blas=options.blas,
         )  # fmt: skip
     except OSError as error:
         raise BadOption(
@@ -390,6 +390,8 @@ def _add_export(commands: Any, shared: argparse.ArgumentParser) -> None:
     export.add_argument("--directory", default=".", help="created if it is not there (default: here)")
     tiles = "recurrences in tiles of time, whose number and length the caller chooses"
     export.add_argument("--memory", choices=("stored", "checkpointed", "recomputed"), help=tiles)
+    products = "who computes large matrix products (default: the file itself)"
+    export.add_argument("--blas", choices=("built-in", "cblas"), default="built-in", help=products)
     export.set_defaults(run=_export)
 
 

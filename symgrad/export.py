@@ -17,6 +17,7 @@ from symgrad.run.memory import check_memory
 from symgrad.run.signature import shape_text, size_poly
 from symgrad.targets.export import export_c as export_routine
 
+_BLAS = ("built-in", "cblas")
 _COUNTED_AT = 8  # the value of every size that operation counts are quoted for
 
 
@@ -30,13 +31,14 @@ def export_c(
     outputs: str | Sequence[str] = ("value", "grad"),
     dtype: Any = "float64",
     own_functions: bool = False,
+    blas: str = "built-in",
     memory: str | None = None,
     **options: Any,
 ) -> list[Path]:
     """Write NAME.c, NAME.h, NAME_main.c and a Makefile for an expression or a program.
 
-    The C is C99 without allocation, globals or dependences besides libm: arrays are row-major, the
-    caller passes the workspace (`NAME_work_size` elements), sizes are the last arguments.
+    The C is C99 without allocation, globals or dependences besides libm (and CBLAS if asked): arrays are
+    row-major, the caller passes the workspace (`NAME_work_size` elements), sizes are the last arguments.
 
     name       of the C function.
     directory  is created.
@@ -44,6 +46,9 @@ def export_c(
     dtype      "float64" (double) or "float32" (float).
     own_functions  print our own exp, log, sin, tanh, ... into the file, so that loops over them vectorise
                on processors with fused multiply-add; by default libm's are called.
+    blas       "built-in": matrix products run in a kernel that is part of the file. "cblas": those of at
+               least 64*64*64 multiplications whose strides BLAS takes are handed to CBLAS (`cblas.h`, linked
+               with -lcblas or what LDLIBS says), which runs in as many threads as it likes.
     memory     "stored" (the default), "checkpointed" or "recomputed": recurrences keep what they need in
                reverse for tiles of time only, and compute the rest again. How many blocks, tiles in a block
                and steps in a tile are then the last sizes: the caller's choice, as the header says.
@@ -65,6 +70,13 @@ def export_c(
             because="who calls it chooses the tiles, and with them the memory, by its last sizes",
             try_='memory="checkpointed"',
         )
+    if blas not in _BLAS:
+        raise BadOption(
+            f"unknown blas {blas!r}",
+            where="blas=",
+            because="matrix products run in " + " or ".join(f'"{b}"' for b in _BLAS),
+            try_='blas="built-in", which needs no library',
+        )
     is_ready = isinstance(expr, Program) and args is None and wrt is None and not options
     source = expr if is_ready else program(expr, args, wrt, **options)
     derived = source.derived(check_words(outputs))
@@ -75,7 +87,9 @@ def export_c(
         header["elementary functions"] = (
             "in this file, at most 2 units in the last place from the exact value"
         )
-    return export_routine(routine, name, directory, dtype_name(dtype), header, own_functions)
+    if blas == "cblas":
+        header["large matrix products"] = "by CBLAS"
+    return export_routine(routine, name, directory, dtype_name(dtype), header, own_functions, blas == "cblas")
 
 
 def _header(source: Program, derived: Derived, unit: Unit) -> dict[str, str]:

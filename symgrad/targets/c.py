@@ -104,6 +104,7 @@ class CFile:
         self.own_used: set[str] = set()
         self.vectors_used: set[tuple[str, int]] = set()
         self.calls_vectors = False
+        self.cblas = False  # large matrix products are handed to CBLAS
         self.special_used: set[str] = set()
         self.parts: list[list[str]] = []
         self.named_parts: dict[str, str] = {}
@@ -297,6 +298,7 @@ class CFile:
         own = [f'#include "{self.include}"'] if self.include else []
         prototype = f"void {self.name}({self.parameter_list()});"
         headers = ["math", "stdint", *(["string"] if self.own_used or self.vectors_used else [])]
+        headers += ["limits", "cblas"] if self.cblas and "contract" in self.helpers else []
         includes = [f"#include <{header}.h>" for header in headers]
         return [*own, *includes, *([] if own else ["", *wrapped(prototype)])]
 
@@ -312,7 +314,16 @@ class CFile:
         inner = CFile(routine, self.dtype, standalone=True, include="")
         function = inner._function(routine.body, f"static void {self.name}_contract", None)
         self.helpers |= inner.helpers
-        return [contract_c.tile_function(self.dtype, self.name), function]
+        if not self.cblas:
+            return [contract_c.tile_function(self.dtype, self.name), function]
+        arguments = ", ".join(("a", "b", "c", *routine.sizes))
+        call = [*wrapped(f"    if ({self.name}_cblas({arguments})) {{"), "        return;", "    }"]
+        start = function.index("{") + 1
+        return [
+            contract_c.tile_function(self.dtype, self.name),
+            contract_c.cblas_function(self.dtype, self.name),
+            [*function[:start], *call, *function[start:]],
+        ]
 
     def _helper_functions(self) -> list[list[str]]:
         wanted = {

@@ -3,11 +3,17 @@
 GCC's vector extension, which Clang has too, is enough for every processor; how wide registers are is asked of
 the compiler's own macros. Elsewhere a vector is one number. The loops over rows and vectors have constant
 bounds once `block` is inlined, so that all sums are registers.
+
+Standalone C may hand large products to CBLAS, where that takes their strides.
+Source: Dongarra et al. 1990, "A set of level 3 basic linear algebra subprograms", ACM TOMS 16(1); the C
+interface is that of the BLAS Technical Forum Standard (2001), appendix B.
 """
 
 from __future__ import annotations
 
 from symgrad.loops.contract import BYTES
+
+LARGE = 64**3  # multiplications; below, a call of BLAS costs more than it brings
 
 
 def columns_of(dtype: str) -> int:
@@ -20,6 +26,47 @@ def tile_function(dtype: str, prefix: str) -> list[str]:
     real = "double" if dtype == "float64" else "float"
     text = _TEXT.replace("SIZE", "8" if dtype == "float64" else "4")
     return text.replace("PREFIX", prefix).replace("REAL", real).strip().split("\n")
+
+
+def cblas_function(dtype: str, prefix: str) -> list[str]:
+    """The lines of `PREFIX_cblas`, which says whether it computed the product, and what it needs."""
+    gemm, real = ("cblas_dgemm", "double") if dtype == "float64" else ("cblas_sgemm", "float")
+    text = _CBLAS.replace("PREFIX", prefix).replace("GEMM", gemm).replace("REAL", real)
+    return text.replace("LARGE", f"{LARGE}.0").strip().split("\n")
+
+
+_CBLAS = """
+/* Whether rows of so many numbers each lie in memory one after the other. */
+static int PREFIX_lies(int64_t row, int64_t column, int64_t columns)
+{
+    return column == 1 && row >= columns && row <= INT_MAX;
+}
+
+/* The product by CBLAS, if it is large and BLAS takes such strides; whether that was so. */
+static int PREFIX_cblas(
+    const REAL *a, const REAL *b, REAL *c, int64_t rows, int64_t columns, int64_t depth, int64_t a_row,
+    int64_t a_depth, int64_t b_depth, int64_t b_column, int64_t c_row, int64_t c_column, int64_t keep,
+    int64_t sign, int64_t lower)
+{
+    const int a_rows = PREFIX_lies(a_row, a_depth, depth);
+    const int b_rows = PREFIX_lies(b_depth, b_column, columns);
+    const int c_rows = PREFIX_lies(c_row, c_column, columns);
+    const int a_columns = PREFIX_lies(a_depth, a_row, rows);
+    const int b_columns = PREFIX_lies(b_column, b_depth, depth);
+    const int c_columns = PREFIX_lies(c_column, c_row, rows);
+    const int is_large = (double)rows*(double)columns*(double)depth >= LARGE;
+    const int fits = rows <= INT_MAX && columns <= INT_MAX && depth <= INT_MAX;
+    if (!is_large || !fits || lower != 0
+        || !(a_rows || a_columns) || !(b_rows || b_columns) || !(c_rows || c_columns)) {
+        return 0;
+    }
+    GEMM(c_rows ? CblasRowMajor : CblasColMajor, a_rows == c_rows ? CblasNoTrans : CblasTrans,
+        b_rows == c_rows ? CblasNoTrans : CblasTrans, (int)rows, (int)columns, (int)depth, (REAL)sign, a,
+        (int)(a_rows ? a_row : a_depth), b, (int)(b_rows ? b_depth : b_column), keep != 0 ? 1 : 0, c,
+        (int)(c_rows ? c_row : c_column));
+    return 1;
+}
+"""
 
 
 _TEXT = """

@@ -1,7 +1,7 @@
 """A routine as a small C project: source, header, Makefile, and a main that runs it once.
 
-Everything is plain C99 and depends on nothing but libm. What a user calls their symbols appears in
-comments and in one function's strings only, escaped (see `text.comment_text`).
+Everything is plain C99 and depends on nothing but libm, and on CBLAS if asked to. What a user calls their
+symbols appears in comments and in one function's strings only, escaped (see `text.comment_text`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from symgrad.errors import BadName, BadOption, quoted
-from symgrad.loops.nest import Buffer, Routine
+from symgrad.loops.nest import Buffer, Contract, Routine
 from symgrad.loops.split import split
+from symgrad.loops.walk import walk
 from symgrad.targets.base import check_dtype, parameters
 from symgrad.targets.c import CFile
 from symgrad.targets.export_main import main_text
@@ -43,6 +44,7 @@ def export_c(
     dtype: str = "float64",
     metadata: Mapping[str, str] | None = None,
     own_functions: bool = False,
+    cblas: bool = False,
 ) -> list[Path]:
     """Write NAME.c, NAME.h, NAME_main.c and a Makefile into `directory`, creating it.
 
@@ -51,6 +53,7 @@ def export_c(
     metadata  lines for the header comment, as `key: value`.
     own_functions  print our own exp, log, tanh, ... (`vector_math.py`) where loops then vectorise,
               given a processor with fused multiply-add; otherwise libm's are called.
+    cblas     large matrix products are handed to CBLAS.
     Returns the paths written. The same arguments give the same bytes.
     """
     check_dtype(dtype)
@@ -58,11 +61,13 @@ def export_c(
     notes = tuple(f"{key}: {value}" for key, value in (metadata or {}).items())
     routine = split(replace(routine, name=name, notes=(*routine.notes, *notes)))
     file = CFile(routine, dtype, standalone=True, include=f"{name}.h", own=own_functions)
+    file.cblas = cblas and any(isinstance(s, Contract) for _, s in walk(routine.body, into_parts=True))
+    libraries = "-lcblas -lm" if file.cblas else "-lm"
     texts = {
         f"{name}.c": _source(file),
         f"{name}.h": _header(file),
         f"{name}_main.c": main_text(file),
-        "Makefile": _MAKEFILE.replace("NAME", name),
+        "Makefile": _MAKEFILE.replace("NAME", name).replace("LIBRARIES", libraries),
     }
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
@@ -245,7 +250,7 @@ _MAKEFILE = """\
 # Written by symgrad for NAME; the next export to this directory replaces it.
 CC ?= cc
 CFLAGS ?= -std=c99 -Wall -Wextra -Werror -pedantic -O2
-LDLIBS ?= -lm
+LDLIBS ?= LIBRARIES
 
 all: NAME.o NAME_main
 
