@@ -13,7 +13,7 @@ import sympy as sp
 
 import symgrad as sg
 from symgrad import linalg
-from symgrad.errors import BadArgument, BadOption, NoFactorisation, ShapeMismatch
+from symgrad.errors import BadArgument, BadOption, IndexOutOfRange, NoFactorisation, ShapeMismatch
 from symgrad.ir.check import check
 from symgrad.ir.evaluate import evaluate
 from symgrad.ir.text import parse_program, print_program
@@ -304,3 +304,12 @@ def test_an_exported_routine_reports_failure_by_its_status(tmp_path: Path) -> No
     printed = subprocess.run([str(tmp_path / "definite_main")], check=True, capture_output=True, text=True)
     lines = dict(line.split(" = ") for line in printed.stdout.splitlines())
     assert lines["status[0]"] == "1" and "nan" in lines["value[0]"]
+
+
+@on_every_target
+def test_an_element_outside_of_the_result_of_a_function_is_refused(backend: str) -> None:
+    for expression in (linalg.cholesky(A)[1, 0], linalg.eigvalsh(A)[n - 2, 0], A.I[0, 1]):
+        kernel = sg.compile(expression, outputs="value", backend=backend)
+        assert np.isfinite(kernel(definite(2)))
+        with pytest.raises(IndexOutOfRange, match="leaves its array"):
+            kernel(np.eye(1))

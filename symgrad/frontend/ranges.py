@@ -9,8 +9,11 @@ from symgrad.errors import IndexOutOfRange, quoted
 from symgrad.frontend.describe import index_text
 from symgrad.ir.bounds import is_index_predicate, is_nonnegative
 from symgrad.ir.check import unproven_reads
-from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.graph import SCANS, Graph, Node, TensorId
 from symgrad.ir.reduce import conjunction, conjuncts
+
+
+_IN_RANGE = ("state", *SCANS)  # read at times of their own, or with nan outside (`frontend.recurrences`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class ReadChecks:
 
 
 def check_reads(g: Graph, roots: Iterable[TensorId]) -> ReadChecks:
-    """Check every read of an input that no index condition guards.
+    """Check every read that no index condition guards.
 
     Raises IndexOutOfRange for a read that is out of range for every size that runs the loop; what
     cannot be decided from the expression is returned, what always holds is not.
@@ -51,7 +54,7 @@ def check_reads(g: Graph, roots: Iterable[TensorId]) -> ReadChecks:
     for t in g.definitions_below(roots):
         for n in _unguarded_reads(g, g.tensors[t].bodies):
             tensor, *index = g.args[n]
-            if g.tensors[tensor].kind != "input":
+            if g.tensors[tensor].kind in _IN_RANGE:
                 continue
             for position, i in enumerate(index):
                 _check_index(g, tensor, position, i, conditions)
