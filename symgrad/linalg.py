@@ -19,9 +19,10 @@ Triangular operands: the other triangle is never looked at, and gradients are 0 
 
 A matrix for which a function has no value (singular, not positive definite, dependent columns) raises
 `NoFactorisation` when the kernel is called; so do derivatives that do not exist, of eigenvectors at repeated
-eigenvalues. Derivatives of a symmetric function of `eigvalsh(A)` alone (a sum over the eigenvalues) exist at
-repeated ones and are right to first order there. All functions raise BadArgument for what is not a matrix
-and ShapeMismatch for a shape that cannot be.
+eigenvalues, and gradients that tell repeated eigenvalues (or singular values) apart, as that of the largest
+one does. Derivatives of a symmetric function of `eigvalsh(A)` alone (a sum over the eigenvalues) exist at
+repeated ones and are right to first order there; so are tangents of such functions.
+All functions raise BadArgument for what is not a matrix and ShapeMismatch for a shape that cannot be.
 
 Sources of the rules: `symgrad/ir/matrix_functions.py`.
 """

@@ -57,6 +57,19 @@ FAILURES: dict[str, tuple[Any, str, dict[str, np.ndarray], str]] = {
     "qr": (linalg.qr(T)[1], "value", {"T": np.ones((3, 2))}, "'T' does not have full column rank"),
     "eigenvalues of inf": (linalg.eigvalsh(A), "value", {"A": np.full((2, 2), np.inf)}, "not finite"),
     "singular values of nan": (linalg.svdvals(T), "value", {"T": np.full((3, 2), np.nan)}, "not finite"),
+    "an infinite matrix is not definite": (
+        linalg.solve(A, b, assume="spd"), "value", {"A": np.full((2, 2), np.inf), "b": np.ones((2, 1))},
+        "not positive definite",
+    ),
+    "gradient of the largest of equal eigenvalues": (
+        linalg.eigvalsh(A)[n - 1, 0], "grad", {"A": np.eye(3)}, "the function tells apart",
+    ),
+    "gradient of the largest of equal singular values": (
+        linalg.svdvals(A)[0, 0], "grad", {"A": np.diag([1.0, -2.0, 2.0])}, "the function tells apart",
+    ),
+    "Jacobian of equal eigenvalues": (
+        linalg.eigvalsh(A), "jac", {"A": np.diag([2.0, 2.0, 3.0])}, "the function tells apart",
+    ),
     "eigenvectors' gradient at repeated eigenvalues": (
         linalg.eigh(A)[1][0, 1], "grad", {"A": np.diag([2.0, 2.0, 3.0])}, "repeated values",
     ),
@@ -200,11 +213,26 @@ def test_the_log_determinant_of_400_rows_does_not_overflow() -> None:
     np.testing.assert_allclose(gradient, np.linalg.inv(a).T, rtol=1e-8, atol=1e-12)
 
 
-def test_a_sum_over_repeated_eigenvalues_has_a_gradient() -> None:
-    one = sp.OneMatrix(1, n)
+@on_every_target
+def test_sums_over_repeated_values_have_gradients(backend: str) -> None:
+    one, a = sp.OneMatrix(1, n), np.diag([2.0, 2.0, 3.0])
     cubes = sp.HadamardPower(linalg.eigvalsh(A), 3)
-    gradient = sg.compile((one * cubes)[0, 0], wrt=A, outputs="grad")(np.diag([2.0, 2.0, 3.0]))
-    np.testing.assert_allclose(gradient, np.diag([12.0, 12.0, 27.0]), atol=1e-12)
+    logarithms = linalg.svdvals(A).applyfunc(sp.log)
+    for expression, wanted in ((one * cubes, 3 * a**2), (one * logarithms, np.linalg.inv(a))):
+        gradient = sg.compile(expression[0, 0], wrt=A, outputs="grad", backend=backend)(a)
+        np.testing.assert_allclose(gradient, wanted, atol=1e-12)
+
+
+@on_every_target
+def test_the_largest_eigenvalue_has_a_gradient_where_it_is_single(backend: str) -> None:
+    kernel = sg.compile(linalg.eigvalsh(A)[n - 1, 0], wrt=A, outputs="grad", backend=backend)
+    np.testing.assert_allclose(kernel(np.diag([2.0, 2.0, 3.0])), np.diag([0.0, 0.0, 1.0]), atol=1e-15)
+
+
+@on_every_target
+def test_the_sign_of_a_determinant_of_nan_is_nan(backend: str) -> None:
+    kernel = sg.compile(linalg.slogdet(A)[0], outputs="value", backend=backend)
+    assert np.isnan(kernel(np.full((2, 2), np.nan)))
 
 
 # ---- the text form, the checker, the passes ----------------------------------------------------------------

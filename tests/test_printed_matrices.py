@@ -36,7 +36,8 @@ GRADIENTS: dict[str, tuple[Any, Any, str]] = {
         "solve(qr(T)[1], (tril(qr(T)[1]*D.T, -1) + triu(D*qr(T)[1].T))*qr(T)[0].T, assume='upper').T",
     ),
     "largest eigenvalue": (
-        linalg.eigvalsh(A)[n - 1, 0], A, "[i, j] -> eigh(A)[1][i, n - 1]*eigh(A)[1][j, n - 1]"
+        linalg.eigvalsh(A)[n - 1, 0], A,
+        "[i, j] -> Sum(KroneckerDelta(n, k + 1)*eigh(A)[1][i, k]*eigh(A)[1][j, k], (k, 0, n - 1))",
     ),
     "an element of Cholesky's factor": (linalg.cholesky(A)[0, 0] ** 2, A, ""),
     "Cholesky": (sp.Trace(D.T * linalg.cholesky(A)), A, ""),

@@ -246,6 +246,8 @@ def matrix_of_entries(sides: Sequence[tuple[Any, Any]], entry: Any) -> Any:
 def element_of_call(name: str, operands: Sequence[Any], place: Sequence[Any]) -> Any:
     """The element of a matrix function at a place; the number itself where there is one only."""
     value = SPELLINGS[name](*operands)
+    if isinstance(value, FunctionMatrix | sp.OneMatrix):
+        return value[tuple(place) if len(place) == 2 else (*place, 0)]
     return MatrixElement(value, *place, *([0] * (2 - len(place)))) if place else value
 
 
@@ -256,6 +258,7 @@ _SPELLED: Sequence[str] = (
 )  # fmt: skip
 SPELLINGS: dict[str, Callable[..., Any]] = {
     **{name: _named(name) for name in _SPELLED},
+    "shared_weights": lambda values, weights: weights,
     "det": sp.Determinant,
     "log_det": lambda a: sp.log(sp.Determinant(a)),
     "log_abs_det": lambda a: sp.log(sp.Abs(sp.Determinant(a))),

@@ -12,7 +12,6 @@ from symgrad.ir.check import unproven_reads
 from symgrad.ir.graph import SCANS, Graph, Node, TensorId
 from symgrad.ir.reduce import conjunction, conjuncts
 
-
 _IN_RANGE = ("state", *SCANS)  # read at times of their own, or with nan outside (`frontend.recurrences`)
 
 

@@ -325,6 +325,20 @@ _row(
     try_="a matrix of full rank",
 )
 
+# The cotangents of eigenvalues and singular values, as they are. Of values that are equal up to rounding
+# they have to be equal too: else the function is not differentiable there.
+_row(
+    "shared_weights",
+    "n, n",
+    "n",
+    lambda d: 2 * d["n"] ** 2,
+    forward=rules.shared_weights_forward,
+    reverse=rules.shared_weights_reverse,
+    fails="has repeated values, which the function tells apart: it has no derivative there",
+    try_="a symmetric function of the values, such as the sum of all, or a matrix whose values differ",
+    source="Lewis 1996, Derivatives of spectral functions",
+)
+
 # ---- what they are computed by (opt.factorise): no derivatives, they come afterwards --------------
 
 _row("lu", "nn", "(n+1)n", _cubic(2 / 3), source="Golub & Van Loan, algorithm 3.4.1")

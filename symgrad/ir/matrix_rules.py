@@ -225,7 +225,16 @@ def eigenvalues_forward(c: Call, dots: Tangents) -> Array | None:
 
 def eigenvalues_reverse(c: Call, bar: Array) -> Cotangents:
     g, v = c.g, _eigenvectors_of(c)
-    return [product(g, _columns_times(g, v, bar), v.transposed)]
+    weights = call(g, "shared_weights", (c.result, bar), bar.extents)
+    return [product(g, _columns_times(g, v, weights), v.transposed)]
+
+
+def shared_weights_forward(c: Call, dots: Tangents) -> Array | None:
+    return dots[1]
+
+
+def shared_weights_reverse(c: Call, bar: Array) -> Cotangents:
+    return [None, bar]
 
 
 def eigenvectors_forward(c: Call, dots: Tangents) -> Array | None:
@@ -376,8 +385,9 @@ def singular_values_reverse(c: Call, bar: Array) -> Cotangents:
     """bar(A) = U diag(bar(s)) V^T."""
     g = c.g
     u, s, v = _singular_of(c)
-    weights = Array(s.extents, lambda j: g.mask(g.node("lt", g.zero, s.at(j)), bar.at(j)))
-    return [product(g, _columns_times(g, u, weights), v.transposed)]
+    weights = call(g, "shared_weights", (s, bar), bar.extents)
+    positive = Array(s.extents, lambda j: g.mask(g.node("lt", g.zero, s.at(j)), weights.at(j)))
+    return [product(g, _columns_times(g, u, positive), v.transposed)]
 
 
 def _singular_gaps(c: Call, s: Array) -> Array:

@@ -177,7 +177,7 @@ def _cholesky(a: Matrix) -> Matrix:
     out = _zeros(a, *a.shape)
     for j in range(len(a)):
         below = a[j:, j] - out[j:, :j] @ out[j, :j] if j else a[j:, j]
-        if not _real(below[0]) > 0:
+        if not 0 < _real(below[0]) < float("inf"):
             raise NoValue
         out[j:, j] = below / _root(below[0])
     return out
@@ -358,6 +358,18 @@ def _reciprocal_gaps(w: Matrix) -> Matrix:
     return out
 
 
+def _shared_weights(values: Matrix, weights: Matrix) -> Matrix:
+    """The weights, where values that are equal up to rounding have weights that are so."""
+    w, c = [_real(x) for x in values], [_real(x) for x in weights]
+    least = len(w) * _epsilon(values) * max(map(abs, w), default=0)
+    apart = max(map(abs, c), default=0) * SMALL
+    for i in range(len(w)):
+        for j in range(i):
+            if abs(w[i] - w[j]) <= least and abs(c[i] - c[j]) > apart:
+                raise NoValue
+    return weights
+
+
 def _reciprocals(s: Matrix) -> Matrix:
     least = len(s) * _epsilon(s) * max((abs(_real(x)) for x in s), default=0)
     if not all(abs(_real(x)) > least for x in s):
@@ -383,7 +395,8 @@ def _triangular(lower: bool, turned: bool) -> Callable[[Matrix, Matrix], Matrix]
 
 def _definite_factor(a: Matrix) -> Matrix:
     factor = np.asarray(np.linalg.cholesky(a))
-    if not (np.diagonal(factor) > 0).all():  # a nan, which LAPACK may not notice
+    pivots = np.diagonal(factor)  # nan or infinite, which LAPACK may not notice
+    if not ((pivots > 0) & np.isfinite(pivots)).all():
         raise NoValue
     return factor
 
@@ -395,6 +408,11 @@ def _definite_solve(a: Matrix, b: Matrix) -> Matrix:
 
 def _definite_log_det(a: Matrix) -> Any:
     return 2 * np.log(np.diagonal(_definite_factor(a))).sum()
+
+
+def _sign_det_floats(a: Matrix) -> Any:
+    sign, value = np.linalg.slogdet(a)
+    return np.where(np.isnan(value), value, sign)
 
 
 def _log_det_floats(a: Matrix) -> Any:
@@ -425,7 +443,7 @@ def _qr_floats(a: Matrix) -> tuple[Matrix, Matrix]:
 VALUES: dict[str, Values] = {
     "settled": Values(_settled, _settled),
     "det": Values(np.linalg.det, _det),
-    "sign_det": Values(lambda a: np.linalg.slogdet(a)[0], _sign_det),
+    "sign_det": Values(_sign_det_floats, _sign_det),
     "log_abs_det": Values(lambda a: np.linalg.slogdet(a)[1], _log_abs_det),
     "log_det": Values(_log_det_floats, _log_det),
     "log_det_spd": Values(_definite_log_det, _log_det_spd),
@@ -453,6 +471,7 @@ VALUES: dict[str, Values] = {
     "right_singular": Values(lambda a: _svd_floats(a)[2], lambda a: _svd_others(a)[2]),
     "reciprocal_gaps": Values(_reciprocal_gaps, _reciprocal_gaps),
     "reciprocals": Values(_reciprocals, _reciprocals),
+    "shared_weights": Values(_shared_weights, _shared_weights),
     "lu": Values(_lu, _lu),
     "lu_solve": Values(_lu_solve, _lu_solve),
     "lu_solve_transposed": Values(_lu_solve_transposed, _lu_solve_transposed),

@@ -108,7 +108,8 @@ def cholesky(c: Site) -> None:
     with w.when(_nonempty(c, "n")):
         _check(c, w.lapack("potrf", "U", n, lower.start(), n))
     with w.loop(0, n) as k:
-        c.fail(~(lower[k, k] > 0))  # a nan, which LAPACK may not notice
+        pivot = lower[k, k]  # nan or infinite, which LAPACK may not notice
+        c.fail(~((pivot > 0) & finite(w, pivot)))
 
 
 # ---- eigenvalues and orthogonal columns ----------------------------------------------------------------

@@ -201,7 +201,7 @@ def cholesky(c: Site) -> None:
             done = _sum(w, 0, j, lambda k: lower[i, k] * lower[j, k]).now
             lower[i, j] = (a[i, j] - done) / lower[j, j]
         pivot = a[i, i] - _sum(w, 0, i, lambda k: lower[i, k] * lower[i, k]).now
-        c.fail(~(pivot > 0))
+        c.fail(~((pivot > 0) & finite(w, pivot)))
         lower[i, i] = w.root(pivot)
         with w.loop(plus(i, 1), n) as j:
             lower[i, j] = 0
@@ -387,7 +387,7 @@ def singular_values(c: Site) -> None:
 
 def _least(c: Site) -> Number:
     """What a divisor has to exceed: the rounding of the largest value."""
-    w, n, (values,) = c.w, c.lengths["n"], c.operands
+    w, n, values = c.w, c.lengths["n"], c.operands[0]
     top = w.register(0)
     with w.loop(0, n) as j:
         top.keep_larger(abs(values[j]))
@@ -415,6 +415,19 @@ def reciprocals(c: Site) -> None:
         c.result[j] = 1 / values[j]
 
 
+def shared_weights(c: Site) -> None:
+    """The second operand, where values that are equal up to rounding have weights that are so."""
+    w, n, (values, weights) = c.w, c.lengths["n"], c.operands
+    least, top = _least(c), w.register(0)
+    with w.loop(0, n) as j:
+        top.keep_larger(abs(weights[j]))
+    with w.loop(0, n) as i:
+        with w.loop(0, i) as j:
+            is_repeated = abs(values[i] - values[j]) <= least
+            c.fail(is_repeated & (abs(weights[i] - weights[j]) * SMALL > top.now))
+        c.result[i] = weights[i]
+
+
 def settled(c: Site) -> None:
     """The first operand, where no entry of the second is larger than 1."""
     w, (value, update) = c.w, c.operands
@@ -424,7 +437,7 @@ def settled(c: Site) -> None:
 
 
 OWN: dict[str, Callable[[Site], None]] = {
-    "settled": settled,
+    "settled": settled, "shared_weights": shared_weights,
     "lu": lu, "lu_solve": lu_solve, "lu_solve_transposed": lu_solve_transposed, "cholesky": cholesky,
     "solve_lower": _triangular(True, False), "solve_lower_transposed": _triangular(True, True),
     "solve_upper": _triangular(False, False), "solve_upper_transposed": _triangular(False, True),
