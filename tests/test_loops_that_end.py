@@ -9,7 +9,7 @@ import pytest
 import sympy as sp
 
 import symgrad as sg
-from symgrad.loops.nest import Leave
+from symgrad.loops.nest import Compute, If, Leave
 from symgrad.loops.walk import walk
 
 T, n = sp.symbols("T n", integer=True, positive=True)
@@ -126,3 +126,31 @@ def test_a_loop_is_only_left_where_the_condition_can_never_hold_again():
     slope = np.cos(start) * np.cos(np.sin(start)) * np.cos(np.sin(np.sin(start)))
     value, gradient = sg.compile(program, outputs=("value", "grad"))(values, start)
     np.testing.assert_allclose([value, gradient[0]], [wanted, slope], rtol=1e-14)
+
+
+def test_a_loop_is_left_where_any_of_its_conditions_fails():
+    """Two conditions of which each would leave the state as it is: the second fails first."""
+    pair = sg.while_loop(
+        lambda q: (sp.Abs(q[0]) > 1e-9) & ((q[1] > 1) | (q[0] > 8)),
+        lambda q, t: (q[0] / (1 + a), q[1] / 2),
+        (y0, y0),
+        T,
+    ).final
+    program = sg.program(pair[0] + pair[1], args=(a, y0, T), wrt=(a, y0))
+    routines = []
+    kernel = sg.compile(
+        program,
+        outputs=("value", "grad"),
+        watch=lambda stage, thing: stage == "lower" and routines.append(thing),
+    )
+    statements = [s for _, s in walk(routines[0].body, into_parts=True)]
+    made = {s.dst: s for s in statements if isinstance(s, Compute)}
+    (end,) = [s for s in statements if isinstance(s, If) and any(isinstance(b, Leave) for b in s.body)]
+    (going,) = made[end.condition].args
+    assert made[going].op == "and"
+    value, slope = kernel(0.5, 9.0, 40)
+    x, z, by_a, by_y, half = 9.0, 9.0, 0.0, 1.0, 1.0
+    while abs(x) > 1e-9 and (z > 1 or x > 8):
+        by_a, by_y = by_a / 1.5 - x / 1.5**2, by_y / 1.5
+        x, z, half = x / 1.5, z / 2, half / 2
+    np.testing.assert_allclose([value, *slope], [x + z, by_a, by_y + half], rtol=1e-14)

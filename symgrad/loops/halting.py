@@ -1,9 +1,10 @@
 """Recurrences that have an end before their last step: where their condition fails, nothing is computed.
 
 A step is the identity where a condition fails if that is what is left of it with the condition false: so is
-the step of `sg.while_loop`, and that of its derivatives. What the step computes on the way is then not needed
-either, unless something outside reads it for such times and is not guarded by the condition. A condition that
-depends on nothing but the states fails for ever once it fails, and the loop is left.
+the step of `sg.while_loop`, and that of its derivatives. Of several such conditions all have to hold. What
+the step computes on the way is then not needed either, unless something outside reads it for such times and
+is not guarded by the conditions. Conditions that depend on nothing but the states fail for ever once they
+fail, and the loop is left.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.reduce import conjuncts
+from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.scan import Clock, Scan, clocks, is_scan, moved, rebuilt, same_place, scan_of
 from symgrad.loops.records import Record
 
@@ -58,10 +59,9 @@ def halt_of(
     inside = clocks(g, scan)
     if any(step not in inside or g.tensors[step].kind != "map" for step in scan.steps):
         return None
-    for going in _candidates(g, scan, inside):
-        if _is_identity_without(g, scan, inside, going):
-            return _Search(g, scan, inside, going).halt(records, outer, fixed)
-    return None
+    found = [p for p in _candidates(g, scan, inside) if _is_identity_without(g, scan, inside, p)]
+    final = [p for p in found if _Search(g, scan, inside, (p,)).is_final]
+    return _Search(g, scan, inside, final or found).halt(records, outer, fixed) if found else None
 
 
 def _candidates(g: Graph, scan: Scan, inside: Mapping[TensorId, Clock]) -> list[Node]:
@@ -100,21 +100,22 @@ def _is_identity_without(g: Graph, scan: Scan, inside: Mapping[TensorId, Clock],
 class _Search:
     """What has to be computed even where the step does nothing."""
 
-    def __init__(self, g: Graph, scan: Scan, inside: Mapping[TensorId, Clock], going: Node) -> None:
-        self.g, self.scan, self.inside, self.going = g, scan, inside, going
+    def __init__(
+        self, g: Graph, scan: Scan, inside: Mapping[TensorId, Clock], goings: Sequence[Node]
+    ) -> None:
+        self.g, self.scan, self.inside, self.goings = g, scan, inside, tuple(goings)
         self.time = inside[scan.steps[0]].axis
-        rules = {s: same_place(g, r) for s, r in zip(scan.states, scan.results, strict=True)}
-        self.image = moved(g, (going,), rules, rebuilt(g, scan.steps, rules))[0]
+        self.condition = self._below(g.args[r][0] for r in g.reads(self.goings))
 
     def halt(
         self, records: Mapping[TensorId, Record], outer: Sequence[TensorId], fixed: Collection[TensorId]
     ) -> Halt:
-        g = self.g
-        condition = self._below(g.args[r][0] for r in g.reads((self.going,)))
+        rules = {s: same_place(self.g, r) for s, r in zip(self.scan.states, self.scan.results, strict=True)}
+        self.images = moved(self.g, self.goings, rules, rebuilt(self.g, self.scan.steps, rules))
         self._place_times(records, outer)
         unguarded = self._unguarded(outer, fixed)
-        always = condition | self._below(t for t, r in records.items() if r.tensor in unguarded)
-        return Halt(self.going, self.time, condition, always, self._is_final(condition))
+        always = self.condition | self._below(t for t, r in records.items() if r.tensor in unguarded)
+        return Halt(conjunction(self.g, self.goings), self.time, self.condition, always, self.is_final)
 
     def _place_times(self, records: Mapping[TensorId, Record], outer: Sequence[TensorId]) -> None:
         """Where time is in what the loop stores, and in definitions that read it at their own time."""
@@ -139,13 +140,14 @@ class _Search:
                 stack.extend(self.g.sources_of(t))
         return frozenset(found)
 
-    def _is_final(self, condition: Collection[TensorId]) -> bool:
-        """Whether the condition depends on the time through the states alone."""
+    @property
+    def is_final(self) -> bool:
+        """Whether the conditions depend on the time through the states alone."""
         if self.scan.lag:
             return False
         g, own = self.g, {*self.inside, *self.scan.states}
-        parts: list[tuple[tuple[Node, ...], Node]] = [((self.going,), self.time)]
-        parts += [((*g.tensors[t].bodies, *g.tensors[t].target), self.inside[t].axis) for t in condition]
+        parts: list[tuple[tuple[Node, ...], Node]] = [(self.goings, self.time)]
+        parts += [((*g.tensors[t].bodies, *g.tensors[t].target), self.inside[t].axis) for t in self.condition]
         for bodies, time in parts:
             states = {r: g.zero for r in g.reads(bodies) if g.args[r][0] in own}
             if any(time in g.axes[n] for n in g.substitute_all(bodies, states)):
@@ -178,8 +180,8 @@ class _Search:
                     yield s
 
     def _is_guarded(self, t: TensorId, read: Node, at: Node) -> bool:
-        """Whether a read has no effect where the condition fails at the time `at`."""
+        """Whether a read has no effect where any of the conditions fails at the time `at`."""
         g, tensor = self.g, self.g.tensors[t]
-        condition = g.substitute(self.image, {self.time: at})
-        left = g.substitute_all((*tensor.bodies, *tensor.target), {condition: g.false})
-        return read not in g.reachable(left)
+        bodies = (*tensor.bodies, *tensor.target)
+        conditions = g.substitute_all(self.images, {self.time: at})
+        return all(read not in g.reachable(g.substitute_all(bodies, {c: g.false})) for c in conditions)
