@@ -22,7 +22,9 @@ BENCHMARKS = (
     "call_overhead", "rosenbrock100", "arm", "batch", "network_one", "network_batch", "cost_promise",
     "compile_scale", "vector_math", "sparse_hessian", "training", "tensor_programs", "contractions",
 )  # fmt: skip
-PACKAGES = ("sympy", "numpy", "llvmlite", "casadi", "jax", "numba", "symengine", "heyoka")
+PACKAGES = (
+    "sympy", "numpy", "llvmlite", "casadi", "jax", "torch", "numba", "symengine", "heyoka", "symforce", "wrenfold",
+)  # fmt: skip
 HOW_TO_READ = """\
 Written by `tools/bench/run_all.py`. Ratios count, not absolute times: the machine is shared, all contenders
 of a table ran interleaved on one core, one thread, and the numbers are medians of CPU time. `/ first row` is

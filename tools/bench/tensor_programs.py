@@ -1,6 +1,7 @@
 """Tensor programs: value and all gradients, and Hessian-vector products, at a small and at a large size.
 
-The programs are those of `tests/programs`; one kernel serves both sizes. JAX compiles one function for each.
+The programs are those of `tests/programs`; one kernel serves both sizes. JAX compiles one function for each;
+PyTorch runs eagerly.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from common import ROOT, Contender, Setup, Table, compare, main, measure, number, repeated, stopwatch
 from machine_code import backends
 from peers import jax_contender
+from torch_peers import torch_contender
 
 import symgrad as sg
 
@@ -107,7 +109,16 @@ def _table(setup: Setup, title: str, words: tuple[str, ...]) -> Table:
             rows.append(row)
             agreed += labels
     names = [f"symgrad {backend} us" for backend in backends()]
-    header = ("", *names, "JAX us", "JAX / llvm", "build llvm s", "build JAX s")
+    header = (
+        "",
+        *names,
+        "JAX us",
+        "PyTorch us",
+        "JAX / llvm",
+        "PyTorch / llvm",
+        "build llvm s",
+        "build JAX s",
+    )
     note = f"A call from Python; medians of {setup.rounds} rounds. Seed {setup.seed}."
     return Table(f"Tensor programs: {title}", header, tuple(rows), tuple(agreed), note)
 
@@ -141,16 +152,21 @@ def _row(
         [rng.random_sample(values[_name(s)].shape) - 0.5 for s in program.targets] if "hvp" in words else []
     )
     contenders = [k.contender(arguments, tangents) for k in kernels.values()]
+    peers: dict[str, Contender] = {}
     if jax := setup.peer("jax"):
-        contenders.append(_jax(jax, case, program, list(values), arguments, tangents))
+        peers["jax"] = _jax(jax, case, program, list(values), arguments, tangents)
+    if torch := setup.peer("torch"):
+        places = [list(values).index(_name(s)) for s in program.targets]
+        peers["torch"] = torch_contender(torch, case.name, arguments, places, tangents)
+    contenders += peers.values()
     agreed = compare(contenders, TOLERANCE)
     seconds = measure(contenders, setup)
-    ours, theirs = seconds[0], seconds[-1] if jax else None
-    times = [number(s * 1e6) for s in seconds] + ([] if jax else ["-"])
+    theirs = dict(zip(peers, seconds[len(kernels) :], strict=True))
+    both = [theirs.get("jax"), theirs.get("torch")]
+    times = [s * 1e6 for s in seconds[: len(kernels)]] + [s and s * 1e6 for s in both]
     label = f"{case.title} {' '.join(f'{k}={v}' for k, v in sizes.items())}"
-    ratio = number(theirs / ours if theirs else None)
-    builds = [number(contenders[0].build), number(contenders[-1].build if jax else None)]
-    return (label, *times, ratio, *builds), agreed
+    builds = [contenders[0].build, peers["jax"].build if jax else None]
+    return (label, *map(number, [*times, *(s and s / seconds[0] for s in both), *builds])), agreed
 
 
 def _jax(
