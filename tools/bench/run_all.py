@@ -23,7 +23,8 @@ BENCHMARKS = (
     "compile_scale", "vector_math", "sparse_hessian", "training", "tensor_programs", "contractions",
 )  # fmt: skip
 PACKAGES = (
-    "sympy", "numpy", "llvmlite", "casadi", "jax", "torch", "numba", "symengine", "heyoka", "symforce", "wrenfold",
+    "sympy", "numpy", "llvmlite", "casadi", "jax", "torch", "numba", "symengine", "heyoka", "symforce",
+    "wrenfold",
 )  # fmt: skip
 HOW_TO_READ = """\
 Written by `tools/bench/run_all.py`. Ratios count, not absolute times: the machine is shared, all contenders
