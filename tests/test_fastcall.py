@@ -13,7 +13,7 @@ import pytest
 import sympy as sp
 
 import symgrad as sg
-from symgrad.errors import BadArgument, DtypeMismatch
+from symgrad.errors import BadArgument, DtypeMismatch, IndexOutOfRange, SymgradError
 from symgrad.run import cpython, fastcall, trampoline
 
 x, y = sp.symbols("x y")
@@ -44,9 +44,9 @@ def refuse(*args: Any, **keywords: Any) -> Any:
     raise AssertionError("this call went through Python")
 
 
-def fast(kernel: Any, *prepared_by: Any) -> Any:
+def fast(kernel: Any, *prepared_by: Any, **directions: Any) -> Any:
     """The kernel after a call, with Python's side of calls taken away."""
-    kernel(*prepared_by)
+    kernel(*prepared_by, **directions)
     kernel._call = refuse
     return kernel
 
@@ -294,3 +294,69 @@ def test_wrong_structures_of_out_are_left_to_python():
             kernel(column, 1.0, 2.0, out=out)
     value, grad = kernel(column, 1.0, 2.0, out=[None, [None, None]])
     assert value == 6.0 and np.array_equal(grad[0], 2 * column) and grad[1] == 4.0
+
+
+# ---- directions and indices ------------------------------------------------------------------------
+
+
+def test_tangents_and_cotangents_need_no_python_code() -> None:
+    many = sg.compile(DOT, (x, v, w), (v, w), outputs=("value", "hvp"))
+    direction = (np.arange(4.0), ONES)
+    wanted = many._call(0.5, ONES, TWOS, tangent=direction)
+    same(fast(many, 0.5, ONES, TWOS, tangent=direction)(0.5, ONES, TWOS, tangent=direction), wanted)
+    single = sg.compile(DOT, (x, v, w), v, outputs="hvp")
+    wanted = single._call(0.5, ONES, TWOS, tangent=ONES)
+    same(fast(single, 0.5, ONES, TWOS, tangent=ONES)(0.5, ONES, TWOS, tangent=ONES), wanted)
+    both = sg.compile(A * 2, (A,), A, outputs=("jvp", "vjp"))
+    m = np.arange(6.0).reshape(2, 3)
+    wanted = both._call(m, tangent=m, cotangent=-m)
+    same(fast(both, m, tangent=m, cotangent=-m)(m, cotangent=-m, tangent=m), wanted)
+    out = (np.empty((2, 3)), np.empty((2, 3)))
+    found = both(m, out=out, cotangent=-m, tangent=m)
+    assert found[0] is out[0]
+    same(found, wanted)
+
+
+def test_directions_that_do_not_fit_are_refused_as_before() -> None:
+    many = sg.compile(DOT, (x, v, w), (v, w), outputs="hvp")
+    direction = (ONES, TWOS)
+    many(0.5, ONES, TWOS, tangent=direction)
+    same(many(0.5, ONES, TWOS, tangent=[ONES, TWOS]), many._call(0.5, ONES, TWOS, tangent=direction))
+    for bad in (None, ONES, (ONES,), (ONES, TWOS, TWOS)):
+        with pytest.raises(SymgradError, match="tangent"):
+            many(0.5, ONES, TWOS, tangent=bad)
+    with pytest.raises(SymgradError, match="tangent"):
+        many(0.5, ONES, TWOS)
+    with pytest.raises(SymgradError, match="cotangent"):
+        many(0.5, ONES, TWOS, tangent=direction, cotangent=ONES)
+
+
+def test_indices_are_checked_without_python_code() -> None:
+    place, table = (
+        sp.IndexedBase("place", shape=(n,)),
+        sp.IndexedBase("table", shape=(sp.Symbol("m", integer=True),)),
+    )
+    k = sg.compile(
+        sp.Sum(table[place[i]] ** 2, (i, 0, n - 1)), (place, table), table, outputs=("value", "grad")
+    )
+    places, numbers = np.array([0, 2, 2, 1]), np.arange(3.0)
+    wanted = k._call(places, numbers)
+    same(fast(k, places, numbers)(places, numbers), wanted)
+    del k._call
+    for bad in (-1, 3, 1 << 40):
+        with pytest.raises(IndexOutOfRange, match=f"index {bad}"):
+            k(np.array([0, bad, 1, 2]), numbers)
+    many = np.zeros(20_000, np.int64)
+    assert k(many, numbers)[0] == 0.0
+    many[-1] = 3
+    with pytest.raises(IndexOutOfRange):
+        k(many, numbers)
+    shorter = np.arange(2.0)
+    with pytest.raises(IndexOutOfRange):
+        k(places, shorter)
+
+
+def test_sparse_results_keep_to_python_code() -> None:
+    k = sg.compile(DOT, (x, v, w), v, outputs="hess", sparse="csc")
+    for _ in range(3):
+        assert k(0.5, ONES, TWOS).diagonal().tolist() == [2.0] * 4

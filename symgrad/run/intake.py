@@ -10,10 +10,21 @@ from typing import Any
 import numpy as np
 
 from symgrad.errors import BadArgument, DtypeMismatch, ShapeMismatch, listed, quoted
+from symgrad.run.records import SINGLE, Passed
 from symgrad.run.signature import Argument, Signature, Sizes, shape_text
 
 _OTHER_MEANING = ("out", "tangent", "cotangent")  # keywords of a call, whatever a symbol is called
 _NO_SIZES: Sizes = {}
+
+
+def passed_of(signature: Signature) -> Passed | None:
+    """How a call without Python code passes the arguments; None if some are not the caller's."""
+    roles = [a.role for a in signature.arguments]
+    if not {"input", "tangent", "cotangent"}.issuperset(roles):
+        return None
+    tangents = roles.count("tangent")
+    several = signature.wrt_form == "tuple"
+    return Passed(roles.count("input"), tangents if several or not tangents else SINGLE, "cotangent" in roles)
 
 
 class Intake:

@@ -32,7 +32,7 @@ from symgrad.ir.unit import Unit
 from symgrad.loops.nest import Failure, Poly, Routine, evaluate_poly
 from symgrad.run.addresses import address_of, pointers_to
 from symgrad.run.fastcall import FastCallable
-from symgrad.run.intake import Intake
+from symgrad.run.intake import Intake, passed_of
 from symgrad.run.memory import Memory, planned
 from symgrad.run.records import FUNCTION, record_of
 from symgrad.run.results import check_out, direct, flat_out, leaves_of, returned, structured, written
@@ -384,7 +384,7 @@ class Kernel(FastCallable):
         flat = all(isinstance(tree, OutputLeaf) for tree in signature.outputs)
         is_plain = flat and in_order and in_words == in_buffers
         workspace = self._built.workspace(sizes)
-        by_shape = not (batch or given or self._sized or signature.index_ranges or signature.escapes)
+        by_shape = not (batch or given or self._sized or signature.escapes)
         return Plan(
             sizes,
             batch,
@@ -397,19 +397,31 @@ class Kernel(FastCallable):
             len(arrays) + len(shapes) + 1,
             meta,
             address_of(meta),
-            self._new_record(arrays, in_words, workspace, meta) if in_order and by_shape else None,
+            self._new_record(arrays, in_words, workspace, meta, sizes) if in_order and by_shape else None,
         )
 
     def _new_record(
-        self, arrays: Sequence[np.ndarray], shapes: Sequence[Shape], workspace: int, meta: np.ndarray
+        self,
+        arrays: Sequence[np.ndarray],
+        shapes: Sequence[Shape],
+        workspace: int,
+        meta: np.ndarray,
+        sizes: Sizes,
     ) -> np.ndarray | None:
         """Of calls with arguments like these; only machine code that cannot fail has one."""
         signature, function = self._spec.signature, self._built.call_address
-        if not function or self._failures or any(x.ndim == 0 and x.dtype != self._real for x in arrays):
+        passed = passed_of(signature)
+        if not function or passed is None or self._failures:
+            return None
+        if any(x.ndim == 0 and x.dtype != self._real for x in arrays):
             return None
         arguments = [(np.dtype(x.dtype.type), x.shape) for x in arrays]
         structure = structured(signature, [None] * len(shapes))
-        return record_of(function, self._real, arguments, shapes, structure, workspace, meta)
+        ranges = [
+            (r.argument, arrays[r.argument].size, evaluate_poly(r.low, sizes), evaluate_poly(r.high, sizes))
+            for r in signature.index_ranges
+        ]
+        return record_of(function, self._real, arguments, shapes, structure, workspace, meta, passed, ranges)
 
     def _check_indices(self, arrays: Sequence[np.ndarray], plan: Plan) -> None:
         signature = self._spec.signature

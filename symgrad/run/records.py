@@ -1,11 +1,13 @@
 """What the calls look like that machine code makes by itself (`run.trampoline`), as 64-bit integers.
 
-    record   HEADER words, then ARGUMENT words per argument, then RESULT words per result, then meta, codes
+    record   HEADER words, ARGUMENT words per argument, RESULT words per result, meta, codes, ranges
     header   arguments, results, codes, NAME_call, bytes of the block, place of the first number in it,
-             bytes of a real, words of meta, the descriptor of reals
+             bytes of a real, words of meta, the descriptor of reals, arguments passed by position,
+             parts of tangent= (0 none, SINGLE what is passed itself), whether there is a cotangent=, ranges
     argument kind (0 a number, 1 an array), descriptor, number of axes, bytes, extents
     result   number of axes, bytes, extents, NumPy's type number, depth, and its path in the structure of all
              results: the length of each tuple around it, outermost first, and the place in it
+    ranges   of indices: argument, number of entries, least and largest value allowed
     codes    how the structure is built: -1 takes the next result, n >= 0 makes a tuple of the last n things
 
 A single number is passed in the block, and its shape is ().
@@ -14,6 +16,7 @@ A single number is passed in the block, and its shape is ().
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -22,10 +25,21 @@ RECORD = 24  # where an object has the address of its record
 FUNCTION = 3  # the word with the address of NAME_call
 MAX_AXES = 6
 MAX_DEPTH = 3  # of tuples: outputs, symbols, symbols again
-HEADER, ARGUMENT, RESULT = 9, 4 + MAX_AXES, 4 + MAX_AXES + 2 * MAX_DEPTH
+HEADER, ARGUMENT, RESULT, RANGE = 13, 4 + MAX_AXES, 4 + MAX_AXES + 2 * MAX_DEPTH, 4
+SINGLE = -1
+MOST_INDICES = 1 << 14  # entries of integer arrays that the machine code looks at; Python is faster for more
 MAX_ARGUMENTS, MAX_RESULTS, MAX_META = 64, 64, 256
 MAX_CODES = 3 * MAX_RESULTS
 Tree = None | tuple["Tree", ...]  # the structure of results: None stands for one
+
+
+@dataclass(frozen=True)
+class Passed:
+    """How many arguments are passed by position, as parts of tangent= (or SINGLE), and as cotangent=."""
+
+    inputs: int
+    tangents: int = 0
+    cotangent: bool = False
 
 
 def record_of(
@@ -36,6 +50,8 @@ def record_of(
     structure: Tree,
     workspace: int,
     meta: np.ndarray,
+    passed: Passed,
+    ranges: Sequence[tuple[int, int, int, int]] = (),
 ) -> np.ndarray | None:
     """The record of a call; None for one that is beyond the fixed sizes of the machine code.
 
@@ -43,6 +59,8 @@ def record_of(
     results    their shapes, all of type `real`; () for one that is returned as a float.
     structure  of the results, in order.
     workspace  elements before the single numbers in the block.
+    passed     which arguments are passed how.
+    ranges     of indices, as in the record.
     """
     ranks = [len(shape) for shape in (*(shape for _, shape in arguments), *results)]
     codes, paths = list(_codes(structure)), list(_paths(structure, ()))
@@ -53,13 +71,14 @@ def record_of(
         or meta.size > MAX_META
         or len(codes) > MAX_CODES
         or max(map(len, paths)) > MAX_DEPTH
+        or sum(count for _, count, _, _ in ranges) > MOST_INDICES
     ):
         return None
     numbers = sum(shape == () for shape in (*(shape for _, shape in arguments), *results))
     size = (workspace + numbers) * real.itemsize
     words = [
         len(arguments), len(results), len(codes), call_address, size, workspace, real.itemsize,
-        meta.size, id(real),
+        meta.size, id(real), passed.inputs, passed.tangents, int(passed.cotangent), len(ranges),
     ]  # fmt: skip
     for dtype, shape in arguments:
         length = prod(shape) * dtype.itemsize
@@ -67,7 +86,7 @@ def record_of(
     for shape, path in zip(results, paths, strict=True):
         words += [len(shape), prod(shape) * real.itemsize, *_padded(shape, MAX_AXES), real.num]
         words += [len(path), *_padded([word for step in path for word in step], 2 * MAX_DEPTH)]
-    return np.array([*words, *meta, *codes], np.int64)
+    return np.array([*words, *meta, *codes, *(word for r in ranges for word in r)], np.int64)
 
 
 def _codes(tree: Tree) -> Iterator[int]:

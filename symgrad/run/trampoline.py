@@ -27,8 +27,10 @@ from symgrad.run.records import (
     MAX_CODES,
     MAX_META,
     MAX_RESULTS,
+    RANGE,
     RECORD,
     RESULT,
+    SINGLE,
 )
 
 STACK_BYTES = 4096  # of the block; larger ones are allocated
@@ -58,7 +60,8 @@ class _Trampoline:
     """Builds the function, block by block. `self.b` writes at the end of the current block."""
 
     def __init__(self) -> None:
-        self.names = ("out", "_call")  # the interned strings that the code compares with and asks for
+        # The interned strings that the code compares with, and the one that it asks for.
+        self.names = ("out", "tangent", "cotangent", "_call")
         self.spare = np.zeros(2, np.int64)  # address and bytes of the block that is kept
         self.module = ir.Module("trampoline")
         kind = ir.FunctionType(_PTR, [_PTR, _PTR, _I64, _PTR])
@@ -77,12 +80,14 @@ class _Trampoline:
         self._require(self._differs(self.record, _NULL))
         self.given = self.b.and_(self.count, _I64(~_OFFSET_FLAG & (2**64 - 1)))
         self.n_arguments, self.n_results, self.n_codes = (self._header(k) for k in range(3))
-        self._require(self.b.icmp_signed("==", self.given, self.n_arguments))
-        self.out = self._out_argument()
+        self._require(self.b.icmp_signed("==", self.given, self._header(9)))
+        self.out, tangent, cotangent = self._keyword_arguments()
+        self._collect(tangent, cotangent)
         self.width = self._header(6)  # the record is not read after the kernel has run: it may be gone
         self._store(self.place, self._header(5))
         self._make_block()
         self._each(self.n_arguments, self._argument)
+        self._each(self._header(12), self._range)
         self._each(self.n_results, self._result)
         self._run()
         self._answer()
@@ -91,6 +96,7 @@ class _Trampoline:
         """Memory on the stack: pointers for the kernel, results, the block, meta, codes."""
         self.buffers = self._local(ir.ArrayType(_I64, MAX_ARGUMENTS + MAX_RESULTS + 1))
         self.arrays = self._local(ir.ArrayType(_PTR, MAX_RESULTS))
+        self.objects = self._local(ir.ArrayType(_PTR, MAX_ARGUMENTS))
         self.meta = self._local(ir.ArrayType(_I64, MAX_META))
         self.codes = self._local(ir.ArrayType(_I64, MAX_CODES))
         self.stack = self._local(ir.ArrayType(_BYTE, STACK_BYTES))
@@ -99,17 +105,46 @@ class _Trampoline:
         self._store(self.heap, _NULL)
         self._store(self.made, _I64(0))
 
-    def _out_argument(self) -> Value:
-        """What was passed as `out=`; null if nothing was, slow if there are other keywords."""
-        out = self._local(_PTR)
-        self._store(out, _NULL)
+    def _keyword_arguments(self) -> list[Value]:
+        """What was passed as out=, tangent= and cotangent=; null for nothing, slow for other keywords."""
+        names = self.names[:3]
+        places = [self._local(_PTR) for _ in names]
+        for place in places:
+            self._store(place, _NULL)
+
+        def keyword(k: Value) -> None:
+            items = self._at(self.keywords, _I64(cpython.TUPLE_ITEMS), 1)
+            name = self._load(_PTR, self._at(items, k, 8))
+            value = self._load(_PTR, self._at(self.args, self.b.add(self.given, k), 8))
+            known = [self._equals(name, self._object(n)) for n in names]
+            self._require(self.b.or_(self.b.or_(known[0], known[1]), known[2]))
+            for is_it, place in zip(known, places, strict=True):
+                with self.b.if_then(is_it):
+                    self._store(place, value)
+
         with self.b.if_then(self._differs(self.keywords, _NULL)):
-            only = self.b.icmp_signed("==", self._load(_I64, self.keywords, cpython.TUPLE_SIZE), _I64(1))
-            self._require(only)
-            name = self._load(_PTR, self.keywords, cpython.TUPLE_ITEMS)
-            self._require(self._equals(name, self._object(self.names[0])))
-            self._store(out, self._load(_PTR, self._at(self.args, self.given, 8)))
-        return self.b.load(out, typ=_PTR)
+            self._each(self._load(_I64, self.keywords, cpython.TUPLE_SIZE), keyword)
+        return [self.b.load(place, typ=_PTR) for place in places]
+
+    def _collect(self, tangent: Value, cotangent: Value) -> None:
+        """The arguments in order: those by position, the parts of the tangent, the cotangent."""
+        self._copy(self.objects, self.args, self.given)
+        parts = self._header(10)
+        rest = self._at(self.objects, self.given, 8)
+        wanted = self.b.icmp_signed("!=", parts, _I64(0))
+        self._require(self.b.icmp_signed("==", wanted, self._differs(tangent, _NULL)))
+        with self.b.if_then(self.b.icmp_signed("==", parts, _I64(SINGLE))):
+            self._store(rest, tangent)
+        with self.b.if_then(self.b.icmp_signed(">", parts, _I64(0))):
+            self._require(self._equals(self._load(_PTR, tangent, cpython.TYPE), self._object(tuple)))
+            size = self._load(_I64, tangent, cpython.TUPLE_SIZE)
+            self._require(self.b.icmp_signed("==", size, parts))
+            self._copy(rest, self._at(tangent, _I64(cpython.TUPLE_ITEMS), 1), parts)
+        wanted = self.b.icmp_signed("!=", self._header(11), _I64(0))
+        self._require(self.b.icmp_signed("==", wanted, self._differs(cotangent, _NULL)))
+        with self.b.if_then(wanted):
+            last = self.b.sub(self.n_arguments, _I64(1))
+            self._store(self._at(self.objects, last, 8), cotangent)
 
     def _make_block(self) -> None:
         size = self._header(4)
@@ -135,7 +170,7 @@ class _Trampoline:
     # ---- arguments -------------------------------------------------------------------------
 
     def _argument(self, k: Value) -> None:
-        x = self._load(_PTR, self._at(self.args, k, 8))
+        x = self._load(_PTR, self._at(self.objects, k, 8))
         facts = self._at(self.record, self.b.add(self.b.mul(k, _I64(ARGUMENT)), _I64(HEADER)), 8)
         is_number = self.b.icmp_signed("==", self._load(_I64, facts), _I64(0))
         with self.b.if_else(is_number) as (number, array):
@@ -145,6 +180,23 @@ class _Trampoline:
                 flags = cpython.C_CONTIGUOUS | cpython.ALIGNED
                 self._require_array(x, facts, self._load(_I64, facts, 8), 2, flags)
                 self._store(self._at(self.buffers, k, 8), self._load(_I64, x, cpython.DATA))
+
+    def _range(self, k: Value) -> None:
+        """The entries of an integer array are indices that exist; if not, the slow path says which."""
+        after = self.b.add(self.b.mul(k, _I64(RANGE)), self.b.add(self._header(7), self.n_codes))
+        facts = self._at(self._facts_of_result(self.n_results), after, 8)
+        argument, count, low, high = (self._load(_I64, facts, 8 * word) for word in range(RANGE))
+        data = self.b.inttoptr(self._load(_I64, self._at(self.buffers, argument, 8)), _PTR)
+        bad = self._local(_I64)
+        self._store(bad, _I64(0))
+
+        def look(i: Value) -> None:
+            x = self._load(_I64, self._at(data, i, 8))
+            outside = self.b.or_(self.b.icmp_signed("<", x, low), self.b.icmp_signed(">", x, high))
+            self._store(bad, self.b.or_(self.b.load(bad, typ=_I64), self.b.zext(outside, _I64)))
+
+        self._each(count, look)
+        self._require(self.b.icmp_signed("==", self.b.load(bad, typ=_I64), _I64(0)))
 
     def _number(self, k: Value, x: Value) -> None:
         """A Python float, NumPy's float64, or an array without axes."""
@@ -359,7 +411,7 @@ class _Trampoline:
         self.b.position_at_end(self.slow)
         self._drop_arrays()
         self._free()
-        method = self._call("PyObject_GetAttr", _PTR, self.me, self._object(self.names[1]))
+        method = self._call("PyObject_GetAttr", _PTR, self.me, self._object(self.names[-1]))
         with self.b.if_then(self._equals(method, _NULL), likely=False):
             self.b.ret(_NULL)
         result = self._call("PyObject_Vectorcall", _PTR, method, self.args, self.count, self.keywords)
