@@ -23,11 +23,13 @@ from symgrad.errors import BadArgument, BadOption, NonScalarGradient, ShapeMisma
 from symgrad.frontend.describe import show
 from symgrad.frontend.gradient import GradientElement
 from symgrad.frontend.linalg import MatrixCall
+from symgrad.frontend.named_numbers import EPSILON
 from symgrad.frontend.scan import scan, while_loop
 from symgrad.linalg import solve
 
 KINDS = ("root", "fixed_point", "argmin")
 _POLISH = 2  # Newton steps that derivatives go through: right up to the third order
+_ROUNDING = 16  # last places of an entry: a step as small as that is rounding
 
 
 def implicit(
@@ -44,7 +46,7 @@ def implicit(
     guess    where Newton's method starts: a number or expression, of the shape of `unknown`.
     max_steps  of Newton's method, each with one solve of an n x n system.
     tol      the search ends when the entries of a Newton step, divided by tol*(1 + |x|), have a Euclidean
-             norm below 1.
+             norm below 1. Rounding is allowed beside it, so that single precision ends too.
 
     The result has the form of `unknown`. Values are as exact as Newton's method makes them, derivatives are
     right up to the third order. A call of the kernel raises NotConverged where the iteration has not
@@ -106,9 +108,10 @@ def _step(F: Any, x: Any, kind: str) -> Any:
 def _squared_size(step: Any, x: Any, tol: float) -> Any:
     """The sum of the squares of (entry of a step) / (tol*(1 + |entry of x|))."""
     if not is_matrix(x):
-        return (step / (tol * (1 + sp.Abs(x)))) ** 2
-    i = sp.Dummy("i", integer=True)
-    return sp.Sum((step[i, 0] / (tol * (1 + sp.Abs(x[i, 0])))) ** 2, (i, 0, x.shape[0] - 1))
+        return (step / ((tol + _ROUNDING * EPSILON) * (1 + sp.Abs(x)))) ** 2
+    i, size = sp.Dummy("i", integer=True), x.shape[0]
+    least = tol + _ROUNDING * sp.sqrt(size) * EPSILON
+    return sp.Sum((step[i, 0] / (least * (1 + sp.Abs(x[i, 0])))) ** 2, (i, 0, size - 1))
 
 
 def _column(size: Any, entry: Any) -> MatrixExpr:

@@ -201,3 +201,24 @@ def test_a_rectangular_unknown_minimises_a_scalar():
     value, slopes = sg.compile(nearest, args=(a, B), wrt=a, outputs=("value", "jac"))(0.25, target)
     np.testing.assert_allclose(value, target / 1.25, rtol=1e-13)
     np.testing.assert_allclose(np.reshape(slopes, (2, 3)), -target / 1.25**2, rtol=1e-12)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_search_ends_in_single_precision_too(backend):
+    v, u, i = sp.IndexedBase("v", shape=(n,)), sp.Symbol("u"), sp.Idx("i", n)
+    roots = sp.Sum(sg.implicit(u**5 + u - v[i], u, guess=v[i]) ** 2, (i, 0, n - 1))
+    W, c, z = sp.MatrixSymbol("W", n, n), sp.MatrixSymbol("c", n, 1), sp.MatrixSymbol("z", n, 1)
+    point = sg.implicit((W * z + c).applyfunc(sp.tanh), z, guess=c, kind="fixed_point")
+    rng = np.random.default_rng(0)
+    many, weights, shift = (
+        3 * rng.normal(size=200),
+        0.03 * rng.normal(size=(40, 40)),
+        rng.normal(size=(40, 1)),
+    )
+    for program, args in ((roots, (many,)), ((point.T * point)[0, 0], (weights, shift))):
+        exact = sg.compile(program, outputs=("value", "grad"))(*args)
+        kernel = sg.compile(program, outputs=("value", "grad"), dtype="float32", backend=backend)
+        found = kernel(*(x.astype(np.float32) for x in args))
+        assert found[0] == pytest.approx(exact[0], rel=1e-5)
+        for ours, theirs in zip(found[1], exact[1], strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=2e-5 * abs(np.asarray(theirs)).max())

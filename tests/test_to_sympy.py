@@ -507,3 +507,9 @@ def test_a_determinant_stands_in_index_notation_too() -> None:
     i = sp.Symbol("i", integer=True)
     program = sg.program(sp.Determinant(a) * sp.Sum(x[i] ** 2, (i, 0, m - 1)), wrt=x)
     assert str(program.grad) == "[i] -> 2*Determinant(A)*x[i]"
+
+
+@pytest.mark.parametrize("number", [sp.pi, sp.E, sp.EulerGamma, sp.GoldenRatio, sp.Catalan])
+def test_named_numbers_print_as_themselves(number: Any) -> None:
+    x = sp.Symbol("x", real=True)
+    assert sg.program(number * x**2, wrt=x).grad == 2 * number * x

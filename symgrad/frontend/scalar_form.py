@@ -18,6 +18,7 @@ import sympy as sp
 from sympy.functions.elementary.piecewise import ExprCondPair
 
 from symgrad.errors import UnsupportedExpression
+from symgrad.frontend.named_numbers import NAMED_NUMBERS
 from symgrad.frontend.printed_size import PrintedSize
 from symgrad.frontend.special_form import SPECIAL_FORMS
 from symgrad.ir.bounds import is_nonnegative
@@ -134,7 +135,7 @@ def constant_to_sympy(args: tuple[Any, ...]) -> Expr:
     """A constant's payload: exact where it is short, a Float where it was a decimal."""
     tag, *payload = args
     if tag == "s":
-        return {"pi": sp.pi, "e": sp.E}.get(payload[0]) or getattr(sp, payload[0])
+        return NAMED_NUMBERS[payload[0]]
     if tag == "f":
         return {"inf": sp.oo, "-inf": -sp.oo}.get(payload[0], sp.nan)
     return rational_to_sympy(Fraction(*payload))

@@ -9,15 +9,10 @@ from typing import TYPE_CHECKING
 import sympy as sp
 from sympy.codegen import cfunctions
 from sympy.core.numbers import (
-    Catalan,
-    EulerGamma,
-    Exp1,
-    GoldenRatio,
     ImaginaryUnit,
     Infinity,
     NaN,
     NegativeInfinity,
-    Pi,
     TribonacciConstant,
 )
 from sympy.functions.elementary.complexes import adjoint, conjugate, im, re, transpose
@@ -25,6 +20,7 @@ from sympy.functions.elementary.complexes import adjoint, conjugate, im, re, tra
 from symgrad.errors import NonRealSymbol, UnsupportedExpression
 from symgrad.frontend.describe import show
 from symgrad.frontend.heads import SCALARS, Expr, Head, leaf, scalar
+from symgrad.frontend.named_numbers import NAMED_NUMBERS
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.ops import OPS
 
@@ -53,10 +49,9 @@ def _named(cls: type, value: str | float) -> None:
     SCALARS[cls] = Head(lambda tr, e, _: tr.graph.const(value), leaf)
 
 
-for _cls, _value in (
-    (Pi, "pi"), (Exp1, "e"), (GoldenRatio, "phi"), (EulerGamma, "euler"), (Catalan, "catalan"),
-    (Infinity, float("inf")), (NegativeInfinity, float("-inf")), (NaN, float("nan")),
-):  # fmt: skip
+for _name, _number in NAMED_NUMBERS.items():
+    _named(type(_number), _name)
+for _cls, _value in ((Infinity, float("inf")), (NegativeInfinity, float("-inf")), (NaN, float("nan"))):
     _named(_cls, _value)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from symgrad.errors import IndexOutOfRange, ShapeMismatch, quoted
 from symgrad.ir import complex_forms
-from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import EPSILON, Graph, Node, Tensor, TensorId
 from symgrad.ir.matrix_failures import no_value, not_tall
 from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.matrix_values import NoValue
@@ -228,6 +228,8 @@ class _Definition:
             return _mp_constant(args)
         if args[0] == "q":
             return self.dtype(_rational_to_float(args[1], args[2]))
+        if args == EPSILON:
+            return self.dtype(np.finfo(self.dtype).eps)
         return self.dtype(constant_value(args))
 
     def _axis(self, n: Node) -> np.ndarray:
@@ -366,6 +368,8 @@ def _poison(op: str, args: list[Any], bad: list[Any]) -> Any:
 
 def constant_value(args: tuple[Any, ...]) -> float:
     """The float64 nearest to a constant's payload."""
+    if args == EPSILON:
+        return float(np.finfo(np.float64).eps)
     tag, *payload = args
     if tag == "q":
         return _rational_to_float(payload[0], payload[1])
@@ -389,7 +393,9 @@ def _mp_constant(args: tuple[Any, ...]) -> Any:
     tag, *payload = args
     if tag == "q":
         return mpmath.mpf(payload[0]) / payload[1]
-    return mpmath.mpf(payload[0]) if tag == "f" else +getattr(mpmath, payload[0])
+    return (
+        mpmath.mpf(payload[0]) if tag == "f" else +getattr(mpmath, "eps" if args == EPSILON else payload[0])
+    )
 
 
 def _to_real(value: Any, dtype: Any) -> Any:

@@ -6,7 +6,7 @@ integer, so common subexpressions are shared by construction, and because argume
 before the node that uses them, counting upwards visits every node after its arguments.
 
 Leaves and index nodes
-    const   ("q", numerator, denominator) | ("s", "pi" | "e" | ... ) | ("f", "inf" | "-inf" | "nan")
+    const   ("q", numerator, denominator) | ("s", "pi" | "e" | ...) | ("f", "inf" | "-inf" | "nan")
     size    (name)                      a symbolic extent, an integer >= 0
     axis    (number, extent)            a loop index in [0, extent)
     lin     (c, atom, k, atom, k, ...)  the integer c + sum of k*atom; atoms are axes, sizes,
@@ -41,6 +41,7 @@ _MASK = (1 << 61) - 1
 
 REDUCTIONS = ("sum", "prod", "max", "min", "logsumexp")
 SCANS = ("scan", "backward_scan")
+EPSILON = ("s", "epsilon")  # the constant that depends on the type: the spacing of its numbers at 1
 KINDS = ("input", "map", *REDUCTIONS, "call", "enum", "scatter", "state", *SCANS)
 
 

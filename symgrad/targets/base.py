@@ -26,6 +26,7 @@ import numpy as np
 
 from symgrad.errors import BadOption, IllegalProgram, quoted
 from symgrad.ir.evaluate import constant_value
+from symgrad.ir.graph import EPSILON
 from symgrad.loops.lanes import across_lanes
 from symgrad.loops.nest import Buffer, Poly, Routine, element_count
 
@@ -133,7 +134,7 @@ def row_major(buffer: Buffer, index: tuple[Poly, ...]) -> list[tuple[Poly, Poly]
 
 def literal_value(payload: tuple[Any, ...], dtype: str) -> float:
     """The number of type `dtype` nearest to a constant's exact payload."""
-    if payload == ("s", "epsilon"):
+    if payload == EPSILON:
         return float(np.finfo(dtype).eps)
     if payload == ("s", "smallest"):
         return float(np.finfo(dtype).tiny)
