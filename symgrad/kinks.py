@@ -154,6 +154,7 @@ _DESCRIBED: Mapping[str, Describe] = {
     "maximum": _extremum,
     "minimum": _extremum,
     "sqrt": _root,
+    "norm": lambda g, n: ("{a} = 0", "derivative 0", g.args[n][1:2]),
     "pow": _root,
     "hypot": _says("{a} = {b} = 0", "derivative 0"),
     "atan2": _says(

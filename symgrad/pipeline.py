@@ -24,6 +24,7 @@ from symgrad.loops.lower import Interface, lower
 from symgrad.loops.nest import Routine
 from symgrad.loops.peel import peeled
 from symgrad.loops.split import split
+from symgrad.loops.unswitch import unswitched
 from symgrad.opt.logsumexp import with_split_logsumexp
 from symgrad.opt.mirror import computed_once
 from symgrad.opt.passes import PASSES
@@ -162,7 +163,7 @@ def routine_of(
     title = ", ".join(words)
     interface = Interface(name, unit.inputs, _distinct(unit), title)
     routine = lower(unit.graph, interface, library, memory is not None, not has_room_for_products(memory))
-    return peeled(routine)
+    return peeled(unswitched(routine))
 
 
 def _distinct(unit: Unit) -> tuple[tuple[str, TensorId], ...]:

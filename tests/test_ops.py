@@ -12,12 +12,13 @@ from scalar_derivatives import derivative, value_at, variables
 from tolerances import RELATIVE, ULPS, ulps_apart
 
 from symgrad.ir.graph import Graph
+from symgrad.ir.norm import NAMES as NORM
 from symgrad.ir.ops import OPS, Op
 from symgrad.ir.radial import NAMES as RADIAL
 from symgrad.ir.special import SPECIAL as SPECIAL_ROWS
 
 SPECIAL = (0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 5e-324, 1e308, -1e308, 710.0, -750.0)
-APART = RADIAL | SPECIAL_ROWS.keys()  # theirs: test_radial.py, test_special.py
+APART = RADIAL | NORM | SPECIAL_ROWS.keys()  # theirs: test_radial.py, test_norms.py, test_special.py
 PLAIN = [row for row in OPS.values() if row.name not in APART]
 REAL = [row for row in PLAIN if row.name not in ("where", "mask", "cast", "and", "or", "not")]
 SMOOTH = [row for row in REAL if row.result == "real"]
@@ -139,6 +140,7 @@ KINKS = [
     ("pow", (0.0, 0.0), (0.0, 0.0)),
     ("pow", (0.0, 0.5), (np.inf, 0.0)),
     ("sqrt", (0.0,), (np.inf,)),
+    ("norm", (0.0, 0.0, 0.0), (0.0, 0.0, np.inf)),  # of reads, which may be negative
     ("cbrt", (0.0,), (np.inf,)),
     ("sinc", (0.0,), (0.0,)),
     ("softplus", (1000.0,), (1.0,)),

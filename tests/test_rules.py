@@ -54,6 +54,12 @@ def _norm(g: Graph, v: SimpleNamespace) -> Node:
     return g.node("hypot", v.x, v.y)
 
 
+def _sum_of_squares(g: Graph, v: SimpleNamespace) -> Node:
+    axis = g.fresh_axis(v.n)
+    entry = g.read(v.u, axis)
+    return g.read(g.define("sum", (), (axis,), g.mul(entry, entry)))
+
+
 def _softmax(g: Graph, v: SimpleNamespace) -> Node:
     """The first entry of a softmax."""
     axis = g.fresh_axis(v.n)
@@ -81,6 +87,7 @@ EXAMPLES: dict[str, Example] = {
     "log_of_radial_cosh": lambda g, v: (g.node("cosh", _norm(g, v)),),
     "quotient_by_square_of_root": lambda g, v: (
         g.sub(g.one, g.node("cos", _norm(g, v))), g.add(g.mul(v.x, v.x), g.mul(v.y, v.y))),
+    "root_of_squares_to_norm": lambda g, v: (_sum_of_squares(g, v),),
     "product_less_its_share": _products_of_shares,
     "delta_plus_minus_its_share": lambda g, v: (
         g.mask(g.node("and", v.p, g.ieq0(v.point)), g.one), g.mask(v.p, g.neg(_softmax(g, v)))),

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _MOST_NODES = 1000  # of one search: a derivative rule takes bounded time
-_AT_LEAST_ZERO = ("exp", "abs", "hypot", "logistic", "softplus", "logistic_slope", "sech", "logcosh")
+_AT_LEAST_ZERO = ("exp", "abs", "hypot", "norm", "logistic", "softplus", "logistic_slope", "sech", "logcosh")
 
 
 def is_never_negative(g: Graph, node: int) -> bool:
@@ -22,7 +22,7 @@ def is_never_negative(g: Graph, node: int) -> bool:
         left -= 1
         n = stack.pop()
         op, args = g.op[n], g.args[n]
-        if op in ("abs", "hypot") or (op == "mul" and args[0] == args[1]):
+        if op in ("abs", "hypot", "norm") or (op == "mul" and args[0] == args[1]):
             continue
         if op == "pow" and _is_at_least_zero(g, args[0]):
             continue
@@ -30,7 +30,9 @@ def is_never_negative(g: Graph, node: int) -> bool:
             stack += args
         elif op == "mul" and any(_is_at_least_zero(g, a) for a in args):
             # Weights that are not negative aside, the other factor says whether it is one, and may be 0.
-            rest = [a for a in args if g.op[a] in ("mul", "abs", "hypot") or not _is_at_least_zero(g, a)]
+            rest = [
+                a for a in args if g.op[a] in ("mul", "abs", "hypot", "norm") or not _is_at_least_zero(g, a)
+            ]
             if not rest:
                 return False
             stack += rest

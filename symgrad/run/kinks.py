@@ -85,6 +85,7 @@ _TESTS: Mapping[str, Test] = {
     "Abs": _is_zero,
     "sign": _is_zero,
     "sqrt": _is_zero,
+    "norm": _is_zero,
     "Pow": lambda base, exponent: base == 0,
     "hypot": _is_zero,
     "atan2": lambda y, x: (y == 0) & (x <= 0),

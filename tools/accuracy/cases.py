@@ -13,6 +13,7 @@ from regions import OSCILLATIONS, REGIONS, Oscillation, Region, points, uniform,
 from symgrad.frontend.ranges import ReadChecks
 from symgrad.frontend.translate import Translation
 from symgrad.ir.graph import Graph
+from symgrad.ir.norm import NAMES as NORM
 from symgrad.ir.op import NoDerivative
 from symgrad.ir.ops import OPS, Op
 from symgrad.program import Program
@@ -24,7 +25,7 @@ _WIDE = (
     " acos atan atan2 sinh cosh tanh sech asinh acosh atanh erf erfc abs sign maximum minimum floor ceil"
 )
 WIDE = frozenset(_WIDE.split())
-_COMPOSITE = ("logistic", "softplus", "logaddexp", "sech", "sinc")
+_COMPOSITE = ("logistic", "softplus", "logaddexp", "sech", "sinc", *NORM)
 _SELECTIONS = ("where", "mask", "cast")
 _SPECIAL = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, 10.0)
 
@@ -88,9 +89,10 @@ def _op_case(row: Op) -> Case:
 def derivatives_of(row: Op) -> tuple[int, ...]:
     """The arguments with a derivative that is not always 0, and known.
 
-    None of functions of a root and of what is under it: these two belong together (`ir/radial.py`).
+    None of functions of a root and of what is under it: these two belong together (`ir/radial.py`), as the
+    arguments of a norm do (`ir/norm.py`).
     """
-    if row.name.startswith("radial_"):
+    if row.name.startswith("radial_") or row.name in NORM:
         return ()
     known = [p is not None and not isinstance(p, NoDerivative) for p in row.partials]
     return tuple(k for k, is_known in enumerate(known) if is_known)
@@ -109,6 +111,8 @@ def _domain(row: Op) -> list[tuple[float, float]]:
 
 def _points(row: Op, wide: bool, rng: np.random.Generator, count: int, dtype: np.dtype) -> Points:
     """Uniform in the domain and around 0, logarithmic around 0 and around 1; and corners."""
+    if row.name in NORM:
+        return _of_one_sum(row, rng, count)
     if row.name in REGIONS:
         return points(REGIONS[row.name], rng, count)
     columns = []
@@ -128,6 +132,13 @@ def _points(row: Op, wide: bool, rng: np.random.Generator, count: int, dtype: np
         return drawn
     corners = np.array([x for x in _SPECIAL for _ in range(row.arity)]).reshape(-1, row.arity)
     return np.concatenate([drawn, corners, np.nextafter(corners, 0), np.nextafter(corners, np.inf)])
+
+
+def _of_one_sum(row: Op, rng: np.random.Generator, count: int) -> Points:
+    """Arguments that belong together (`ir/norm.py`): an entry and its sum, or a sum three times."""
+    s = rng.uniform(*row.domain[-1], 2 * count)
+    first = {"scaled": rng.uniform(-2, 2, 2 * count), "scaled_norm": np.sqrt(s)}.get(row.name, s)
+    return np.stack([first, *(s,) * (row.arity - 1)], axis=1)
 
 
 def logarithmic(rng: np.random.Generator, count: int, low: float, high: float) -> np.ndarray:

@@ -189,7 +189,7 @@ def composite_cases() -> list[Case]:
             "log-softmax", v[0] - sp.log(sums), lambda a: a[0] - _log_sum_exp(a), _vectors(3), "5 numbers"
         ),
         _vector(
-            "norm",
+            "norm of a vector",
             sp.sqrt(_over(v[i] ** 2)),
             lambda a: mp.sqrt(mp.fsum(b * b for b in a)),
             _vectors(1),

@@ -62,5 +62,4 @@ LINES: tuple[tuple[str, str, float, str], ...] = (
     ("elliptic_moment_22", "value first", ANY, "closed forms where the quadrature ends, which cancel some"),
     ("exprel_2 exprel_3 log1prel log1prel_1 log1prel_2 log1prel_3", ALL, 1e3,
      "where the series ends, Leibniz's rule loses some"),
-    ("norm", "second", ANY, _ZERO),
 )  # fmt: skip

@@ -11,6 +11,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     exponentials.py  exp(x) - 1, products of exponentials
     shares.py        softmax and logistic functions, their complements, log-softmax
     differences.py   1 - cos(x), differences of roots, variance, hypot
+    norms.py         roots of sums of squares
     quotients.py     sin(x)/x and its like
     complements.py   p*(1 - p), what is left of a whole beside a share of it
     guarded.py       sin(x)/x with its value at 0 filled in
@@ -25,6 +26,7 @@ from symgrad.ir.stability import (
     exponentials,
     guarded,
     logarithms,
+    norms,
     quotients,
     radial,
     shares,
@@ -41,6 +43,7 @@ __all__ = [
     "exponentials",
     "guarded",
     "logarithms",
+    "norms",
     "quotients",
     "radial",
     "shares",

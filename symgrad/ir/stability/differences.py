@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from symgrad.ir.stability.patterns import (
     root_of_square,
     sum_of_signed,
     terms_of,
+    under_root,
 )
 
 if TYPE_CHECKING:
@@ -139,11 +141,14 @@ def one_minus_square_of_sine(g: Graph, a: Args) -> int | None:
     "sub",
     "sqrt(1 + x) - 1 cancels near 0",
     Audit("1 - sqrt(1 + x)", "-sqrt1pm1(x)", "always", _CONJUGATE, at(1e-12, -1e-5, 3.0, 1e300)),
-    on=among("sqrt"),
+    on=among("sqrt", "norm"),
 )
 def root_minus_one(g: Graph, a: Args) -> int | None:
-    found = _with_one(g, a, "sqrt")
-    return None if found is None else _root_minus_one(g, found[0], -found[1])
+    for one, other, sign in ((a[0], a[1], -1), (a[1], a[0], 1)):
+        inside = under_root(g, other)
+        if inside is not None and one == g.one:
+            return _root_minus_one(g, inside, sign)
+    return None
 
 
 @stable(
@@ -151,11 +156,11 @@ def root_minus_one(g: Graph, a: Args) -> int | None:
     "sqrt(1 - x**2) - 1 cancels near 0",
     Audit("sqrt(1 - x**2) - 1", "-x*x/(1 + sqrt((1 - x)*(1 + x)))", "always; 1 + x counts", _CONJUGATE,
           at(1e-6, 0.5, 1 - 2.0**-40)),
-    on=among("sqrt"),
+    on=among("sqrt", "norm"),
 )  # fmt: skip
 def root_plus_minus_one(g: Graph, a: Args) -> int | None:
     for one, other in (a, a[::-1]):
-        inside = argument_of(g, "sqrt", other)
+        inside = under_root(g, other)
         if inside is not None and one == g.minus_one:
             return _root_minus_one(g, inside, 1)
     return None
@@ -206,6 +211,10 @@ def _hypot_minus_one(g: Graph, hypot: int, sign: int) -> int:
     return made if sign > 0 else g.neg(made)
 
 
+def _are_roots(ops: Sequence[str]) -> bool:
+    return all(op in ("sqrt", "norm") for op in ops)
+
+
 @stable(
     "sub",
     "sqrt(x + 1) - sqrt(x) cancels for large x",
@@ -213,10 +222,10 @@ def _hypot_minus_one(g: Graph, hypot: int, sign: int) -> int:
         "sqrt(x + 1) - sqrt(x)", "1/(sqrt(x + 1) + sqrt(x))", "what is under the roots differs by a constant",
         _CONJUGATE, at(1e10, 1e300, 1e-5),
     ),
-    on=exactly("sqrt", "sqrt"),
+    on=_are_roots,
 )  # fmt: skip
 def difference_of_roots(g: Graph, a: Args) -> int | None:
-    inside = [argument_of(g, "sqrt", root) for root in a]
+    inside = [under_root(g, root) for root in a]
     if inside[0] is None or inside[1] is None:
         return None
     first, second = terms_of(g, inside[0]), terms_of(g, inside[1])

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _MOST_NODES = 32  # of an arm that is looked through
 _SMOOTH = frozenset((
-    "add", "sub", "mul", "neg", "sin", "cos", "exp", "sinh", "cosh", "tanh", "atan", "sqrt", "hypot",
-    *QUOTIENT_ROWS, *RADIAL_ROWS,
+    "add", "sub", "mul", "neg", "sin", "cos", "exp", "sinh", "cosh", "tanh", "atan", "sqrt", "hypot", "norm",
+    "scaled",     *QUOTIENT_ROWS, *RADIAL_ROWS,
 ))  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def _limit(g: Graph, arm: int, x: int) -> Fraction | None:
         op = g.op[n]
         if n == x or g.kind[n] in ("int", "bool"):
             continue
-        if (op in OPS and op not in _SMOOTH) or (op in ("sqrt", "hypot") and not _is_inside(g, n, x)):
+        if (op in OPS and op not in _SMOOTH) or (op in ("sqrt", "norm", "hypot") and not _is_inside(g, n, x)):
             return None
         if op in QUOTIENT_ROWS and x in factors_of(g, g.args[n][0]):
             quotient, order = QUOTIENT_ROWS[op]

@@ -6,6 +6,8 @@ from fractions import Fraction
 from math import isqrt
 from typing import TYPE_CHECKING, TypeVar
 
+from symgrad.ir.signs import is_never_negative
+
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
@@ -32,9 +34,10 @@ def factors_of(g: Graph, node: int) -> list[int]:
 
 def in_powers_of(g: Graph, root: int, factors: list[int]) -> list[int]:
     """The factors with root*root for what is under a square root, and so for its powers by halves."""
-    if g.op[root] not in ("sqrt", "hypot"):
+    under = under_root(g, root)
+    if under is None and g.op[root] != "hypot":
         return factors
-    square = g.args[root][0] if g.op[root] == "sqrt" else g.sum_of(g.mul(x, x) for x in g.args[root])
+    square = g.sum_of(g.mul(x, x) for x in g.args[root]) if under is None else under
     found: list[int] = []
     for factor in factors:
         base, q = (
@@ -44,6 +47,12 @@ def in_powers_of(g: Graph, root: int, factors: list[int]) -> list[int]:
         is_power = base == square and times > 0 and times.denominator == 1 and times <= MOST_FACTORS
         found += [root] * int(times) if is_power else [factor]
     return found
+
+
+def under_root(g: Graph, node: int) -> int | None:
+    """s if `node` is sqrt(s), also one that is computed as a norm."""
+    place = {"sqrt": 0, "norm": 1}.get(g.op[node])
+    return None if place is None else int(g.args[node][place])
 
 
 def quotient_of(g: Graph, above: list[int], below: list[int]) -> int:
@@ -117,10 +126,17 @@ def exponent_of(g: Graph, node: int) -> int | None:
 
 
 def beside_one(g: Graph, node: int) -> int | None:
-    """x if `node` is 1 + x; 1 - x counts."""
+    """x if `node` is 1 + x; 1 - x counts, and 1 + x + y where x and y are never negative."""
     if g.op[node] == "sub" and g.args[node][0] == g.one:
         return g.neg(g.args[node][1])
-    return one_plus(g, node)
+    rest = one_plus(g, node)
+    if rest is not None or g.op[node] != "add":
+        return rest
+    terms = terms_of(g, node)
+    others = [term for sign, term in terms if sign > 0 and term != g.one]
+    if len(others) != len(terms) - 1 or not all(is_never_negative(g, term) for term in others):
+        return None
+    return g.sum_of(others)
 
 
 def one_minus_square(g: Graph, node: int) -> int | None:

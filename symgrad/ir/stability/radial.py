@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, Rule, among
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
-from symgrad.ir.stability.patterns import factors_of, quotient_of, remove, without
+from symgrad.ir.stability.patterns import factors_of, quotient_of, remove, under_root, without
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _RAYLEIGH = "DLMF 10.49(ii), 10.51.3"
-_ROOTS = ("sqrt", "hypot", "abs")
+_ROOTS = ("sqrt", "norm", "hypot", "abs")
 _HALF_ANGLE = "the half-angle formula; Kahan 1965"
 
 
@@ -32,8 +32,8 @@ def _square_of_root(g: Graph, root: int) -> tuple[int, int] | None:
     if len(roots) != 1:
         return None
     inner = g.args[roots[0]]
-    is_sqrt = g.op[roots[0]] == "sqrt"
-    square = inner[0] if is_sqrt else g.sum_of(g.mul(side, side) for side in inner)
+    under = under_root(g, roots[0])
+    square = g.sum_of(g.mul(side, side) for side in inner) if under is None else under
     scale = quotient_of(g, without(factors, factors.index(roots[0])), [])
     return root, g.mul(g.mul(scale, scale), square)
 

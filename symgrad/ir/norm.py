@@ -1,0 +1,103 @@
+"""Norms: sqrt(s) of a sum of squares s that may overflow, or lose its digits to underflow.
+
+The squares are then summed again, of numbers divided by a power of two. It is 1 for every other s, where the
+plain sum is taken to the last digit, and a constant for derivatives, which go through the divided numbers:
+
+    scaled(x, s)          x over the power of two for s
+    norm(r, s, t)         sqrt(s); r and t are the sum s of scaled numbers: r is right, and looked at, only
+                          where out_of_range(s); t is there for derivatives, and never looked at
+    scaled_norm(y, s, t)  sqrt(t), from y = norm(.., s, t)
+
+So the arguments of an operation belong together. `ir/stability/norms.py` makes them.
+
+Source: Blue 1978, A portable Fortran program to find the Euclidean norm of a vector.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symgrad.ir.op import Op, mp_function
+from symgrad.ir.ops import OPS
+from symgrad.ir.signs import is_never_negative
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+Args = tuple[int, ...]
+
+_SINGLE, _DOUBLE = (70, -100), (760, -900)  # log2 of the power, and of the s below which it is its inverse
+
+
+def _np_scale(s: Any) -> Any:
+    s = np.real(np.asarray(s))
+    power, tiny = _SINGLE if s.dtype == np.float32 else _DOUBLE
+    two = s.dtype.type(2)
+    return np.where(s == np.inf, two**power, np.where(s < two**tiny, two**-power, s.dtype.type(1)))
+
+
+def _number(g: Graph, which: int, sign: int = 1) -> int:
+    """A power of two of double precision; of single precision where 2^1000 is infinite."""
+    double, single = (g.const(Fraction(2) ** (sign * powers[which])) for powers in (_DOUBLE, _SINGLE))
+    return g.where(g.node("eq", g.const(2**1000), g.const(float("inf"))), single, double)
+
+
+def _by_range(g: Graph, s: int, over: int, under: int, inside: int) -> int:
+    """One of three values: for an s that has overflowed, one that has underflowed, and any other."""
+    is_tiny = g.node("lt", s, _number(g, 1))
+    return g.where(g.node("eq", s, g.const(float("inf"))), over, g.where(is_tiny, under, inside))
+
+
+def _expand_scaled(g: Graph, a: Args) -> int:
+    return g.intern("mul", (a[0], _by_range(g, a[1], _number(g, 0, -1), _number(g, 0), g.one)))
+
+
+def _expand_norm(g: Graph, a: Args) -> int:
+    r, s, _ = a
+    scale = _by_range(g, s, _number(g, 0), _number(g, 0, -1), g.one)
+    return g.intern("mul", (scale, g.intern("sqrt", (_by_range(g, s, r, r, s),))))
+
+
+def _expand_out_of_range(g: Graph, a: Args) -> int:
+    return g.node("or", g.node("eq", a[0], g.const(float("inf"))), g.node("lt", a[0], _number(g, 1)))
+
+
+def _norm_slope(g: Graph, a: Args, y: int) -> int:
+    """(1/(2*sqrt(t)))/(1/scale), in this order: so second derivatives are in range too. 0 where the norm is.
+
+    Where t is a sum over an axis, its root comes from the norm: only derivatives go through the sum.
+    """
+    r, s, t = a
+    root = g.intern("sqrt", (t,)) if r == t else g.node("scaled_norm", y, s, t)
+    slope = g.div(g.div(g.const(0.5), root), g.node("scaled", g.one, s))
+    at_zero = t if r == t else y
+    return g.mask(g.node("ne", at_zero, g.zero), slope) if is_never_negative(g, s) else slope
+
+
+def _enter(name: str, arity: int, *args: Any, **fields: Any) -> None:
+    domain = ((-2.0, 2.0), (0.1, 4.0)) if name == "scaled" else ((0.1, 4.0),) * arity
+    OPS[name] = Op(name, arity, *args, domain=domain, source="Blue 1978", **fields)
+
+
+_enter(
+    "scaled", 2, lambda x, s: x / _np_scale(s), lambda x, s: x,
+    (lambda g, a, y: g.node("scaled", g.one, a[1]), None), expand=_expand_scaled, cost=3, total=True,
+)  # fmt: skip
+_enter(
+    "out_of_range", 1, lambda s: _np_scale(s) != 1, lambda s: False, (None,), result="bool",
+    expand=_expand_out_of_range, cost=3, total=True,
+)  # fmt: skip
+_enter(
+    "norm", 3, lambda r, s, t: np.where(_np_scale(s) == 1, np.sqrt(s), _np_scale(s) * np.sqrt(r)),
+    lambda r, s, t: mp_function("sqrt")(t), (None, None, _norm_slope), expand=_expand_norm, cost=10,
+    kink="the zero of a sum of squares (derivative 0)",
+)  # fmt: skip
+_enter(
+    "scaled_norm", 3, lambda y, s, t: y / _np_scale(s), lambda y, s, t: mp_function("sqrt")(t),
+    (None, None, lambda g, a, y: g.div(g.const(0.5), y)), expand=_expand_scaled, cost=3, total=True,
+)  # fmt: skip
+
+NAMES = frozenset(("scaled", "out_of_range", "norm", "scaled_norm"))  # what this module enters

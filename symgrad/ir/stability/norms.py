@@ -1,0 +1,121 @@
+"""Roots of sums of squares: norms, which overflow or underflow long before their value does.
+
+A root of two squares is `hypot` (`differences.py`). One of more, or of a sum over an axis, is op `norm`: the
+root of the same sum of numbers that are divided by a power of two, which is 1 unless the plain sum overflows
+or loses digits to underflow. Derivatives of all orders go through the numbers that are divided. Their sum
+over an axis is computed only where it is needed: elsewhere the plain one is the same to the last digit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symgrad.ir.rules import Args, among
+from symgrad.ir.stability.audit import Audit, stable
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+_MOST_NODES = 256  # of a sum of squares that is searched
+
+
+@stable(
+    "sqrt",
+    "a sum of squares overflows and underflows before its root does",
+    Audit(
+        "sqrt(Sum(v[i]**2, (i, 0, n - 1)))", "2**k*sqrt(Sum((v[i]/2**k)**2, ...)), k = 0 but at the ends",
+        "one square or more than two, with positive factors; sums over an axis with no number beside them",
+        "Blue 1978",
+        ({"v": (3e200, 4e200, 1e200)}, {"v": (3e-200, 4e-200, -1e-200)}, {"v": (0.5, 1.0, -2.0)}),
+    ),
+    on=among("add", "read", "mul", "div", "mask"),
+)  # fmt: skip
+def root_of_squares_to_norm(g: Graph, a: Args) -> int | None:
+    s, squares = a[0], _Squares(g, a[0])
+    scaled = squares.scaled(s)
+    if scaled is None or not squares.has_square or (squares.has_number and squares.has_sum):
+        return None
+    guarded = _Squares(g, s, g.node("out_of_range", s)).scaled(s) if squares.has_sum else scaled
+    return None if guarded is None else g.node("norm", guarded, s, scaled)
+
+
+class _Squares:
+    """A sum of squares with every square divided by the square of one power of two.
+
+    s      the sum under the root, which the power depends on.
+    guard  a condition under which sums over axes are needed.
+    left   how many nodes may still be looked at.
+    """
+
+    def __init__(self, g: Graph, s: int, guard: int | None = None) -> None:
+        self.g, self.s, self.guard, self.left = g, s, guard, _MOST_NODES
+        self.has_number = self.has_sum = self.has_square = False
+
+    def scaled(self, node: int) -> int | None:
+        """`node` over the square of the power; None if it is not made of squares only."""
+        order, stack, parts = [], [node], {}
+        while stack:
+            n = stack.pop()
+            self.left -= 1
+            if self.left < 0:
+                return None
+            order.append(n)
+            parts[n] = self._parts(n)
+            stack += parts[n]
+        done: dict[int, int] = {}
+        for n in reversed(order):  # parts before wholes
+            if n not in done:
+                made = self._whole(n, parts[n], done) if parts[n] else self._part(n)
+                if made is None:
+                    return None
+                done[n] = made
+        return done[node]
+
+    def _parts(self, n: int) -> list[int]:
+        """The terms of a sum; what a positive factor, divisor or mask belongs to."""
+        g, args = self.g, self.g.args[n]
+        if g.op[n] == "add":
+            return list(args)
+        if g.op[n] == "mul" and args[0] != args[1]:
+            return [y for x, y in (args, args[::-1]) if self._is_weight(x)][:1]
+        if g.op[n] == "div" and self._is_weight(args[1]):
+            return [args[0]]
+        return [args[1]] if g.op[n] == "mask" else []
+
+    def _is_weight(self, n: int) -> bool:
+        """A number or a size, at least 0."""
+        q = self.g.rational(n)
+        is_size = self.g.op[n] == "cast" and self.g.op[self.g.args[n][0]] == "size"
+        return is_size if q is None else q >= 0
+
+    def _whole(self, n: int, parts: list[int], done: dict[int, int]) -> int:
+        g = self.g
+        return g.node(g.op[n], *(done[x] if x in parts else x for x in g.args[n]))
+
+    def _part(self, n: int) -> int | None:
+        g, args = self.g, self.g.args[n]
+        if g.op[n] == "mul" and args[0] == args[1]:
+            self.has_square = True
+            divided = g.node("scaled", args[0], self.s)
+            return g.mul(divided, divided)
+        q = g.rational(n)
+        if q is not None and q >= 0:
+            self.has_number = True
+            return g.node("scaled", g.node("scaled", n, self.s), self.s)
+        if g.op[n] == "read" and g.tensors[args[0]].kind == "sum":
+            self.has_sum = True
+            return self._sum(n)
+        return None
+
+    def _sum(self, read: int) -> int | None:
+        """A sum over axes, with the power inside: nested as deep as sums are, at most as `left` says."""
+        g, tensor = self.g, self.g.tensors[self.g.args[read][0]]
+        red = {r: g.fresh_axis(g.extent(r)) for r in tensor.red}
+        places = dict(zip(tensor.out, g.args[read][1:], strict=True))
+        body = self.scaled(g.substitute(tensor.body, {**red, **places}))
+        if body is None:
+            return None
+        body = body if self.guard is None else g.mask(self.guard, body)
+        axes = tuple(red.values())
+        out = g.first_occurrence(body, g.axes[body] - frozenset(axes))
+        return g.read(g.define("sum", out, axes, body), *out)
