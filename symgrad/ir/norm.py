@@ -77,9 +77,9 @@ def _norm_slope(g: Graph, a: Args, y: int) -> int:
     return g.mask(g.node("ne", at_zero, g.zero), slope) if is_never_negative(g, s) else slope
 
 
-def _enter(name: str, arity: int, *args: Any, **fields: Any) -> None:
+def _enter(name: str, arity: int, numpy: Any, mpmath: Any, partials: tuple[Any, ...], **fields: Any) -> None:
     domain = ((-2.0, 2.0), (0.1, 4.0)) if name == "scaled" else ((0.1, 4.0),) * arity
-    OPS[name] = Op(name, arity, *args, domain=domain, source="Blue 1978", **fields)
+    OPS[name] = Op(name, arity, numpy, mpmath, partials, **fields, domain=domain, source="Blue 1978")
 
 
 _enter(
