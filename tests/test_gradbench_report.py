@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -74,7 +76,7 @@ def test_the_table_is_that_of_the_stored_results():
 
 @pytest.mark.parametrize(("program", "word"), [("input(); input()", "no answer"), ("input()", "ended")])
 def test_a_tool_that_is_silent_or_gone_is_left_behind(program, word):
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "start_new_session": True}
     ask = subprocess.Popen([sys.executable, "-c", "print('{}', flush=True); input()"], **pipes)
     answer = subprocess.Popen([sys.executable, "-c", program], **pipes)
     left = Session("slow")
@@ -85,3 +87,27 @@ def test_a_tool_that_is_silent_or_gone_is_left_behind(program, word):
         for process in (ask, answer):
             process.kill()
             process.communicate()
+
+
+def test_what_a_tool_has_started_ends_with_it():
+    program = (
+        "import subprocess, sys; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); p.wait()"
+    )
+    tool = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    child = int(tool.stdout.readline())
+    run.stop(tool)
+    tool.stdout.close()
+    assert _ends(Path(f"/proc/{child}/stat"))
+
+
+def _ends(state):
+    """Whether a process that was told to end is gone, or waits for nobody, within a second."""
+    for _ in range(100):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if state.read_text().split()[2] != "Z":
+                time.sleep(0.01)
+                continue
+        return True
+    return False

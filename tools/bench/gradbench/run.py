@@ -16,14 +16,15 @@ alike; so where two runs of different evals meet, keep both files of results and
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -94,12 +95,19 @@ def exchanges(
         response = _line_within(answer.stdout, seconds)
         if not response:
             session.errors.append("the tool ended" if response == "" else f"no answer within {seconds:g} s")
-            answer.kill()
+            stop(answer)
             return
         session.record(json.loads(line), json.loads(response))
         print(response, end="", file=ask.stdin, flush=True)
         line = ask.stdout.readline()
         yield
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """End a process and what it has started, such as the program that does the work."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _line_within(pipe: IO[str], seconds: float) -> str | None:
@@ -113,12 +121,14 @@ def run_eval(suite: Suite, name: str, tools: Sequence[str], given: argparse.Name
     library = os.pathsep.join([str(suite.root / "python" / "gradbench"), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | ONE_CORE | {"PYTHONPATH": library}
     sessions = [Session(tool) for tool in tools]
-    with ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
 
         def started(command: list[str], **how: Any) -> subprocess.Popen[str]:
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-            process = subprocess.Popen(command, cwd=suite.root, env=environment, **pipes, **how)
-            stack.callback(process.kill)
+            process = subprocess.Popen(
+                command, cwd=suite.root, env=environment, start_new_session=True, **pipes, **how
+            )
+            stack.callback(stop, process)
             return process
 
         turns = []
