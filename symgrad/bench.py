@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -18,7 +19,7 @@ from symgrad.loops.nest import evaluate_poly
 from symgrad.program import Program, program
 from symgrad.rates import Rates, seconds_of_each
 from symgrad.run.kernel import Kernel
-from symgrad.run.point import make_point, names_of
+from symgrad.run.point import directions_of, make_point, names_of
 from symgrad.run.results import leaves_of
 from symgrad.run.subject import default_outputs
 
@@ -38,7 +39,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Bench:
-    """The result of `symgrad.bench`; prints as a page of text. Times are wall-clock seconds.
+    """The result of `symgrad.bench`; prints as a page of text. Times are CPU seconds of one thread.
 
     sizes      that everything is for.
     stages     of compiling, with their times.
@@ -131,8 +132,9 @@ def bench(
     counts = operations_by_name(unit.graph, unit.roots, chosen)
     work = tuple(Work(name, count, rates.operation(name)) for name, count in sorted(counts.items()))
     moved = _bytes(kernel, arrays, chosen)
-    given = _to_write_to(kernel(*arrays))
-    call, call_out = seconds_of_each([lambda: kernel(*arrays), lambda: kernel(*arrays, out=given)])
+    call = partial(kernel, *arrays, **_directions(kernel, chosen, seed))
+    given = _to_write_to(call())
+    returning, writing = seconds_of_each([call, partial(call, out=given)])
     return Bench(
         kernel.outputs,
         backend,
@@ -145,8 +147,8 @@ def bench(
         sum(w.seconds for w in work),
         rates.moved(moved),
         rates.call(),
-        call,
-        call_out,
+        returning,
+        writing,
     )
 
 
@@ -156,7 +158,7 @@ def _point(
     """The arguments of the calls, and their sizes."""
 
     def is_usable(arrays: Any, sizes: Any) -> bool:
-        results = kernel(*arrays.values())
+        results = kernel(*arrays.values(), **_directions(kernel, sizes, seed))
         return all(np.isfinite(x).all() for x in _flat(results))
 
     point = make_point(kernel.signature, source.args, given, sizes, seed, is_usable)
@@ -166,6 +168,17 @@ def _point(
         for name, x in point.arrays.items()
     }
     return [float(x) if x.ndim == 0 and x.dtype.kind == "f" else x for x in ready.values()], dict(point.sizes)
+
+
+def _directions(kernel: Kernel, sizes: Mapping[str, int], seed: int) -> dict[str, Any]:
+    """Of the kernel's own type, which a call then need not convert."""
+    found = directions_of(kernel.signature, dict(sizes), seed)
+    return {
+        role: tuple(np.asarray(part, kernel.dtype) for part in x)
+        if isinstance(x, tuple)
+        else np.asarray(x, kernel.dtype)
+        for role, x in found.items()
+    }
 
 
 def _flat(results: Any) -> Iterator[Any]:
@@ -184,10 +197,12 @@ def _to_write_to(results: Any) -> Any:
 
 
 def _bytes(kernel: Kernel, arrays: Sequence[Any], sizes: Mapping[str, int]) -> int:
-    """Of the arguments and the results."""
+    """Of the arguments, the directions and the results."""
     leaves = [leaf for tree in kernel.signature.outputs for leaf in leaves_of(tree)]
     results = sum(prod(evaluate_poly(e, sizes) for e in leaf.shape) for leaf in leaves)
-    return sum(np.asarray(x).nbytes for x in arrays) + results * kernel.dtype.itemsize
+    directions = [a for a in kernel.signature.arguments if a.role in ("tangent", "cotangent")]
+    entries = results + sum(prod(evaluate_poly(e, sizes) for e in a.extents) for a in directions)
+    return sum(np.asarray(x).nbytes for x in arrays) + entries * kernel.dtype.itemsize
 
 
 # ---- as text -----------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ import common  # noqa: E402
 import compile_scale  # noqa: E402
 import contractions  # noqa: E402
 import cost_promise  # noqa: E402
+import floors  # noqa: E402
 import machine_code  # noqa: E402
 import network  # noqa: E402
 import network_batch  # noqa: E402
@@ -196,3 +197,12 @@ def test_run_all_writes_what_it_measured_with_the_machine_and_the_versions(tmp_p
     assert "## Call overhead: value and gradient" in text
     assert f"numpy {np.__version__}" in text
     assert "Rosenbrock-100" not in text
+
+
+def test_the_floor_of_a_kernel_stands_beside_its_time():
+    (table,) = floors.run(common.TINY)
+    ((_, operations, moved, arithmetic, _, floor, call, ratio),) = table.rows
+    assert int(operations) > 100
+    assert int(moved) == 8 * (6 + 12 + 72)
+    assert 0 < float(arithmetic) < float(floor)
+    assert float(ratio) == pytest.approx(float(call) / float(floor), rel=0.02)

@@ -81,3 +81,12 @@ def test_the_command_prints_a_page_and_json(capsys):
     assert main([*command, "--json", "--backend", "c", "--outputs", "grad"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["backend"] == "c" and found["outputs"] == ["grad"] and found["ratio"] > 0
+
+
+@pytest.mark.parametrize("word", ["hvp", "jvp", "vjp"])
+def test_products_are_measured_along_random_directions(word: str) -> None:
+    i, m = sp.Symbol("i", integer=True), sp.Symbol("m", integer=True, positive=True)
+    v = sp.IndexedBase("v", shape=(m,))
+    found = sg.bench(sp.Sum(sp.exp(v[i]), (i, 0, m - 1)), (v,), v, outputs=word, sizes={m: 10})
+    assert found.outputs == (word,)
+    assert found.moved == 8 * {"hvp": 30, "jvp": 21, "vjp": 21}[word]

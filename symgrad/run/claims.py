@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from symgrad.loops.nest import evaluate_poly
 from symgrad.run.functions import Function, Variables, outputs_of
 from symgrad.run.kernel import Kernel
-from symgrad.run.point import Array, Arrays
+from symgrad.run.point import Array, Arrays, directions_of
 from symgrad.run.report import entry_name, entry_text
 
 DIRECTIONS = 3
@@ -109,13 +108,9 @@ class Analytic:
 
 def analytic_outputs(kernel: Kernel, arrays: Arrays, sizes: dict[str, int], seed: int) -> Analytic:
     """Call the kernel, with random directions where it takes any."""
-    rng = np.random.default_rng(seed)
-    drawn: dict[str, list[Array]] = {"tangent": [], "cotangent": []}
-    for a in kernel.signature.arguments:
-        if a.role in drawn:
-            drawn[a.role].append(rng.standard_normal([evaluate_poly(e, sizes) for e in a.extents]))
-    given = {role: parts[0] if len(parts) == 1 else tuple(parts) for role, parts in drawn.items() if parts}
-    flat = {role: np.concatenate([np.ravel(p) for p in parts]) for role, parts in drawn.items() if parts}
+    given = directions_of(kernel.signature, sizes, seed)
+    drawn = {role: x if isinstance(x, tuple) else (x,) for role, x in given.items()}
+    flat = {role: np.concatenate([np.ravel(p) for p in parts]) for role, parts in drawn.items()}
     return Analytic(
         outputs_of(kernel, arrays, sizes, given), given, flat.get("tangent"), flat.get("cotangent")
     )

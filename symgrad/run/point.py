@@ -36,6 +36,16 @@ def names_of(given: Mapping[Any, Any] | None) -> dict[str, Any]:
     return {key if isinstance(key, str) else name_of(key): value for key, value in (given or {}).items()}
 
 
+def directions_of(signature: Signature, sizes: Sizes, seed: int) -> dict[str, Any]:
+    """Random `tangent=` and `cotangent=` for a call, as far as its outputs need them."""
+    rng = np.random.default_rng(seed)
+    drawn: dict[str, list[Array]] = {"tangent": [], "cotangent": []}
+    for a in signature.arguments:
+        if a.role in drawn:
+            drawn[a.role].append(rng.standard_normal([evaluate_poly(e, sizes) for e in a.extents]))
+    return {role: parts[0] if len(parts) == 1 else tuple(parts) for role, parts in drawn.items() if parts}
+
+
 def make_point(
     signature: Signature,
     symbols: Sequence[Any],

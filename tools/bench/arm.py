@@ -118,7 +118,7 @@ def run(setup: Setup) -> list[Table]:
     samples = 3 if setup.tiny else 1000
     angles = setup.random().uniform(-3.0, 3.0, (6, samples))
     note = "Pose (12 numbers) and 12 by 6 Jacobian."
-    kernel = sg.compile(_program(), outputs=WORDS)
+    kernel = sg.compile(program(), outputs=WORDS)
     one = [*_ours(angles[:, 0], kernel), *_by_hand(angles[:, :1]), *_peers(setup, angles[:, 0])]
     batch = [*_ours_batch(angles, kernel), *_by_hand(angles), *_peers_batch(setup, angles)]
     title = f"Six-joint arm, {samples} samples in one call"
@@ -138,7 +138,7 @@ def _pose(angles: Sequence[Any], cos: Any, sin: Any, matrix: Callable[[Any], Any
     return reduce(matmul, steps)
 
 
-def _program() -> sg.Program:
+def program() -> sg.Program:
     angles = sp.symbols("q1:7", real=True)
     pose = _pose(angles, sp.cos, sp.sin, sp.Matrix)
     return sg.program(sp.Matrix(list(pose[:3, :])), args=angles, wrt=angles)
@@ -146,13 +146,13 @@ def _program() -> sg.Program:
 
 def _ours(angles: np.ndarray, kernel: sg.Kernel) -> list[Contender]:
     point = [float(q) for q in angles]
-    codes = [SymgradCode(_program, WORDS, backend, list(angles)).contender() for backend in backends()]
+    codes = [SymgradCode(program, WORDS, backend, list(angles)).contender() for backend in backends()]
     return [*codes, Contender("symgrad llvm", "call", repeated(kernel, *point), lambda: list(kernel(*point)))]
 
 
 def _ours_batch(angles: np.ndarray, kernel: sg.Kernel) -> list[Contender]:
     samples = angles.shape[1]
-    codes = [SymgradCode(_program, WORDS, b, list(angles), samples=samples).contender() for b in backends()]
+    codes = [SymgradCode(program, WORDS, b, list(angles), samples=samples).contender() for b in backends()]
     rows = [np.ascontiguousarray(q) for q in angles]
     return [*codes, Contender("symgrad llvm", "call", repeated(kernel, *rows), lambda: list(kernel(*rows)))]
 

@@ -52,8 +52,8 @@ def run(setup: Setup) -> list[Table]:
 
 def _contest(samples: int, setup: Setup) -> Table:
     inputs = [setup.random().uniform(0.1, 0.6, samples) * (1 + 0.1 * k) for k in range(4)]
-    codes = [SymgradCode(_program, ("value",), b, inputs, samples=samples).contender() for b in backends()]
-    kernel = sg.compile(_program(), outputs="value")
+    codes = [SymgradCode(program, ("value",), b, inputs, samples=samples).contender() for b in backends()]
+    kernel = sg.compile(program(), outputs="value")
     ours = [*codes, Contender("symgrad llvm", "call", repeated(kernel, *inputs), lambda: [kernel(*inputs)])]
     text = f"#define SAMPLES {samples}\n{HAND_WRITTEN}"
     hand = handwritten(text, inputs, [np.zeros(samples)])
@@ -71,7 +71,7 @@ def _formula(a: Any, b: Any, c: Any, d: Any, exp: Any, tanh: Any, log: Any) -> A
     return e * tanh(u) + log(e + exp(v)) + exp(q * u)
 
 
-def _program() -> sg.Program:
+def program() -> sg.Program:
     symbols = sp.symbols("a b c d", real=True)
     return sg.program(_formula(*symbols, sp.exp, sp.tanh, sp.log), args=symbols)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BENCHMARKS = (
     "call_overhead", "rosenbrock100", "arm", "batch", "network_one", "network_batch", "cost_promise",
-    "compile_scale", "vector_math", "sparse_hessian", "training", "tensor_programs", "contractions",
+    "compile_scale", "vector_math", "sparse_hessian", "training", "tensor_programs", "contractions", "floors",
 )  # fmt: skip
 PACKAGES = (
     "sympy", "numpy", "llvmlite", "casadi", "jax", "torch", "numba", "symengine", "heyoka", "symforce",
