@@ -15,17 +15,17 @@
  * output  grad_K (m, d) double
  * output  grad_V (m, e) double
  * output  grad_tau () double
- * work    t1 (n, m) double
- * work    t2 (n, m) double
- * work    t3 (n, e) double
- * work    t4 (n,) double
- * work    t5 (n,) double
- * work    t6 (n,) double
+ * work    t1 (96, m) double
+ * work    t2 (96, m) double
+ * work    t3 (96, e) double
+ * work    t4 (96,) double
+ * work    t5 (96,) double
+ * work    t6 (96,) double
  * work    t7 () double
- * work    t8 (n, e) double
- * work    t9 (n, m) double
+ * work    t8 (96, e) double
+ * work    t9 (96, m) double
  * work    t10 () double
- * work    t11 (n, m) double
+ * work    t11 (96, m) double
  * work    t12 (9600,) double
  *
  * expression: Sum((-R[i, a] + Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau))*V[j, a], (j, 0, m - 1))/Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau)), (j, 0, m - 1)))**2, (i, 0, n - 1), (a,...
@@ -61,11 +61,6 @@ static int64_t attention_index_max(int64_t a, int64_t b)
 static int64_t attention_index_extent(int64_t a)
 {
     return a > 0 ? a : 0;
-}
-
-static int64_t attention_index_slice(int64_t a)
-{
-    return (a + 7) / 8 * 8;
 }
 
 /* Rows and columns of a block that is summed up in registers. */
@@ -276,80 +271,90 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     double *restrict grad_tau, double *restrict work, int64_t n, int64_t d, int64_t m, int64_t e)
 {
     double *const restrict t1 = work;
-    double *const restrict t2 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m));
-    double *const restrict t3 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m));
-    double *const restrict t4 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e));
-    double *const restrict t5 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n));
-    double *const restrict t6 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n));
-    double *const restrict t7 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n));
-    double *const restrict t8 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8;
-    double *const restrict t9 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e));
-    double *const restrict t10 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m));
-    double *const restrict t11 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + 8;
-    double *const restrict t12 = work + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(m));
-    attention_index_contract(&Q[0], &K[0], &t1[0], &t12[0], n, m, d, d, 1, 1, d, m, 1, 0, 1, 0);
+    double *const restrict t2 = work + attention_index_extent(m)*96;
+    double *const restrict t3 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96;
+    double *const restrict t4 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96;
+    double *const restrict t5 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96 + 96;
+    double *const restrict t6 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96 + 96 + 96;
+    double *const restrict t7 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96 + 96 + 96 + 96;
+    double *const restrict t8 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96 + 96 + 96 + 96 + 8;
+    double *const restrict t9 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96 + 96 + 96 + 96 + 8 + attention_index_extent(e)*96;
+    double *const restrict t10 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96 + 96 + 96 + 96 + 8 + attention_index_extent(e)*96 + attention_index_extent(m)*96;
+    double *const restrict t11 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96 + 96 + 96 + 96 + 8 + attention_index_extent(e)*96 + attention_index_extent(m)*96 + 8;
+    double *const restrict t12 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96 + 96 + 96 + 96 + 8 + attention_index_extent(e)*96 + attention_index_extent(m)*96 + 8 + attention_index_extent(m)*96;
     const double tt1 = tau[0];
     const double tt2 = sqrt((double)d);
     const double tt3 = tt1 * tt2;
-    for (int64_t i = 0; i < n; i++) {
-        double c1 = 0.0;
-        attention_index_SUM(c1)
-        for (int64_t j = 0; j < m; j++) {
-            const double tt4 = exp(t1[i*m + j] / tt3);
-            t2[i*m + j] = tt4;
-            c1 += tt4;
-        }
-        t4[i] = c1;
-    }
-    attention_index_contract(&t2[0], &V[0], &t3[0], &t12[0], n, e, m, m, 1, e, 1, e, 1, 0, 1, 0);
+    double c1 = 0.0;
     double c2 = 0.0;
     double c3 = 0.0;
-    for (int64_t i = 0; i < n; i++) {
-        const double tt5 = t4[i];
-        double c4 = 0.0;
-        attention_index_SUM(c2, c4)
-        for (int64_t j = 0; j < e; j++) {
-            const double tt6 = R[i*e + j];
-            const double tt7 = t3[i*e + j];
-            const double tt8 = tt7 / tt5 - tt6;
-            c2 += tt8 * tt8;
-            c4 += (tt7 / tt5 - tt6) * tt7;
-            t8[i*e + j] = 2.0 * ((tt7 / tt5 - tt6) / tt5);
+    const double tt4 = tt2 / (tt2 * tt2 * (tt1 * tt1));
+    const int64_t none = attention_index_min(0, n - 1);
+    /* strip by strip: what is in between stays in the cache */
+    for (int64_t first = 0; first < n - none; first += 96) {
+        const int64_t strip = attention_index_min(96, n - first);
+        attention_index_contract(&Q[first*d], &K[0], &t1[0], &t12[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
+            0);
+        for (int64_t i = first; i < first + strip; i++) {
+            double c4 = 0.0;
+            attention_index_SUM(c4)
+            for (int64_t j = 0; j < m; j++) {
+                const double tt5 = exp(t1[(i - first)*m + j] / tt3);
+                t2[(i - first)*m + j] = tt5;
+                c4 += tt5;
+            }
+            t4[i - first] = c4;
         }
-        t5[i] = c4;
-        const double tt9 = -2.0 / (tt5 * tt5) * t5[i];
-        t6[i] = tt9;
-        attention_index_SUM(c3)
-        for (int64_t j = 0; j < m; j++) {
-            c3 += t1[i*m + j] * (tt9 * t2[i*m + j]);
+        attention_index_contract(&t2[0], &V[0], &t3[0], &t12[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1, 0);
+        for (int64_t i = first; i < first + strip; i++) {
+            const double tt6 = t4[i - first];
+            double c5 = 0.0;
+            attention_index_SUM(c1, c5)
+            for (int64_t j = 0; j < e; j++) {
+                const double tt7 = R[i*e + j];
+                const double tt8 = t3[(i - first)*e + j];
+                const double tt9 = tt8 / tt6 - tt7;
+                c1 += tt9 * tt9;
+                c5 += (tt8 / tt6 - tt7) * tt8;
+                t8[(i - first)*e + j] = 2.0 * ((tt8 / tt6 - tt7) / tt6);
+            }
+            t5[i - first] = c5;
+            const double tt10 = -2.0 / (tt6 * tt6) * t5[i - first];
+            t6[i - first] = tt10;
+            attention_index_SUM(c2)
+            for (int64_t j = 0; j < m; j++) {
+                c2 += t1[(i - first)*m + j] * (tt10 * t2[(i - first)*m + j]);
+            }
         }
+        attention_index_contract(&t8[0], &V[0], &t9[0], &t12[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1, 0);
+        for (int64_t i = first; i < first + strip; i++) {
+            const double tt11 = t6[i - first];
+            attention_index_SUM(c3)
+            for (int64_t j = 0; j < m; j++) {
+                const double tt12 = t2[(i - first)*m + j];
+                const double tt13 = t9[(i - first)*m + j];
+                c3 += t1[(i - first)*m + j] * (tt12 * tt13);
+                t11[(i - first)*m + j] = tt12 * tt13 / tt3 + tt11 * tt12 / tt3;
+            }
+        }
+        attention_index_contract(&t11[0], &Q[first*d], &grad_K[0], &t12[0], m, d, strip, 1, m, d, 1, d, 1,
+            first, 1, 0);
+        attention_index_contract(&t11[0], &K[0], &grad_Q[first*d], &t12[0], strip, d, m, m, 1, d, 1, d, 1,
+            0, 1, 0);
+        attention_index_contract(&t2[0], &t8[0], &grad_V[0], &t12[0], m, e, strip, 1, m, e, 1, e, 1, first,
+            1, 0);
     }
-    value[0] = c2;
-    t7[0] = c3;
-    attention_index_contract(&t8[0], &V[0], &t9[0], &t12[0], n, m, e, e, 1, 1, e, m, 1, 0, 1, 0);
-    double c5 = 0.0;
-    for (int64_t i = 0; i < n; i++) {
-        const double tt10 = t6[i];
-        attention_index_SUM(c5)
-        for (int64_t j = 0; j < m; j++) {
-            const double tt11 = t2[i*m + j];
-            const double tt12 = t9[i*m + j];
-            c5 += t1[i*m + j] * (tt11 * tt12);
-            t11[i*m + j] = tt11 * tt12 / tt3 + tt10 * tt11 / tt3;
-        }
-    }
-    t10[0] = c5;
-    attention_index_contract(&t11[0], &Q[0], &grad_K[0], &t12[0], m, d, n, 1, m, d, 1, d, 1, 0, 1, 0);
-    attention_index_contract(&t11[0], &K[0], &grad_Q[0], &t12[0], n, d, m, m, 1, d, 1, d, 1, 0, 1, 0);
-    attention_index_contract(&t2[0], &t8[0], &grad_V[0], &t12[0], m, e, n, 1, m, e, 1, e, 1, 0, 1, 0);
-    const double tt13 = tt2 / (tt2 * tt2 * (tt1 * tt1));
-    grad_tau[0] = -(tt13 * t7[0] + tt13 * t10[0]);
+    value[0] = c1;
+    t7[0] = c2;
+    t10[0] = c3;
+    grad_tau[0] = -(tt4 * t7[0] + tt4 * t10[0]);
 }
 
 int64_t attention_index_work_size(int64_t n, int64_t d, int64_t m, int64_t e)
 {
+    (void)n;
     (void)d;
-    return attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + attention_index_slice(attention_index_extent(n)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + 8 + attention_index_slice(attention_index_extent(n)*attention_index_extent(m)) + 9600;
+    return attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96 + 96 + 96 + 96 + 8 + attention_index_extent(e)*96 + attention_index_extent(m)*96 + 8 + attention_index_extent(m)*96 + 9600;
 }
 
 int64_t attention_index_argument_count(void)

@@ -16,28 +16,28 @@
  * output  grad_b1 (h,) double
  * output  grad_W2 (h, c) double
  * output  grad_b2 (c,) double
- * work    t1 (n, h) double
- * work    t2 (n, h) double
- * work    t3 (n, c) double
+ * work    t1 (96, h) double
+ * work    t2 (96, h) double
+ * work    t3 (96, c) double
  * work    t4 (c,) double
- * work    t5 (n,) double
- * work    t6 (n,) double
- * work    t7 (n,) double
- * work    t8 (n,) double
- * work    t9 (n,) double
- * work    t10 (n,) double
- * work    t11 (n,) double
- * work    t12 (n,) double
+ * work    t5 (96,) double
+ * work    t6 (96,) double
+ * work    t7 (96,) double
+ * work    t8 (96,) double
+ * work    t9 (96,) double
+ * work    t10 (96,) double
+ * work    t11 (96,) double
+ * work    t12 (96,) double
  * work    t13 () double
  * work    t14 (c, h) double
- * work    t15 (n, h) double
+ * work    t15 (96, h) double
  * work    t16 (h,) double
  * work    t18 (c,) double
- * work    t19 (n, c) double
+ * work    t19 (96, c) double
  * work    t20 (h, c) double
- * work    t21 (n, h) double
+ * work    t21 (96, h) double
  * work    t22 (h,) double
- * work    t23 (n, h) double
+ * work    t23 (96, h) double
  * work    t24 (9600,) double
  *
  * expression: Sum(log(Sum(exp(b2[j] + Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[k, j], (k, 0, h - 1))), (j, 0, c - 1))) - b2[label[i]] - Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[...
@@ -298,35 +298,28 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     double *restrict work, int64_t n, int64_t d, int64_t h, int64_t c)
 {
     double *const restrict t1 = work;
-    double *const restrict t2 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h));
-    double *const restrict t3 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h));
-    double *const restrict t4 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c));
-    double *const restrict t5 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c));
-    double *const restrict t6 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t7 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t8 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t9 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t10 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t11 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t12 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t13 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n));
-    double *const restrict t14 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8;
-    double *const restrict t15 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
-    double *const restrict t16 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h));
-    double *const restrict t18 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h));
-    double *const restrict t19 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c));
-    double *const restrict t20 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c));
-    double *const restrict t21 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c));
-    double *const restrict t22 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h));
-    double *const restrict t23 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h));
-    double *const restrict t24 = work + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h));
-    dense_index_contract(&X[0], &W1[0], &t1[0], &t24[0], n, h, d, d, 1, h, 1, h, 1, 0, 1, 0);
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < h; j++) {
-            t2[i*h + j] = tanh(b1[j] + t1[i*h + j]);
-        }
-    }
-    dense_index_contract(&t2[0], &W2[0], &t3[0], &t24[0], n, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
+    double *const restrict t2 = work + dense_index_extent(h)*96;
+    double *const restrict t3 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96;
+    double *const restrict t4 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96;
+    double *const restrict t5 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c));
+    double *const restrict t6 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96;
+    double *const restrict t7 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96;
+    double *const restrict t8 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96;
+    double *const restrict t9 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96;
+    double *const restrict t10 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96;
+    double *const restrict t11 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96;
+    double *const restrict t12 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96;
+    double *const restrict t13 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96;
+    double *const restrict t14 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8;
+    double *const restrict t15 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
+    double *const restrict t16 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*96;
+    double *const restrict t18 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h));
+    double *const restrict t19 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c));
+    double *const restrict t20 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*96;
+    double *const restrict t21 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c));
+    double *const restrict t22 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_extent(h)*96;
+    double *const restrict t23 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h));
+    double *const restrict t24 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h)) + dense_index_extent(h)*96;
     double c1 = 0.0;
     const double tt1 = (double)n;
     for (int64_t i = 0; i < c; i++) {
@@ -339,105 +332,124 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
         t16[i] = 0.0;
         t22[i] = 0.0;
     }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < c; j++) {
-            t4[j] = t3[i*c + j] + b2[j];
-        }
-        double c2 = -INFINITY;
-        for (int64_t j = 0; j < c; j++) {
-            const double tt2 = t4[j];
-            c2 = (tt2 > c2 || tt2 != tt2) ? tt2 : c2;
-        }
-        t5[i] = c2;
-        const double tt3 = t5[i];
-        const double tt4 = (fabs(tt3) < INFINITY) ? tt3 : 0.0;
-        t6[i] = tt4;
-        double c3 = 0.0;
-        double c4 = 0.0;
-        dense_index_SUM(c3, c4)
-        for (int64_t j = 0; j < c; j++) {
-            const double tt5 = t4[j];
-            c3 += (tt5 == tt4) ? 0.0 : exp(tt5 - tt4);
-            c4 += (tt5 == tt4) ? 1.0 : 0;
-        }
-        t7[i] = c3;
-        t8[i] = c4;
-        t9[i] = t8[i] - 1.0 + t7[i];
-        double c5 = 0.0;
-        const int64_t g1 = label[i];
-        const int tt6 = (g1 >= 0) && (c >= g1 + 1);
-        for (int64_t j = 0; j < h; j++) {
-            const double tt7 = t2[i*h + j];
-            c5 += W2[j*c + g1] * tt7;
-            if (tt6) {
-                t14[g1*h + j] += -(tt7 / tt1);
+    const double tt2 = -(1.0 / tt1);
+    const int64_t none = dense_index_min(0, n - 1);
+    /* strip by strip: what is in between stays in the cache */
+    for (int64_t first = 0; first < n - none; first += 96) {
+        const int64_t strip = dense_index_min(96, n - first);
+        dense_index_contract(&X[first*d], &W1[0], &t1[0], &t24[0], strip, h, d, d, 1, h, 1, h, 1, 0, 1,
+            0);
+        for (int64_t i = first; i < first + strip; i++) {
+            for (int64_t j = 0; j < h; j++) {
+                t2[(i - first)*h + j] = tanh(b1[j] + t1[(i - first)*h + j]);
             }
         }
-        t12[i] = c5;
-        dense_index_INDEPENDENT
-        for (int64_t j = 0; j < h; j++) {
-            const double tt8 = 1.0 / cosh(b1[j] + t1[i*h + j]);
-            t15[i*h + j] = tt8;
-            t16[j] += W2[j*c + g1] * (tt8 * tt8);
+        dense_index_contract(&t2[0], &W2[0], &t3[0], &t24[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
+        for (int64_t i = first; i < first + strip; i++) {
+            for (int64_t j = 0; j < c; j++) {
+                t4[j] = t3[(i - first)*c + j] + b2[j];
+            }
+            double c2 = -INFINITY;
+            for (int64_t j = 0; j < c; j++) {
+                const double tt3 = t4[j];
+                c2 = (tt3 > c2 || tt3 != tt3) ? tt3 : c2;
+            }
+            t5[i - first] = c2;
+            const double tt4 = t5[i - first];
+            const double tt5 = (fabs(tt4) < INFINITY) ? tt4 : 0.0;
+            t6[i - first] = tt5;
+            double c3 = 0.0;
+            double c4 = 0.0;
+            dense_index_SUM(c3, c4)
+            for (int64_t j = 0; j < c; j++) {
+                const double tt6 = t4[j];
+                c3 += (tt6 == tt5) ? 0.0 : exp(tt6 - tt5);
+                c4 += (tt6 == tt5) ? 1.0 : 0;
+            }
+            t7[i - first] = c3;
+            t8[i - first] = c4;
+            t9[i - first] = t8[i - first] - 1.0 + t7[i - first];
+            double c5 = 0.0;
+            const int64_t g1 = label[i];
+            const int tt7 = (g1 >= 0) && (c >= g1 + 1);
+            for (int64_t j = 0; j < h; j++) {
+                const double tt8 = t2[(i - first)*h + j];
+                c5 += W2[j*c + g1] * tt8;
+                if (tt7) {
+                    t14[g1*h + j] += -(tt8 / tt1);
+                }
+            }
+            t12[i - first] = c5;
+            dense_index_INDEPENDENT
+            for (int64_t j = 0; j < h; j++) {
+                const double tt9 = 1.0 / cosh(b1[j] + t1[(i - first)*h + j]);
+                t15[(i - first)*h + j] = tt9;
+                t16[j] += W2[j*c + g1] * (tt9 * tt9);
+            }
         }
-    }
-    dense_index_SUM(c1)
-    for (int64_t i = 0; i < n; i++) {
-        const double tt9 = log1p(t9[i]);
-        t10[i] = tt9;
-        const double tt10 = t6[i];
-        t11[i] = tt10 + tt9;
-        const int64_t g2 = label[i];
-        c1 += tt9 - (t12[i] - tt10) - b2[g2];
+        dense_index_SUM(c1)
+        for (int64_t i = first; i < first + strip; i++) {
+            const double tt10 = log1p(t9[i - first]);
+            t10[i - first] = tt10;
+            const double tt11 = t6[i - first];
+            t11[i - first] = tt11 + tt10;
+            const int64_t g2 = label[i];
+            c1 += tt10 - (t12[i - first] - tt11) - b2[g2];
+        }
+        for (int64_t i = first; i < first + strip; i++) {
+            const double tt12 = t6[i - first];
+            const double tt13 = t10[i - first];
+            const double tt14 = t11[i - first];
+            const int tt15 = tt14 == -INFINITY;
+            const int tt16 = tt14 == -INFINITY;
+            dense_index_INDEPENDENT
+            for (int64_t j = 0; j < c; j++) {
+                const double tt17 = exp(t3[(i - first)*c + j] + b2[j] - tt12 - tt13);
+                t18[j] += tt15 ? 0.0 : tt17;
+                t19[(i - first)*c + j] = (tt16 ? 0.0 : tt17) / tt1;
+            }
+        }
+        dense_index_contract(&t2[0], &t19[0], &t20[0], &t24[0], h, c, strip, 1, h, c, 1, c, 1, first, 1,
+            0);
+        dense_index_contract(&t19[0], &W2[0], &t21[0], &t24[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
+        for (int64_t i = first; i < first + strip; i++) {
+            const int64_t g5 = label[i];
+            dense_index_INDEPENDENT
+            for (int64_t j = 0; j < h; j++) {
+                const double tt18 = t15[(i - first)*h + j];
+                const double tt19 = t21[(i - first)*h + j];
+                t22[j] += tt19 * (tt18 * tt18);
+                const double tt20 = tt18 * tt18;
+                t23[(i - first)*h + j] = tt19 * tt20 - tt20 * (W2[j*c + g5] / tt1);
+            }
+        }
+        dense_index_contract(&X[first*d], &t23[0], &grad_W1[0], &t24[0], d, h, strip, 1, d, h, 1, h, 1,
+            first, 1, 0);
     }
     t13[0] = c1;
     value[0] = t13[0] / tt1;
-    for (int64_t i = 0; i < n; i++) {
-        const double tt11 = t6[i];
-        const double tt12 = t10[i];
-        const double tt13 = t11[i];
-        const int tt14 = tt13 == -INFINITY;
-        const int tt15 = tt13 == -INFINITY;
-        dense_index_INDEPENDENT
-        for (int64_t j = 0; j < c; j++) {
-            const double tt16 = exp(t3[i*c + j] + b2[j] - tt11 - tt12);
-            t18[j] += tt14 ? 0.0 : tt16;
-            t19[i*c + j] = (tt15 ? 0.0 : tt16) / tt1;
-        }
-    }
-    dense_index_contract(&t2[0], &t19[0], &t20[0], &t24[0], h, c, n, 1, h, c, 1, c, 1, 0, 1, 0);
-    dense_index_contract(&t19[0], &W2[0], &t21[0], &t24[0], n, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
-    for (int64_t i = 0; i < c; i++) {
-        grad_b2[i] = t18[i] / tt1;
-    }
-    const double tt17 = -(1.0 / tt1);
-    for (int64_t i = 0; i < n; i++) {
-        const int64_t g5 = label[i];
-        dense_index_INDEPENDENT
-        for (int64_t j = 0; j < h; j++) {
-            const double tt18 = t15[i*h + j];
-            const double tt19 = t21[i*h + j];
-            t22[j] += tt19 * (tt18 * tt18);
-            const double tt20 = tt18 * tt18;
-            t23[i*h + j] = tt19 * tt20 - tt20 * (W2[j*c + g5] / tt1);
-        }
-        if ((g5 >= 0) && (c >= g5 + 1)) {
-            grad_b2[g5] += tt17;
-        }
-    }
-    dense_index_contract(&X[0], &t23[0], &grad_W1[0], &t24[0], d, h, n, 1, d, h, 1, h, 1, 0, 1, 0);
     for (int64_t i = 0; i < h; i++) {
         grad_b1[i] = t22[i] - t16[i] / tt1;
         for (int64_t j = 0; j < c; j++) {
             grad_W2[i*c + j] = t14[j*h + i] + t20[i*c + j];
         }
     }
+    for (int64_t i = 0; i < c; i++) {
+        grad_b2[i] = t18[i] / tt1;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t g6 = label[i];
+        if ((g6 >= 0) && (c >= g6 + 1)) {
+            grad_b2[g6] += tt2;
+        }
+    }
 }
 
 int64_t dense_index_work_size(int64_t n, int64_t d, int64_t h, int64_t c)
 {
+    (void)n;
     (void)d;
-    return dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + dense_index_slice(dense_index_extent(n)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(n)*dense_index_extent(h)) + 9600;
+    return dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h)) + dense_index_extent(h)*96 + 9600;
 }
 
 int64_t dense_index_argument_count(void)

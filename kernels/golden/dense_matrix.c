@@ -16,26 +16,26 @@
  * output  grad_b1 (1, h) double
  * output  grad_W2 (h, c) double
  * output  grad_b2 (1, c) double
- * work    t1 (n, h) double
- * work    t2 (n, h) double
- * work    t3 (n, c) double
+ * work    t1 (96, h) double
+ * work    t2 (96, h) double
+ * work    t3 (96, c) double
  * work    t4 (c,) double
- * work    t5 (n,) double
- * work    t6 (n,) double
- * work    t7 (n,) double
- * work    t8 (n,) double
- * work    t9 (n,) double
- * work    t10 (n,) double
- * work    t11 (n,) double
+ * work    t5 (96,) double
+ * work    t6 (96,) double
+ * work    t7 (96,) double
+ * work    t8 (96,) double
+ * work    t9 (96,) double
+ * work    t10 (96,) double
+ * work    t11 (96,) double
  * work    t12 () double
  * work    t13 () double
  * work    t14 (c,) double
  * work    t16 (c,) double
- * work    t17 (n, c) double
- * work    t18 (n, h) double
- * work    t19 (n, h) double
+ * work    t17 (96, c) double
+ * work    t18 (96, h) double
+ * work    t19 (96, h) double
  * work    t20 (h,) double
- * work    t21 (n, h) double
+ * work    t21 (96, h) double
  * work    t22 (9600,) double
  *
  * expression: (Trace(1*Lambda(_d, log(_d)).(Lambda(_d, exp(_d)).(Lambda(_d, tanh(_d)).(X*W1 + 1*b1)*W2 + 1*b2)*1)) - Trace(Y.T*(Lambda(_d, tanh(_d)).(X*W1 + 1*b1)*W2 + 1*b2)))/n
@@ -296,33 +296,26 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     int64_t d, int64_t c, int64_t h)
 {
     double *const restrict t1 = work;
-    double *const restrict t2 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h));
-    double *const restrict t3 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h));
-    double *const restrict t4 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c));
-    double *const restrict t5 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t6 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t7 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t8 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t9 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t10 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t11 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t12 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n));
-    double *const restrict t13 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8;
-    double *const restrict t14 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8;
-    double *const restrict t16 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t17 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t18 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c));
-    double *const restrict t19 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h));
-    double *const restrict t20 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h));
-    double *const restrict t21 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h));
-    double *const restrict t22 = work + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h));
-    dense_matrix_contract(&X[0], &W1[0], &t1[0], &t22[0], n, h, d, d, 1, h, 1, h, 1, 0, 1, 0);
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < h; j++) {
-            t2[i*h + j] = tanh(b1[j] + t1[i*h + j]);
-        }
-    }
-    dense_matrix_contract(&t2[0], &W2[0], &t3[0], &t22[0], n, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
+    double *const restrict t2 = work + dense_matrix_extent(h)*96;
+    double *const restrict t3 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96;
+    double *const restrict t4 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96;
+    double *const restrict t5 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t6 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96;
+    double *const restrict t7 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96;
+    double *const restrict t8 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96;
+    double *const restrict t9 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96;
+    double *const restrict t10 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96;
+    double *const restrict t11 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96;
+    double *const restrict t12 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96;
+    double *const restrict t13 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8;
+    double *const restrict t14 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + 8;
+    double *const restrict t16 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t17 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t18 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_extent(c)*96;
+    double *const restrict t19 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_extent(c)*96 + dense_matrix_extent(h)*96;
+    double *const restrict t20 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_extent(c)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96;
+    double *const restrict t21 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_extent(c)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_slice(dense_matrix_extent(h));
+    double *const restrict t22 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_extent(c)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_extent(h)*96;
     double c1 = 0.0;
     double c2 = 0.0;
     const double tt1 = (double)n;
@@ -332,84 +325,102 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     }
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < c; j++) {
-            t4[j] = t3[i*c + j] + b2[j];
+            t14[j] += Y[i*c + j];
         }
-        double c3 = -INFINITY;
-        for (int64_t j = 0; j < c; j++) {
-            const double tt2 = t4[j];
-            c3 = (tt2 > c3 || tt2 != tt2) ? tt2 : c3;
-        }
-        t5[i] = c3;
-        const double tt3 = t5[i];
-        const double tt4 = (fabs(tt3) < INFINITY) ? tt3 : 0.0;
-        t6[i] = tt4;
-        double c4 = 0.0;
-        double c5 = 0.0;
-        dense_matrix_SUM(c4, c5, c2)
-        for (int64_t j = 0; j < c; j++) {
-            const double tt5 = t4[j];
-            c4 += (tt5 == tt4) ? 0.0 : exp(tt5 - tt4);
-            c5 += (tt5 == tt4) ? 1.0 : 0;
-            const double tt6 = Y[i*c + j];
-            c2 += tt6 * (t3[i*c + j] + b2[j]);
-            t14[j] += tt6;
-        }
-        t7[i] = c4;
-        t8[i] = c5;
-        t9[i] = t8[i] - 1.0 + t7[i];
     }
-    dense_matrix_SUM(c1)
-    for (int64_t i = 0; i < n; i++) {
-        const double tt7 = log1p(t9[i]);
-        t10[i] = tt7;
-        const double tt8 = t6[i] + tt7;
-        t11[i] = tt8;
-        c1 += tt8;
+    const double tt2 = 1.0 / tt1;
+    for (int64_t i = 0; i < h; i++) {
+        t20[i] = 0.0;
+    }
+    const int64_t none = dense_matrix_min(0, n - 1);
+    /* strip by strip: what is in between stays in the cache */
+    for (int64_t first = 0; first < n - none; first += 96) {
+        const int64_t strip = dense_matrix_min(96, n - first);
+        dense_matrix_contract(&X[first*d], &W1[0], &t1[0], &t22[0], strip, h, d, d, 1, h, 1, h, 1, 0, 1,
+            0);
+        for (int64_t i = first; i < first + strip; i++) {
+            for (int64_t j = 0; j < h; j++) {
+                t2[(i - first)*h + j] = tanh(b1[j] + t1[(i - first)*h + j]);
+            }
+        }
+        dense_matrix_contract(&t2[0], &W2[0], &t3[0], &t22[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
+        for (int64_t i = first; i < first + strip; i++) {
+            for (int64_t j = 0; j < c; j++) {
+                t4[j] = t3[(i - first)*c + j] + b2[j];
+            }
+            double c3 = -INFINITY;
+            for (int64_t j = 0; j < c; j++) {
+                const double tt3 = t4[j];
+                c3 = (tt3 > c3 || tt3 != tt3) ? tt3 : c3;
+            }
+            t5[i - first] = c3;
+            const double tt4 = t5[i - first];
+            const double tt5 = (fabs(tt4) < INFINITY) ? tt4 : 0.0;
+            t6[i - first] = tt5;
+            double c4 = 0.0;
+            double c5 = 0.0;
+            dense_matrix_SUM(c4, c5, c2)
+            for (int64_t j = 0; j < c; j++) {
+                const double tt6 = t4[j];
+                c4 += (tt6 == tt5) ? 0.0 : exp(tt6 - tt5);
+                c5 += (tt6 == tt5) ? 1.0 : 0;
+                c2 += Y[i*c + j] * (t3[(i - first)*c + j] + b2[j]);
+            }
+            t7[i - first] = c4;
+            t8[i - first] = c5;
+            t9[i - first] = t8[i - first] - 1.0 + t7[i - first];
+        }
+        dense_matrix_SUM(c1)
+        for (int64_t i = first; i < first + strip; i++) {
+            const double tt7 = log1p(t9[i - first]);
+            t10[i - first] = tt7;
+            const double tt8 = t6[i - first] + tt7;
+            t11[i - first] = tt8;
+            c1 += tt8;
+        }
+        for (int64_t i = first; i < first + strip; i++) {
+            const double tt9 = t6[i - first];
+            const double tt10 = t10[i - first];
+            const double tt11 = t11[i - first];
+            const int tt12 = tt11 == -INFINITY;
+            const double tt13 = t9[i - first];
+            const int tt14 = tt11 == -INFINITY;
+            const int tt15 = tt13 < 1.0;
+            const double tt16 = -(tt13 / (tt13 + 1.0));
+            dense_matrix_INDEPENDENT
+            for (int64_t j = 0; j < c; j++) {
+                const double tt17 = t3[(i - first)*c + j];
+                const double tt18 = b2[j];
+                const double tt19 = exp(tt17 + tt18 - tt9 - tt10);
+                t16[j] += tt12 ? 0.0 : tt19;
+                const double tt20 = Y[i*c + j] / tt1;
+                const double tt21 = -tt20;
+                const double tt22 = tt2 - tt20;
+                const int tt23 = (fabs(tt22) < fabs(tt21)) && ((tt17 + tt18 == tt9) && tt15);
+                t17[(i - first)*c + j] = (tt23 ? tt22 : tt21) + (tt23 ? tt16 : (tt14 ? 0.0 : tt19)) / tt1;
+            }
+            for (int64_t j = 0; j < h; j++) {
+                t19[(i - first)*h + j] = 1.0 / cosh(b1[j] + t1[(i - first)*h + j]);
+            }
+        }
+        dense_matrix_contract(&t2[0], &t17[0], &grad_W2[0], &t22[0], h, c, strip, 1, h, c, 1, c, 1, first,
+            1, 0);
+        dense_matrix_contract(&t17[0], &W2[0], &t18[0], &t22[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
+        for (int64_t i = first; i < first + strip; i++) {
+            dense_matrix_INDEPENDENT
+            for (int64_t j = 0; j < h; j++) {
+                const double tt24 = t18[(i - first)*h + j];
+                const double tt25 = t19[(i - first)*h + j];
+                t20[j] += tt24 * (tt25 * tt25);
+                t21[(i - first)*h + j] = tt24 * (tt25 * tt25);
+            }
+        }
+        dense_matrix_contract(&X[first*d], &t21[0], &grad_W1[0], &t22[0], d, h, strip, 1, d, h, 1, h, 1,
+            first, 1, 0);
     }
     t12[0] = c1;
     t13[0] = c2;
     value[0] = (t12[0] - t13[0]) / tt1;
-    const double tt9 = 1.0 / tt1;
-    for (int64_t i = 0; i < n; i++) {
-        const double tt10 = t6[i];
-        const double tt11 = t10[i];
-        const double tt12 = t11[i];
-        const int tt13 = tt12 == -INFINITY;
-        const double tt14 = t9[i];
-        const int tt15 = tt12 == -INFINITY;
-        const int tt16 = tt14 < 1.0;
-        const double tt17 = -(tt14 / (tt14 + 1.0));
-        dense_matrix_INDEPENDENT
-        for (int64_t j = 0; j < c; j++) {
-            const double tt18 = t3[i*c + j];
-            const double tt19 = b2[j];
-            const double tt20 = exp(tt18 + tt19 - tt10 - tt11);
-            t16[j] += tt13 ? 0.0 : tt20;
-            const double tt21 = Y[i*c + j] / tt1;
-            const double tt22 = -tt21;
-            const double tt23 = tt9 - tt21;
-            const int tt24 = (fabs(tt23) < fabs(tt22)) && ((tt18 + tt19 == tt10) && tt16);
-            t17[i*c + j] = (tt24 ? tt23 : tt22) + (tt24 ? tt17 : (tt15 ? 0.0 : tt20)) / tt1;
-        }
-        for (int64_t j = 0; j < h; j++) {
-            t19[i*h + j] = 1.0 / cosh(b1[j] + t1[i*h + j]);
-        }
-    }
-    dense_matrix_contract(&t2[0], &t17[0], &grad_W2[0], &t22[0], h, c, n, 1, h, c, 1, c, 1, 0, 1, 0);
-    dense_matrix_contract(&t17[0], &W2[0], &t18[0], &t22[0], n, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
-    for (int64_t i = 0; i < h; i++) {
-        t20[i] = 0.0;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        dense_matrix_INDEPENDENT
-        for (int64_t j = 0; j < h; j++) {
-            const double tt25 = t18[i*h + j];
-            const double tt26 = t19[i*h + j];
-            t20[j] += tt25 * (tt26 * tt26);
-            t21[i*h + j] = tt25 * (tt26 * tt26);
-        }
-    }
-    dense_matrix_contract(&X[0], &t21[0], &grad_W1[0], &t22[0], d, h, n, 1, d, h, 1, h, 1, 0, 1, 0);
     for (int64_t j = 0; j < h; j++) {
         grad_b1[j] = t20[j];
     }
@@ -420,8 +431,9 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
 
 int64_t dense_matrix_work_size(int64_t n, int64_t d, int64_t c, int64_t h)
 {
+    (void)n;
     (void)d;
-    return dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + dense_matrix_slice(dense_matrix_extent(n)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(n)*dense_matrix_extent(h)) + 9600;
+    return dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_extent(c)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_extent(h)*96 + 9600;
 }
 
 int64_t dense_matrix_argument_count(void)

@@ -43,6 +43,7 @@ from symgrad.loops.nest import (
     variable,
 )
 from symgrad.loops.records import Record, last_states, records
+from symgrad.loops.strips import stripped
 from symgrad.loops.sweeps import Span, Sweeps, in_order
 from symgrad.loops.tiles import Surroundings, tilings
 from symgrad.loops.turns import without_single_turns
@@ -69,7 +70,7 @@ def lower(
     tiled    recurrences keep what they need in reverse for tiles of time only (`loops.tiles`).
     plain    matrix products are plain loops, which need no memory of their own (`nest.Contract` does).
     """
-    return fused(without_single_turns(Lowering(g, interface, library, tiled, plain).run()))
+    return fused(stripped(without_single_turns(Lowering(g, interface, library, tiled, plain).run())))
 
 
 class Lowering:

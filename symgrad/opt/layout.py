@@ -9,7 +9,8 @@ a result is copied, number by number.
 
 Tensors are visited from the last to the first, a few times over: each takes the axis that makes the
 definitions around it cheapest. Then all that have an axis in common, because loops walk them together, take
-it at once where that is cheaper: one of them alone would not.
+it at once where that is cheaper: one of them alone would not. The other axes of what products multiply follow
+each other as in the result: axes that do so in both are one axis to the product.
 """
 
 from __future__ import annotations
@@ -84,9 +85,24 @@ class _Layout:
         self._visit_all()
         if any(self._visit_together(places) for places in self._common_axes()):
             self._visit_all()
-        ranks = {t: self.g.tensors[t].rank for t in self.movable}
-        return {t: (*(p for p in range(ranks[t]) if p != last), last)
-                for t, last in self.last.items() if last != ranks[t] - 1}  # fmt: skip
+        return {t: order for t, order in self._orders_in_memory().items() if order != tuple(range(len(order)))}
+
+    def _orders_in_memory(self) -> dict[TensorId, tuple[int, ...]]:
+        """The contiguous axis last; the other axes of operands in the order that they have in the result."""
+        found: dict[TensorId, tuple[int, ...]] = {}
+        for t in reversed(self.products):  # results before what they are made of
+            out = self.g.tensors[t].out
+            axes = [out[p] for p in found.get(t) or self._order(t, range(len(out)))]
+            for term in self.products[t]:
+                for s, *index in (self.g.args[term.a], self.g.args[term.b]):
+                    places = [axes.index(i) if i in axes else len(axes) for i in index]
+                    found.setdefault(s, self._order(s, places))
+        return {t: found.get(t) or self._order(t, range(self.g.tensors[t].rank)) for t in self.movable}
+
+    def _order(self, t: TensorId, places: Sequence[int]) -> tuple[int, ...]:
+        """The positions of the axes by their places, but the contiguous one last."""
+        last = self.last.get(t, -1)
+        return tuple(sorted(range(len(places)), key=lambda p: (p == last, places[p], p)))
 
     def _visit_all(self) -> None:
         for _ in range(_VISITS if self.movable else 0):

@@ -1,0 +1,391 @@
+"""Strips of a long axis: what a matrix product leaves for the loops after it stays in the cache.
+
+    c = a b                                  for first in 0..n by ROWS:
+    for i < n: t[i] = f(c[i])       becomes      c = a[first..] b, ROWS rows of it
+    e = t' x                                     for i in first..: t[i - first] = f(c[i - first])
+                                                 e += t' x[first..]
+
+Memory for c and t is ROWS rows instead of n. Everything that has a loop over the same axis, and works on what
+is made in strips, takes part: loops, whatever loops stand around that one, and products that sum over the
+axis. What is in one row is touched by one strip only; others are only read, or written by one statement.
+Source: Allen and Kennedy, Optimizing Compilers for Modern Architectures (2001), section 9.3 (strip-mine and
+interchange); array contraction as in `loops.forward`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product as cartesian
+from typing import Any
+
+from symgrad.loops.effects import Effects, accesses, commute, effects, is_elementwise
+from symgrad.loops.nest import (
+    Buffer,
+    Contract,
+    For,
+    If,
+    Least,
+    Load,
+    LoadInt,
+    Poly,
+    Routine,
+    Start,
+    Statement,
+    Store,
+    StoreReduce,
+    Strided,
+    poly,
+    poly_add,
+    poly_mul,
+    variable,
+)
+from symgrad.loops.walk import defined, unused_name
+
+ROWS = 96  # of a strip
+_TITLE = "strip by strip: what is in between stays in the cache"
+
+Bounds = tuple[Poly, Poly]  # of a strip: its first index, how many
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A statement that can be done strip by strip.
+
+    own   for each array: the axes at which every index is that of the strip's axis.
+    make  the statement for a strip.
+    """
+
+    effects: Effects
+    own: Mapping[str, frozenset[int]]
+    make: Callable[[Bounds], Statement]
+
+
+def stripped(routine: Routine) -> Routine:
+    """The same routine with matrix products, and the loops on their results, in strips."""
+    k = 0
+    while k < len(routine.body):
+        made = _at(routine, k)
+        routine, k = made or (routine, k + 1)
+    return routine
+
+
+def _at(routine: Routine, k: int) -> tuple[Routine, int] | None:
+    """The routine with strips that begin with the product at statement `k`, and where to go on."""
+    product = _product_of(routine.body[k])
+    buffers = {b.name: b for b in routine.buffers}
+    if product is None or buffers[product.c.start.buffer].role != "work":
+        return None
+    best: tuple[_Strips, dict[str, int]] | None = None
+    for extent, begins in cartesian(dict.fromkeys((product.rows, product.columns)), (True, False)):
+        if not _is_short(extent):
+            strips = _Strips(buffers, extent, begins)
+            strips.collect(routine.body[k:])
+            smaller = strips.smaller(routine.body[:k])
+            if smaller and (best is None or len(smaller) > len(best[1])):
+                best = strips, smaller
+    return best and best[0].result(routine, k, best[1])
+
+
+def _is_short(extent: Poly) -> bool:
+    return not any(names for names, _ in extent) and sum(k for _, k in extent) <= ROWS
+
+
+class _Strips:
+    """The statements that take part, and those that move before and behind them.
+
+    begins  whether also what touches nothing that was made in strips so far, but writes arrays that may be.
+    """
+
+    def __init__(self, buffers: Mapping[str, Buffer], extent: Poly, begins: bool) -> None:
+        self.buffers, self.extent, self.begins = buffers, extent, begins
+        self.pieces: list[_Piece] = []
+        self.front: list[Statement] = []
+        self.back: list[Statement] = []
+        self.behind: list[Effects] = []
+        self.written: set[str] = set()
+
+    def collect(self, body: Sequence[Statement]) -> None:
+        """Sort the statements; the first one is the product that everything is about."""
+        for s in body:
+            own = effects(s)
+            piece = self._piece(s, own)
+            if piece is not None and all(commute(own, e) for e in self.behind):
+                self.pieces.append(piece)
+                self.written |= piece.effects.writes
+            elif not self.pieces:
+                return
+            elif all(commute(own, e) for e in (*(p.effects for p in self.pieces), *self.behind)):
+                self.front.append(s)
+            else:
+                self.back.append(s)
+                self.behind.append(own)
+
+    def _piece(self, s: Statement, known: Effects) -> _Piece | None:
+        for piece in _pieces(s, known, self.extent, self.buffers):
+            is_concerned = not self.pieces or known.touches & self.written or self._begins(piece)
+            if is_concerned and all(_may_share_strips(p, piece) for p in self.pieces):
+                return piece
+        return None
+
+    def _begins(self, piece: _Piece) -> bool:
+        """Whether it writes arrays that may become smaller: zeros that others add to, say."""
+        return self.begins and any(self._axes(b, piece) for b in piece.effects.writes)
+
+    def _axes(self, buffer: str, piece: _Piece) -> set[int]:
+        """The axes that may become as long as a strip, as far as one piece is concerned."""
+        b = self.buffers[buffer]
+        return {p for p in piece.own[buffer] if b.role == "work" and b.extents[p] == self.extent}
+
+    def smaller(self, before: Iterable[Statement]) -> dict[str, int]:
+        """Arrays that hold a strip only from now on, and along which axis; empty where that saves little."""
+        elsewhere = {b for s in (*before, *self.front, *self.back) for b in effects(s).touches}
+        found: dict[str, int] = {}
+        for b in sorted(self.written - elsewhere):
+            axes = [self._axes(b, p) for p in self.pieces if b in p.effects.touches]
+            common = set.intersection(*axes)
+            if common:
+                found[b] = min(common)
+        has_rows = any(len(self.buffers[b].extents) > 1 for b in found)
+        return found if has_rows and len(self.pieces) > 1 else {}
+
+    def result(self, routine: Routine, k: int, smaller: Mapping[str, int]) -> tuple[Routine, int]:
+        first = unused_name(routine, "first")
+        names = [unused_name(routine, stem) for stem in ("strip", "none")]
+        count, none = map(variable, names)
+        rest = poly_add(self.extent, variable(first), -1)
+        body: list[Statement] = [Least(names[0], (poly(ROWS), rest))]
+        body += [piece.make((variable(first), count)) for piece in self.pieces]
+        body = _OnStrips(self.buffers, smaller, variable(first)).body(body)
+        # One strip at least: sums over an axis without entries are 0.
+        least = Least(names[1], (poly(0), poly_add(self.extent, poly(1), -1)))
+        loop = For(first, (poly(0),), (poly_add(self.extent, none, -1),), body, _TITLE, ROWS)
+        buffers = tuple(
+            replace(b, extents=_shorter(b.extents, smaller[b.name])) if b.name in smaller else b
+            for b in routine.buffers
+        )
+        done = [*routine.body[:k], *self.front, least, loop]
+        return replace(routine, buffers=buffers, body=[*done, *self.back]), len(done)
+
+
+def _may_share_strips(one: _Piece, two: _Piece) -> bool:
+    """Whether the second may begin on a strip before the first is done with the next one."""
+    a, b = one.effects, two.effects
+    if a.changes & (b.uses | b.changes) or b.changes & a.uses:
+        return False
+    shared = (a.writes & b.touches) | (a.reads & b.writes)
+    return all(one.own[x] & two.own[x] for x in shared)
+
+
+# ---- loops ---------------------------------------------------------------------------------------------
+
+
+def _pieces(s: Statement, known: Effects, extent: Poly, buffers: Mapping[str, Buffer]) -> list[_Piece]:
+    """The ways to do a statement in strips of an axis of this extent."""
+    product = _product_of(s)
+    if product is not None:
+        return _product_pieces(s, product, known, extent, buffers)
+    loop = _loop_over(s, extent)
+    if loop is None or not is_elementwise((s,)):
+        return []
+    indices: dict[str, set[tuple[Poly, ...]]] = {}
+    for buffer, index, _ in accesses((s,)):
+        indices.setdefault(buffer, set()).add(index)
+    at = variable(loop.var)
+    own = {
+        b: frozenset(p for p in range(len(next(iter(i)))) if all(index[p] == at for index in i))
+        for b, i in indices.items()
+    }
+    around = _loops_around(s, loop)
+    if around and not all(own[b] or _is_reached(indices[b], around) for b in known.writes):
+        return []
+
+    def make(bounds: Bounds) -> Statement:
+        first, count = bounds
+        return _with_inner(s, loop, replace(loop, lower=(first,), upper=(poly_add(first, count),)))
+
+    return [_Piece(known, own, make)]
+
+
+def _loop_over(s: Statement, extent: Poly) -> For | None:
+    """The outermost loop over the whole axis, if what stands around it only computes values."""
+    while isinstance(s, For) and not s.lanes:
+        if (s.lower, s.upper, s.step) == ((poly(0),), (extent,), 1):
+            return s
+        *before, last = s.body
+        if not all(_only_computes(b) for b in before):
+            return None
+        s = last
+    return None
+
+
+def _only_computes(s: Statement) -> bool:
+    known = effects(s)
+    return defined(s) is not None and not known.writes and not known.changes
+
+
+def _loops_around(s: Statement, loop: For) -> list[For]:
+    found = []
+    while s is not loop:
+        assert isinstance(s, For)
+        found.append(s)
+        s = s.body[-1]
+    return found
+
+
+def _is_reached(indices: set[tuple[Poly, ...]], around: Sequence[For]) -> bool:
+    """Whether all accesses are to one element, another one in every turn of the loops around."""
+    return len(indices) == 1 and all(variable(x.var) in next(iter(indices)) for x in around)
+
+
+def _with_inner(s: Statement, old: For, new: For) -> Statement:
+    if s is old:
+        return new
+    assert isinstance(s, For)
+    return replace(s, body=[*s.body[:-1], _with_inner(s.body[-1], old, new)])
+
+
+# ---- matrix products -----------------------------------------------------------------------------------
+
+
+def _product_of(s: Statement) -> Contract | None:
+    """The matrix product that a statement is, with loops around it or without."""
+    while isinstance(s, For) and len(s.body) == 1:
+        s = s.body[0]
+    return s if isinstance(s, Contract) else None
+
+
+def _product_pieces(
+    s: Statement, product: Contract, known: Effects, extent: Poly, buffers: Mapping[str, Buffer]
+) -> list[_Piece]:
+    found = []
+    plain = product.lower == poly(0)
+    if product.rows == extent and plain:
+        found.append(_along(s, product, known, buffers, "rows", {"a": 0, "c": 0}))
+    if product.columns == extent and plain:
+        found.append(_along(s, product, known, buffers, "columns", {"b": 1, "c": 1}))
+    if product.depth == extent:
+        found.append(_along(s, product, known, buffers, "depth", {"a": 1, "b": 0}))
+    return [piece for piece in found if piece is not None]
+
+
+def _along(
+    s: Statement,
+    product: Contract,
+    known: Effects,
+    buffers: Mapping[str, Buffer],
+    side: str,
+    moved: Mapping[str, int],
+) -> _Piece | None:
+    """A product in strips of one of its axes; `moved` says which stride of which array belongs to it."""
+    arrays: dict[str, Strided] = {"a": product.a, "b": product.b, "c": product.c}
+    axes: dict[str, int] = {}
+    own: dict[str, frozenset[int]] = {x.start.buffer: frozenset() for x in arrays.values()}
+    if len(own) < len(arrays):
+        return None
+    for name, which in moved.items():
+        array = arrays[name]
+        buffer = buffers[array.start.buffer]
+        p = _axis_of(array.strides[which], buffer.extents)
+        if p is None:
+            return None
+        axes[name] = p
+        other = _other_extent(product, name, which)
+        if array.start.index[p] == () and _stays_within(array.strides[1 - which], other, buffer.extents, p):
+            own[buffer.name] = frozenset((p,))
+    scratch = {product.scratch.buffer}
+    without = replace(known, reads=known.reads - scratch, writes=known.writes - scratch)
+
+    def make(bounds: Bounds) -> Statement:
+        first, count = bounds
+        strips = {name: _shifted(arrays[name], axes[name], first) for name in moved}
+        changes: dict[str, Any] = {side: count, **strips}
+        if side == "depth" and product.keep == ():
+            changes["keep"] = first
+        return _with_product(s, replace(product, **changes))
+
+    return _Piece(without, own, make)
+
+
+def _axis_of(stride: Poly, extents: Sequence[Poly]) -> int | None:
+    """The axis whose next index is so many elements further."""
+    return next((p for p in range(len(extents)) if _size(extents[1 + p :]) == stride), None)
+
+
+def _size(extents: Sequence[Poly]) -> Poly:
+    size = poly(1)
+    for extent in extents:
+        size = poly_mul(size, extent)
+    return size
+
+
+def _other_extent(product: Contract, name: str, which: int) -> Poly:
+    """The length of the other axis of an array."""
+    extents = {
+        "a": (product.rows, product.depth),
+        "b": (product.depth, product.columns),
+        "c": (product.rows, product.columns),
+    }
+    return extents[name][1 - which]
+
+
+def _stays_within(stride: Poly, length: Poly, extents: Sequence[Poly], p: int) -> bool:
+    """Whether an axis in memory is one axis of the array, or several that follow each other, but not `p`."""
+    last = _axis_of(stride, extents)
+    if last is None:
+        return False
+    spans = (range(q, last + 1) for q in range(last + 1))
+    return any(p not in span and _size([extents[q] for q in span]) == length for span in spans)
+
+
+def _shifted(array: Strided, p: int, first: Poly) -> Strided:
+    start = array.start
+    index = (*start.index[:p], poly_add(start.index[p], first), *start.index[p + 1 :])
+    return replace(array, start=Start(start.buffer, index))
+
+
+def _with_product(s: Statement, product: Contract) -> Statement:
+    return replace(s, body=[_with_product(s.body[0], product)]) if isinstance(s, For) else product
+
+
+# ---- arrays of a strip ---------------------------------------------------------------------------------
+
+
+def _shorter(extents: tuple[Poly, ...], p: int) -> tuple[Poly, ...]:
+    return (*extents[:p], poly(ROWS), *extents[p + 1 :])
+
+
+class _OnStrips:
+    """Statements on arrays of which some hold a strip: indices along it count from its beginning."""
+
+    def __init__(self, buffers: Mapping[str, Buffer], smaller: Mapping[str, int], first: Poly) -> None:
+        self.buffers, self.smaller, self.first = buffers, smaller, first
+
+    def body(self, statements: Sequence[Statement]) -> list[Statement]:
+        return [self._one(s) for s in statements]
+
+    def _one(self, s: Statement) -> Statement:
+        if isinstance(s, For | If):
+            return replace(s, body=self.body(s.body))
+        if isinstance(s, Load | LoadInt | Store | StoreReduce):
+            return replace(s, index=self._index(s.buffer, s.index))
+        if isinstance(s, Contract):
+            return replace(s, a=self._array(s.a), b=self._array(s.b), c=self._array(s.c))
+        return s
+
+    def _index(self, buffer: str, index: tuple[Poly, ...]) -> tuple[Poly, ...]:
+        p = self.smaller.get(buffer)
+        return index if p is None else (*index[:p], poly_add(index[p], self.first, -1), *index[p + 1 :])
+
+    def _array(self, x: Strided) -> Strided:
+        name = x.start.buffer
+        if name not in self.smaller:
+            return x
+        extents = self.buffers[name].extents
+        shorter = _shorter(extents, self.smaller[name])
+        one, two = (self._stride(stride, extents, shorter) for stride in x.strides)
+        return Strided(Start(name, self._index(name, x.start.index)), (one, two))
+
+    def _stride(self, stride: Poly, extents: Sequence[Poly], shorter: Sequence[Poly]) -> Poly:
+        p = _axis_of(stride, extents)
+        return stride if p is None else _size(shorter[1 + p :])

@@ -1,0 +1,157 @@
+"""Strips of matrix products: the same numbers for every size, with memory for one strip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import sympy as sp
+from routines import TARGETS
+
+import symgrad as sg
+from symgrad.loops.nest import (
+    Buffer,
+    Compute,
+    Contract,
+    For,
+    Load,
+    Poly,
+    Routine,
+    Start,
+    Statement,
+    Store,
+    StoreReduce,
+    Strided,
+    poly,
+    poly_add,
+    variable,
+)
+from symgrad.loops.strips import ROWS, stripped
+from symgrad.loops.walk import walk
+
+n, d, k = sp.symbols("n d k", integer=True, positive=True)
+I, C, A = sp.symbols("i c a", integer=True)  # noqa: E741  (indices)
+SIZES = (0, 1, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS + 5)
+RNG = np.random.default_rng(3)
+
+
+def nearest() -> sg.Program:
+    """The sum of the least entries of the rows of a product."""
+    X, W = sp.IndexedBase("X", shape=(n, d)), sp.IndexedBase("W", shape=(k, d))
+    squares = sp.Sum(W[C, A] ** 2, (A, 0, d - 1))
+    least = sg.Minimum(squares - 2 * sp.Sum(X[I, A] * W[C, A], (A, 0, d - 1)), (C, 0, k - 1))
+    return sg.program(sp.Sum(least, (I, 0, n - 1)), args=(X, W), wrt=W)
+
+
+def network() -> sg.Program:
+    """Two layers, whose gradients are products that sum over the long axis."""
+    X, W, V = sp.MatrixSymbol("X", n, d), sp.MatrixSymbol("W", d, k), sp.MatrixSymbol("V", k, d)
+    error = (X * W).applyfunc(sp.tanh) * V - X
+    return sg.program(sp.Trace(error.T * error), args=(X, W, V), wrt=(W, V))
+
+
+def mixture() -> sg.Program:
+    """Of forms with a triangular factor each: products with a further axis."""
+    X, L = sp.IndexedBase("X", shape=(n, d)), sp.IndexedBase("L", shape=(k, d, d))
+    B = sp.Symbol("b", integer=True)
+    turned = sp.Sum(sg.Where(B <= A, L[C, A, B], 0) * X[I, B], (B, 0, d - 1))
+    forms = sp.Sum(sp.exp(-sp.Sum(turned**2, (A, 0, d - 1))), (C, 0, k - 1))
+    return sg.program(sp.Sum(sp.log(1 + forms), (I, 0, n - 1)), args=(X, L), wrt=L)
+
+
+SHAPES: dict[Callable[[], sg.Program], list[tuple[int, ...]]] = {
+    nearest: [(7, 5)], network: [(5, 4), (4, 5)], mixture: [(3, 5, 5)],
+}  # fmt: skip
+
+
+def flat(results: object) -> np.ndarray:
+    """All numbers of a result, in a row."""
+    if isinstance(results, tuple):
+        return np.concatenate([flat(r) for r in results])
+    return np.ravel(results)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("made", SHAPES)
+def test_strips_give_what_the_reference_gives_at_every_length(
+    made: Callable[[], sg.Program], target: str
+) -> None:
+    program, words = made(), ("value", "grad")
+    kernel, reference = (sg.compile(program, outputs=words, backend=b) for b in (target, "numpy"))
+    others = [RNG.normal(size=shape) for shape in SHAPES[made]]
+    for rows in SIZES:
+        given = [RNG.normal(size=(rows, 5)), *others]
+        ours, theirs = (flat(k(*given)) for k in (kernel, reference))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11 * (1 + rows))
+
+
+@pytest.mark.parametrize("made", SHAPES)
+def test_the_workspace_does_not_grow_with_the_long_axis(made: Callable[[], sg.Program]) -> None:
+    kernel = sg.compile(made(), outputs="grad", backend="c")
+    assert kernel.workspace(n=10**7, d=5, k=4) == kernel.workspace(n=10**3, d=5, k=4)
+
+
+# ---- routines made by hand ---------------------------------------------------------------------
+
+N, K, J, R = variable("n"), variable("k"), variable("j"), variable("r")
+
+
+def routine(body: list[Statement]) -> Routine:
+    x, w, y = (Buffer(name, role, (N, K)) for name, role in (("x", "input"), ("w", "input"), ("y", "output")))
+    work = (Buffer("c", "work", (N, K)), Buffer("t", "work", (N, K)), Buffer("s", "work", (poly(9600),)))
+    return Routine("f", ("n", "k"), ("n", "k"), (x, w, y, *work), body)
+
+
+def multiplied() -> Contract:
+    """c = x w', row by row."""
+    zero = (poly(0), poly(0))
+    a, b, c = (Start(name, zero) for name in "xwc")
+    one, start = poly(1), Start("s", (poly(0),))
+    return Contract(N, K, K, Strided(a, (K, one)), Strided(b, (one, K)), Strided(c, (K, one)),
+                    poly(0), one, poly(0), start)  # fmt: skip
+
+
+def over(body: list[Statement]) -> For:
+    return For("r", (poly(0),), (N,), [For("j", (poly(0),), (K,), body)])
+
+
+def extents(r: Routine) -> dict[str, Poly]:
+    return {b.name: b.extents[0] for b in r.buffers}
+
+
+def test_a_loop_on_the_rows_of_a_product_joins_its_strips() -> None:
+    made = stripped(routine([multiplied(), over([Load(0, "c", (R, J)), Store("y", (R, J), 0)])]))
+    assert extents(made)["c"] == poly(ROWS)
+    assert extents(made)["y"] == N
+    assert [type(s) for s in made.body[-1].body][1:] == [Contract, For]
+
+
+@pytest.mark.parametrize(
+    "index",
+    [(poly_add(R, poly(1)), poly(0)), (poly(0), poly(0)), (J, R)],
+    ids=["the next row", "one number", "columns"],
+)
+def test_a_loop_that_reads_elsewhere_stays_behind_the_product(index: tuple[Poly, Poly]) -> None:
+    body = [multiplied(), over([Load(0, "c", index), Store("y", (R, J), 0)])]
+    assert stripped(routine(body)).body == body
+
+
+def test_what_stands_between_moves_in_front_or_behind() -> None:
+    between = [over([Load(1, "x", (R, J)), Store("t", (R, J), 1)])]
+    last = over(
+        [Load(2, "t", (J, R)), Load(0, "c", (R, J)), Compute(3, "add", (0, 2)), Store("y", (R, J), 3)]
+    )
+    made = stripped(routine([multiplied(), *between, last]))
+    loop = made.body[-1]
+    assert between[0] in made.body and extents(made) == extents(routine([])) | {"c": poly(ROWS)}
+    assert isinstance(loop, For) and len(loop.body) == 3
+
+
+def test_sums_into_what_other_loops_read_are_not_cut() -> None:
+    added = For("j", (poly(0),), (K,), [For("r", (poly(0),), (N,), [
+        Load(0, "c", (R, J)), StoreReduce("sum", "t", (J, poly(0)), 0)])])  # fmt: skip
+    reader = over([Load(1, "t", (J, poly(0))), Store("y", (R, J), 1)])
+    made = stripped(routine([multiplied(), added, reader]))
+    assert made.body[-1] == reader
+    assert sum(isinstance(s, For) and s.step == ROWS for _, s in walk(made.body)) == 1
