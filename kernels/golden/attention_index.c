@@ -15,17 +15,17 @@
  * output  grad_K (m, d) double
  * output  grad_V (m, e) double
  * output  grad_tau () double
- * work    t1 (96, m) double
- * work    t2 (96, m) double
- * work    t3 (96, e) double
- * work    t4 (96,) double
- * work    t5 (96,) double
- * work    t6 (96,) double
+ * work    t1 (144, m) double
+ * work    t2 (144, m) double
+ * work    t3 (144, e) double
+ * work    t4 (144,) double
+ * work    t5 (144,) double
+ * work    t6 (144,) double
  * work    t7 () double
- * work    t8 (96, e) double
- * work    t9 (96, m) double
+ * work    t8 (144, e) double
+ * work    t9 (144, m) double
  * work    t10 () double
- * work    t11 (96, m) double
+ * work    t11 (144, m) double
  * work    t12 (9600,) double
  *
  * expression: Sum((-R[i, a] + Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau))*V[j, a], (j, 0, m - 1))/Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau)), (j, 0, m - 1)))**2, (i, 0, n - 1), (a,...
@@ -271,17 +271,17 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     double *restrict grad_tau, double *restrict work, int64_t n, int64_t d, int64_t m, int64_t e)
 {
     double *const restrict t1 = work;
-    double *const restrict t2 = work + attention_index_extent(m)*96;
-    double *const restrict t3 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96;
-    double *const restrict t4 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96;
-    double *const restrict t5 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96 + 96;
-    double *const restrict t6 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96 + 96 + 96;
-    double *const restrict t7 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96 + 96 + 96 + 96;
-    double *const restrict t8 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96 + 96 + 96 + 96 + 8;
-    double *const restrict t9 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96 + 96 + 96 + 96 + 8 + attention_index_extent(e)*96;
-    double *const restrict t10 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96 + 96 + 96 + 96 + 8 + attention_index_extent(e)*96 + attention_index_extent(m)*96;
-    double *const restrict t11 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96 + 96 + 96 + 96 + 8 + attention_index_extent(e)*96 + attention_index_extent(m)*96 + 8;
-    double *const restrict t12 = work + attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96 + 96 + 96 + 96 + 8 + attention_index_extent(e)*96 + attention_index_extent(m)*96 + 8 + attention_index_extent(m)*96;
+    double *const restrict t2 = work + attention_index_extent(m)*144;
+    double *const restrict t3 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144;
+    double *const restrict t4 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144;
+    double *const restrict t5 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144 + 144;
+    double *const restrict t6 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144 + 144 + 144;
+    double *const restrict t7 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144 + 144 + 144 + 144;
+    double *const restrict t8 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144 + 144 + 144 + 144 + 8;
+    double *const restrict t9 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144 + 144 + 144 + 144 + 8 + attention_index_extent(e)*144;
+    double *const restrict t10 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144 + 144 + 144 + 144 + 8 + attention_index_extent(e)*144 + attention_index_extent(m)*144;
+    double *const restrict t11 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144 + 144 + 144 + 144 + 8 + attention_index_extent(e)*144 + attention_index_extent(m)*144 + 8;
+    double *const restrict t12 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144 + 144 + 144 + 144 + 8 + attention_index_extent(e)*144 + attention_index_extent(m)*144 + 8 + attention_index_extent(m)*144;
     const double tt1 = tau[0];
     const double tt2 = sqrt((double)d);
     const double tt3 = tt1 * tt2;
@@ -289,13 +289,14 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     double c2 = 0.0;
     double c3 = 0.0;
     const double tt4 = tt2 / (tt2 * tt2 * (tt1 * tt1));
-    const int64_t none = attention_index_min(0, n - 1);
+    const int64_t none = attention_index_min(0, n - 49);
     /* strip by strip: what is in between stays in the cache */
-    for (int64_t first = 0; first < n - none; first += 96) {
-        const int64_t strip = attention_index_min(96, n - first);
-        attention_index_contract(&Q[first*d], &K[0], &t1[0], &t12[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
-            0);
-        for (int64_t i = first; i < first + strip; i++) {
+    for (int64_t first = 0; first < n - none - 48; first += 96) {
+        const int64_t over = attention_index_min(0, first - n + 144);
+        const int64_t more = attention_index_min(1, -over);
+        attention_index_contract(&Q[first*d], &K[0], &t1[0], &t12[0],
+            first*more + 96*more + n - first - more*n, m, d, d, 1, 1, d, m, 1, 0, 1, 0);
+        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
             double c4 = 0.0;
             attention_index_SUM(c4)
             for (int64_t j = 0; j < m; j++) {
@@ -305,8 +306,9 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
             }
             t4[i - first] = c4;
         }
-        attention_index_contract(&t2[0], &V[0], &t3[0], &t12[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1, 0);
-        for (int64_t i = first; i < first + strip; i++) {
+        attention_index_contract(&t2[0], &V[0], &t3[0], &t12[0], first*more + 96*more + n - first - more*n,
+            e, m, m, 1, e, 1, e, 1, 0, 1, 0);
+        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
             const double tt6 = t4[i - first];
             double c5 = 0.0;
             attention_index_SUM(c1, c5)
@@ -326,8 +328,9 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 c2 += t1[(i - first)*m + j] * (tt10 * t2[(i - first)*m + j]);
             }
         }
-        attention_index_contract(&t8[0], &V[0], &t9[0], &t12[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1, 0);
-        for (int64_t i = first; i < first + strip; i++) {
+        attention_index_contract(&t8[0], &V[0], &t9[0], &t12[0], first*more + 96*more + n - first - more*n,
+            m, e, e, 1, 1, e, m, 1, 0, 1, 0);
+        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
             const double tt11 = t6[i - first];
             attention_index_SUM(c3)
             for (int64_t j = 0; j < m; j++) {
@@ -337,12 +340,12 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 t11[(i - first)*m + j] = tt12 * tt13 / tt3 + tt11 * tt12 / tt3;
             }
         }
-        attention_index_contract(&t11[0], &Q[first*d], &grad_K[0], &t12[0], m, d, strip, 1, m, d, 1, d, 1,
-            first, 1, 0);
-        attention_index_contract(&t11[0], &K[0], &grad_Q[first*d], &t12[0], strip, d, m, m, 1, d, 1, d, 1,
-            0, 1, 0);
-        attention_index_contract(&t2[0], &t8[0], &grad_V[0], &t12[0], m, e, strip, 1, m, e, 1, e, 1, first,
-            1, 0);
+        attention_index_contract(&t11[0], &Q[first*d], &grad_K[0], &t12[0], m, d,
+            first*more + 96*more + n - first - more*n, 1, m, d, 1, d, 1, first, 1, 0);
+        attention_index_contract(&t11[0], &K[0], &grad_Q[first*d], &t12[0],
+            first*more + 96*more + n - first - more*n, d, m, m, 1, d, 1, d, 1, 0, 1, 0);
+        attention_index_contract(&t2[0], &t8[0], &grad_V[0], &t12[0], m, e,
+            first*more + 96*more + n - first - more*n, 1, m, e, 1, e, 1, first, 1, 0);
     }
     value[0] = c1;
     t7[0] = c2;
@@ -354,7 +357,7 @@ int64_t attention_index_work_size(int64_t n, int64_t d, int64_t m, int64_t e)
 {
     (void)n;
     (void)d;
-    return attention_index_extent(m)*96 + attention_index_extent(m)*96 + attention_index_extent(e)*96 + 96 + 96 + 96 + 8 + attention_index_extent(e)*96 + attention_index_extent(m)*96 + 8 + attention_index_extent(m)*96 + 9600;
+    return attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144 + 144 + 144 + 144 + 8 + attention_index_extent(e)*144 + attention_index_extent(m)*144 + 8 + attention_index_extent(m)*144 + 9600;
 }
 
 int64_t attention_index_argument_count(void)

@@ -12,7 +12,7 @@
  * output  grad_x (B, C, T) double
  * output  grad_w (O, C, K) double
  * work    t1 (B, O, T - K + 1) double
- * work    t2 (B, 96, T - K + 1) double
+ * work    t2 (B, 144, T - K + 1) double
  * work    t3 (O, B, T - K + 1) double
  * work    t4 (B, O, K + T - 1) double
  * work    t5 (9600,) double
@@ -265,9 +265,9 @@ void convolution(const double *restrict x, const double *restrict w, double *res
 {
     double *const restrict t1 = work;
     double *const restrict t2 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1));
-    double *const restrict t3 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_extent(B)*convolution_extent(T - K + 1)*96;
-    double *const restrict t4 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_extent(B)*convolution_extent(T - K + 1)*96 + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1));
-    double *const restrict t5 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_extent(B)*convolution_extent(T - K + 1)*96 + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1));
+    double *const restrict t3 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_extent(B)*convolution_extent(T - K + 1)*144;
+    double *const restrict t4 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_extent(B)*convolution_extent(T - K + 1)*144 + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1));
+    double *const restrict t5 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_extent(B)*convolution_extent(T - K + 1)*144 + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1));
     double c1 = 0.0;
     for (int64_t i = 0; i < B; i++) {
         for (int64_t j = 0; j < O; j++) {
@@ -288,36 +288,37 @@ void convolution(const double *restrict x, const double *restrict w, double *res
             }
         }
     }
-    const int64_t none = convolution_min(0, O - 1);
+    const int64_t none = convolution_min(0, O - 49);
     /* strip by strip: what is in between stays in the cache */
-    for (int64_t first = 0; first < O - none; first += 96) {
-        const int64_t strip = convolution_min(96, O - first);
+    for (int64_t first = 0; first < O - none - 48; first += 96) {
+        const int64_t over = convolution_min(0, first - O + 144);
+        const int64_t more = convolution_min(1, -over);
         for (int64_t i = 0; i < B; i++) {
             for (int64_t j = 0; j < K; j++) {
                 convolution_contract(&w[first*C*K + j], &x[i*C*T + j], &t1[(i*O + first)*(T - K + 1)], &t5[0],
-                    strip, T - K + 1, C, C*K, K, T, 1, T - K + 1, 1, 1, 1, 0);
+                    O + first*more + 96*more - O*more - first, T - K + 1, C, C*K, K, T, 1, T - K + 1, 1, 1, 1, 0);
             }
         }
         for (int64_t i = 0; i < B; i++) {
-            for (int64_t j = first; j < first + strip; j++) {
+            for (int64_t j = first; j < O + first*more + 96*more - O*more; j++) {
                 convolution_SUM(c1)
                 for (int64_t k = 0; k < T - K + 1; k++) {
                     const double tt1 = tanh(t1[(i*O + j)*(T - K + 1) + k]);
-                    t2[(i*96 + j - first)*(T - K + 1) + k] = tt1;
+                    t2[(i*144 + j - first)*(T - K + 1) + k] = tt1;
                     c1 += tt1 * tt1;
                 }
             }
         }
-        for (int64_t i = first; i < first + strip; i++) {
+        for (int64_t i = first; i < O + first*more + 96*more - O*more; i++) {
             for (int64_t j = 0; j < B; j++) {
                 for (int64_t k = 0; k < T - K + 1; k++) {
                     const double tt2 = cosh(t1[(j*O + i)*(T - K + 1) + k]);
-                    t3[(i*B + j)*(T - K + 1) + k] = 2.0 * (1.0 / tt2 / tt2 * t2[(j*96 + i - first)*(T - K + 1) + k]);
+                    t3[(i*B + j)*(T - K + 1) + k] = 2.0 * (1.0 / tt2 / tt2 * t2[(j*144 + i - first)*(T - K + 1) + k]);
                 }
             }
         }
         for (int64_t i = 0; i < B; i++) {
-            for (int64_t j = first; j < first + strip; j++) {
+            for (int64_t j = first; j < O + first*more + 96*more - O*more; j++) {
                 for (int64_t k = 0; k < K + T - 1; k++) {
                     double c2 = 0.0;
                     if ((k + 1 >= K) && (T >= k + 1)) {
@@ -346,7 +347,7 @@ void convolution(const double *restrict x, const double *restrict w, double *res
 int64_t convolution_work_size(int64_t B, int64_t C, int64_t T, int64_t O, int64_t K)
 {
     (void)C;
-    return convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_extent(B)*convolution_extent(T - K + 1)*96 + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1)) + 9600;
+    return convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_extent(B)*convolution_extent(T - K + 1)*144 + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1)) + 9600;
 }
 
 int64_t convolution_argument_count(void)

@@ -16,28 +16,28 @@
  * output  grad_b1 (h,) double
  * output  grad_W2 (h, c) double
  * output  grad_b2 (c,) double
- * work    t1 (96, h) double
- * work    t2 (96, h) double
- * work    t3 (96, c) double
+ * work    t1 (144, h) double
+ * work    t2 (144, h) double
+ * work    t3 (144, c) double
  * work    t4 (c,) double
- * work    t5 (96,) double
- * work    t6 (96,) double
- * work    t7 (96,) double
- * work    t8 (96,) double
- * work    t9 (96,) double
- * work    t10 (96,) double
- * work    t11 (96,) double
- * work    t12 (96,) double
+ * work    t5 (144,) double
+ * work    t6 (144,) double
+ * work    t7 (144,) double
+ * work    t8 (144,) double
+ * work    t9 (144,) double
+ * work    t10 (144,) double
+ * work    t11 (144,) double
+ * work    t12 (144,) double
  * work    t13 () double
  * work    t14 (c, h) double
- * work    t15 (96, h) double
+ * work    t15 (144, h) double
  * work    t16 (h,) double
  * work    t18 (c,) double
- * work    t19 (96, c) double
+ * work    t19 (144, c) double
  * work    t20 (h, c) double
- * work    t21 (96, h) double
+ * work    t21 (144, h) double
  * work    t22 (h,) double
- * work    t23 (96, h) double
+ * work    t23 (144, h) double
  * work    t24 (9600,) double
  *
  * expression: Sum(log(Sum(exp(b2[j] + Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[k, j], (k, 0, h - 1))), (j, 0, c - 1))) - b2[label[i]] - Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[...
@@ -298,28 +298,28 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     double *restrict work, int64_t n, int64_t d, int64_t h, int64_t c)
 {
     double *const restrict t1 = work;
-    double *const restrict t2 = work + dense_index_extent(h)*96;
-    double *const restrict t3 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96;
-    double *const restrict t4 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96;
-    double *const restrict t5 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c));
-    double *const restrict t6 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96;
-    double *const restrict t7 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96;
-    double *const restrict t8 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96;
-    double *const restrict t9 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96;
-    double *const restrict t10 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96;
-    double *const restrict t11 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96;
-    double *const restrict t12 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96;
-    double *const restrict t13 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96;
-    double *const restrict t14 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8;
-    double *const restrict t15 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
-    double *const restrict t16 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*96;
-    double *const restrict t18 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h));
-    double *const restrict t19 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c));
-    double *const restrict t20 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*96;
-    double *const restrict t21 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c));
-    double *const restrict t22 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_extent(h)*96;
-    double *const restrict t23 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h));
-    double *const restrict t24 = work + dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h)) + dense_index_extent(h)*96;
+    double *const restrict t2 = work + dense_index_extent(h)*144;
+    double *const restrict t3 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144;
+    double *const restrict t4 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144;
+    double *const restrict t5 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c));
+    double *const restrict t6 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144;
+    double *const restrict t7 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144;
+    double *const restrict t8 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144;
+    double *const restrict t9 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144;
+    double *const restrict t10 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144;
+    double *const restrict t11 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144;
+    double *const restrict t12 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144;
+    double *const restrict t13 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144;
+    double *const restrict t14 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8;
+    double *const restrict t15 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
+    double *const restrict t16 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*144;
+    double *const restrict t18 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h));
+    double *const restrict t19 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c));
+    double *const restrict t20 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*144;
+    double *const restrict t21 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c));
+    double *const restrict t22 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_extent(h)*144;
+    double *const restrict t23 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h));
+    double *const restrict t24 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h)) + dense_index_extent(h)*144;
     double c1 = 0.0;
     const double tt1 = (double)n;
     for (int64_t i = 0; i < c; i++) {
@@ -333,19 +333,21 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
         t22[i] = 0.0;
     }
     const double tt2 = -(1.0 / tt1);
-    const int64_t none = dense_index_min(0, n - 1);
+    const int64_t none = dense_index_min(0, n - 49);
     /* strip by strip: what is in between stays in the cache */
-    for (int64_t first = 0; first < n - none; first += 96) {
-        const int64_t strip = dense_index_min(96, n - first);
-        dense_index_contract(&X[first*d], &W1[0], &t1[0], &t24[0], strip, h, d, d, 1, h, 1, h, 1, 0, 1,
-            0);
-        for (int64_t i = first; i < first + strip; i++) {
+    for (int64_t first = 0; first < n - none - 48; first += 96) {
+        const int64_t over = dense_index_min(0, first - n + 144);
+        const int64_t more = dense_index_min(1, -over);
+        dense_index_contract(&X[first*d], &W1[0], &t1[0], &t24[0],
+            first*more + 96*more + n - first - more*n, h, d, d, 1, h, 1, h, 1, 0, 1, 0);
+        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
             for (int64_t j = 0; j < h; j++) {
                 t2[(i - first)*h + j] = tanh(b1[j] + t1[(i - first)*h + j]);
             }
         }
-        dense_index_contract(&t2[0], &W2[0], &t3[0], &t24[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
-        for (int64_t i = first; i < first + strip; i++) {
+        dense_index_contract(&t2[0], &W2[0], &t3[0], &t24[0], first*more + 96*more + n - first - more*n, c,
+            h, h, 1, c, 1, c, 1, 0, 1, 0);
+        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
             for (int64_t j = 0; j < c; j++) {
                 t4[j] = t3[(i - first)*c + j] + b2[j];
             }
@@ -388,7 +390,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             }
         }
         dense_index_SUM(c1)
-        for (int64_t i = first; i < first + strip; i++) {
+        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
             const double tt10 = log1p(t9[i - first]);
             t10[i - first] = tt10;
             const double tt11 = t6[i - first];
@@ -396,7 +398,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             const int64_t g2 = label[i];
             c1 += tt10 - (t12[i - first] - tt11) - b2[g2];
         }
-        for (int64_t i = first; i < first + strip; i++) {
+        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
             const double tt12 = t6[i - first];
             const double tt13 = t10[i - first];
             const double tt14 = t11[i - first];
@@ -409,10 +411,11 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
                 t19[(i - first)*c + j] = (tt16 ? 0.0 : tt17) / tt1;
             }
         }
-        dense_index_contract(&t2[0], &t19[0], &t20[0], &t24[0], h, c, strip, 1, h, c, 1, c, 1, first, 1,
-            0);
-        dense_index_contract(&t19[0], &W2[0], &t21[0], &t24[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
-        for (int64_t i = first; i < first + strip; i++) {
+        dense_index_contract(&t2[0], &t19[0], &t20[0], &t24[0], h, c,
+            first*more + 96*more + n - first - more*n, 1, h, c, 1, c, 1, first, 1, 0);
+        dense_index_contract(&t19[0], &W2[0], &t21[0], &t24[0], first*more + 96*more + n - first - more*n,
+            h, c, c, 1, 1, c, h, 1, 0, 1, 0);
+        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
             const int64_t g5 = label[i];
             dense_index_INDEPENDENT
             for (int64_t j = 0; j < h; j++) {
@@ -423,8 +426,8 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
                 t23[(i - first)*h + j] = tt19 * tt20 - tt20 * (W2[j*c + g5] / tt1);
             }
         }
-        dense_index_contract(&X[first*d], &t23[0], &grad_W1[0], &t24[0], d, h, strip, 1, d, h, 1, h, 1,
-            first, 1, 0);
+        dense_index_contract(&X[first*d], &t23[0], &grad_W1[0], &t24[0], d, h,
+            first*more + 96*more + n - first - more*n, 1, d, h, 1, h, 1, first, 1, 0);
     }
     t13[0] = c1;
     value[0] = t13[0] / tt1;
@@ -449,7 +452,7 @@ int64_t dense_index_work_size(int64_t n, int64_t d, int64_t h, int64_t c)
 {
     (void)n;
     (void)d;
-    return dense_index_extent(h)*96 + dense_index_extent(h)*96 + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*96 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_extent(h)*96 + dense_index_slice(dense_index_extent(h)) + dense_index_extent(h)*96 + 9600;
+    return dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h)) + dense_index_extent(h)*144 + 9600;
 }
 
 int64_t dense_index_argument_count(void)

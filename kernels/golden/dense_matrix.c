@@ -16,26 +16,26 @@
  * output  grad_b1 (1, h) double
  * output  grad_W2 (h, c) double
  * output  grad_b2 (1, c) double
- * work    t1 (96, h) double
- * work    t2 (96, h) double
- * work    t3 (96, c) double
+ * work    t1 (144, h) double
+ * work    t2 (144, h) double
+ * work    t3 (144, c) double
  * work    t4 (c,) double
- * work    t5 (96,) double
- * work    t6 (96,) double
- * work    t7 (96,) double
- * work    t8 (96,) double
- * work    t9 (96,) double
- * work    t10 (96,) double
- * work    t11 (96,) double
+ * work    t5 (144,) double
+ * work    t6 (144,) double
+ * work    t7 (144,) double
+ * work    t8 (144,) double
+ * work    t9 (144,) double
+ * work    t10 (144,) double
+ * work    t11 (144,) double
  * work    t12 () double
  * work    t13 () double
  * work    t14 (c,) double
  * work    t16 (c,) double
- * work    t17 (96, c) double
- * work    t18 (96, h) double
- * work    t19 (96, h) double
+ * work    t17 (144, c) double
+ * work    t18 (144, h) double
+ * work    t19 (144, h) double
  * work    t20 (h,) double
- * work    t21 (96, h) double
+ * work    t21 (144, h) double
  * work    t22 (9600,) double
  *
  * expression: (Trace(1*Lambda(_d, log(_d)).(Lambda(_d, exp(_d)).(Lambda(_d, tanh(_d)).(X*W1 + 1*b1)*W2 + 1*b2)*1)) - Trace(Y.T*(Lambda(_d, tanh(_d)).(X*W1 + 1*b1)*W2 + 1*b2)))/n
@@ -296,26 +296,26 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     int64_t d, int64_t c, int64_t h)
 {
     double *const restrict t1 = work;
-    double *const restrict t2 = work + dense_matrix_extent(h)*96;
-    double *const restrict t3 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96;
-    double *const restrict t4 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96;
-    double *const restrict t5 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t6 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96;
-    double *const restrict t7 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96;
-    double *const restrict t8 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96;
-    double *const restrict t9 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96;
-    double *const restrict t10 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96;
-    double *const restrict t11 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96;
-    double *const restrict t12 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96;
-    double *const restrict t13 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8;
-    double *const restrict t14 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + 8;
-    double *const restrict t16 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t17 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t18 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_extent(c)*96;
-    double *const restrict t19 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_extent(c)*96 + dense_matrix_extent(h)*96;
-    double *const restrict t20 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_extent(c)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96;
-    double *const restrict t21 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_extent(c)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_slice(dense_matrix_extent(h));
-    double *const restrict t22 = work + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_extent(c)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_extent(h)*96;
+    double *const restrict t2 = work + dense_matrix_extent(h)*144;
+    double *const restrict t3 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144;
+    double *const restrict t4 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144;
+    double *const restrict t5 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144 + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t6 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144 + dense_matrix_slice(dense_matrix_extent(c)) + 144;
+    double *const restrict t7 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144 + dense_matrix_slice(dense_matrix_extent(c)) + 144 + 144;
+    double *const restrict t8 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144 + dense_matrix_slice(dense_matrix_extent(c)) + 144 + 144 + 144;
+    double *const restrict t9 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144 + dense_matrix_slice(dense_matrix_extent(c)) + 144 + 144 + 144 + 144;
+    double *const restrict t10 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144 + dense_matrix_slice(dense_matrix_extent(c)) + 144 + 144 + 144 + 144 + 144;
+    double *const restrict t11 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144 + dense_matrix_slice(dense_matrix_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144;
+    double *const restrict t12 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144 + dense_matrix_slice(dense_matrix_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144;
+    double *const restrict t13 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144 + dense_matrix_slice(dense_matrix_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8;
+    double *const restrict t14 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144 + dense_matrix_slice(dense_matrix_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + 8;
+    double *const restrict t16 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144 + dense_matrix_slice(dense_matrix_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t17 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144 + dense_matrix_slice(dense_matrix_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t18 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144 + dense_matrix_slice(dense_matrix_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_extent(c)*144;
+    double *const restrict t19 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144 + dense_matrix_slice(dense_matrix_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_extent(c)*144 + dense_matrix_extent(h)*144;
+    double *const restrict t20 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144 + dense_matrix_slice(dense_matrix_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_extent(c)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144;
+    double *const restrict t21 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144 + dense_matrix_slice(dense_matrix_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_extent(c)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_slice(dense_matrix_extent(h));
+    double *const restrict t22 = work + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144 + dense_matrix_slice(dense_matrix_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_extent(c)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_extent(h)*144;
     double c1 = 0.0;
     double c2 = 0.0;
     const double tt1 = (double)n;
@@ -332,19 +332,21 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     for (int64_t i = 0; i < h; i++) {
         t20[i] = 0.0;
     }
-    const int64_t none = dense_matrix_min(0, n - 1);
+    const int64_t none = dense_matrix_min(0, n - 49);
     /* strip by strip: what is in between stays in the cache */
-    for (int64_t first = 0; first < n - none; first += 96) {
-        const int64_t strip = dense_matrix_min(96, n - first);
-        dense_matrix_contract(&X[first*d], &W1[0], &t1[0], &t22[0], strip, h, d, d, 1, h, 1, h, 1, 0, 1,
-            0);
-        for (int64_t i = first; i < first + strip; i++) {
+    for (int64_t first = 0; first < n - none - 48; first += 96) {
+        const int64_t over = dense_matrix_min(0, first - n + 144);
+        const int64_t more = dense_matrix_min(1, -over);
+        dense_matrix_contract(&X[first*d], &W1[0], &t1[0], &t22[0],
+            first*more + 96*more + n - first - more*n, h, d, d, 1, h, 1, h, 1, 0, 1, 0);
+        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
             for (int64_t j = 0; j < h; j++) {
                 t2[(i - first)*h + j] = tanh(b1[j] + t1[(i - first)*h + j]);
             }
         }
-        dense_matrix_contract(&t2[0], &W2[0], &t3[0], &t22[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
-        for (int64_t i = first; i < first + strip; i++) {
+        dense_matrix_contract(&t2[0], &W2[0], &t3[0], &t22[0], first*more + 96*more + n - first - more*n,
+            c, h, h, 1, c, 1, c, 1, 0, 1, 0);
+        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
             for (int64_t j = 0; j < c; j++) {
                 t4[j] = t3[(i - first)*c + j] + b2[j];
             }
@@ -371,14 +373,14 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
             t9[i - first] = t8[i - first] - 1.0 + t7[i - first];
         }
         dense_matrix_SUM(c1)
-        for (int64_t i = first; i < first + strip; i++) {
+        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
             const double tt7 = log1p(t9[i - first]);
             t10[i - first] = tt7;
             const double tt8 = t6[i - first] + tt7;
             t11[i - first] = tt8;
             c1 += tt8;
         }
-        for (int64_t i = first; i < first + strip; i++) {
+        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
             const double tt9 = t6[i - first];
             const double tt10 = t10[i - first];
             const double tt11 = t11[i - first];
@@ -403,10 +405,11 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
                 t19[(i - first)*h + j] = 1.0 / cosh(b1[j] + t1[(i - first)*h + j]);
             }
         }
-        dense_matrix_contract(&t2[0], &t17[0], &grad_W2[0], &t22[0], h, c, strip, 1, h, c, 1, c, 1, first,
-            1, 0);
-        dense_matrix_contract(&t17[0], &W2[0], &t18[0], &t22[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
-        for (int64_t i = first; i < first + strip; i++) {
+        dense_matrix_contract(&t2[0], &t17[0], &grad_W2[0], &t22[0], h, c,
+            first*more + 96*more + n - first - more*n, 1, h, c, 1, c, 1, first, 1, 0);
+        dense_matrix_contract(&t17[0], &W2[0], &t18[0], &t22[0], first*more + 96*more + n - first - more*n,
+            h, c, c, 1, 1, c, h, 1, 0, 1, 0);
+        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
             dense_matrix_INDEPENDENT
             for (int64_t j = 0; j < h; j++) {
                 const double tt24 = t18[(i - first)*h + j];
@@ -415,8 +418,8 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
                 t21[(i - first)*h + j] = tt24 * (tt25 * tt25);
             }
         }
-        dense_matrix_contract(&X[first*d], &t21[0], &grad_W1[0], &t22[0], d, h, strip, 1, d, h, 1, h, 1,
-            first, 1, 0);
+        dense_matrix_contract(&X[first*d], &t21[0], &grad_W1[0], &t22[0], d, h,
+            first*more + 96*more + n - first - more*n, 1, d, h, 1, h, 1, first, 1, 0);
     }
     t12[0] = c1;
     t13[0] = c2;
@@ -433,7 +436,7 @@ int64_t dense_matrix_work_size(int64_t n, int64_t d, int64_t c, int64_t h)
 {
     (void)n;
     (void)d;
-    return dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(c)*96 + dense_matrix_slice(dense_matrix_extent(c)) + 96 + 96 + 96 + 96 + 96 + 96 + 96 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_extent(c)*96 + dense_matrix_extent(h)*96 + dense_matrix_extent(h)*96 + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_extent(h)*96 + 9600;
+    return dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(c)*144 + dense_matrix_slice(dense_matrix_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_extent(c)*144 + dense_matrix_extent(h)*144 + dense_matrix_extent(h)*144 + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_extent(h)*144 + 9600;
 }
 
 int64_t dense_matrix_argument_count(void)

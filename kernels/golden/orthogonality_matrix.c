@@ -9,8 +9,8 @@
  * work    t1 (d, d) double
  * work    t2 (d,) double
  * work    t3 (d, d) double
- * work    t4 (96, d) double
- * work    t5 (96, d) double
+ * work    t4 (144, d) double
+ * work    t5 (144, d) double
  * work    t6 (9600,) double
  *
  * expression: Trace((-I + W.T*W)**2)
@@ -262,8 +262,8 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
     double *const restrict t2 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d));
     double *const restrict t3 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d));
     double *const restrict t4 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d));
-    double *const restrict t5 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_extent(d)*96;
-    double *const restrict t6 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_extent(d)*96 + orthogonality_matrix_extent(d)*96;
+    double *const restrict t5 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_extent(d)*144;
+    double *const restrict t6 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_extent(d)*144 + orthogonality_matrix_extent(d)*144;
     orthogonality_matrix_contract(&W[0], &W[0], &t1[0], &t6[0], d, d, n, 1, d, d, 1, d, 1, 0, 1, 1);
     double c1 = 0.0;
     for (int64_t i = 0; i < d; i++) {
@@ -279,15 +279,16 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
         c1 += t2[i];
     }
     value[0] = c1;
-    const int64_t none = orthogonality_matrix_min(0, n - 1);
+    const int64_t none = orthogonality_matrix_min(0, n - 49);
     /* strip by strip: what is in between stays in the cache */
-    for (int64_t first = 0; first < n - none; first += 96) {
-        const int64_t strip = orthogonality_matrix_min(96, n - first);
-        orthogonality_matrix_contract(&W[first*d], &t3[0], &t4[0], &t6[0], strip, d, d, d, 1, d, 1, d, 1,
-            0, 1, 0);
-        orthogonality_matrix_contract(&W[first*d], &t3[0], &t5[0], &t6[0], strip, d, d, d, 1, 1, d, d, 1,
-            0, 1, 0);
-        for (int64_t i = first; i < first + strip; i++) {
+    for (int64_t first = 0; first < n - none - 48; first += 96) {
+        const int64_t over = orthogonality_matrix_min(0, first - n + 144);
+        const int64_t more = orthogonality_matrix_min(1, -over);
+        orthogonality_matrix_contract(&W[first*d], &t3[0], &t4[0], &t6[0],
+            first*more + 96*more + n - first - more*n, d, d, d, 1, d, 1, d, 1, 0, 1, 0);
+        orthogonality_matrix_contract(&W[first*d], &t3[0], &t5[0], &t6[0],
+            first*more + 96*more + n - first - more*n, d, d, d, 1, 1, d, d, 1, 0, 1, 0);
+        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
             for (int64_t j = 0; j < d; j++) {
                 grad[i*d + j] = t4[(i - first)*d + j] + t5[(i - first)*d + j];
             }
@@ -298,7 +299,7 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
 int64_t orthogonality_matrix_work_size(int64_t n, int64_t d)
 {
     (void)n;
-    return orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_extent(d)*96 + orthogonality_matrix_extent(d)*96 + 9600;
+    return orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_extent(d)*144 + orthogonality_matrix_extent(d)*144 + 9600;
 }
 
 int64_t orthogonality_matrix_argument_count(void)

@@ -42,7 +42,9 @@ from symgrad.loops.nest import (
 )
 from symgrad.loops.walk import defined, unused_name
 
-ROWS = 96  # of a strip
+_STEP = 96  # rows of a strip
+_SPARE = 48  # more of the last one, which so has no fewer
+ROWS = _STEP + _SPARE  # at most
 _TITLE = "strip by strip: what is in between stays in the cache"
 
 Bounds = tuple[Poly, Poly]  # of a strip: its first index, how many
@@ -150,16 +152,20 @@ class _Strips:
         return found if has_rows and len(self.pieces) > 1 else {}
 
     def result(self, routine: Routine, k: int, smaller: Mapping[str, int]) -> tuple[Routine, int]:
-        first = unused_name(routine, "first")
-        names = [unused_name(routine, stem) for stem in ("strip", "none")]
-        count, none = map(variable, names)
+        first, over, more, none = (unused_name(routine, stem) for stem in ("first", "over", "more", "none"))
         rest = poly_add(self.extent, variable(first), -1)
-        body: list[Statement] = [Least(names[0], (poly(ROWS), rest))]
+        # `more` is 1 if further strips follow, else 0: the last strip takes the rest.
+        body: list[Statement] = [
+            Least(over, (poly(0), poly_add(poly(ROWS), rest, -1))),
+            Least(more, (poly(1), poly_add((), variable(over), -1))),
+        ]
+        count = poly_add(rest, poly_mul(variable(more), poly_add(rest, poly(_STEP), -1)), -1)
         body += [piece.make((variable(first), count)) for piece in self.pieces]
         body = _OnStrips(self.buffers, smaller, variable(first)).body(body)
         # One strip at least: sums over an axis without entries are 0.
-        least = Least(names[1], (poly(0), poly_add(self.extent, poly(1), -1)))
-        loop = For(first, (poly(0),), (poly_add(self.extent, none, -1),), body, _TITLE, ROWS)
+        until = poly_add(self.extent, poly(_SPARE), -1)
+        least = Least(none, (poly(0), poly_add(until, poly(1), -1)))
+        loop = For(first, (poly(0),), (poly_add(until, variable(none), -1),), body, _TITLE, _STEP)
         buffers = tuple(
             replace(b, extents=_shorter(b.extents, smaller[b.name])) if b.name in smaller else b
             for b in routine.buffers
