@@ -8,13 +8,18 @@ import numpy as np
 import pytest
 import sympy as sp
 from routines import TARGETS
+from sympy.matrices.expressions.special import OneMatrix
 
 import symgrad as sg
 from symgrad.loops.nest import (
+    Accumulate,
     Buffer,
+    Cell,
     Compute,
+    Const,
     Contract,
     For,
+    Least,
     Load,
     Poly,
     Routine,
@@ -60,8 +65,16 @@ def mixture() -> sg.Program:
     return sg.program(sp.Sum(sp.log(1 + forms), (I, 0, n - 1)), args=(X, L), wrt=L)
 
 
+def spread() -> sg.Program:
+    """Sums of the columns of what was made of a product."""
+    X, W = sp.MatrixSymbol("X", n, d), sp.MatrixSymbol("W", d, k)
+    b = sp.MatrixSymbol("b", 1, k)
+    u = (X * W + OneMatrix(n, 1) * b).applyfunc(sp.sin)
+    return sg.program(sp.Trace(u.T * u), args=(X, W, b), wrt=(W, b))
+
+
 SHAPES: dict[Callable[[], sg.Program], list[tuple[int, ...]]] = {
-    nearest: [(7, 5)], network: [(5, 4), (4, 5)], mixture: [(3, 5, 5)],
+    nearest: [(7, 5)], network: [(5, 4), (4, 5)], mixture: [(3, 5, 5)], spread: [(5, 4), (1, 4)],
 }  # fmt: skip
 
 
@@ -86,10 +99,11 @@ def test_strips_give_what_the_reference_gives_at_every_length(
         np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11 * (1 + rows))
 
 
-@pytest.mark.parametrize("made", SHAPES)
+@pytest.mark.parametrize("made", [nearest, network, mixture])
 def test_the_workspace_does_not_grow_with_the_long_axis(made: Callable[[], sg.Program]) -> None:
     kernel = sg.compile(made(), outputs="grad", backend="c")
     assert kernel.workspace(n=10**7, d=5, k=4) == kernel.workspace(n=10**3, d=5, k=4)
+    assert kernel.workspace(n=4, d=5, k=4) < kernel.workspace(n=10**3, d=5, k=4)
 
 
 # ---- routines made by hand ---------------------------------------------------------------------
@@ -122,9 +136,9 @@ def extents(r: Routine) -> dict[str, Poly]:
 
 def test_a_loop_on_the_rows_of_a_product_joins_its_strips() -> None:
     made = stripped(routine([multiplied(), over([Load(0, "c", (R, J)), Store("y", (R, J), 0)])]))
-    assert extents(made)["c"] == poly(ROWS)
+    assert extents(made)["c"] == variable("rows")
     assert extents(made)["y"] == N
-    assert [type(s) for s in made.body[-1].body][1:] == [Contract, For]
+    assert [type(s) for s in made.body[-1].body] == [Least, Least, Contract, For]
 
 
 @pytest.mark.parametrize(
@@ -144,8 +158,8 @@ def test_what_stands_between_moves_in_front_or_behind() -> None:
     )
     made = stripped(routine([multiplied(), *between, last]))
     loop = made.body[-1]
-    assert between[0] in made.body and extents(made) == extents(routine([])) | {"c": poly(ROWS)}
-    assert isinstance(loop, For) and len(loop.body) == 3
+    assert between[0] in made.body and extents(made) == extents(routine([])) | {"c": variable("rows")}
+    assert isinstance(loop, For) and len(loop.body) == 4
 
 
 def test_sums_into_what_other_loops_read_are_not_cut() -> None:
@@ -155,3 +169,17 @@ def test_sums_into_what_other_loops_read_are_not_cut() -> None:
     made = stripped(routine([multiplied(), added, reader]))
     assert made.body[-1] == reader
     assert sum(isinstance(s, For) and s.step > 1 for _, s in walk(made.body)) == 1
+
+
+def test_a_sum_over_the_strips_is_added_to_zeros() -> None:
+    summed = For("j", (poly(0),), (K,), [
+        Const(7, ("q", 0, 1)), Cell(8, 7),
+        For("r", (poly(0),), (N,), [Load(0, "c", (R, J)), Accumulate("sum", 8, 0)]),
+        Store("y", (poly(0), J), 8),
+    ])  # fmt: skip
+    made = stripped(routine([multiplied(), summed]))
+    zeros, _, strips = made.body
+    assert extents(made)["c"] == variable("rows")
+    assert isinstance(zeros, For) and [type(s) for s in zeros.body] == [Const, Store]
+    assert isinstance(strips, For)
+    assert any(isinstance(s, StoreReduce) and s.kind == "sum" for _, s in walk(strips.body))

@@ -15,17 +15,17 @@
  * output  grad_K (m, d) double
  * output  grad_V (m, e) double
  * output  grad_tau () double
- * work    t1 (144, m) double
- * work    t2 (144, m) double
- * work    t3 (144, e) double
- * work    t4 (144,) double
- * work    t5 (144,) double
- * work    t6 (144,) double
+ * work    t1 (rows, m) double
+ * work    t2 (rows, m) double
+ * work    t3 (rows, e) double
+ * work    t4 (rows,) double
+ * work    t5 (rows,) double
+ * work    t6 (rows,) double
  * work    t7 () double
- * work    t8 (144, e) double
- * work    t9 (144, m) double
+ * work    t8 (rows, e) double
+ * work    t9 (rows, m) double
  * work    t10 () double
- * work    t11 (144, m) double
+ * work    t11 (rows, m) double
  * work    t12 (9600,) double
  *
  * expression: Sum((-R[i, a] + Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau))*V[j, a], (j, 0, m - 1))/Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau)), (j, 0, m - 1)))**2, (i, 0, n - 1), (a,...
@@ -61,6 +61,11 @@ static int64_t attention_index_max(int64_t a, int64_t b)
 static int64_t attention_index_extent(int64_t a)
 {
     return a > 0 ? a : 0;
+}
+
+static int64_t attention_index_slice(int64_t a)
+{
+    return (a + 7) / 8 * 8;
 }
 
 /* Rows and columns of a block that is summed up in registers. */
@@ -270,18 +275,19 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     double *restrict grad_Q, double *restrict grad_K, double *restrict grad_V,
     double *restrict grad_tau, double *restrict work, int64_t n, int64_t d, int64_t m, int64_t e)
 {
+    const int64_t rows = attention_index_min(144, n);
     double *const restrict t1 = work;
-    double *const restrict t2 = work + attention_index_extent(m)*144;
-    double *const restrict t3 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144;
-    double *const restrict t4 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144;
-    double *const restrict t5 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144 + 144;
-    double *const restrict t6 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144 + 144 + 144;
-    double *const restrict t7 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144 + 144 + 144 + 144;
-    double *const restrict t8 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144 + 144 + 144 + 144 + 8;
-    double *const restrict t9 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144 + 144 + 144 + 144 + 8 + attention_index_extent(e)*144;
-    double *const restrict t10 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144 + 144 + 144 + 144 + 8 + attention_index_extent(e)*144 + attention_index_extent(m)*144;
-    double *const restrict t11 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144 + 144 + 144 + 144 + 8 + attention_index_extent(e)*144 + attention_index_extent(m)*144 + 8;
-    double *const restrict t12 = work + attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144 + 144 + 144 + 144 + 8 + attention_index_extent(e)*144 + attention_index_extent(m)*144 + 8 + attention_index_extent(m)*144;
+    double *const restrict t2 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
+    double *const restrict t3 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
+    double *const restrict t4 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e));
+    double *const restrict t5 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows));
+    double *const restrict t6 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows));
+    double *const restrict t7 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows));
+    double *const restrict t8 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + 8;
+    double *const restrict t9 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + 8 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e));
+    double *const restrict t10 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + 8 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
+    double *const restrict t11 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + 8 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + 8;
+    double *const restrict t12 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + 8 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + 8 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
     const double tt1 = tau[0];
     const double tt2 = sqrt((double)d);
     const double tt3 = tt1 * tt2;
@@ -355,9 +361,8 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
 
 int64_t attention_index_work_size(int64_t n, int64_t d, int64_t m, int64_t e)
 {
-    (void)n;
     (void)d;
-    return attention_index_extent(m)*144 + attention_index_extent(m)*144 + attention_index_extent(e)*144 + 144 + 144 + 144 + 8 + attention_index_extent(e)*144 + attention_index_extent(m)*144 + 8 + attention_index_extent(m)*144 + 9600;
+    return attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + 8 + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + 8 + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + 9600;
 }
 
 int64_t attention_index_argument_count(void)

@@ -12,7 +12,7 @@
  * output  grad_x (B, C, T) double
  * output  grad_w (O, C, K) double
  * work    t1 (B, O, T - K + 1) double
- * work    t2 (B, 144, T - K + 1) double
+ * work    t2 (B, rows, T - K + 1) double
  * work    t3 (O, B, T - K + 1) double
  * work    t4 (B, O, K + T - 1) double
  * work    t5 (9600,) double
@@ -263,11 +263,12 @@ void convolution(const double *restrict x, const double *restrict w, double *res
     double *restrict grad_x, double *restrict grad_w, double *restrict work, int64_t B, int64_t C,
     int64_t T, int64_t O, int64_t K)
 {
+    const int64_t rows = convolution_min(144, O);
     double *const restrict t1 = work;
     double *const restrict t2 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1));
-    double *const restrict t3 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_extent(B)*convolution_extent(T - K + 1)*144;
-    double *const restrict t4 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_extent(B)*convolution_extent(T - K + 1)*144 + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1));
-    double *const restrict t5 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_extent(B)*convolution_extent(T - K + 1)*144 + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1));
+    double *const restrict t3 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(rows)*convolution_extent(T - K + 1));
+    double *const restrict t4 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(rows)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1));
+    double *const restrict t5 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(rows)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1));
     double c1 = 0.0;
     for (int64_t i = 0; i < B; i++) {
         for (int64_t j = 0; j < O; j++) {
@@ -304,7 +305,7 @@ void convolution(const double *restrict x, const double *restrict w, double *res
                 convolution_SUM(c1)
                 for (int64_t k = 0; k < T - K + 1; k++) {
                     const double tt1 = tanh(t1[(i*O + j)*(T - K + 1) + k]);
-                    t2[(i*144 + j - first)*(T - K + 1) + k] = tt1;
+                    t2[(i*rows + j - first)*(T - K + 1) + k] = tt1;
                     c1 += tt1 * tt1;
                 }
             }
@@ -313,7 +314,7 @@ void convolution(const double *restrict x, const double *restrict w, double *res
             for (int64_t j = 0; j < B; j++) {
                 for (int64_t k = 0; k < T - K + 1; k++) {
                     const double tt2 = cosh(t1[(j*O + i)*(T - K + 1) + k]);
-                    t3[(i*B + j)*(T - K + 1) + k] = 2.0 * (1.0 / tt2 / tt2 * t2[(j*144 + i - first)*(T - K + 1) + k]);
+                    t3[(i*B + j)*(T - K + 1) + k] = 2.0 * (1.0 / tt2 / tt2 * t2[(j*rows + i - first)*(T - K + 1) + k]);
                 }
             }
         }
@@ -347,7 +348,7 @@ void convolution(const double *restrict x, const double *restrict w, double *res
 int64_t convolution_work_size(int64_t B, int64_t C, int64_t T, int64_t O, int64_t K)
 {
     (void)C;
-    return convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_extent(B)*convolution_extent(T - K + 1)*144 + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1)) + 9600;
+    return convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(convolution_min(144, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1)) + 9600;
 }
 
 int64_t convolution_argument_count(void)

@@ -16,28 +16,28 @@
  * output  grad_b1 (h,) double
  * output  grad_W2 (h, c) double
  * output  grad_b2 (c,) double
- * work    t1 (144, h) double
- * work    t2 (144, h) double
- * work    t3 (144, c) double
+ * work    t1 (rows, h) double
+ * work    t2 (rows, h) double
+ * work    t3 (rows, c) double
  * work    t4 (c,) double
- * work    t5 (144,) double
- * work    t6 (144,) double
- * work    t7 (144,) double
- * work    t8 (144,) double
- * work    t9 (144,) double
- * work    t10 (144,) double
- * work    t11 (144,) double
- * work    t12 (144,) double
+ * work    t5 (rows,) double
+ * work    t6 (rows,) double
+ * work    t7 (rows,) double
+ * work    t8 (rows,) double
+ * work    t9 (rows,) double
+ * work    t10 (rows,) double
+ * work    t11 (rows,) double
+ * work    t12 (rows,) double
  * work    t13 () double
  * work    t14 (c, h) double
- * work    t15 (144, h) double
+ * work    t15 (rows, h) double
  * work    t16 (h,) double
  * work    t18 (c,) double
- * work    t19 (144, c) double
- * work    t20 (h, c) double
- * work    t21 (144, h) double
+ * work    t19 (rows, c) double
+ * work    t20 (c, h) double
+ * work    t21 (rows, h) double
  * work    t22 (h,) double
- * work    t23 (144, h) double
+ * work    t23 (rows, h) double
  * work    t24 (9600,) double
  *
  * expression: Sum(log(Sum(exp(b2[j] + Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[k, j], (k, 0, h - 1))), (j, 0, c - 1))) - b2[label[i]] - Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[...
@@ -297,29 +297,30 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     double *restrict grad_b1, double *restrict grad_W2, double *restrict grad_b2,
     double *restrict work, int64_t n, int64_t d, int64_t h, int64_t c)
 {
+    const int64_t rows = dense_index_min(144, n);
     double *const restrict t1 = work;
-    double *const restrict t2 = work + dense_index_extent(h)*144;
-    double *const restrict t3 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144;
-    double *const restrict t4 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144;
-    double *const restrict t5 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c));
-    double *const restrict t6 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144;
-    double *const restrict t7 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144;
-    double *const restrict t8 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144;
-    double *const restrict t9 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144;
-    double *const restrict t10 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144;
-    double *const restrict t11 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144;
-    double *const restrict t12 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144;
-    double *const restrict t13 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144;
-    double *const restrict t14 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8;
-    double *const restrict t15 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
-    double *const restrict t16 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*144;
-    double *const restrict t18 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h));
-    double *const restrict t19 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c));
-    double *const restrict t20 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*144;
-    double *const restrict t21 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c));
-    double *const restrict t22 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_extent(h)*144;
-    double *const restrict t23 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h));
-    double *const restrict t24 = work + dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h)) + dense_index_extent(h)*144;
+    double *const restrict t2 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
+    double *const restrict t3 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
+    double *const restrict t4 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c));
+    double *const restrict t5 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c));
+    double *const restrict t6 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows));
+    double *const restrict t7 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows));
+    double *const restrict t8 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows));
+    double *const restrict t9 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows));
+    double *const restrict t10 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows));
+    double *const restrict t11 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows));
+    double *const restrict t12 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows));
+    double *const restrict t13 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows));
+    double *const restrict t14 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + 8;
+    double *const restrict t15 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
+    double *const restrict t16 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
+    double *const restrict t18 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h));
+    double *const restrict t19 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c));
+    double *const restrict t20 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c));
+    double *const restrict t21 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
+    double *const restrict t22 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
+    double *const restrict t23 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h));
+    double *const restrict t24 = work + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + dense_index_slice(dense_index_extent(rows)) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
     double c1 = 0.0;
     const double tt1 = (double)n;
     for (int64_t i = 0; i < c; i++) {
@@ -411,8 +412,8 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
                 t19[(i - first)*c + j] = (tt16 ? 0.0 : tt17) / tt1;
             }
         }
-        dense_index_contract(&t2[0], &t19[0], &t20[0], &t24[0], h, c,
-            first*more + 96*more + n - first - more*n, 1, h, c, 1, c, 1, first, 1, 0);
+        dense_index_contract(&t19[0], &t2[0], &t20[0], &t24[0], c, h,
+            first*more + 96*more + n - first - more*n, 1, c, h, 1, h, 1, first, 1, 0);
         dense_index_contract(&t19[0], &W2[0], &t21[0], &t24[0], first*more + 96*more + n - first - more*n,
             h, c, c, 1, 1, c, h, 1, 0, 1, 0);
         for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
@@ -433,11 +434,11 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     value[0] = t13[0] / tt1;
     for (int64_t i = 0; i < h; i++) {
         grad_b1[i] = t22[i] - t16[i] / tt1;
-        for (int64_t j = 0; j < c; j++) {
-            grad_W2[i*c + j] = t14[j*h + i] + t20[i*c + j];
-        }
     }
     for (int64_t i = 0; i < c; i++) {
+        for (int64_t j = 0; j < h; j++) {
+            grad_W2[j*c + i] = t14[i*h + j] + t20[i*h + j];
+        }
         grad_b2[i] = t18[i] / tt1;
     }
     for (int64_t i = 0; i < n; i++) {
@@ -450,9 +451,8 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
 
 int64_t dense_index_work_size(int64_t n, int64_t d, int64_t h, int64_t c)
 {
-    (void)n;
     (void)d;
-    return dense_index_extent(h)*144 + dense_index_extent(h)*144 + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(c)) + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 144 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_extent(c)*144 + dense_index_slice(dense_index_extent(h)*dense_index_extent(c)) + dense_index_extent(h)*144 + dense_index_slice(dense_index_extent(h)) + dense_index_extent(h)*144 + 9600;
+    return dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + 9600;
 }
 
 int64_t dense_index_argument_count(void)

@@ -9,8 +9,8 @@
  * work    t1 (d, d) double
  * work    t2 (d,) double
  * work    t3 (d, d) double
- * work    t4 (144, d) double
- * work    t5 (144, d) double
+ * work    t4 (rows, d) double
+ * work    t5 (rows, d) double
  * work    t6 (9600,) double
  *
  * expression: Trace((-I + W.T*W)**2)
@@ -258,12 +258,13 @@ static void orthogonality_matrix_contract(const double *restrict a, const double
 void orthogonality_matrix(const double *restrict W, double *restrict value, double *restrict grad,
     double *restrict work, int64_t n, int64_t d)
 {
+    const int64_t rows = orthogonality_matrix_min(144, n);
     double *const restrict t1 = work;
     double *const restrict t2 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d));
     double *const restrict t3 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d));
     double *const restrict t4 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d));
-    double *const restrict t5 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_extent(d)*144;
-    double *const restrict t6 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_extent(d)*144 + orthogonality_matrix_extent(d)*144;
+    double *const restrict t5 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(rows)*orthogonality_matrix_extent(d));
+    double *const restrict t6 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(rows)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(rows)*orthogonality_matrix_extent(d));
     orthogonality_matrix_contract(&W[0], &W[0], &t1[0], &t6[0], d, d, n, 1, d, d, 1, d, 1, 0, 1, 1);
     double c1 = 0.0;
     for (int64_t i = 0; i < d; i++) {
@@ -298,8 +299,7 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
 
 int64_t orthogonality_matrix_work_size(int64_t n, int64_t d)
 {
-    (void)n;
-    return orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_extent(d)*144 + orthogonality_matrix_extent(d)*144 + 9600;
+    return orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(orthogonality_matrix_min(144, n))*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(orthogonality_matrix_min(144, n))*orthogonality_matrix_extent(d)) + 9600;
 }
 
 int64_t orthogonality_matrix_argument_count(void)

@@ -32,7 +32,7 @@ from symgrad.loops.nest import (
     poly_add,
     variable,
 )
-from symgrad.loops.order import loop_order
+from symgrad.loops.order import loop_order, place_named
 
 if TYPE_CHECKING:
     from symgrad.loops.lower import Lowering
@@ -319,5 +319,6 @@ class Nest(Levels):
         if g.op[inner] not in ("const", "read") or self._unsafe(inner):
             return conditions, inner
         # A branch around what costs nothing is slower than adding it or zero: no vectors.
-        on_values = [p for p in conditions if g.op[p] not in ("ige", "ieq")]
+        # What says at which place of an axis one turn is left remains a bound of the loop (`loops.order`).
+        on_values = [p for p in conditions if g.op[p] not in ("ige", "ieq") and place_named(g, p) is None]
         return [p for p in conditions if p not in on_values], g.mask(conjunction(g, on_values), inner)

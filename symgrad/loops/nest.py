@@ -363,6 +363,7 @@ class Routine:
     failures  what can go wrong: if there is any, the last output is the status, 0 or the number (from 1)
               of the first of these that happened.
     tiles     the loops over time that are cut into tiles.
+    derived   integers that follow from the sizes, which extents of buffers may use.
     """
 
     name: str
@@ -374,6 +375,7 @@ class Routine:
     notes: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
     tiles: tuple[TimeTiles, ...] = ()
+    derived: tuple[Least, ...] = ()
 
     def buffers_of(self, role: str) -> tuple[Buffer, ...]:
         return tuple(b for b in self.buffers if b.role == role)
@@ -414,6 +416,11 @@ def evaluate_poly(p: Poly, values: Mapping[str, int]) -> int:
             k *= values[name]
         total += k
     return total
+
+
+def with_derived(routine: Routine, sizes: Mapping[str, int]) -> dict[str, int]:
+    """The sizes and the integers that follow from them, by name."""
+    return {**sizes, **{s.var: min(evaluate_poly(p, sizes) for p in s.of) for s in routine.derived}}
 
 
 def element_count(buffer: Buffer, sizes: Mapping[str, int]) -> int:

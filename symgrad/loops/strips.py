@@ -21,7 +21,10 @@ from typing import Any
 
 from symgrad.loops.effects import Effects, accesses, commute, effects, is_elementwise
 from symgrad.loops.nest import (
+    Accumulate,
     Buffer,
+    Cell,
+    Const,
     Contract,
     For,
     If,
@@ -40,7 +43,7 @@ from symgrad.loops.nest import (
     poly_mul,
     variable,
 )
-from symgrad.loops.walk import defined, unused_name
+from symgrad.loops.walk import defined, operands, unused_name, walk
 
 _STEP = 96  # rows of a strip
 _SPARE = 48  # more of the last one, which so has no fewer
@@ -54,13 +57,15 @@ Bounds = tuple[Poly, Poly]  # of a strip: its first index, how many
 class _Piece:
     """A statement that can be done strip by strip.
 
-    own   for each array: the axes at which every index is that of the strip's axis.
-    make  the statement for a strip.
+    own     for each array: the axes at which every index is that of the strip's axis.
+    make    the statement for a strip.
+    before  statements that have to be done once before.
     """
 
     effects: Effects
     own: Mapping[str, frozenset[int]]
     make: Callable[[Bounds], Statement]
+    before: tuple[Statement, ...] = ()
 
 
 def stripped(routine: Routine) -> Routine:
@@ -114,6 +119,7 @@ class _Strips:
             piece = self._piece(s, own)
             if piece is not None and all(commute(own, e) for e in self.behind):
                 self.pieces.append(piece)
+                self.front.extend(piece.before)
                 self.written |= piece.effects.writes
             elif not self.pieces:
                 return
@@ -152,7 +158,8 @@ class _Strips:
         return found if has_rows and len(self.pieces) > 1 else {}
 
     def result(self, routine: Routine, k: int, smaller: Mapping[str, int]) -> tuple[Routine, int]:
-        first, over, more, none = (unused_name(routine, stem) for stem in ("first", "over", "more", "none"))
+        stems = ("first", "over", "more", "none", "rows")
+        first, over, more, none, rows = (unused_name(routine, stem) for stem in stems)
         rest = poly_add(self.extent, variable(first), -1)
         # `more` is 1 if further strips follow, else 0: the last strip takes the rest.
         body: list[Statement] = [
@@ -161,17 +168,20 @@ class _Strips:
         ]
         count = poly_add(rest, poly_mul(variable(more), poly_add(rest, poly(_STEP), -1)), -1)
         body += [piece.make((variable(first), count)) for piece in self.pieces]
-        body = _OnStrips(self.buffers, smaller, variable(first)).body(body)
+        body = _OnStrips(self.buffers, smaller, variable(first), variable(rows)).body(body)
         # One strip at least: sums over an axis without entries are 0.
         until = poly_add(self.extent, poly(_SPARE), -1)
         least = Least(none, (poly(0), poly_add(until, poly(1), -1)))
         loop = For(first, (poly(0),), (poly_add(until, variable(none), -1),), body, _TITLE, _STEP)
         buffers = tuple(
-            replace(b, extents=_shorter(b.extents, smaller[b.name])) if b.name in smaller else b
+            replace(b, extents=_shorter(b.extents, smaller[b.name], variable(rows)))
+            if b.name in smaller
+            else b
             for b in routine.buffers
         )
         done = [*routine.body[:k], *self.front, least, loop]
-        return replace(routine, buffers=buffers, body=[*done, *self.back]), len(done)
+        derived = (*routine.derived, Least(rows, (poly(ROWS), self.extent)))
+        return replace(routine, buffers=buffers, body=[*done, *self.back], derived=derived), len(done)
 
 
 def _may_share_strips(one: _Piece, two: _Piece) -> bool:
@@ -191,6 +201,7 @@ def _pieces(s: Statement, known: Effects, extent: Poly, buffers: Mapping[str, Bu
     product = _product_of(s)
     if product is not None:
         return _product_pieces(s, product, known, extent, buffers)
+    before, s = _with_sums_added(s, extent)
     loop = _loop_over(s, extent)
     if loop is None or not is_elementwise((s,)):
         return []
@@ -210,7 +221,45 @@ def _pieces(s: Statement, known: Effects, extent: Poly, buffers: Mapping[str, Bu
         first, count = bounds
         return _with_inner(s, loop, replace(loop, lower=(first,), upper=(poly_add(first, count),)))
 
-    return [_Piece(known, own, make)]
+    return [_Piece(known, own, make, before)]
+
+
+def _with_sums_added(s: Statement, extent: Poly) -> tuple[tuple[Statement, ...], Statement]:
+    """A sum over the axis that is stored when its loop is done becomes one that is added to zeros.
+
+    c = 0;  for r: c += f(r);  t[i] = c      becomes      t[i] = 0;  c = 0;  for r: c += f(r);  t[i] += c
+    """
+    if not isinstance(s, For) or s.upper == (extent,):
+        return (), s
+    if len(s.body) == 1:
+        before, inner = _with_sums_added(s.body[0], extent)
+        return tuple(replace(s, body=[b]) for b in before), replace(s, body=[inner])
+    *values, loop, store = s.body
+    if not isinstance(loop, For) or loop.upper != (extent,):
+        return (), s
+    zero = _zero_of(values, loop, store)
+    if zero is None or not isinstance(store, Store):
+        return (), s
+    start = replace(s, body=[zero, replace(store, src=zero.dst)])
+    added = StoreReduce("sum", store.buffer, store.index, store.src)
+    return (start,), replace(s, body=[*values, loop, added])
+
+
+def _zero_of(values: Sequence[Statement], loop: Statement, store: Statement) -> Const | None:
+    """The zero that a sum starts from, where a loop computes the sum and what follows stores it."""
+    if not isinstance(loop, For) or not isinstance(store, Store) or not all(map(_only_computes, values)):
+        return None
+    cell = next((v for v in values if isinstance(v, Cell) and v.dst == store.src), None)
+    zeros = (v for v in values if isinstance(v, Const) and v.payload == ("q", 0, 1))
+    zero = next((v for v in zeros if cell is not None and v.dst == cell.init), None)
+    touched = [t for _, t in walk([loop]) if store.src in operands(t) or store.src in effects(t).changes]
+    are_sums = all(isinstance(t, For | Accumulate) and getattr(t, "kind", "sum") == "sum" for t in touched)
+    return zero if are_sums else None
+
+
+def _place_of_loop(s: For) -> int:
+    """Where the loop stands in the body of another: last, but for a sum that is stored."""
+    return -2 if len(s.body) > 1 and isinstance(s.body[-1], StoreReduce) else -1
 
 
 def _loop_over(s: Statement, extent: Poly) -> For | None:
@@ -218,11 +267,18 @@ def _loop_over(s: Statement, extent: Poly) -> For | None:
     while isinstance(s, For) and not s.lanes:
         if (s.lower, s.upper, s.step) == ((poly(0),), (extent,), 1):
             return s
-        *before, last = s.body
-        if not all(_only_computes(b) for b in before):
+        p = _place_of_loop(s)
+        if not all(_only_computes(b) for b in s.body[:p]):
             return None
-        s = last
+        if p == -2 and _zero_of(s.body[:p], s.body[p], _stored(s.body[-1])) is None:
+            return None
+        s = s.body[p]
     return None
+
+
+def _stored(s: Statement) -> Statement:
+    """What adds a number, as if it stored it."""
+    return Store(s.buffer, s.index, s.src) if isinstance(s, StoreReduce) and s.kind == "sum" else s
 
 
 def _only_computes(s: Statement) -> bool:
@@ -235,7 +291,7 @@ def _loops_around(s: Statement, loop: For) -> list[For]:
     while s is not loop:
         assert isinstance(s, For)
         found.append(s)
-        s = s.body[-1]
+        s = s.body[_place_of_loop(s)]
     return found
 
 
@@ -248,7 +304,8 @@ def _with_inner(s: Statement, old: For, new: For) -> Statement:
     if s is old:
         return new
     assert isinstance(s, For)
-    return replace(s, body=[*s.body[:-1], _with_inner(s.body[-1], old, new)])
+    p = _place_of_loop(s) % len(s.body)
+    return replace(s, body=[*s.body[:p], _with_inner(s.body[p], old, new), *s.body[p + 1 :]])
 
 
 # ---- matrix products -----------------------------------------------------------------------------------
@@ -357,15 +414,17 @@ def _with_product(s: Statement, product: Contract) -> Statement:
 # ---- arrays of a strip ---------------------------------------------------------------------------------
 
 
-def _shorter(extents: tuple[Poly, ...], p: int) -> tuple[Poly, ...]:
-    return (*extents[:p], poly(ROWS), *extents[p + 1 :])
+def _shorter(extents: tuple[Poly, ...], p: int, rows: Poly) -> tuple[Poly, ...]:
+    return (*extents[:p], rows, *extents[p + 1 :])
 
 
 class _OnStrips:
     """Statements on arrays of which some hold a strip: indices along it count from its beginning."""
 
-    def __init__(self, buffers: Mapping[str, Buffer], smaller: Mapping[str, int], first: Poly) -> None:
-        self.buffers, self.smaller, self.first = buffers, smaller, first
+    def __init__(
+        self, buffers: Mapping[str, Buffer], smaller: Mapping[str, int], first: Poly, rows: Poly
+    ) -> None:
+        self.buffers, self.smaller, self.first, self.rows = buffers, smaller, first, rows
 
     def body(self, statements: Sequence[Statement]) -> list[Statement]:
         return [self._one(s) for s in statements]
@@ -388,7 +447,7 @@ class _OnStrips:
         if name not in self.smaller:
             return x
         extents = self.buffers[name].extents
-        shorter = _shorter(extents, self.smaller[name])
+        shorter = _shorter(extents, self.smaller[name], self.rows)
         one, two = (self._stride(stride, extents, shorter) for stride in x.strides)
         return Strided(Start(name, self._index(name, x.start.index)), (one, two))
 

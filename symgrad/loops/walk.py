@@ -119,7 +119,7 @@ def variables(polys: Iterable[Poly]) -> Iterator[str]:
 
 def unused_name(routine: Routine, name: str) -> str:
     """`name`, or `name` and a number, as the name of a further buffer or variable."""
-    taken = {*routine.sizes, *(b.name for b in routine.buffers)}
+    taken = {*routine.sizes, *(b.name for b in routine.buffers), *(s.var for s in routine.derived)}
     taken |= {
         s.var for _, s in walk(routine.body, into_parts=True) if isinstance(s, For | LoadInt | ToInt | Least)
     }

@@ -25,6 +25,7 @@ from symgrad.opt.rebuild import Copy, copy_with, linked
 
 _MOVABLE = ("map", "sum", "prod", "max", "min", "logsumexp")
 _UNIT, _STRIDED = 1, 8  # price of one access per turn of the innermost loop, as in `loops.order`
+_APART = 2  # price of a number that a product takes from a line of its own
 _VISITS = 3
 _CHEAPER = 0.95  # what a change of several tensors has to come down to
 _SHORT = 4  # a loop that is typically shorter pays for nothing
@@ -85,7 +86,9 @@ class _Layout:
         self._visit_all()
         if any(self._visit_together(places) for places in self._common_axes()):
             self._visit_all()
-        return {t: order for t, order in self._orders_in_memory().items() if order != tuple(range(len(order)))}
+        return {
+            t: order for t, order in self._orders_in_memory().items() if order != tuple(range(len(order)))
+        }
 
     def _orders_in_memory(self) -> dict[TensorId, tuple[int, ...]]:
         """The contiguous axis last; the other axes of operands in the order that they have in the result."""
@@ -95,7 +98,8 @@ class _Layout:
             axes = [out[p] for p in found.get(t) or self._order(t, range(len(out)))]
             for term in self.products[t]:
                 for s, *index in (self.g.args[term.a], self.g.args[term.b]):
-                    places = [axes.index(i) if i in axes else len(axes) for i in index]
+                    inner = index[self.last.get(s, -1)] not in axes
+                    places = [axes.index(i) if i in axes else len(axes) * inner - 1 for i in index]
                     found.setdefault(s, self._order(s, places))
         return {t: found.get(t) or self._order(t, range(self.g.tensors[t].rank)) for t in self.movable}
 
@@ -178,16 +182,21 @@ class _Layout:
         return total
 
     def _moves(self, t: TensorId, term: Term) -> float:
-        """The price of packing an operand and of copying the result, of the product or of its transpose."""
+        """The price of packing, of copying, and of numbers that lie apart, of the product or its transpose."""
+        out = self.g.tensors[t].out
 
-        def price(b: Node, rows: Sequence[Node], columns: Sequence[Node]) -> float:
-            packing = not self._is_contiguous(*self._access(b), columns)
-            copying = not self._is_contiguous(t, self.g.tensors[t].out, columns)
+        def price(a: Node, b: Node, rows: Sequence[Node], columns: Sequence[Node]) -> float:
+            both = [c for c in columns if self._is_contiguous(t, out, (c,))]
+            copying = not both
+            packing = not self._is_contiguous(*self._access(b), both or columns)
+            apart = not self._is_contiguous(*self._access(a), term.depth)
             return _STRIDED * self._volume(columns) * (
                 packing * self._volume(term.depth) + copying * self._volume(rows)
-            )  # fmt: skip
+            ) + _APART * apart * self._volume(rows) * self._volume(term.depth)  # fmt: skip
 
-        return min(price(term.b, term.rows, term.columns), price(term.a, term.columns, term.rows))
+        return min(
+            price(term.a, term.b, term.rows, term.columns), price(term.b, term.a, term.columns, term.rows)
+        )
 
     def _access(self, read: Node) -> Access:
         s, *index = self.g.args[read]

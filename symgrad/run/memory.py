@@ -119,10 +119,13 @@ def _plans(tiles: TimeTiles, known: Mapping[str, Any]) -> Iterator[dict[str, np.
 def _workspaces(routine: Routine, sizes: Mapping[str, Any]) -> np.ndarray:
     """Elements of the workspace for many choices at once, as `workspace_elements` counts them."""
     total: Any = 0
+    known = dict(sizes)
+    for s in routine.derived:
+        known[s.var] = np.minimum.reduce(np.broadcast_arrays(*(_evaluated(p, sizes) for p in s.of)))
     for buffer in routine.buffers_of("work"):
         count: Any = 1
         for extent in buffer.extents:
-            count = count * np.maximum(_evaluated(extent, sizes), 0)
+            count = count * np.maximum(_evaluated(extent, known), 0)
         total = total + -(-count // ALIGNMENT) * ALIGNMENT
     shape = np.broadcast_shapes(*(np.shape(v) for v in sizes.values()))
     return np.broadcast_to(np.asarray(total, dtype=np.int64), shape)

@@ -28,7 +28,7 @@ from symgrad.errors import BadOption, IllegalProgram, quoted
 from symgrad.ir.evaluate import constant_value
 from symgrad.ir.graph import EPSILON
 from symgrad.loops.lanes import across_lanes
-from symgrad.loops.nest import Buffer, Poly, Routine, element_count
+from symgrad.loops.nest import Buffer, Poly, Routine, element_count, with_derived
 
 ALIGNMENT = 8  # elements; every slice of the workspace is a multiple of this
 LANES = {"float64": 8, "float32": 16}  # 512 bits; processors with shorter registers use several
@@ -94,9 +94,9 @@ def target_named(name: str) -> Target:
 
 def workspace_elements(routine: Routine, sizes: Mapping[str, int]) -> int:
     """How many elements of the routine's type the workspace needs for the given sizes."""
-    total = 0
+    total, known = 0, with_derived(routine, sizes)
     for buffer in routine.buffers_of("work"):
-        count = element_count(buffer, sizes)
+        count = element_count(buffer, known)
         total += -(-count // ALIGNMENT) * ALIGNMENT
     return total
 

@@ -166,6 +166,7 @@ class CFile:
             body.names_used |= {b.name for b in self.parameters} | {self.work_name, *self.routine.sizes}
             body.names_used -= {self.work_name} if not self.work else set()
         slices = self._work_slices(body.names_used)
+        derived = self._derived(body.names_used)
         integers = part.integers if part else ()
         unused = [
             f"    (void){self.names.spelled[p]};"
@@ -176,10 +177,28 @@ class CFile:
             *wrapped(f"{head}({self.parameter_list(integers=integers)})"),
             "{",
             *unused,
+            *derived,
             *slices,
             *body.lines,
             "}",
         ]
+
+    def _derived(self, used: set[str]) -> list[str]:
+        """Declarations of the integers that follow from the sizes; adds the sizes they need to `used`."""
+        lines = []
+        for s in self.routine.derived:
+            if s.var in used:
+                used.update(variables(s.of))
+                least = self._least(s, self.names.spelled)
+                lines.append(f"    const int64_t {self.names.spelled[s.var]} = {least};")
+        return lines
+
+    def _least(self, s: Least, spelled: dict[str, str]) -> str:
+        text = polynomial(s.of[0], spelled)
+        for p in s.of[1:]:
+            self.helpers.add("min")
+            text = f"{self.name}_min({text}, {polynomial(p, spelled)})"
+        return text
 
     def _work_slices(self, used: set[str]) -> list[str]:
         """Declarations of the work buffers in use; adds the sizes they need to `used`."""
@@ -217,6 +236,7 @@ class CFile:
     def work_size_text(self, spelled: dict[str, str]) -> str:
         """The elements of the whole workspace as a C expression in the sizes, spelled as given."""
         offset = ""
+        spelled = spelled | {s.var: self._least(s, spelled) for s in self.routine.derived}
         for buffer in self.work:
             offset = _join_offsets(offset, self._slice_text(buffer, set(), spelled))
         return offset or "0"
@@ -423,6 +443,7 @@ def _all_names(routine: Routine) -> list[str]:
     """Every variable of the routine, each once, in order of appearance."""
     names: dict[str, None] = dict.fromkeys(routine.sizes)
     names.update(dict.fromkeys(b.name for b in routine.buffers))
+    names.update(dict.fromkeys(s.var for s in routine.derived))
     for _, s in walk(routine.body, into_parts=True):
         if isinstance(s, For | LoadInt | ToInt | Least):
             names[s.var] = None

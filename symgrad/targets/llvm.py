@@ -17,7 +17,7 @@ from symgrad.targets.base import ALIGNMENT, LANES, Loaded, check_dtype, paramete
 from symgrad.targets.host import processor
 from symgrad.targets.lane_functions import with_lane_functions
 from symgrad.targets.lanes_llvm import Tiles, each_lane, read, samples_function
-from symgrad.targets.llvm_body import Body, Parallel
+from symgrad.targets.llvm_body import Body, Parallel, least_of
 from symgrad.targets.llvm_integers import Integer, Integers
 from symgrad.targets.outline import outlined
 from symgrad.targets.own_functions import inlined_operations, with_own_functions
@@ -261,9 +261,11 @@ class _Module:
         integers = (*self.routine.sizes, *(part.integers if part else ()))
         body = Body(self.routine.buffers, integers, self.dtype, self.scopes, self.lane, self.lanes)
         body.contracts, body.parallel = self.contracts, self.parallel
+        for s in self.routine.derived:
+            body.least(s)
         body.write(statements, self._no_part if part else self._part_call, self._name_of)
         self._note(body)
-        slices = _WorkSlices(self.work, self.routine.sizes, self.real)
+        slices = _WorkSlices(self.work, self.routine, self.real)
         slices.locate(body.buffers_used)
         self.functions |= slices.functions
         lines = [*body.slots, *slices.lines, *body.lines]
@@ -355,11 +357,13 @@ class _Module:
 class _WorkSlices:
     """Where each work buffer starts, computed from the sizes."""
 
-    def __init__(self, work: Sequence[Buffer], sizes: Sequence[str], real: str) -> None:
+    def __init__(self, work: Sequence[Buffer], routine: Routine, real: str) -> None:
         self.work, self.real = work, real
         self.lines: list[str] = []
         self.functions: dict[str, str] = {}
-        self.integers = Integers(self.lines, sizes, "%w")
+        self.integers = Integers(self.lines, routine.sizes, "%w")
+        for s in routine.derived:
+            self.integers.names[s.var] = str(least_of(s, self.integers, self.functions))
 
     def locate(self, used: Mapping[str, None]) -> None:
         """Append what computes the address of every buffer in `used`."""

@@ -145,7 +145,7 @@ class Body:
             Test: self._test, Load: self._load, LoadInt: self._load_int, Store: self._store,
             StoreReduce: self._store_reduce, Cell: self._cell, SetCell: self._set_cell,
             Accumulate: self._accumulate, Part: self._part, Leave: self._leave, Library: self._library,
-            Least: self._least, Contract: self._contract, Tile: self._tile, Call: self._call_nest,
+            Least: self.least, Contract: self._contract, Tile: self._tile, Call: self._call_nest,
         }  # fmt: skip
 
     def write(
@@ -375,9 +375,9 @@ class Body:
 
     # ---- contractions ----------------------------------------------------------------------
 
-    def _least(self, s: Least) -> None:
-        least = self._bound(s.of, "smin")
-        self.integers.names[s.var] = str(least)
+    def least(self, s: Least) -> None:
+        """Define the integer."""
+        self.integers.names[s.var] = str(least_of(s, self.integers, self.functions))
 
     def _contract(self, s: Contract) -> None:
         """The function is in a module of its own (`contract_llvm`)."""
@@ -541,14 +541,21 @@ class Body:
         return close
 
     def _bound(self, polys: tuple[Poly, ...], pick: str) -> Integer:
-        result = self.integers.polynomial(polys[0])
-        for p in polys[1:]:
-            name = f"llvm.{pick}.i64"
-            self.functions[name] = f"declare i64 @{name}(i64, i64)"
-            result = self.integers.shared(
-                f"call i64 @{name}(i64 {result}, i64 {self.integers.polynomial(p)})"
-            )
-        return result
+        return _extreme(polys, pick, self.integers, self.functions)
+
+
+def least_of(s: Least, integers: Integers, functions: dict[str, str]) -> Integer:
+    """Write what computes the least of some integers; notes the functions it declares."""
+    return _extreme(s.of, "smin", integers, functions)
+
+
+def _extreme(polys: Sequence[Poly], pick: str, integers: Integers, functions: dict[str, str]) -> Integer:
+    result = integers.polynomial(polys[0])
+    for p in polys[1:]:
+        name = f"llvm.{pick}.i64"
+        functions[name] = f"declare i64 @{name}(i64, i64)"
+        result = integers.shared(f"call i64 @{name}(i64 {result}, i64 {integers.polynomial(p)})")
+    return result
 
 
 def real_literal(value: float) -> str:
