@@ -182,7 +182,7 @@ class _Layout:
         return total
 
     def _moves(self, t: TensorId, term: Term) -> float:
-        """The price of packing, of copying, and of numbers that lie apart, of the product or its transpose."""
+        """The price of packing, copying, and numbers that lie apart, of the product or of its transpose."""
         out = self.g.tensors[t].out
 
         def price(a: Node, b: Node, rows: Sequence[Node], columns: Sequence[Node]) -> float:
