@@ -7,8 +7,14 @@ A matrix function has a matrix that has a result, where its own is not needed:
 so that a matrix without a factorisation is an error only where its function is needed; value and derivatives
 of the branch that is not taken are finite, and their masks leave nothing of them. D has an inverse, a
 Cholesky factor, and distinct eigenvalues and singular values. A call that is needed without a condition, or
-under different ones, stays as it is, and so does one whose condition depends on an index. A function that has
-a value for every matrix is guarded too: its derivative may have none.
+under different ones, stays as it is. A condition on entries, as in a sum, counts as the question whether it
+holds for any of them. A function that has a value for every matrix is guarded too: its derivative may not.
+
+A recurrence does nothing where it is not needed: its first values and its steps are 0 there, what the steps
+call is guarded, and a search for the solution of an equation that has none is no error. The derivatives are
+0 and not nan, because the masks are inside:
+
+    where(p, scan(first, step), x)   is   where(p, scan(mask(p, first), mask(p, step)), x)
 
 A definition that reads arrays at places which exist only where conditions on its own indices hold reads
 nothing elsewhere:
@@ -18,14 +24,14 @@ nothing elsewhere:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from symgrad.ir.bounds import facts_of, is_index_predicate, read_is_in_range
 from symgrad.ir.check import unproven_reads
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.reduce import conjunction, conjuncts
-from symgrad.ir.scan import is_scan, outer_definitions, outer_sources
+from symgrad.ir.scan import close_scan, dependents, is_scan, outer_definitions, outer_sources, scan_of
 
 Conditions = frozenset[Node]
 
@@ -34,22 +40,69 @@ def guard(g: Graph, value: TensorId) -> TensorId:
     """The definition `value`; those below it are guarded by the conditions under which they are needed."""
     order = outer_definitions(g, (value,))
     doubtful = _doubtful_reads(g, value)
-    if not doubtful and not any(g.tensors[t].kind == "call" for t in order):
+    if not doubtful and not any(g.tensors[t].kind == "call" or is_scan(g, t) for t in order):
         return value
     needed = _conditions(g, order, value)
     moved: dict[TensorId, TensorId] = {}
     for t in order:
-        tensor = g.tensors[t]
-        stale = [r for r in g.reads_of(t) if g.args[r][0] in moved]
-        reads = {r: g.read(moved[g.args[r][0]], *g.args[r][1:]) for r in stale}
-        bodies = _guarded(g, t, needed.get(t, frozenset()), doubtful.get(t, ()))
-        if is_scan(g, t) or not (reads or bodies != tensor.bodies):
-            continue
-        bodies = tuple(g.substitute_all(bodies, reads))
-        target = g.substitute_all(tensor.target, reads)
-        extents = tensor.extents if tensor.kind == "scatter" else ()
-        moved[t] = g.define(tensor.kind, tensor.out, tensor.red, bodies, target, extents, tensor.name)
+        if not is_scan(g, t):
+            _move(g, t, needed.get(t, frozenset()), doubtful.get(t, ()), moved)
+        elif t not in moved:
+            _move_scan(g, t, needed, moved)
     return moved.get(value, value)
+
+
+def _move(
+    g: Graph, t: TensorId, needed: Conditions, doubtful: Sequence[Node], moved: dict[TensorId, TensorId]
+) -> None:
+    """A definition again if it is guarded, or made of definitions that are."""
+    tensor = g.tensors[t]
+    stale = [r for r in g.reads_of(t) if g.args[r][0] in moved]
+    reads = {r: g.read(moved[g.args[r][0]], *g.args[r][1:]) for r in stale}
+    bodies = _guarded(g, t, needed, doubtful)
+    if not reads and bodies == tensor.bodies:
+        return
+    bodies = tuple(g.substitute_all(bodies, reads))
+    target = g.substitute_all(tensor.target, reads)
+    extents = tensor.extents if tensor.kind == "scatter" else ()
+    moved[t] = g.define(tensor.kind, tensor.out, tensor.red, bodies, target, extents, tensor.name)
+
+
+def _move_scan(
+    g: Graph, t: TensorId, needed: Mapping[TensorId, Conditions], moved: dict[TensorId, TensorId]
+) -> None:
+    """All trajectories of a recurrence again, likewise."""
+    scan = scan_of(g, t)
+    conditions = _fixed(g, frozenset.intersection(*(needed[r] for r in scan.results if r in needed)))
+    if not conditions and not any(s in moved for s in outer_sources(g, t)):
+        return
+    inside = dict(moved)
+    for s in dependents(g, scan.steps, scan.states):
+        _move(g, s, conditions, (), inside)
+    firsts, steps = (
+        [_masked(g, inside.get(s, s), conditions) for s in tensors] for tensors in (scan.firsts, scan.steps)
+    )
+    moved.update(zip(scan.results, close_scan(g, scan.states, firsts, steps, scan.lag), strict=True))
+
+
+def _masked(g: Graph, t: TensorId, conditions: Conditions) -> TensorId:
+    """A definition that is 0 where the conditions do not hold.
+
+    Of a step that ends where a condition of its own fails, only the arm that goes on: it still ends there.
+    """
+    if not conditions:
+        return t
+    holds, tensor = conjunction(g, sorted(conditions, key=g.order_key)), g.tensors[t]
+    if tensor.kind == "map" and g.op[tensor.body] == "where":
+        going, after, before = g.args[tensor.body]
+        return g.define("map", tensor.out, (), g.where(going, g.mask(holds, after), before))
+    axes = [g.fresh_axis(e) for e in tensor.extents]
+    return g.define("map", axes, (), g.mask(holds, g.read(t, *axes)))
+
+
+def _fixed(g: Graph, conditions: Conditions) -> Conditions:
+    """Those without axes."""
+    return frozenset(p for p in conditions if not g.axes[p])
 
 
 def _doubtful_reads(g: Graph, value: TensorId) -> dict[TensorId, list[Node]]:
@@ -67,7 +120,7 @@ def _guarded(g: Graph, t: TensorId, needed: Conditions, doubtful: Sequence[Node]
     if not needed:
         return tensor.bodies
     if tensor.kind == "call":
-        fixed = frozenset(p for p in needed if not g.axes[p])
+        fixed = _fixed(g, needed)
         return (_other_matrix(g, t, tensor.bodies[0], fixed), *tensor.bodies[1:]) if fixed else tensor.bodies
     told = [p for p in sorted(needed, key=g.order_key) if is_index_predicate(g, p)]
     facts = [f for p in told for f in facts_of(g, p)]
@@ -93,9 +146,9 @@ def _conditions(g: Graph, order: list[TensorId], value: TensorId) -> dict[Tensor
         needed[t] = needed[t] & conditions if t in needed else conditions
 
     for t in reversed(order):
-        if is_scan(g, t):  # made as a whole: what is outside of it is needed
+        if is_scan(g, t):  # made as a whole
             for s in outer_sources(g, t):
-                meet(s, frozenset())
+                meet(s, _fixed(g, needed[t]))
             continue
         for read, conditions in _conditions_of_reads(g, t).items():
             meet(g.args[read][0], _said_of(g, read, needed[t] | conditions))
@@ -113,7 +166,7 @@ def _said_of(g: Graph, read: Node, conditions: Conditions) -> Conditions:
 
 
 def _conditions_of_reads(g: Graph, t: TensorId) -> dict[Node, Conditions]:
-    """Of each read in a definition, the conditions on every way to it: without axes, or about indices."""
+    """Of each read in a definition, the conditions on every way to it: without axes, or about its indices."""
     tensor = g.tensors[t]
     held: dict[Node, Conditions] = dict.fromkeys((*tensor.bodies, *tensor.target), frozenset())
     below = g.reachable(held)
@@ -122,10 +175,24 @@ def _conditions_of_reads(g: Graph, t: TensorId) -> dict[Node, Conditions]:
         for k, child in enumerate(g.children(n)):
             more = held[n]
             if arms and k > 0:
-                more |= _told(g, predicate if k == 1 else g.node("not", predicate))
+                more |= _told(g, predicate if k == 1 else g.node("not", predicate), held[n])
             held[child] = held[child] & more if child in held else more
     return {n: held[n] for n in below if g.op[n] == "read" and g.tensors[g.args[n][0]].kind != "input"}
 
 
-def _told(g: Graph, predicate: Node) -> Conditions:
-    return frozenset(p for p in conjuncts(g, predicate) if not g.axes[p] or is_index_predicate(g, p))
+def _told(g: Graph, predicate: Node, held: Conditions) -> Conditions:
+    """The conditions that a conjunction is made of; of one on values of entries, whether any is like that.
+
+    held  conditions that hold besides: entries outside of them are not looked at.
+    """
+    parts = conjuncts(g, predicate)
+    told = [p for p in parts if not g.axes[p] or is_index_predicate(g, p)]
+    where = sorted({p for p in (*held, *told) if g.axes[p]}, key=g.order_key)
+    return frozenset((*told, *(_anywhere(g, conjunction(g, [*where, p])) for p in parts if p not in told)))
+
+
+def _anywhere(g: Graph, predicate: Node) -> Node:
+    """Whether a condition holds for any value of its axes."""
+    own = {a: g.fresh_axis(g.extent(a)) for a in sorted(g.axes[predicate], key=g.order_key)}
+    count = g.define("sum", (), tuple(own.values()), g.mask(g.substitute(predicate, own), g.one))
+    return g.node("lt", g.zero, g.read(count))
