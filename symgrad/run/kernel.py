@@ -2,7 +2,7 @@
 
 Leading axes beyond an argument's declared rank are samples and broadcast as in NumPy. A call
 allocates its own workspace, so one kernel may be called from several threads; the machine code
-runs without the GIL.
+runs without the GIL, unless it takes less than a microsecond.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from symgrad.ir.count import operations
 from symgrad.ir.evaluate import evaluate
 from symgrad.ir.matrix_failures import failed
 from symgrad.ir.unit import Unit
-from symgrad.loops.nest import Failure, Poly, Routine, evaluate_poly
+from symgrad.loops.nest import Call, Failure, For, Library, Part, Poly, Routine, evaluate_poly
+from symgrad.loops.walk import walk
 from symgrad.run.addresses import address_of, pointers_to
 from symgrad.run.fastcall import FastCallable
 from symgrad.run.intake import Intake, passed_of
@@ -51,6 +52,7 @@ Shape = tuple[int, ...]
 Runner = Callable[[Sequence[np.ndarray], Sequence[np.ndarray | None], "Plan"], list[Any]]
 
 _MOST_PLANS = 256
+_BRIEF = 300  # statements
 
 
 @dataclass(frozen=True)
@@ -421,7 +423,26 @@ class Kernel(FastCallable):
             (r.argument, arrays[r.argument].size, evaluate_poly(r.low, sizes), evaluate_poly(r.high, sizes))
             for r in signature.index_ranges
         ]
-        return record_of(function, self._real, arguments, shapes, structure, workspace, meta, passed, ranges)
+        return record_of(
+            function,
+            self._real,
+            arguments,
+            shapes,
+            structure,
+            workspace,
+            meta,
+            passed,
+            ranges,
+            self._is_brief,
+        )
+
+    @cached_property
+    def _is_brief(self) -> bool:
+        """Whether the machine code takes a microsecond at most: a few statements without loops."""
+        routine = self._spec.routine
+        if routine is None or len(routine.body) > _BRIEF:
+            return False
+        return not any(isinstance(s, For | Part | Library | Call) for _, s in walk(routine.body))
 
     def _check_indices(self, arrays: Sequence[np.ndarray], plan: Plan) -> None:
         signature = self._spec.signature

@@ -3,7 +3,8 @@
     record   HEADER words, ARGUMENT words per argument, RESULT words per result, meta, codes, ranges
     header   arguments, results, codes, NAME_call, bytes of the block, place of the first number in it,
              bytes of a real, words of meta, the descriptor of reals, arguments passed by position,
-             parts of tangent= (0 none, SINGLE what is passed itself), whether there is a cotangent=, ranges
+             parts of tangent= (0 none, SINGLE what is passed itself), whether there is a cotangent=, ranges,
+             whether it is so brief that the GIL is kept
     argument kind (0 a number, 1 an array), descriptor, number of axes, bytes, extents
     result   number of axes, bytes, extents, NumPy's type number, depth, and its path in the structure of all
              results: the length of each tuple around it, outermost first, and the place in it
@@ -25,7 +26,7 @@ RECORD = 24  # where an object has the address of its record
 FUNCTION = 3  # the word with the address of NAME_call
 MAX_AXES = 6
 MAX_DEPTH = 3  # of tuples: outputs, symbols, symbols again
-HEADER, ARGUMENT, RESULT, RANGE = 13, 4 + MAX_AXES, 4 + MAX_AXES + 2 * MAX_DEPTH, 4
+HEADER, ARGUMENT, RESULT, RANGE = 14, 4 + MAX_AXES, 4 + MAX_AXES + 2 * MAX_DEPTH, 4
 SINGLE = -1
 MOST_INDICES = 1 << 14  # entries of integer arrays that the machine code looks at; Python is faster for more
 MAX_ARGUMENTS, MAX_RESULTS, MAX_META = 64, 64, 256
@@ -52,6 +53,7 @@ def record_of(
     meta: np.ndarray,
     passed: Passed,
     ranges: Sequence[tuple[int, int, int, int]] = (),
+    is_brief: bool = False,
 ) -> np.ndarray | None:
     """The record of a call; None for one that is beyond the fixed sizes of the machine code.
 
@@ -61,6 +63,7 @@ def record_of(
     workspace  elements before the single numbers in the block.
     passed     which arguments are passed how.
     ranges     of indices, as in the record.
+    is_brief   whether to keep the GIL.
     """
     ranks = [len(shape) for shape in (*(shape for _, shape in arguments), *results)]
     codes, paths = list(_codes(structure)), list(_paths(structure, ()))
@@ -79,6 +82,7 @@ def record_of(
     words = [
         len(arguments), len(results), len(codes), call_address, size, workspace, real.itemsize,
         meta.size, id(real), passed.inputs, passed.tangents, int(passed.cotangent), len(ranges),
+        int(is_brief),
     ]  # fmt: skip
     for dtype, shape in arguments:
         length = prod(shape) * dtype.itemsize

@@ -346,9 +346,14 @@ class _Trampoline:
         self._copy(self.codes, self._at(source, self._header(7), 8), self.n_codes)
         kind = ir.FunctionType(ir.VoidType(), [self.buffers.type, self.meta.type])
         kernel = self.b.inttoptr(self._header(3), kind.as_pointer())
-        state = self._call("PyEval_SaveThread", _PTR)
-        self.b.call(kernel, [self.buffers, self.meta])
-        self._call("PyEval_RestoreThread", ir.VoidType(), state)
+        is_brief = self.b.icmp_signed("!=", self._header(13), _I64(0))
+        with self.b.if_else(is_brief) as (brief, long):
+            with brief:  # another thread would not have begun
+                self.b.call(kernel, [self.buffers, self.meta])
+            with long:
+                state = self._call("PyEval_SaveThread", _PTR)
+                self.b.call(kernel, [self.buffers, self.meta])
+                self._call("PyEval_RestoreThread", ir.VoidType(), state)
 
     def _answer(self) -> None:
         """Floats for single numbers; the results, built into tuples as the codes say.
