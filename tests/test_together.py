@@ -1,152 +1,123 @@
-"""Calls of one function in straight-line code that are made at once by a vector function."""
+"""Recurrences that follow another one run in its loop, and compute what they did by themselves."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import cos, exp, sin
 from typing import Any
 
-import mpmath
 import numpy as np
 import pytest
 import sympy as sp
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import symgrad as sg
-from symgrad.loops.nest import Compute, Const, Element, Load, Part, Store, Vector, poly
-from symgrad.loops.walk import defined, operands
-from symgrad.targets.together import together
-from symgrad.targets.vector_math import FUNCTIONS
+from symgrad.ir.scan import is_scan, outer_definitions, scan_of
+from symgrad.ir.unit import Unit
+from symgrad.loops.nest import For, Routine
+from symgrad.loops.walk import walk
 
-COMPILED = ("llvm", "c")
-x = sp.symbols("x0:12", real=True)
-ONE_ARGUMENT = [name for name in FUNCTIONS if FUNCTIONS[name].arity == 1]
-
-
-def compiled(entries: list[Any], backend: str, dtype: str = "float64") -> sg.Kernel:
-    return sg.compile(sp.Matrix(entries), args=x, outputs="value", backend=backend, dtype=dtype)
+T, n = sp.symbols("T n", integer=True, positive=True)
+a, y0 = sp.symbols("a y0")
 
 
-@pytest.mark.parametrize("backend", COMPILED)
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("name", ONE_ARGUMENT)
-def test_a_function_of_many_numbers_is_that_of_each(name: str, dtype: str, backend: str) -> None:
-    spelled: dict[str, Any] = {"expm1": lambda a: sp.exp(a) - 1, "log1p": lambda a: sp.log(1 + a)}
-    made = spelled.get(name) or getattr(sp, name)
-    kernel = compiled([made(a) for a in x[:11]], backend, dtype)
-    points = np.linspace(0.05, 0.95, 12).astype(dtype)
-    found = kernel(*points).ravel()
-    with mpmath.workdps(40):
-        wanted = [float(sp.N(made(sp.Float(float(p), 40)), 30)) for p in points[:11]]
-    np.testing.assert_allclose(found, wanted, rtol=2 * np.finfo(dtype).eps)
+def compiled(expr: Any, args: Any, wrt: Any, words: Any, **options: Any) -> tuple[sg.Kernel, Unit, Routine]:
+    """A kernel, with its definitions after the pass and its loops."""
+    seen: dict[str, Any] = {}
+    kernel = sg.compile(
+        expr,
+        args=args,
+        wrt=wrt,
+        outputs=words,
+        watch=lambda stage, thing: seen.update({stage: thing}),
+        **options,
+    )
+    return kernel, seen["together"], seen["lower"]
 
 
-@pytest.mark.parametrize("backend", COMPILED)
-def test_they_are_called_with_vectors(backend: str) -> None:
-    source = compiled([sp.sin(a) + sp.exp(sp.cos(a)) for a in x[:6]], backend).source
-    calls = {"llvm": "call <8 x double> @symgrad.{}.x8(", "c": "kernel_{}_x8(t"}[backend]
-    assert [source.count(calls.format(f)) for f in ("sin", "cos", "exp")] == [1, 1, 1]
-    few = compiled([sp.sin(x[0]), sp.sin(x[1])], backend).source
-    assert "sin_x" not in few and "sin.x" not in few
+def recurrences(unit: Unit) -> int:
+    g = unit.graph
+    return len({scan_of(g, t) for t in outer_definitions(g, unit.roots) if is_scan(g, t)})
 
 
-@pytest.mark.parametrize("backend", COMPILED)
-def test_special_and_large_arguments_of_some_lanes_leave_the_others_alone(backend: str) -> None:
-    kernel = compiled([f(a) for a in x for f in (sp.sin, sp.tanh)], backend)
-    points = np.array([0.5, 1e300, -0.0, np.nan, 3e6, -2.0, np.inf, 1e-310, 1.0, -1e9, 0.25, -np.inf])
-    with np.errstate(invalid="ignore"):
-        wanted = np.stack([np.sin(points), np.tanh(points)], axis=1)
-    found = kernel(*points).reshape(12, 2)
-    np.testing.assert_allclose(found, wanted, rtol=4e-16)
-    np.testing.assert_array_equal(np.signbit(found[2]), [True, True])
+def chain() -> sp.Expr:
+    """x[t+1] = sin(a*x[t]) + x[t]/2."""
+    return sg.scan(lambda x, t: sp.sin(a * x) + x / 2, y0, T).final
 
 
-@pytest.mark.parametrize("backend", COMPILED)
-def test_two_arguments_stay_together(backend: str) -> None:
-    entries = [sp.atan2(a, b) for a, b in zip(x[:6], x[6:], strict=True)]
-    entries += [sp.exp(a) ** b for a, b in zip(x[:5], x[6:11], strict=True)]
-    points = np.linspace(-2.0, 1.5, 12)
-    wanted = [*np.arctan2(points[:6], points[6:]), *np.exp(points[:5]) ** points[6:11]]
-    np.testing.assert_allclose(compiled(entries, backend)(*points).ravel(), wanted, rtol=1e-15)
+@pytest.mark.parametrize("backend", ["numpy", "llvm", "c"])
+def test_a_tangent_runs_along_and_no_states_are_kept(backend: str) -> None:
+    kernel, unit, routine = compiled(chain(), (a, y0, T), (a, y0), ("value", "jvp"), backend="llvm")
+    assert recurrences(unit) == 1
+    assert sum(isinstance(s, For) for _, s in walk(routine.body, into_parts=True)) == 1
+    assert kernel.workspace(T=10) == kernel.workspace(T=10_000)
+    if backend != "llvm":
+        kernel = sg.compile(chain(), args=(a, y0, T), wrt=(a, y0), outputs=("value", "jvp"), backend=backend)
+    value, slope = kernel(0.7, 1.3, 25, tangent=(0.3, -0.4))
+    x, v = 1.3, -0.4
+    for _ in range(25):
+        x, v = sin(0.7 * x) + x / 2, cos(0.7 * x) * (0.3 * x + 0.7 * v) + v / 2
+    np.testing.assert_allclose([value, slope], [x, v], rtol=1e-13)
 
 
-@pytest.mark.parametrize("backend", COMPILED)
-def test_functions_of_functions_come_level_by_level(backend: str) -> None:
-    entries = list(x)
-    for _ in range(4):
-        entries = [sp.sin(a + b) for a, b in zip(entries, [*entries[1:], entries[0]], strict=True)]
-    points = np.linspace(-1.0, 1.0, 12)
-    wanted = points
-    for _ in range(4):
-        wanted = np.sin(wanted + np.roll(wanted, -1))
-    kernel = sg.compile(sp.Matrix(entries), args=x, wrt=x, outputs=("value", "jac"), backend=backend)
-    value, jacobian = kernel(*points)
-    np.testing.assert_allclose(value.ravel(), wanted, rtol=1e-14)
-    reference = sg.compile(sp.Matrix(entries), args=x, wrt=x, outputs="jac", backend="numpy")(*points)
-    np.testing.assert_allclose(jacobian, reference, rtol=1e-13, atol=1e-15)
+def test_derivatives_inside_of_an_expression_run_along() -> None:
+    both = sp.Matrix([chain(), sg.grad(chain(), y0)])
+    kernel, unit, _ = compiled(both, (a, y0, T), y0, "value")
+    assert recurrences(unit) == 1
+    x, v = 0.4, 1.0
+    for _ in range(9):
+        x, v = sin(1.1 * x) + x / 2, (1.1 * cos(1.1 * x) + 0.5) * v
+    np.testing.assert_allclose(np.ravel(kernel(1.1, 0.4, 9)), [x, v], rtol=1e-13)
 
 
-# ---- the statements ----------------------------------------------------------------------------------
-
-FUNCTION_OPS = ("sin", "exp", "pow")
-
-
-@st.composite
-def straight_code(draw: st.DrawFn) -> list[Any]:
-    """Loads, sums, functions and stores; some loads read what was stored before."""
-    body: list[Any] = [Load(0, "x", (poly(0),)), Const(1, ("q", 1, 3))]
-    for dst in range(2, draw(st.integers(5, 60))):
-        known = [s.dst for s in body if not isinstance(s, Store)]
-        any_value = st.sampled_from(known)
-        kind = draw(st.sampled_from(["load", "add", "sin", "sin", "exp", "exp", "pow", "store", "again"]))
-        if kind == "load":
-            body.append(Load(dst, "x", (poly(draw(st.integers(0, 9))),)))
-        elif kind == "again":
-            body.append(Load(dst, "out", (poly(draw(st.integers(0, 4))),)))
-        elif kind == "store":
-            body.append(Store("out", (poly(draw(st.integers(0, 4))),), draw(any_value)))
-        else:
-            arity = 2 if kind in ("add", "pow") else 1
-            body.append(Compute(dst, kind, tuple(draw(any_value) for _ in range(arity))))
-    return [*body, Store("out", (poly(9),), next(s.dst for s in reversed(body) if not isinstance(s, Store)))]
+def test_second_derivatives_take_two_recurrences_one_each_way() -> None:
+    """Value and tangent forwards; cotangent and its tangent backwards."""
+    kernel, unit, _ = compiled(chain(), (a, y0, T), y0, "hvp")
+    assert recurrences(unit) == 2
+    by = 1e-5
+    slope = sg.compile(chain(), args=(a, y0, T), wrt=y0, outputs="grad")
+    central = (slope(0.9, 0.3 + by, 12) - slope(0.9, 0.3 - by, 12)) / (2 * by)
+    np.testing.assert_allclose(kernel(0.9, 0.3, 12, tangent=1.0), central, rtol=1e-6)
 
 
-def symbols_of(body: list[Any]) -> list[tuple[Any, ...]]:
-    """What is stored, store after store, as expressions of what was in memory before."""
-    values: dict[int, Any] = {}
-    memory: dict[Any, Any] = {}
-    stores: list[tuple[Any, ...]] = []
-    for s in body:
-        assert all(a in values for a in operands(s)), "a value is read before it is computed"
-        if isinstance(s, Store):
-            memory[s.buffer, s.index] = values[s.src]
-            stores.append((s.buffer, s.index, values[s.src]))
-        elif isinstance(s, Vector):
-            values[s.dst] = tuple((s.op, *(values[a] for a in args)) for args in s.args)
-        elif isinstance(s, Element):
-            values[s.dst] = values[s.src][s.place]
-        elif isinstance(s, Load):
-            values[s.dst] = memory.get((s.buffer, s.index), (s.buffer, s.index))
-        elif isinstance(s, Const):
-            values[s.dst] = s.payload
-        else:
-            values[s.dst] = (s.op, *(values[a] for a in s.args))
-        assert defined(s) is None or list(values).count(defined(s)) == 1
-    return stores
+def test_a_loop_that_ends_early_ends_for_the_tangent_too() -> None:
+    final = sg.while_loop(lambda x: x > 1, lambda x, t: x * sp.exp(-a / 10), y0, T).final
+    kernel, unit, _ = compiled(final, (a, y0, T), (a, y0), ("value", "jvp"))
+    assert recurrences(unit) == 1
+    x, v = 3.0, 1.0
+    while x > 1:
+        x, v = x * exp(-0.05), exp(-0.05) * (v - x * 0.2)
+    np.testing.assert_allclose(kernel(0.5, 3.0, 400, tangent=(2.0, 1.0)), [x, v], rtol=1e-13)
 
 
-@settings(max_examples=150, deadline=None)
-@given(straight_code())
-def test_the_code_stores_what_it_stored_before(body: list[Any]) -> None:
-    numbers = iter(range(1000, 2000))
-    changed = together(body, lambda: next(numbers))
-    assert symbols_of(changed) == symbols_of(body)
-    inside = together([Part(body)], lambda: next(numbers))
-    assert symbols_of(inside[0].body) == symbols_of(body)  # type: ignore[union-attr]  # it is a part
+@pytest.mark.parametrize(
+    ("place", "number"),
+    [(lambda t, T: t, 1), (lambda t, T: T - t, 2), (lambda t, T: t + 1, 2), (lambda t, T: T, 2)],
+)
+def test_only_what_reads_the_states_at_its_own_time_runs_along(
+    place: Callable[[Any, Any], Any], number: int
+) -> None:
+    states = sg.scan(lambda x, t: sp.cos(x), y0, T).trajectory
+    final = sg.scan(lambda z, t: z / 2 + states[place(t, T)], a, T).final
+    kernel, unit, _ = compiled(final, (a, y0, T), (), "value")
+    assert recurrences(unit) == number
+    numbers = [0.2]
+    for _ in range(7):
+        numbers.append(cos(numbers[-1]))
+    z = 0.6
+    for k in range(7):
+        z = z / 2 + numbers[place(k, 7)]
+    np.testing.assert_allclose(kernel(0.6, 0.2, 7), z, rtol=1e-14)
 
 
-def test_code_of_the_same_functions_is_shortened() -> None:
-    body: list[Any] = [Load(k, "x", (poly(k),)) for k in range(20)]
-    body += [Compute(100 + k, "exp", (k,)) for k in range(20)]
-    body += [Store("out", (poly(k),), 100 + k) for k in range(20)]
-    vectors = [s for s in together(body, iter(range(500, 600)).__next__) if isinstance(s, Vector)]
-    assert [len(v.args) for v in vectors] == [8, 8, 4]
+def test_sums_between_stay_matrix_products() -> None:
+    A, B, q = sp.MatrixSymbol("A", n, n), sp.MatrixSymbol("B", n, n), sp.MatrixSymbol("q", n, 1)
+    inner = sg.scan(lambda x, t: (A * x).applyfunc(sp.tanh), q, T).trajectory
+    final = sg.scan(lambda z, t: (A * z + B * inner[t]).applyfunc(sp.tanh), q, T).final
+    kernel, unit, _ = compiled(final, (A, B, q, T), (), "value")
+    assert recurrences(unit) == 2
+    rng = np.random.default_rng(3)
+    first, second, start = rng.normal(size=(3, 3)), rng.normal(size=(3, 3)), rng.normal(size=(3, 1))
+    x = z = start
+    for _ in range(5):
+        x, z = np.tanh(first @ x), np.tanh(first @ z + second @ x)
+    np.testing.assert_allclose(kernel(first, second, start, 5), z, rtol=1e-12)
