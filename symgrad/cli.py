@@ -15,6 +15,7 @@ import argparse
 import importlib.util
 import inspect
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -58,10 +59,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse has printed the help or its complaint
         return int(stop.code or 0)
     try:
-        return int(options.run(options))
+        code = int(options.run(options))
+        sys.stdout.flush()
+        return code
     except SymgradError as error:
         print(format_error(error), file=sys.stderr)
         return WRONG_INPUT
+    except BrokenPipeError:  # whoever read the output, as `head` does, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still writes
+        return 0
 
 
 # --- the commands ------------------------------------------------------------------------------------

@@ -74,6 +74,7 @@ def compile(  # noqa: A001  (the verb users look for)
     memory   what recurrences may keep for their derivatives: a budget in bytes for the workspace of a call,
              or "stored" (the default: everything), "checkpointed" (about sqrt(T) of T steps, each computed
              twice), "recomputed" (as little as can be, each computed up to three times); see `run.memory`.
+             The backend "numpy" is the plain reference: it stores everything, whatever is asked for.
     threads  the most threads that share the samples of a call (leading axes of its arguments), or "all": one
              per processor. The numbers are the same for every count.
     tier     how well LLVM compiles: "optimised"; "quick" (ten times faster to compile, for a kernel that is

@@ -222,7 +222,10 @@ def scan(step: Callable[..., Any], init: State | Sequence[State], length: Any) -
     computes on the way from them, or within a budget computes them again (`memory=` of `compile`); the
     parameters of a step get their gradients by one sum over time.
 
-    Raises BadArgument for what is no state, ShapeMismatch where a step changes the shape of a state.
+    A recurrence (`scan`, `while_loop`, `implicit`) in the step of another one may not depend on its state.
+
+    Raises BadArgument for what is no state, ShapeMismatch where a step changes the shape of a state, and
+    IllegalProgram, when it is compiled, for a recurrence that depends on the state of another one.
 
         >>> a, y, n = sp.Symbol("a"), sp.Symbol("y"), sp.Symbol("n", integer=True, positive=True)
         >>> euler = scan(lambda y, t: y - a*y/n, y, n)

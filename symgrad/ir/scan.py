@@ -122,7 +122,8 @@ def _nested() -> IllegalProgram:
     return IllegalProgram(
         "a recurrence inside the step of another one",
         because="its first value or its step depends on the state of the outer one",
-        try_="one recurrence whose state holds both",
+        try_="one recurrence whose state holds both; of an equation in every step, a few steps of Newton's "
+        "method in the step",
     )
 
 
