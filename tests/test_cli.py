@@ -325,3 +325,11 @@ def test_python_dash_m_symgrad_returns_the_exit_code():
 def test_why_takes_the_name_of_an_error_in_any_case(capsys):
     assert main(["why", "shapeMISMATCH"]) == 0
     assert capsys.readouterr().out.startswith("ShapeMismatch\n")
+
+
+def test_output_that_nobody_reads_to_its_end_is_no_error():
+    command = [sys.executable, "-m", "symgrad", "derive", "x**2*sin(y)", "--wrt", "x,y"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0

@@ -88,6 +88,11 @@ CASES = {
         lambda t: mpmath.betainc(mpmath.mpf(0.75), mpmath.mpf(4.5), 0, t, regularized=True),
     ),
     "zeta": Case(sp.zeta(3, x), 0.2, 30, lambda t: mpmath.zeta(3, t)),
+    "zeta by the exponent": Case(sp.zeta(x), 1.01, 30, mp("zeta")),
+    "zeta of a shift by the exponent": Case(
+        sp.zeta(x, sp.Rational(1, 4)), 1.01, 20, lambda t: mpmath.zeta(t, mpmath.mpf("0.25"))
+    ),
+    "zeta of negatives": Case(sp.zeta(x), -12, 0.9, mp("zeta")),
     "J0": bessel("besselj", 0, 0.1, 30),
     "J3": bessel("besselj", 3, 0.5, 30),
     "J of 5/3": bessel("besselj", sp.Rational(5, 3), 0.5, 30),
@@ -189,7 +194,6 @@ def test_a_derivative_without_closed_form_is_refused_by_name() -> None:
         (sp.besselj(x, 2), "besselj has no derivative by its order"),
         (sp.lowergamma(x, 2), "gammainc has no derivative by its first argument"),
         (sp.betainc_regularized(2, x, 0, half), "betainc has no derivative by its second argument"),
-        (sp.zeta(x), "zeta has no derivative by its first argument"),
     ]
     for expression, message in refused:
         assert np.isfinite(sg.compile(expression, args=(x,))(2.5))
@@ -198,7 +202,7 @@ def test_a_derivative_without_closed_form_is_refused_by_name() -> None:
         assert caught.value.because and caught.value.try_
     refusing = {row.name for row in SPECIAL.values() for p in row.partials if isinstance(p, NoDerivative)}
     assert refusing == {
-        "polygamma", "zeta", "riemann_zeta", "gammainc", "gammaincc", "betainc", "expint", "besselj",
+ "polygamma", "gammainc", "gammaincc", "betainc", "expint", "besselj",
         "bessely", "besseli", "besselk", "spherical_jn", "spherical_yn",
     }  # fmt: skip
 
@@ -333,3 +337,14 @@ def test_single_precision_is_computed_in_double_and_rounded(backend: str) -> Non
         size = np.maximum(np.abs(exact), np.median(np.abs(exact), axis=1, keepdims=True))
         moved = np.abs(exact[1:] * points_of(case)) / size[:2] * 2.0**-24
         assert (np.abs(found[:2] - exact[:2]) / size[:2] <= moved * 1.5 + 40 * 2.0**-24).all(), name
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_zeta_keeps_its_digits_next_to_zero_and_to_the_third_derivative(backend: str) -> None:
+    expression = sp.zeta(x)
+    derivatives = [expression, *(sp.Derivative(expression, (x, k)) for k in (1, 2, 3))]
+    kernel = sg.compile(sp.Matrix(derivatives), args=(x,), backend=backend)
+    for at in (-2.5, -0.3, -1e-9, 1e-9, 0.7, 3.25):
+        with mpmath.workdps(30):
+            exact = [float(mpmath.diff(mpmath.zeta, mpmath.mpf(at), k)) for k in range(4)]
+        np.testing.assert_allclose(np.ravel(kernel(at)), exact, rtol=1e-13)

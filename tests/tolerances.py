@@ -49,7 +49,7 @@ ULPS |= {
 SPECIAL_ULPS: dict[str, int] = {
     "others": 16,
     **dict.fromkeys(("binomial", "y1", "Bi"), 20),
-    **dict.fromkeys(("uppergamma of order -2", "Bi'", "Ci", "fresnels", "fresnelc"), 30),
+    **dict.fromkeys(("uppergamma of order -2", "Bi'", "Ci", "fresnels", "fresnelc", "zeta of negatives"), 30),
     **dict.fromkeys(("J0", "J3", "Y0", "Y2", "E1", "E3"), 45),
     **dict.fromkeys(("falling", "Ai", "Ai'"), 60),
     **dict.fromkeys(

@@ -77,13 +77,6 @@ def _erfi_slope(g: Graph, a: Args, y: int) -> int:
     return g.mul(factor, g.node("exp", g.mul(a[0], a[0])))
 
 
-_NO_ZETA_DERIVATIVE = NoDerivative(
-    "zeta",
-    "first argument",
-    "the derivative of the zeta function has no closed form in functions that targets have",
-    "differentiate by the second argument, or give the exponent as a number",
-)
-
 # ---- digamma of negative numbers -----------------------------------------------------------------
 
 
@@ -138,27 +131,88 @@ def _expand_zeta(g: Graph, a: Args) -> int:
     return g.where(inside, value, g.const(float("nan")))
 
 
-def _expand_riemann_zeta(g: Graph, a: Args) -> int:
-    """Euler-Maclaurin for s >= 0, the functional equation (DLMF 25.4.1) below."""
+def _slope_of_sums(g: Graph, s: int, bases: list[int], far: int) -> int:
+    """The derivative by s of the sum of base**(-s) and of `_tail`; further ones are derivatives of this."""
+    terms = [g.neg(g.mul(g.node("log", base), g.node("pow", base, g.neg(s)))) for base in bases]
+    growth, power = g.neg(g.node("log", far)), g.node("pow", far, g.neg(s))
+    slope = g.mul(growth, power)
+    beyond = g.div(g.one, g.sub(s, g.one))
+    above = g.node("pow", far, g.sub(g.one, s))
+    tail = [g.mul(g.mul(above, beyond), g.sub(growth, beyond)), g.mul(g.const(Fraction(1, 2)), slope)]
+    falling, its_slope = _raised(g, (power, slope), s, far)
+    for j, bernoulli in enumerate(_BERNOULLI, start=1):
+        tail.append(g.mul(g.const(bernoulli / factorial(2 * j)), its_slope))
+        for k in (2 * j - 1, 2 * j):
+            falling, its_slope = _raised(g, (falling, its_slope), g.add(s, g.const(k)), far)
+    return g.add(_total(g, tail[::-1]), _total(g, terms[::-1]))
+
+
+def _raised(g: Graph, pair: tuple[int, int], factor: int, far: int) -> tuple[int, int]:
+    """A number times factor/far, and its derivative; that of the factor is 1."""
+    value, slope = pair
+    return g.mul(value, g.div(factor, far)), g.div(g.add(g.mul(slope, factor), value), far)
+
+
+def _zeta_by_exponent(g: Graph, a: Args, y: int) -> int:
+    s, x = a
+    bases = [g.add(x, g.const(k)) for k in range(_DIRECT_TERMS)]
+    slope = _slope_of_sums(g, s, bases, g.add(x, g.const(_DIRECT_TERMS)))
+    inside = g.node("and", g.node("le", g.one, s), g.node("le", g.zero, x))
+    return g.where(inside, slope, g.const(float("nan")))
+
+
+def _riemann_zeta_slope(g: Graph, a: Args, y: int) -> int:
+    """For s < -1/2 that of the functional equation 2 (2 pi)**(-t) gamma(t) sin(pi s/2) zeta(t), t = 1 - s.
+
+    Nearer to 0 the pole of zeta(t) and the zero of the sine would cancel.
+    """
     s = a[0]
-    left = g.node("lt", s, g.zero)
-    t = g.node("minimum", g.where(left, g.sub(g.one, s), s), g.const(1100))  # zeta(1100) is 1, rounded
+    left, t = _right_of_the_line(g, s, g.const(Fraction(-1, 2)))
+    slope = _slope_of_sums(g, t, [g.const(k) for k in range(2, _DIRECT_TERMS)], g.const(_DIRECT_TERMS))
+    two_pi = g.mul(g.const(2), g.const("pi"))
+    half_pi = g.mul(g.const(Fraction(1, 2)), g.const("pi"))
+    sine, cosine = _of_half_turns(g, s)
+    growth = g.sub(g.node("log", two_pi), digamma(g, t))
+    along = g.add(g.mul(growth, sine), g.mul(half_pi, cosine))
+    inner = g.sub(g.mul(along, g.node("riemann_zeta", t)), g.mul(sine, slope))
+    return g.where(left, _times_gamma(g, t, inner), slope)
+
+
+def _right_of_the_line(g: Graph, s: int, line: int) -> tuple[int, int]:
+    """Whether s < line, and where the sums are made: at 1 - s there; zeta(1100) is 1, rounded."""
+    left = g.node("lt", s, line)
+    return left, g.node("minimum", g.where(left, g.sub(g.one, s), s), g.const(1100))
+
+
+def _of_half_turns(g: Graph, s: int) -> tuple[int, int]:
+    """Sine and cosine of pi*s/2, whose argument is reduced exactly; zeros of the sine are exact."""
+    two_pi, turns = g.mul(g.const(2), g.const("pi")), g.div(s, g.const(4))
+    whole = g.sub(turns, g.node("floor", g.add(turns, g.const(Fraction(1, 2)))))
+    beyond = g.node("lt", g.const(Fraction(1, 4)), g.node("abs", whole))
+    half_turn = g.mul(g.const(Fraction(1, 2)), g.node("sign", whole))
+    fraction = g.where(beyond, g.sub(half_turn, whole), whole)  # sin(pi - t) = sin(t)
+    return g.node("sin", g.mul(two_pi, fraction)), g.node("cos", g.mul(two_pi, whole))
+
+
+def _times_gamma(g: Graph, t: int, x: int) -> int:
+    """2 (2 pi)**(-t) gamma(t) x, with half of the power at a time: gamma overflows late."""
+    two_pi = g.mul(g.const(2), g.const("pi"))
+    half = g.node("pow", two_pi, g.mul(g.const(Fraction(-1, 2)), t))
+    return g.mul(g.mul(g.mul(g.const(2), half), g.node("gamma", t)), g.mul(half, x))
+
+
+def _expand_riemann_zeta(g: Graph, a: Args) -> int:
+    """Euler-Maclaurin for s >= -1/10, the functional equation (DLMF 25.4.1) below: near 0 it loses digits."""
+    s = a[0]
+    left, t = _right_of_the_line(g, s, g.const(Fraction(-1, 10)))
     minus_t = g.neg(t)
     terms = [g.node("pow", g.const(k), minus_t) for k in range(2, _DIRECT_TERMS)]
     far = g.const(_DIRECT_TERMS)
     powers = (g.node("pow", far, minus_t), g.node("pow", far, g.sub(g.one, t)))
     right = g.add(_tail(g, t, far, *powers), _total(g, [*terms[::-1], g.one]))
     right = g.where(g.node("eq", t, g.one), g.const(float("inf")), right)
-    turns = g.div(s, g.const(4))  # sin(pi*s/2) with its argument reduced exactly
-    fraction = g.sub(turns, g.node("floor", g.add(turns, g.const(Fraction(1, 2)))))
-    beyond = g.node("lt", g.const(Fraction(1, 4)), g.node("abs", fraction))
-    half_turn = g.mul(g.const(Fraction(1, 2)), g.node("sign", fraction))
-    fraction = g.where(beyond, g.sub(half_turn, fraction), fraction)  # sin(pi - t) = sin(t): exact zeros
-    two_pi = g.mul(g.const(2), g.const("pi"))
-    sine = g.node("sin", g.mul(two_pi, fraction))
-    half = g.node("pow", two_pi, g.mul(g.const(Fraction(-1, 2)), t))  # twice: gamma overflows late
-    factor = g.mul(g.mul(g.mul(g.const(2), half), g.node("gamma", t)), g.mul(half, sine))
-    return g.where(left, g.mul(factor, right), right)
+    sine, _ = _of_half_turns(g, s)
+    return g.where(left, g.mul(_times_gamma(g, t, sine), right), right)
 
 
 def _expand_polygamma(g: Graph, a: Args) -> int:
@@ -316,13 +370,13 @@ ROWS: tuple[Op, ...] = (
     ),
     Op(
         "zeta", 2, _np_zeta, mp_function("zeta"),
-        (_NO_ZETA_DERIVATIVE,
+        (_zeta_by_exponent,
          lambda g, a, y: g.neg(g.mul(a[0], g.node("zeta", g.add(a[0], g.const(1)), a[1])))),
         sympy="zeta", expand=_expand_zeta, cost=500, domain=((1.1, 12.0), (0.1, 30.0)),
         source="DLMF 25.11.1, 25.11.28",
     ),
     Op(
-        "riemann_zeta", 1, scipy_function("zeta"), mp_function("zeta"), (_NO_ZETA_DERIVATIVE,),
+        "riemann_zeta", 1, scipy_function("zeta"), mp_function("zeta"), (_riemann_zeta_slope,),
         sympy="zeta", expand=_expand_riemann_zeta, cost=500, domain=((1.1, 30.0),),
         source="DLMF 25.2.1, 25.2.9, 25.4.1",
     ),
