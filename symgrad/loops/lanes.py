@@ -39,8 +39,10 @@ _STRAIGHT = (Const, Bool, Compute, FromInt, Test, Load, Store)
 def across_lanes(routine: Routine, lanes: int) -> Routine | None:
     """The routine on blocks of `lanes` samples; None unless it is straight-line code on reals.
 
-    Parts stay functions of their own, to be compiled for a whole block.
+    Parts stay functions of their own, to be compiled for a whole block. Loops that were found in
+    straight-line code are written out again: side by side, samples fill the registers without them.
     """
+    routine = routine.straight or routine
     straight = all(isinstance(s, (*_STRAIGHT, Part)) for _, s in walk(routine.body, into_parts=True))
     plain = all(b.dtype == "real" and _is_constant(b) for b in routine.buffers)
     if not straight or not plain or routine.failures:

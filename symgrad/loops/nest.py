@@ -19,7 +19,9 @@ Address = Callable[[tuple[Poly, ...]], tuple[str, tuple[Poly, ...]]]  # of an el
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """Row-major memory. role: "input" (read only), "output", "work" (a slice of the workspace).
+    """Row-major memory. role: "input" (read only), "output", "work" (a slice of the workspace), or "table".
+
+    A table is constant, and part of the code: `data` are whole numbers, or payloads as in `Const`.
 
     Extents that come out negative count as zero. A rank-0 buffer holds one element.
     dtype "real" is the routine's floating type, "int" is int64. `symbol` is what the user calls it
@@ -31,6 +33,7 @@ class Buffer:
     extents: tuple[Poly, ...]
     dtype: str = "real"
     symbol: str = ""
+    data: tuple[Any, ...] = ()
 
 
 @dataclass(slots=True)
@@ -364,6 +367,9 @@ class Routine:
               of the first of these that happened.
     tiles     the loops over time that are cut into tiles.
     derived   integers that follow from the sizes, which extents of buffers may use.
+    contracts whether targets may round a product and a sum once instead of twice, where they see both.
+    straight  of one whose loops were found in straight-line code (`loops.reroll`): the routine before that,
+              whose numbers it keeps to the bit.
     """
 
     name: str
@@ -376,6 +382,8 @@ class Routine:
     failures: tuple[Failure, ...] = ()
     tiles: tuple[TimeTiles, ...] = ()
     derived: tuple[Least, ...] = ()
+    contracts: bool = True
+    straight: Routine | None = None
 
     def buffers_of(self, role: str) -> tuple[Buffer, ...]:
         return tuple(b for b in self.buffers if b.role == role)

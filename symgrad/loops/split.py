@@ -48,6 +48,8 @@ def split(routine: Routine, limit: int = LIMIT, part: int = PART) -> Routine:
     Returns `routine` itself if no run at its top is longer than `limit` statements. The result has
     one more work buffer, so the workspace has to be sized for the result.
     """
+    if routine.straight is not None:
+        routine = replace(routine, straight=split(routine.straight, limit, part))
     pieces = list(_pieces(routine.body, limit, part))
     if not any(piece.scope for piece in pieces):
         return routine

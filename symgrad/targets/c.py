@@ -10,8 +10,17 @@ from symgrad.loops.lanes import across_lanes, lanes_loop
 from symgrad.loops.nest import Buffer, For, Least, LoadInt, Part, Routine, Statement, ToInt
 from symgrad.loops.walk import variables, walk
 from symgrad.targets import c_build, contract_c, special_c
-from symgrad.targets.base import ALIGNMENT, LANES, Loaded, check_dtype, parameters, workspace_elements
+from symgrad.targets.base import (
+    ALIGNMENT,
+    LANES,
+    Loaded,
+    check_dtype,
+    literal_value,
+    parameters,
+    workspace_elements,
+)
 from symgrad.targets.c_body import Body, Names
+from symgrad.targets.c_expression import real_literal
 from symgrad.targets.lane_functions import with_lane_functions
 from symgrad.targets.lanes_c import samples_functions
 from symgrad.targets.own_functions import inlined_operations, with_own_functions
@@ -42,7 +51,9 @@ class CTarget:
         """There is one tier. Raises MissingCompiler where no C compiler is found."""
         loops = any(isinstance(s, For) for _, s in walk(routine.body, into_parts=True))
         statements = sum(1 for _ in walk(routine.body, into_parts=True))
-        return c_build.build(self.emit(routine, dtype), routine.name, statements, loops)
+        return c_build.build(
+            self.emit(routine, dtype), routine.name, statements, loops, contracts=routine.contracts
+        )
 
     def build_batch(self, routine: Routine, dtype: str = "float64") -> Loaded | None:
         source = emit_c_batch(routine, dtype)
@@ -124,6 +135,7 @@ class CFile:
         blocks = [
             self._header(),
             self._includes(),
+            *([self._tables()] if self.routine.buffers_of("table") else []),
             *self._helper_functions(),
             *self._own_functions(),
             *special_c.definitions(self.special_used, self.name),
@@ -305,6 +317,8 @@ class CFile:
         for size, symbol in zip(r.sizes, r.size_symbols, strict=True):
             lines.append(f" * size    {self.names.spelled[size]}{_called(symbol, size)}")
         for b in r.buffers:
+            if b.role == "table":
+                continue
             kind = self._type(b)
             shape = shape_text(b, self.names.spelled)
             lines.append(
@@ -321,6 +335,20 @@ class CFile:
         headers += ["limits", "cblas"] if self.cblas and "contract" in self.helpers else []
         includes = [f"#include <{header}.h>" for header in headers]
         return [*own, *includes, *([] if own else ["", *wrapped(prototype)])]
+
+    def _tables(self) -> list[str]:
+        """Constant arrays."""
+        lines = []
+        for b in self.routine.buffers_of("table"):
+            if b.dtype == "int":
+                numbers = [str(k) for k in b.data]
+            else:
+                numbers = [real_literal(literal_value(p, self.dtype), self.dtype).text for p in b.data]
+            lines += wrapped(
+                f"static const {self._type(b)} {self.names.spelled[b.name]}[{len(numbers)}]"
+                f" = {{{', '.join(numbers)}}};"
+            )
+        return lines
 
     def _own_functions(self) -> list[list[str]]:
         vectors, single = vector_definitions(self.vectors_used, self.dtype, self.name)

@@ -32,13 +32,14 @@ if platform.machine().lower() in ("x86_64", "amd64"):
 _BIG = 5_000  # statements; from here on, optimising more costs minutes and gains a few per cent
 
 
-def build(source: str, name: str, statements: int, loops: bool) -> Loaded:
-    """Compile, unless the cache has it, and load.
+def build(source: str, name: str, statements: int, loops: bool, contracts: bool = True) -> Loaded:
+    """Compile, unless the cache has it, and load. `contracts` is that of `Routine`.
 
     Raises MissingCompiler, or IllegalProgram with the compiler's messages if it refuses the text.
     """
     level = "-O1" if statements > _BIG else ("-O3" if loops else "-O2")
-    with shared_library(source, (level, *_FLAGS)) as path:
+    plain = () if contracts else ("-ffp-contract=off",)
+    with shared_library(source, (level, *_FLAGS, *plain)) as path:
         return load(path, source, name)
 
 

@@ -13,11 +13,19 @@ from symgrad.loops.lanes import across_lanes, lanes_loop
 from symgrad.loops.nest import Buffer, Call, Cell, Contract, For, Function, Part, Routine, Statement
 from symgrad.loops.walk import walk
 from symgrad.targets import contract_llvm, external_llvm, llvm_build
-from symgrad.targets.base import ALIGNMENT, LANES, Loaded, check_dtype, parameters, workspace_elements
+from symgrad.targets.base import (
+    ALIGNMENT,
+    LANES,
+    Loaded,
+    check_dtype,
+    literal_value,
+    parameters,
+    workspace_elements,
+)
 from symgrad.targets.host import processor
 from symgrad.targets.lane_functions import with_lane_functions
 from symgrad.targets.lanes_llvm import Tiles, each_lane, read, samples_function
-from symgrad.targets.llvm_body import Body, Parallel, least_of
+from symgrad.targets.llvm_body import Body, Parallel, least_of, real_literal
 from symgrad.targets.llvm_integers import Integer, Integers
 from symgrad.targets.outline import outlined
 from symgrad.targets.own_functions import inlined_operations, with_own_functions
@@ -146,6 +154,7 @@ class _Module:
         self.name = check_identifier(routine.name)
         self.parameters = parameters(routine)
         self.work = routine.buffers_of("work")
+        self.tables = {b.name: b for b in routine.buffers_of("table")}
         for name in (*routine.sizes, *(b.name for b in routine.buffers)):
             check_identifier(name)
         self.scopes = self._scope_names()
@@ -160,7 +169,8 @@ class _Module:
         parts = sum(isinstance(s, Part) for s in routine.body)
         self.is_divided = parts > _PARTS_TOGETHER and not self.shape.loops
         # What is compiled fast first, and then well, is fused by neither, so that both give the same numbers.
-        self.contracts = self.lanes > 1 or not llvm_build.has_tiers(self.shape)
+        is_plain = llvm_build.has_tiers(self.shape) or not routine.contracts
+        self.contracts = self.lanes > 1 or not is_plain
         self.nests: dict[Function, str] = {}  # the name of each function of loops
 
     def text(self) -> str:
@@ -168,7 +178,8 @@ class _Module:
         attributes = "#2" if small else "#0" if self.lanes == 1 else "#3"
         main = self._function(self.body, f"define void @{self.name}", attributes, None)
         first, *others = self._divided()
-        blocks = [f"; {comment_text(self.routine.title or self.name)}", *first, main]
+        tables = [self._table(b) for b in self.tables.values()]
+        blocks = [f"; {comment_text(self.routine.title or self.name)}", *tables, *first, main]
         blocks += [self._call_function()] if self.lanes == 1 else self._samples_functions()
         texts, needs = each_lane(self.each_used, self.real, self.lanes)
         blocks += texts
@@ -217,7 +228,7 @@ class _Module:
         if function not in self.nests:
             self.nests[function] = name = f"{self.name}_nest{len(self.nests) + 1}"
             body = Body(function.buffers, function.integers, self.dtype, {})
-            body.parallel = self.parallel
+            body.parallel, body.contracts = self.parallel, self.contracts
             parameters = body.open_function(function)
             body.write(function.body, self._no_part, self._no_function)
             body.close_function(function)
@@ -268,7 +279,8 @@ class _Module:
         slices = _WorkSlices(self.work, self.routine, self.real)
         slices.locate(body.buffers_used)
         self.functions |= slices.functions
-        lines = [*body.slots, *slices.lines, *body.lines]
+        tables = [self._table_address(name) for name in body.buffers_used if name in self.tables]
+        lines = [*body.slots, *slices.lines, *tables, *body.lines]
         return "\n".join(
             [
                 f"{head}({self._parameter_list(True, integers)}) {attributes} {{",
@@ -278,6 +290,19 @@ class _Module:
                 "}",
             ]
         )
+
+    def _table(self, b: Buffer) -> str:
+        """A constant array."""
+        kind = "i64" if b.dtype == "int" else self.real
+        if b.dtype == "int":
+            numbers = [str(k) for k in b.data]
+        else:
+            numbers = [real_literal(literal_value(payload, self.dtype)) for payload in b.data]
+        items = ", ".join(f"{kind} {number}" for number in numbers)
+        return f"@{self.name}_{b.name} = private unnamed_addr constant [{len(numbers)} x {kind}] [{items}]"
+
+    def _table_address(self, name: str) -> str:
+        return f"  %b_{name} = getelementptr i8, ptr @{self.name}_{name}, i64 0"
 
     def _parameter_list(self, declare: bool, integers: Sequence[str] | None = None) -> str:
         out = []

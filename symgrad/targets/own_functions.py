@@ -2,8 +2,9 @@
 
 In innermost loops all of them, so that these loops vectorise; in straight-line code those of which several
 can be called at once (`together.py`); elsewhere those that are no slower there than the library's, one call
-at a time. The choice depends on the routine alone, so the numbers do not depend on what a compiler made of a
-loop. Ops are renamed: "exp" to "own_exp".
+at a time. In long straight-line code (`Routine.contracts` is false) all of them, whether parts of it became
+loops or not. The choice depends on the routine alone, so the numbers do not depend on what a compiler made of
+a loop. Ops are renamed: "exp" to "own_exp".
 
 Sine and cosine are our own only up to a limit, and a call of the library behind a condition would keep the
 loop from being vectorised. So the loop calls our function without asking ("own_sin"), and notes whether any
@@ -74,7 +75,7 @@ def with_own_functions(routine: Routine, dtype: str) -> Routine:
         return routine
     rewriting = _Rewriting(routine, dtype)
     body = together(routine.body, rewriting.new)
-    if loops or ops & _OUTSIDE:
+    if loops or ops & rewriting.outside:
         body = rewriting.body(body)
     same = len(body) == len(routine.body) and all(map(is_, body, routine.body))
     return routine if same else replace(routine, body=body)
@@ -117,6 +118,7 @@ class _Rewriting:
 
     def __init__(self, routine: Routine, dtype: str) -> None:
         self.routine, self.dtype = routine, dtype
+        self.outside = _OUTSIDE if routine.contracts else FUNCTIONS.keys()
 
     @cached_property
     def inner(self) -> set[int]:
@@ -134,7 +136,7 @@ class _Rewriting:
         return _copied(statements, self._outside)
 
     def _outside(self, s: Statement) -> list[Statement] | None:
-        if isinstance(s, Compute) and s.op in _OUTSIDE:
+        if isinstance(s, Compute) and s.op in self.outside:
             return [replace(s, op=APART + s.op)]
         return self._loop(s) if isinstance(s, For) and id(s) in self.inner else None
 
@@ -142,7 +144,13 @@ class _Rewriting:
         limited = sorted({s.op for _, s in walk(loop.body) if isinstance(s, Compute) and is_limited(s.op)})
         if limited and _is_repeatable(loop):
             return self._twice(loop, limited)
-        return [replace(loop, body=_copied(loop.body, _own_where_unlimited))]
+        return [replace(loop, body=_copied(loop.body, self._own_or_apart))]
+
+    def _own_or_apart(self, s: Statement) -> list[Statement] | None:
+        """Our own function; where it has a limit, what functions outside of loops are."""
+        if isinstance(s, Compute) and is_limited(s.op):
+            return self._outside(s)
+        return _own_where_unlimited(s)
 
     def _twice(self, loop: For, limited: Sequence[str]) -> list[Statement]:
         far, no = self.new(), self.new()

@@ -1,0 +1,259 @@
+"""Straight-line code as arrays, for passes that look at all statements at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symgrad.ir.ops import OPS
+from symgrad.loops.nest import (
+    Buffer,
+    Compute,
+    Const,
+    For,
+    Load,
+    Poly,
+    Routine,
+    Statement,
+    Store,
+    StoreReduce,
+    Value,
+)
+from symgrad.loops.walk import walk
+
+Ints = NDArray[np.int64]
+COMMUTATIVE = ("add", "mul")
+CONST, SCALAR, CHAIN = 0, 1, 2  # kinds: a constant, a number of an input of rank 0, a long sum
+_ROUNDS = 3  # how deep equal instructions are told apart by their operands
+_FEWEST_TERMS = 8  # of a sum that becomes one statement
+_TERMS_PER_KIND = 4  # and of each kind of term in it
+_MULTIPLIER = np.uint64(6364136223846793005)
+
+
+@dataclass
+class Code:
+    """Statements by number.
+
+    kinds      equal where two statements do the same to other operands; leaves have the lowest numbers.
+    leaves     kinds below this one are constants and elements of inputs, which are there already.
+    rollable   by kind: whether such statements may be turns of a loop.
+    arguments  (n, width): which statements make the operands, -1 where there is none.
+    places     of loads and stores: the constant indices.
+    terms      of long sums: (statements, signs), from left to right.
+    fills      loops that begin with numbers what statements add to, and the constants they use.
+    absorbed   statements that are part of a long sum.
+    colours    equal where instructions and what their operands are made of agree.
+    """
+
+    statements: list[Statement]
+    kinds: Ints
+    rollable: NDArray[np.bool_]
+    arguments: Ints
+    places: dict[int, tuple[int, ...]]
+    buffers: dict[int, str]  # of the kinds of loads and stores
+    is_leaf: NDArray[np.bool_]
+    fills: list[tuple[For, list[int]]] = field(default_factory=list)
+    terms: dict[int, tuple[Ints, Ints]] = field(default_factory=dict)
+    absorbed: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    colours: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+
+    def __len__(self) -> int:
+        return len(self.statements)
+
+    def value(self, number: int) -> Value:
+        """What the statement computes."""
+        value: Value = self.statements[number].dst  # type: ignore[union-attr]  # stores are never asked
+        return value
+
+    def edges(self) -> tuple[Ints, Ints]:
+        """(statement, statement that reads it), with one pair per operand and term; leaves left out."""
+        sources, users = [], []
+        for column in self.arguments.T:
+            (found,) = np.nonzero(column >= 0)
+            sources.append(column[found])
+            users.append(found)
+        for top, (terms, _) in self.terms.items():
+            sources.append(terms)
+            users.append(np.full(len(terms), top))
+        source, user = np.concatenate(sources), np.concatenate(users)
+        kept = ~self.is_leaf[source]
+        return source[kept], user[kept]
+
+
+def read(routine: Routine) -> Code | None:
+    """The code of a routine without loops; None if it is anything else, or works on memory in between."""
+    buffers = {b.name: b for b in routine.buffers}
+    numbers: dict[Any, int] = {"const": CONST, "scalar": SCALAR, "chain": CHAIN}
+    place: dict[Value, int] = {}
+    kinds: list[int] = []
+    arguments: list[tuple[int, ...]] = []
+    places: dict[int, tuple[int, ...]] = {}
+    straight = [s for s in routine.body if not isinstance(s, For)]
+    fills = [s for s in routine.body if isinstance(s, For)]
+    for k, s in enumerate(straight):
+        own: tuple[int, ...] = ()
+        if type(s) is Compute:
+            key: Any = s.op
+            own = tuple([place[a] for a in s.args])
+        elif type(s) is Const:
+            key = "const"
+        elif isinstance(s, Load | Store | StoreReduce):
+            if (s.buffer, type(s)) not in numbers and not _is_plain(buffers[s.buffer], s):
+                return None
+            index = _constants(s.index)
+            key = (s.buffer, type(s)) if buffers[s.buffer].extents or type(s) is not Load else "scalar"
+            numbers.setdefault((s.buffer, type(s)), len(numbers))
+            if index is None:
+                return None
+            places[k] = index
+            own = () if isinstance(s, Load) else (place[s.src],)
+        else:
+            return None
+        kinds.append(numbers.setdefault(key, len(numbers)))
+        arguments.append(own)
+        if not isinstance(s, Store | StoreReduce):
+            place[s.dst] = k
+    stored = [(straight[k].buffer, index) for k, index in places.items() if not isinstance(straight[k], Load)]  # type: ignore[union-attr]
+    if len(set(stored)) < len(stored):  # one after the other
+        return None
+    code = _made(straight, numbers, kinds, arguments, places)
+    code.fills = [(loop, []) for loop in fills]
+    return code if _are_fills(code.fills, code, place, buffers) else None
+
+
+def _are_fills(
+    fills: list[tuple[For, list[int]]], code: Code, place: Mapping[Value, int], buffers: Mapping[str, Buffer]
+) -> bool:
+    """Whether loops only write constants to outputs, each its own: they can run before everything else.
+
+    Notes the constants.
+    """
+    written: set[str] = set()
+    for loop, constants in fills:
+        inside = [s for _, s in walk((loop,))]
+        if not all(isinstance(s, For | Const | Store) for s in inside):
+            return False
+        own = {s.buffer for s in inside if isinstance(s, Store)}
+        constants += [place[s.src] for s in inside if isinstance(s, Store) and s.src in place]
+        if own & written or any(buffers[name].role != "output" for name in own):
+            return False
+        if any(code.kinds[k] != CONST for k in constants):
+            return False
+        written |= own
+    return True
+
+
+def _made(
+    straight: Sequence[Statement], numbers: dict[Any, int], kinds: list[int],
+    arguments: list[tuple[int, ...]], places: dict[int, tuple[int, ...]],
+) -> Code:  # fmt: skip
+    width = max((len(a) for a in arguments), default=0)
+    table = np.array([(*a, *(-1,) * (width - len(a))) for a in arguments], dtype=np.int64).reshape(-1, width)
+    stored = {number: key[0] for key, number in numbers.items() if isinstance(key, tuple)}
+    loads = [number for key, number in numbers.items() if isinstance(key, tuple) and key[1] is Load]
+    rollable = np.ones(len(numbers), bool)
+    rollable[[CONST, SCALAR, *loads]] = False
+    kind = np.array(kinds, dtype=np.int64)
+    code = Code(list(straight), kind, rollable, table, places, stored, ~rollable[kind])
+    code.absorbed = np.zeros(len(kind), bool)
+    commutative = np.isin(kind, [numbers[op] for op in COMMUTATIVE if op in numbers])
+    _colour(code, commutative)
+    if "add" in numbers or "sub" in numbers:
+        _collect_sums(code, numbers.get("add", -1), numbers.get("sub", -1))
+        _colour(code, commutative & (code.kinds != CHAIN))
+    return code
+
+
+def _is_plain(buffer: Buffer, s: Load | Store | StoreReduce) -> bool:
+    """Inputs are only read, outputs only written; anything else could not be put into another order."""
+    return buffer.role == ("input" if isinstance(s, Load) else "output") and buffer.dtype == "real"
+
+
+def _constants(index: Sequence[Poly]) -> tuple[int, ...] | None:
+    if any(names for p in index for names, _ in p):
+        return None
+    return tuple(sum(k for _, k in p) for p in index)
+
+
+def is_bool(s: Statement) -> bool:
+    """Whether a statement of the code makes a truth value."""
+    return isinstance(s, Compute) and OPS[s.op].result == "bool"
+
+
+# ---- equal instructions ------------------------------------------------------------------------
+
+
+def _colour(code: Code, commutative: NDArray[np.bool_]) -> None:
+    """Give every statement its colour; operands of sums and products are put in the order of theirs."""
+    own = _mixed(code.kinds.astype(np.uint64) + np.uint64(1))
+    colours = own
+    for _ in range(_ROUNDS):
+        below = [np.where(column >= 0, colours[column], np.uint64(0)) for column in code.arguments.T]
+        if len(below) > 1:
+            low, high = np.minimum(below[0], below[1]), np.maximum(below[0], below[1])
+            below[0], below[1] = np.where(commutative, low, below[0]), np.where(commutative, high, below[1])
+        made = own
+        for column in below:
+            made = _mixed(made ^ column)
+        colours = made
+    code.colours = colours
+    if code.arguments.shape[1] > 1:
+        first, second = code.arguments[:, 0], code.arguments[:, 1]
+        swapped = commutative & (colours[first] > colours[second])
+        code.arguments[swapped, 0], code.arguments[swapped, 1] = second[swapped], first[swapped]
+
+
+def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    words = (words ^ (words >> np.uint64(31))) * _MULTIPLIER + np.uint64(1442695040888963407)
+    mixed: NDArray[np.uint64] = words ^ (words >> np.uint64(29))
+    return mixed
+
+
+# ---- long sums ---------------------------------------------------------------------------------
+
+
+def _collect_sums(code: Code, add: int, sub: int) -> None:
+    """((a + b) - c) + ... of many terms of few kinds becomes one statement if nothing else reads its parts."""
+    kinds, arguments = code.kinds, code.arguments
+    uses = np.bincount(arguments[arguments >= 0], minlength=len(kinds))
+    (candidates,) = np.nonzero((kinds == add) | (kinds == sub))
+    inside = dict.fromkeys(candidates[uses[candidates] == 1].tolist(), 0)
+    length: dict[int, int] = {}
+    before: dict[int, int] = {}  # the sum so far
+    for s, kind, a, b in zip(
+        candidates.tolist(), kinds[candidates].tolist(), *arguments[candidates, :2].T.tolist(), strict=True
+    ):
+        la, lb = length.get(a, 0) if a in inside else 0, length.get(b, 0) if b in inside else 0
+        if kind == sub:
+            lb = 0
+        length[s] = 1 + max(la, lb)
+        if la or lb:
+            before[s] = a if la >= lb else b
+    continued = set(before.values())
+    for s, n in length.items():
+        if n + 1 >= _FEWEST_TERMS and s not in continued:
+            _collect(code, s, before, sub)
+
+
+def _collect(code: Code, top: int, before: dict[int, int], sub: int) -> None:
+    parts = [top]
+    while parts[-1] in before:
+        parts.append(before[parts[-1]])
+    parts.reverse()
+    first, second = code.arguments[parts[0], :2].tolist()
+    terms, signs = [first, second], [1, -1 if code.kinds[parts[0]] == sub else 1]
+    for so_far, s in pairwise(parts):
+        a, b = code.arguments[s, :2].tolist()
+        terms.append(b if a == so_far else a)
+        signs.append(-1 if code.kinds[s] == sub else 1)
+    if len(np.unique(code.colours[terms])) * _TERMS_PER_KIND > len(terms):
+        return
+    code.absorbed[parts[:-1]] = True
+    code.kinds[top] = CHAIN
+    code.arguments[parts] = -1
+    code.terms[top] = np.array(terms, dtype=np.int64), np.array(signs, dtype=np.int64)
