@@ -3,7 +3,8 @@
 A formula written out (a sum of a thousand terms, an explicit matrix, a thousand time steps) is straight-line
 code of which large parts are equal but for what they read. `rerolled` writes such parts once, as loops:
 
-    code      the statements as arrays, equal instructions under one number; long sums as one statement each
+    code      the statements as arrays, equal instructions under one number
+    sums      long sums as one statement each
     groups    parts that repeat: roles, and which statement has which role in which turn
     schedule  which roles share a loop, in which order loops and the statements left over run
     layout    where what passes between them lies, as indices that are affine in the turn, or in tables

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,11 +26,9 @@ from symgrad.loops.nest import (
 from symgrad.loops.walk import walk
 
 Ints = NDArray[np.int64]
-COMMUTATIVE = ("add", "mul")
+COMMUTATIVE = ("add", "mul", "and", "or", "eq", "ne")
 CONST, SCALAR, CHAIN = 0, 1, 2  # kinds: a constant, a number of an input of rank 0, a long sum
 _ROUNDS = 3  # how deep equal instructions are told apart by their operands
-_FEWEST_TERMS = 8  # of a sum that becomes one statement
-_TERMS_PER_KIND = 4  # and of each kind of term in it
 _MULTIPLIER = np.uint64(6364136223846793005)
 
 
@@ -41,6 +38,7 @@ class Code:
 
     kinds      equal where two statements do the same to other operands; leaves have the lowest numbers.
     leaves     kinds below this one are constants and elements of inputs, which are there already.
+    numbers    of the kinds of ops, by name.
     rollable   by kind: whether such statements may be turns of a loop.
     arguments  (n, width): which statements make the operands, -1 where there is none.
     places     of loads and stores: the constant indices.
@@ -52,6 +50,7 @@ class Code:
 
     statements: list[Statement]
     kinds: Ints
+    numbers: dict[Any, int]
     rollable: NDArray[np.bool_]
     arguments: Ints
     places: dict[int, tuple[int, ...]]
@@ -159,13 +158,9 @@ def _made(
     rollable = np.ones(len(numbers), bool)
     rollable[[CONST, SCALAR, *loads]] = False
     kind = np.array(kinds, dtype=np.int64)
-    code = Code(list(straight), kind, rollable, table, places, stored, ~rollable[kind])
+    code = Code(list(straight), kind, numbers, rollable, table, places, stored, ~rollable[kind])
     code.absorbed = np.zeros(len(kind), bool)
-    commutative = np.isin(kind, [numbers[op] for op in COMMUTATIVE if op in numbers])
-    _colour(code, commutative)
-    if "add" in numbers or "sub" in numbers:
-        _collect_sums(code, numbers.get("add", -1), numbers.get("sub", -1))
-        _colour(code, commutative & (code.kinds != CHAIN))
+    colour(code)
     return code
 
 
@@ -188,8 +183,9 @@ def is_bool(s: Statement) -> bool:
 # ---- equal instructions ------------------------------------------------------------------------
 
 
-def _colour(code: Code, commutative: NDArray[np.bool_]) -> None:
+def colour(code: Code) -> None:
     """Give every statement its colour; operands of sums and products are put in the order of theirs."""
+    commutative = np.isin(code.kinds, [code.numbers[op] for op in COMMUTATIVE if op in code.numbers])
     own = _mixed(code.kinds.astype(np.uint64) + np.uint64(1))
     colours = own
     for _ in range(_ROUNDS):
@@ -212,48 +208,3 @@ def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     words = (words ^ (words >> np.uint64(31))) * _MULTIPLIER + np.uint64(1442695040888963407)
     mixed: NDArray[np.uint64] = words ^ (words >> np.uint64(29))
     return mixed
-
-
-# ---- long sums ---------------------------------------------------------------------------------
-
-
-def _collect_sums(code: Code, add: int, sub: int) -> None:
-    """((a + b) - c) + ... of many terms of few kinds becomes one statement if nothing else reads its parts."""
-    kinds, arguments = code.kinds, code.arguments
-    uses = np.bincount(arguments[arguments >= 0], minlength=len(kinds))
-    (candidates,) = np.nonzero((kinds == add) | (kinds == sub))
-    inside = dict.fromkeys(candidates[uses[candidates] == 1].tolist(), 0)
-    length: dict[int, int] = {}
-    before: dict[int, int] = {}  # the sum so far
-    for s, kind, a, b in zip(
-        candidates.tolist(), kinds[candidates].tolist(), *arguments[candidates, :2].T.tolist(), strict=True
-    ):
-        la, lb = length.get(a, 0) if a in inside else 0, length.get(b, 0) if b in inside else 0
-        if kind == sub:
-            lb = 0
-        length[s] = 1 + max(la, lb)
-        if la or lb:
-            before[s] = a if la >= lb else b
-    continued = set(before.values())
-    for s, n in length.items():
-        if n + 1 >= _FEWEST_TERMS and s not in continued:
-            _collect(code, s, before, sub)
-
-
-def _collect(code: Code, top: int, before: dict[int, int], sub: int) -> None:
-    parts = [top]
-    while parts[-1] in before:
-        parts.append(before[parts[-1]])
-    parts.reverse()
-    first, second = code.arguments[parts[0], :2].tolist()
-    terms, signs = [first, second], [1, -1 if code.kinds[parts[0]] == sub else 1]
-    for so_far, s in pairwise(parts):
-        a, b = code.arguments[s, :2].tolist()
-        terms.append(b if a == so_far else a)
-        signs.append(-1 if code.kinds[s] == sub else 1)
-    if len(np.unique(code.colours[terms])) * _TERMS_PER_KIND > len(terms):
-        return
-    code.absorbed[parts[:-1]] = True
-    code.kinds[top] = CHAIN
-    code.arguments[parts] = -1
-    code.terms[top] = np.array(terms, dtype=np.int64), np.array(signs, dtype=np.int64)

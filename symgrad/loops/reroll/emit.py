@@ -258,7 +258,7 @@ class Emission:
             index = tuple(self._index(nest, axis) for axis in self.layout.axes(values))
             nest.body.append(Load(value, self.code.buffers[int(self.code.kinds[first])], index))
         else:
-            place = self._index(nest, self.layout.places(values))
+            place = self._index(nest, self._places(values))
             self._fetch(nest.body, value, self._buffer(values), (place,), first)
         return value
 
@@ -266,6 +266,11 @@ class Emission:
         constant = self.code.statements[v]
         assert isinstance(constant, Const)
         return constant.payload
+
+    def _places(self, values: Ints) -> Ints:
+        places = self.layout.places(values)
+        assert (places >= 0).all(), "everything that a loop reads has its place"
+        return places
 
     def _buffer(self, values: Ints) -> str:
         return self.work_of(self.layout.buffer_for(values))
@@ -301,10 +306,10 @@ class Emission:
         signs = np.concatenate([sign for _, sign in terms])
         (read,) = self.layout.reads[r]
         total, cell, name = self._new(), self._new(), self.names["term"]
-        at = _affine(nest.turns)
-        first = self._term(nest.body, read, values[starts], lambda p: self._index(nest, p), at)
+        begin = self._index(nest, starts)
+        first = self._term(nest.body, read, values, lambda p: self._index(nest, p[starts]), begin)
         nest.body.append(Cell(cell, first))
-        at = poly_add(self._index(nest, starts), variable(name))
+        at = poly_add(begin, variable(name))
         inner: list[Statement] = []
 
         def index(places: Ints) -> Poly:
@@ -338,7 +343,7 @@ class Emission:
             axes = tuple(index(axis) for axis in self.layout.axes(values))
             out.append(Load(value, self.code.buffers[int(self.code.kinds[values[0]])], axes))
         else:
-            out.append(Load(value, self._buffer(read.values), (index(self.layout.places(values)),)))
+            out.append(Load(value, self._buffer(values), (index(self._places(values)),)))
         return value
 
 

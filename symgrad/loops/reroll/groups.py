@@ -18,7 +18,6 @@ from symgrad.loops.reroll.code import CHAIN, Code, Ints
 FEWEST_TURNS = 16
 _MOST_SEEDS = 6  # tried for one group
 _SPECIAL = 3  # turns at either end that may be unlike the others
-_LEAST_WORK = 300  # statements that a group stands for; a loop costs a compiler about as much
 
 
 @dataclass
@@ -30,21 +29,24 @@ class Role:
 
 
 class Groups:
-    """Roles by number; `role[s]` and `turn[s]` of statement s, -1 where it is in no group."""
+    """Roles by number; `role[s]`, `turn[s]` and `group[s]` of statement s, -1 where it is in no group.
 
-    def __init__(self, code: Code) -> None:
-        self.code = code
+    least_work  how many statements a group, and a loop, has to stand for.
+    """
+
+    def __init__(self, code: Code, least_work: int) -> None:
+        self.code, self.least_work = code, least_work
         self.roles: list[Role] = []
         self.role = np.full(len(code), -1)
         self.turn = np.full(len(code), -1)
         self.group = np.full(len(code), -1)
-        self.users = _Users(code)
         self.tried = np.zeros(len(code), bool)  # statements that groups were grown from
         self._count = 0
 
     def find(self) -> None:
         """Grow groups, each from the class of statements of one colour that makes the largest."""
         self.tried[:] = False
+        self.users = _Users(self.code)
         while seeds := self._seeds():
             self._grow_largest(seeds)
         for members in self._lone_sums():
@@ -86,7 +88,7 @@ class Groups:
     def _lone_sums(self) -> Iterator[Ints]:
         """Long sums that are like no others are loops by themselves."""
         for top, (terms, _) in self.code.terms.items():
-            if self.role[top] < 0 and len(terms) >= _LEAST_WORK:
+            if self.role[top] < 0 and len(terms) >= self.least_work:
                 yield np.array([top])
 
     def drop(self, roles: Iterable[int]) -> None:
@@ -114,7 +116,7 @@ class Groups:
             at += 1
         work = sum(len(self.code.terms[s][0]) if self.code.kinds[s] == CHAIN else 1
                    for role in self.roles[first:] for s in role.members.tolist())  # fmt: skip
-        if work < _LEAST_WORK:
+        if work < self.least_work:
             self.drop(range(first, len(self.roles)))
             return 0
         return work

@@ -12,13 +12,15 @@ from symgrad.loops.reroll.emit import Emission
 from symgrad.loops.reroll.groups import Groups
 from symgrad.loops.reroll.layout import Layout
 from symgrad.loops.reroll.schedule import schedule
+from symgrad.loops.reroll.sums import collect_sums, collect_sums_left
 from symgrad.loops.walk import walk
 
 LEAST = 2_000  # statements; shorter code is compiled in no time
+LEAST_WORK = 150  # statements that a loop stands for; compiling a loop takes as long as some of them
 _MOST_LEFT = 2  # times as many statements have to be there before as after
 
 
-def rerolled(routine: Routine, least: int = LEAST) -> Routine:
+def rerolled(routine: Routine, least: int = LEAST, least_work: int = LEAST_WORK) -> Routine:
     """The routine with loops for what repeats; itself where it has loops already or is short.
 
     Long straight-line code is not contracted from here on: its numbers do not depend on what became loops.
@@ -29,8 +31,11 @@ def rerolled(routine: Routine, least: int = LEAST) -> Routine:
     if code is None:
         return routine
     routine = replace(routine, contracts=False)
-    groups = Groups(code)
+    collect_sums(code)
+    groups = Groups(code, least_work)
     groups.find()
+    if collect_sums_left(code, groups.role < 0):
+        groups.find()
     held = np.count_nonzero(groups.role >= 0) + np.count_nonzero(code.absorbed)
     plan = schedule(code, groups) if held * _MOST_LEFT > np.count_nonzero(~code.is_leaf) else None
     if plan is None:

@@ -18,7 +18,6 @@ import numpy as np
 from symgrad.loops.reroll.code import CHAIN, Code, Ints
 from symgrad.loops.reroll.groups import Groups
 
-_LEAST_WORK = 300  # statements in all turns of a loop
 _MOST_ROUNDS, _MOST_REGROWN = 50, 3
 
 
@@ -134,7 +133,7 @@ class _Plan:
         self.loops = []
         small: set[int] = set()
         for (level, _, component), roles in sorted(of_loop.items()):
-            if sum(map(self._work, roles)) < _LEAST_WORK:
+            if sum(map(self._work, roles)) < self.groups.least_work:
                 small |= set(roles)
             order = self._order_within_turns(roles)
             assert order is not None, "roles of one loop do not depend on themselves"
