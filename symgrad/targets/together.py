@@ -21,6 +21,7 @@ from symgrad.loops.nest import (
     FromInt,
     Load,
     Part,
+    Poly,
     Statement,
     Store,
     Test,
@@ -35,6 +36,7 @@ _FEWEST = 3
 _STRAIGHT = frozenset((Const, Bool, Compute, FromInt, Test, Load, Store))
 
 Key = tuple[str, int]  # op, and how many functions come before it
+Place = tuple[str, tuple[Poly, ...] | None]
 
 
 def together(body: Sequence[Statement], new: Callable[[], Value]) -> list[Statement]:
@@ -68,7 +70,7 @@ def _chunks(run: Sequence[Statement]) -> Iterator[list[int]]:
     groups: dict[Key, list[int]] = {}
     depths: dict[Value, int] = {}
     late: set[Value] = set()  # values that cannot be computed earlier
-    written: set[str] = set()
+    written: set[Place] = set()
     for place, s in enumerate(run):
         if type(s) is Compute:
             if not late.isdisjoint(s.args):
@@ -81,13 +83,26 @@ def _chunks(run: Sequence[Statement]) -> Iterator[list[int]]:
             if depth:
                 depths[s.dst] = depth
         elif type(s) is Store:
-            written.add(s.buffer)
-        elif type(s) is Load and s.buffer in written:
+            written.add(_place_of(s))
+        elif type(s) is Load and _may_be_written(s, written):
             late.add(s.dst)
     for places in groups.values():
         for first in range(0, len(places), MOST):
             if len(places) - first >= _FEWEST:
                 yield places[first : first + MOST]
+
+
+def _may_be_written(s: Load, written: set[Place]) -> bool:
+    buffer, index = _place_of(s)
+    if index is None:
+        return any(b == buffer for b, _ in written)
+    return (buffer, index) in written or (buffer, None) in written
+
+
+def _place_of(s: Load | Store) -> Place:
+    """The buffer and the index; None for an index that is not known here."""
+    known = all(names == () for p in s.index for names, _ in p)
+    return s.buffer, s.index if known else None
 
 
 def _rewritten(
