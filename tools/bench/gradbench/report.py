@@ -11,15 +11,34 @@ CLOSED_FORMS = {("ode", "gradient", "manual")}
 
 TITLE = """# GradBench
 
-The public suite's evals with their own workloads and checks: `tools/bench/gradbench/run.py` runs them, one
-process for each tool, all on one core, one thread, in step: a workload meets every tool within seconds, and
-only one process works at a time. A row is the largest workload of a function; its numbers are medians of the
-runs that the tools report, in milliseconds. "best" is the fastest other tool whose result was valid.
+The public suite's evals with their own checks: `tools/bench/gradbench/run.py` runs them, one process for each
+tool, all on one core, one thread, in step: a workload meets every tool within seconds, and only one process
+works at a time. A row is the largest workload of a function; its numbers are medians of the runs that tools
+report, in milliseconds. "best" is the fastest other tool whose result was valid. Other programs ran on this
+machine too, and what streams through memory suffers most from them: ratios are worth more than times.
+
+Valid means what the suite's eval says: results are compared with those of `manual`, within 1e-4 (`hello`,
+`particle` and `saddle` with known numbers). "(wrong)" is a result that failed, "-" one that did not come.
 
 "symbolic" is symgrad's time from the expressions to loop nests, "compile" that from there to machine code;
 neither is in the times below. JAX's clock stops when its result is there, which the suite's own does not wait
-for; it compiles in its first run, so that medians of three runs or more are without that. The gradient of
-`ode` in `manual` is a closed form and not the derivative of the steps: it is no "best".
+for; it compiles in its first run, so that medians of three runs or more are without that. `hello` is a single
+call each time, after a pause in which other programs ran: from Python that is some microseconds, of which the
+second call in a row needs a twentieth. The gradient of `ode` in `manual` is a closed form and not the
+derivative of the steps: it is no "best".
+
+- manual, finite: the suite's Makefiles, g++ 12 -O3 -march=native.
+- CoDiPack 2.3.1, CppAD 20250000.2, Adept 2.1.3 (without BLAS): from source, then the suite's Makefiles.
+- ADOL-C 2.7.2: Debian's package, then the suite's Makefile.
+- Tapenade 3.16: the derivatives that it generated and the suite keeps (ba, gmm, ht, lstm), with g++.
+- Enzyme: its pass and the LLVM 19 in PennyLane-Catalyst 0.9.0, on clang 19's code before link-time
+  optimisation, then clang 19 -O3; without branch weights, and with loose types for saddle and errno for lstm,
+  where that pass fails otherwise.
+- JAX 0.10 and PyTorch 2.13: wheels for CPUs, one thread.
+
+Not here: ad-hpp and Tapenade's generator (their servers are not reachable), the suite's tools in Futhark,
+Haskell, Julia, JavaScript, Lean and OCaml (no compilers on this machine). floretta and TensorFlow were not
+tried.
 """
 
 

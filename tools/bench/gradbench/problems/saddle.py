@@ -16,7 +16,7 @@ import symgrad as sg
 from problems.common import Prepared, kernel
 from problems.descent import argmin, argmin_of_pair
 
-_MOST_STEPS = 1000  # of the inner search, which needs some 150
+_MOST_STEPS = 500  # of the inner search, which needs some 150
 _x = sp.symbols("x1 x2")
 _s = sp.symbols("s1 s2")  # where every search starts
 
@@ -33,7 +33,13 @@ def _best_answer(mode: str) -> tuple[Any, Any]:
 def _value_and_slope(outer: str, inner: str) -> Callable[..., Any]:
     largest = _f(*_x, *_best_answer(inner))
     if outer == "r":
-        return kernel(largest, args=(*_x, *_s), wrt=_x, outputs=("value", "grad"))
+        both = kernel(largest, args=(*_x, *_s), wrt=_x, outputs=("value", "grad"))
+
+        def reverse(*at: float) -> tuple[float, list[float]]:
+            value, slope = both(*at)
+            return value, slope.tolist()
+
+        return reverse
     parts = [largest, *(sg.grad(largest, x) for x in _x)]  # derivatives by one scalar are forward sweeps
     made = kernel(sp.Matrix(parts), args=(*_x, *_s), wrt=_x, outputs="value")
 
