@@ -65,6 +65,7 @@ def implicit(
         [1.0, 2.0]
     """
     _check(F, unknown, guess, kind)
+    _check_search(max_steps, tol)
     options = {"max_steps": max_steps, "tol": tol}
     if isinstance(unknown, tuple | list):
         return _several(F, unknown, guess, kind, options)
@@ -190,6 +191,16 @@ def _check(F: Any, unknown: Any, guess: Any, kind: str) -> None:
                 where=show(value),
                 try_="the shape of the unknown",
             )
+
+
+def _check_search(max_steps: Any, tol: Any) -> None:
+    if not isinstance(tol, float | int) or not 0 < tol < float("inf"):
+        raise BadOption(f"tol is {tol!r}", because="a tolerance is a positive number", try_="tol=1e-10")
+    steps = sp.sympify(max_steps) if isinstance(max_steps, int | sp.Expr) else None
+    if steps is None or not steps.is_integer or steps.is_negative:
+        raise BadOption(
+            f"max_steps is {max_steps!r}", because="it is a number of steps", try_="max_steps=30, or a size"
+        )
 
 
 def _check_several(F: Any, unknowns: Sequence[Any], guess: Any, kind: str) -> None:

@@ -222,3 +222,11 @@ def test_the_search_ends_in_single_precision_too(backend):
         assert found[0] == pytest.approx(exact[0], rel=1e-5)
         for ours, theirs in zip(found[1], exact[1], strict=True):
             np.testing.assert_allclose(ours, theirs, atol=2e-5 * abs(np.asarray(theirs)).max())
+
+
+@pytest.mark.parametrize(
+    "options", [{"tol": 0}, {"tol": -1.0}, {"tol": "small"}, {"max_steps": -1}, {"max_steps": 2.5}]
+)
+def test_options_that_no_search_can_have_are_refused(options):
+    with pytest.raises(BadOption, match=next(iter(options))):
+        sg.implicit(x**2 - a, x, guess=1, **options)

@@ -374,3 +374,11 @@ def test_a_gradient_that_is_a_recurrence_is_not_printed_as_a_formula():
 def test_steps_that_do_not_fit_their_state_are_refused(init, step, error):
     with pytest.raises(error):
         sg.scan(step, init, T)
+
+
+@pytest.mark.parametrize("steps", [-1, sp.Rational(5, 2), -n])
+def test_a_number_of_steps_that_is_none_is_refused(steps):
+    with pytest.raises(BadArgument, match="steps"):
+        sg.scan(lambda s, t: s / 2, init=sp.Symbol("x"), length=steps)
+    with pytest.raises(BadArgument, match="steps"):
+        sg.while_loop(lambda s: s > 1, lambda s, t: s / 2, sp.Symbol("x"), steps)

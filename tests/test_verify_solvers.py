@@ -80,3 +80,18 @@ def test_operations_are_counted_where_conditions_multiply_indices_by_sizes() -> 
     kernel = sg.compile(sp.Trace(F.T * linalg.svdvals(T)), wrt=T, outputs="hess", backend="numpy")
     small, large = (kernel.ops(n=k, m=k + 1)["before"] for k in (3, 6))
     assert 0 < small < large
+
+
+@pytest.mark.parametrize("values", [linalg.eigvalsh(A), linalg.svdvals(A)])
+def test_a_symmetric_function_of_repeated_values_is_verified_there(values: Any) -> None:
+    cubes = (sp.OneMatrix(1, n) * sp.HadamardPower(values, 3))[0, 0]
+    report = sg.verify(cubes, wrt=A, at={A: np.diag([2.0, 2.0, 3.0])}, outputs=("value", "grad"))
+    assert report.ok, report.table
+    assert any(row.method == "complex step" and row.result == "ok" for row in report.rows)
+
+
+@pytest.mark.parametrize("power", [3, 4, 5])
+def test_a_derivative_that_vanishes_at_the_point_is_right_beside_the_error_of_the_step(power: int) -> None:
+    assert sg.verify(x**power, at={x: 0.0}, outputs=WORDS).ok
+    report = sg.verify(x**power, at={x: 0.0}, grad=lambda x: 1e-9)
+    assert {"50 digits", "complex step"} <= {row.method for row in report.rows if row.result == "FAILED"}

@@ -234,7 +234,7 @@ def scan(step: Callable[..., Any], init: State | Sequence[State], length: Any) -
         >>> euler
         scan(y -> -a*y/n + y; y; n)
     """
-    return _scan(step, init, scalar(length, "scan"), None)
+    return _scan(step, init, _count(length, "scan"), None)
 
 
 def while_loop(
@@ -258,7 +258,19 @@ def while_loop(
         >>> sg.compile(half, wrt=x, outputs=("value", "grad"))(12.0)
         (0.75, 0.0625)
     """
-    return _scan(step, init, scalar(max_steps, "while_loop") + 1, cond)
+    return _scan(step, init, _count(max_steps, "while_loop") + 1, cond)
+
+
+def _count(steps: Any, where: str) -> Any:
+    count = scalar(steps, where)
+    if count.is_negative or count.is_integer is False:
+        raise BadArgument(
+            f"{show(count)} steps",
+            where=where,
+            because="the number of steps is an integer, 0 or more",
+            try_="such an integer, or an expression in size symbols",
+        )
+    return count
 
 
 def _scan(step: Callable[..., Any], init: Any, length: Any, cond: Callable[[Any], Any] | None) -> Scan:

@@ -254,8 +254,12 @@ _SWEEPS = 30  # of Jacobi's method, which needs about ten
 
 def _rotation(gap: Any, twice: Any) -> tuple[Any, Any]:
     """Cosine and sine of the small angle that makes the entry `twice`/2 zero."""
-    size = gap if _real(gap) >= 0 else -gap
-    tangent = twice / (size + np.sqrt(gap * gap + twice * twice)) * (1 if _real(gap) >= 0 else -1)
+    sign = 1 if _real(gap) >= 0 else -1
+    if _real(gap):
+        tangent = twice / (gap + sign * np.sqrt(gap * gap + twice * twice))
+    else:  # equal values, whose squared difference would vanish
+        ratio = gap / twice
+        tangent = 1 / (ratio + (1 if _real(ratio) >= 0 else -1) * np.sqrt(ratio * ratio + 1))
     cosine = 1 / np.sqrt(1 + tangent * tangent)
     return cosine, tangent * cosine
 
@@ -285,8 +289,6 @@ def _rotated_symmetric(a: Matrix) -> tuple[Matrix, Matrix]:
         pairs = [(p, q) for p, q in combinations(range(len(a)), 2) if not _is_small(a[p, q], top)]
         for p, q in pairs:
             rotation = _rotation(a[q, q] - a[p, p], 2 * a[p, q])
-            if not np.isfinite(rotation[1]):
-                raise NoValue  # a repeated value, which splits at once
             _turn(a, p, q, rotation)
             _turn(a.T, p, q, rotation)
             _turn(v, p, q, rotation)
@@ -307,8 +309,6 @@ def _rotated_columns(a: Matrix) -> tuple[Matrix, Matrix]:
             both = a[:, p] @ a[:, q]
             if not _is_small(both, top):
                 rotation = _rotation(a[:, q] @ a[:, q] - a[:, p] @ a[:, p], 2 * both)
-                if not np.isfinite(rotation[1]):
-                    raise NoValue
                 _turn(a, p, q, rotation)
                 _turn(v, p, q, rotation)
                 moved = True

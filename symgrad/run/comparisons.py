@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -106,13 +106,14 @@ def compare_claim(claim: Claim, tolerances: Tolerances, findings: Findings) -> N
     skip |= is_open
     by_complex = _slopes(claim, exact=False)
     by_digits = _slopes(claim, exact=True)
+    errors = _exact_errors(claim, by_digits)
     if isinstance(by_digits, dict):
-        _measure(claim, by_digits, skip, tolerances, findings)
+        _measure(claim, by_digits, errors, skip, tolerances, findings)
     rows = [
         _difference_row(claim, FORWARD, swept.forward, skip, tolerances),
         _difference_row(claim, CENTRAL, swept.central, skip, tolerances),
-        _slope_row(claim, COMPLEX, by_complex, everything, tolerances),
-        _slope_row(claim, exactly(function.digits), by_digits, skip, tolerances),
+        _slope_row(claim, COMPLEX, by_complex, {}, everything, tolerances),
+        _slope_row(claim, exactly(function.digits), by_digits, errors, skip, tolerances),
         *taylor_rows(claim, swept.sweeps, has_kinks, is_left_out, tolerances),
         *_kink_rows(claim, swept),
         *(zero_rows(claim, swept.sweeps, by_complex) if isinstance(by_complex, dict) else []),
@@ -229,16 +230,28 @@ def _slopes(claim: Claim, exact: bool) -> dict[int, Array] | str:
     return {k: slope(claim.checks[k].direction(function.at.size)) for k in order}
 
 
+def _exact_errors(claim: Claim, slopes: dict[int, Array] | str) -> dict[int, Array]:
+    """Errors of exact slopes, where they have any."""
+    if isinstance(slopes, str):
+        return {}
+    function = claim.function
+    return {
+        k: function.exact_error(claim.checks[k].direction(function.at.size), slope)
+        for k, slope in slopes.items()
+    }
+
+
 def _slope_row(
-    claim: Claim, method: str, slopes: dict[int, Array] | str, skip: Array, tolerances: Tolerances
-) -> Row:
+    claim: Claim, method: str, slopes: dict[int, Array] | str, errors: Mapping[int, Array], skip: Array,
+    tolerances: Tolerances,
+) -> Row:  # fmt: skip
     if isinstance(slopes, str):
         return Row(claim.word, method, result=LEFT_OUT, note=slopes)
     order = list(slopes)
     found = np.stack([np.asarray(slope, dtype=np.float64) for slope in slopes.values()])
     checks = [claim.checks[k] for k in order]
-    error = 0.0 if method == COMPLEX else claim.function.exact_error
-    row = judged(claim, checks, method, found, np.full_like(found, error), skip[order], tolerances)
+    own = np.stack([errors.get(k, np.zeros(found.shape[1])) for k in order])
+    row = judged(claim, checks, method, found, own, skip[order], tolerances)
     if method == COMPLEX or claim.function.word != "grad":
         return row
     way = "of the value, twice" if claim.function.is_differenced_twice else "of the gradient"
@@ -246,8 +259,9 @@ def _slope_row(
 
 
 def _measure(
-    claim: Claim, slopes: dict[int, Array], skip: Array, tolerances: Tolerances, findings: Findings
-) -> None:
+    claim: Claim, slopes: dict[int, Array], errors: Mapping[int, Array], skip: Array,
+    tolerances: Tolerances, findings: Findings,
+) -> None:  # fmt: skip
     """Correct digits of the entries compared. Sums along directions are ours, and do not count."""
     names, value, exact = [], [], []
     for k, slope in slopes.items():
@@ -258,13 +272,12 @@ def _measure(
         for m in np.nonzero(~skip[k] & known)[0]:
             names.append(claim.name(check, int(m)))
             value.append(check.claimed[m])
-            exact.append(slope[m])
+            exact.append(slope[m] if abs(slope[m]) > TRUST * errors[k][m] else 0 * slope[m])
     exact_numbers = np.empty(len(exact), dtype=object)
     exact_numbers[:] = exact
-    function = claim.function
-    exact_numbers = np.where(np.abs(exact_numbers) <= function.exact_error, 0, exact_numbers)
+    digits = claim.function.digits
     findings.measured[claim.word] = measured(
-        names, np.array(value, dtype=np.float64), exact_numbers, function.digits, tolerances.dtype
+        names, np.array(value, dtype=np.float64), exact_numbers, digits, tolerances.dtype
     )
 
 

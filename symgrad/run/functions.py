@@ -139,13 +139,6 @@ class Function:
         return 4 * self.variables.size * self.value_function.operations <= _TWICE
 
     @cached_property
-    def exact_error(self) -> float:
-        """What is rounding in an exact slope: a slope that is zero is left with as much."""
-        is_twice = self.word == "grad" and self.is_differenced_twice
-        size = self.value_function.magnitude if is_twice else self.magnitude
-        return float(10.0**-self.digits * size)
-
-    @cached_property
     def value_function(self) -> Function:
         """The value at the same point."""
         if self.word == "value":
@@ -254,23 +247,35 @@ class Function:
         nan where neither does. With step h, truncation is of order h**2 and rounding of order
         10**(-2*digits)/h (once) or /h**2 (twice): the steps make both small beside 10**-digits.
         """
+        return self._slope(direction, 0)
+
+    def exact_error(self, direction: Array, slope: Array) -> Array:
+        """Errors of slopes that may be nothing else: how much the tiny ones change with a shorter step."""
+        sizes = np.abs(slope).astype(np.float64)
+        tiny = (sizes > 0) & (sizes < 10.0 ** -(self.digits // 2))
+        if not tiny.any():
+            return np.zeros(sizes.shape)
+        again = self._slope(direction, 1)
+        return np.where(tiny, np.abs(slope - again).astype(np.float64), 0.0)
+
+    def _slope(self, direction: Array, shorter: int) -> Array:
+        """`exact_slope` with a step that is shorter by so many digits."""
         import mpmath
 
         with mpmath.workdps(2 * self.digits):
             vector = self._exactly(direction)
             if self.word == "grad" and self.is_differenced_twice:
-                return self._second_slope(vector)
-            step = mpmath.mpf(10) ** -(2 * self.digits // 3)
+                return self._second_slope(vector, mpmath.mpf(10) ** -(self.digits // 2 + shorter))
+            step = mpmath.mpf(10) ** -(2 * self.digits // 3 + shorter)
             ahead, behind = (self._moved(vector * (step * side)) for side in (1, -1))
             if self.kinks:
                 return _continued(behind, self._moved(vector * 0), ahead, step)
             return np.asarray((ahead - behind) / (2 * step), dtype=object)
 
-    def _second_slope(self, vector: Array) -> Array:
+    def _second_slope(self, vector: Array, step: Any) -> Array:
         """The Hessian of the value times `vector`, entry by entry, by differences in both directions."""
         import mpmath
 
-        step = mpmath.mpf(10) ** -(self.digits // 2)
         value, ahead = self.value_function, vector * step
         slopes = []
         for k in range(self.variables.size):
