@@ -8,7 +8,7 @@ import sympy as sp
 from routines import TARGETS
 
 import symgrad as sg
-from symgrad.loops.independent import is_parallel
+from symgrad.loops.independent import is_parallel, never_meet
 from symgrad.loops.nest import (
     Accumulate,
     Bool,
@@ -101,3 +101,11 @@ def test_targets_tell_their_compilers() -> None:
     assert "llvm.loop.parallel_accesses" in texts["llvm"]
     loads = [line for line in texts["llvm"].splitlines() if "load" in line and "%b_x" in line]
     assert all(", !llvm.access.group" in line for line in loads)
+
+
+def test_elements_never_meet_only_where_a_fixed_index_differs_by_a_number() -> None:
+    time, following = variable("t"), poly_add(variable("t"), poly(1))
+    assert never_meet((following, I), (time, poly_add(I, poly(-1))), {"i"})
+    assert not never_meet((following, I), (time, I), {"i", "t"})  # another turn's time
+    assert not never_meet((time, I), (time, poly_add(I, poly(1))), {"i"})  # the next turn's element
+    assert not never_meet((time, I), (N, I), {"i"})  # who knows

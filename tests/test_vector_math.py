@@ -345,6 +345,21 @@ def test_a_loop_whose_second_run_would_find_other_numbers_keeps_the_librarys_sin
         assert ops == {"sin"}
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_loop_that_reads_one_row_and_writes_another_runs_twice_where_it_has_to(target: str) -> None:
+    before, after = (poly(0), I), (poly(1), I)
+    rows = [
+        loop("i", N, [Load(1, "x", (I,)), Store("y", before, 1)]),
+        loop("i", N, [Load(2, "y", before), Compute(3, "sin", (2,)), Store("y", after, 3)]),
+    ]
+    kernel = routine([Buffer("x", "input", (N,)), Buffer("y", "output", (poly(2), N))], rows, ("n",))
+    ops = {s.op for _, s in walk(with_own_functions(kernel, "float64").body) if isinstance(s, Compute)}
+    assert {"own_sin", "apart_sin"} <= ops
+    for x in (np.array([1.0, -2.0, 0.5]), np.array([1.0, 1e9, -1e300])):
+        found = call(target, kernel, {"n": 3}, {"x": x})["y"]
+        np.testing.assert_array_max_ulp(found, np.array([x, np.sin(x)]), 2)
+
+
 def test_a_loop_too_long_to_be_vectorised_keeps_the_librarys_functions() -> None:
     many = MOST_VECTORISED // len(traced("exp", "float64")) + 1
     body: list = [Load(0, "x", (I,)), *(Compute(1 + k, "exp", (k,)) for k in range(many))]

@@ -17,8 +17,9 @@ from dataclasses import replace
 from itertools import chain, count, permutations
 
 from symgrad.ir.ops import OPS
-from symgrad.loops.effects import Effects, accesses, commute, effects, is_elementwise
+from symgrad.loops.effects import Effects, Index, accesses, commute, effects, is_elementwise
 from symgrad.loops.forward import forwarded
+from symgrad.loops.independent import names_inside, never_meet
 from symgrad.loops.nest import (
     Accumulate,
     Compute,
@@ -129,7 +130,9 @@ def _one_loop(first: For, second: For) -> For | None:
     one, two = effects(first), effects(replace(second, var=name, body=again))
     if one.changes & (two.uses | two.changes) or two.changes & one.uses:
         return None
-    if _is_choosing(first.body) != _is_choosing(again) or _is_spoilt([*first.body, *again]):
+    if _is_choosing(first.body) != _is_choosing(again) or _is_spoilt(
+        replace(first, body=[*first.body, *again])
+    ):
         return None
     if any(_is_vectorised(a) and _is_scalar(b) for a, b in permutations((first.body, again))):
         return None
@@ -176,16 +179,21 @@ def _is_gathered(store: StoreReduce, body: Sequence[Statement]) -> bool:
     return bool(loaded & set(variables(store.index)))
 
 
-def _is_spoilt(body: Sequence[Statement]) -> bool:
+def _is_spoilt(loop: For) -> bool:
     """Whether a loop with a function that targets try for small arguments first could not be run again."""
-    if not any(isinstance(s, Compute) and s.op in _TRIED for s in body):
+    if not any(isinstance(s, Compute) and s.op in _TRIED for s in loop.body):
         return False
-    read: set[str] = set()
-    for s in body:
-        if isinstance(s, StoreReduce) or (isinstance(s, Store) and s.buffer in read):
+    varying = {loop.var, *names_inside(loop)}
+    read: dict[str, list[Index]] = {}
+    for s in loop.body:
+        if isinstance(s, StoreReduce):
             return True
+        if isinstance(s, Store):
+            places = read.get(s.buffer, ())
+            if not all(never_meet(s.index, at, varying) for at in places):
+                return True
         if isinstance(s, Load):
-            read.add(s.buffer)
+            read.setdefault(s.buffer, []).append(s.index)
     return False
 
 

@@ -8,11 +8,11 @@ indices are still those of axes: turns that differ in one index of an array touc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from symgrad.loops.effects import Index, accesses, is_elementwise
 from symgrad.loops.nest import For, If, poly_add, variable
-from symgrad.loops.walk import defined, variables, walk
+from symgrad.loops.walk import Name, defined, variables, walk
 
 _FEW = 4  # pairs of arrays of which one is written; compilers give up at about ten, and checking takes time
 
@@ -47,10 +47,24 @@ def _touched(loop: For) -> tuple[dict[str, list[Index]], set[str]]:
 
 def own_axes(indices: Sequence[Index], loop: For) -> set[int]:
     """The axes at which every index is the same: the loop's variable, and what is fixed in the loop."""
-    inside = {s.var if isinstance(s, For) else defined(s) for _, s in walk(loop.body)}
+    inside = names_inside(loop)
     found = set()
     for p, at in enumerate(indices[0]):
         rest = set(variables((poly_add(at, variable(loop.var), -1),)))
         if loop.var not in rest and not rest & inside and all(index[p] == at for index in indices):
             found.add(p)
     return found
+
+
+def names_inside(loop: For) -> set[Name | None]:
+    """What differs from turn to turn: names made in a loop, and the variables of loops in it."""
+    return {s.var if isinstance(s, For) else defined(s) for _, s in walk(loop.body)}
+
+
+def never_meet(a: Index, b: Index, varying: Collection[Name | None]) -> bool:
+    """Whether elements of one array are different ones whatever some names are: at one axis, by a number."""
+    for p, q in zip(a, b, strict=True):
+        apart = poly_add(p, q, -1)
+        if apart and all(not names for names, _ in apart) and not set(variables((p,))) & set(varying):
+            return True
+    return False

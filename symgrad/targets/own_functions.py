@@ -14,7 +14,7 @@ argument was too large; if one was, the loop is run again, with a function that 
     for i: ... own_sin(x) ... ; far |= |x| > limit
     if far: for i: ... apart_sin(x) ...
 
-This is done where the second run finds what the first one found: no buffer is both read and written, and
+This is done where the second run finds what the first one found: no element is both read and written, and
 reductions start again from what they held before. In other loops these two stay the library's.
 """
 
@@ -28,6 +28,8 @@ from itertools import count
 from operator import is_
 from typing import Any
 
+from symgrad.loops.effects import Index
+from symgrad.loops.independent import names_inside, never_meet
 from symgrad.loops.nest import (
     Accumulate,
     Bool,
@@ -251,16 +253,17 @@ def _own_where_unlimited(s: Statement) -> list[Statement] | None:
 
 def _is_repeatable(loop: For) -> bool:
     """Whether a second run, after restoring the cells, finds what the first one found."""
-    read: set[str] = set()
-    written: set[str] = set()
+    read: dict[str, set[Index]] = {}
+    written: set[tuple[str, Index]] = set()
     for number, (_, s) in enumerate(walk(loop.body)):
         if number > _MOST_TWICE or isinstance(s, StoreReduce | Part | Leave | Contract | Library):
             return False
         if isinstance(s, Load | LoadInt):
-            read.add(s.buffer)
+            read.setdefault(s.buffer, set()).add(s.index)
         elif isinstance(s, Store):
-            written.add(s.buffer)
-    return not read & written
+            written.add((s.buffer, s.index))
+    varying = {loop.var, *names_inside(loop)}
+    return all(never_meet(to, at, varying) for buffer, to in written for at in read.get(buffer, ()))
 
 
 def _cells_from_outside(loop: For) -> list[Value]:
