@@ -342,7 +342,8 @@ def _loop_lines(routine: Routine) -> Iterator[str]:
         if isinstance(statement, For):
             first, last = _bound(statement.lower, symbols, "max"), _bound(statement.upper, symbols, "min")
             bounds = f"{statement.var} < {last}" if first == "0" else f"{first} <= {statement.var} < {last}"
-            contents = _contents(statement.body)
+            bounds += f" by {statement.step}" if statement.step > 1 else ""
+            contents = "; ".join(filter(None, (statement.comment, _contents(statement.body))))
             yield "  " * depth + f"for {bounds}" + (f": {contents}" if contents else "")
         if isinstance(statement, Contract):
             yield "  " * depth + _product(statement, symbols)

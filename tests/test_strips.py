@@ -138,7 +138,7 @@ def test_a_loop_on_the_rows_of_a_product_joins_its_strips() -> None:
     made = stripped(routine([multiplied(), over([Load(0, "c", (R, J)), Store("y", (R, J), 0)])]))
     assert extents(made)["c"] == variable("rows")
     assert extents(made)["y"] == N
-    assert [type(s) for s in made.body[-1].body] == [Least, Least, Contract, For]
+    assert [type(s) for s in made.body[-1].body] == [Least, Least, Least, Contract, For]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_what_stands_between_moves_in_front_or_behind() -> None:
     made = stripped(routine([multiplied(), *between, last]))
     loop = made.body[-1]
     assert between[0] in made.body and extents(made) == extents(routine([])) | {"c": variable("rows")}
-    assert isinstance(loop, For) and len(loop.body) == 4
+    assert isinstance(loop, For) and len(loop.body) == 5
 
 
 def test_sums_into_what_other_loops_read_are_not_cut() -> None:

@@ -300,9 +300,10 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     for (int64_t first = 0; first < n - none - 48; first += 96) {
         const int64_t over = attention_index_min(0, first - n + 144);
         const int64_t more = attention_index_min(1, -over);
-        attention_index_contract(&Q[first*d], &K[0], &t1[0], &t12[0],
-            first*more + 96*more + n - first - more*n, m, d, d, 1, 1, d, m, 1, 0, 1, 0);
-        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
+        const int64_t strip = first*more + 96*more + n - first - more*n;
+        attention_index_contract(&Q[first*d], &K[0], &t1[0], &t12[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
+            0);
+        for (int64_t i = first; i < first + strip; i++) {
             double c4 = 0.0;
             attention_index_SUM(c4)
             for (int64_t j = 0; j < m; j++) {
@@ -312,9 +313,8 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
             }
             t4[i - first] = c4;
         }
-        attention_index_contract(&t2[0], &V[0], &t3[0], &t12[0], first*more + 96*more + n - first - more*n,
-            e, m, m, 1, e, 1, e, 1, 0, 1, 0);
-        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
+        attention_index_contract(&t2[0], &V[0], &t3[0], &t12[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1, 0);
+        for (int64_t i = first; i < first + strip; i++) {
             const double tt6 = t4[i - first];
             double c5 = 0.0;
             attention_index_SUM(c1, c5)
@@ -334,9 +334,8 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 c2 += t1[(i - first)*m + j] * (tt10 * t2[(i - first)*m + j]);
             }
         }
-        attention_index_contract(&t8[0], &V[0], &t9[0], &t12[0], first*more + 96*more + n - first - more*n,
-            m, e, e, 1, 1, e, m, 1, 0, 1, 0);
-        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
+        attention_index_contract(&t8[0], &V[0], &t9[0], &t12[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1, 0);
+        for (int64_t i = first; i < first + strip; i++) {
             const double tt11 = t6[i - first];
             attention_index_SUM(c3)
             for (int64_t j = 0; j < m; j++) {
@@ -346,12 +345,12 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 t11[(i - first)*m + j] = tt12 * tt13 / tt3 + tt11 * tt12 / tt3;
             }
         }
-        attention_index_contract(&t11[0], &Q[first*d], &grad_K[0], &t12[0], m, d,
-            first*more + 96*more + n - first - more*n, 1, m, d, 1, d, 1, first, 1, 0);
-        attention_index_contract(&t11[0], &K[0], &grad_Q[first*d], &t12[0],
-            first*more + 96*more + n - first - more*n, d, m, m, 1, d, 1, d, 1, 0, 1, 0);
-        attention_index_contract(&t2[0], &t8[0], &grad_V[0], &t12[0], m, e,
-            first*more + 96*more + n - first - more*n, 1, m, e, 1, e, 1, first, 1, 0);
+        attention_index_contract(&t11[0], &Q[first*d], &grad_K[0], &t12[0], m, d, strip, 1, m, d, 1, d, 1,
+            first, 1, 0);
+        attention_index_contract(&t11[0], &K[0], &grad_Q[first*d], &t12[0], strip, d, m, m, 1, d, 1, d, 1,
+            0, 1, 0);
+        attention_index_contract(&t2[0], &t8[0], &grad_V[0], &t12[0], m, e, strip, 1, m, e, 1, e, 1, first,
+            1, 0);
     }
     value[0] = c1;
     t7[0] = c2;

@@ -294,14 +294,15 @@ void convolution(const double *restrict x, const double *restrict w, double *res
     for (int64_t first = 0; first < O - none - 48; first += 96) {
         const int64_t over = convolution_min(0, first - O + 144);
         const int64_t more = convolution_min(1, -over);
+        const int64_t strip = O + first*more + 96*more - O*more - first;
         for (int64_t i = 0; i < B; i++) {
             for (int64_t j = 0; j < K; j++) {
                 convolution_contract(&w[first*C*K + j], &x[i*C*T + j], &t1[(i*O + first)*(T - K + 1)], &t5[0],
-                    O + first*more + 96*more - O*more - first, T - K + 1, C, C*K, K, T, 1, T - K + 1, 1, 1, 1, 0);
+                    strip, T - K + 1, C, C*K, K, T, 1, T - K + 1, 1, 1, 1, 0);
             }
         }
         for (int64_t i = 0; i < B; i++) {
-            for (int64_t j = first; j < O + first*more + 96*more - O*more; j++) {
+            for (int64_t j = first; j < first + strip; j++) {
                 convolution_SUM(c1)
                 for (int64_t k = 0; k < T - K + 1; k++) {
                     const double tt1 = tanh(t1[(i*O + j)*(T - K + 1) + k]);
@@ -310,7 +311,7 @@ void convolution(const double *restrict x, const double *restrict w, double *res
                 }
             }
         }
-        for (int64_t i = first; i < O + first*more + 96*more - O*more; i++) {
+        for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < B; j++) {
                 for (int64_t k = 0; k < T - K + 1; k++) {
                     const double tt2 = cosh(t1[(j*O + i)*(T - K + 1) + k]);
@@ -319,7 +320,7 @@ void convolution(const double *restrict x, const double *restrict w, double *res
             }
         }
         for (int64_t i = 0; i < B; i++) {
-            for (int64_t j = first; j < O + first*more + 96*more - O*more; j++) {
+            for (int64_t j = first; j < first + strip; j++) {
                 for (int64_t k = 0; k < K + T - 1; k++) {
                     double c2 = 0.0;
                     if ((k + 1 >= K) && (T >= k + 1)) {

@@ -339,16 +339,16 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     for (int64_t first = 0; first < n - none - 48; first += 96) {
         const int64_t over = dense_index_min(0, first - n + 144);
         const int64_t more = dense_index_min(1, -over);
-        dense_index_contract(&X[first*d], &W1[0], &t1[0], &t24[0],
-            first*more + 96*more + n - first - more*n, h, d, d, 1, h, 1, h, 1, 0, 1, 0);
-        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
+        const int64_t strip = first*more + 96*more + n - first - more*n;
+        dense_index_contract(&X[first*d], &W1[0], &t1[0], &t24[0], strip, h, d, d, 1, h, 1, h, 1, 0, 1,
+            0);
+        for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < h; j++) {
                 t2[(i - first)*h + j] = tanh(b1[j] + t1[(i - first)*h + j]);
             }
         }
-        dense_index_contract(&t2[0], &W2[0], &t3[0], &t24[0], first*more + 96*more + n - first - more*n, c,
-            h, h, 1, c, 1, c, 1, 0, 1, 0);
-        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
+        dense_index_contract(&t2[0], &W2[0], &t3[0], &t24[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
+        for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < c; j++) {
                 t4[j] = t3[(i - first)*c + j] + b2[j];
             }
@@ -391,7 +391,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             }
         }
         dense_index_SUM(c1)
-        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
+        for (int64_t i = first; i < first + strip; i++) {
             const double tt10 = log1p(t9[i - first]);
             t10[i - first] = tt10;
             const double tt11 = t6[i - first];
@@ -399,7 +399,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             const int64_t g2 = label[i];
             c1 += tt10 - (t12[i - first] - tt11) - b2[g2];
         }
-        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
+        for (int64_t i = first; i < first + strip; i++) {
             const double tt12 = t6[i - first];
             const double tt13 = t10[i - first];
             const double tt14 = t11[i - first];
@@ -412,11 +412,10 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
                 t19[(i - first)*c + j] = (tt16 ? 0.0 : tt17) / tt1;
             }
         }
-        dense_index_contract(&t19[0], &t2[0], &t20[0], &t24[0], c, h,
-            first*more + 96*more + n - first - more*n, 1, c, h, 1, h, 1, first, 1, 0);
-        dense_index_contract(&t19[0], &W2[0], &t21[0], &t24[0], first*more + 96*more + n - first - more*n,
-            h, c, c, 1, 1, c, h, 1, 0, 1, 0);
-        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
+        dense_index_contract(&t19[0], &t2[0], &t20[0], &t24[0], c, h, strip, 1, c, h, 1, h, 1, first, 1,
+            0);
+        dense_index_contract(&t19[0], &W2[0], &t21[0], &t24[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
+        for (int64_t i = first; i < first + strip; i++) {
             const int64_t g5 = label[i];
             dense_index_INDEPENDENT
             for (int64_t j = 0; j < h; j++) {
@@ -427,8 +426,8 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
                 t23[(i - first)*h + j] = tt19 * tt20 - tt20 * (W2[j*c + g5] / tt1);
             }
         }
-        dense_index_contract(&X[first*d], &t23[0], &grad_W1[0], &t24[0], d, h,
-            first*more + 96*more + n - first - more*n, 1, d, h, 1, h, 1, first, 1, 0);
+        dense_index_contract(&X[first*d], &t23[0], &grad_W1[0], &t24[0], d, h, strip, 1, d, h, 1, h, 1,
+            first, 1, 0);
     }
     t13[0] = c1;
     value[0] = t13[0] / tt1;

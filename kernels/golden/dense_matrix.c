@@ -338,16 +338,16 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     for (int64_t first = 0; first < n - none - 48; first += 96) {
         const int64_t over = dense_matrix_min(0, first - n + 144);
         const int64_t more = dense_matrix_min(1, -over);
-        dense_matrix_contract(&X[first*d], &W1[0], &t1[0], &t22[0],
-            first*more + 96*more + n - first - more*n, h, d, d, 1, h, 1, h, 1, 0, 1, 0);
-        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
+        const int64_t strip = first*more + 96*more + n - first - more*n;
+        dense_matrix_contract(&X[first*d], &W1[0], &t1[0], &t22[0], strip, h, d, d, 1, h, 1, h, 1, 0, 1,
+            0);
+        for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < h; j++) {
                 t2[(i - first)*h + j] = tanh(b1[j] + t1[(i - first)*h + j]);
             }
         }
-        dense_matrix_contract(&t2[0], &W2[0], &t3[0], &t22[0], first*more + 96*more + n - first - more*n,
-            c, h, h, 1, c, 1, c, 1, 0, 1, 0);
-        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
+        dense_matrix_contract(&t2[0], &W2[0], &t3[0], &t22[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
+        for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < c; j++) {
                 t4[j] = t3[(i - first)*c + j] + b2[j];
             }
@@ -374,14 +374,14 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
             t9[i - first] = t8[i - first] - 1.0 + t7[i - first];
         }
         dense_matrix_SUM(c1)
-        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
+        for (int64_t i = first; i < first + strip; i++) {
             const double tt7 = log1p(t9[i - first]);
             t10[i - first] = tt7;
             const double tt8 = t6[i - first] + tt7;
             t11[i - first] = tt8;
             c1 += tt8;
         }
-        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
+        for (int64_t i = first; i < first + strip; i++) {
             const double tt9 = t6[i - first];
             const double tt10 = t10[i - first];
             const double tt11 = t11[i - first];
@@ -406,11 +406,10 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
                 t19[(i - first)*h + j] = 1.0 / cosh(b1[j] + t1[(i - first)*h + j]);
             }
         }
-        dense_matrix_contract(&t2[0], &t17[0], &grad_W2[0], &t22[0], h, c,
-            first*more + 96*more + n - first - more*n, 1, h, c, 1, c, 1, first, 1, 0);
-        dense_matrix_contract(&t17[0], &W2[0], &t18[0], &t22[0], first*more + 96*more + n - first - more*n,
-            h, c, c, 1, 1, c, h, 1, 0, 1, 0);
-        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
+        dense_matrix_contract(&t2[0], &t17[0], &grad_W2[0], &t22[0], h, c, strip, 1, h, c, 1, c, 1, first,
+            1, 0);
+        dense_matrix_contract(&t17[0], &W2[0], &t18[0], &t22[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
+        for (int64_t i = first; i < first + strip; i++) {
             dense_matrix_INDEPENDENT
             for (int64_t j = 0; j < h; j++) {
                 const double tt24 = t18[(i - first)*h + j];
@@ -419,8 +418,8 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
                 t21[(i - first)*h + j] = tt24 * (tt25 * tt25);
             }
         }
-        dense_matrix_contract(&X[first*d], &t21[0], &grad_W1[0], &t22[0], d, h,
-            first*more + 96*more + n - first - more*n, 1, d, h, 1, h, 1, first, 1, 0);
+        dense_matrix_contract(&X[first*d], &t21[0], &grad_W1[0], &t22[0], d, h, strip, 1, d, h, 1, h, 1,
+            first, 1, 0);
     }
     t12[0] = c1;
     t13[0] = c2;

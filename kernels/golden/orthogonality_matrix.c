@@ -285,11 +285,12 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
     for (int64_t first = 0; first < n - none - 48; first += 96) {
         const int64_t over = orthogonality_matrix_min(0, first - n + 144);
         const int64_t more = orthogonality_matrix_min(1, -over);
-        orthogonality_matrix_contract(&W[first*d], &t3[0], &t4[0], &t6[0],
-            first*more + 96*more + n - first - more*n, d, d, d, 1, d, 1, d, 1, 0, 1, 0);
-        orthogonality_matrix_contract(&W[first*d], &t3[0], &t5[0], &t6[0],
-            first*more + 96*more + n - first - more*n, d, d, d, 1, 1, d, d, 1, 0, 1, 0);
-        for (int64_t i = first; i < first*more + 96*more + n - more*n; i++) {
+        const int64_t strip = first*more + 96*more + n - first - more*n;
+        orthogonality_matrix_contract(&W[first*d], &t3[0], &t4[0], &t6[0], strip, d, d, d, 1, d, 1, d, 1,
+            0, 1, 0);
+        orthogonality_matrix_contract(&W[first*d], &t3[0], &t5[0], &t6[0], strip, d, d, d, 1, 1, d, d, 1,
+            0, 1, 0);
+        for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < d; j++) {
                 grad[i*d + j] = t4[(i - first)*d + j] + t5[(i - first)*d + j];
             }

@@ -158,8 +158,8 @@ class _Strips:
         return found if has_rows and len(self.pieces) > 1 else {}
 
     def result(self, routine: Routine, k: int, smaller: Mapping[str, int]) -> tuple[Routine, int]:
-        stems = ("first", "over", "more", "none", "rows")
-        first, over, more, none, rows = (unused_name(routine, stem) for stem in stems)
+        stems = ("first", "over", "more", "none", "rows", "strip")
+        first, over, more, none, rows, strip = (unused_name(routine, stem) for stem in stems)
         rest = poly_add(self.extent, variable(first), -1)
         # `more` is 1 if further strips follow, else 0: the last strip takes the rest.
         body: list[Statement] = [
@@ -167,7 +167,8 @@ class _Strips:
             Least(more, (poly(1), poly_add((), variable(over), -1))),
         ]
         count = poly_add(rest, poly_mul(variable(more), poly_add(rest, poly(_STEP), -1)), -1)
-        body += [piece.make((variable(first), count)) for piece in self.pieces]
+        body.append(Least(strip, (count,)))
+        body += [piece.make((variable(first), variable(strip))) for piece in self.pieces]
         body = _OnStrips(self.buffers, smaller, variable(first), variable(rows)).body(body)
         # One strip at least: sums over an axis without entries are 0.
         until = poly_add(self.extent, poly(_SPARE), -1)
