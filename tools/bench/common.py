@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
 from types import ModuleType
@@ -51,6 +51,8 @@ class Setup:
     rounds   how often every contender is timed.
     block    CPU seconds that one timing should last.
     seed     of the random data; None draws a new one, which the table prints.
+    only     the parts of a benchmark to run, by name; all if empty.
+    details  whether to print more tables.
     """
 
     tiny: bool = False
@@ -58,6 +60,8 @@ class Setup:
     rounds: int = 15
     block: float = 2e-3
     seed: int = field(default_factory=lambda: int(np.random.SeedSequence().generate_state(1)[0]))
+    only: tuple[str, ...] = ()
+    details: bool = False
 
     def random(self) -> np.random.Generator:
         """A generator of this run's data, the same for every contender."""
@@ -263,10 +267,13 @@ def main(run: Callable[[Setup], list[Table]]) -> None:
     parser.add_argument("--no-peers", action="store_true", help="only symgrad and hand-written code")
     parser.add_argument("--rounds", type=int, default=Setup.rounds, help="timings of each contender")
     parser.add_argument("--seed", type=int, help="of the random data; default: a new one")
+    parser.add_argument("--only", nargs="+", default=(), help="the parts of these names, where it has parts")
+    parser.add_argument("--details", action="store_true", help="more tables, where it has any")
     options = parser.parse_args()
     setup = TINY if options.tiny else Setup(peers=not options.no_peers, rounds=options.rounds)
+    setup = replace(setup, only=tuple(options.only), details=options.details)
     if options.seed is not None:
-        setup = Setup(setup.tiny, setup.peers, setup.rounds, setup.block, options.seed)
+        setup = replace(setup, seed=options.seed)
     _use_one_thread()
     pin()
     with tempfile.TemporaryDirectory() as empty:
