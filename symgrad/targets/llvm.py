@@ -25,7 +25,7 @@ from symgrad.targets.base import (
 from symgrad.targets.host import processor
 from symgrad.targets.lane_functions import with_lane_functions
 from symgrad.targets.lanes_llvm import Tiles, each_lane, read, samples_function
-from symgrad.targets.llvm_body import Body, Parallel, least_of, real_literal
+from symgrad.targets.llvm_body import Body, LoopMarks, least_of, real_literal
 from symgrad.targets.llvm_integers import Integer, Integers
 from symgrad.targets.outline import outlined
 from symgrad.targets.own_functions import inlined_operations, with_own_functions
@@ -59,7 +59,10 @@ class LLVMTarget:
         if llvm_build.has_fused_multiply_add():
             routine = with_own_functions(routine, dtype)
         routine = outlined(routine)
-        source = emit_llvm(routine, dtype, own=False)  # done
+        shape = contract_llvm.shape_for(processor()[1], dtype)
+        source = emit_llvm(
+            routine, dtype, own=False, rest_lanes=shape.lanes if shape.masks else 0
+        )  # own: done
         if any(isinstance(s, Contract) for _, s in walk(routine.body)):
             provide_contract(dtype)
         return llvm_build.build(source, routine.name, shape_of(routine, dtype), tier)
@@ -114,16 +117,22 @@ def _shape_of(body: Sequence[Statement], dtype: str) -> llvm_build.CodeShape:
 
 
 def emit_llvm(
-    routine: Routine, dtype: str = "float64", own: bool = True, tile: contract_llvm.Shape | None = None
+    routine: Routine,
+    dtype: str = "float64",
+    own: bool = True,
+    tile: contract_llvm.Shape | None = None,
+    rest_lanes: int = 0,
 ) -> str:
     """The routine as one module of LLVM assembly, the same for every machine.
 
     own   elementary functions become our own (`vector_math.py`) and loops functions (`outline.py`); else the
           routine is printed as it is.
     tile  of a routine with tiles: which tile the machine has registers for.
+    rest_lanes  numbers in a vector of a machine with masks: the last turns of a loop with functions, fewer
+          than that, are one masked vector; 0 for any machine.
     """
     routine = outlined(with_own_functions(routine, dtype)) if own else routine
-    return _Module(routine, check_dtype(dtype), tile).text()
+    return _Module(routine, check_dtype(dtype), tile, rest_lanes=rest_lanes).text()
 
 
 def emit_llvm_batch(routine: Routine, dtype: str = "float64", own: bool = True) -> str | None:
@@ -143,8 +152,9 @@ class _Module:
     """One module in the making."""
 
     def __init__(
-        self, routine: Routine, dtype: str, tile: contract_llvm.Shape | None = None, far: str = ""
-    ) -> None:
+        self, routine: Routine, dtype: str, tile: contract_llvm.Shape | None = None, far: str = "",
+        rest_lanes: int = 0,
+    ) -> None:  # fmt: skip
         self.routine, self.dtype, self.tile, self.far = routine, dtype, tile, far
         loop = lanes_loop(routine)
         self.body = loop.body if loop else routine.body
@@ -158,7 +168,8 @@ class _Module:
         for name in (*routine.sizes, *(b.name for b in routine.buffers)):
             check_identifier(name)
         self.scopes = self._scope_names()
-        self.parallel = Parallel(1 + 3 * len(self.work) if self.scopes else 0)
+        self.marks = LoopMarks(1 + 3 * len(self.work) if self.scopes else 0)
+        self.rest_lanes = rest_lanes
         self.functions: dict[str, str] = {}
         self.own_used: set[str] = set()
         self.vectors_used: set[tuple[str, int]] = set()
@@ -204,8 +215,8 @@ class _Module:
         shared.append(_ATTRIBUTES)
         if self.scopes:
             shared.append(self._scope_metadata())
-        if self.parallel.loops:
-            shared.append(self.parallel.text())
+        if self.marks.loops:
+            shared.append(self.marks.text())
         modules = ([*blocks, *shared], *([*parts, *shared] for parts in others))
         return llvm_build.NEXT_MODULE.join("\n\n".join(module) + "\n" for module in modules)
 
@@ -228,7 +239,7 @@ class _Module:
         if function not in self.nests:
             self.nests[function] = name = f"{self.name}_nest{len(self.nests) + 1}"
             body = Body(function.buffers, function.integers, self.dtype, {})
-            body.parallel, body.contracts = self.parallel, self.contracts
+            body.contracts, body.marks, body.rest_lanes = self.contracts, self.marks, self.rest_lanes
             parameters = body.open_function(function)
             body.write(function.body, self._no_part, self._no_function)
             body.close_function(function)
@@ -271,7 +282,7 @@ class _Module:
     ) -> str:
         integers = (*self.routine.sizes, *(part.integers if part else ()))
         body = Body(self.routine.buffers, integers, self.dtype, self.scopes, self.lane, self.lanes)
-        body.contracts, body.parallel = self.contracts, self.parallel
+        body.contracts, body.marks, body.rest_lanes = self.contracts, self.marks, self.rest_lanes
         for s in self.routine.derived:
             body.least(s)
         body.write(statements, self._no_part if part else self._part_call, self._name_of)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 
 from symgrad.errors import IllegalProgram
 from symgrad.ir.ops import OPS
@@ -50,7 +52,7 @@ from symgrad.targets.liveness import liveness
 from symgrad.targets.llvm_integers import Integer, Integers
 from symgrad.targets.text import comment_text
 from symgrad.targets.together import lanes_for
-from symgrad.targets.vector_math import function_of
+from symgrad.targets.vector_math import OWN, function_of
 from symgrad.targets.vector_math_llvm import function_name, lanes_suffix, lanes_type, splat, vector_name
 
 # Flags: multiply-add may fuse; only the order of a loop's sum is free. Never nnan, ninf, nsz, afn.
@@ -60,32 +62,47 @@ _ACCUMULATES = {"sum": "fadd reassoc contract", "prod": "fmul contract"}
 _EXTREMA = {"max": "maximum", "min": "minimum"}
 
 
-class Parallel:
-    """Metadata of a module for loops whose turns are independent; its numbers begin at `first`.
+_BLOCKS, _REST = "blocks", "rest"  # parts of a loop
 
-    Source: LLVM Language Reference Manual, "llvm.loop.parallel_accesses" and "llvm.access.group".
+
+class LoopMarks:
+    """Metadata of a module for its loops; its numbers begin at `first`.
+
+    Source: LLVM Language Reference Manual, "llvm.loop.parallel_accesses", "llvm.access.group" and
+    "llvm.loop.vectorize.predicate.enable".
     """
 
     def __init__(self, first: int) -> None:
-        self.first, self.loops = first, 0
+        self.first = first
         self.access = f", !llvm.access.group !{first}"
+        self.loops: list[str] = []
 
-    def new_loop(self) -> str:
-        """What stands at the end of a further loop."""
-        self.loops += 1
-        return f", !llvm.loop !{self.first + 1 + self.loops}"
+    def new_loop(self, is_parallel: bool, is_rest: bool) -> str:
+        """What stands at the end of a further loop: independent turns, or fewer than a vector takes."""
+        numbers = [self.first + 1] * is_parallel + [self.first + 2] * is_rest
+        if not numbers:
+            return ""
+        own = self.first + 3 + len(self.loops)
+        self.loops.append(f"!{own} = distinct !{{{', '.join(f'!{n}' for n in (own, *numbers))}}}")
+        return f", !llvm.loop !{own}"
 
     def text(self) -> str:
         """The definitions; empty if no loop uses them."""
         if not self.loops:
             return ""
-        group, property_ = self.first, self.first + 1
-        lines = [
-            f"!{group} = distinct !{{}}",
-            f'!{property_} = !{{!"llvm.loop.parallel_accesses", !{group}}}',
-        ]
-        numbers = range(property_ + 1, property_ + 1 + self.loops)
-        return "\n".join([*lines, *(f"!{k} = distinct !{{!{k}, !{property_}}}" for k in numbers)])
+        properties = (
+            f"!{self.first} = distinct !{{}}",
+            f'!{self.first + 1} = !{{!"llvm.loop.parallel_accesses", !{self.first}}}',
+            f'!{self.first + 2} = !{{!"llvm.loop.vectorize.predicate.enable", i1 true}}',
+        )
+        return "\n".join([*properties, *self.loops])
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """The last turns of a loop, fewer than a vector has lanes."""
+
+    loop: For
 
 
 class Body:
@@ -128,7 +145,8 @@ class Body:
         self._vector_kinds: dict[Value, str] = {}
         self.handed_over: list[Value] = []  # cells of the caller
         self.contracts = True  # whether LLVM may fuse products and sums outside loops
-        self.parallel: Parallel | None = None  # for loops whose turns are independent
+        self.marks: LoopMarks | None = None
+        self.rest_lanes = 0  # of a vector, where loops with functions get a loop for their last turns
         self._access = ""  # metadata of loads and stores in such a loop
         self.integers = Integers(self.lines, sizes, "%v")
         if lane:
@@ -161,13 +179,18 @@ class Body:
         """
         self.part_call, self.name_of = part_call, name_of
         live = liveness(body, self.handed_over)
-        stack: list[tuple[Iterator[Statement], Callable[[], None]]] = [(iter(body), lambda: None)]
+        stack: list[tuple[Iterator[Statement | _Rest], Callable[[], None]]] = [(iter(body), lambda: None)]
         while stack:
             rest, close = stack[-1]
             statement = next(rest, None)
             if statement is None:
                 close()
                 stack.pop()
+            elif isinstance(statement, _Rest):
+                stack.append((iter(statement.loop.body), self._open_for(statement.loop, _REST)))
+            elif isinstance(statement, For) and self.rest_lanes and _has_rest(statement):
+                stack[-1] = chain([_Rest(statement)], rest), close
+                stack.append((iter(statement.body), self._open_for(statement, _BLOCKS)))
             elif isinstance(statement, For):
                 stack.append((iter(statement.body), self._open_for(statement)))
             elif isinstance(statement, If):
@@ -508,10 +531,13 @@ class Body:
 
         return close
 
-    def _open_for(self, s: For) -> Callable[[], None]:
-        """A loop tested at its end, entered only if it has a turn to make."""
+    def _open_for(self, s: For, part: str = "") -> Callable[[], None]:
+        """A loop tested at its end, entered only if it has a turn to make; or one of its parts."""
         first = self._bound(s.lower, "smax")
         last = self._bound(s.upper, "smin")
+        if part:
+            middle = self._whole_blocks(first, last, _is_interleaved(s))
+            first, last = (first, middle) if part == _BLOCKS else (middle, last)
         n, before = self._fresh(), self._block
         var = f"%i{n}"
         if s.comment:
@@ -525,8 +551,9 @@ class Body:
         self.integers.open_block()
         self._loops.append(n)
         mark = ""
-        if self.parallel is not None and is_parallel(s):
-            self._access, mark = self.parallel.access, self.parallel.new_loop()
+        if self.marks is not None:
+            apart = is_parallel(s)
+            self._access, mark = self.marks.access * apart, self.marks.new_loop(apart, part == _REST)
 
         def close() -> None:
             self._loops.pop()
@@ -539,6 +566,22 @@ class Body:
             self._begin(f"done{n}")
 
         return close
+
+    def _whole_blocks(self, first: Integer, last: Integer, and_one: bool) -> Integer:
+        """Where the last turns of a loop begin that are fewer than a vector has lanes.
+
+        and_one  after one more turn: LLVM leaves at least one out of its vectors.
+        """
+        for pick in ("smax", "smin"):
+            self.functions[f"llvm.{pick}.i64"] = f"declare i64 @llvm.{pick}.i64(i64, i64)"
+        shared = self.integers.shared
+        count = shared(f"sub nsw i64 {last}, {first}")
+        turns = shared(f"call i64 @llvm.smax.i64(i64 {count}, i64 0)")
+        if not and_one:
+            return self.integers.sum(first, shared(f"and i64 {turns}, {-self.rest_lanes}"))
+        others = shared(f"call i64 @llvm.smax.i64(i64 {shared(f'sub nsw i64 {turns}, 1')}, i64 0)")
+        whole = shared(f"add nsw i64 {shared(f'and i64 {others}, {-self.rest_lanes}')}, 1")
+        return self.integers.sum(first, shared(f"call i64 @llvm.smin.i64(i64 {whole}, i64 {turns})"))
 
     def _bound(self, polys: tuple[Poly, ...], pick: str) -> Integer:
         return _extreme(polys, pick, self.integers, self.functions)
@@ -556,6 +599,24 @@ def _extreme(polys: Sequence[Poly], pick: str, integers: Integers, functions: di
         functions[name] = f"declare i64 @{name}(i64, i64)"
         result = integers.shared(f"call i64 @{name}(i64 {result}, i64 {integers.polynomial(p)})")
     return result
+
+
+def _has_rest(loop: For) -> bool:
+    """Whether an innermost loop has functions, and nothing that keeps vectors from doing it."""
+    simple = (Const, Bool, Compute, FromInt, Test, Load, LoadInt, Store, StoreReduce, Accumulate)
+    return (
+        loop.step == 1
+        and not loop.lanes
+        and any(isinstance(s, Compute) and s.op.startswith(OWN) for s in loop.body)
+        and all(isinstance(s, simple) for s in loop.body)
+        and all(s.kind in ("sum", "any") for s in loop.body if isinstance(s, Accumulate))
+    )
+
+
+def _is_interleaved(loop: For) -> bool:
+    """Whether it walks an array in steps of more than one: the last vector would read beyond its end."""
+    indices = (i for s in loop.body if isinstance(s, Load | Store | StoreReduce) for i in s.index)
+    return any(abs(k) > 1 for i in indices for names, k in i if loop.var in names)
 
 
 def real_literal(value: float) -> str:

@@ -1,0 +1,64 @@
+"""Loops with functions whose turns are no whole number of vectors: the last ones are one masked vector."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from routines import DTYPES, TARGETS, ZERO, I, N, call
+from tolerances import assert_close
+
+from symgrad.loops.nest import (
+    Accumulate,
+    Buffer,
+    Cell,
+    Compute,
+    Const,
+    For,
+    Load,
+    Poly,
+    Routine,
+    Store,
+    poly,
+    poly_add,
+)
+from symgrad.targets.base import target_named
+from symgrad.targets.llvm import emit_llvm
+from symgrad.targets.own_functions import with_own_functions
+
+FIRST, TWICE = 3, poly_add((), I, 2)
+
+
+def functions(stride: Poly, first: int) -> Routine:
+    """y[i] = exp(x[stride]) from `first` on, and its sum."""
+    body = [Load(2, "x", (stride,)), Compute(3, "exp", (2,)), Store("y", (I,), 3), Accumulate("sum", 1, 3)]
+    loop = For("i", (poly(first),), (N,), body)
+    length = poly_add((), N, 2)
+    buffers = (Buffer("x", "input", (length,)), Buffer("y", "output", (N,)), Buffer("s", "output", ()))
+    return Routine("f", ("n",), ("n",), buffers, [Const(0, ZERO), Cell(1, 0), loop, Store("s", (), 1)])
+
+
+@pytest.mark.parametrize("first", [0, FIRST])
+@pytest.mark.parametrize("step", [1, 2])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_number_of_turns_gives_the_same_as_one_by_one(
+    target: str, dtype: str, step: int, first: int
+) -> None:
+    routine = functions(I if step == 1 else TWICE, first)
+    loaded = target_named(target).build(routine, dtype)
+    rng = np.random.default_rng(0)
+    for n in (0, 1, 2, 3, 7, 8, 9, 10, 11, 12, 15, 16, 17, 18, 19, 31, 32, 33, 65):
+        x = rng.uniform(-1, 1, 2 * n).astype(dtype)
+        found = call(target, routine, {"n": n}, {"x": x}, dtype, loaded=loaded)
+        expected = np.exp(x.astype(np.float64))[: step * n : step][first:]
+        assert_close(found["y"][first:], expected)
+        assert_close(found["s"], expected.sum(), factor=max(n, 1))
+
+
+def test_only_loops_with_functions_have_a_loop_for_their_last_turns() -> None:
+    exp = with_own_functions(functions(I, 0), "float64")
+    assert emit_llvm(exp, own=False, rest_lanes=8).count("predicate.enable") == 1
+    assert "predicate.enable" not in emit_llvm(exp, own=False)
+    plain = functions(I, 0)
+    plain.body[2].body[1] = Compute(3, "mul", (2, 2))
+    assert emit_llvm(plain, own=False, rest_lanes=8) == emit_llvm(plain, own=False)
