@@ -19,6 +19,7 @@ if str(BENCH) not in sys.path:
 import arm  # noqa: E402  (found through the line above)
 import batch  # noqa: E402
 import call_overhead  # noqa: E402
+import cliffs  # noqa: E402
 import common  # noqa: E402
 import compile_scale  # noqa: E402
 import contractions  # noqa: E402
@@ -72,6 +73,13 @@ def test_the_network_in_matrices_is_the_network_in_indices():
         for program in (network.program, network.program_in_matrices)
     ]
     assert len(common.compare(codes)) == 2
+
+
+def test_every_schedule_of_a_program_gives_the_same_numbers():
+    (table,) = cliffs.run(common.TINY)
+    assert {row[0] for row in table.rows} == {"logistic_regression", "softmax_cold"}
+    assert all(float(row[1]) >= 1 for row in table.rows)
+    assert table.agreed[0] == "llvm, as compiled" and len(table.agreed) >= 2
 
 
 def test_products_are_those_of_blas():
