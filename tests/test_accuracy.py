@@ -146,6 +146,18 @@ def test_the_table_shows_what_is_measured_and_says_what_is_too_far_off(monkeypat
     assert all(line.startswith("exp value: ") for line in wrong)
 
 
+def test_the_table_has_every_operation_and_every_composite() -> None:
+    """Every row that makes a real number from such, but selections and parts of expansions (`_core`)."""
+    lines = table.TARGET.read_text().splitlines()
+    shown = {
+        cell.strip().replace("\\", "") for line in lines if line[:2] == "| " for cell in line.split(" | ")[:1]
+    }
+    shown = {cell.removeprefix("| ") for cell in shown}
+    numbers = {row.name for row in OPS.values() if row.result == "real" and not row.name.endswith("_core")}
+    assert numbers - {"where", "mask", "cast"} <= shown
+    assert {case.name for case in table.all_cases()} <= shown
+
+
 def test_composites_are_written_twice_and_mean_the_same() -> None:
     for case in composites.composite_cases():
         truth = measure.exact_numbers(case, np.dtype("float64"), 3, 1.0, ("value",))

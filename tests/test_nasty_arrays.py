@@ -46,10 +46,15 @@ def total(scale: Any, q: Sequence[Any]) -> Any:
 
 
 HOT, COLD = sp.Integer(250), sp.Integer(-30)  # a temperature of 0.004, and energies
+SPREAD = tuple(map(tuple, (np.random.default_rng(1).standard_normal((6, 5)) * 0.02).tolist()))
 SCORES = ((1.5, 1.25, 1.375), (3.0, -2.0, 1.0), (0.03125, 0.0, -0.0625))
 CASES: dict[str, Case] = {
     "softmax at temperature 0.004": Case(
         exp(HOT * v[0]) / over(exp(HOT * v[i])), lambda q: exp(HOT * q[0]) / total(HOT, q), SCORES),
+    "softmax of 250 times numbers that are rounded": Case(
+        exp(HOT * v[0]) / over(exp(HOT * v[i])), lambda q: exp(HOT * q[0]) / total(HOT, q), SPREAD, 2e-14),
+    "cross-entropy of 250 times numbers that are rounded": Case(
+        log(over(exp(HOT * v[i]))) - HOT * v[0], lambda q: log(total(HOT, q)) - HOT * q[0], SPREAD, 2e-14),
     "another entry of it": Case(
         exp(HOT * v[1]) / over(exp(HOT * v[i])), lambda q: exp(HOT * q[1]) / total(HOT, q), SCORES),
     "cross-entropy at temperature 0.004": Case(
@@ -90,3 +95,37 @@ def test_value_gradient_and_hessian_of_a_formula_over_an_array(name: str, target
             if f != float(w) and not abs(f - w) <= case.relative * abs(w) + 1e-307:
                 wrong.append((point, k, f, mpmath.nstr(w, 17)))
     assert not wrong
+
+
+x, y = sp.symbols("x y", real=True)
+SQUARE = x**2 + y**2
+AT_ZERO: dict[str, tuple[Any, tuple[float, ...]]] = {  # -> formula, value and gradient at x = y = 0
+    "x/sin(x)": (x / sp.sin(x) + y, (1, 0, 1)),
+    "x/log(1 + x)": (x / log(1 + x) + y, (1, 0.5, 1)),
+    "2*x*y/tan(x)": (2 * x * y / sp.tan(x), (0, 0, 2)),
+    "x**2*log(x)": (x**2 * log(x) + y, (0, 0, 1)),
+    "x**3*log(x)": (x**3 * log(x) + y, (0, 0, 1)),
+    "r**2*log(r**2)": (SQUARE * log(SQUARE), (0, 0, 0)),
+    "r**2*log(r)": (SQUARE * log(sp.sqrt(SQUARE)), (0, 0, 0)),
+    "r**4*log(r)": (SQUARE**2 * log(sp.sqrt(SQUARE)), (0, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", AT_ZERO)
+def test_value_and_gradient_at_zero_are_the_limits(name: str, target: str) -> None:
+    formula, wanted = AT_ZERO[name]
+    words = ("value", "grad")
+    value, gradient = sg.compile(formula, args=(x, y), wrt=(x, y), outputs=words, backend=target)(0.0, 0.0)
+    np.testing.assert_array_equal([value, *gradient], wanted)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_thin_plate_spline_of_arrays_is_flat_at_its_centre(target: str) -> None:
+    square = over(v[i] ** 2)
+    spline = sg.compile(square * log(sp.sqrt(square)), wrt=v, outputs=("value", "grad"), backend=target)
+    value, gradient = spline(np.zeros(3))
+    np.testing.assert_array_equal([value, *gradient], np.zeros(4))
+    value, gradient = spline(np.array([3.0, 0.0, 4.0]))
+    assert value == pytest.approx(25 * np.log(5), rel=1e-15)
+    np.testing.assert_allclose(gradient, (2 * np.log(5) + 1) * np.array([3.0, 0, 4]), rtol=1e-15)

@@ -87,6 +87,8 @@ EXAMPLES: dict[str, Example] = {
     "log_of_radial_cosh": lambda g, v: (g.node("cosh", _norm(g, v)),),
     "quotient_by_square_of_root": lambda g, v: (
         g.sub(g.one, g.node("cos", _norm(g, v))), g.add(g.mul(v.x, v.x), g.mul(v.y, v.y))),
+    "product_with_own_log_in_sum": lambda g, v: (v.x, g.add(g.node("log", v.x), g.one)),
+    "own_argument_by_quotient": lambda g, v: (v.x, g.node("sin", v.x)),
     "root_of_squares_to_norm": lambda g, v: (_sum_of_squares(g, v),),
     "product_less_its_share": _products_of_shares,
     "delta_plus_minus_its_share": lambda g, v: (

@@ -14,6 +14,7 @@ import numpy as np
 from symgrad.ir import quotients
 from symgrad.ir.op import Op
 from symgrad.ir.ops import OPS
+from symgrad.ir.signs import is_never_negative
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -253,6 +254,12 @@ _enter(
 )  # fmt: skip
 
 
+def _xlogx_slope(g: Graph, a: Args, y: int) -> int:
+    """1 + log(x); 0 at the zero of what is never negative, where it is least: r^2 log(r) is flat there."""
+    slope = g.add(g.node("log", a[0]), g.one)
+    return g.mask(g.node("ne", a[0], g.zero), slope) if is_never_negative(g, a[0]) else slope
+
+
 def _np_xlogx(x: Any) -> Any:
     with np.errstate(all="ignore"):
         return np.where(x == 0, np.asarray(x).dtype.type(0), x * np.log(x))
@@ -260,7 +267,7 @@ def _np_xlogx(x: Any) -> Any:
 
 _enter(
     "xlogx", 1, _np_xlogx, lambda x: x * _mp("log")(x) if x else x,
-    (lambda g, a, y: g.add(g.node("log", a[0]), g.one),),
+    (_xlogx_slope,),
     expand=lambda g, a: g.where(
         g.node("eq", a[0], g.zero), g.zero, g.intern("mul", (a[0], g.node("log", a[0])))
     ),

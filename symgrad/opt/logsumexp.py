@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import store
+from symgrad.ir.stability.patterns import terms_of
 from symgrad.ir.unit import Unit
 from symgrad.opt.rebuild import Copy, NodeHook, copy_with
 from symgrad.opt.saturation import Split, beside_target, may_saturate
@@ -50,8 +51,13 @@ def _split(copy: Copy, t: TensorId, parts: dict[TensorId, Split], on_node: NodeH
     g, old = copy.new, copy.old.tensors[t]
     made = copy.nodes((old.body, *old.out, *old.red), t, on_node)
     body, out, red = made[0], made[1 : 1 + len(old.out)], made[1 + len(old.out) :]
+    exponents = None
     if g.op[body] != "read":
+        has_product = any(
+            g.op[term] == "mul" for _, term in terms_of(g, body)
+        )  # which may be fused with a sum
         body = store(g, (*out, *red), body)
+        exponents = g.args[body][0] if has_product and g.op[body] == "read" else None
     top = g.read(g.define("max", out, red, body), *out)
     finite = g.node("lt", g.node("abs", top), g.const(float("inf")))
     shift = g.define("map", out, (), g.where(finite, top, g.zero))
@@ -63,7 +69,7 @@ def _split(copy: Copy, t: TensorId, parts: dict[TensorId, Split], on_node: NodeH
     beyond = g.define("map", out, (), beyond_one)
     rest = g.define("map", out, (), g.node("log1p", g.read(beyond, *out)))
     whole = g.define("map", out, (), g.add(m, g.read(rest, *out)))
-    parts[whole] = Split(shift, rest, beyond)
+    parts[whole] = Split(shift, rest, beyond, exponents)
     return whole
 
 
@@ -77,9 +83,13 @@ def _apart(g: Graph, node: Node, parts: dict[TensorId, Split]) -> Node:
     for total, other, place in ((args[1], args[0], 1), (args[0], args[1], 0)):
         if g.op[total] != "read" or g.args[total][0] not in parts:
             continue
-        m, rest = _read_parts(g, parts[g.args[total][0]], g.args[total][1:])
+        split, places = parts[g.args[total][0]], g.args[total][1:]
+        m, rest = _read_parts(g, split, places)
         if op == "add":
-            return g.intern("add", (rest, g.intern("add", (other, m))))
+            less = _stored_exponent(g, g.neg(other), split.exponents)
+            plus = g.intern("sub", (m, less)) if g.op[less] == "read" else g.intern("add", (other, m))
+            return g.intern("add", (rest, plus))
+        other = _stored_exponent(g, other, split.exponents)
         moved = g.intern("sub", (other, m))
         return g.intern("sub", (moved, rest) if place else (rest, moved))
     return node
@@ -95,6 +105,25 @@ def _negated(g: Graph, node: Node, parts: dict[TensorId, Split]) -> Node:
     if g.args[moved][1] != m:
         return node
     return g.intern("sub", (g.intern("sub", (g.neg(g.args[moved][0]), m)), rest))
+
+
+def _stored_exponent(g: Graph, x: Node, exponents: TensorId | None) -> Node:
+    """`x` as one of the exponents that are stored, if it is one.
+
+    Computed again beside m it may be rounded otherwise than m was, and the largest one would not be m.
+    """
+    if exponents is None:
+        return x
+    tensor = g.tensors[exponents]
+    places: dict[Node, Node] = {}
+    for mine, stored in zip(g.reads((x,)), g.reads((tensor.body,)), strict=False):
+        if g.args[mine][0] != g.args[stored][0]:
+            return x
+        pairs = zip(g.args[mine][1:], g.args[stored][1:], strict=True)
+        places |= {there: here for here, there in pairs if there in tensor.out}
+    if len(places) < len(tensor.out) or g.substitute(tensor.body, places) != x:
+        return x
+    return g.read(exponents, *(places[a] for a in tensor.out))
 
 
 def _read_parts(g: Graph, split: Split, places: Sequence[Node]) -> tuple[Node, Node]:

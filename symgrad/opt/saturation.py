@@ -37,11 +37,15 @@ Path = tuple[tuple[Node, int], ...]  # (product, which argument) from the outsid
 
 @dataclass(frozen=True)
 class Split:
-    """A log-sum-exp m + log(1 + s): the definitions of m, log(1 + s) and s, over the same axes."""
+    """A log-sum-exp m + log(1 + s): the definitions of m, log(1 + s) and s, over the same axes.
+
+    exponents  that of the exponents, where it was made for this.
+    """
 
     shift: TensorId
     rest: TensorId
     others: TensorId
+    exponents: TensorId | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from symgrad.ir.stability.patterns import (
     beside_one,
     exponent_of,
     factors_of,
+    in_powers_of,
     one_minus_square,
     one_plus,
 )
@@ -258,7 +259,7 @@ def log_of_hypot_of_one(g: Graph, a: Args) -> int | None:
 def product_with_own_log_to_xlogx(g: Graph, a: Args) -> int | None:
     for log, other in (a, a[::-1]):
         x = argument_of(g, "log", log)
-        factors = [] if x is None else factors_of(g, other)
+        factors = [] if x is None else in_powers_of(g, x, factors_of(g, other))
         if x is None or x not in factors or g.op[x] == "const":
             continue
         factors.remove(x)
@@ -266,4 +267,29 @@ def product_with_own_log_to_xlogx(g: Graph, a: Args) -> int | None:
         for factor in factors:
             result = g.mul(factor, result)
         return result
+    return None
+
+
+@stable(
+    "mul",
+    "x*(1 + log(x)), as in derivatives of x**2*log(x), is nan at 0, where its limit is 0",
+    Audit("x**2*log(x)", "by x: xlogx(x) + (xlogx(x) + x)", "a factor x beside log(x) in a sum of two",
+          "Cover & Thomas 2006, section 2.1", at(0.0, 0.25, 1e-300, 1e100), is_limit=True),
+    on=among("add", "sub"),
+)  # fmt: skip
+def product_with_own_log_in_sum(g: Graph, a: Args) -> int | None:
+    for total, other in (a, a[::-1]):
+        if g.op[total] not in ("add", "sub"):
+            continue
+        for place, log in enumerate(g.args[total]):
+            x = argument_of(g, "log", log)
+            factors = [] if x is None else factors_of(g, other)
+            if x is not None and x in factors and g.op[x] != "const":
+                factors.remove(x)
+                terms = list(g.args[total])
+                terms[place], terms[1 - place] = g.node("xlogx", x), g.mul(x, terms[1 - place])
+                made = g.node(g.op[total], *terms)
+                for factor in factors:
+                    made = g.mul(factor, made)
+                return made
     return None
