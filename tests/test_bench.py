@@ -29,6 +29,7 @@ import machine_code  # noqa: E402
 import network  # noqa: E402
 import network_batch  # noqa: E402
 import network_one  # noqa: E402
+import repeated_parts  # noqa: E402
 import rosenbrock100  # noqa: E402
 import run_all  # noqa: E402
 import sparse_hessian  # noqa: E402
@@ -129,6 +130,12 @@ def test_a_random_expression_of_a_given_depth_compiles_to_the_numbers_computed_a
     assert table.agreed == ("200",)
     assert table.header == ("", "200 operations")
     assert [row[0] for row in table.rows] == list(compile_scale.ROWS)
+
+
+def test_parts_that_repeat_are_found_and_give_the_same_numbers():
+    (table,) = repeated_parts.run(common.TINY)
+    ((_, plain, with_loops, *_),) = table.rows
+    assert int(plain.replace(",", "")) > 10 * int(with_loops.replace(",", ""))
 
 
 def test_a_kernel_with_wrong_numbers_stops_the_scale_benchmark():
