@@ -28,7 +28,7 @@ from symgrad.loops.walk import walk
 Ints = NDArray[np.int64]
 COMMUTATIVE = ("add", "mul", "and", "or", "eq", "ne")
 CONST, SCALAR, CHAIN = 0, 1, 2  # kinds: a constant, a number of an input of rank 0, a long sum
-_ROUNDS = 3  # how deep equal instructions are told apart by their operands
+_ROUNDS, _DEEP = 3, 8  # how deep equal instructions are told apart by their operands
 _MULTIPLIER = np.uint64(6364136223846793005)
 
 
@@ -185,10 +185,31 @@ def is_bool(s: Statement) -> bool:
 
 def colour(code: Code) -> None:
     """Give every statement its colour; operands of sums and products are put in the order of theirs."""
-    commutative = np.isin(code.kinds, [code.numbers[op] for op in COMMUTATIVE if op in code.numbers])
+    commutative = _commutative(code)
+    code.colours = colours = _coloured(code, commutative, _ROUNDS)
+    if code.arguments.shape[1] > 1:
+        first, second = code.arguments[:, 0], code.arguments[:, 1]
+        swapped = commutative & (colours[first] > colours[second])
+        code.arguments[swapped, 0], code.arguments[swapped, 1] = second[swapped], first[swapped]
+
+
+def share_repeated(code: Code, times: int) -> float:
+    """The share of statements that are made like so many others, down to what their operands are made of."""
+    mine = ~code.is_leaf & ~code.absorbed
+    colours = _coloured(code, _commutative(code), _DEEP)[mine]
+    _, which, counts = np.unique(colours, return_inverse=True, return_counts=True)
+    return float(np.mean(counts[which] >= times)) if len(colours) else 0.0
+
+
+def _commutative(code: Code) -> NDArray[np.bool_]:
+    return np.isin(code.kinds, [code.numbers[op] for op in COMMUTATIVE if op in code.numbers])
+
+
+def _coloured(code: Code, commutative: NDArray[np.bool_], rounds: int) -> NDArray[np.uint64]:
+    """Colours that tell statements apart by their operands, so many levels deep."""
     own = _mixed(code.kinds.astype(np.uint64) + np.uint64(1))
     colours = own
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         below = [np.where(column >= 0, colours[column], np.uint64(0)) for column in code.arguments.T]
         if len(below) > 1:
             low, high = np.minimum(below[0], below[1]), np.maximum(below[0], below[1])
@@ -197,11 +218,7 @@ def colour(code: Code) -> None:
         for column in below:
             made = _mixed(made ^ column)
         colours = made
-    code.colours = colours
-    if code.arguments.shape[1] > 1:
-        first, second = code.arguments[:, 0], code.arguments[:, 1]
-        swapped = commutative & (colours[first] > colours[second])
-        code.arguments[swapped, 0], code.arguments[swapped, 1] = second[swapped], first[swapped]
+    return colours
 
 
 def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -17,6 +17,7 @@ from symgrad.loops.reroll.code import CHAIN, Code, Ints
 
 FEWEST_TURNS = 16
 _MOST_SEEDS = 6  # tried for one group
+_MOST_IN_VAIN = 10  # groups one after the other that hold too little
 _SPECIAL = 3  # turns at either end that may be unlike the others
 
 
@@ -47,8 +48,9 @@ class Groups:
         """Grow groups, each from the class of statements of one colour that makes the largest."""
         self.tried[:] = False
         self.users = _Users(self.code)
-        while seeds := self._seeds():
-            self._grow_largest(seeds)
+        in_vain = 0
+        while in_vain < _MOST_IN_VAIN and (seeds := self._seeds()):
+            in_vain = 0 if self._grow_largest(seeds) else in_vain + 1
         for members in self._lone_sums():
             self._grow(members)
 
@@ -72,8 +74,8 @@ class Groups:
         inner = [s[_SPECIAL:-_SPECIAL] for s in found if len(s) >= FEWEST_TURNS + 2 * _SPECIAL]
         return [*found, *inner]
 
-    def _grow_largest(self, seeds: list[Ints]) -> None:
-        """Keep the largest of the groups that grow from the seeds."""
+    def _grow_largest(self, seeds: list[Ints]) -> int:
+        """Keep the largest of the groups that grow from the seeds; returns how many statements it holds."""
         best, most = seeds[0], 0
         for members in seeds if len(seeds) > 1 else []:
             first = len(self.roles)
@@ -82,8 +84,8 @@ class Groups:
             del self.roles[first:]
             if work > most:
                 best, most = members, work
-        self._grow(best)
         self.tried[best] = True
+        return self._grow(best)
 
     def _lone_sums(self) -> Iterator[Ints]:
         """Long sums that are like no others are loops by themselves."""

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from symgrad.loops.nest import Routine
-from symgrad.loops.reroll.code import read
+from symgrad.loops.reroll.code import read, share_repeated
 from symgrad.loops.reroll.emit import Emission
-from symgrad.loops.reroll.groups import Groups
+from symgrad.loops.reroll.groups import FEWEST_TURNS, Groups
 from symgrad.loops.reroll.layout import Layout
 from symgrad.loops.reroll.schedule import schedule
 from symgrad.loops.reroll.sums import collect_sums, collect_sums_left
@@ -32,6 +32,8 @@ def rerolled(routine: Routine, least: int = LEAST, least_work: int = LEAST_WORK)
         return routine
     routine = replace(routine, contracts=False)
     collect_sums(code)
+    if share_repeated(code, FEWEST_TURNS) * _MOST_LEFT < 1:
+        return routine
     groups = Groups(code, least_work)
     groups.find()
     if collect_sums_left(code, groups.role < 0):

@@ -18,7 +18,7 @@ import numpy as np
 from symgrad.loops.reroll.code import CHAIN, Code, Ints
 from symgrad.loops.reroll.groups import Groups
 
-_MOST_ROUNDS, _MOST_REGROWN = 50, 3
+_MOST_ROUNDS, _MOST_REGROWN = 12, 3
 
 
 @dataclass
