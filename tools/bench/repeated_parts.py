@@ -38,7 +38,8 @@ def rosenbrock(n: int) -> Program:
 
 def cluster(n: int) -> Program:
     P = sp.MatrixSymbol("P", n, 3)
-    squares = (sum((P[i, k] - P[j, k]) ** 2 for k in range(3)) for i, j in itertools.combinations(range(n), 2))
+    pairs = itertools.combinations(range(n), 2)
+    squares = (sum((P[i, k] - P[j, k]) ** 2 for k in range(3)) for i, j in pairs)
     return program(sp.Add(*(4 * (r**-6 - r**-3) for r in squares)), wrt=P)
 
 
