@@ -36,6 +36,9 @@ derivative of the steps: it is no "best".
   where that pass fails otherwise.
 - JAX 0.10 and PyTorch 2.13: wheels for CPUs, one thread.
 
+The repository's archive lacks two files of data: the largest of `ht`, which was left out, and the text of
+`lstm`, for which random characters of at most 14 bits stood in.
+
 Not here: ad-hpp and Tapenade's generator (their servers are not reachable), the suite's tools in Futhark,
 Haskell, Julia, JavaScript, Lean and OCaml (no compilers on this machine). floretta and TensorFlow were not
 tried.
