@@ -149,3 +149,9 @@ def test_particle_is_steered_to_the_origin_in_all_modes(modes):
 def test_saddle_is_found_in_all_modes(modes):
     found = evaluated("saddle", modes, {"start": [1, 1]} | RUNS)
     np.testing.assert_allclose(found, 4 * [8.246324826140356e-06], rtol=1e-9)
+
+
+def test_a_long_chain_reads_nothing_in_front_of_its_states():
+    """Memory of this size has nothing in front of it; in 100 steps no number gets to the end."""
+    data = {"x": [0.5] * 1500, "s": 100} | RUNS
+    assert evaluated("ode", "gradient", data) == [0.0] * 1500

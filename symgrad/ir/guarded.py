@@ -73,7 +73,9 @@ def _move_scan(
 ) -> None:
     """All trajectories of a recurrence again, likewise."""
     scan = scan_of(g, t)
-    conditions = _fixed(g, frozenset.intersection(*(needed[r] for r in scan.results if r in needed)))
+    needed_all = frozenset.intersection(*(needed[r] for r in scan.results if r in needed))
+    # Conditions on sizes are not worth a mask: without elements, loops have no turns.
+    conditions = frozenset(p for p in _fixed(g, needed_all) if not is_index_predicate(g, p))
     if not conditions and not any(s in moved for s in outer_sources(g, t)):
         return
     inside = dict(moved)
