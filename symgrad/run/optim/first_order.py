@@ -7,6 +7,7 @@ In the formulas x are the parameters, g the gradient, t = 1, 2, ... the step, an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import ClassVar
 
 from symgrad.ir.algebra import T, ratio, root
@@ -106,7 +107,7 @@ class RMSProp(Elementwise):
     def rule(self, x: T, g: T, kept: tuple[T, ...], numbers: Numbers[T]) -> Next[T]:
         (rate,), (s,) = numbers, kept
         s = _mean(s, g * g, self.decay)
-        return x - _over_root(g, s, self.epsilon) * rate, (s,)
+        return x - _over_root(g, s, self.epsilon, self.epsilon > 0.0) * rate, (s,)
 
 
 @dataclass(frozen=True)
@@ -130,12 +131,12 @@ class Adam(Elementwise):
         check_between("epsilon", self.epsilon, 0.0, 1.0)
 
     def numbers(self, step: int) -> tuple[float, ...]:
-        return rate_at(self.lr, step), 1.0 - self.b1 ** (step + 1), 1.0 - self.b2 ** (step + 1)
+        return rate_at(self.lr, step), *_corrections(self.b1, self.b2, self.epsilon, step + 1)
 
     def rule(self, x: T, g: T, kept: tuple[T, ...], numbers: Numbers[T]) -> Next[T]:
-        rate, c1, c2 = numbers
+        rate, scale, epsilon = numbers
         m, s = _moments(kept, g, self.b1, self.b2)
-        return x - _over_root(m / c1, s / c2, self.epsilon) * rate, (m, s)
+        return x - _over_root(m * scale, s, epsilon, self.epsilon > 0.0) * rate, (m, s)
 
 
 @dataclass(frozen=True)
@@ -160,12 +161,12 @@ class AdamW(Elementwise):
         check_between("weight_decay", self.weight_decay, 0.0, float("inf"))
 
     def numbers(self, step: int) -> tuple[float, ...]:
-        return rate_at(self.lr, step), 1.0 - self.b1 ** (step + 1), 1.0 - self.b2 ** (step + 1)
+        return rate_at(self.lr, step), *_corrections(self.b1, self.b2, self.epsilon, step + 1)
 
     def rule(self, x: T, g: T, kept: tuple[T, ...], numbers: Numbers[T]) -> Next[T]:
-        rate, c1, c2 = numbers
+        rate, scale, epsilon = numbers
         m, s = _moments(kept, g, self.b1, self.b2)
-        step = _over_root(m / c1, s / c2, self.epsilon)
+        step = _over_root(m * scale, s, epsilon, self.epsilon > 0.0)
         return x - (step + x * self.weight_decay) * rate, (m, s)
 
 
@@ -179,7 +180,16 @@ def _moments(kept: tuple[T, ...], g: T, b1: float, b2: float) -> tuple[T, T]:
     return _mean(m, g, b1), _mean(s, g * g, b2)
 
 
-def _over_root(step: T, second: T, epsilon: float) -> T:
+def _corrections(b1: float, b2: float, epsilon: float, t: int) -> tuple[float, float]:
+    """What multiplies m, and what is added to sqrt(s), so that no entry is divided by 1 - b1^t or 1 - b2^t.
+
+    Source: Kingma and Ba, ICLR 2015 (arXiv:1412.6980), the end of section 2.
+    """
+    root_of_second = sqrt(1.0 - b2**t)
+    return root_of_second / (1.0 - b1**t), epsilon * root_of_second
+
+
+def _over_root(step: T, second: T, epsilon: T | float, is_positive: bool) -> T:
     """step / (sqrt(second) + epsilon), and 0 where the divisor is 0: no gradient yet, and no epsilon."""
     divisor = root(second) + epsilon
-    return step / divisor if epsilon > 0.0 else ratio(step, divisor)
+    return step / divisor if is_positive else ratio(step, divisor)
