@@ -209,6 +209,16 @@ def test_short_code_and_code_that_repeats_nothing_stay_as_they_are() -> None:
     assert made.body == random.body
 
 
+def test_loops_that_fill_an_output_stay_before_the_statements_that_add_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    routine = straight("Rosenbrock, array", monkeypatch)
+    (fill,) = (s for s in routine.body if isinstance(s, For))
+    assert fill in rolled(routine).body
+    late = replace(routine, body=[*(s for s in routine.body if s is not fill), fill])
+    assert rerolled(late, 0, 80).straight is None
+
+
 def test_long_code_is_rolled_by_default_and_explained() -> None:
     n = 160
     expression, x = indexed_rosenbrock(n)

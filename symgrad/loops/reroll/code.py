@@ -118,7 +118,7 @@ def read(routine: Routine) -> Code | None:
         if not isinstance(s, Store | StoreReduce):
             place[s.dst] = k
     stored = [(straight[k].buffer, index) for k, index in places.items() if not isinstance(straight[k], Load)]  # type: ignore[union-attr]
-    if len(set(stored)) < len(stored):  # one after the other
+    if len(set(stored)) < len(stored) or _fills_late(routine):  # one after the other
         return None
     code = _made(straight, numbers, kinds, arguments, places)
     code.fills = [(loop, []) for loop in fills]
@@ -145,6 +145,19 @@ def _are_fills(
             return False
         written |= own
     return True
+
+
+def _fills_late(routine: Routine) -> bool:
+    """Whether a loop writes to what a statement before it has written to."""
+    written: set[str] = set()
+    for s in routine.body:
+        if isinstance(s, Store | StoreReduce):
+            written.add(s.buffer)
+        elif isinstance(s, For) and any(
+            isinstance(inside, Store) and inside.buffer in written for _, inside in walk((s,))
+        ):
+            return True
+    return False
 
 
 def _made(
