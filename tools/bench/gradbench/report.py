@@ -39,6 +39,9 @@ derivative of the steps: it is no "best".
 The repository's archive lacks two files of data: the largest of `ht`, which was left out, and the text of
 `lstm`, for which random characters of at most 14 bits stood in.
 
+A process had 8 GB in `det`, where a record of 11! products may need more. Adept was left out of `ode`, where
+it did not answer within 100 seconds at n=100000. Of these tools only Enzyme has `particle` and `saddle`.
+
 Not here: ad-hpp and Tapenade's generator (their servers are not reachable), the suite's tools in Futhark,
 Haskell, Julia, JavaScript, Lean and OCaml (no compilers on this machine). floretta and TensorFlow were not
 tried.
