@@ -101,3 +101,35 @@ def test_a_condition_on_entries_guards_what_no_entry_needs(backend: str) -> None
     assert total(np.eye(2), np.array([1.0, 200.0]))[0] == 401.0
     with pytest.raises(NoFactorisation):
         total(-np.eye(2), np.array([1.0, 200.0]))
+
+
+@pytest.mark.parametrize("backend", ["llvm", "c"])
+def test_a_recurrence_in_a_branch_reads_nothing_in_front_of_its_states(backend: str) -> None:
+    """Two conditions stand before a read: that of the branch, and that of the place, which comes first."""
+    n, steps = sp.symbols("n steps", integer=True, positive=True)
+    rate, b = sp.IndexedBase("rate", shape=(n,)), sp.Symbol("b", real=True)
+
+    def slope(y: sg.Entries) -> sg.Entries:
+        return sg.Entries((n,), lambda i: sg.Where(sp.Eq(i, 0), rate[0], rate[i] * y[i - 1]))
+
+    def ahead(y: sg.Entries, k: sg.Entries) -> sg.Entries:
+        return sg.Entries((n,), lambda i: y[i] + k[i] / 8)
+
+    def step(y: Any, t: Any) -> sg.Entries:
+        first = slope(y)
+        second = slope(ahead(y, first))
+        third = slope(ahead(y, second))
+        return sg.Entries((n,), lambda i: y[i] + (first[i] + 2 * second[i] + third[i]) / 16)
+
+    last = sg.scan(step, sg.Entries((n,), lambda i: 0), steps).final[n - 1]
+    branch = sp.Piecewise((last, b > 0), (0, True))
+    words = ("value", "grad")
+    plain = sg.compile(last, args=(rate, steps), wrt=rate, outputs=words, backend="numpy")
+    kernel = sg.compile(branch, args=(rate, steps, b), wrt=rate, outputs=words, backend=backend)
+    for size in (1, 2, 3, 7):
+        rates = np.linspace(0.5, 0.9, size)
+        for found, wanted in zip(kernel(rates, 6, 1.0), plain(rates, 6), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-14)
+    # Memory of this size has nothing in front of it: a read there ends the process.
+    value, gradient = kernel(np.full(3000, 0.5), 100, 1.0)
+    assert value == 0.0 and not gradient.any()

@@ -7,11 +7,11 @@ holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from symgrad.ir.bounds import is_nonnegative
+from symgrad.ir.bounds import Fact, facts_of, is_nonnegative, read_is_in_range
 from symgrad.ir.graph import Node
 from symgrad.ir.reduce import conjunction, unguarded
 from symgrad.loops.nest import (
@@ -44,6 +44,11 @@ if TYPE_CHECKING:
 _LEAVES = frozenset(("read", "cast", "ige", "ieq", "const", "true", "false"))  # no values below them
 _SELECTIONS = frozenset(("mask", "where", "and", "or"))  # what stands behind their condition may not exist
 
+# Reads that are not proven to be inside their tensor, each with what conditions on the way to it say.
+Doubts = tuple[tuple[Node, tuple[Fact, ...]], ...]
+_MANY: Doubts = ((-1, ()),)  # too many to tell apart
+_MOST = 8
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -68,7 +73,7 @@ class Levels:
         self.time = time
         self.span = span
         self._use_loops(loops)
-        self.needs_guard: dict[Node, bool] = {}
+        self.doubts: dict[Node, Doubts] = {}
 
     def _use_loops(self, loops: list[Node]) -> None:
         """Start with empty levels for these loops, outermost first."""
@@ -98,7 +103,7 @@ class Levels:
         """
         inner, innermost = unguarded(self.g, roots), len(self.loops)
         self.performed = frozenset(n for n in inner if self.g.op[n] == "read" and self.level(n) == innermost)
-        self.needs_guard = {}
+        self.doubts = {}
 
     # ---- small helpers ---------------------------------------------------------------------
 
@@ -305,32 +310,41 @@ class Levels:
 
     def _unsafe(self, n: Node) -> bool:
         """Whether computing `n` makes a read that is not proven to be inside its tensor."""
-        known = self.needs_guard.get(n)
+        known = self.doubts.get(n)
         if known is not None:
-            return known
-        if self.needs_guard.keys() >= set(self.g.arguments[n]):  # the common case: arguments come first
-            self.needs_guard[n] = known = self._unsafe_here(n)
-            return known
+            return bool(known)
+        if self.doubts.keys() >= set(self.g.arguments[n]):  # the common case: arguments come first
+            self.doubts[n] = found = self._doubts_of(n)
+            return bool(found)
         unknown: set[Node] = set()
         stack = [n]
         while stack:
             m = stack.pop()
-            if m not in unknown and m not in self.needs_guard:
+            if m not in unknown and m not in self.doubts:
                 unknown.add(m)
                 stack.extend(self.g.arguments[m])
         for m in sorted(unknown):
-            self.needs_guard[m] = self._unsafe_here(m)
-        return self.needs_guard[n]
+            self.doubts[m] = self._doubts_of(m)
+        return bool(self.doubts[n])
 
-    def _unsafe_here(self, n: Node) -> bool:
-        g = self.g
-        op = g.op[n]
-        if op == "read" and not self._in_range(n):
-            return True
+    def _doubts_of(self, n: Node) -> Doubts:
+        op, args = self.g.op[n], self.g.arguments[n]
         if op in _SELECTIONS and self._guards_its_arms(n):
-            # A decided condition has a safe side; a selection is as safe as its condition.
-            return g.kind[n] != "bool" and self.needs_guard[g.args[n][0]]
-        return any(map(self.needs_guard.__getitem__, g.arguments[n]))
+            # Its condition is no reason to compute a selection where a condition around it does not hold:
+            # it has to prove the reads of its arms to be inside.
+            arms = [self._left(test, arm) for test, arm in self._branches(n)]
+            return _together([self.doubts[args[0]] if op in ("mask", "where") else (), *arms])
+        own: list[Doubts] = [((n, ()),)] if op == "read" and not self._in_range(n) else []
+        return _together([*own, *(self.doubts[a] for a in args)])
+
+    def _left(self, test: Node, arm: Node) -> Doubts:
+        """The doubts about an arm that its condition leaves."""
+        doubts = self.doubts[arm]
+        if not doubts or doubts is _MANY:
+            return doubts
+        facts = tuple(facts_of(self.g, test))
+        more = [(read, known + facts) for read, known in doubts]
+        return tuple((read, known) for read, known in more if not read_is_in_range(self.g, read, known))
 
     def _in_range(self, read: Node) -> bool:
         g = self.g
@@ -353,15 +367,15 @@ class Levels:
         if op == "where":
             return [(args[0], args[1]), (g.node("not", args[0]), args[2])]
         if op in ("and", "or"):
-            first, second = sorted(args, key=lambda a: self.needs_guard[a])
-            if self.needs_guard[second] and not self.needs_guard[first]:
+            first, second = sorted(args, key=lambda a: bool(self.doubts[a]))
+            if self.doubts[second] and not self.doubts[first]:
                 return [(first if op == "and" else g.node("not", first), second)]
         return []
 
     def _guards_its_arms(self, n: Node) -> bool:
         """A selection or a conjunction whose condition protects an unproven read."""
         if self.g.op[n] in ("mask", "where"):
-            return any(self.needs_guard[a] for a in self.g.args[n][1:])
+            return any(self.doubts[a] for a in self.g.args[n][1:])
         return bool(self._branches(n))
 
     def _is_guarding(self, n: Node) -> bool:
@@ -391,3 +405,12 @@ class Levels:
         start, cell = self.low.fresh_value(), self.low.fresh_value()
         where += [Const(start, identity), Cell(cell, start)]
         return cell
+
+
+def _together(parts: Iterable[Doubts]) -> Doubts:
+    found: dict[Any, None] = {}
+    for doubts in parts:
+        if doubts is _MANY:
+            return _MANY
+        found.update(dict.fromkeys(doubts))
+    return tuple(found) if len(found) <= _MOST else _MANY
