@@ -14,7 +14,8 @@ interchange); array contraction as in `loops.forward`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product as cartesian
 from typing import Any
@@ -43,11 +44,12 @@ from symgrad.loops.nest import (
     poly_mul,
     variable,
 )
-from symgrad.loops.walk import defined, operands, unused_name, walk
+from symgrad.loops.walk import defined, free_name, operands, taken_names, walk
 
 _STEP = 96  # rows of a strip
 _SPARE = 48  # more of the last one, which so has no fewer
 ROWS = _STEP + _SPARE  # at most
+_MOST = 64  # statements that are looked at for one loop over strips
 _TITLE = "strip by strip: what is in between stays in the cache"
 
 Bounds = tuple[Poly, Poly]  # of a strip: its first index, how many
@@ -70,14 +72,41 @@ class _Piece:
 
 def stripped(routine: Routine) -> Routine:
     """The same routine with matrix products, and the loops on their results, in strips."""
-    k = 0
+    k, known = 0, _Known(routine)
     while k < len(routine.body):
-        made = _at(routine, k)
+        made = _at(routine, k, known)
         routine, k = made or (routine, k + 1)
     return routine
 
 
-def _at(routine: Routine, k: int) -> tuple[Routine, int] | None:
+class _Known:
+    """What is asked of the statements of a routine again and again, found once."""
+
+    def __init__(self, routine: Routine) -> None:
+        self.names = taken_names(routine)
+        self._effects: dict[int, tuple[Statement, Effects]] = {}
+        self._counted: tuple[Routine, Counter[str]] | None = None
+
+    def name(self, stem: str) -> str:
+        """A new name for a variable."""
+        made = free_name(self.names, stem)
+        self.names.add(made)
+        return made
+
+    def effects(self, s: Statement) -> Effects:
+        found = self._effects.get(id(s))
+        if found is None:
+            self._effects[id(s)] = found = s, effects(s)  # kept, so that no other gets its number
+        return found[1]
+
+    def touching(self, routine: Routine) -> Counter[str]:
+        """How many statements touch each array."""
+        if self._counted is None or self._counted[0] is not routine:
+            self._counted = routine, Counter(b for s in routine.body for b in self.effects(s).touches)
+        return self._counted[1]
+
+
+def _at(routine: Routine, k: int, known: _Known) -> tuple[Routine, int] | None:
     """The routine with strips that begin with the product at statement `k`, and where to go on."""
     product = _product_of(routine.body[k])
     buffers = {b.name: b for b in routine.buffers}
@@ -86,9 +115,9 @@ def _at(routine: Routine, k: int) -> tuple[Routine, int] | None:
     best: tuple[_Strips, dict[str, int]] | None = None
     for extent, begins in cartesian(dict.fromkeys((product.rows, product.columns)), (True, False)):
         if not _is_short(extent):
-            strips = _Strips(buffers, extent, begins)
-            strips.collect(routine.body[k:])
-            smaller = strips.smaller(routine.body[:k])
+            strips = _Strips(buffers, extent, begins, known)
+            strips.collect(routine.body[k : k + _MOST])
+            smaller = strips.smaller(known.touching(routine))
             if smaller and (best is None or len(smaller) > len(best[1])):
                 best = strips, smaller
     return best and best[0].result(routine, k, best[1])
@@ -104,8 +133,8 @@ class _Strips:
     begins  whether also what touches nothing that was made in strips so far, but writes arrays that may be.
     """
 
-    def __init__(self, buffers: Mapping[str, Buffer], extent: Poly, begins: bool) -> None:
-        self.buffers, self.extent, self.begins = buffers, extent, begins
+    def __init__(self, buffers: Mapping[str, Buffer], extent: Poly, begins: bool, known: _Known) -> None:
+        self.buffers, self.extent, self.begins, self.known = buffers, extent, begins, known
         self.pieces: list[_Piece] = []
         self.front: list[Statement] = []
         self.back: list[Statement] = []
@@ -115,7 +144,7 @@ class _Strips:
     def collect(self, body: Sequence[Statement]) -> None:
         """Sort the statements; the first one is the product that everything is about."""
         for s in body:
-            own = effects(s)
+            own = self.known.effects(s)
             piece = self._piece(s, own)
             if piece is not None and all(commute(own, e) for e in self.behind):
                 self.pieces.append(piece)
@@ -145,11 +174,17 @@ class _Strips:
         b = self.buffers[buffer]
         return {p for p in piece.own[buffer] if b.role == "work" and b.extents[p] == self.extent}
 
-    def smaller(self, before: Iterable[Statement]) -> dict[str, int]:
-        """Arrays that hold a strip only from now on, and along which axis; empty where that saves little."""
-        elsewhere = {b for s in (*before, *self.front, *self.back) for b in effects(s).touches}
+    def smaller(self, touching: Mapping[str, int]) -> dict[str, int]:
+        """Arrays that hold a strip only from now on, and along which axis; empty where that saves little.
+
+        touching  how many statements of the routine touch each array.
+        """
+        mine = Counter(b for p in self.pieces for b in p.effects.touches)
+        begun = {b for p in self.pieces for s in p.before for b in effects(s).touches}
         found: dict[str, int] = {}
-        for b in sorted(self.written - elsewhere):
+        for b in sorted(self.written - begun):
+            if mine[b] != touching[b]:
+                continue
             axes = [self._axes(b, p) for p in self.pieces if b in p.effects.touches]
             common = set.intersection(*axes)
             if common:
@@ -159,7 +194,7 @@ class _Strips:
 
     def result(self, routine: Routine, k: int, smaller: Mapping[str, int]) -> tuple[Routine, int]:
         stems = ("first", "over", "more", "none", "rows", "strip")
-        first, over, more, none, rows, strip = (unused_name(routine, stem) for stem in stems)
+        first, over, more, none, rows, strip = map(self.known.name, stems)
         rest = poly_add(self.extent, variable(first), -1)
         # `more` is 1 if further strips follow, else 0: the last strip takes the rest.
         body: list[Statement] = [
@@ -182,7 +217,8 @@ class _Strips:
         )
         done = [*routine.body[:k], *self.front, least, loop]
         derived = (*routine.derived, Least(rows, (poly(ROWS), self.extent)))
-        return replace(routine, buffers=buffers, body=[*done, *self.back], derived=derived), len(done)
+        body = [*done, *self.back, *routine.body[k + _MOST :]]
+        return replace(routine, buffers=buffers, body=body, derived=derived), len(done)
 
 
 def _may_share_strips(one: _Piece, two: _Piece) -> bool:

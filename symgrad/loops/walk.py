@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 
 from symgrad.ir.ops import OPS
 from symgrad.loops.nest import (
@@ -119,10 +119,19 @@ def variables(polys: Iterable[Poly]) -> Iterator[str]:
 
 def unused_name(routine: Routine, name: str) -> str:
     """`name`, or `name` and a number, as the name of a further buffer or variable."""
+    return free_name(taken_names(routine), name)
+
+
+def taken_names(routine: Routine) -> set[str]:
+    """The names of its buffers, sizes and variables."""
     taken = {*routine.sizes, *(b.name for b in routine.buffers), *(s.var for s in routine.derived)}
-    taken |= {
+    return taken | {
         s.var for _, s in walk(routine.body, into_parts=True) if isinstance(s, For | LoadInt | ToInt | Least)
     }
+
+
+def free_name(taken: Collection[str], name: str) -> str:
+    """`name`, or `name` and a number, whichever is not taken."""
     return next(n for n in (name, *(f"{name}_{k}" for k in range(1, 2 + len(taken)))) if n not in taken)
 
 
