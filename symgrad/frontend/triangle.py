@@ -19,7 +19,7 @@ class Triangle(MatrixExpr):
     """
 
     def __new__(cls, kind: Any, m: Any, offset: Any) -> Triangle:
-        return sp.Basic.__new__(cls, Str(str(kind)), m, sp.Integer(offset))  # type: ignore[no-any-return]
+        return sp.Basic.__new__(cls, Str(str(kind)), m, sp.Integer(offset))  # type: ignore[no-any-return]  # SymPy is untyped
 
     @property
     def kind(self) -> str:

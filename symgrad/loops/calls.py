@@ -16,8 +16,6 @@ from symgrad.loops.writer import Index, Number, View, Writer, as_poly
 if TYPE_CHECKING:
     from symgrad.loops.lower import Lowering
 
-STATUS = "status"
-
 
 class Calls:
     """The calls of one routine, and what can go wrong in them."""

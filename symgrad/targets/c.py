@@ -444,7 +444,7 @@ def _parallel_macro(name: str) -> list[str]:
 
 def _noinline_macro(name: str) -> list[str]:
     return [
-        "/* Long straight-line code stands in several functions, which keeps compile time linear. */",
+        "/* Functions that stay apart: parts of long code, and those that take arrays. */",
         "#if defined(__GNUC__)",
         f"#define {name}_NOINLINE __attribute__((noinline))",
         "#else",

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from symgrad.loops.nest import Buffer
 from symgrad.targets.tiles import exchanges, merges, tile_rows
+from symgrad.targets.vector_math_llvm import lane_by_lane, lanes_type
 
 
 def lanes_function(name: str) -> str:
@@ -33,17 +34,10 @@ def each_lane(functions: dict[str, int], element: str, lanes: int) -> tuple[list
 
 
 def _one_by_one(name: str, arity: int, element: str, lanes: int) -> str:
-    vector = f"<{lanes} x {element}>"
-    head = ", ".join(f"{vector} %x{k}" for k in range(arity))
-    lines = [f"define internal {vector} @{lanes_function(name)}({head}) #5 {{"]
-    result = "poison"
-    for lane in range(lanes):
-        lines += [f"  %a{lane}.{k} = extractelement {vector} %x{k}, i64 {lane}" for k in range(arity)]
-        operands = ", ".join(f"{element} %a{lane}.{k}" for k in range(arity))
-        lines.append(f"  %y{lane} = call {element} @{name}({operands})")
-        lines.append(f"  %r{lane} = insertelement {vector} {result}, {element} %y{lane}, i64 {lane}")
-        result = f"%r{lane}"
-    return "\n".join([*lines, f"  ret {vector} {result}", "}"])
+    vector, vectors = lanes_type(element, lanes), [f"%x{k}" for k in range(arity)]
+    head = ", ".join(f"{vector} {x}" for x in vectors)
+    first = f"define internal {vector} @{lanes_function(name)}({head}) #5 {{"
+    return "\n".join([first, *lane_by_lane(name, vectors, element, lanes), "}"])
 
 
 # ---- tiles -------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 from symgrad.targets.vector_math import APART, FUNCTIONS, OWN, Operation, function_of, is_limited, traced
 
@@ -162,6 +163,19 @@ def vector_definitions(
     return texts, declarations, single
 
 
+def lane_by_lane(name: str, vectors: Sequence[str], element: str, lanes: int) -> list[str]:
+    """The lines that call `name` for each lane of the given vectors, and return the results."""
+    vector = lanes_type(element, lanes)
+    lines, result = [], "poison"
+    for lane in range(lanes):
+        lines += [f"  %a{lane}.{k} = extractelement {vector} {x}, i64 {lane}" for k, x in enumerate(vectors)]
+        operands = ", ".join(f"{element} %a{lane}.{k}" for k in range(len(vectors)))
+        lines.append(f"  %y{lane} = call {element} @{name}({operands})")
+        lines.append(f"  %r{lane} = insertelement {vector} {result}, {element} %y{lane}, i64 {lane}")
+        result = f"%r{lane}"
+    return [*lines, f"  ret {vector} {result}"]
+
+
 def _any_arguments(op: str, dtype: str, attributes: str, lanes: int) -> tuple[str, dict[str, str]]:
     """The vector function within its limit; one lane after the other if any argument is beyond."""
     element, suffix = ("double", "f64") if dtype == "float64" else ("float", "f32")
@@ -177,16 +191,9 @@ def _any_arguments(op: str, dtype: str, attributes: str, lanes: int) -> tuple[st
         f"  %here = call {real} @{name}.within({real} %x)",
         f"  ret {real} %here",
         "each:",
+        *lane_by_lane(function_name(APART + op), ["%x"], element, lanes),
     ]
-    result = "poison"
-    for lane in range(lanes):
-        lines += [
-            f"  %x{lane} = extractelement {real} %x, i64 {lane}",
-            f"  %y{lane} = call {element} @{function_name(APART + op)}({element} %x{lane})",
-            f"  %r{lane} = insertelement {real} {result}, {element} %y{lane}, i64 {lane}",
-        ]
-        result = f"%r{lane}"
-    return "\n".join([*lines, f"  ret {real} {result}", "}"]), {
+    return "\n".join([*lines, "}"]), {
         size: f"declare {real} @{size}({real})",
         reduce: f"declare i1 @{reduce}({truth})",
     }

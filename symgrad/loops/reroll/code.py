@@ -117,7 +117,8 @@ def read(routine: Routine) -> Code | None:
         arguments.append(own)
         if not isinstance(s, Store | StoreReduce):
             place[s.dst] = k
-    stored = [(straight[k].buffer, index) for k, index in places.items() if not isinstance(straight[k], Load)]  # type: ignore[union-attr]
+    written = ((straight[k], index) for k, index in places.items())
+    stored = [(s.buffer, index) for s, index in written if isinstance(s, Store | StoreReduce)]
     if len(set(stored)) < len(stored) or _fills_late(routine):  # one after the other
         return None
     code = _made(straight, numbers, kinds, arguments, places)
