@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from routines import DTYPES, TARGETS, ZERO, I, N, call
@@ -53,6 +55,17 @@ def test_every_number_of_turns_gives_the_same_as_one_by_one(
         expected = np.exp(x.astype(np.float64))[: step * n : step][first:]
         assert_close(found["y"][first:], expected)
         assert_close(found["s"], expected.sum(), factor=max(n, 1))
+
+
+def test_a_single_last_turn_is_none_for_a_masked_vector() -> None:
+    exp = with_own_functions(functions(I, 0), "float64")
+    text = emit_llvm(exp, own=False, rest_lanes=8)
+    (few,) = re.findall(r"(%v\d+) = icmp sle i64 %v\d+, 1$", text, re.MULTILINE)
+    (border,) = re.findall(rf"(%v\d+) = select i1 {few}, i64 (%v\d+), i64 (%v\d+)", text)
+    turns, whole = border[1:]
+    assert f"{turns} = call i64 @llvm.smax.i64(" in text
+    assert f"{whole} = and i64 {turns}, -8" in text
+    assert len(re.findall(rf"phi i64 \[ {border[0]}, ", text)) == 1  # the last turns begin there
 
 
 def test_only_loops_with_functions_have_a_loop_for_their_last_turns() -> None:

@@ -63,6 +63,7 @@ _EXTREMA = {"max": "maximum", "min": "minimum"}
 
 
 _BLOCKS, _REST = "blocks", "rest"  # parts of a loop
+_FEW = 1  # last turns that are no vector: one number by itself takes less time than masks and their set-up
 
 
 class LoopMarks:
@@ -570,6 +571,8 @@ class Body:
     def _whole_blocks(self, first: Integer, last: Integer, and_one: bool) -> Integer:
         """Where the last turns of a loop begin that are fewer than a vector has lanes.
 
+        Nowhere, if they are few: LLVM has code for single turns behind its vectors anyway, and the choice is
+        made once, before the loop.
         and_one  after one more turn: LLVM leaves at least one out of its vectors.
         """
         for pick in ("smax", "smin"):
@@ -577,11 +580,14 @@ class Body:
         shared = self.integers.shared
         count = shared(f"sub nsw i64 {last}, {first}")
         turns = shared(f"call i64 @llvm.smax.i64(i64 {count}, i64 0)")
-        if not and_one:
-            return self.integers.sum(first, shared(f"and i64 {turns}, {-self.rest_lanes}"))
-        others = shared(f"call i64 @llvm.smax.i64(i64 {shared(f'sub nsw i64 {turns}, 1')}, i64 0)")
-        whole = shared(f"add nsw i64 {shared(f'and i64 {others}, {-self.rest_lanes}')}, 1")
-        return self.integers.sum(first, shared(f"call i64 @llvm.smin.i64(i64 {whole}, i64 {turns})"))
+        if and_one:
+            others = shared(f"call i64 @llvm.smax.i64(i64 {shared(f'sub nsw i64 {turns}, 1')}, i64 0)")
+            more = shared(f"add nsw i64 {shared(f'and i64 {others}, {-self.rest_lanes}')}, 1")
+            whole = shared(f"call i64 @llvm.smin.i64(i64 {more}, i64 {turns})")
+        else:
+            whole = shared(f"and i64 {turns}, {-self.rest_lanes}")
+        is_few = shared(f"icmp sle i64 {shared(f'sub nsw i64 {turns}, {whole}')}, {_FEW}")
+        return self.integers.sum(first, shared(f"select i1 {is_few}, i64 {turns}, i64 {whole}"))
 
     def _bound(self, polys: tuple[Poly, ...], pick: str) -> Integer:
         return _extreme(polys, pick, self.integers, self.functions)

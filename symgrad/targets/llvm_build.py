@@ -224,6 +224,8 @@ def _host() -> Any:
     # Else a loop that walks memory in steps of a size is vectorised for steps of 1, which it seldom meets.
     # It is an option of the process; llvmlite has no other way to set it.
     llvm.set_option("symgrad", "-enable-mem-access-versioning=false")
+    # Else x[i + 1] is kept for the next turn, as its x[i]: such a loop has up to 31 turns without vectors.
+    llvm.set_option("symgrad", "-enable-load-in-loop-pre=false")
     return llvm.Target.from_default_triple()
 
 
