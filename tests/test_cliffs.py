@@ -9,6 +9,10 @@ import sympy as sp
 from tolerances import assert_close
 
 import symgrad as sg
+from symgrad.loops import small_matrices
+from symgrad.loops.contract import contract_routine
+from symgrad.loops.nest import Const, Store
+from symgrad.loops.walk import walk
 from symgrad.targets import llvm_build
 from symgrad.targets.llvm_build import CodeShape
 
@@ -59,3 +63,84 @@ def test_what_one_turn_loads_is_not_kept_for_the_next_one() -> None:
     text = optimised(kernel)
     assert "vector.body" in text
     assert "vector.recur" not in text
+
+
+# ---- matrices of few rows --------------------------------------------------------------------------------
+
+A, B = sp.MatrixSymbol("A", N, N), sp.MatrixSymbol("B", N, 2)
+LARGEST = small_matrices.MOST
+
+
+def definite(n: int) -> np.ndarray:
+    x = np.random.default_rng(n).normal(size=(n, n))
+    return x @ x.T + n * np.eye(n)
+
+
+PARTS = {"general": np.asarray, "spd": np.asarray, "lower": np.tril, "upper": np.triu}
+
+
+@pytest.mark.parametrize("assume", PARTS)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_solutions_are_right_on_both_sides_of_the_size_that_chooses(backend: str, assume: str) -> None:
+    form = sp.Trace(B.T * sg.linalg.solve(A, B, assume=assume))
+    kernel = sg.compile(form, args=(A, B), wrt=A, outputs=("value", "grad"), backend=backend)
+    part = PARTS[assume]
+    for n in (*SIZES[1:], LARGEST, LARGEST + 1):
+        a, b = definite(n), np.random.default_rng(n + 1).normal(size=(n, 2))
+        value, grad = kernel(a, b)
+        x, y = np.linalg.solve(part(a), b), np.linalg.solve(part(a).T, b)
+        assert_close(value, np.sum(b * x), factor=100 * n)
+        assert_close(grad, -part(y @ x.T), factor=100 * n)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_determinants_are_right_on_both_sides_of_that_size(backend: str) -> None:
+    kernel = sg.compile(
+        sp.log(sp.Determinant(A)), args=(A,), wrt=A, outputs=("value", "grad"), backend=backend
+    )
+    for n in (*SIZES[1:], LARGEST, LARGEST + 1):
+        a = definite(n)
+        value, grad = kernel(a)
+        assert_close(value, np.linalg.slogdet(a)[1], factor=100 * n)
+        assert_close(grad, np.linalg.inv(a).T, factor=100 * n)
+
+
+@pytest.mark.parametrize("assume", PARTS)
+def test_a_matrix_without_factors_fails_on_both_sides_of_that_size(assume: str) -> None:
+    kernel = sg.compile(sg.linalg.solve(A, B, assume=assume), args=(A, B), outputs="value")
+    for n in (1, 2, LARGEST, LARGEST + 1):
+        with pytest.raises(sg.errors.NoFactorisation):
+            kernel(np.zeros((n, n)), np.ones((n, 2)))
+        assert np.all(kernel(np.eye(n), np.ones((n, 2))) == 1)
+
+
+def test_kernels_ask_for_the_number_of_rows_and_call_lapack_only_for_many() -> None:
+    text = sg.compile(sp.Determinant(A), args=(A,)).source
+    own, library = (
+        text.index("call void @symgrad_lu_f64("),
+        text.index("call void @scipy.linalg.cython_lapack"),
+    )
+    before = text[:own]
+    assert f"add nsw i64 {LARGEST}" in before or f", {LARGEST}" in before
+    assert own < library
+    fixed = sp.MatrixSymbol("F", 3, 3)
+    assert "symgrad_lu" not in sg.compile(sp.Determinant(fixed), args=(fixed,)).source
+
+
+@pytest.mark.parametrize("function", small_matrices.FUNCTIONS)
+def test_functions_for_few_rows_have_no_memory_of_their_own(function: str) -> None:
+    routine = small_matrices.small_routine(function, "f")
+    assert [b.role for b in routine.buffers][-2:] == ["output", "output"]
+    assert not routine.buffers_of("work")
+
+
+# ---- products --------------------------------------------------------------------------------------------
+
+
+def test_what_a_product_packs_is_filled_up_only_where_vectors_are_read_whole() -> None:
+    def stores_of_constants(masks: bool) -> int:
+        routine = contract_routine("f", 24, masks)
+        constants = {s.dst for _, s in walk(routine.body) if isinstance(s, Const)}
+        return sum(isinstance(s, Store) and s.src in constants for _, s in walk(routine.body))
+
+    assert stores_of_constants(masks=False) == stores_of_constants(masks=True) + 1

@@ -11,6 +11,7 @@ from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.loops.lapack import LAPACK, SMALL
 from symgrad.loops.matrix_loops import OWN, Site
 from symgrad.loops.nest import Buffer, Failure, For, Poly, Statement, Store, poly, variable
+from symgrad.loops.small_matrices import FUNCTIONS, by_size
 from symgrad.loops.writer import Index, Number, View, Writer, as_poly
 
 if TYPE_CHECKING:
@@ -97,10 +98,12 @@ def _writer(low: Lowering, depth: int) -> Writer:
 
 
 def _loops_for(low: Lowering, name: str, lengths: Mapping[str, Poly]) -> Callable[[Site], None]:
-    """LAPACK where the target has it and the matrix is not known to be small."""
+    """LAPACK where the target has it and the matrix is not known to be small; our functions for few rows."""
     rows = lengths["n"]
     is_small = all(names == () for names, _ in rows) and sum(k for _, k in rows) <= SMALL
-    return LAPACK[name] if low.library and name in LAPACK and not is_small else OWN[name]
+    if not low.library or name not in LAPACK or is_small:
+        return OWN[name]
+    return by_size(name, LAPACK[name]) if name in FUNCTIONS else LAPACK[name]
 
 
 def _operand(low: Lowering, w: Writer, body: Node, rank: int, places: Mapping[Node, Poly]) -> View:

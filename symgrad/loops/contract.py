@@ -127,13 +127,14 @@ class _Blocks:
         return self.w.equals_zero(product)
 
     def _pack(self, p0: Poly, j0: Poly, columns: Poly, depth: Poly) -> None:
-        """A block of b, row by row, filled up with zeros."""
+        """A block of b, row by row; filled up with zeros where vectors are read whole."""
         w, wide = self.w, self.columns
         with w.loop(0, columns) as j, w.loop(0, depth) as p:
             number = self.b[_place((plus(p0, p), _B_DEPTH), (plus(j0, j), _B_COLUMN))]
             self.scratch[_place((p, wide), (j, 1))] = number
-        with w.loop(columns, wide) as j, w.loop(0, depth) as p:
-            self.scratch[_place((p, wide), (j, 1))] = 0
+        if not self.masks:
+            with w.loop(columns, wide) as j, w.loop(0, depth) as p:
+                self.scratch[_place((p, wide), (j, 1))] = 0
 
     def _tiles(
         self, i0: Poly, p0: Poly, j0: Poly, columns: Poly, depth: Poly, b: Strided, in_place: Number

@@ -136,9 +136,10 @@ class Start:
 
 @dataclass(slots=True)
 class Library:
-    """Call a Fortran function of LAPACK or BLAS, whose arguments are all addresses.
+    """Call a Fortran function of LAPACK or BLAS, whose arguments are all addresses, or one of our own.
 
-    module     "lapack" or "blas"; `function` without the letter of the real type.
+    module     "lapack" or "blas", and `function` without the letter of the real type; or "own", a function of
+               `loops.small_matrices`, which takes arrays and then integers.
     arguments  one letter, an integer, an address, or a value (a number of the routine's type).
     info       a register that takes the last argument, an integer result; None where there is none.
     Only a target that runs in this process can do this (the LLVM target, through SciPy).

@@ -8,9 +8,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from symgrad.errors import IllegalProgram
+from symgrad.loops import small_matrices
 from symgrad.loops.contract import contract_routine
 from symgrad.loops.lanes import across_lanes, lanes_loop
-from symgrad.loops.nest import Buffer, Call, Cell, Contract, For, Function, Part, Routine, Statement
+from symgrad.loops.nest import (
+    Buffer,
+    Call,
+    Cell,
+    Contract,
+    For,
+    Function,
+    Library,
+    Part,
+    Routine,
+    Statement,
+)
 from symgrad.loops.walk import walk
 from symgrad.targets import contract_llvm, external_llvm, llvm_build
 from symgrad.targets.base import (
@@ -63,8 +75,7 @@ class LLVMTarget:
         source = emit_llvm(
             routine, dtype, own=False, rest_lanes=shape.lanes if shape.masks else 0
         )  # own: done
-        if any(isinstance(s, Contract) for _, s in walk(routine.body)):
-            provide_contract(dtype)
+        _provide_functions(routine, dtype)
         return llvm_build.build(source, routine.name, shape_of(routine, dtype), tier)
 
     def build_batch(self, routine: Routine, dtype: str = "float64") -> Loaded | None:
@@ -75,6 +86,22 @@ class LLVMTarget:
 
 
 TARGET = LLVMTarget()
+
+
+def _provide_functions(routine: Routine, dtype: str) -> None:
+    """Compile the functions that the routine calls and every process makes once."""
+    if any(isinstance(s, Contract) for _, s in walk(routine.body)):
+        provide_contract(dtype)
+    for _, s in walk(routine.body):
+        if isinstance(s, Library) and s.module == small_matrices.MODULE:
+            _provide_small(s.function, dtype)
+
+
+def _provide_small(function: str, dtype: str) -> None:
+    name = small_matrices.name_of(function, dtype)
+    if not llvm_build.is_provided(name):
+        routine = small_matrices.small_routine(function, name)
+        llvm_build.provide(emit_llvm(routine, dtype), name, shape_of(routine, dtype))
 
 
 def provide_contract(dtype: str) -> None:

@@ -9,7 +9,7 @@ from itertools import chain
 
 from symgrad.errors import IllegalProgram
 from symgrad.ir.ops import OPS
-from symgrad.loops import contract
+from symgrad.loops import contract, small_matrices
 from symgrad.loops.independent import is_parallel
 from symgrad.loops.nest import (
     Accumulate,
@@ -369,6 +369,9 @@ class Body:
 
     def _library(self, s: Library) -> None:
         """A Fortran function: every argument is the address of a slot, or of an array."""
+        if s.module == small_matrices.MODULE:
+            self._small(s)
+            return
         slots = [self._argument(a) for a in s.arguments]
         if s.info is not None:
             slots.append(self._slot("i32", 0))
@@ -379,6 +382,20 @@ class Body:
         if s.info is not None:
             info = self._new(f"load i32, ptr {slots[-1]}")
             number = self._new(f"sitofp i32 {info} to {self.real}")
+            self.lines.append(f"  store {self.real} {number}, ptr {self._values[s.info]}")
+
+    def _small(self, s: Library) -> None:
+        """One of our own functions: arrays, a number that it sets where it fails, lengths."""
+        failed = self._slot(self.real, real_literal(0.0))
+        arrays = [self._pointer(a.buffer, a.index) for a in s.arguments if isinstance(a, Start)]
+        lengths = [self.integers.polynomial(a) for a in s.arguments if isinstance(a, tuple)]
+        name = small_matrices.name_of(s.function, self.dtype)
+        kinds = ["ptr"] * (len(arrays) + 1) + ["i64"] * len(lengths)
+        self.functions[name] = f"declare void @{name}({', '.join(kinds)})"
+        arguments = map(" ".join, zip(kinds, map(str, (*arrays, failed, *lengths)), strict=True))
+        self.lines.append(f"  call void @{name}({', '.join(arguments)})")
+        number = self._new(f"load {self.real}, ptr {failed}, align {self.align}")
+        if s.info is not None:
             self.lines.append(f"  store {self.real} {number}, ptr {self._values[s.info]}")
 
     def _argument(self, a: str | Poly | Start | Value) -> str:

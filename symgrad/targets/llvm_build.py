@@ -116,10 +116,13 @@ def _improved(source: str, name: str, shape: CodeShape, is_wanted: Callable[[], 
         return _load(code, source, name)
 
 
-def provide(source: str, name: str) -> None:
-    """Compile `source` and let all code built from now on call its function `name`."""
+def provide(source: str, name: str, shape: CodeShape | None = None) -> None:
+    """Compile `source` and let all code built from now on call its function `name`.
+
+    shape  as of `build`; without it, no pass would make the text faster.
+    """
     with _LOCK:
-        loaded = _build(source, name, _STRAIGHT, quick=False)
+        loaded = _build(source, name, shape or _STRAIGHT, quick=False)
         llvm.add_symbol(name, loaded.address)
         _provided[name] = loaded
 
