@@ -78,9 +78,10 @@ def compile(  # noqa: A001  (the verb users look for)
              The backend "numpy" is the plain reference: it stores everything, whatever is asked for.
     threads  the most threads that share the samples of a call (leading axes of its arguments), or "all": one
              per processor. The numbers are the same for every count.
-    tier     how well LLVM compiles: "optimised"; "quick" (ten times faster to compile, for a kernel that is
-             called a few times); or "auto": long kernels without loops come quick, and become optimised in
-             the background with the same numbers to the bit (see `kernel.tier`), all others come optimised.
+    tier     how well LLVM compiles: "optimised"; "quick" (long straight-line code is interpreted, all else
+             compiled fast: for a kernel that is called a few times); or "auto": long kernels without loops
+             come quick, and become optimised in the background with the same numbers to the bit (see
+             `kernel.tier`), all others come optimised.
     watch    called as `watch(stage, thing)` after each stage.
     options  of `program`: stabilise, kinks, hints, axes.
 

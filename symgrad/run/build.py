@@ -73,12 +73,12 @@ def _built(spec: Spec, routine: Routine, loaded: Loaded) -> Built:
 
     return Built(
         run,
-        loaded.source,
+        loaded.text,
         loaded.address,
         workspace,
         loaded,
         loaded.call_address,
-        lambda: many.code.source,
+        lambda: many.code.source(),
         improved if improve is not None else None,
     )
 
@@ -86,7 +86,7 @@ def _built(spec: Spec, routine: Routine, loaded: Loaded) -> Built:
 def build_reference(spec: Spec) -> Built:
     """The reference evaluator behind the interface of a kernel."""
     run = _reference_runner(spec.units[1], np.dtype(spec.dtype).type)
-    return Built(run, "the reference evaluator has no source")
+    return Built(run, lambda: "the reference evaluator has no source")
 
 
 def _reference_runner(unit: Unit, real: Any) -> Runner:

@@ -153,7 +153,7 @@ def _build(file: CText, routine: Routine, spec: Spec) -> Built:
         return _integer(library, f"{file.name}_work_size", *(sizes[s] for s in routine.size_symbols))
 
     run = call_compiled(loaded.call, np.dtype(spec.dtype))
-    return Built(run, file.text, loaded.address, workspace, (loaded, library))
+    return Built(run, lambda: file.text, loaded.address, workspace, (loaded, library))
 
 
 def _call_function(file: CText, routine: Routine) -> str:

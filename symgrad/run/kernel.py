@@ -118,7 +118,7 @@ class Built:
     """
 
     run: Runner
-    source: str
+    source: Callable[[], str]
     address: int = 0
     workspace: Callable[[Sizes], int] = lambda sizes: 0
     keepalive: object = None
@@ -168,7 +168,7 @@ class Kernel(FastCallable):
 
     @property
     def source(self) -> str:
-        return self._built.source
+        return self._built.source()
 
     @property
     def batch_source(self) -> str:

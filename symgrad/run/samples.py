@@ -31,14 +31,14 @@ _APART = 64  # bytes; two threads never write to one cache line of a workspace
 
 @dataclass(frozen=True)
 class Code:
-    """What runs samples: `call` as in `targets.base`, the text, what to keep alive.
+    """What runs samples: `call` as in `targets.base`, what gives the text, what to keep alive.
 
     workspace  elements, None where a call for one sample says it.
     sample     address of the routine for one sample, 0 where `call` does not ask for it.
     """
 
     call: Callable[[int, int], None]
-    source: str
+    source: Callable[[], str]
     workspace: int | None
     sample: int
     keepalive: object
@@ -67,11 +67,11 @@ class Samples:
         assert spec.routine is not None
         many = target_named(spec.backend).build_batch(spec.routine, spec.dtype)
         if many is None:
-            return Code(one.call, "", None, 0, one)
+            return Code(one.call, lambda: "", None, 0, one)
         elements = batch_elements(spec.routine, spec.dtype)
         if isinstance(spec.memory, int) and elements * self._real.itemsize > spec.memory:
-            return Code(one.call, "", None, 0, one)
-        return Code(many.call, many.source, elements, one.address, (one, many))
+            return Code(one.call, lambda: "", None, 0, one)
+        return Code(many.call, many.text, elements, one.address, (one, many))
 
     def __call__(
         self, inputs: Sequence[np.ndarray], buffers: Sequence[np.ndarray | None], plan: Plan

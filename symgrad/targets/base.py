@@ -43,7 +43,7 @@ _MODULES = {"llvm": "symgrad.targets.llvm", "c": "symgrad.targets.c"}
 class Loaded:
     """A routine in executable memory.
 
-    source        the text that was compiled (C, or LLVM's assembly before optimisation).
+    text          gives the text that is compiled (C, or LLVM's assembly before optimisation).
     address       of `NAME`.
     call_address  of `NAME_call`.
     call          `NAME_call(address of the pointer array, address of the meta array)` from Python;
@@ -54,12 +54,17 @@ class Loaded:
                   if it is not.
     """
 
-    source: str
+    text: Callable[[], str]
     address: int
     call_address: int
     call: Callable[[int, int], None]
     keepalive: object
     improve: Callable[[Callable[[], bool]], Loaded | None] | None = None
+
+    @property
+    def source(self) -> str:
+        """The text, which may be written only now."""
+        return self.text()
 
 
 class Target(Protocol):

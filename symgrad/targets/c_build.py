@@ -67,7 +67,7 @@ def load(path: Path, source: str, name: str) -> Loaded:
     library = ffi.dlopen(str(path))
     call = getattr(library, name + "_call")
     addresses = [int(ffi.cast("uintptr_t", getattr(library, n))) for n in (name, name + "_call")]
-    return Loaded(source, addresses[0], addresses[1], call, (ffi, library))
+    return Loaded(lambda: source, addresses[0], addresses[1], call, (ffi, library))
 
 
 @lru_cache(maxsize=1)

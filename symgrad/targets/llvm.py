@@ -24,7 +24,7 @@ from symgrad.loops.nest import (
     Statement,
 )
 from symgrad.loops.walk import walk
-from symgrad.targets import contract_llvm, external_llvm, llvm_build
+from symgrad.targets import contract_llvm, external_llvm, llvm_build, tape_llvm
 from symgrad.targets.base import (
     ALIGNMENT,
     LANES,
@@ -41,6 +41,7 @@ from symgrad.targets.llvm_body import Body, LoopMarks, least_of, real_literal
 from symgrad.targets.llvm_integers import Integer, Integers
 from symgrad.targets.outline import outlined
 from symgrad.targets.own_functions import inlined_operations, with_own_functions
+from symgrad.targets.tape import Segment, Tape, taped
 from symgrad.targets.text import check_identifier, comment_text
 from symgrad.targets.vector_math_llvm import definitions, vector_definitions
 
@@ -68,14 +69,11 @@ class LLVMTarget:
         return emit_llvm(routine, dtype)
 
     def build(self, routine: Routine, dtype: str = "float64", tier: str = "optimised") -> Loaded:
-        if llvm_build.has_fused_multiply_add():
-            routine = with_own_functions(routine, dtype)
-        routine = outlined(routine)
-        shape = contract_llvm.shape_for(processor()[1], dtype)
-        source = emit_llvm(
-            routine, dtype, own=False, rest_lanes=shape.lanes if shape.masks else 0
-        )  # own: done
-        _provide_functions(routine, dtype)
+        tape = None if tier == "optimised" else tape_for(routine, dtype, tier)
+        if tape is not None:
+            return _build_taped(routine, dtype, tier, tape)
+        routine = _ready(routine, dtype)
+        source = _emitted(routine, dtype)
         return llvm_build.build(source, routine.name, shape_of(routine, dtype), tier)
 
     def build_batch(self, routine: Routine, dtype: str = "float64") -> Loaded | None:
@@ -86,6 +84,21 @@ class LLVMTarget:
 
 
 TARGET = LLVMTarget()
+
+
+def _ready(routine: Routine, dtype: str) -> Routine:
+    """The routine as it is emitted for this machine; what it calls is there."""
+    if llvm_build.has_fused_multiply_add():
+        routine = with_own_functions(routine, dtype)
+    return outlined(routine)
+
+
+def _emitted(routine: Routine, dtype: str, tape: Tape | None = None) -> str:
+    """The text for this machine; what it calls is there."""
+    shape = contract_llvm.shape_for(processor()[1], dtype)
+    _provide_functions(routine, dtype)
+    rest_lanes = shape.lanes if shape.masks else 0
+    return _Module(routine, check_dtype(dtype), rest_lanes=rest_lanes, tape=tape).text()
 
 
 def _provide_functions(routine: Routine, dtype: str) -> None:
@@ -102,6 +115,51 @@ def _provide_small(function: str, dtype: str) -> None:
     if not llvm_build.is_provided(name):
         routine = small_matrices.small_routine(function, name)
         llvm_build.provide(emit_llvm(routine, dtype), name, shape_of(routine, dtype))
+
+
+# ---- tapes -------------------------------------------------------------------------------------
+
+
+def tape_for(routine: Routine, dtype: str, tier: str) -> Tape | None:
+    """The routine with its long straight-line code on tape; None where there is none, or it would not pay."""
+    if not any(isinstance(s, Part) for s in routine.body):
+        return None
+    has_loops = any(isinstance(s, For) for _, s in walk(routine.body))
+    if has_loops and tier == "auto":
+        return None
+    own = llvm_build.has_fused_multiply_add()
+    if own and (has_loops or routine.contracts):
+        routine, own = with_own_functions(routine, dtype), False
+    return taped(routine if has_loops else replace(routine, contracts=False), dtype, own)
+
+
+def _build_taped(routine: Routine, dtype: str, tier: str, tape: Tape) -> Loaded:
+    """The interpreter at work on a tape; in tier "auto" until machine code is there."""
+    provide_interpreter(dtype, tape.special)
+    quick_text = _emitted(outlined(tape.routine), dtype, tape)
+
+    def source() -> tuple[str, llvm_build.CodeShape]:
+        ready = _ready(routine, dtype)
+        return _emitted(ready, dtype), shape_of(ready, dtype)
+
+    def quick() -> Loaded:
+        made = llvm_build.build_taped(quick_text, routine.name, tape.data)
+        return replace(made, text=lambda: source()[0])
+
+    if tier == "quick":
+        return quick()
+    key = llvm_build.tape_key(quick_text, tape.digest())
+    return llvm_build.in_tiers(key, routine.name, source, quick)
+
+
+def provide_interpreter(dtype: str, special: bool) -> None:
+    """Compile the interpreter of tapes, once per process."""
+    name = tape_llvm.name_of(dtype, special)
+    if not llvm_build.is_provided(name):
+        llvm_build.provide(tape_llvm.interpreter(dtype, special), name)
+
+
+# ---- contractions ------------------------------------------------------------------------------
 
 
 def provide_contract(dtype: str) -> None:
@@ -180,9 +238,10 @@ class _Module:
 
     def __init__(
         self, routine: Routine, dtype: str, tile: contract_llvm.Shape | None = None, far: str = "",
-        rest_lanes: int = 0,
+        rest_lanes: int = 0, tape: Tape | None = None,
     ) -> None:  # fmt: skip
         self.routine, self.dtype, self.tile, self.far = routine, dtype, tile, far
+        self.tape = tape
         loop = lanes_loop(routine)
         self.body = loop.body if loop else routine.body
         self.lane, self.lanes = (loop.var, LANES[dtype]) if loop else ("", 1)
@@ -217,6 +276,8 @@ class _Module:
         main = self._function(self.body, f"define void @{self.name}", attributes, None)
         first, *others = self._divided()
         tables = [self._table(b) for b in self.tables.values()]
+        if self.tape is not None:
+            tables.append(f"@{llvm_build.tape_variable(self.name)} = global ptr null")
         blocks = [f"; {comment_text(self.routine.title or self.name)}", *tables, *first, main]
         blocks += [self._call_function()] if self.lanes == 1 else self._samples_functions()
         texts, needs = each_lane(self.each_used, self.real, self.lanes)
@@ -298,8 +359,26 @@ class _Module:
         place = len(self.parts)
         self.parts.append("")
         linkage = "hidden" if self.is_divided else "internal"
-        self.parts[place] = self._function(part.body, f"define {linkage} void @{name}", "#3", part)
+        head = f"define {linkage} void @{name}"
+        segment = self.tape.segments.get(part.name) if self.tape is not None else None
+        if segment is not None:
+            self.parts[place] = self._taped_function(segment, head)
+        else:
+            self.parts[place] = self._function(part.body, head, "#3", part)
         return name
+
+    def _taped_function(self, segment: Segment, head: str) -> str:
+        """The interpreter runs a segment."""
+        assert self.tape is not None
+        interpreter = tape_llvm.name_of(self.dtype, self.tape.special)
+        self.functions[interpreter] = tape_llvm.declaration(interpreter)
+        slices = _WorkSlices(self.work, self.routine, self.real)
+        slices.locate(dict.fromkeys(segment.arrays))
+        self.functions |= slices.functions
+        variable = llvm_build.tape_variable(self.name)
+        lines = tape_llvm.segment_call(segment, variable, self.tape.first, interpreter)
+        start = [f"{head}({self._parameter_list(True)}) #3 {{", "entry:", *slices.lines]
+        return "\n".join([*start, *lines, "  ret void", "}"])
 
     def _no_part(self, part: Part) -> tuple[str, str]:
         raise IllegalProgram("a part stands inside another part")

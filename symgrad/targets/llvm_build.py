@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import hashlib
 import json
 import os
 import pkgutil
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
+import numpy as np
 
 from symgrad.errors import IllegalProgram
 from symgrad.targets import cache
@@ -81,27 +84,31 @@ def build(source: str, name: str, shape: CodeShape, tier: str = "optimised") -> 
     for the same kernel again. Code has no state, so sharing it is safe.
     """
     if tier == "auto" and has_tiers(shape):
-        return _quickly(source, name, shape)
+        key, quick = _key(source, shape, quick=False), partial(_build, source, name, shape, True)
+        return in_tiers(key, name, lambda: (source, shape), quick)
     with _LOCK:
         made = _recent if len(source) <= _LONGEST_KEPT else _build
         return made(source, name, shape, tier == "quick")
 
 
-def _quickly(source: str, name: str, shape: CodeShape) -> Loaded:
-    """The optimised code if the cache has it, else quick code that can be improved."""
+Source = Callable[[], tuple[str, CodeShape]]  # the text and its shape, made when they are needed
+
+
+def in_tiers(key: str, name: str, source: Source, quick: Callable[[], Loaded]) -> Loaded:
+    """The optimised code if the cache has it under `key`, else what `quick` makes, which can be improved."""
     with _LOCK:
-        code = cache.found(_key(source, shape, quick=False))
+        code = cache.found(key)
         if code is not None:
-            return _load(code, source, name)
-        quick = _build(source, name, shape, quick=True)
-    return replace(quick, improve=lambda is_wanted: _improved(source, name, shape, is_wanted))
+            return _load(code, lambda: source()[0], name)
+        made = quick()
+    return replace(made, improve=lambda is_wanted: _improved(key, name, source, is_wanted))
 
 
 class _Unwanted(Exception):
     """Nobody needs the code that is being made."""
 
 
-def _improved(source: str, name: str, shape: CodeShape, is_wanted: Callable[[], bool]) -> Loaded | None:
+def _improved(key: str, name: str, source: Source, is_wanted: Callable[[], bool]) -> Loaded | None:
     """The optimised code. LLVM is locked for one module at a time: other threads compile in between."""
 
     def check() -> None:
@@ -109,11 +116,30 @@ def _improved(source: str, name: str, shape: CodeShape, is_wanted: Callable[[], 
             raise _Unwanted
 
     try:
-        code = cache.fetch(_key(source, shape, quick=False), lambda: _compile(source, shape, False, check))
+        code = cache.fetch(key, lambda: _compile(*source(), False, check))
     except _Unwanted:
         return None
     with _LOCK:
-        return _load(code, source, name)
+        return _load(code, lambda: source()[0], name)
+
+
+def build_taped(source: str, name: str, tape: np.ndarray) -> Loaded:
+    """Compile and load code that finds the address of a tape in its variable `tape_variable(name)`."""
+    with _LOCK:
+        loaded = _build(source, name, _STRAIGHT, quick=True)
+        engine: Any = loaded.keepalive
+        place = engine.get_global_value_address(tape_variable(name))
+        ctypes.c_void_p.from_address(place).value = tape.ctypes.data
+    return replace(loaded, keepalive=(engine, tape))
+
+
+def tape_variable(name: str) -> str:
+    return f"{name}_tape"
+
+
+def tape_key(source: str, digest: str) -> str:
+    """Under which code is cached whose quick form is `source` with a tape of that digest."""
+    return cache.key_of("llvm tape", source, digest, *_surroundings(), _emitters())
 
 
 def provide(source: str, name: str, shape: CodeShape | None = None) -> None:
@@ -122,9 +148,10 @@ def provide(source: str, name: str, shape: CodeShape | None = None) -> None:
     shape  as of `build`; without it, no pass would make the text faster.
     """
     with _LOCK:
-        loaded = _build(source, name, shape or _STRAIGHT, quick=False)
-        llvm.add_symbol(name, loaded.address)
-        _provided[name] = loaded
+        kind = shape or _STRAIGHT
+        engine = _linked(cache.fetch(_key(source, kind, False), lambda: _compile(source, kind)))
+        llvm.add_symbol(name, engine.get_function_address(name))
+        _provided[name] = engine
 
 
 def is_provided(name: str) -> bool:
@@ -132,27 +159,39 @@ def is_provided(name: str) -> bool:
 
 
 _STRAIGHT = CodeShape(0, 0, 0, loops=False, cells=False)  # of text that no pass would make faster
-_provided: dict[str, Loaded] = {}
+_provided: dict[str, Any] = {}  # what keeps it alive, by name
 
 
 def _build(source: str, name: str, shape: CodeShape, quick: bool) -> Loaded:
-    return _load(
-        cache.fetch(_key(source, shape, quick), lambda: _compile(source, shape, quick)), source, name
-    )
+    code = cache.fetch(_key(source, shape, quick), lambda: _compile(source, shape, quick))
+    return _load(code, lambda: source, name)
 
 
 _recent = lru_cache(maxsize=_MOST_KEPT)(_build)
 
 
 def _key(source: str, shape: CodeShape, quick: bool) -> str:
+    return cache.key_of("llvm", source, repr(shape), repr(quick), *_surroundings())
+
+
+def _surroundings() -> tuple[str, ...]:
+    """What decides about machine code besides the text."""
     versions = (llvmlite.__version__, repr(llvm.llvm_version_info), _own_text(), str(MOST_VECTORISED))
-    return cache.key_of("llvm", source, repr(shape), repr(quick), _host().triple, *processor(), *versions)
+    return (_host().triple, *processor(), *versions)
 
 
 @lru_cache(maxsize=1)
 def _own_text() -> str:
     """This file, which decides how code is optimised: with another one, nothing on disk is of use."""
     return (pkgutil.get_data(__package__, Path(__file__).name) or b"").decode("latin-1")
+
+
+@lru_cache(maxsize=1)
+def _emitters() -> str:
+    """The files beside this one and the op table, which decide the text of code that is known by its tape."""
+    files = [f for folder in ("symgrad.targets", "symgrad.ir") for f in resources.files(folder).iterdir()]
+    texts = sorted((f.name, f.read_bytes()) for f in files if f.name.endswith(".py"))
+    return hashlib.sha256(b"".join(text for _, text in texts)).hexdigest()
 
 
 def _compile(
@@ -196,8 +235,15 @@ def _compile_module(
     return bytes(machine.emit_object(module))
 
 
-def _load(code: bytes, source: str, name: str) -> Loaded:
+def _load(code: bytes, text: Callable[[], str], name: str) -> Loaded:
     """What `_compile` made, in this process's memory and with its addresses."""
+    engine = _linked(code)
+    addresses = [engine.get_function_address(n) for n in (name, name + "_call")]
+    return Loaded(text, addresses[0], addresses[1], _CALL(addresses[1]), engine)
+
+
+def _linked(code: bytes) -> Any:
+    """An execution engine with what `_compile` made."""
     head, _, objects = code.partition(b"\n")
     parts = json.loads(head)
     _resolve(parts["called"])
@@ -210,8 +256,7 @@ def _load(code: bytes, source: str, name: str) -> Loaded:
         engine.add_object_file(llvm.ObjectFileRef.from_data(objects[:length]))
         objects = objects[length:]
     engine.finalize_object()
-    addresses = [engine.get_function_address(n) for n in (name, name + "_call")]
-    return Loaded(source, addresses[0], addresses[1], _CALL(addresses[1]), engine)
+    return engine
 
 
 def _level(shape: CodeShape) -> int:

@@ -1,0 +1,247 @@
+"""Straight-line code as a tape: what an interpreter runs that was compiled once (`tape_llvm.py`).
+
+Machine code for one operation takes LLVM ten microseconds at least, and an operation interpreted takes some
+nanoseconds: code that is needed now, and will be better code in a moment, is not compiled at all. A tape is
+
+    constants  8 bytes each
+    words      int32: the number of an instruction, the slot of its result, the slots of its operands;
+               after the last instruction of each segment, END
+
+A slot is 8 bytes of a block on the stack; the values of one part take slots in their order, and those of the
+next part take them again. Truth values are the numbers 0 and 1. What interpreters can do is a list of op
+names; an op is its place in it.
+
+A segment is what stands between two pieces of other code: parts one after the other. Parts with anything but
+constants, operations and accesses at places that are known stay what they are, and are compiled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from symgrad.ir.ops import OPS
+from symgrad.loops.nest import (
+    Bool,
+    Buffer,
+    Compute,
+    Const,
+    Element,
+    FromInt,
+    Load,
+    Part,
+    Poly,
+    Routine,
+    Statement,
+    Store,
+    Test,
+    Value,
+    Vector,
+)
+from symgrad.targets.base import literal_value, row_major
+from symgrad.targets.vector_math import APART, FUNCTIONS
+
+END, CONST, LOAD, STORE = range(4)
+_FIRST = 4  # the number of the first op
+_EXTERNAL = "external "
+_MOST = 2**31 - 1  # a word
+
+
+@lru_cache
+def instructions(special: bool) -> tuple[str, ...]:
+    """The ops that an interpreter has, in the order of their numbers.
+
+    special  also those that SciPy computes, which takes time to import.
+    """
+    spelled = [op for op, row in OPS.items() if row.llvm and not row.llvm.startswith(_EXTERNAL)]
+    spelled += [APART + name for name in FUNCTIONS]
+    if special:
+        spelled += [op for op, row in OPS.items() if row.llvm.startswith(_EXTERNAL)]
+    return tuple(spelled)
+
+
+def takes_truth(op: str, position: int) -> bool:
+    """Whether an operand of an op is a truth value."""
+    return op in ("and", "or", "not") or (op in ("where", "mask", "cast") and position == 0)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Consecutive instructions.
+
+    start   the number of the first word.
+    slots   that they take.
+    arrays  the buffers they read and write, by the number they have in the words.
+    """
+
+    start: int
+    slots: int
+    arrays: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tape:
+    """A routine whose parts are on tape.
+
+    routine   with parts that are empty, and have the names of their segments.
+    data      constants, then words.
+    first     the byte where words begin.
+    special   whether the interpreter needs all instructions.
+    """
+
+    routine: Routine
+    segments: Mapping[str, Segment]
+    data: np.ndarray
+    first: int
+    special: bool
+
+    def digest(self) -> str:
+        """Of what is on it."""
+        return hashlib.sha256(self.data.tobytes()).hexdigest()
+
+
+def taped(routine: Routine, dtype: str, own: bool) -> Tape | None:
+    """The routine with its parts on tape, None if none of them can be.
+
+    own  elementary functions are our own (`own_functions.py`), where they are not yet.
+    """
+    return _Recorder(routine, dtype, own).run()
+
+
+class _NotKnown(Exception):
+    """A statement that no instruction stands for."""
+
+
+class _Recorder:
+    """Writes the tape."""
+
+    def __init__(self, routine: Routine, dtype: str, own: bool) -> None:
+        self.routine, self.dtype = routine, dtype
+        self.buffers = {b.name: b for b in routine.buffers}
+        self.numbers = {op: k + _FIRST for k, op in enumerate(instructions(True))}
+        if own:
+            self.numbers |= {name: self.numbers[APART + name] for name in FUNCTIONS}
+        self.least_special = _FIRST + len(instructions(False))
+        self.special = False
+        self.words = array("i")
+        self.constants: dict[float, int] = {}
+        self.payloads: dict[tuple[object, ...], int] = {}
+        self.segments: dict[str, Segment] = {}
+        self.open: Segment | None = None
+
+    def run(self) -> Tape | None:
+        body: list[Statement] = []
+        arrays: dict[str, int] = {}
+        start = slots = 0
+        for s in (*self.routine.body, None):
+            made = self._recorded(s, arrays) if isinstance(s, Part) and not s.integers and not s.name else 0
+            if made:
+                slots = max(slots, made)
+                continue
+            if slots:
+                name = f"tape{len(self.segments) + 1}"
+                self.words.append(END)
+                self.segments[name] = Segment(start, slots, tuple(arrays))
+                body.append(Part([], name=name))
+                arrays, start, slots = {}, len(self.words), 0
+            if s is not None:
+                body.append(s)
+        if not self.segments:
+            return None
+        return self._tape(replace(self.routine, body=body))
+
+    def _tape(self, routine: Routine) -> Tape:
+        kind = np.float64 if self.dtype == "float64" else np.float32
+        constants = np.zeros((len(self.payloads), 8 // np.dtype(kind).itemsize), kind)
+        for payload, place in self.payloads.items():
+            constants[place, 0] = literal_value(payload, self.dtype)
+        data = np.concatenate([constants.view(np.uint8).ravel(), np.frombuffer(self.words, np.uint8)])
+        return Tape(routine, self.segments, data, constants.nbytes, self.special)
+
+    def _recorded(self, part: Part, arrays: dict[str, int]) -> int:
+        """Write a part, and return how many slots it takes; 0 where it cannot be written."""
+        length, known = len(self.words), len(arrays)
+        try:
+            return self._write(part.body, arrays)
+        except _NotKnown:
+            del self.words[length:]
+            for name in [*arrays][known:]:
+                del arrays[name]
+            return 0
+
+    def _write(self, body: Sequence[Statement], arrays: dict[str, int]) -> int:
+        words, numbers, slot = self.words, self.numbers, dict[Value, int]()
+        vectors: dict[Value, Vector] = {}
+        largest = 0
+        for place, s in enumerate(body):
+            if type(s) is Compute:  # nearly all of them
+                number = numbers.get(s.op)
+                if number is None:
+                    raise _NotKnown
+                words.extend((number, place, *[slot[a] for a in s.args]))
+                slot[s.dst] = place
+                largest = max(largest, number)
+            elif type(s) is Load:
+                words.extend((LOAD, place, self._array(s.buffer, arrays), self._element(s.buffer, s.index)))
+                slot[s.dst] = place
+            elif type(s) is Store:
+                array_number = self._array(s.buffer, arrays)
+                words.extend((STORE, slot[s.src], array_number, self._element(s.buffer, s.index)))
+            elif type(s) is Vector:
+                vectors[s.dst] = s
+            elif type(s) is Element:
+                called = vectors[s.src]
+                words.extend((numbers[APART + called.op], place, *(slot[a] for a in called.args[s.place])))
+                slot[s.dst] = place
+            else:
+                words.extend((CONST, place, self._constant(s)))
+                slot[s.dst] = place  # type: ignore[union-attr]  # all that have a constant
+        self.special |= largest >= self.least_special
+        return max(len(body), 1)
+
+    def _constant(self, s: Statement) -> int:
+        if isinstance(s, Const):
+            payload = s.payload
+        elif isinstance(s, Bool):
+            payload = ("q", int(s.value), 1)
+        elif isinstance(s, FromInt):
+            payload = ("q", _known(s.index), 1)
+        elif isinstance(s, Test):
+            index = _known(s.index)
+            payload = ("q", int(index >= 0 if s.op == "ige" else index == 0), 1)
+        else:
+            raise _NotKnown
+        return self.payloads.setdefault(payload, len(self.payloads))
+
+    def _array(self, name: str, arrays: dict[str, int]) -> int:
+        if self.buffers[name].dtype != "real" or self.buffers[name].role == "table":
+            raise _NotKnown
+        return arrays.setdefault(name, len(arrays))
+
+    def _element(self, name: str, index: tuple[Poly, ...]) -> int:
+        place = _known(index[0]) if len(index) == 1 else _place(self.buffers[name], index)
+        if place > _MOST:
+            raise _NotKnown
+        return place
+
+
+def _place(buffer: Buffer, index: tuple[Poly, ...]) -> int:
+    """The number of an element."""
+    place = 0
+    for extent, at in row_major(buffer, index):
+        place = (place * _known(extent) if place else 0) + _known(at)
+    return place
+
+
+def _known(p: Poly) -> int:
+    """The value of a polynomial without variables."""
+    if not p:
+        return 0
+    if len(p) > 1 or p[0][0]:
+        raise _NotKnown
+    return p[0][1]
