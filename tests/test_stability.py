@@ -10,10 +10,16 @@ import pytest
 
 from symgrad.ir.rules import TABLE
 from symgrad.ir.stability import AUDITS
-from symgrad.opt.saturation import NAME
+from symgrad.opt import deviation, saturation
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = sorted([NAME, *(r.name for rules in TABLE.values() for r in rules if r.stage == "stable")])
+NAMES = sorted(
+    [
+        deviation.NAME,
+        saturation.NAME,
+        *(r.name for rules in TABLE.values() for r in rules if r.stage == "stable"),
+    ]
+)
 
 _spec = importlib.util.spec_from_file_location("stability_table", ROOT / "tools" / "stability_table.py")
 assert _spec is not None and _spec.loader is not None

@@ -17,23 +17,31 @@
  * output  grad_tau () double
  * work    t1 (rows, m) double
  * work    t2 (rows, m) double
- * work    t3 (rows, e) double
+ * work    t3 (rows,) double
  * work    t4 (rows,) double
  * work    t5 (rows,) double
  * work    t6 (rows,) double
- * work    t7 () double
- * work    t8 (rows, e) double
- * work    t9 (rows, m) double
- * work    t10 () double
- * work    t11 (rows, m) double
- * work    t12 (9600,) double
+ * work    t7 (rows,) double
+ * work    t8 (rows,) double
+ * work    t9 (rows,) double
+ * work    t10 (rows, m) double
+ * work    t11 (rows, e) double
+ * work    t12 (rows, e) double
+ * work    t13 (rows, m) double
+ * work    t14 (rows,) double
+ * work    t15 () double
+ * work    t16 () double
+ * work    t17 (rows,) double
+ * work    t19 (rows,) double
+ * work    t20 (rows, m) double
+ * work    t21 (9600,) double
  *
  * expression: Sum((-R[i, a] + Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau))*V[j, a], (j, 0, m - 1))/Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau)), (j, 0, m - 1)))**2, (i, 0, n - 1), (a,...
  * differentiated by: Q, K, V, tau
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad_Q (n, d), row-major; grad_K (m, d), row-major; grad_V (m, e), row-major; grad_tau (), row-major
- * operations: 7714 as derived, 7714 after optimisation, every size 8
+ * operations: 7753 as derived, 8073 after optimisation, every size 8
  */
 
 #include "attention_index.h"
@@ -46,6 +54,15 @@
 #define attention_index_SUM(...) attention_index_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
 #else
 #define attention_index_SUM(...)
+#endif
+
+/* The turns of a loop touch different elements of all arrays. */
+#if defined(__clang__)
+#define attention_index_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define attention_index_INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define attention_index_INDEPENDENT
 #endif
 
 static int64_t attention_index_min(int64_t a, int64_t b)
@@ -279,15 +296,23 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     double *const restrict t1 = work;
     double *const restrict t2 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
     double *const restrict t3 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
-    double *const restrict t4 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e));
-    double *const restrict t5 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t6 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t7 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t8 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + 8;
-    double *const restrict t9 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + 8 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e));
-    double *const restrict t10 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + 8 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
-    double *const restrict t11 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + 8 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + 8;
-    double *const restrict t12 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + 8 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + 8 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
+    double *const restrict t4 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows));
+    double *const restrict t5 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows));
+    double *const restrict t6 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows));
+    double *const restrict t7 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows));
+    double *const restrict t8 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows));
+    double *const restrict t9 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows));
+    double *const restrict t10 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows));
+    double *const restrict t11 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
+    double *const restrict t12 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e));
+    double *const restrict t13 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e));
+    double *const restrict t14 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
+    double *const restrict t15 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows));
+    double *const restrict t16 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + 8;
+    double *const restrict t17 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + 8 + 8;
+    double *const restrict t19 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + 8 + 8 + attention_index_slice(attention_index_extent(rows));
+    double *const restrict t20 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + 8 + 8 + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows));
+    double *const restrict t21 = work + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m)) + attention_index_slice(attention_index_extent(rows)) + 8 + 8 + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)) + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
     const double tt1 = tau[0];
     const double tt2 = sqrt((double)d);
     const double tt3 = tt1 * tt2;
@@ -301,67 +326,115 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
         const int64_t over = attention_index_min(0, first - n + 144);
         const int64_t more = attention_index_min(1, -over);
         const int64_t strip = first*more + 96*more + n - first - more*n;
-        attention_index_contract(&Q[first*d], &K[0], &t1[0], &t12[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
+        attention_index_contract(&Q[first*d], &K[0], &t1[0], &t21[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
             0);
         for (int64_t i = first; i < first + strip; i++) {
-            double c4 = 0.0;
-            attention_index_SUM(c4)
             for (int64_t j = 0; j < m; j++) {
-                const double tt5 = exp(t1[(i - first)*m + j] / tt3);
-                t2[(i - first)*m + j] = tt5;
-                c4 += tt5;
+                t2[(i - first)*m + j] = t1[(i - first)*m + j] / tt3;
             }
-            t4[i - first] = c4;
-        }
-        attention_index_contract(&t2[0], &V[0], &t3[0], &t12[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1, 0);
-        for (int64_t i = first; i < first + strip; i++) {
-            const double tt6 = t4[i - first];
+            double c4 = -INFINITY;
+            for (int64_t j = 0; j < m; j++) {
+                const double tt5 = t2[(i - first)*m + j];
+                c4 = (tt5 > c4 || tt5 != tt5) ? tt5 : c4;
+            }
+            t3[i - first] = c4;
+            const double tt6 = t3[i - first];
+            const double tt7 = (fabs(tt6) < INFINITY) ? tt6 : 0.0;
+            t4[i - first] = tt7;
             double c5 = 0.0;
-            attention_index_SUM(c1, c5)
-            for (int64_t j = 0; j < e; j++) {
-                const double tt7 = R[i*e + j];
-                const double tt8 = t3[(i - first)*e + j];
-                const double tt9 = tt8 / tt6 - tt7;
-                c1 += tt9 * tt9;
-                c5 += (tt8 / tt6 - tt7) * tt8;
-                t8[(i - first)*e + j] = 2.0 * ((tt8 / tt6 - tt7) / tt6);
+            double c6 = 0.0;
+            attention_index_SUM(c5, c6)
+            for (int64_t j = 0; j < m; j++) {
+                const double tt8 = t2[(i - first)*m + j];
+                c5 += (tt8 == tt7) ? 0.0 : exp(tt8 - tt7);
+                c6 += (tt8 == tt7) ? 1.0 : 0;
             }
             t5[i - first] = c5;
-            const double tt10 = -2.0 / (tt6 * tt6) * t5[i - first];
-            t6[i - first] = tt10;
-            attention_index_SUM(c2)
-            for (int64_t j = 0; j < m; j++) {
-                c2 += t1[(i - first)*m + j] * (tt10 * t2[(i - first)*m + j]);
-            }
+            t6[i - first] = c6;
+            t7[i - first] = t5[i - first] + (t6[i - first] - 1.0);
         }
-        attention_index_contract(&t8[0], &V[0], &t9[0], &t12[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1, 0);
+        attention_index_INDEPENDENT
         for (int64_t i = first; i < first + strip; i++) {
-            const double tt11 = t6[i - first];
-            attention_index_SUM(c3)
+            const double tt9 = log1p(t7[i - first]);
+            t8[i - first] = tt9;
+            t9[i - first] = tt9 + t4[i - first];
+        }
+        for (int64_t i = first; i < first + strip; i++) {
+            const double tt10 = t4[i - first];
+            const double tt11 = t8[i - first];
             for (int64_t j = 0; j < m; j++) {
-                const double tt12 = t2[(i - first)*m + j];
-                const double tt13 = t9[(i - first)*m + j];
-                c3 += t1[(i - first)*m + j] * (tt12 * tt13);
-                t11[(i - first)*m + j] = tt12 * tt13 / tt3 + tt11 * tt12 / tt3;
+                t10[(i - first)*m + j] = exp(t1[(i - first)*m + j] / tt3 - tt10 - tt11);
             }
         }
-        attention_index_contract(&t11[0], &Q[first*d], &grad_K[0], &t12[0], m, d, strip, 1, m, d, 1, d, 1,
+        attention_index_contract(&t10[0], &V[0], &t11[0], &t21[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1,
+            0);
+        for (int64_t i = first; i < first + strip; i++) {
+            attention_index_SUM(c1)
+            for (int64_t j = 0; j < e; j++) {
+                const double tt12 = R[i*e + j];
+                const double tt13 = t11[(i - first)*e + j];
+                const double tt14 = tt13 - tt12;
+                c1 += tt14 * tt14;
+                t12[(i - first)*e + j] = 2.0 * (tt13 - tt12);
+            }
+        }
+        attention_index_contract(&t12[0], &V[0], &t13[0], &t21[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1,
+            0);
+        for (int64_t i = first; i < first + strip; i++) {
+            double c7 = 0.0;
+            attention_index_SUM(c7, c2)
+            for (int64_t j = 0; j < m; j++) {
+                const double tt15 = t13[(i - first)*m + j];
+                const double tt16 = t10[(i - first)*m + j];
+                c7 += tt15 * tt16;
+                c2 += t1[(i - first)*m + j] * (tt15 * tt16);
+            }
+            t14[i - first] = c7;
+            const double tt17 = t9[i - first];
+            const double tt18 = t14[i - first];
+            const int tt19 = tt17 == -INFINITY;
+            double c8 = 0.0;
+            const double tt20 = t6[i - first];
+            const int tt21 = t5[i - first] < tt20;
+            const double tt22 = t4[i - first];
+            for (int64_t j = 0; j < m; j++) {
+                c3 += (tt19 ? 0.0 : t10[(i - first)*m + j]) * t1[(i - first)*m + j] * tt18;
+                if (tt21) {
+                    c8 += (t2[(i - first)*m + j] == tt22) ? t13[(i - first)*m + j] : 0.0;
+                }
+            }
+            t17[i - first] = c8;
+            const double tt23 = t17[i - first] / tt20;
+            const double tt24 = (fabs(3.602879701896397e+16 * tt23) < INFINITY) ? tt23 : 0.0;
+            double c9 = 0.0;
+            attention_index_SUM(c9)
+            for (int64_t j = 0; j < m; j++) {
+                c9 += (t13[(i - first)*m + j] - tt24) * t10[(i - first)*m + j];
+            }
+            t19[i - first] = c9;
+            const int tt25 = tt17 == -INFINITY;
+            const double tt26 = t19[i - first];
+            for (int64_t j = 0; j < m; j++) {
+                t20[(i - first)*m + j] = (t13[(i - first)*m + j] - tt24 - tt26) * (tt25 ? 0.0 : t10[(i - first)*m + j]) / tt3;
+            }
+        }
+        attention_index_contract(&t20[0], &Q[first*d], &grad_K[0], &t21[0], m, d, strip, 1, m, d, 1, d, 1,
             first, 1, 0);
-        attention_index_contract(&t11[0], &K[0], &grad_Q[first*d], &t12[0], strip, d, m, m, 1, d, 1, d, 1,
+        attention_index_contract(&t20[0], &K[0], &grad_Q[first*d], &t21[0], strip, d, m, m, 1, d, 1, d, 1,
             0, 1, 0);
-        attention_index_contract(&t2[0], &t8[0], &grad_V[0], &t12[0], m, e, strip, 1, m, e, 1, e, 1, first,
-            1, 0);
+        attention_index_contract(&t10[0], &t12[0], &grad_V[0], &t21[0], m, e, strip, 1, m, e, 1, e, 1,
+            first, 1, 0);
     }
     value[0] = c1;
-    t7[0] = c2;
-    t10[0] = c3;
-    grad_tau[0] = -(tt4 * t7[0] + tt4 * t10[0]);
+    t15[0] = c2;
+    t16[0] = c3;
+    grad_tau[0] = t16[0] * tt4 - tt4 * t15[0];
 }
 
 int64_t attention_index_work_size(int64_t n, int64_t d, int64_t m, int64_t e)
 {
     (void)d;
-    return attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + 8 + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + 8 + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + 9600;
+    return attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + 8 + 8 + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + 9600;
 }
 
 int64_t attention_index_argument_count(void)

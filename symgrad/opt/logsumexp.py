@@ -19,6 +19,8 @@ from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import store
 from symgrad.ir.stability.patterns import terms_of
 from symgrad.ir.unit import Unit
+from symgrad.opt.deviation import less_its_mean
+from symgrad.opt.means import Means
 from symgrad.opt.rebuild import Copy, NodeHook, copy_with
 from symgrad.opt.saturation import Split, beside_target, may_saturate
 
@@ -35,10 +37,13 @@ def split_logsumexp(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[Te
     if all(g.tensors[t].kind != "logsumexp" for t in below) and not may_saturate(g, below):
         return g, {t: t for t in below}
     parts: dict[TensorId, Split] = {}  # of m + l in the new graph: m, l
+    means = Means(parts.values())
 
     def on_node(copy: Copy, t: TensorId, old: Node, new: Node) -> Node:
         new = _apart(copy.new, new, parts)
-        return beside_target(copy.new, new, parts.values()) if g.stabilise else new
+        if not g.stabilise:
+            return new
+        return beside_target(copy.new, less_its_mean(copy.new, new, means), parts.values())
 
     def on_tensor(copy: Copy, t: TensorId) -> TensorId | None:
         return _split(copy, t, parts, on_node) if copy.old.tensors[t].kind == "logsumexp" else None
@@ -51,7 +56,7 @@ def _split(copy: Copy, t: TensorId, parts: dict[TensorId, Split], on_node: NodeH
     g, old = copy.new, copy.old.tensors[t]
     made = copy.nodes((old.body, *old.out, *old.red), t, on_node)
     body, out, red = made[0], made[1 : 1 + len(old.out)], made[1 + len(old.out) :]
-    exponents = None
+    written, exponents = body, None
     if g.op[body] != "read":
         has_product = any(
             g.op[term] == "mul" for _, term in terms_of(g, body)
@@ -69,7 +74,7 @@ def _split(copy: Copy, t: TensorId, parts: dict[TensorId, Split], on_node: NodeH
     beyond = g.define("map", out, (), beyond_one)
     rest = g.define("map", out, (), g.node("log1p", g.read(beyond, *out)))
     whole = g.define("map", out, (), g.add(m, g.read(rest, *out)))
-    parts[whole] = Split(shift, rest, beyond, exponents)
+    parts[whole] = Split(shift, rest, beyond, others, count, tuple(out), tuple(red), written, body, exponents)
     return whole
 
 

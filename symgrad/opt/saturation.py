@@ -39,13 +39,33 @@ Path = tuple[tuple[Node, int], ...]  # (product, which argument) from the outsid
 class Split:
     """A log-sum-exp m + log(1 + s): the definitions of m, log(1 + s) and s, over the same axes.
 
-    exponents  that of the exponents, where it was made for this.
+    below, ties  of the sum of exponentials less than the largest, and of how many are the largest.
+    out, red     the axes of the log-sum-exp, free in `written` and `body`,
+    written      an exponent as it was written, and
+    body         as it is compared with the largest one.
+    exponents    the definition of these, where it was made for this.
     """
 
     shift: TensorId
     rest: TensorId
     others: TensorId
+    below: TensorId
+    ties: TensorId
+    out: tuple[Node, ...]
+    red: tuple[Node, ...]
+    written: Node
+    body: Node
     exponents: TensorId | None = None
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """exp((x - m) - log(1 + s)) of one log-sum-exp, read at `index`; nodes."""
+
+    split: Split
+    x: Node
+    m: Node
+    index: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
@@ -151,7 +171,18 @@ def _logistic(g: Graph, node: Node) -> Share:
 
 
 def _softmax(g: Graph, node: Node, splits: Collection[Split]) -> Share | None:
-    """exp((x - m) - log(1 + s)), also one that is stored, or that is 0 where every x is -inf."""
+    """That of the largest x."""
+    found = softmax_of(g, node, splits)
+    if found is None:
+        return None
+    s = g.read(found.split.others, *found.index)
+    is_large = g.node("and", g.node("eq", found.x, found.m), g.node("lt", s, g.one))
+    complement = g.div(s, g.add(g.one, s))
+    return Share(is_large, lambda condition: g.where(condition, g.neg(complement), node))
+
+
+def softmax_of(g: Graph, node: Node, splits: Collection[Split]) -> Softmax | None:
+    """What `node` is, if it is a softmax: also one that is stored, or that is 0 where every x is -inf."""
     exponent = _exponent(g, node)
     if exponent is None or g.op[exponent] != "sub":
         return None
@@ -160,12 +191,8 @@ def _softmax(g: Graph, node: Node, splits: Collection[Split]) -> Share | None:
     if split is None or g.op[moved] != "sub":
         return None
     index = g.args[rest][1:]
-    (x, m), s = g.args[moved], g.read(split.others, *index)
-    if m != g.read(split.shift, *index):
-        return None
-    is_large = g.node("and", g.node("eq", x, m), g.node("lt", s, g.one))
-    complement = g.div(s, g.add(g.one, s))
-    return Share(is_large, lambda condition: g.where(condition, g.neg(complement), node))
+    x, m = g.args[moved]
+    return Softmax(split, x, m, index) if m == g.read(split.shift, *index) else None
 
 
 def _exponent(g: Graph, node: Node) -> Node | None:

@@ -66,13 +66,21 @@ def weighted_mean_to_softmax(g: Graph, a: Args) -> int | None:
     body = g.substitute(top.body, {**red, **dict(zip(top.out, g.args[a[0]][1:], strict=True))})
     places = dict(zip(bottom.out, g.args[a[1]][1:], strict=True))
     wanted = _alpha_exponent(g, g.args[bottom.body][0], places, bottom.red)
-    for exponential in _exponential_factors(g, body):
-        exponent = g.args[exponential][0]
+    for exponential, exponent in _exponential_factors(g, body):
         if _alpha_exponent(g, exponent, {}, tuple(red.values())) == wanted:
-            shifted = g.substitute(body, {exponential: g.node("exp", g.sub(exponent, lse))})
+            share = _stored(g, g.node("exp", g.sub(exponent, lse)), body)
+            shifted = g.substitute(body, {exponential: share})
             out = g.first_occurrence(shifted, g.axes[shifted] - frozenset(red.values()))
             return g.read(g.define("sum", out, tuple(red.values()), shifted), *out)
     return None
+
+
+def _stored(g: Graph, share: int, body: int) -> int:
+    """The share as a definition of its own if the body is over more axes."""
+    if not g.axes[share] < g.axes[body]:
+        return share
+    axes = g.first_occurrence(share, g.axes[share])
+    return g.read(g.define("map", axes, (), share), *axes)
 
 
 def _alpha_exponent(g: Graph, exponent: int, known: dict[int, int], red: tuple[int, ...]) -> int | None:
@@ -85,8 +93,8 @@ def _alpha_exponent(g: Graph, exponent: int, known: dict[int, int], red: tuple[i
     return g.substitute(exponent, {**known, **numbered})
 
 
-def _exponential_factors(g: Graph, body: int) -> list[int]:
-    """Factors exp(..) of the top-level product of `body`."""
+def _exponential_factors(g: Graph, body: int) -> list[tuple[int, int]]:
+    """Factors exp(x) of the top-level product of `body`, each with x; those that are stored as well."""
     found, stack = [], [body]
     while stack:
         n = stack.pop()
@@ -95,7 +103,12 @@ def _exponential_factors(g: Graph, body: int) -> list[int]:
         elif g.op[n] in ("neg", "div"):
             stack.append(g.args[n][0])
         elif g.op[n] == "exp":
-            found.append(n)
+            found.append((n, int(g.args[n][0])))
+        elif g.op[n] == "read":
+            tensor = g.tensors[g.args[n][0]]
+            if tensor.kind == "map" and g.op[tensor.body] == "exp":
+                (exponent,) = g.args[tensor.body]
+                found.append((n, g.substitute(exponent, dict(zip(tensor.out, g.args[n][1:], strict=True)))))
     return found
 
 

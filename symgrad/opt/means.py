@@ -1,0 +1,172 @@
+"""Means under a softmax: which sums are such, and what is left of a number without one.
+
+See `opt.deviation`, which says why.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.ops import OPS
+from symgrad.ir.reduce import store
+from symgrad.opt.saturation import Softmax, Split, softmax_of
+
+_ROOM = 2**55  # c - r does not overflow if r times this does not
+_MOST_FACTORS = 12  # a product is searched this far
+_CHEAP = 2  # operations that are done again rather than stored
+
+
+@dataclass(frozen=True)
+class Product:
+    """number * product of `above` / product of `below`."""
+
+    number: Fraction
+    above: tuple[Node, ...]
+    below: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The definition s = sum(p*c): p over the axes of s, and the factors of c."""
+
+    softmax: Softmax
+    p: Node
+    body: Node  # x as it is compared with the largest
+    c: Product
+
+
+class Means:
+    """The sums of one graph that are means under a softmax of it; each is looked at once.
+
+    splits  its log-sum-exps, which may still become more.
+    """
+
+    def __init__(self, splits: Collection[Split]) -> None:
+        self.splits = splits
+        self.known: dict[TensorId, Mean | None] = {}
+        self.shifted: dict[TensorId, tuple[TensorId, TensorId, TensorId | None]] = {}
+
+    def of(self, g: Graph, node: Node) -> Mean | None:
+        """What is read, if that is a mean."""
+        if g.op[node] != "read":
+            return None
+        t = g.args[node][0]
+        if t not in self.known:
+            self.known[t] = self._found(g, t) if g.tensors[t].kind == "sum" else None
+        return self.known[t]
+
+    def keys(self, g: Graph, nodes: Sequence[Node]) -> Counter[object]:
+        """The nodes as they count: softmaxes are the same whether stored, guarded, or neither."""
+        found = (softmax_of(g, n, self.splits) or n for n in nodes)
+        return Counter((s.split.shift, s.x, s.index) if isinstance(s, Softmax) else s for s in found)
+
+    def _found(self, g: Graph, t: TensorId) -> Mean | None:
+        tensor = g.tensors[t]
+        whole = product_of(g, tensor.body)
+        for place, factor in enumerate(whole.above if whole is not None else ()):
+            softmax = softmax_of(g, factor, self.splits)
+            body = None if softmax is None else _exponent_over(g, softmax, tensor.red)
+            if whole is not None and softmax is not None and body is not None:
+                others = (*whole.above[:place], *whole.above[place + 1 :])
+                return Mean(softmax, factor, body, Product(whole.number, others, whole.below))
+        return None
+
+    def row(self, g: Graph, mean: Mean, read: Node) -> tuple[Node, ...]:
+        """Which softmax it is a mean under: its log-sum-exp's largest exponent, at the place of the read."""
+        t, *index = g.args[read]
+        places = dict(zip(g.tensors[t].out, index, strict=True))
+        return mean.softmax.split.shift, *(g.substitute(i, places) for i in mean.softmax.index)
+
+    def less(self, g: Graph, mean: Mean, read: Node, places: dict[Node, Node], here: Node) -> Node:
+        """c - s as (c - r) - sum(p*(c - r)), for the c that stands at `places` and is `here`."""
+        t, *index = g.args[read]
+        _, rest, _ = self._shifted(g, t, mean)
+        return g.intern("sub", (self.less_shift(g, mean, read, places, here), g.read(rest, *index)))
+
+    def less_shift(self, g: Graph, mean: Mean, read: Node, places: dict[Node, Node], here: Node) -> Node:
+        """c - r for that c."""
+        t, *index = g.args[read]
+        shift, _, stored = self._shifted(g, t, mean)
+        if stored is not None:
+            tensor = g.tensors[t]
+            here = g.read(stored, *(places[a] for a in (*tensor.out, *tensor.red)))
+        return g.intern("sub", (here, g.read(shift, *index)))
+
+    def _shifted(self, g: Graph, t: TensorId, mean: Mean) -> tuple[TensorId, TensorId, TensorId | None]:
+        """The definitions of r, of sum(p*(c - r)), and of c if that is not cheap."""
+        if t not in self.shifted:
+            out, red = g.tensors[t].out, g.tensors[t].red
+            c, stored = whole_of(g, replace(mean.c, number=Fraction(1))), None
+            if _is_dear(g, c):
+                c = store(g, (*out, *red), c)
+                stored = g.args[c][0]
+            split, index = mean.softmax.split, mean.softmax.index
+            ties = g.read(split.ties, *index)
+            has_half = g.node("lt", g.read(split.below, *index), ties)
+            top = g.where(g.node("eq", mean.body, mean.softmax.m), c, g.zero)
+            r = g.div(g.read(g.define("sum", out, red, g.mask(has_half, top)), *out), ties)
+            has_room = g.node("lt", g.node("abs", g.mul(g.const(_ROOM), r)), g.const(float("inf")))
+            shift = g.define("map", out, (), g.where(has_room, r, g.zero))
+            apart = g.intern("sub", (c, g.read(shift, *out)))
+            self.shifted[t] = shift, g.define("sum", out, red, g.mul(mean.p, apart)), stored
+        return self.shifted[t]
+
+
+def product_of(g: Graph, node: Node, sign: int = 1) -> Product | None:
+    """sign*node as a product; None if it has more than a few factors."""
+    number = Fraction(sign)
+    above: list[Node] = []
+    below: list[Node] = []
+    stack = [(node, True)]
+    while stack:
+        if len(stack) + len(above) + len(below) > _MOST_FACTORS:
+            return None
+        n, is_above = stack.pop()
+        q = g.rational(n)
+        if g.op[n] in ("mul", "div"):
+            x, y = g.args[n]
+            stack += [(y, is_above == (g.op[n] == "mul")), (x, is_above)]
+        elif g.op[n] == "neg":
+            number = -number
+            stack.append((g.args[n][0], is_above))
+        elif q:
+            number = number * q if is_above else number / q
+        else:
+            (above if is_above else below).append(n)
+    return Product(number, tuple(above), tuple(below))
+
+
+def whole_of(g: Graph, parts: Product) -> Node:
+    """The product as one node; its number apart from 1 and -1 is multiplied last."""
+    above, below = g.one, g.one
+    for n in parts.above:
+        above = g.mul(above, n)
+    for n in parts.below:
+        below = g.mul(below, n)
+    return g.mul(g.const(parts.number), g.div(above, below))
+
+
+def _exponent_over(g: Graph, softmax: Softmax, red: Sequence[Node]) -> Node | None:
+    """The exponent at the axes `red` as it is compared with the largest, if x is that at all of these."""
+    split, known = softmax.split, dict(zip(softmax.split.out, softmax.index, strict=True))
+    for written in (split.written, split.body):
+        own = g.first_occurrence(written, frozenset(split.red))
+        order = g.first_occurrence(softmax.x, frozenset(red))
+        if len(own) != len(split.red) or len(order) != len(red) or len(own) != len(order):
+            continue
+        if any(g.axes[i] & frozenset(red) for i in softmax.index):
+            continue
+        places = known | dict(zip(own, order, strict=True))
+        if g.substitute(written, places) == softmax.x:
+            return g.substitute(split.body, places)
+    return None
+
+
+def _is_dear(g: Graph, node: Node) -> bool:
+    """Whether a number is more than what is stored anyway, or a little beside it."""
+    ops = [OPS[g.op[n]] for n in g.reachable((node,)) if g.op[n] in OPS]
+    return sum(row.cost for row in ops) > _CHEAP
