@@ -23,6 +23,7 @@ from symgrad.ir.unit import Unit
 from symgrad.loops.lower import Interface, lower
 from symgrad.loops.nest import Routine
 from symgrad.loops.peel import peeled
+from symgrad.loops.pieces import in_pieces
 from symgrad.loops.reroll import rerolled
 from symgrad.loops.split import split
 from symgrad.loops.unswitch import unswitched
@@ -166,7 +167,7 @@ def routine_of(
     title = ", ".join(words)
     interface = Interface(name, unit.inputs, _distinct(unit), title)
     routine = lower(unit.graph, interface, library, memory is not None, not has_room_for_products(memory))
-    return rerolled(peeled(unswitched(routine)))
+    return rerolled(peeled(unswitched(in_pieces(routine))))
 
 
 def _distinct(unit: Unit) -> tuple[tuple[str, TensorId], ...]:

@@ -11,7 +11,7 @@ from tolerances import assert_close
 import symgrad as sg
 from symgrad.loops import small_matrices
 from symgrad.loops.contract import contract_routine
-from symgrad.loops.nest import Const, Store
+from symgrad.loops.nest import Const, For, Load, Store, variable
 from symgrad.loops.walk import walk
 from symgrad.targets import llvm_build
 from symgrad.targets.llvm_build import CodeShape
@@ -144,3 +144,17 @@ def test_what_a_product_packs_is_filled_up_only_where_vectors_are_read_whole() -
         return sum(isinstance(s, Store) and s.src in constants for _, s in walk(routine.body))
 
     assert stores_of_constants(masks=False) == stores_of_constants(masks=True) + 1
+
+
+# ---- order of loops --------------------------------------------------------------------------------------
+
+
+def test_the_inner_loop_walks_the_rows_of_a_matrix_and_the_only_columns_of_others() -> None:
+    matrix, one, other = sp.MatrixSymbol("A", N, N), sp.MatrixSymbol("x", N, 1), sp.MatrixSymbol("y", N, 1)
+    at = sp.Idx("i", N)
+    total = sp.Sum(sp.exp(matrix[at, K] + one[K, 0] * other[K, 0] + one[K, 0]), (K, 0, N - 1))
+    routine = sg.compile(total, args=(matrix, one, other), axes=[at])._spec.routine
+    loops = [s for _, s in walk(routine.body) if isinstance(s, For)]
+    innermost = [s for s in loops if not any(isinstance(t, For) for t in s.body)]
+    (load,) = [s for _, s in walk(routine.body) if isinstance(s, Load) and s.buffer == "A"]
+    assert [load.index[1]] == [variable(s.var) for s in innermost]

@@ -29,6 +29,14 @@
 #include <math.h>
 #include <stdint.h>
 
+/* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
+#ifdef SYMGRAD_SIMD
+#define block_quadratic_PRAGMA(...) _Pragma(#__VA_ARGS__)
+#define block_quadratic_SUM(...) block_quadratic_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
+#else
+#define block_quadratic_SUM(...)
+#endif
+
 static int64_t block_quadratic_extent(int64_t a)
 {
     return a > 0 ? a : 0;
@@ -48,143 +56,66 @@ void block_quadratic(const double *restrict A, const double *restrict B, const d
     double *const restrict t2 = work + block_quadratic_slice(block_quadratic_extent(m + n));
     double *const restrict t3 = work + block_quadratic_slice(block_quadratic_extent(m + n)) + block_quadratic_slice(block_quadratic_extent(m + n));
     double *const restrict t4 = work + block_quadratic_slice(block_quadratic_extent(m + n)) + block_quadratic_slice(block_quadratic_extent(m + n)) + block_quadratic_slice(block_quadratic_extent(m));
-    for (int64_t i = 0; i < m + n; i++) {
-        t1[i] = 0.0;
-    }
-    for (int64_t i = 0; i < m + n; i++) {
-        const int tt1 = n >= i + 1;
-        double c1 = 0.0;
-        if (tt1) {
-            c1 = x[i*1];
-        }
-        const int tt2 = i >= n;
-        double c2 = 0.0;
-        if (tt2) {
-            c2 = y[(i - n)*1];
-        }
-        const double tt3 = c2 + c1;
-        for (int64_t j = 0; j < m + n; j++) {
-            const int tt4 = n >= j + 1;
-            double c3 = 0.0;
-            if (tt1 && tt4) {
-                c3 = A[j*n + i];
-            }
-            double c4 = 0.0;
-            if (tt2 && tt4) {
-                c4 = B[j*m + i - n];
-            }
-            const int tt5 = j >= n;
-            double c5 = 0.0;
-            const double tt6 = c4 + c3;
-            if (tt5 && tt1) {
-                c5 = B[i*m + j - n];
-            }
-            double c6 = 0.0;
-            const double tt7 = tt6 + c5;
-            if (tt2 && tt5) {
-                c6 = C[(j - n)*m + i - n];
-            }
-            t1[j] += (c6 + tt7) * tt3;
-        }
-    }
-    double c7 = 0.0;
+    double c1 = 0.0;
     for (int64_t i = 0; i < m; i++) {
         t3[i] = 0.0;
     }
     for (int64_t i = 0; i < n; i++) {
         t4[i] = 0.0;
     }
-    for (int64_t i = 0; i < m + n; i++) {
-        double c8 = 0.0;
-        if (n >= i + 1) {
-            c8 = x[i*1];
-        }
-        double c9 = 0.0;
-        if (i >= n) {
-            c9 = y[(i - n)*1];
-        }
-        c7 += (c9 + c8) * t1[i];
-        double c10 = 0.0;
-        if (n >= i + 1) {
-            c10 = x[i*1];
-        }
-        double c11 = 0.0;
-        if (i >= n) {
-            c11 = y[(i - n)*1];
-        }
-        const double tt8 = c11 + c10;
-        t2[i] = tt8;
-        const int tt9 = n >= i + 1;
-        const int tt10 = i >= n;
-        for (int64_t j = 0; j < m; j++) {
-            const int tt11 = j >= 0;
-            double c12 = 0.0;
-            if (tt10 && tt11) {
-                c12 = C[(i - n)*m + j];
-            }
-            const int tt12 = 0 >= j + 1;
-            double c13 = 0.0;
-            if (tt9 && tt12) {
-                c13 = A[i*n + j + n];
-            }
-            double c14 = 0.0;
-            if (tt9 && tt11) {
-                c14 = B[i*m + j];
-            }
-            double c15 = 0.0;
-            const double tt13 = c14 + c13;
-            if (tt10 && tt12) {
-                c15 = B[(j + n)*m + i - n];
-            }
-            t3[j] += tt8 * (tt11 ? (c15 + tt13 + c12) : 0.0);
-        }
-        const int tt14 = n >= i + 1;
-        const int tt15 = i >= n;
+    for (int64_t i = 0; i < n; i++) {
+        double c2 = 0.0;
+        block_quadratic_SUM(c2)
         for (int64_t j = 0; j < n; j++) {
-            const int tt16 = j >= n;
-            double c16 = 0.0;
-            if (tt15 && tt16) {
-                c16 = C[(i - n)*m + j - n];
-            }
-            double c17 = 0.0;
-            if (tt16 && tt14) {
-                c17 = B[i*m + j - n];
-            }
-            const int tt17 = n >= j + 1;
-            double c18 = 0.0;
-            if (tt14 && tt17) {
-                c18 = A[i*n + j];
-            }
-            double c19 = 0.0;
-            const double tt18 = c18 + c17;
-            if (tt15 && tt17) {
-                c19 = B[j*m + i - n];
-            }
-            t4[j] += tt8 * (tt17 ? (c19 + tt18 + c16) : 0.0);
+            c2 += A[i*n + j] * x[j*1];
+        }
+        block_quadratic_SUM(c2)
+        for (int64_t j = n; j < m + n; j++) {
+            c2 += B[i*m + j - n] * y[(j - n)*1];
+        }
+        t1[i] = c2;
+        c1 += x[i*1] * t1[i];
+        const double tt1 = x[i*1];
+        t2[i] = tt1;
+        for (int64_t j = 0; j < m; j++) {
+            t3[j] += tt1 * B[i*m + j];
+        }
+        for (int64_t j = 0; j < n; j++) {
+            t4[j] += tt1 * A[i*n + j];
         }
     }
-    value[0] = c7;
-    for (int64_t i = 0; i < n; i++) {
-        const int tt19 = n >= i + 1;
-        const double tt20 = t2[i];
-        double c20 = 0.0;
-        if (i >= n) {
-            c20 = y[(i - n)*1];
+    for (int64_t i = n; i < m + n; i++) {
+        double c3 = 0.0;
+        block_quadratic_SUM(c3)
+        for (int64_t j = 0; j < n; j++) {
+            c3 += B[j*m + i - n] * x[j*1];
         }
-        const double tt21 = c20 + (tt19 ? x[i*1] : 0);
+        block_quadratic_SUM(c3)
+        for (int64_t j = n; j < m + n; j++) {
+            c3 += C[(i - n)*m + j - n] * y[(j - n)*1];
+        }
+        t1[i] = c3;
+        c1 += y[(i - n)*1] * t1[i];
+        const double tt2 = y[(i - n)*1];
+        t2[i] = tt2;
         for (int64_t j = 0; j < m; j++) {
-            double c21 = 0.0;
-            if (0 >= j + 1) {
-                c21 = x[(j + n)*1];
-            }
-            const int tt22 = j >= 0;
-            const double tt23 = (tt22 && tt19) ? (tt21 * t2[j + n] + tt20 * (tt22 ? ((tt22 ? y[j*1] : 0) + c21) : 0.0)) : 0;
-            grad_B[i*m + j] = tt23;
+            t3[j] += tt2 * C[(i - n)*m + j];
         }
-        grad_x[i*1] = (n >= i + 1) ? (t4[i] + t1[i]) : 0;
+        for (int64_t j = 0; j < n; j++) {
+            t4[j] += tt2 * B[j*m + i - n];
+        }
+    }
+    value[0] = c1;
+    for (int64_t i = 0; i < n; i++) {
+        const double tt3 = x[i*1];
+        const double tt4 = t2[i];
+        for (int64_t j = 0; j < m; j++) {
+            grad_B[i*m + j] = tt3 * t2[j + n] + tt4 * y[j*1];
+        }
+        grad_x[i*1] = t4[i] + t1[i];
     }
     for (int64_t i = 0; i < m; i++) {
-        grad_y[i*1] = (i >= 0) ? (t1[i + n] + t3[i]) : 0;
+        grad_y[i*1] = t1[i + n] + t3[i];
     }
 }
 

@@ -6,7 +6,7 @@ A loop of which a condition leaves one turn goes into those that say which.
 from __future__ import annotations
 
 from symgrad.ir.bounds import typical
-from symgrad.ir.graph import Graph, Node, Tensor
+from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.reduce import conjuncts
 
 _UNIT, _STRIDED = 1, 8  # relative price of one access per turn of the inner loop
@@ -50,12 +50,17 @@ def _by_memory(g: Graph, tensor: Tensor) -> list[Node]:
     axes = [*tensor.out, *tensor.red]
     if tensor.kind == "scatter" or len(axes) < 2:
         return axes
-    accesses = [g.args[r][1:] for r in g.reads(tensor.bodies)]
+    accesses = [_moving(g, g.args[r][0], g.args[r][1:]) for r in g.reads(tensor.bodies)]
     writes = [tensor.out] * (2 if tensor.red else 1)
     inner = min(axes, key=lambda a: (_price(g, a, [*accesses, *writes]), a in tensor.red, -axes.index(a)))
     if typical(g, g.extent(inner)) < 4:  # too short to pay for; keep the natural order
         return axes
     return [a for a in axes if a != inner] + [inner]
+
+
+def _moving(g: Graph, t: TensorId, index: tuple[Node, ...]) -> tuple[Node, ...]:
+    """The indices of a read but those of axes of extent 1, which lie beside no other element."""
+    return tuple(i for i, e in zip(index, g.tensors[t].extents, strict=True) if e != g.one)
 
 
 def _price(g: Graph, axis: Node, accesses: list[tuple[Node, ...]]) -> int:

@@ -41,7 +41,7 @@ from symgrad.loops.walk import defined, walk
 
 MOST_TURNS = 8  # at either end: what is special after so many turns is taken for the rule
 _MOST_STATEMENTS = 2_000  # in a loop that is written three times
-_KNOWN = (
+KNOWN = (
     Const, Bool, Compute, FromInt, Test, Load, Store, StoreReduce, Cell, SetCell, Accumulate, If,
 )  # fmt: skip
 _ZERO = ("q", 0, 1)
@@ -78,7 +78,7 @@ class _Peeling:
         inside = [s for _, s in walk(loop.body, into_parts=True)]
         if any(isinstance(s, For | Part) for s in inside):
             return [replace(loop, body=self.block(loop.body))]
-        if len(inside) > _MOST_STATEMENTS or not all(isinstance(s, _KNOWN) for s in inside):
+        if len(inside) > _MOST_STATEMENTS or not all(isinstance(s, KNOWN) for s in inside):
             return [loop]
         first, last = _special_turns(loop, inside)
         if (not first and not last) or not any(isinstance(s, If) for s in inside):
@@ -97,14 +97,19 @@ class _Peeling:
         return list(parts)
 
     def _copied(self, body: Sequence[Statement]) -> list[Statement]:
-        """The same statements with values of their own."""
-        new: dict[Value, Value] = {}
-        for _, s in walk(body):
-            value = defined(s)
-            if isinstance(value, int):
-                new[value] = self.next_value
-                self.next_value += 1
-        return _renamed(body, new)
+        made, self.next_value = copied(body, self.next_value)
+        return made
+
+
+def copied(body: Sequence[Statement], next_value: Value) -> tuple[list[Statement], Value]:
+    """The same statements with values of their own, from `next_value` on; and the next one after those."""
+    new: dict[Value, Value] = {}
+    for _, s in walk(body):
+        value = defined(s)
+        if isinstance(value, int):
+            new[value] = next_value
+            next_value += 1
+    return _renamed(body, new), next_value
 
 
 def _renamed(body: Sequence[Statement], new: Mapping[Value, Value]) -> list[Statement]:
@@ -118,7 +123,7 @@ def _renamed(body: Sequence[Statement], new: Mapping[Value, Value]) -> list[Stat
                 setattr(made, name, new.get(value, value))
         if isinstance(made, Compute):
             made.args = tuple(new.get(v, v) for v in made.args)
-        if isinstance(made, If):
+        if isinstance(made, If | For):
             made.body = _renamed(made.body, new)
         out.append(made)
     return out
@@ -133,7 +138,7 @@ def _special_turns(loop: For, inside: Sequence[Statement]) -> tuple[int, int]:
     if len(loop.lower) != 1 or len(loop.upper) != 1 or loop.step != 1 or loop.lanes:
         return 0, 0
     for s in inside:
-        if isinstance(s, Test) and (known := _alone(s.index, loop.var)) is not None:
+        if isinstance(s, Test) and (known := alone(s.index, loop.var)) is not None:
             k, rest = known
             place = rest if k < 0 else poly_add((), rest, -1)  # where the index is zero
             after = 1 if k < 0 or s.op == "ieq" else 0  # turns there that belong to those before
@@ -146,7 +151,7 @@ def _special_turns(loop: For, inside: Sequence[Statement]) -> tuple[int, int]:
     return first, last
 
 
-def _alone(index: Poly, var: str) -> tuple[int, Poly] | None:
+def alone(index: Poly, var: str) -> tuple[int, Poly] | None:
     """(k, rest) if the index is k*var + rest with k = 1 or -1 and no `var` in the rest."""
     own = [(names, k) for names, k in index if var in names]
     if len(own) != 1 or own[0][0] != (var,) or abs(own[0][1]) != 1:
@@ -164,14 +169,14 @@ def _number(p: Poly) -> int | None:
 
 def _between(loop: For, start: Poly, stop: Poly) -> list[Statement] | None:
     """The body of the loop for turns in [start, stop), as straight-line code; None where it asks more."""
-    body = _Decided(loop.var, start, stop, frozenset()).block(loop.body)
+    body = Decided(loop.var, start, stop, frozenset()).block(loop.body)
     if any(isinstance(s, If) for s in body):
         return None
     cells = {s.dst for s in body if isinstance(s, Cell)} - {s.cell for s in body if isinstance(s, Accumulate)}
-    return _Decided(loop.var, start, stop, frozenset(cells)).block(loop.body)
+    return Decided(loop.var, start, stop, frozenset(cells)).block(loop.body)
 
 
-class _Decided:
+class Decided:
     """Statements for turns of a loop in [start, stop).
 
     settled  cells that are set in straight-line code only: names for what they hold at each place.
@@ -215,7 +220,7 @@ class _Decided:
             self.same[s.dst] = s.init
         elif isinstance(s, Cell):
             self.cells.add(s.dst)
-        elif isinstance(s, Test) and (value := self._outcome(s)) is not None:
+        elif isinstance(s, Test) and (value := self.outcome(s)) is not None:
             self.truth[s.dst] = value
         elif isinstance(s, Compute):
             return self._is_known_computation(s)
@@ -243,9 +248,9 @@ class _Decided:
             self.same[s.dst] = args[1]
         return s.dst in self.truth or s.dst in self.same
 
-    def _outcome(self, s: Test) -> bool | None:
+    def outcome(self, s: Test) -> bool | None:
         """What a test gives in all of these turns; None where they differ or nobody knows."""
-        known = _alone(s.index, self.var)
+        known = alone(s.index, self.var)
         if known is None:
             return None
         k, rest = known
