@@ -89,8 +89,10 @@ def test_gradient_goes_through_a_layer(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", TARGETS)
-def test_hessian_of_a_log_sum_exp_is_right_in_every_entry(backend: str) -> None:
-    value = sp.log(sp.Sum(sp.exp(v[i]), (i, 0, n - 1))) - v[0]
+@pytest.mark.parametrize("shift", ["outside", "inside", "inside, of exponents with a sign"])
+def test_hessian_of_a_log_sum_exp_is_right_in_every_entry(shift: str, backend: str) -> None:
+    exponent = {"outside": v[i], "inside": v[i] - v[0]}.get(shift, -(v[0] - v[i]))
+    value = sp.log(sp.Sum(sp.exp(exponent), (i, 0, n - 1))) - (v[0] if shift == "outside" else 0)
     kernel = sg.compile(value, wrt=v, outputs=("grad", "hess", "hess_diag"), backend=backend)
     for row in ROWS:
         grad, hess, diagonal = kernel(row)

@@ -102,6 +102,21 @@ def cosh_plus_minus_one(g: Graph, a: Args) -> int | None:
 
 @stable(
     "sub",
+    "both differences are rounded before what they share cancels",
+    Audit(
+        "exp(v[0] - v[1])/Sum(exp(v[i] - v[1]), (i, 0, n - 1))", "exp(v[0] - logsumexp(v))",
+        "one subtrahend twice", "Higham 2002, section 1.7",
+        ({"v": (40.0, 0.0, 1.0)}, {"v": (1000.5, -3.0, 1000.0)}, {"v": (0.5, 1.0, -2.0)}),
+    ),
+    on=exactly("sub", "sub"),
+)  # fmt: skip
+def difference_of_shifted(g: Graph, a: Args) -> int | None:
+    (x, c), (y, d) = (g.args[part] for part in a)
+    return g.sub(x, y) if c == d else None
+
+
+@stable(
+    "sub",
     "exp(x) - exp(-x) cancels near 0",
     Audit("exp(x) - exp(-x)", "2*sinh(x)", "opposite exponents", "Higham 2002, section 1.14",
           at(1e-8, 1e-3, 3.0, -30.0)),
