@@ -94,6 +94,9 @@ def push_one(g: Graph, n: Node, dot: Mapping[Node, Node]) -> Node:
     """The tangent of one node from the tangents of its arguments."""
     if g.op[n] in ("where", "mask"):
         return _push_selection(g, n, dot)
+    row = OPS.get(g.op[n])
+    if row is not None and row.tangent is not None:
+        return row.tangent(g, g.args[n], n, dot)
     total = g.zero
     for argument, part in partials(g, n, dot):
         total = g.add(total, g.mul(part, dot[argument]))

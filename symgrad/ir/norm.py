@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Args = tuple[int, ...]
 
-_SINGLE, _DOUBLE = (70, -100), (760, -900)  # log2 of the power, and of the s below which it is its inverse
+_SINGLE, _DOUBLE = (90, -100), (760, -900)  # log2 of the power, and of the s below which it is its inverse
 
 
 def _np_scale(s: Any) -> Any:

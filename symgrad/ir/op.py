@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from symgrad.errors import UnsupportedExpression
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
+Tangent = Callable[["Graph", tuple[int, ...], int, Mapping[int, int]], int]
 Partial = Callable[["Graph", tuple[int, ...], int], int]
 Interval = tuple[float, float]
 
@@ -23,6 +24,8 @@ class Op:
 
     partials  one builder per argument, `(graph, args, y) -> dy/darg`; None where the derivative
               is zero (jumps, predicates); `NoDerivative` where there is one without closed form.
+    tangent   `(graph, args, y, dots) -> ydot` from the tangents of arguments that have one, where the sum of
+              partial derivatives times tangents would repeat operations.
     c         C expression; `{0}`, `{1}` are the arguments, `{f}` the suffix of libm's float names, and
               `{own}NAME` a function of `targets/special_functions.c` in double precision.
     llvm      an instruction ("fadd"), a comparison ("fcmp olt"), "intrinsic NAME", "call NAME", or
@@ -40,6 +43,7 @@ class Op:
     numpy: Callable[..., Any]
     mpmath: Callable[..., Any]
     partials: tuple[Partial | None, ...] = ()
+    tangent: Tangent | None = None
     result: str = "real"
     sympy: str = ""
     c: str = ""

@@ -10,7 +10,7 @@ Derivatives at kinks follow the graph's convention (`ir.kinks`); jumps contribut
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,9 +65,21 @@ _row(
     (lambda g, a, y: a[1], lambda g, a, y: a[0]),
     sympy="Mul", c="({0} * {1})", llvm="fmul", domain=_WIDE, total=True,
 )  # fmt: skip
+
+
+def _quotient(g: Graph, a: tuple[int, ...], y: int, dots: Mapping[int, int]) -> int:
+    """(xdot - y*bdot)/b, one division; where only b moves, y/b, which other tangents may share."""
+    x, b = a
+    if b not in dots:
+        return g.div(dots[x], b)
+    if x not in dots:
+        return g.neg(g.mul(g.div(y, b), dots[b]))
+    return g.div(g.sub(dots[x], g.mul(y, dots[b])), b)
+
+
 _row(
     "div", 2, np.divide, lambda a, b: a / b,
-    (lambda g, a, y: g.div(g.one, a[1]), lambda g, a, y: g.neg(g.div(y, a[1]))),
+    (lambda g, a, y: g.div(g.one, a[1]), lambda g, a, y: g.neg(g.div(y, a[1]))), tangent=_quotient,
     c="({0} / {1})", llvm="fdiv", cost=4, domain=((-2.0, 2.0), (0.1, 4.0)),
 )  # fmt: skip
 _row(
@@ -174,55 +186,6 @@ _row(
     sympy="cbrt", c="cbrt{f}({0})", llvm="call cbrt", cost=20, domain=_POSITIVE, total=True,
 )  # fmt: skip
 
-
-def _expand_hypot(g: Graph, a: tuple[int, ...]) -> int:
-    """long*sqrt(1 + (short/long)^2): no square overflows, and loops over it vectorise."""
-    infinity = g.const(float("inf"))
-    sides = [g.node("abs", side) for side in a]
-    short, long = g.node("minimum", *sides), g.node("maximum", *sides)
-    ratio = g.intern("div", (short, long))
-    root = g.intern("sqrt", (g.intern("add", (g.one, g.intern("mul", (ratio, ratio)))),))
-    length = g.where(g.node("eq", long, g.zero), g.zero, g.intern("mul", (long, root)))
-    is_infinite = g.node("or", g.node("eq", sides[0], infinity), g.node("eq", sides[1], infinity))
-    return g.where(is_infinite, infinity, length)
-
-
-def _unless_origin(g: Graph, length: int, value: int) -> int:
-    return g.mask(g.node("ne", length, g.zero), value)
-
-
-def _np_hypot_slope(x: Any, y: Any) -> Any:
-    with np.errstate(all="ignore"):
-        length = np.hypot(x, y)
-        return np.where(length == 0, length, x / length)
-
-
-def _expand_hypot_slope(g: Graph, a: tuple[int, ...]) -> int:
-    length = g.node("hypot", *a)
-    return _unless_origin(g, length, g.intern("div", (a[0], length)))
-
-
-def _bending(g: Graph, a: tuple[int, ...], slope: int) -> int:
-    """`slope` times (y/hypot)/hypot, without a difference: 1 - (x/hypot)^2 would cancel."""
-    length = g.node("hypot", *a)
-    return _unless_origin(g, length, g.mul(slope, g.div(g.node("hypot_slope", a[1], a[0]), length)))
-
-
-_row(
-    "hypot", 2, np.hypot, _mp("hypot"),
-    (lambda g, a, y: g.node("hypot_slope", *a), lambda g, a, y: g.node("hypot_slope", a[1], a[0])),
-    expand=_expand_hypot, cost=15, domain=_WIDE,
-    kink="the origin (derivative 0)", total=True, source="Moler & Morrison 1983, section 1",
-)  # fmt: skip
-_row(
-    "hypot_slope", 2, _np_hypot_slope, lambda x, y: x / _mp("hypot")(x, y) if x or y else x,
-    (
-        lambda g, a, y: _bending(g, a, g.node("hypot_slope", a[1], a[0])),
-        lambda g, a, y: g.neg(_bending(g, a, y)),
-    ),
-    expand=_expand_hypot_slope, cost=20, domain=_WIDE, kink="the origin (value and derivative 0)", total=True,
-    source="the direction cosine",
-)  # fmt: skip
 
 # ---- exponentials and logarithms ---------------------------------------------------------------
 
@@ -515,4 +478,4 @@ _row("cast", 1, np.asarray, lambda a: a, (None,), c="({real}){0}", llvm="sitofp"
 
 OPS |= SPECIAL
 
-from symgrad.ir import norm, radial, stable_ops  # noqa: E402, F401  enter their rows, and those of `ir.quotients`
+from symgrad.ir import hypot, norm, radial, stable_ops  # noqa: E402, F401  enter their rows, and those of `ir.quotients`

@@ -46,8 +46,8 @@ _LOOK_BACK = 12  # statements with loops that a loop may move past
 
 
 def fused(routine: Routine) -> Routine:
-    """The same routine with neighbouring loops fused; itself if it has no two loops."""
-    if sum(isinstance(s, For) for _, s in walk(routine.body)) < 2:
+    """The same routine with neighbouring loops fused and needless memory gone; itself if it has no loop."""
+    if not any(isinstance(s, For) for _, s in walk(routine.body)):
         return routine
     return forwarded(replace(routine, body=_block(routine.body)))
 

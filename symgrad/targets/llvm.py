@@ -303,8 +303,8 @@ class _Module:
         shared.append(_ATTRIBUTES)
         if self.scopes:
             shared.append(self._scope_metadata())
-        if self.marks.loops:
-            shared.append(self.marks.text())
+        if marks := self.marks.text():
+            shared.append(marks)
         modules = ([*blocks, *shared], *([*parts, *shared] for parts in others))
         return llvm_build.NEXT_MODULE.join("\n\n".join(module) + "\n" for module in modules)
 

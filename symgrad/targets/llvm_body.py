@@ -47,6 +47,7 @@ from symgrad.loops.nest import (
 from symgrad.targets import contract_llvm, external_llvm
 from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.external import BLAS, LAPACK, symbol_of
+from symgrad.targets.foresight import LOOKED_AT, Foresight
 from symgrad.targets.lanes_llvm import lanes_function
 from symgrad.targets.liveness import liveness
 from symgrad.targets.llvm_integers import Integer, Integers
@@ -62,41 +63,52 @@ _ACCUMULATES = {"sum": "fadd reassoc contract", "prod": "fmul contract"}
 _EXTREMA = {"max": "maximum", "min": "minimum"}
 
 
+_OFTEN = 1_000_000  # to one, that what is foreseen happens
 _BLOCKS, _REST = "blocks", "rest"  # parts of a loop
 _FEW = 1  # last turns that are no vector: one number by itself takes less time than masks and their set-up
 
 
 class LoopMarks:
-    """Metadata of a module for its loops; its numbers begin at `first`.
+    """Metadata of a module for its loops, and what is foreseen; its numbers begin at `first`.
 
-    Source: LLVM Language Reference Manual, "llvm.loop.parallel_accesses", "llvm.access.group" and
-    "llvm.loop.vectorize.predicate.enable".
+    Source: LLVM Language Reference Manual, "llvm.loop.parallel_accesses", "llvm.access.group",
+    "llvm.loop.vectorize.predicate.enable" and "prof".
     """
 
     def __init__(self, first: int) -> None:
         self.first = first
         self.access = f", !llvm.access.group !{first}"
         self.loops: list[str] = []
+        self.has_forecasts = False
+
+    def forecast(self, is_first: bool) -> str:
+        """What stands behind a selection that is nearly always of its first alternative, or its second."""
+        self.has_forecasts = True
+        return f", !prof !{self.first + (3 if is_first else 4)}"
 
     def new_loop(self, is_parallel: bool, is_rest: bool) -> str:
         """What stands at the end of a further loop: independent turns, or fewer than a vector takes."""
         numbers = [self.first + 1] * is_parallel + [self.first + 2] * is_rest
         if not numbers:
             return ""
-        own = self.first + 3 + len(self.loops)
+        own = self.first + 5 + len(self.loops)
         self.loops.append(f"!{own} = distinct !{{{', '.join(f'!{n}' for n in (own, *numbers))}}}")
         return f", !llvm.loop !{own}"
 
     def text(self) -> str:
-        """The definitions; empty if no loop uses them."""
-        if not self.loops:
-            return ""
+        """The definitions; empty if nothing uses them."""
         properties = (
             f"!{self.first} = distinct !{{}}",
             f'!{self.first + 1} = !{{!"llvm.loop.parallel_accesses", !{self.first}}}',
             f'!{self.first + 2} = !{{!"llvm.loop.vectorize.predicate.enable", i1 true}}',
         )
-        return "\n".join([*properties, *self.loops])
+        forecasts = (
+            f'!{self.first + 3} = !{{!"branch_weights", i32 {_OFTEN}, i32 1}}',
+            f'!{self.first + 4} = !{{!"branch_weights", i32 1, i32 {_OFTEN}}}',
+        )
+        return "\n".join(
+            [*(properties if self.loops else ()), *(forecasts if self.has_forecasts else ()), *self.loops]
+        )
 
 
 @dataclass(frozen=True)
@@ -148,6 +160,7 @@ class Body:
         self.contracts = True  # whether LLVM may fuse products and sums outside loops
         self.marks: LoopMarks | None = None
         self.rest_lanes = 0  # of a vector, where loops with functions get a loop for their last turns
+        self.foresight = Foresight(dtype)
         self._access = ""  # metadata of loads and stores in such a loop
         self.integers = Integers(self.lines, sizes, "%v")
         if lane:
@@ -228,10 +241,12 @@ class Body:
         return self._new(f"load {kind}, ptr {self._values[value]}")
 
     def _const(self, s: Const) -> None:
+        self._forecast(s)
         literal = real_literal(literal_value(s.payload, self.dtype))
         self._values[s.dst] = splat(self.element, literal, self.lanes)
 
     def _bool(self, s: Bool) -> None:
+        self._forecast(s)
         self._bools.add(s.dst)
         self._values[s.dst] = splat("i1", "true" if s.value else "false", self.lanes)
 
@@ -270,9 +285,10 @@ class Body:
         return f"call {self.real} @{lanes_function(name + self._letter)}({operands})"
 
     def _compute(self, s: Compute) -> None:
+        forecast = self._forecast(s) if s.op in LOOKED_AT else ""
         known = self._computed.get(s.op)
         if known is not None:
-            self._values[s.dst] = self._new(known.format(*map(self._get, s.args)))
+            self._values[s.dst] = self._new(known.format(*map(self._get, s.args)) + forecast)
             return
         if function_of(s.op):
             self.own_used.add(s.op)
@@ -297,11 +313,18 @@ class Body:
             self.each_used[OPS[s.op].llvm.removeprefix("call ") + self._letter] = OPS[s.op].arity
         if not self.contracts:
             text = text.replace(" contract", "")
-        self._values[s.dst] = self._new(text.format(*map(self._get, s.args)))
+        self._values[s.dst] = self._new(text.format(*map(self._get, s.args)) + forecast)
         if OPS[s.op].result == "bool":
             self._bools.add(s.dst)
         else:
             self._computed[s.op] = text
+
+    def _forecast(self, s: Const | Bool | Compute) -> str:
+        """Metadata for a selection whose outcome is foreseen."""
+        if self.lanes > 1 or self.marks is None:
+            return ""
+        first = self.foresight.see(s)
+        return "" if first is None else self.marks.forecast(first)
 
     def _vector(self, s: Vector) -> None:
         """A call of a vector function; lanes beyond the arguments repeat the last one."""
