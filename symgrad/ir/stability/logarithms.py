@@ -264,8 +264,9 @@ def log_of_hypot_of_one(g: Graph, a: Args) -> int | None:
 @stable(
     "mul",
     "x*log(x) is nan at 0, where its limit is 0",
-    Audit("x*log(x)", "xlogx(x)", "a factor x beside log(x)", "Cover & Thomas 2006, section 2.1",
-          at(0.25, 1e-300, 5e-324, 1e300)),
+    Audit("x*y*log(x)", "y*xlogx(x)", "a factor x beside log(x)", "Cover & Thomas 2006, section 2.1",
+          at_pairs((0.0, 2.0), (0.25, 1.0), (1e-300, 3.0), (5e-324, 4.0), (1e300, 0.5)), wrt=("y",),
+          is_limit=True),
     on=among("log"),
 )  # fmt: skip
 def product_with_own_log_to_xlogx(g: Graph, a: Args) -> int | None:
