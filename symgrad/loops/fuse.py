@@ -36,7 +36,7 @@ from symgrad.loops.nest import (
     variable,
 )
 from symgrad.loops.renamed import renamed
-from symgrad.loops.walk import variables, walk
+from symgrad.loops.walk import has_blocks, variables, walk
 
 MOST_STATEMENTS = 300  # in one loop: beyond that, registers and address streams run out
 _MOST_APART = 100  # in one whose parts touch no element together: they only take registers from each other
@@ -47,7 +47,7 @@ _LOOK_BACK = 12  # statements with loops that a loop may move past
 
 def fused(routine: Routine) -> Routine:
     """The same routine with neighbouring loops fused and needless memory gone; itself if it has no loop."""
-    if not any(isinstance(s, For) for _, s in walk(routine.body)):
+    if not has_blocks(routine.body) or not any(isinstance(s, For) for _, s in walk(routine.body)):
         return routine
     return forwarded(replace(routine, body=_block(routine.body)))
 

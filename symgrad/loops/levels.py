@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from symgrad.loops.sweeps import Span
 
 _LEAVES = frozenset(("read", "cast", "ige", "ieq", "const", "true", "false"))  # no values below them
+_CERTAIN = frozenset(("const", "true", "false"))  # no reads below them
 _SELECTIONS = frozenset(("mask", "where", "and", "or"))  # what stands behind their condition may not exist
 
 # Reads that are not proven to be inside their tensor, each with what conditions on the way to it say.
@@ -77,7 +78,8 @@ class Levels:
 
     def _use_loops(self, loops: list[Node]) -> None:
         """Start with empty levels for these loops, outermost first."""
-        self.performed: frozenset[Node] = frozenset()
+        self._performing: Sequence[Node] = ()
+        self._performed: frozenset[Node] | None = None
         self.loops = loops = [a for a in loops if a != self.time]
         self.values: dict[Node, Value] = {}
         self.loaded: set[Node] = set()  # gathered indices already in a variable of this nest
@@ -101,9 +103,16 @@ class Levels:
 
         What they read whatever conditions on values say needs no branch where it is read under a condition.
         """
-        inner, innermost = unguarded(self.g, roots), len(self.loops)
-        self.performed = frozenset(n for n in inner if self.g.op[n] == "read" and self.level(n) == innermost)
+        self._performing, self._performed = roots, None
         self.doubts = {}
+
+    @property
+    def performed(self) -> frozenset[Node]:
+        """The reads that every turn of the inner loop makes; found when first asked for."""
+        if self._performed is None:
+            g, inner, innermost = self.g, unguarded(self.g, self._performing), len(self.loops)
+            self._performed = frozenset(n for n in inner if g.op[n] == "read" and self.level(n) == innermost)
+        return self._performed
 
     # ---- small helpers ---------------------------------------------------------------------
 
@@ -219,11 +228,50 @@ class Levels:
         return n in local or n in self.values or n in self.low.top_values
 
     def _emit_nodes(self, roots: Sequence[Node], scope: Scope, local: dict[Node, Value]) -> None:
+        if not self.loops and self.time is None and scope.statements is self.pre[0]:
+            straight = self._straight(roots)
+            if straight is not None:
+                self._emit_straight(straight, scope)
+                return
         for n in self._needed(roots, local):
             if self._unsafe(n):
                 local[n] = self._emit_one(n, scope, local)
             else:
                 self._emit_at_its_level(n, scope, local)
+
+    def _straight(self, roots: Sequence[Node]) -> list[Node] | None:
+        """All nodes below `roots` without a value, ascending; None if a read among them is in doubt.
+
+        Large graphs without axes are made here: nothing is asked of a node that its reads do not decide.
+        """
+        g, known = self.g, self.low.top_values
+        ops, arguments, kinds = g.op, g.arguments, g.kind
+        stack = [r for r in roots if kinds[r] != "int" and r not in known]
+        seen = set(stack)
+        while stack:
+            n = stack.pop()
+            if ops[n] in _LEAVES:
+                if ops[n] not in _CERTAIN and (g.axes[n] or self._unsafe(n)):
+                    return None
+                continue
+            for a in arguments[n]:
+                if a not in seen and a not in known:
+                    seen.add(a)
+                    stack.append(a)
+        return sorted(seen)
+
+    def _emit_straight(self, nodes: Sequence[Node], scope: Scope) -> None:
+        """Statements that need neither loops nor branches."""
+        low, append = self.low, scope.statements.append
+        ops, args, values = self.g.op, self.g.args, low.top_values
+        for n in nodes:
+            op = ops[n]
+            if op in _LEAVES:
+                values[n] = self._emit_leaf(n, scope)
+            else:
+                values[n] = dst = low.next_value
+                low.next_value = dst + 1
+                append(Compute(dst, op, tuple([values[a] for a in args[n]])))
 
     def _emit_at_its_level(self, n: Node, scope: Scope, local: dict[Node, Value]) -> None:
         """As far outside as its axes allow; a branch keeps what belongs to its own level."""
@@ -348,15 +396,12 @@ class Levels:
 
     def _in_range(self, read: Node) -> bool:
         g = self.g
-        if read in self.performed:
-            return True
         t, *index = g.args[read]
-        for i, extent in zip(index, g.tensors[t].extents, strict=True):
-            if not is_nonnegative(g, i):
-                return False
-            if not is_nonnegative(g, g.isub(g.iadd(extent, g.const(-1)), i)):
-                return False
-        return True
+        inside = all(
+            is_nonnegative(g, i) and is_nonnegative(g, g.isub(g.iadd(extent, g.const(-1)), i))
+            for i, extent in zip(index, g.tensors[t].extents, strict=True)
+        )
+        return inside or read in self.performed
 
     def _branches(self, n: Node) -> list[tuple[Node, Node]]:
         """(condition, what is only needed where it holds) of a selection or a decided condition."""

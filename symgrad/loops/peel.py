@@ -37,7 +37,7 @@ from symgrad.loops.nest import (
     poly,
     poly_add,
 )
-from symgrad.loops.walk import defined, walk
+from symgrad.loops.walk import defined, has_blocks, walk
 
 MOST_TURNS = 8  # at either end: what is special after so many turns is taken for the rule
 _MOST_STATEMENTS = 2_000  # in a loop that is written three times
@@ -49,6 +49,8 @@ _ZERO = ("q", 0, 1)
 
 def peeled(routine: Routine) -> Routine:
     """The routine with special turns of innermost loops apart; itself if there are none."""
+    if not has_blocks(routine.body):
+        return routine
     made = _Peeling(routine)
     body = made.block(routine.body)
     return replace(routine, body=body) if made.count else routine

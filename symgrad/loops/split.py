@@ -90,12 +90,17 @@ class _Splitter:
         self.inputs = {b.name for b in routine.buffers if b.role == "input"}
         self.definition: dict[Name, Statement] = {}  # at the routine's top
         self.home: dict[Name, int] = {}  # the scope that computes it
-        self.place: dict[Name, int] = {}  # order of definition
+        self.place: dict[Name, int] = {}  # the number of the statement that does
+        self.starts: dict[int, int] = {}  # of the first statement of a scope
         self.bools: set[Name] = set()
         self.fresh = 0
         self._find_definitions()
-        self.foreign = [[self._foreign(s, p.scope) for s in p.statements] for p in pieces]
+        self.foreign = [self._foreign_of(p) for p in pieces]  # by the place of the statement in its piece
         self.last_load = self._find_last_loads()
+        self.stored: dict[int, set[int]] = {}  # by scope: places of statements whose values other scopes load
+        for value in self.last_load:
+            scope = self.home[value]
+            self.stored.setdefault(scope, set()).add(self.place[value] - self.starts[scope])
         self.slot: dict[Value, int] = {}
         self.current: set[Value] = set()  # what memory holds the present content of
         self.free: list[int] = []
@@ -115,39 +120,54 @@ class _Splitter:
                 body += self._stores_before(number)
                 inside = []
                 body.append(Part(inside))
-            for statement, foreign in zip(piece.statements, self.foreign[number], strict=True):
-                if foreign:
-                    self._fetch(foreign, known[piece.scope], inside)
-                inside.append(statement)
-                self._after(statement, piece.scope, inside)
+            self._write(piece, self.foreign[number], known[piece.scope], inside)
             for value in sorted(expiring.get(number, ())):
                 self.current.discard(value)
                 heapq.heappush(self.free, self.slot.pop(value))
         spill = Buffer(self.memory, "work", (poly(self.slots),))
         return replace(self.routine, buffers=(*self.routine.buffers, spill), body=body)
 
+    def _write(
+        self, piece: _Piece, foreign: dict[int, list[Name]], known: set[Name], out: list[Statement]
+    ) -> None:
+        """The statements, with what they need from other scopes before them, and what others need behind."""
+        done = 0
+        touched = self.stored.get(piece.scope, ()) if piece.scope else range(len(piece.statements))
+        for k in sorted({*foreign, *touched}):
+            out += piece.statements[done:k]
+            if k in foreign:
+                self._fetch(foreign[k], known, out)
+            out.append(piece.statements[k])
+            self._after(piece.statements[k], piece.scope, out)
+            done = k + 1
+        out += piece.statements[done:]
+
     # ---- analysis ----------------------------------------------------------------------------
 
     def _find_definitions(self) -> None:
+        place, definition, home, bools = self.place, self.definition, self.home, self.bools
+        number = 0
         for piece in self.pieces:
-            for top in piece.statements:
-                for _, statement in walk((top,)) if piece.scope == 0 else ((0, top),):
-                    name = defined(statement)
-                    if isinstance(name, int) and name >= self.fresh:
-                        self.fresh = name + 1
-                name = defined(top)
+            self.starts[piece.scope] = number
+            for number, top in enumerate(piece.statements, number):  # noqa: B020  (goes on counting)
+                if piece.scope == 0:
+                    inside = (defined(s) for _, s in walk((top,)))
+                    self.fresh = max([self.fresh, *(n + 1 for n in inside if isinstance(n, int))])
+                name = defined(top) if type(top) is not Compute else top.dst
                 if name is not None:
-                    self.place[name] = len(self.place)
-                    self.definition[name], self.home[name] = top, piece.scope
-                    if is_bool(top, self.bools):
-                        self.bools.add(name)
+                    place[name] = number
+                    definition[name], home[name] = top, piece.scope
+                    if is_bool(top, bools):
+                        bools.add(name)
+            number += 1
+        self.fresh = max([self.fresh, *(n + 1 for n in definition if isinstance(n, int))])
 
     def _find_last_loads(self) -> dict[Value, int]:
         """For each value that crosses a border, the last piece that loads it from memory."""
         last: dict[Value, int] = {}
         in_routine: set[Value] = set()  # the routine's own scope loads a value only once
         for number, piece in enumerate(self.pieces):
-            for names in filter(None, self.foreign[number]):
+            for names in self.foreign[number].values():
                 for name in names:
                     if isinstance(name, str) or self._is_cheap(name):
                         continue
@@ -158,14 +178,25 @@ class _Splitter:
                         in_routine.add(name)
         return last
 
+    def _foreign_of(self, piece: _Piece) -> dict[int, list[Name]]:
+        """What statements read from other scopes."""
+        home, scope = self.home, piece.scope
+        found: dict[int, list[Name]] = {}
+        for k, s in enumerate(piece.statements):
+            if type(s) is Compute:  # nearly all of them, mostly with operands of their own scope
+                for n in s.args:
+                    if home[n] != scope:
+                        break
+                else:
+                    continue
+            elif type(s) is Const:
+                continue
+            if names := self._foreign(s, scope):
+                found[k] = names
+        return found
+
     def _foreign(self, statement: Statement, scope: int) -> list[Name]:
         """What the statement reads from other scopes, directly or through what is computed again."""
-        if type(statement) is Compute:  # nearly all of them, mostly with operands of their own scope
-            for n in statement.args:
-                if self.home[n] != scope:
-                    break
-            else:
-                return []
         found: dict[Name, None] = {}
         waiting = list(_names_read(statement))
         while waiting:
@@ -210,7 +241,7 @@ class _Splitter:
     def _stores_before(self, number: int) -> list[Statement]:
         """What the routine's own scope has to put into memory for a part."""
         out: list[Statement] = []
-        for names in self.foreign[number]:
+        for names in self.foreign[number].values():
             for name in names:
                 if isinstance(name, str) or self.home[name] or self._is_cheap(name):
                     continue

@@ -11,12 +11,12 @@ from dataclasses import replace
 
 from symgrad.loops.nest import For, If, Leave, Part, Routine, Statement, poly
 from symgrad.loops.renamed import renamed
-from symgrad.loops.walk import walk
+from symgrad.loops.walk import has_blocks, walk
 
 
 def without_single_turns(routine: Routine) -> Routine:
     """The same routine without loops from 0 to 1; itself if it has none."""
-    if not any(_is_single(s) for _, s in walk(routine.body)):
+    if not has_blocks(routine.body) or not any(_is_single(s) for _, s in walk(routine.body)):
         return routine
     return replace(routine, body=_block(routine.body))
 

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from symgrad.loops.nest import For, If, Part, Routine, Statement
+from symgrad.loops.walk import has_blocks
 
 
 def unswitched(routine: Routine) -> Routine:
     """The routine with such conditions outside of their loops."""
-    return replace(routine, body=_block(routine.body))
+    return replace(routine, body=_block(routine.body)) if has_blocks(routine.body) else routine
 
 
 def _block(body: Sequence[Statement]) -> list[Statement]:

@@ -56,6 +56,14 @@ def walk(body: Sequence[Statement], into_parts: bool = False) -> Iterator[tuple[
             stack.append((blocks, iter(statement.body)))
 
 
+_BLOCKS = frozenset((For, If, Part))
+
+
+def has_blocks(body: Sequence[Statement]) -> bool:
+    """Whether a statement has others inside."""
+    return not _BLOCKS.isdisjoint(map(type, body))
+
+
 # Statements are told apart by their exact type: this is done millions of times for large graphs.
 _MAKES_VALUE = frozenset((Const, Bool, Compute, FromInt, Test, Load, Cell, Vector, Element))
 _READS_SOURCE = frozenset((Store, StoreReduce, SetCell, Accumulate, ToInt, Element))
