@@ -140,7 +140,9 @@ def assemble(
     routine = routine_of(better, name, words, backend == "llvm", memory)
     announce("lower", routine)
     units = (unit, better)
-    return build_kernel(signature, split(routine), units, backend, dtype, sparse, memory, threads, tier)
+    if memory is not None:
+        routine = split(routine)  # a budget is for all of the workspace
+    return build_kernel(signature, routine, units, backend, dtype, sparse, memory, threads, tier)
 
 
 def optimise(unit: Unit, announce: Watch = lambda stage, thing: None) -> Unit:

@@ -209,6 +209,33 @@ def test_the_first_form_of_a_long_kernel_is_a_tape(
     assert bits(kernel(*POINT)) == bits(compiled(source, tier="optimised")(*POINT))
 
 
+def test_calls_that_have_begun_keep_the_workspace_they_were_made_for(
+    source: sg.Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Machine code needs another workspace than a tape; threads that call meanwhile never mix them up."""
+    monkeypatch.setenv("SYMGRAD_CACHE_BYTES", "0")
+    kernel = compiled(source)
+    assert kernel.tier == "quick" and kernel._built.improve is not None
+    wanted, quick = bits(kernel(*POINT)), kernel.workspace()
+    wrong, stop = list[Any](), threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            if bits(kernel(*POINT)) != wanted:
+                wrong.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    tiers.wait()
+    assert kernel.tier == "optimised"
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong and kernel.workspace() != quick
+    assert [plan.built for plan in kernel._plans.values()] == [kernel._built] * len(kernel._plans)
+
+
 def test_threads_share_a_tape(source: sg.Program) -> None:
     kernel, found = compiled(source, tier="quick"), list[Any]()
     points = np.random.default_rng(2).uniform(0.2, 0.9, (8, len(xs)))

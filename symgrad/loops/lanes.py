@@ -31,6 +31,7 @@ from symgrad.loops.nest import (
     poly,
     variable,
 )
+from symgrad.loops.split import split
 from symgrad.loops.walk import unused_name, walk
 
 _STRAIGHT = (Const, Bool, Compute, FromInt, Test, Load, Store)
@@ -42,7 +43,7 @@ def across_lanes(routine: Routine, lanes: int) -> Routine | None:
     Parts stay functions of their own, to be compiled for a whole block. Loops that were found in
     straight-line code are written out again: side by side, samples fill the registers without them.
     """
-    routine = routine.straight or routine
+    routine = split(routine.straight or routine)
     straight = all(isinstance(s, (*_STRAIGHT, Part)) for _, s in walk(routine.body, into_parts=True))
     plain = all(b.dtype == "real" and _is_constant(b) for b in routine.buffers)
     if not straight or not plain or routine.failures:

@@ -45,14 +45,14 @@ _STRAIGHT = (Const, Bool, Compute, FromInt, Test, Load, LoadInt, Store, StoreRed
 def split(routine: Routine, limit: int = LIMIT, part: int = PART) -> Routine:
     """The same routine with its long straight-line runs cut into parts of `part` statements.
 
-    Returns `routine` itself if no run at its top is longer than `limit` statements. The result has
-    one more work buffer, so the workspace has to be sized for the result.
+    Returns `routine` itself if no run at its top is longer than `limit` statements. Where values cross a cut,
+    the result has one more work buffer, and the workspace has to be sized for the result.
     """
-    if routine.straight is not None:
-        routine = replace(routine, straight=split(routine.straight, limit, part))
     pieces = list(_pieces(routine.body, limit, part))
     if not any(piece.scope for piece in pieces):
         return routine
+    if len(pieces) == 1:
+        return replace(routine, body=[Part(pieces[0].statements)])
     return _Splitter(routine, pieces).run()
 
 

@@ -57,6 +57,7 @@ def walk(body: Sequence[Statement], into_parts: bool = False) -> Iterator[tuple[
 
 
 _BLOCKS = frozenset((For, If, Part))
+_HAS_VARIABLE = frozenset((LoadInt, ToInt, Least))
 
 
 def has_blocks(body: Sequence[Statement]) -> bool:
@@ -133,6 +134,8 @@ def unused_name(routine: Routine, name: str) -> str:
 def taken_names(routine: Routine) -> set[str]:
     """The names of its buffers, sizes and variables."""
     taken = {*routine.sizes, *(b.name for b in routine.buffers), *(s.var for s in routine.derived)}
+    if not has_blocks(routine.body) and _HAS_VARIABLE.isdisjoint(map(type, routine.body)):
+        return taken  # long straight-line code
     return taken | {
         s.var for _, s in walk(routine.body, into_parts=True) if isinstance(s, For | LoadInt | ToInt | Least)
     }

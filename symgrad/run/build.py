@@ -57,7 +57,7 @@ def build_compiled(spec: Spec) -> Built:
 def _built(spec: Spec, routine: Routine, loaded: Loaded) -> Built:
     def workspace(sizes: Sizes) -> int:
         by_name = {n: sizes[s] for n, s in zip(routine.sizes, routine.size_symbols, strict=True)}
-        return workspace_elements(routine, by_name)
+        return workspace_elements(routine, by_name) + loaded.extra
 
     one, many = call_compiled(loaded.call, np.dtype(spec.dtype)), Samples(spec, loaded)
 

@@ -35,7 +35,7 @@ from symgrad.run.addresses import address_of, pointers_to
 from symgrad.run.fastcall import FastCallable
 from symgrad.run.intake import Intake, passed_of
 from symgrad.run.memory import Memory, planned
-from symgrad.run.records import FUNCTION, record_of
+from symgrad.run.records import record_of
 from symgrad.run.results import check_out, direct, flat_out, leaves_of, returned, structured, written
 from symgrad.run.signature import (
     Argument,
@@ -66,6 +66,7 @@ class Plan:
     is_plain   each output buffer is one output word as it stands.
     workspace  elements; `numbers`: how many arguments and outputs may be single numbers.
     meta       count, sizes, strides: see targets.base.
+    built      the form that runs it, for which the workspace is.
     record     of calls that need no Python code (run.records), None if they do.
     """
 
@@ -80,6 +81,7 @@ class Plan:
     numbers: int
     meta: np.ndarray
     meta_address: int
+    built: Built
     record: np.ndarray | None
 
 
@@ -152,17 +154,15 @@ class Kernel(FastCallable):
         self._fresh: list[None] = [None] * (len(spec.signature.buffers) + bool(self._failures))
         self._plans: dict[Any, Plan] = {}
         self._lock = threading.Lock()
-        self._earlier: object = None  # quick machine code; a call in another thread may be in it
+        self._earlier: object = None  # plans for quick code; a call in another thread may be following one
         if self._built.improve is not None:
             improve_later(self, self._built.improve)
 
     def _exchange(self, better: Built) -> None:
         """From now on calls run `better`, which gives the same numbers."""
         with self._lock:
-            self._earlier, self._built = self._built.keepalive, better
-            for plan in self._plans.values():
-                if plan.record is not None:
-                    plan.record[FUNCTION] = better.call_address
+            self._earlier, self._plans, self._built = self._plans, {}, better
+            self._set_record(None)
 
     # ---- what it is ------------------------------------------------------------------------
 
@@ -313,7 +313,8 @@ class Kernel(FastCallable):
         if sizes or self._sized:
             key = (key, *sizes.items(), *self._size_values(arrays))
         plan = self._plans.get(key) or self._new_plan(key, arrays, sizes)
-        self._set_record(plan.record)
+        if plan.record is not self._record:
+            self._use_record(plan)
         if signature.index_ranges:
             self._check_indices(arrays, plan)
         if signature.escapes:
@@ -334,8 +335,8 @@ class Kernel(FastCallable):
     def _run(self, arrays: Sequence[np.ndarray], buffers: Sequence[Any], plan: Plan) -> list[Any]:
         """One result per output buffer; raises where the status, the last buffer, is not 0."""
         if not self._failures:
-            return self._built.run(arrays, buffers, plan)
-        *outputs, status = self._built.run(arrays, buffers, plan)
+            return plan.built.run(arrays, buffers, plan)
+        *outputs, status = plan.built.run(arrays, buffers, plan)
         if np.any(status):
             raise _failure(self._failures, np.asarray(status))
         return outputs
@@ -358,8 +359,14 @@ class Kernel(FastCallable):
         with self._lock:
             if len(self._plans) >= _MOST_PLANS:
                 del self._plans[next(iter(self._plans))]
-            self._plans[key] = plan
+            if plan.built is self._built:  # else there are better plans to come
+                self._plans[key] = plan
         return plan
+
+    def _use_record(self, plan: Plan) -> None:
+        with self._lock:
+            if plan.built is self._built:
+                self._set_record(plan.record)
 
     def _make_plan(self, arrays: Sequence[np.ndarray], given: Mapping[str, int]) -> Plan:
         signature = self._spec.signature
@@ -385,7 +392,8 @@ class Kernel(FastCallable):
         in_order = [leaf.buffer for leaf in self._leaves] == list(range(len(shapes)))
         flat = all(isinstance(tree, OutputLeaf) for tree in signature.outputs)
         is_plain = flat and in_order and in_words == in_buffers
-        workspace = self._built.workspace(sizes)
+        built = self._built
+        workspace = built.workspace(sizes)
         by_shape = not (batch or given or self._sized or signature.escapes)
         return Plan(
             sizes,
@@ -399,11 +407,15 @@ class Kernel(FastCallable):
             len(arrays) + len(shapes) + 1,
             meta,
             address_of(meta),
-            self._new_record(arrays, in_words, workspace, meta, sizes) if in_order and by_shape else None,
+            built,
+            self._new_record(built, arrays, in_words, workspace, meta, sizes)
+            if in_order and by_shape
+            else None,
         )
 
     def _new_record(
         self,
+        built: Built,
         arrays: Sequence[np.ndarray],
         shapes: Sequence[Shape],
         workspace: int,
@@ -411,7 +423,7 @@ class Kernel(FastCallable):
         sizes: Sizes,
     ) -> np.ndarray | None:
         """Of calls with arguments like these; only machine code that cannot fail has one."""
-        signature, function = self._spec.signature, self._built.call_address
+        signature, function = self._spec.signature, built.call_address
         passed = passed_of(signature)
         if not function or passed is None or self._failures:
             return None

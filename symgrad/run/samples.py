@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symgrad.ir.count import operations
+from symgrad.loops.split import split
 from symgrad.run.addresses import address_of, pointers_to
 from symgrad.run.signature import Sizes
-from symgrad.targets.base import LANES, Loaded, batch_elements, target_named
+from symgrad.targets.base import LANES, Loaded, batch_elements, extra_elements, target_named
 
 if TYPE_CHECKING:
     from symgrad.run.kernel import Plan, Spec
@@ -71,7 +72,17 @@ class Samples:
         elements = batch_elements(spec.routine, spec.dtype)
         if isinstance(spec.memory, int) and elements * self._real.itemsize > spec.memory:
             return Code(one.call, lambda: "", None, 0, one)
-        return Code(many.call, many.text, elements, one.address, (one, many))
+        alone = self._alone()
+        return Code(many.call, many.text, elements, alone.address, (alone, many))
+
+    def _alone(self) -> Loaded:
+        """The routine for one sample, for a workspace no larger than that of the form for batches."""
+        spec, one = self._spec, self._one
+        assert spec.routine is not None
+        cut = split(spec.routine)
+        if one.extra <= extra_elements(spec.routine, cut):
+            return one
+        return target_named(spec.backend).build(cut, spec.dtype, "quick")
 
     def __call__(
         self, inputs: Sequence[np.ndarray], buffers: Sequence[np.ndarray | None], plan: Plan

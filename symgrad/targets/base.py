@@ -49,6 +49,7 @@ class Loaded:
     call          `NAME_call(address of the pointer array, address of the meta array)` from Python;
                   releases the GIL.
     keepalive     what has to stay alive while the addresses are in use.
+    extra         elements that it needs of the workspace, after those of the routine's buffers.
     improve       where this was compiled fast: compiles it well, to give the same numbers in less time.
                   Call it in any thread with a function that says whether it is still wanted; it returns None
                   if it is not.
@@ -59,6 +60,7 @@ class Loaded:
     call_address: int
     call: Callable[[int, int], None]
     keepalive: object
+    extra: int = 0
     improve: Callable[[Callable[[], bool]], Loaded | None] | None = None
 
     @property
@@ -104,6 +106,12 @@ def workspace_elements(routine: Routine, sizes: Mapping[str, int]) -> int:
         count = element_count(buffer, known)
         total += -(-count // ALIGNMENT) * ALIGNMENT
     return total
+
+
+def extra_elements(routine: Routine, compiled: Routine) -> int:
+    """How many elements the buffers need that a target has added to those of a routine."""
+    added = compiled.buffers[len(routine.buffers) :]
+    return sum(-(-element_count(b, {}) // ALIGNMENT) * ALIGNMENT for b in added)
 
 
 def batch_elements(routine: Routine, dtype: str) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from symgrad.errors import IllegalProgram
 from symgrad.loops.contract import contract_routine
 from symgrad.loops.lanes import across_lanes, lanes_loop
 from symgrad.loops.nest import Buffer, For, Least, LoadInt, Part, Routine, Statement, ToInt
+from symgrad.loops.split import split
 from symgrad.loops.walk import variables, walk
 from symgrad.targets import c_build, contract_c, special_c
 from symgrad.targets.base import (
@@ -15,6 +17,7 @@ from symgrad.targets.base import (
     LANES,
     Loaded,
     check_dtype,
+    extra_elements,
     literal_value,
     parameters,
     workspace_elements,
@@ -49,11 +52,12 @@ class CTarget:
 
     def build(self, routine: Routine, dtype: str = "float64", tier: str = "optimised") -> Loaded:
         """There is one tier. Raises MissingCompiler where no C compiler is found."""
+        given, routine = routine, split(routine)
         loops = any(isinstance(s, For) for _, s in walk(routine.body, into_parts=True))
         statements = sum(1 for _ in walk(routine.body, into_parts=True))
-        return c_build.build(
-            self.emit(routine, dtype), routine.name, statements, loops, contracts=routine.contracts
-        )
+        text = self.emit(routine, dtype)
+        made = c_build.build(text, routine.name, statements, loops, contracts=routine.contracts)
+        return replace(made, extra=extra_elements(given, routine))
 
     def build_batch(self, routine: Routine, dtype: str = "float64") -> Loaded | None:
         source = emit_c_batch(routine, dtype)
@@ -83,7 +87,7 @@ def emit_c_batch(routine: Routine, dtype: str = "float64") -> str | None:
     `NAME` of this file computes a block of samples on tiles, `NAME_call` any number; see `base.py`.
     """
     block = across_lanes(routine, LANES[check_dtype(dtype)])
-    if block is None or any(isinstance(s, Part) for s in routine.body):
+    if block is None or any(isinstance(s, Part) for _, s in walk(block.body)):
         return None
     block, far = with_lane_functions(block)
     if sum(1 for _ in walk(block.body)) > MOST_SIDE_BY_SIDE:

@@ -23,6 +23,7 @@ from symgrad.loops.nest import (
     Routine,
     Statement,
 )
+from symgrad.loops.split import split
 from symgrad.loops.walk import walk
 from symgrad.targets import contract_llvm, external_llvm, llvm_build, tape_llvm
 from symgrad.targets.base import (
@@ -30,6 +31,7 @@ from symgrad.targets.base import (
     LANES,
     Loaded,
     check_dtype,
+    extra_elements,
     literal_value,
     parameters,
     workspace_elements,
@@ -72,9 +74,8 @@ class LLVMTarget:
         tape = None if tier == "optimised" else tape_for(routine, dtype, tier)
         if tape is not None:
             return _build_taped(routine, dtype, tier, tape)
-        routine = _ready(routine, dtype)
-        source = _emitted(routine, dtype)
-        return llvm_build.build(source, routine.name, shape_of(routine, dtype), tier)
+        source, shape, extra = _source(routine, dtype)
+        return llvm_build.build(source, routine.name, shape, tier, extra)
 
     def build_batch(self, routine: Routine, dtype: str = "float64") -> Loaded | None:
         source = emit_llvm_batch(routine, dtype, llvm_build.has_fused_multiply_add())
@@ -86,11 +87,14 @@ class LLVMTarget:
 TARGET = LLVMTarget()
 
 
-def _ready(routine: Routine, dtype: str) -> Routine:
-    """The routine as it is emitted for this machine; what it calls is there."""
+def _source(routine: Routine, dtype: str) -> tuple[str, llvm_build.CodeShape, int]:
+    """Text for this machine, its shape, and elements that it adds to the workspace."""
+    cut = split(routine)
+    extra = extra_elements(routine, cut)
     if llvm_build.has_fused_multiply_add():
-        routine = with_own_functions(routine, dtype)
-    return outlined(routine)
+        cut = with_own_functions(cut, dtype)
+    cut = outlined(cut)
+    return _emitted(cut, dtype), shape_of(cut, dtype), extra
 
 
 def _emitted(routine: Routine, dtype: str, tape: Tape | None = None) -> str:
@@ -122,15 +126,22 @@ def _provide_small(function: str, dtype: str) -> None:
 
 def tape_for(routine: Routine, dtype: str, tier: str) -> Tape | None:
     """The routine with its long straight-line code on tape; None where there is none, or it would not pay."""
-    if not any(isinstance(s, Part) for s in routine.body):
+    whole = split(routine, part=len(routine.body))
+    if not any(isinstance(s, Part) for s in whole.body):
         return None
-    has_loops = any(isinstance(s, For) for _, s in walk(routine.body))
+    has_loops = any(isinstance(s, For) for _, s in walk(whole.body))
     if has_loops and tier == "auto":
         return None
-    own = llvm_build.has_fused_multiply_add()
-    if own and (has_loops or routine.contracts):
-        routine, own = with_own_functions(routine, dtype), False
-    return taped(routine if has_loops else replace(routine, contracts=False), dtype, own)
+
+    def made(cut: Routine) -> Tape | None:
+        own = llvm_build.has_fused_multiply_add()
+        if own and (has_loops or cut.contracts):
+            cut, own = with_own_functions(cut, dtype), False
+        return taped(cut if has_loops else replace(cut, contracts=False), dtype, own)
+
+    tape = made(whole)
+    is_complete = tape is not None and not any(isinstance(s, Part) and s.body for s in tape.routine.body)
+    return tape if is_complete else made(split(routine))  # what is compiled is so in short parts
 
 
 def _build_taped(routine: Routine, dtype: str, tier: str, tape: Tape) -> Loaded:
@@ -138,12 +149,12 @@ def _build_taped(routine: Routine, dtype: str, tier: str, tape: Tape) -> Loaded:
     provide_interpreter(dtype, tape.special)
     quick_text = _emitted(outlined(tape.routine), dtype, tape)
 
-    def source() -> tuple[str, llvm_build.CodeShape]:
-        ready = _ready(routine, dtype)
-        return _emitted(ready, dtype), shape_of(ready, dtype)
+    def source() -> tuple[str, llvm_build.CodeShape, int]:
+        return _source(routine, dtype)
 
     def quick() -> Loaded:
-        made = llvm_build.build_taped(quick_text, routine.name, tape.data)
+        extra = extra_elements(routine, tape.routine)
+        made = llvm_build.build_taped(quick_text, routine.name, tape.data, extra)
         return replace(made, text=lambda: source()[0])
 
     if tier == "quick":
@@ -373,10 +384,12 @@ class _Module:
         interpreter = tape_llvm.name_of(self.dtype, self.tape.special)
         self.functions[interpreter] = tape_llvm.declaration(interpreter)
         slices = _WorkSlices(self.work, self.routine, self.real)
-        slices.locate(dict.fromkeys(segment.arrays))
+        slices.locate(
+            dict.fromkeys([*segment.arrays, self.tape.slots] if self.tape.slots else segment.arrays)
+        )
         self.functions |= slices.functions
         variable = llvm_build.tape_variable(self.name)
-        lines = tape_llvm.segment_call(segment, variable, self.tape.first, interpreter)
+        lines = tape_llvm.segment_call(self.tape, segment, variable, interpreter)
         start = [f"{head}({self._parameter_list(True)}) #3 {{", "entry:", *slices.lines]
         return "\n".join([*start, *lines, "  ret void", "}"])
 

@@ -75,23 +75,24 @@ def has_tiers(shape: CodeShape) -> bool:
     return not shape.loops and not shape.lanes and shape.statements > _QUICK
 
 
-def build(source: str, name: str, shape: CodeShape, tier: str = "optimised") -> Loaded:
+def build(source: str, name: str, shape: CodeShape, tier: str = "optimised", extra: int = 0) -> Loaded:
     """Compile and load `source`, which defines `name` and `name_call`.
 
+    extra  as in `base.Loaded`.
     tier  as in `base.Target`. What has been compiled well before, and is in the cache, is loaded at once.
 
     The same text is loaded once while it is among the last few: optimizer loops and restarts ask
     for the same kernel again. Code has no state, so sharing it is safe.
     """
     if tier == "auto" and has_tiers(shape):
-        key, quick = _key(source, shape, quick=False), partial(_build, source, name, shape, True)
-        return in_tiers(key, name, lambda: (source, shape), quick)
+        key, quick = _key(source, shape, quick=False), partial(_build, source, name, shape, True, extra)
+        return in_tiers(key, name, lambda: (source, shape, extra), quick)
     with _LOCK:
         made = _recent if len(source) <= _LONGEST_KEPT else _build
-        return made(source, name, shape, tier == "quick")
+        return made(source, name, shape, tier == "quick", extra)
 
 
-Source = Callable[[], tuple[str, CodeShape]]  # the text and its shape, made when they are needed
+Source = Callable[[], tuple[str, CodeShape, int]]  # text, shape, `Loaded.extra`: made when they are needed
 
 
 def in_tiers(key: str, name: str, source: Source, quick: Callable[[], Loaded]) -> Loaded:
@@ -116,17 +117,17 @@ def _improved(key: str, name: str, source: Source, is_wanted: Callable[[], bool]
             raise _Unwanted
 
     try:
-        code = cache.fetch(key, lambda: _compile(*source(), False, check))
+        code = cache.fetch(key, lambda: _compile(*source(), check=check))
     except _Unwanted:
         return None
     with _LOCK:
         return _load(code, lambda: source()[0], name)
 
 
-def build_taped(source: str, name: str, tape: np.ndarray) -> Loaded:
+def build_taped(source: str, name: str, tape: np.ndarray, extra: int) -> Loaded:
     """Compile and load code that finds the address of a tape in its variable `tape_variable(name)`."""
     with _LOCK:
-        loaded = _build(source, name, _STRAIGHT, quick=True)
+        loaded = _build(source, name, _STRAIGHT, True, extra)
         engine: Any = loaded.keepalive
         place = engine.get_global_value_address(tape_variable(name))
         ctypes.c_void_p.from_address(place).value = tape.ctypes.data
@@ -162,8 +163,8 @@ _STRAIGHT = CodeShape(0, 0, 0, loops=False, cells=False)  # of text that no pass
 _provided: dict[str, Any] = {}  # what keeps it alive, by name
 
 
-def _build(source: str, name: str, shape: CodeShape, quick: bool) -> Loaded:
-    code = cache.fetch(_key(source, shape, quick), lambda: _compile(source, shape, quick))
+def _build(source: str, name: str, shape: CodeShape, quick: bool, extra: int) -> Loaded:
+    code = cache.fetch(_key(source, shape, quick), lambda: _compile(source, shape, extra, quick))
     return _load(code, lambda: source, name)
 
 
@@ -195,9 +196,14 @@ def _emitters() -> str:
 
 
 def _compile(
-    source: str, shape: CodeShape, quick: bool = False, check: Callable[[], None] = lambda: None
+    source: str,
+    shape: CodeShape,
+    extra: int = 0,
+    quick: bool = False,
+    check: Callable[[], None] = lambda: None,
 ) -> bytes:
-    """A line of JSON: the functions called, with their types, and the length of each object file; then those.
+    """A line of JSON: the functions called, with their types, the length of each object file, `Loaded.extra`;
+    then those files.
 
     check  called before each module; what it raises ends the work.
     """
@@ -209,7 +215,7 @@ def _compile(
         with _LOCK:
             objects.append(_compile_module(text, shape, quick, called, defined))
     outside = {name: kind for name, kind in called.items() if name not in defined}
-    head = {"called": outside, "lengths": [len(o) for o in objects]}
+    head = {"called": outside, "lengths": [len(o) for o in objects], "extra": extra}
     return b"".join((json.dumps(head).encode(), b"\n", *objects))
 
 
@@ -237,9 +243,9 @@ def _compile_module(
 
 def _load(code: bytes, text: Callable[[], str], name: str) -> Loaded:
     """What `_compile` made, in this process's memory and with its addresses."""
-    engine = _linked(code)
+    engine, extra = _linked(code), int(json.loads(code.partition(b"\n")[0])["extra"])
     addresses = [engine.get_function_address(n) for n in (name, name + "_call")]
-    return Loaded(text, addresses[0], addresses[1], _CALL(addresses[1]), engine)
+    return Loaded(text, addresses[0], addresses[1], _CALL(addresses[1]), engine, extra)
 
 
 def _linked(code: bytes) -> Any:

@@ -7,9 +7,9 @@ nanoseconds: code that is needed now, and will be better code in a moment, is no
     words      int32: the number of an instruction, the slot of its result, the slots of its operands;
                after the last instruction of each segment, END
 
-A slot is 8 bytes of a block on the stack; the values of one part take slots in their order, and those of the
-next part take them again. Truth values are the numbers 0 and 1. What interpreters can do is a list of op
-names; an op is its place in it.
+A slot is 8 bytes; a value has one from where it is computed to where it is last used. A few slots are on the
+stack, more of them a work buffer. Truth values are the numbers 0 and 1. What interpreters can do is a list of
+op names; an op is its place in it.
 
 A segment is what stands between two pieces of other code: parts one after the other. Parts with anything but
 constants, operations and accesses at places that are known stay what they are, and are compiled.
@@ -42,7 +42,9 @@ from symgrad.loops.nest import (
     Test,
     Value,
     Vector,
+    poly,
 )
+from symgrad.loops.walk import free_name
 from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.vector_math import APART, FUNCTIONS
 
@@ -50,6 +52,7 @@ END, CONST, LOAD, STORE = range(4)
 _FIRST = 4  # the number of the first op
 _EXTERNAL = "external "
 _MOST = 2**31 - 1  # a word
+_MOST_ON_STACK = 4_096  # slots; threads have small stacks
 
 
 @lru_cache
@@ -92,6 +95,7 @@ class Tape:
     data      constants, then words.
     first     the byte where words begin.
     special   whether the interpreter needs all instructions.
+    slots     the work buffer that holds the slots, "" where they are on the stack.
     """
 
     routine: Routine
@@ -99,6 +103,7 @@ class Tape:
     data: np.ndarray
     first: int
     special: bool
+    slots: str
 
     def digest(self) -> str:
         """Of what is on it."""
@@ -161,7 +166,12 @@ class _Recorder:
         for payload, place in self.payloads.items():
             constants[place, 0] = literal_value(payload, self.dtype)
         data = np.concatenate([constants.view(np.uint8).ravel(), np.frombuffer(self.words, np.uint8)])
-        return Tape(routine, self.segments, data, constants.nbytes, self.special)
+        slots, name = max(s.slots for s in self.segments.values()), ""
+        if slots > _MOST_ON_STACK:
+            name = free_name([b.name for b in routine.buffers], "slots")
+            buffer = Buffer(name, "work", (poly(slots * (8 // np.dtype(kind).itemsize)),))
+            routine = replace(routine, buffers=(*routine.buffers, buffer))
+        return Tape(routine, self.segments, data, constants.nbytes, self.special, name)
 
     def _recorded(self, part: Part, arrays: dict[str, int]) -> int:
         """Write a part, and return how many slots it takes; 0 where it cannot be written."""
@@ -176,33 +186,43 @@ class _Recorder:
 
     def _write(self, body: Sequence[Statement], arrays: dict[str, int]) -> int:
         words, numbers, slot = self.words, self.numbers, dict[Value, int]()
-        vectors: dict[Value, Vector] = {}
-        largest = 0
+        last, vectors = _last_uses(body), dict[Value, Vector]()
+        free: list[int] = []
+        count = largest = 0
         for place, s in enumerate(body):
+            reads: tuple[Value, ...] = ()
             if type(s) is Compute:  # nearly all of them
-                number = numbers.get(s.op)
-                if number is None:
-                    raise _NotKnown
-                words.extend((number, place, *[slot[a] for a in s.args]))
-                slot[s.dst] = place
-                largest = max(largest, number)
-            elif type(s) is Load:
-                words.extend((LOAD, place, self._array(s.buffer, arrays), self._element(s.buffer, s.index)))
-                slot[s.dst] = place
+                number, reads = numbers.get(s.op, 0), s.args
             elif type(s) is Store:
                 array_number = self._array(s.buffer, arrays)
                 words.extend((STORE, slot[s.src], array_number, self._element(s.buffer, s.index)))
+                if last[s.src] == place:
+                    free.append(slot.pop(s.src))
+                continue
             elif type(s) is Vector:
                 vectors[s.dst] = s
+                continue
             elif type(s) is Element:
                 called = vectors[s.src]
-                words.extend((numbers[APART + called.op], place, *(slot[a] for a in called.args[s.place])))
-                slot[s.dst] = place
+                number, reads = numbers[APART + called.op], called.args[s.place]
+            elif type(s) is Load:
+                number, operands = LOAD, [self._array(s.buffer, arrays), self._element(s.buffer, s.index)]
             else:
-                words.extend((CONST, place, self._constant(s)))
-                slot[s.dst] = place  # type: ignore[union-attr]  # all that have a constant
+                number, operands = CONST, [self._constant(s)]
+            if reads:
+                if number < _FIRST:
+                    raise _NotKnown
+                operands = [slot[a] for a in reads]
+                free += [slot.pop(a) for a in reads if last[a] == place and a in slot]
+                largest = max(largest, number)
+            if free:
+                new = free.pop()
+            else:
+                new, count = count, count + 1
+            slot[s.dst] = new  # type: ignore[union-attr]  # all that are left make a value
+            words.extend((number, new, *operands))
         self.special |= largest >= self.least_special
-        return max(len(body), 1)
+        return max(count, 1)
 
     def _constant(self, s: Statement) -> int:
         if isinstance(s, Const):
@@ -228,6 +248,21 @@ class _Recorder:
         if place > _MOST:
             raise _NotKnown
         return place
+
+
+def _last_uses(body: Sequence[Statement]) -> dict[Value, int]:
+    """The place of the last statement that reads a value."""
+    last: dict[Value, int] = {}
+    for place, s in enumerate(body):
+        if type(s) is Compute:
+            for a in s.args:
+                last[a] = place
+        elif type(s) is Store:
+            last[s.src] = place
+        elif type(s) is Vector:
+            for args in s.args:
+                last |= dict.fromkeys(args, len(body))
+    return last
 
 
 def _place(buffer: Buffer, index: tuple[Poly, ...]) -> int:

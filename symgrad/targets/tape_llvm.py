@@ -17,7 +17,7 @@ from symgrad.ir.ops import OPS
 from symgrad.loops.nest import Buffer, Compute, Const, Function, Load, Part, Statement, Store, Value
 from symgrad.targets import external_llvm
 from symgrad.targets.llvm_body import Body
-from symgrad.targets.tape import Segment, instructions, takes_truth
+from symgrad.targets.tape import Segment, Tape, instructions, takes_truth
 from symgrad.targets.vector_math import APART, FUNCTIONS, function_of
 from symgrad.targets.vector_math_llvm import definitions
 
@@ -68,21 +68,24 @@ define void @{name}(ptr %ip, ptr %slots, ptr %constants, ptr %arrays) #0 {{
     return "\n\n".join([start, *functions, *shared]) + "\n"
 
 
-def segment_call(segment: Segment, tape: str, first: int, interpreted_by: str) -> list[str]:
+def segment_call(tape: Tape, segment: Segment, variable: str, interpreter: str) -> list[str]:
     """The lines that run a segment in a function that has the buffers' addresses.
 
-    tape   the variable that holds the address of the tape; `first`: the byte where its words begin.
+    variable  that holds the address of the tape.
     """
+    slots = (
+        f"getelementptr i8, ptr %b_{tape.slots}, i64 0" if tape.slots else f"alloca [{segment.slots} x i64]"
+    )
     arrays = [f"ptr %b_{name}" for name in segment.arrays]
     lines = [
-        f"  %tape = load ptr, ptr @{tape}",
-        f"  %words = getelementptr i8, ptr %tape, i64 {first + 4 * segment.start}",
-        f"  %slots = alloca [{segment.slots} x i64]",
+        f"  %tape = load ptr, ptr @{variable}",
+        f"  %words = getelementptr i8, ptr %tape, i64 {tape.first + 4 * segment.start}",
+        f"  %slots = {slots}",
         f"  %arrays = alloca [{len(arrays)} x ptr]",
     ]
     for k, array in enumerate(arrays):
         lines += [f"  %array{k} = getelementptr ptr, ptr %arrays, i64 {k}", f"  store {array}, ptr %array{k}"]
-    return [*lines, f"  call void @{interpreted_by}(ptr %words, ptr %slots, ptr %tape, ptr %arrays)"]
+    return [*lines, f"  call void @{interpreter}(ptr %words, ptr %slots, ptr %tape, ptr %arrays)"]
 
 
 # ---- instructions ------------------------------------------------------------------------------
