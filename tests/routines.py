@@ -66,7 +66,7 @@ def call(
         arrays.append(memory)
         strides.append(size)
         outputs[buffer.name] = (memory, shape if samples == 1 else (samples, *shape))
-    work = np.full(workspace_elements(routine, sizes) + 1, _GUARD, dtype)
+    work = np.full(workspace_elements(routine, sizes) + loaded.extra + 1, _GUARD, dtype)
     arrays.append(work)
     pointers = np.array([a.ctypes.data for a in arrays], np.uintp)
     meta = np.array([samples, *(sizes[s] for s in routine.sizes), *strides], np.int64)
