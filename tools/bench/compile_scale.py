@@ -34,7 +34,7 @@ from symgrad.targets.llvm import provide_interpreter
 
 SIZES = (1_000, 10_000, 100_000)
 DEPTH = 5_000
-STAGES = ("conversion", "reverse sweep", "passes", "lowering and split", "tape")
+STAGES = ("conversion", "reverse sweep", "passes", "lowering", "tape")
 ROWS = (
     "depth", "nodes of the graph", "statements", *(f"{stage}, s" for stage in STAGES),
     "all to the first call, s", "tape, us/statement", "emission and optimised machine code, s",
@@ -127,7 +127,7 @@ def measure_one(size: int, seed: int) -> dict[str, Any]:
     translation = stage(lambda: source.translation)
     derived = stage(lambda: source.derived(("value", "grad")))
     unit = stage(lambda: optimise(derived.unit))
-    routine = stage(lambda: split(routine_of(unit, "scale", derived.words)))
+    routine = stage(lambda: routine_of(unit, "scale", derived.words))
     target = target_named("llvm")
     quick = stage(lambda: target.build(routine, tier="quick"))
     seconds = [b - a for a, b in pairwise(marks)]
@@ -152,7 +152,7 @@ def _peak() -> float:
 def _check(loaded: Loaded, work: int, wanted: Numbers) -> float:
     """Compare with the numbers computed along; the CPU seconds of one evaluation."""
     value, gradient = np.zeros(()), np.zeros(2)
-    buffers = Addresses([np.array(POINT[0]), np.array(POINT[1]), value, gradient, np.empty(work + 1)])
+    buffers = Addresses([np.array(POINT[0]), np.array(POINT[1]), value, gradient, np.empty(work + loaded.extra + 1)])
     meta = np.array([1, 0, 0, 0, 0], dtype=np.int64)
     loaded.call(buffers.start, meta.ctypes.data)
     got = (float(value), float(gradient[0]), float(gradient[1]))
