@@ -152,7 +152,8 @@ def _peak() -> float:
 def _check(loaded: Loaded, work: int, wanted: Numbers) -> float:
     """Compare with the numbers computed along; the CPU seconds of one evaluation."""
     value, gradient = np.zeros(()), np.zeros(2)
-    buffers = Addresses([np.array(POINT[0]), np.array(POINT[1]), value, gradient, np.empty(work + loaded.extra + 1)])
+    memory = np.empty(work + loaded.extra + 1)
+    buffers = Addresses([np.array(POINT[0]), np.array(POINT[1]), value, gradient, memory])
     meta = np.array([1, 0, 0, 0, 0], dtype=np.int64)
     loaded.call(buffers.start, meta.ctypes.data)
     got = (float(value), float(gradient[0]), float(gradient[1]))
