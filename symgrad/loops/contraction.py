@@ -32,6 +32,7 @@ from symgrad.loops.nest import (
     poly_mul,
     variable,
 )
+from symgrad.loops.triangles import is_read_only_where, is_zero_unless
 
 if TYPE_CHECKING:
     from symgrad.loops.lower import Lowering
@@ -119,7 +120,7 @@ class Products:
         span: Span | None = None,
     ) -> None:
         self.span, self.adds_up = span, span is not None and span.adds_up
-        self.low, self.g, self.tensor, self.fill = low, low.g, low.g.tensors[t], fill
+        self.low, self.g, self.t, self.tensor, self.fill = low, low.g, t, low.g.tensors[t], fill
         own = [a for a in (*self.tensor.out, *self.tensor.red) if a != time]
         self.marks = {a: f"@{a}" for a in own}  # stand for axes until it is known which of them get loops
         self.places = {a: variable(mark) for a, mark in self.marks.items()}
@@ -148,7 +149,7 @@ class Products:
             parts = len(product.depth) > 1
             if parts and number == 0:
                 self.fill()
-            self._emit_one(product, term.sign, parts or number > 0 or self.adds_up)
+            self._emit_one(term, product, parts or number > 0 or self.adds_up)
 
     # ---- axes in memory --------------------------------------------------------------------
 
@@ -185,27 +186,76 @@ class Products:
 
     # ---- statements ------------------------------------------------------------------------
 
-    def _emit_one(self, product: _Product, sign: int, added: bool) -> None:
+    def _emit_one(self, term: Term, product: _Product, added: bool) -> None:
         low, inner = self.low, product.inner
         row, column, deep = inner
         inside = {m for axis in inner for m in axis.members}
         outside = [x for x in self.marks if x not in inside]
         names = {x: low.loop_name(d) for d, x in enumerate(outside)}
         at = {mark: names.get(x) for x, mark in self.marks.items()}
+        limits = self._limits(term, product, names)
+        for axis, limit in zip(inner, limits, strict=True):
+            if limit is not None:
+                at[self.marks[axis.members[0]]] = limit.first
         a, b, c = (_start(place, at) for place in (product.a, product.b, self.c))
         lower = self.is_symmetric and not outside
+        rows, columns, depth = (
+            axis.extent if limit is None else limit.extent for axis, limit in zip(inner, limits, strict=True)
+        )
         body: list[Statement] = [
             Contract(
-                row.extent, column.extent, deep.extent,
+                rows, columns, depth,
                 Strided(a, (row.strides[0], deep.strides[0])),
                 Strided(b, (deep.strides[1], column.strides[0])),
                 Strided(c, (row.strides[1], column.strides[1])),
-                poly(int(added)), poly(sign), poly(int(lower)), low.scratch(),
+                poly(int(added)), poly(term.sign), poly(int(lower)), low.scratch(),
             )
         ]  # fmt: skip
         for x in reversed(outside):
             body = [For(names[x], (poly(0),), (self.extents[x],), body)]
         low.top.extend(body)
+
+    def _limits(
+        self, term: Term, product: _Product, names: Mapping[Node, str]
+    ) -> tuple[_Limit | None, _Limit | None, _Limit | None]:
+        """What is left of the rows, columns and depth in one turn of the loops around, `names`."""
+        row, column, deep = (self._limit(term, axis, names, axis in product.depth) for axis in product.inner)
+        return row, column, deep
+
+    def _limit(self, term: Term, axis: _Axis, names: Mapping[Node, str], is_depth: bool) -> _Limit | None:
+        if self.span is not None or len(axis.members) > 1:
+            return None
+        (x,) = axis.members
+        for other, name in names.items():
+            if self.g.extent(other) != self.g.extent(x):
+                continue
+            at, end = variable(name), axis.extent
+            if self._is_needless(term, x, other, is_depth):
+                return _Limit(None, poly_add(at, poly(1)))
+            if self._is_needless(term, other, x, is_depth):
+                return _Limit(name, poly_add(end, at, -1))
+        return None
+
+    def _is_needless(self, term: Term, low: Node, high: Node, is_depth: bool) -> bool:
+        """Whether nothing has to be done where one axis is larger than the other."""
+        if is_depth:
+            return any(is_zero_unless(self.g, read, low, high) for read in (term.a, term.b))
+        t, out = self.t, self.tensor.out
+        if low not in out or high not in out or t in self.low.fixed or t in self.low.clocks:
+            return False
+        return is_read_only_where(self.g, self.low.order, t, out.index(low), out.index(high))
+
+
+@dataclass(frozen=True)
+class _Limit:
+    """The part of an axis that has to be done.
+
+    first   the variable it begins at, None for 0.
+    extent  how long it is.
+    """
+
+    first: str | None
+    extent: Poly
 
 
 def _without(names: Monomial, mark: str) -> Monomial:
