@@ -35,6 +35,7 @@ from symgrad.loops.nest import (
     Store,
     StoreReduce,
 )
+from symgrad.loops.walk import walk
 from symgrad.program import Program, program
 from symgrad.run.kernel import Kernel
 from symgrad.run.point import choose_sizes, names_of
@@ -339,6 +340,9 @@ def _loop_lines(routine: Routine) -> Iterator[str]:
         yield "once: " + _contents(top)
     while stack:
         depth, statement = stack.pop()
+        if isinstance(statement, For) and statement.short:
+            yield "  " * depth + f"{statement.comment}, in place: stores {_stored(statement)}"
+            continue
         if isinstance(statement, For):
             first, last = _bound(statement.lower, symbols, "max"), _bound(statement.upper, symbols, "min")
             bounds = f"{statement.var} < {last}" if first == "0" else f"{first} <= {statement.var} < {last}"
@@ -354,6 +358,11 @@ def _loop_lines(routine: Routine) -> Iterator[str]:
             stack.extend((inner, s) for s in reversed(statement.body))
         if isinstance(statement, Part) and statement.name:
             parts.add(statement.name)
+
+
+def _stored(s: For) -> str:
+    """The array that a product in place stores to."""
+    return next(t.buffer for _, t in walk(s.body) if isinstance(t, Store | StoreReduce))
 
 
 def _product(s: Contract, symbols: Mapping[str, str]) -> str:

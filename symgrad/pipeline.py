@@ -27,6 +27,7 @@ from symgrad.loops.pieces import in_pieces
 from symgrad.loops.reroll import rerolled
 from symgrad.loops.split import split
 from symgrad.loops.unswitch import unswitched
+from symgrad.loops.versions import with_small_products
 from symgrad.opt.logsumexp import with_split_logsumexp
 from symgrad.opt.mirror import computed_once
 from symgrad.opt.passes import PASSES
@@ -169,7 +170,7 @@ def routine_of(
     title = ", ".join(words)
     interface = Interface(name, unit.inputs, _distinct(unit), title)
     routine = lower(unit.graph, interface, library, memory is not None, not has_room_for_products(memory))
-    return rerolled(peeled(unswitched(in_pieces(routine))))
+    return rerolled(peeled(unswitched(in_pieces(with_small_products(routine)))))
 
 
 def _distinct(unit: Unit) -> tuple[tuple[str, TensorId], ...]:

@@ -99,7 +99,8 @@ def test_arguments_loops_memory_and_code_are_printed(explained):
 
 
 def test_a_matrix_product_is_one_line_of_the_loops():
-    (line,) = sg.explain(X * W, outputs="value").loops
+    in_place, line = sg.explain(X * W, outputs="value").loops
+    assert in_place == "product of few terms, in place: stores value"
     assert line == "matrix product: stores value, n by c, sums of d"
 
 

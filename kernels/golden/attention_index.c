@@ -326,31 +326,45 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
         const int64_t over = attention_index_min(0, first - n + 144);
         const int64_t more = attention_index_min(1, -over);
         const int64_t strip = first*more + 96*more + n - first - more*n;
-        attention_index_contract(&Q[first*d], &K[0], &t1[0], &t21[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
-            0);
+        if (32 >= d*m*strip) {
+            /* product of few terms */
+            for (int64_t row = 0; row < strip; row++) {
+                for (int64_t column = 0; column < m; column++) {
+                    double c4 = 0.0;
+                    for (int64_t term = 0; term < d; term++) {
+                        c4 += Q[first*d + d*row + term] * K[column*d + term];
+                    }
+                    t1[column + m*row] = c4;
+                }
+            }
+        }
+        if (d*m*strip >= 33) {
+            attention_index_contract(&Q[first*d], &K[0], &t1[0], &t21[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
+                0);
+        }
         for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < m; j++) {
                 t2[(i - first)*m + j] = t1[(i - first)*m + j] / tt3;
             }
-            double c4 = -INFINITY;
+            double c5 = -INFINITY;
             for (int64_t j = 0; j < m; j++) {
                 const double tt5 = t2[(i - first)*m + j];
-                c4 = (tt5 > c4 || tt5 != tt5) ? tt5 : c4;
+                c5 = (tt5 > c5 || tt5 != tt5) ? tt5 : c5;
             }
-            t3[i - first] = c4;
+            t3[i - first] = c5;
             const double tt6 = t3[i - first];
             const double tt7 = (fabs(tt6) < INFINITY) ? tt6 : 0.0;
             t4[i - first] = tt7;
-            double c5 = 0.0;
             double c6 = 0.0;
-            attention_index_SUM(c5, c6)
+            double c7 = 0.0;
+            attention_index_SUM(c6, c7)
             for (int64_t j = 0; j < m; j++) {
                 const double tt8 = t2[(i - first)*m + j];
-                c5 += (tt8 == tt7) ? 0.0 : exp(tt8 - tt7);
-                c6 += (tt8 == tt7) ? 1.0 : 0;
+                c6 += (tt8 == tt7) ? 0.0 : exp(tt8 - tt7);
+                c7 += (tt8 == tt7) ? 1.0 : 0;
             }
-            t5[i - first] = c5;
-            t6[i - first] = c6;
+            t5[i - first] = c6;
+            t6[i - first] = c7;
             t7[i - first] = t5[i - first] + (t6[i - first] - 1.0);
         }
         attention_index_INDEPENDENT
@@ -366,8 +380,22 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 t10[(i - first)*m + j] = exp(t1[(i - first)*m + j] / tt3 - tt10 - tt11);
             }
         }
-        attention_index_contract(&t10[0], &V[0], &t11[0], &t21[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1,
-            0);
+        if (32 >= e*m*strip) {
+            /* product of few terms */
+            for (int64_t row = 0; row < strip; row++) {
+                for (int64_t column = 0; column < e; column++) {
+                    double c8 = 0.0;
+                    for (int64_t term = 0; term < m; term++) {
+                        c8 += t10[m*row + term] * V[column + e*term];
+                    }
+                    t11[column + e*row] = c8;
+                }
+            }
+        }
+        if (e*m*strip >= 33) {
+            attention_index_contract(&t10[0], &V[0], &t11[0], &t21[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1,
+                0);
+        }
         for (int64_t i = first; i < first + strip; i++) {
             attention_index_SUM(c1)
             for (int64_t j = 0; j < e; j++) {
@@ -378,40 +406,54 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 t12[(i - first)*e + j] = 2.0 * (tt13 - tt12);
             }
         }
-        attention_index_contract(&t12[0], &V[0], &t13[0], &t21[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1,
-            0);
+        if (32 >= e*m*strip) {
+            /* product of few terms */
+            for (int64_t row = 0; row < strip; row++) {
+                for (int64_t column = 0; column < m; column++) {
+                    double c9 = 0.0;
+                    for (int64_t term = 0; term < e; term++) {
+                        c9 += t12[e*row + term] * V[column*e + term];
+                    }
+                    t13[column + m*row] = c9;
+                }
+            }
+        }
+        if (e*m*strip >= 33) {
+            attention_index_contract(&t12[0], &V[0], &t13[0], &t21[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1,
+                0);
+        }
         for (int64_t i = first; i < first + strip; i++) {
-            double c7 = 0.0;
-            attention_index_SUM(c7, c2)
+            double c10 = 0.0;
+            attention_index_SUM(c10, c2)
             for (int64_t j = 0; j < m; j++) {
                 const double tt15 = t13[(i - first)*m + j];
                 const double tt16 = t10[(i - first)*m + j];
-                c7 += tt15 * tt16;
+                c10 += tt15 * tt16;
                 c2 += t1[(i - first)*m + j] * (tt15 * tt16);
             }
-            t14[i - first] = c7;
+            t14[i - first] = c10;
             const double tt17 = t9[i - first];
             const double tt18 = t14[i - first];
             const int tt19 = tt17 == -INFINITY;
-            double c8 = 0.0;
+            double c11 = 0.0;
             const double tt20 = t6[i - first];
             const int tt21 = t5[i - first] < tt20;
             const double tt22 = t4[i - first];
             for (int64_t j = 0; j < m; j++) {
                 c3 += (tt19 ? 0.0 : t10[(i - first)*m + j]) * t1[(i - first)*m + j] * tt18;
                 if (tt21) {
-                    c8 += (t2[(i - first)*m + j] == tt22) ? t13[(i - first)*m + j] : 0.0;
+                    c11 += (t2[(i - first)*m + j] == tt22) ? t13[(i - first)*m + j] : 0.0;
                 }
             }
-            t17[i - first] = c8;
+            t17[i - first] = c11;
             const double tt23 = t17[i - first] / tt20;
             const double tt24 = (fabs(3.602879701896397e+16 * tt23) < INFINITY) ? tt23 : 0.0;
-            double c9 = 0.0;
-            attention_index_SUM(c9)
+            double c12 = 0.0;
+            attention_index_SUM(c12)
             for (int64_t j = 0; j < m; j++) {
-                c9 += (t13[(i - first)*m + j] - tt24) * t10[(i - first)*m + j];
+                c12 += (t13[(i - first)*m + j] - tt24) * t10[(i - first)*m + j];
             }
-            t19[i - first] = c9;
+            t19[i - first] = c12;
             const int tt25 = tt17 == -INFINITY;
             const double tt26 = t19[i - first];
             for (int64_t j = 0; j < m; j++) {
@@ -420,8 +462,22 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
         }
         attention_index_contract(&t20[0], &Q[first*d], &grad_K[0], &t21[0], m, d, strip, 1, m, d, 1, d, 1,
             first, 1, 0);
-        attention_index_contract(&t20[0], &K[0], &grad_Q[first*d], &t21[0], strip, d, m, m, 1, d, 1, d, 1,
-            0, 1, 0);
+        if (32 >= d*m*strip) {
+            /* product of few terms */
+            for (int64_t row = 0; row < strip; row++) {
+                for (int64_t column = 0; column < d; column++) {
+                    double c13 = 0.0;
+                    for (int64_t term = 0; term < m; term++) {
+                        c13 += t20[m*row + term] * K[column + d*term];
+                    }
+                    grad_Q[first*d + column + d*row] = c13;
+                }
+            }
+        }
+        if (d*m*strip >= 33) {
+            attention_index_contract(&t20[0], &K[0], &grad_Q[first*d], &t21[0], strip, d, m, m, 1, d, 1, d, 1,
+                0, 1, 0);
+        }
         attention_index_contract(&t10[0], &t12[0], &grad_V[0], &t21[0], m, e, strip, 1, m, e, 1, e, 1,
             first, 1, 0);
     }

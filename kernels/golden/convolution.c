@@ -297,8 +297,22 @@ void convolution(const double *restrict x, const double *restrict w, double *res
         const int64_t strip = O + first*more + 96*more - O*more - first;
         for (int64_t i = 0; i < B; i++) {
             for (int64_t j = 0; j < K; j++) {
-                convolution_contract(&w[first*C*K + j], &x[i*C*T + j], &t1[(i*O + first)*(T - K + 1)], &t5[0],
-                    strip, T - K + 1, C, C*K, K, T, 1, T - K + 1, 1, 1, 1, 0);
+                if (C*K*strip + 32 >= C*T*strip + C*strip) {
+                    /* product of few terms */
+                    for (int64_t row = 0; row < strip; row++) {
+                        for (int64_t column = 0; column < T - K + 1; column++) {
+                            double c2 = 0.0;
+                            for (int64_t term = 0; term < C; term++) {
+                                c2 += w[first*C*K + C*K*row + K*term + j] * x[i*C*T + T*term + column + j];
+                            }
+                            t1[(i*O + first)*(T - K + 1) + T*row + column + row - K*row] += c2;
+                        }
+                    }
+                }
+                if (C*T*strip + C*strip >= C*K*strip + 33) {
+                    convolution_contract(&w[first*C*K + j], &x[i*C*T + j], &t1[(i*O + first)*(T - K + 1)], &t5[0],
+                        strip, T - K + 1, C, C*K, K, T, 1, T - K + 1, 1, 1, 1, 0);
+                }
             }
         }
         for (int64_t i = 0; i < B; i++) {
@@ -322,11 +336,11 @@ void convolution(const double *restrict x, const double *restrict w, double *res
         for (int64_t i = 0; i < B; i++) {
             for (int64_t j = first; j < first + strip; j++) {
                 for (int64_t k = 0; k < K + T - 1; k++) {
-                    double c2 = 0.0;
+                    double c3 = 0.0;
                     if ((k + 1 >= K) && (T >= k + 1)) {
-                        c2 = t3[(j*B + i)*(T - K + 1) + k - K + 1];
+                        c3 = t3[(j*B + i)*(T - K + 1) + k - K + 1];
                     }
-                    t4[(i*O + j)*(K + T - 1) + k] = c2;
+                    t4[(i*O + j)*(K + T - 1) + k] = c3;
                 }
             }
         }
@@ -334,14 +348,42 @@ void convolution(const double *restrict x, const double *restrict w, double *res
     value[0] = c1;
     for (int64_t i = 0; i < B; i++) {
         for (int64_t j = 0; j < O; j++) {
-            convolution_contract(&w[j*C*K], &t4[(i*O + j)*(K + T - 1) + K - 1], &grad_x[i*C*T], &t5[0], C, T,
-                K, K, 1, -1, 1, T, 1, 1, 1, 0);
+            if (32 >= C*K*T) {
+                /* product of few terms */
+                for (int64_t row = 0; row < C; row++) {
+                    for (int64_t column = 0; column < T; column++) {
+                        double c4 = 0.0;
+                        for (int64_t term = 0; term < K; term++) {
+                            c4 += w[j*C*K + K*row + term] * t4[(i*O + j)*(K + T - 1) + K + column - term - 1];
+                        }
+                        grad_x[i*C*T + T*row + column] += c4;
+                    }
+                }
+            }
+            if (C*K*T >= 33) {
+                convolution_contract(&w[j*C*K], &t4[(i*O + j)*(K + T - 1) + K - 1], &grad_x[i*C*T], &t5[0], C, T,
+                    K, K, 1, -1, 1, T, 1, 1, 1, 0);
+            }
         }
     }
     for (int64_t i = 0; i < C; i++) {
         for (int64_t j = 0; j < B; j++) {
-            convolution_contract(&t3[j*(T - K + 1)], &x[(j*C + i)*T], &grad_w[i*K], &t5[0], O, K, T - K + 1,
-                B + B*T - B*K, 1, 1, 1, C*K, 1, 1, 1, 0);
+            if (K*K*O + 32 >= K*O + K*O*T) {
+                /* product of few terms */
+                for (int64_t row = 0; row < O; row++) {
+                    for (int64_t column = 0; column < K; column++) {
+                        double c5 = 0.0;
+                        for (int64_t term = 0; term < T - K + 1; term++) {
+                            c5 += t3[j*(T - K + 1) + B*T*row + B*row + term - B*K*row] * x[(j*C + i)*T + column + term];
+                        }
+                        grad_w[i*K + C*K*row + column] += c5;
+                    }
+                }
+            }
+            if (K*O + K*O*T >= K*K*O + 33) {
+                convolution_contract(&t3[j*(T - K + 1)], &x[(j*C + i)*T], &grad_w[i*K], &t5[0], O, K, T - K + 1,
+                    B + B*T - B*K, 1, 1, 1, C*K, 1, 1, 1, 0);
+            }
         }
     }
 }

@@ -340,49 +340,77 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
         const int64_t over = dense_index_min(0, first - n + 144);
         const int64_t more = dense_index_min(1, -over);
         const int64_t strip = first*more + 96*more + n - first - more*n;
-        dense_index_contract(&X[first*d], &W1[0], &t1[0], &t24[0], strip, h, d, d, 1, h, 1, h, 1, 0, 1,
-            0);
+        if (32 >= d*h*strip) {
+            /* product of few terms */
+            for (int64_t row = 0; row < strip; row++) {
+                for (int64_t column = 0; column < h; column++) {
+                    double c2 = 0.0;
+                    for (int64_t term = 0; term < d; term++) {
+                        c2 += X[first*d + d*row + term] * W1[column + h*term];
+                    }
+                    t1[column + h*row] = c2;
+                }
+            }
+        }
+        if (d*h*strip >= 33) {
+            dense_index_contract(&X[first*d], &W1[0], &t1[0], &t24[0], strip, h, d, d, 1, h, 1, h, 1, 0, 1,
+                0);
+        }
         for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < h; j++) {
                 t2[(i - first)*h + j] = tanh(b1[j] + t1[(i - first)*h + j]);
             }
         }
-        dense_index_contract(&t2[0], &W2[0], &t3[0], &t24[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
+        if (32 >= c*h*strip) {
+            /* product of few terms */
+            for (int64_t row = 0; row < strip; row++) {
+                for (int64_t column = 0; column < c; column++) {
+                    double c3 = 0.0;
+                    for (int64_t term = 0; term < h; term++) {
+                        c3 += t2[h*row + term] * W2[c*term + column];
+                    }
+                    t3[c*row + column] = c3;
+                }
+            }
+        }
+        if (c*h*strip >= 33) {
+            dense_index_contract(&t2[0], &W2[0], &t3[0], &t24[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
+        }
         for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < c; j++) {
                 t4[j] = t3[(i - first)*c + j] + b2[j];
             }
-            double c2 = -INFINITY;
+            double c4 = -INFINITY;
             for (int64_t j = 0; j < c; j++) {
                 const double tt3 = t4[j];
-                c2 = (tt3 > c2 || tt3 != tt3) ? tt3 : c2;
+                c4 = (tt3 > c4 || tt3 != tt3) ? tt3 : c4;
             }
-            t5[i - first] = c2;
+            t5[i - first] = c4;
             const double tt4 = t5[i - first];
             const double tt5 = (fabs(tt4) < INFINITY) ? tt4 : 0.0;
             t6[i - first] = tt5;
-            double c3 = 0.0;
-            double c4 = 0.0;
-            dense_index_SUM(c3, c4)
+            double c5 = 0.0;
+            double c6 = 0.0;
+            dense_index_SUM(c5, c6)
             for (int64_t j = 0; j < c; j++) {
                 const double tt6 = t4[j];
-                c3 += (tt6 == tt5) ? 0.0 : exp(tt6 - tt5);
-                c4 += (tt6 == tt5) ? 1.0 : 0;
+                c5 += (tt6 == tt5) ? 0.0 : exp(tt6 - tt5);
+                c6 += (tt6 == tt5) ? 1.0 : 0;
             }
-            t7[i - first] = c3;
-            t8[i - first] = c4;
+            t7[i - first] = c5;
+            t8[i - first] = c6;
             t9[i - first] = t8[i - first] - 1.0 + t7[i - first];
-            double c5 = 0.0;
+            double c7 = 0.0;
             const int64_t g1 = label[i];
             const int tt7 = (g1 >= 0) && (c >= g1 + 1);
             for (int64_t j = 0; j < h; j++) {
                 const double tt8 = t2[(i - first)*h + j];
-                c5 += W2[j*c + g1] * tt8;
+                c7 += W2[j*c + g1] * tt8;
                 if (tt7) {
                     t14[g1*h + j] += -(tt8 / tt1);
                 }
             }
-            t12[i - first] = c5;
+            t12[i - first] = c7;
             dense_index_INDEPENDENT
             for (int64_t j = 0; j < h; j++) {
                 const double tt9 = 1.0 / cosh(b1[j] + t1[(i - first)*h + j]);
@@ -414,7 +442,21 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
         }
         dense_index_contract(&t19[0], &t2[0], &t20[0], &t24[0], c, h, strip, 1, c, h, 1, h, 1, first, 1,
             0);
-        dense_index_contract(&t19[0], &W2[0], &t21[0], &t24[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
+        if (32 >= c*h*strip) {
+            /* product of few terms */
+            for (int64_t row = 0; row < strip; row++) {
+                for (int64_t column = 0; column < h; column++) {
+                    double c8 = 0.0;
+                    for (int64_t term = 0; term < c; term++) {
+                        c8 += t19[c*row + term] * W2[c*column + term];
+                    }
+                    t21[column + h*row] = c8;
+                }
+            }
+        }
+        if (c*h*strip >= 33) {
+            dense_index_contract(&t19[0], &W2[0], &t21[0], &t24[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
+        }
         for (int64_t i = first; i < first + strip; i++) {
             const int64_t g5 = label[i];
             dense_index_INDEPENDENT

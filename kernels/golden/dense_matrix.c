@@ -339,38 +339,66 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
         const int64_t over = dense_matrix_min(0, first - n + 144);
         const int64_t more = dense_matrix_min(1, -over);
         const int64_t strip = first*more + 96*more + n - first - more*n;
-        dense_matrix_contract(&X[first*d], &W1[0], &t1[0], &t22[0], strip, h, d, d, 1, h, 1, h, 1, 0, 1,
-            0);
+        if (32 >= d*h*strip) {
+            /* product of few terms */
+            for (int64_t row = 0; row < strip; row++) {
+                for (int64_t column = 0; column < h; column++) {
+                    double c3 = 0.0;
+                    for (int64_t term = 0; term < d; term++) {
+                        c3 += X[first*d + d*row + term] * W1[column + h*term];
+                    }
+                    t1[column + h*row] = c3;
+                }
+            }
+        }
+        if (d*h*strip >= 33) {
+            dense_matrix_contract(&X[first*d], &W1[0], &t1[0], &t22[0], strip, h, d, d, 1, h, 1, h, 1, 0, 1,
+                0);
+        }
         for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < h; j++) {
                 t2[(i - first)*h + j] = tanh(b1[j] + t1[(i - first)*h + j]);
             }
         }
-        dense_matrix_contract(&t2[0], &W2[0], &t3[0], &t22[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
+        if (32 >= c*h*strip) {
+            /* product of few terms */
+            for (int64_t row = 0; row < strip; row++) {
+                for (int64_t column = 0; column < c; column++) {
+                    double c4 = 0.0;
+                    for (int64_t term = 0; term < h; term++) {
+                        c4 += t2[h*row + term] * W2[c*term + column];
+                    }
+                    t3[c*row + column] = c4;
+                }
+            }
+        }
+        if (c*h*strip >= 33) {
+            dense_matrix_contract(&t2[0], &W2[0], &t3[0], &t22[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
+        }
         for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < c; j++) {
                 t4[j] = t3[(i - first)*c + j] + b2[j];
             }
-            double c3 = -INFINITY;
+            double c5 = -INFINITY;
             for (int64_t j = 0; j < c; j++) {
                 const double tt3 = t4[j];
-                c3 = (tt3 > c3 || tt3 != tt3) ? tt3 : c3;
+                c5 = (tt3 > c5 || tt3 != tt3) ? tt3 : c5;
             }
-            t5[i - first] = c3;
+            t5[i - first] = c5;
             const double tt4 = t5[i - first];
             const double tt5 = (fabs(tt4) < INFINITY) ? tt4 : 0.0;
             t6[i - first] = tt5;
-            double c4 = 0.0;
-            double c5 = 0.0;
-            dense_matrix_SUM(c4, c5, c2)
+            double c6 = 0.0;
+            double c7 = 0.0;
+            dense_matrix_SUM(c6, c7, c2)
             for (int64_t j = 0; j < c; j++) {
                 const double tt6 = t4[j];
-                c4 += (tt6 == tt5) ? 0.0 : exp(tt6 - tt5);
-                c5 += (tt6 == tt5) ? 1.0 : 0;
+                c6 += (tt6 == tt5) ? 0.0 : exp(tt6 - tt5);
+                c7 += (tt6 == tt5) ? 1.0 : 0;
                 c2 += Y[i*c + j] * (t3[(i - first)*c + j] + b2[j]);
             }
-            t7[i - first] = c4;
-            t8[i - first] = c5;
+            t7[i - first] = c6;
+            t8[i - first] = c7;
             t9[i - first] = t8[i - first] - 1.0 + t7[i - first];
         }
         dense_matrix_SUM(c1)
@@ -408,7 +436,21 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
         }
         dense_matrix_contract(&t2[0], &t17[0], &grad_W2[0], &t22[0], h, c, strip, 1, h, c, 1, c, 1, first,
             1, 0);
-        dense_matrix_contract(&t17[0], &W2[0], &t18[0], &t22[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
+        if (32 >= c*h*strip) {
+            /* product of few terms */
+            for (int64_t row = 0; row < strip; row++) {
+                for (int64_t column = 0; column < h; column++) {
+                    double c8 = 0.0;
+                    for (int64_t term = 0; term < c; term++) {
+                        c8 += t17[c*row + term] * W2[c*column + term];
+                    }
+                    t18[column + h*row] = c8;
+                }
+            }
+        }
+        if (c*h*strip >= 33) {
+            dense_matrix_contract(&t17[0], &W2[0], &t18[0], &t22[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
+        }
         for (int64_t i = first; i < first + strip; i++) {
             dense_matrix_INDEPENDENT
             for (int64_t j = 0; j < h; j++) {

@@ -265,31 +265,73 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
     double *const restrict t4 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d));
     double *const restrict t5 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(rows)*orthogonality_matrix_extent(d));
     double *const restrict t6 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(rows)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(rows)*orthogonality_matrix_extent(d));
-    orthogonality_matrix_contract(&W[0], &W[0], &t1[0], &t6[0], d, d, n, 1, d, d, 1, d, 1, 0, 1, 1);
-    double c1 = 0.0;
+    if (32 >= d*d*n) {
+        /* product of few terms */
+        for (int64_t row = 0; row < d; row++) {
+            for (int64_t column = 0; column < d; column++) {
+                double c1 = 0.0;
+                for (int64_t term = 0; term < n; term++) {
+                    c1 += W[d*term + row] * W[column + d*term];
+                }
+                t1[column + d*row] = c1;
+            }
+        }
+    }
+    if (d*d*n >= 33) {
+        orthogonality_matrix_contract(&W[0], &W[0], &t1[0], &t6[0], d, d, n, 1, d, d, 1, d, 1, 0, 1, 1);
+    }
+    double c2 = 0.0;
     for (int64_t i = 0; i < d; i++) {
-        double c2 = 0.0;
-        orthogonality_matrix_SUM(c2)
+        double c3 = 0.0;
+        orthogonality_matrix_SUM(c3)
         for (int64_t j = 0; j < d; j++) {
             const double tt1 = (i == j) ? (-1.0) : 0;
             const double tt2 = t1[i*d + j];
-            c2 += (tt1 + t1[j*d + i]) * (tt1 + tt2);
+            c3 += (tt1 + t1[j*d + i]) * (tt1 + tt2);
             t3[i*d + j] = 2.0 * (((i == j) ? (-1.0) : 0) + tt2);
         }
-        t2[i] = c2;
-        c1 += t2[i];
+        t2[i] = c3;
+        c2 += t2[i];
     }
-    value[0] = c1;
+    value[0] = c2;
     const int64_t none = orthogonality_matrix_min(0, n - 49);
     /* strip by strip: what is in between stays in the cache */
     for (int64_t first = 0; first < n - none - 48; first += 96) {
         const int64_t over = orthogonality_matrix_min(0, first - n + 144);
         const int64_t more = orthogonality_matrix_min(1, -over);
         const int64_t strip = first*more + 96*more + n - first - more*n;
-        orthogonality_matrix_contract(&W[first*d], &t3[0], &t4[0], &t6[0], strip, d, d, d, 1, d, 1, d, 1,
-            0, 1, 0);
-        orthogonality_matrix_contract(&W[first*d], &t3[0], &t5[0], &t6[0], strip, d, d, d, 1, 1, d, d, 1,
-            0, 1, 0);
+        if (32 >= d*d*strip) {
+            /* product of few terms */
+            for (int64_t row = 0; row < strip; row++) {
+                for (int64_t column = 0; column < d; column++) {
+                    double c4 = 0.0;
+                    for (int64_t term = 0; term < d; term++) {
+                        c4 += W[first*d + d*row + term] * t3[column + d*term];
+                    }
+                    t4[column + d*row] = c4;
+                }
+            }
+        }
+        if (d*d*strip >= 33) {
+            orthogonality_matrix_contract(&W[first*d], &t3[0], &t4[0], &t6[0], strip, d, d, d, 1, d, 1, d, 1,
+                0, 1, 0);
+        }
+        if (32 >= d*d*strip) {
+            /* product of few terms */
+            for (int64_t row = 0; row < strip; row++) {
+                for (int64_t column = 0; column < d; column++) {
+                    double c5 = 0.0;
+                    for (int64_t term = 0; term < d; term++) {
+                        c5 += W[first*d + d*row + term] * t3[column*d + term];
+                    }
+                    t5[column + d*row] = c5;
+                }
+            }
+        }
+        if (d*d*strip >= 33) {
+            orthogonality_matrix_contract(&W[first*d], &t3[0], &t5[0], &t6[0], strip, d, d, d, 1, 1, d, d, 1,
+                0, 1, 0);
+        }
         for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < d; j++) {
                 grad[i*d + j] = t4[(i - first)*d + j] + t5[(i - first)*d + j];

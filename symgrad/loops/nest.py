@@ -261,6 +261,7 @@ class For:
     """for var in [max(lower), min(upper)) by `step`; values computed inside are local to one turn.
 
     lanes  its turns are samples computed side by side (`loops/lanes.py`).
+    short  its turns are few: vectors, and writing turns out, would not pay.
     """
 
     var: str
@@ -270,6 +271,7 @@ class For:
     comment: str = ""
     step: int = 1
     lanes: bool = False
+    short: bool = False
 
 
 @dataclass(slots=True)

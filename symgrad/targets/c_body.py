@@ -342,14 +342,14 @@ class Body:
         lower = self._bound(s.lower, "max")
         upper = self._bound(s.upper, "min")
         sums, anys = ([self._values[c].text for c in cells if c in self.live.uses] for cells in simd_cells(s))
-        if sums and len(anys) <= 1:
+        if sums and len(anys) <= 1 and not s.short:
             self.helpers_used |= {"sum", "any"} if anys else {"sum"}
             self._line(f"{self.helper}_{'ANY' if anys else 'SUM'}({', '.join([*anys, *sums])})")
         elif s.lanes:
             self.helpers_used.add("lanes")
             self._side_by_side = True
             self._line(f"{self.helper}_SIDE_BY_SIDE")
-        elif is_parallel(s):
+        elif is_parallel(s) and not s.short:
             self.helpers_used.add("parallel")
             self._line(f"{self.helper}_INDEPENDENT")
         step = f"{var}++" if s.step == 1 else f"{var} += {s.step}"

@@ -71,8 +71,8 @@ _FEW = 1  # last turns that are no vector: one number by itself takes less time 
 class LoopMarks:
     """Metadata of a module for its loops, and what is foreseen; its numbers begin at `first`.
 
-    Source: LLVM Language Reference Manual, "llvm.loop.parallel_accesses", "llvm.access.group",
-    "llvm.loop.vectorize.predicate.enable" and "prof".
+    Source: LLVM Language Reference Manual, "llvm.access.group", "llvm.loop.parallel_accesses",
+    "llvm.loop.unroll.disable", "llvm.loop.vectorize.enable", "llvm.loop.vectorize.predicate.enable", "prof".
     """
 
     def __init__(self, first: int) -> None:
@@ -86,12 +86,13 @@ class LoopMarks:
         self.has_forecasts = True
         return f", !prof !{self.first + (3 if is_first else 4)}"
 
-    def new_loop(self, is_parallel: bool, is_rest: bool) -> str:
-        """What stands at the end of a further loop: independent turns, or fewer than a vector takes."""
+    def new_loop(self, is_parallel: bool, is_rest: bool, is_short: bool) -> str:
+        """What stands at the end of a further loop: independent turns, fewer than a vector takes, or few."""
         numbers = [self.first + 1] * is_parallel + [self.first + 2] * is_rest
+        numbers += [self.first + 5, self.first + 6] * is_short
         if not numbers:
             return ""
-        own = self.first + 5 + len(self.loops)
+        own = self.first + 7 + len(self.loops)
         self.loops.append(f"!{own} = distinct !{{{', '.join(f'!{n}' for n in (own, *numbers))}}}")
         return f", !llvm.loop !{own}"
 
@@ -101,6 +102,8 @@ class LoopMarks:
             f"!{self.first} = distinct !{{}}",
             f'!{self.first + 1} = !{{!"llvm.loop.parallel_accesses", !{self.first}}}',
             f'!{self.first + 2} = !{{!"llvm.loop.vectorize.predicate.enable", i1 true}}',
+            f'!{self.first + 5} = !{{!"llvm.loop.vectorize.enable", i1 false}}',
+            f'!{self.first + 6} = !{{!"llvm.loop.unroll.disable"}}',
         )
         forecasts = (
             f'!{self.first + 3} = !{{!"branch_weights", i32 {_OFTEN}, i32 1}}',
@@ -594,7 +597,7 @@ class Body:
         mark = ""
         if self.marks is not None:
             apart = is_parallel(s)
-            self._access, mark = self.marks.access * apart, self.marks.new_loop(apart, part == _REST)
+            self._access, mark = self.marks.access * apart, self.marks.new_loop(apart, part == _REST, s.short)
 
         def close() -> None:
             self._loops.pop()
