@@ -13,6 +13,7 @@ logsumexp a log-sum-exp becomes the largest exponent and the rest, two numbers (
           probabilities keep their digits beside what they nearly cancel (`opt.saturation`).
 legalise  what targets do not spell: ops that are expansions of others, and matrix functions, which
           become factorisations and what is read off them (`opt.factorise`).
+invariant factors that fewer loops change are multiplied first (`opt.invariant`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from symgrad.ir.reduce import additive_terms, needs_its_guards, store
 from symgrad.opt.diagonal import diagonal
 from symgrad.opt.factorise import Factors
 from symgrad.opt.forward import forward
+from symgrad.opt.invariant import invariant
 from symgrad.opt.layout import layout
 from symgrad.opt.logsumexp import split_logsumexp
 from symgrad.opt.operands import operands
@@ -216,4 +218,5 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("layout", layout),
     ("logsumexp", split_logsumexp),
     ("legalise", legalise),
+    ("invariant", invariant),
 )

@@ -1,0 +1,54 @@
+"""Factors that fewer loops change are multiplied first: the product of two of them leaves a loop.
+
+    0.5*(h*x[i])   becomes   (0.5*h)*x[i]
+
+Only products that nothing else uses are taken apart, and nothing but the order of factors changes. It is the
+last pass: in front of others, one form of each product lets more of them meet.
+Source: Muchnick 1997, Advanced Compiler Design and Implementation, section 13.2.1 (reassociation of loop
+invariants).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.opt.rebuild import Copy, copy_with
+
+
+def invariant(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
+    """Regroup products for the loops around them."""
+    below = g.definitions_below(roots)
+    chosen = {t: _regrouped(g, t) for t in below if g.tensors[t].out or g.tensors[t].red}
+    if not any(chosen.values()):
+        return g, {t: t for t in below}
+
+    def on_node(copy: Copy, t: TensorId, old: Node, new: Node) -> Node:
+        if old not in chosen.get(t, ()) or copy.new.op[new] != "mul":
+            return new
+        return _inside_out(copy.new, new)
+
+    return copy_with(g, roots, on_node=on_node, stabilise=False)
+
+
+def _regrouped(g: Graph, t: TensorId) -> frozenset[Node]:
+    """Products of a factor and a product that nothing else uses, in which two factors can meet."""
+    nodes = g.reachable(g.tensors[t].bodies)
+    products = [n for n in nodes if g.op[n] == "mul" and any(g.op[a] == "mul" for a in g.args[n])]
+    if not products:
+        return frozenset()
+    uses = Counter(child for n in nodes for child in g.children(n))
+    alone = (n for n in products if any(g.op[a] == "mul" and uses[a] == 1 for a in g.args[n]))
+    return frozenset(n for n in alone if _inside_out(g, n) != n)
+
+
+def _inside_out(g: Graph, n: Node) -> Node:
+    """p*(q*x) as (p*q)*x where x has all axes of p and q, and more."""
+    for p, product in (g.args[n], g.args[n][::-1]):
+        if g.op[product] != "mul":
+            continue
+        for q, x in (g.args[product], g.args[product][::-1]):
+            if g.axes[p] | g.axes[q] < g.axes[x]:
+                return g.intern("mul", (g.mul(p, q), x))
+    return n
