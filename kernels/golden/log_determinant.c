@@ -11,6 +11,7 @@
  * work    t3 () double
  * work    t4 (n,) double
  * work    t5 (n, n) double
+ * work    columns (8, 64) double
  *
  * status: 0, or the number of the first call that failed, whose results are then nan:
  *   1: the matrix 'A' is singular
@@ -35,6 +36,11 @@
 #define log_determinant_INDEPENDENT
 #endif
 
+static int64_t log_determinant_min(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static int64_t log_determinant_extent(int64_t a)
 {
     return a > 0 ? a : 0;
@@ -53,6 +59,7 @@ void log_determinant(const double *restrict A, double *restrict value, double *r
     double *const restrict t3 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8;
     double *const restrict t4 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8;
     double *const restrict t5 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8 + log_determinant_slice(log_determinant_extent(n));
+    double *const restrict columns = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8 + log_determinant_slice(log_determinant_extent(n)) + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n));
     status[0] = 0.0;
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < n; j++) {
@@ -161,16 +168,26 @@ void log_determinant(const double *restrict A, double *restrict value, double *r
             }
         }
     }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            grad[i*n + j] = t5[j*n + i];
+    /* block by block: what is read down columns lies in rows */
+    for (int64_t strip = 0; strip < n; strip += 64) {
+        for (int64_t block = 0; block < n; block += 8) {
+            for (int64_t j = strip; j < log_determinant_min(strip + 64, n); j++) {
+                for (int64_t i = block; i < log_determinant_min(block + 8, n); i++) {
+                    columns[(i - block)*64 + j - strip] = t5[j*n + i];
+                }
+            }
+            for (int64_t i = block; i < log_determinant_min(block + 8, n); i++) {
+                for (int64_t j = strip; j < log_determinant_min(strip + 64, n); j++) {
+                    grad[i*n + j] = columns[(i - block)*64 + j - strip];
+                }
+            }
         }
     }
 }
 
 int64_t log_determinant_work_size(int64_t n)
 {
-    return log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8 + log_determinant_slice(log_determinant_extent(n)) + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n));
+    return log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8 + log_determinant_slice(log_determinant_extent(n)) + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n)) + 512;
 }
 
 int64_t log_determinant_argument_count(void)
