@@ -58,8 +58,7 @@ def _joined(g: Graph, n: Node, a: Node, b: Node) -> Node:
     sum is about to be multiplied by partial derivatives made of them, and a product only stays
     under a mask that is on top.
     """
-    plain = g.op[n] == "read" and not any(g.op[i] == "read" for i in g.reachable(g.children(n)))
-    if g.op[a] != "mask" or g.op[b] != "mask" or plain:
+    if g.op[a] != "mask" or g.op[b] != "mask" or _is_plain_read(g, n):
         return g.add(a, b)
     first, second = conjuncts(g, g.args[a][0]), conjuncts(g, g.args[b][0])
     common = [p for p in first if p in second]
@@ -69,6 +68,11 @@ def _joined(g: Graph, n: Node, a: Node, b: Node) -> Node:
     if not common and not _has_delta(g, (*first, *second)) and g.node("not", left) != right:
         return g.mask(g.node("or", left, right), total)
     return g.mask(conjunction(g, common), total)
+
+
+def _is_plain_read(g: Graph, n: Node) -> bool:
+    """Whether an element is read at a place that does not depend on other elements."""
+    return g.op[n] == "read" and not any(g.op[i] == "read" for i in g.reachable(g.children(n)))
 
 
 def _has_delta(g: Graph, conditions: Iterable[Node]) -> bool:

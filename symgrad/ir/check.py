@@ -322,9 +322,14 @@ def _target_context(g: Graph, tensor: Tensor) -> Context:
     return frozenset(facts_of(g, g.args[tensor.body][0]))
 
 
+_GUARDS = frozenset(("mask", "where", "and", "or"))
+
+
 def _contexts(g: Graph, tensor: Tensor) -> tuple[dict[Node, frozenset[Context]], set[Node]]:
     """What the guards around each node say, per way to reach it; and the nodes guarded on every way."""
     roots = {*tensor.bodies}
+    if not tensor.target and _GUARDS.isdisjoint([g.op[n] for n in g.reachable(tensor.bodies)]):
+        return dict.fromkeys(g.reachable(tensor.bodies), frozenset((frozenset(),))), set()
     contexts: dict[Node, frozenset[Context]] = {r: frozenset((frozenset(),)) for r in roots}
     open_nodes = set(roots)
     if tensor.target:

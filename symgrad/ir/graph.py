@@ -26,6 +26,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import compress
 from typing import Any
 
 from symgrad.ir import stability  # noqa: F401  registers its rules
@@ -38,6 +39,9 @@ TensorId = int
 NO_AXES: frozenset[Node] = frozenset()
 _FIRST_FRESH = 1_000_000
 _MASK = (1 << 61) - 1
+_SHARE_LOOKED_FOR = 16  # a 16th of all nodes is found from its roots, more of them by looking at all
+_LARGE = 1_000  # nodes below some roots that are worth keeping
+_MOST_KEPT = 4
 
 REDUCTIONS = ("sum", "prod", "max", "min", "logsumexp")
 SCANS = ("scan", "backward_scan")
@@ -109,12 +113,16 @@ class Graph:
         self._nodes: dict[tuple[str, tuple[Any, ...]], Node] = {}
         self._rationals: dict[Node, Fraction] = {}
         self._tensor_ids: dict[Tensor, TensorId] = {}
+        self._below: dict[tuple[Node, ...], list[Node]] = {}  # what `reachable` said last
         self._fresh = _FIRST_FRESH
         self.zero = self.const(0)
         self.one = self.const(1)
         self.minus_one = self.const(-1)
         self.true = self.intern("true", ())
         self.false = self.intern("false", ())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_below": {}}
 
     # ---- interning -------------------------------------------------------------------------
 
@@ -125,28 +133,44 @@ class Graph:
         if found is not None:
             return found
         self._nodes[name] = node = len(self.op)
-        nodes = args if op in _KIND_OF else self.children_of(op, args)
+        key = _LITERAL_KEYS.get(op) or _literal_key(op)
+        kind = _KIND_OF.get(op)
+        if kind is None:
+            return self._intern_leaf(node, op, args, key)
+        self.op.append(op)
+        self.args.append(args)
+        self.arguments.append(args)
+        self.kind.append(kind)
+        self._follow(key, args)
+        return node
+
+    def _intern_leaf(self, node: Node, op: str, args: tuple[Any, ...], key: int) -> Node:
+        """The same for what is no row of the table: some arguments are no nodes."""
+        nodes = self.children_of(op, args)
         self.op.append(op)
         self.args.append(args)
         self.arguments.append(nodes)
-        key, keys = _LITERAL_KEYS.get(op) or _literal_key(op), self._key
-        axes, all_axes = NO_AXES, self.axes
         if nodes is not args:
             for literal in _literals(op, args, nodes):
                 key = (key * 69069 + _literal_key(literal)) & _MASK
+        self.kind.append(self.tensors[args[0]].dtype if op == "read" else _LEAF_KINDS[op])
+        self._follow(key, nodes)
+        if op == "axis":
+            self.axes[node] = frozenset((node,))
+        elif op == "const" and args[0] == "q":
+            self._rationals[node] = Fraction(args[1], args[2])
+        return node
+
+    def _follow(self, key: int, nodes: tuple[Node, ...]) -> None:
+        """Note the key and the free axes of a new node with these arguments."""
+        keys, all_axes, axes = self._key, self.axes, NO_AXES
         for a in nodes:
             key = ((key ^ keys[a]) * 6364136223846793005 + 1442695040888963407) & _MASK
             more = all_axes[a]
             if more and more is not axes:
                 axes = axes | more if axes else more
-        if op == "axis":
-            axes = frozenset((node,))
-        elif op == "const" and args[0] == "q":
-            self._rationals[node] = Fraction(args[1], args[2])
         keys.append(key)
         all_axes.append(axes)
-        self.kind.append(self.tensors[args[0]].dtype if op == "read" else _KIND_OF.get(op) or _LEAF_KINDS[op])
-        return node
 
     def node(self, op: str, *args: Node) -> Node:
         """The node `op(args)` after the rewrites registered for `op` (see `ir.rules`).
@@ -438,14 +462,41 @@ class Graph:
     def reachable(self, roots: Iterable[Node]) -> list[Node]:
         """Every node below `roots`, ascending, so arguments come first. Iterative."""
         stack = list(roots)
+        key = tuple(stack)
+        known = self._below.get(key)
+        if known is not None:
+            return [*known]
         seen: set[Node] = set(stack)
-        arguments = self.arguments
+        arguments, most = self.arguments, len(self.op) // _SHARE_LOOKED_FOR
         while stack:
             for a in arguments[stack.pop()]:
                 if a not in seen:
                     seen.add(a)
                     stack.append(a)
+            if len(seen) > most:
+                return self._reachable_downwards(key)
         return sorted(seen)
+
+    def _reachable_downwards(self, roots: tuple[Node, ...]) -> list[Node]:
+        """The same for a large share of all nodes, which are counted down.
+
+        Such results are kept: nodes never change, and every stage asks for those of the same roots.
+        """
+        top, arguments = max(roots), self.arguments
+        is_below = bytearray(top + 1)
+        for n in roots:
+            is_below[n] = 1
+        for n in range(top, -1, -1):
+            if is_below[n]:
+                for a in arguments[n]:
+                    is_below[a] = 1
+        found = [*compress(range(top + 1), is_below)]
+        if len(found) > _LARGE:
+            if len(self._below) >= _MOST_KEPT:
+                del self._below[next(iter(self._below))]
+            self._below[roots] = found
+            found = [*found]  # a caller may change its own
+        return found
 
     def first_occurrence(self, root: Node, wanted: frozenset[Node]) -> list[Node]:
         """The axes of `wanted` in the order a left-to-right walk of `root` meets them."""

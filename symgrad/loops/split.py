@@ -39,7 +39,7 @@ from symgrad.loops.walk import Name, defined, is_bool, operands, polynomials, un
 LIMIT = 2_000  # statements; a run no longer than this stays whole
 PART = 1_000  # statements in one part (studies/limits.md, section 3)
 
-_STRAIGHT = (Const, Bool, Compute, FromInt, Test, Load, LoadInt, Store, StoreReduce)
+_STRAIGHT = frozenset((Const, Bool, Compute, FromInt, Test, Load, LoadInt, Store, StoreReduce))
 
 
 def split(routine: Routine, limit: int = LIMIT, part: int = PART) -> Routine:
@@ -65,10 +65,14 @@ class _Piece:
 
 
 def _pieces(body: Sequence[Statement], limit: int, part: int) -> Iterator[_Piece]:
+    if len(body) > limit and _STRAIGHT.issuperset(map(type, body)):  # one run
+        for scope, first in enumerate(range(0, len(body), part), 1):
+            yield _Piece(scope, [*body[first : first + part]])
+        return
     run: list[Statement] = []
     scope = 0
     for statement in (*body, None):
-        if isinstance(statement, _STRAIGHT):
+        if statement is not None and type(statement) in _STRAIGHT:
             run.append(statement)
             continue
         if len(run) > limit:

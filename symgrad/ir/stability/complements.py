@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _COMPLEMENT = "Blanchard, Higham & Higham 2021, section 4"
+_MAY_BE_SHARE = frozenset(("logistic", "logistic_slope", "exp", "where", "read"))
 _MOST_STEPS = 4  # from a read to the exponential it stands for
 
 
@@ -39,6 +40,8 @@ def _may_differ_by_a_share(ops: Sequence[str]) -> bool:
     on=_may_differ_by_a_share,
 )  # fmt: skip
 def product_less_its_share(g: Graph, a: Args) -> int | None:
+    if not any(g.op[factor] in _MAY_BE_SHARE for part in a for factor in factors_of(g, part)):
+        return None
     first, second = (_factors(g, part) for part in a)
     longer = first if len(first) > len(second) else second
     if not first or not second or not any(_is_share(g, factor) for factor in longer):

@@ -19,14 +19,17 @@ MOST_TERMS = 8  # and a sum
 
 def factors_of(g: Graph, node: int) -> list[int]:
     """The factors of a product (-1 for a sign); a product of more than a few is one factor."""
+    ops, args = g.op, g.args
     factors: list[int] = []
     stack = [node]
     while stack and len(stack) + len(factors) <= MOST_FACTORS:
         part = stack.pop()
-        if g.op[part] == "neg":
-            stack += [g.minus_one, g.args[part][0]]
-        elif g.op[part] == "mul":
-            stack += g.args[part][::-1]
+        op = ops[part]
+        if op == "mul":
+            first, second = args[part]
+            stack += (second, first)
+        elif op == "neg":
+            stack += (g.minus_one, args[part][0])
         else:
             factors.append(part)
     return [node] if stack else factors
@@ -157,14 +160,16 @@ def one_plus(g: Graph, node: int) -> int | None:
 
 def root_of_square(g: Graph, node: int) -> int | None:
     """x if `node` is x*x, or the square of a rational number x, or the product of two such squares."""
-    if g.op[node] == "mul":
+    op = g.op[node]
+    if op == "mul":
         a, b = g.args[node]
         if a == b:
             return int(a)
         number, rest = _rational_root(g, a), g.args[b]
         if number is not None and g.op[b] == "mul" and rest[0] == rest[1]:
             return g.mul(number, rest[0])
-    if g.op[node] == "cast":
+        return None
+    if op == "cast":
         return _root_of_size(g, g.args[node][0])
     return _rational_root(g, node)
 

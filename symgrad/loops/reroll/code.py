@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from symgrad.loops.nest import (
     StoreReduce,
     Value,
 )
-from symgrad.loops.walk import walk
+from symgrad.loops.walk import has_blocks, walk
 
 Ints = NDArray[np.int64]
 COMMUTATIVE = ("add", "mul", "and", "or", "eq", "ne")
@@ -92,14 +93,17 @@ def read(routine: Routine) -> Code | None:
     kinds: list[int] = []
     arguments: list[tuple[int, ...]] = []
     places: dict[int, tuple[int, ...]] = {}
-    straight = [s for s in routine.body if not isinstance(s, For)]
-    fills = [s for s in routine.body if isinstance(s, For)]
+    fills = [s for s in routine.body if isinstance(s, For)] if has_blocks(routine.body) else []
+    straight = [s for s in routine.body if not isinstance(s, For)] if fills else routine.body
     for k, s in enumerate(straight):
         own: tuple[int, ...] = ()
-        if type(s) is Compute:
-            key: Any = s.op
-            own = tuple([place[a] for a in s.args])
-        elif type(s) is Const:
+        if type(s) is Compute:  # nearly all of them
+            kinds.append(numbers.setdefault(s.op, len(numbers)))
+            arguments.append(tuple([place[a] for a in s.args]))
+            place[s.dst] = k
+            continue
+        key: Any
+        if type(s) is Const:
             key = "const"
         elif isinstance(s, Load | Store | StoreReduce):
             if (s.buffer, type(s)) not in numbers and not _is_plain(buffers[s.buffer], s):
@@ -119,7 +123,7 @@ def read(routine: Routine) -> Code | None:
             place[s.dst] = k
     written = ((straight[k], index) for k, index in places.items())
     stored = [(s.buffer, index) for s, index in written if isinstance(s, Store | StoreReduce)]
-    if len(set(stored)) < len(stored) or _fills_late(routine):  # one after the other
+    if len(set(stored)) < len(stored) or (fills and _fills_late(routine)):  # one after the other
         return None
     code = _made(straight, numbers, kinds, arguments, places)
     code.fills = [(loop, []) for loop in fills]
@@ -165,8 +169,10 @@ def _made(
     straight: Sequence[Statement], numbers: dict[Any, int], kinds: list[int],
     arguments: list[tuple[int, ...]], places: dict[int, tuple[int, ...]],
 ) -> Code:  # fmt: skip
-    width = max((len(a) for a in arguments), default=0)
-    table = np.array([(*a, *(-1,) * (width - len(a))) for a in arguments], dtype=np.int64).reshape(-1, width)
+    lengths = np.fromiter(map(len, arguments), np.int64, len(arguments))
+    width = int(lengths.max(initial=0))
+    table = np.full((len(arguments), width), -1, np.int64)
+    table[np.arange(width) < lengths[:, None]] = [*chain.from_iterable(arguments)]
     stored = {number: key[0] for key, number in numbers.items() if isinstance(key, tuple)}
     loads = [number for key, number in numbers.items() if isinstance(key, tuple) and key[1] is Load]
     rollable = np.ones(len(numbers), bool)
