@@ -11,12 +11,16 @@ Tensors are visited from the last to the first, a few times over: each takes the
 definitions around it cheapest. Then all that have an axis in common, because loops walk them together, take
 it at once where that is cheaper: one of them alone would not. The other axes of what products multiply follow
 each other as in the result: axes that do so in both are one axis to the product.
+
+What a choice changes is the price of the reads of that tensor: the sums around it are kept, and each visit
+takes time by the number of those reads, also where a definition reads hundreds of tensors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
+from operator import add
 
 from symgrad.ir.bounds import typical
 from symgrad.ir.contraction import Term, terms_of
@@ -61,6 +65,7 @@ class _Layout:
         self.movable = [t for t in below if g.tensors[t].kind in _MOVABLE and g.tensors[t].rank > 1
                         and t not in fixed]  # fmt: skip
         self.last = {t: g.tensors[t].rank - 1 for t in self.movable}
+        self.prices: dict[TensorId, _Walks | _Moves] = {}
         self.accesses: dict[TensorId, list[Access]] = {}
         self.around: dict[TensorId, dict[TensorId, None]] = {t: {t: None} for t in self.movable}
         self.products: dict[TensorId, tuple[Term, ...]] = {}
@@ -78,8 +83,10 @@ class _Layout:
                 self.around[s][t] = None
         if terms := terms_of(g, g.tensors[t]):
             self.products[t] = terms
+            self.prices[t] = _Moves(self, t, terms)
         else:
             self.accesses[t] = found
+            self.prices[t] = _Walks(self, t, found)
 
     def orders(self) -> dict[TensorId, tuple[int, ...]]:
         """New positions of the axes, for the definitions that should change."""
@@ -141,55 +148,109 @@ class _Layout:
     def _visit_together(self, places: Mapping[TensorId, int]) -> bool:
         """Make these places contiguous if that is cheaper."""
         around = {u for t in places for u in self.around[t]}
-        known, before = dict(self.last), sum(map(self._cost, around))
-        self.last.update(places)
-        if sum(map(self._cost, around)) < _CHEAPER * before:
+        known = {t: self.last[t] for t in places}
+        before = sum(self.prices[u].cost() for u in around)
+        self._choose(places)
+        if sum(self.prices[u].cost() for u in around) < _CHEAPER * before:
             return True
-        self.last = known
+        self._choose(known)
         return False
+
+    def _choose(self, places: Mapping[TensorId, int]) -> None:
+        """Make these places contiguous."""
+        for t, place in places.items():
+            if place != self.last[t]:
+                self.last[t] = place
+                for u in self.around[t]:
+                    self.prices[u].follow(t)
 
     def _visit(self, t: TensorId) -> None:
         costs = {}
         now = self.last[t]
         for place in range(self.g.tensors[t].rank):
-            self.last[t] = place
-            costs[place] = sum(self._cost(u) for u in self.around[t])
-        best = min(costs, key=lambda p: (costs[p], p != now, -p))
-        self.last[t] = best
+            self._choose({t: place})
+            costs[place] = sum(self.prices[u].cost() for u in self.around[t])
+        self._choose({t: min(costs, key=lambda p: (costs[p], p != now, -p))})
 
-    def _cost(self, t: TensorId) -> float:
-        g, tensor = self.g, self.g.tensors[t]
-        if t not in self.accesses:
-            return sum(self._moves(t, term) for term in self.products.get(t, ()))
+    def is_contiguous(self, s: TensorId, index: Sequence[Node], axes: Sequence[Node]) -> bool:
+        """Whether one of the axes walks the tensor with stride one."""
+        contiguous = self.contiguous(s, index)
+        terms = {} if contiguous is None else self.g.linear(contiguous)[1]
+        return any(terms.get(a) == 1 for a in axes)
+
+    def contiguous(self, s: TensorId, index: Sequence[Node]) -> Node | None:
+        """The index that moves by one element; an axis of extent 1 is none."""
+        last, extents = self.last.get(s, len(index) - 1), self.g.tensors[s].extents
+        places = [*(p for p in range(len(index)) if p != last), last] if index else []
+        return next((index[p] for p in reversed(places) if extents[p] != self.g.one), None)
+
+
+class _Walks:
+    """What the loops of a definition cost: by innermost loop, the sum over its accesses of one turn."""
+
+    def __init__(self, search: _Layout, t: TensorId, accesses: Sequence[Access]) -> None:
+        g, tensor = search.g, search.g.tensors[t]
         lengths = {a: typical(g, g.extent(a)) for a in (*tensor.out, *tensor.red)}
-        candidates = [a for a, length in lengths.items() if length >= _SHORT] or list(lengths)
-        turns = 1
-        for length in lengths.values():
-            turns *= length
-        return turns * min((self._price(t, a, lengths) for a in candidates), default=0)
+        self.search, self.accesses = search, accesses
+        self.candidates = [a for a, length in lengths.items() if length >= _SHORT] or list(lengths)
+        self.turns = prod(lengths.values())
+        # The result of a sum in a register is written once.
+        self.own = [_UNIT / lengths[a] if a in tensor.red else 0.0 for a in self.candidates]
+        self.parts = [self._part(s, index) for s, index in accesses]
+        self.sums = [sum(column) for column in zip(*self.parts, strict=True)]
+        self.places = _places([(s,) for s, _ in accesses])
 
-    def _price(self, t: TensorId, axis: Node, lengths: Mapping[Node, int]) -> float:
-        """Of one turn with this innermost loop; the result of a sum in a register is written once."""
-        g, total = self.g, 0.0
-        for s, index in self.accesses[t]:
-            contiguous = self._contiguous(s, index)
-            if s == t and axis in g.tensors[t].red:
-                total += _UNIT / lengths[axis]
-            for i in index:
-                k = g.linear(i)[1].get(axis, 0) if axis in g.axes[i] else None
-                if k is not None:
-                    total += _UNIT if i == contiguous and k == 1 else _STRIDED
-        return total
+    def cost(self) -> float:
+        return self.turns * min(map(add, self.own, self.sums), default=0)
 
-    def _moves(self, t: TensorId, term: Term) -> float:
+    def follow(self, s: TensorId) -> None:
+        """Tensor `s` has another contiguous axis now."""
+        for k in self.places.get(s, ()):
+            new = self._part(*self.accesses[k])
+            self.sums = [x - y + z for x, y, z in zip(self.sums, self.parts[k], new, strict=True)]
+            self.parts[k] = new
+
+    def _part(self, s: TensorId, index: Sequence[Node]) -> list[int]:
+        """The price of one access, by innermost loop."""
+        g, contiguous = self.search.g, self.search.contiguous(s, index)
+        part = [0] * len(self.candidates)
+        for i in index:
+            for k, axis in enumerate(self.candidates):
+                if axis in g.axes[i]:
+                    is_next = i == contiguous and g.linear(i)[1].get(axis, 0) == 1
+                    part[k] += _UNIT if is_next else _STRIDED
+        return part
+
+
+class _Moves:
+    """What the matrix products that a definition is the sum of cost."""
+
+    def __init__(self, search: _Layout, t: TensorId, terms: Sequence[Term]) -> None:
+        self.search, self.t, self.terms = search, t, terms
+        self.parts = [self._part(term) for term in terms]
+        self.sum = sum(self.parts)
+        args = search.g.args
+        self.places = _places([(t, args[term.a][0], args[term.b][0]) for term in terms])
+
+    def cost(self) -> float:
+        return self.sum
+
+    def follow(self, s: TensorId) -> None:
+        """Tensor `s` has another contiguous axis now."""
+        for k in self.places.get(s, ()):
+            new = self._part(self.terms[k])
+            self.sum += new - self.parts[k]
+            self.parts[k] = new
+
+    def _part(self, term: Term) -> int:
         """The price of packing, copying, and numbers that lie apart, of the product or of its transpose."""
-        out = self.g.tensors[t].out
+        search, out = self.search, self.search.g.tensors[self.t].out
 
-        def price(a: Node, b: Node, rows: Sequence[Node], columns: Sequence[Node]) -> float:
-            both = [c for c in columns if self._is_contiguous(t, out, (c,))]
+        def price(a: Node, b: Node, rows: Sequence[Node], columns: Sequence[Node]) -> int:
+            both = [c for c in columns if search.is_contiguous(self.t, out, (c,))]
             copying = not both
-            packing = not self._is_contiguous(*self._access(b), both or columns)
-            apart = not self._is_contiguous(*self._access(a), term.depth)
+            packing = not search.is_contiguous(*self._access(b), both or columns)
+            apart = not search.is_contiguous(*self._access(a), term.depth)
             return _STRIDED * self._volume(columns) * (
                 packing * self._volume(term.depth) + copying * self._volume(rows)
             ) + _APART * apart * self._volume(rows) * self._volume(term.depth)  # fmt: skip
@@ -199,20 +260,18 @@ class _Layout:
         )
 
     def _access(self, read: Node) -> Access:
-        s, *index = self.g.args[read]
+        s, *index = self.search.g.args[read]
         return s, tuple(index)
 
-    def _is_contiguous(self, s: TensorId, index: Sequence[Node], axes: Sequence[Node]) -> bool:
-        """Whether one of the axes walks the tensor with stride one."""
-        contiguous = self._contiguous(s, index)
-        terms = {} if contiguous is None else self.g.linear(contiguous)[1]
-        return any(terms.get(a) == 1 for a in axes)
-
-    def _contiguous(self, s: TensorId, index: Sequence[Node]) -> Node | None:
-        """The index that moves by one element; an axis of extent 1 is none."""
-        last, extents = self.last.get(s, len(index) - 1), self.g.tensors[s].extents
-        places = [*(p for p in range(len(index)) if p != last), last] if index else []
-        return next((index[p] for p in reversed(places) if extents[p] != self.g.one), None)
-
     def _volume(self, axes: Sequence[Node]) -> int:
-        return prod(typical(self.g, self.g.extent(a)) for a in axes)
+        g = self.search.g
+        return prod(typical(g, g.extent(a)) for a in axes)
+
+
+def _places(tensors: Sequence[tuple[TensorId, ...]]) -> dict[TensorId, list[int]]:
+    """For each tensor, where it occurs in the list."""
+    found: dict[TensorId, dict[int, None]] = {}
+    for k, together in enumerate(tensors):
+        for s in together:
+            found.setdefault(s, {})[k] = None
+    return {s: [*places] for s, places in found.items()}
