@@ -66,6 +66,11 @@ def _hypot_slope(x: Any, y: Any) -> Any:
     return np.where(length == 0, 0, x / np.where(length == 0, 1, length))
 
 
+def _inversion(x: Any, y: Any) -> Any:
+    length = _hypot(x, y)
+    return _hypot_slope(x, y) / np.where(length == 0, 1, length)
+
+
 def _atan2(y: Any, x: Any) -> Any:
     """The angle of the real parts plus the small angle from there."""
     yr, xr = np.real(y), np.real(x)
@@ -234,6 +239,10 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "radial_logcosh": lambda h, s: _logcosh(h),
     "square_difference": OPS["square_difference"].numpy,
     "hypot_slope": _hypot_slope,
+    "inversion": _inversion,
+    "leg": lambda x, y: np.sqrt((x - y) * (x + y)),
+    "leg_cosh": lambda x, y: x / np.sqrt((x - y) * (x + y)),
+    "leg_sinh": lambda x, y: y / np.sqrt((x - y) * (x + y)),
     "logistic_slope": _logistic_slope,
     "log1mexp": _log1mexp,
     "logexpm1": _logexpm1,

@@ -2,6 +2,7 @@
 
     hypot(x, y)        sqrt(x^2 + y^2), whose squares may leave the range of numbers
     hypot_slope(x, y)  x/hypot(x, y), 0 at the origin
+    inversion(x, y)    x/hypot(x, y)^2, 0 at the origin: the derivatives of an angle are made of it
 
 The squares of sides that are too long or too short are taken of sides over a power of two, as in `norm.py`:
 no division, and to the last digit what the plain formula gives wherever that is in range.
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from symgrad.ir.norm import root_in_range
 from symgrad.ir.op import Op, mp_function
 from symgrad.ir.ops import OPS
 
@@ -28,10 +30,14 @@ Args = tuple[int, ...]
 
 def _expand_hypot(g: Graph, a: Args) -> int:
     s = _sum_of_squares(g, a)
-    scaled = _sum_of_squares(g, [g.intern("scaled", (side, s)) for side in a])
     infinity = g.const(float("inf"))
     one, other = (g.node("eq", g.node("abs", side), infinity) for side in a)
+    scaled = _scaled_sum(g, a, s)
     return g.where(g.node("or", one, other), infinity, g.intern("norm", (scaled, s, scaled)))
+
+
+def _scaled_sum(g: Graph, a: Args, s: int) -> int:
+    return _sum_of_squares(g, [g.intern("scaled", (side, s)) for side in a])
 
 
 def _sum_of_squares(g: Graph, sides: Sequence[int]) -> int:
@@ -46,13 +52,17 @@ def _unless_origin(g: Graph, length: int, value: int) -> int:
 
 def _np_slope(x: Any, y: Any) -> Any:
     with np.errstate(all="ignore"):
-        length = np.hypot(x, y)
-        return np.where(length == 0, length, x / length)
+        scaled, s = OPS["scaled"].numpy, x * x + y * y
+        x, y = scaled(x, s), scaled(y, s)
+        return np.where((x == 0) & (y == 0), x, x / np.hypot(x, y))
 
 
 def _expand_slope(g: Graph, a: Args) -> int:
-    length = g.node("hypot", *a)
-    return _unless_origin(g, length, g.intern("div", (a[0], length)))
+    """Of scaled numbers, whose length does not overflow and has its digits; its root is that of `hypot`."""
+    s = _sum_of_squares(g, a)
+    t = _scaled_sum(g, a, s)
+    cosine = g.intern("div", (g.intern("scaled", (a[0], s)), root_in_range(g, t, s)))
+    return _unless_origin(g, t, cosine)
 
 
 def _bending(g: Graph, a: Args, slope: int) -> int:
@@ -72,6 +82,34 @@ def _turning(g: Graph, a: Args, n: int, dots: Mapping[int, int]) -> int:
     return _unless_origin(g, length, turned if a[0] == x else g.neg(turned))
 
 
+def _np_inversion(x: Any, y: Any) -> Any:
+    with np.errstate(all="ignore"):
+        length = np.hypot(x, y)
+        return np.where(length == 0, length, _np_slope(x, y) / length)
+
+
+def _expand_inversion(g: Graph, a: Args) -> int:
+    length = g.node("hypot", *a)
+    return _unless_origin(g, length, g.intern("div", (g.node("hypot_slope", *a), length)))
+
+
+def _inversion_by_own(g: Graph, a: Args, n: int) -> int:
+    """(y - x)*(y + x)/r^4: of (y/r)^2 - (x/r)^2 nothing would be left near the diagonals.
+
+    The factor that cancels is of x and y, the other of y/r and x/r, which do not overflow.
+    """
+    length = g.node("hypot", *a)
+    cosine, sine = g.node("hypot_slope", *a), g.node("hypot_slope", a[1], a[0])
+    differ = g.node("lt", g.mul(g.node("sign", a[0]), g.node("sign", a[1])), g.zero)
+    exact = g.div(g.where(differ, g.add(a[1], a[0]), g.sub(a[1], a[0])), length)
+    other = g.where(differ, g.sub(sine, cosine), g.add(sine, cosine))
+    return _unless_origin(g, length, g.div(g.div(g.mul(exact, other), length), length))
+
+
+def _inversion_by_other(g: Graph, a: Args, n: int) -> int:
+    return g.mul(g.const(-2), g.mul(n, g.node("inversion", a[1], a[0])))
+
+
 _ANY = ((-2.0, 2.0), (-2.0, 2.0))
 
 OPS["hypot"] = Op(
@@ -88,4 +126,9 @@ OPS["hypot_slope"] = Op(
     ),
     expand=_expand_slope, tangent=_turning, cost=20, domain=_ANY, kink="the origin (value and derivative 0)",
     total=True, source="the direction cosine",
+)  # fmt: skip
+OPS["inversion"] = Op(
+    "inversion", 2, _np_inversion, lambda x, y: x / (x * x + y * y) if x or y else x,
+    (_inversion_by_own, _inversion_by_other), expand=_expand_inversion, cost=25, domain=_ANY,
+    kink="the origin (value and derivative 0)", total=True, source="the inversion in the unit circle",
 )  # fmt: skip

@@ -7,6 +7,7 @@ plain sum is taken to the last digit, and a constant for derivatives, which go t
     norm(r, s, t)         sqrt(s); r and t are the sum s of scaled numbers: r is right, and looked at, only
                           where out_of_range(s); t is there for derivatives, and never looked at
     scaled_norm(y, s, t)  sqrt(t), from y = norm(.., s, t)
+    leg(x, y)             sqrt(x^2 - y^2), by its factors and likewise; leg_cosh is x, leg_sinh y over it
 
 So the arguments of an operation belong together. `ir/stability/norms.py` makes them.
 
@@ -55,10 +56,15 @@ def _expand_scaled(g: Graph, a: Args) -> int:
     return g.intern("mul", (a[0], _by_range(g, a[1], _number(g, 0, -1), _number(g, 0), g.one)))
 
 
+def root_in_range(g: Graph, r: int, s: int) -> int:
+    """The root of the scaled sum `r`; of s itself where that is in range, which is the same number."""
+    return g.intern("sqrt", (_by_range(g, s, r, r, s),))
+
+
 def _expand_norm(g: Graph, a: Args) -> int:
     r, s, _ = a
     scale = _by_range(g, s, _number(g, 0), _number(g, 0, -1), g.one)
-    return g.intern("mul", (scale, g.intern("sqrt", (_by_range(g, s, r, r, s),))))
+    return g.intern("mul", (scale, root_in_range(g, r, s)))
 
 
 def _expand_out_of_range(g: Graph, a: Args) -> int:
@@ -77,8 +83,29 @@ def _norm_slope(g: Graph, a: Args, y: int) -> int:
     return g.mask(g.node("ne", at_zero, g.zero), slope) if is_never_negative(g, s) else slope
 
 
+def _np_leg(x: Any, y: Any) -> Any:
+    with np.errstate(all="ignore"):
+        x, y = np.abs(x), np.abs(y)
+        scale = _np_scale(np.where(x == y, x.dtype.type(np.inf), np.abs((x - y) * (x + y))))
+        x, y = x / scale, y / scale
+        return np.sqrt((x - y) * (x + y)) * scale
+
+
+def _expand_leg(g: Graph, a: Args) -> int:
+    """The power of two is by the product of the factors; small where one is 0, that the other is finite."""
+    x, y = (g.node("abs", n) for n in a)
+    size = g.node("abs", g.intern("mul", (g.sub(x, y), g.add(x, y))))
+    s = g.where(g.node("eq", x, y), g.const(float("inf")), size)
+    down, up = (
+        g.intern("mul", (n, _by_range(g, s, _number(g, 0, -1), _number(g, 0), g.one))) for n in (x, y)
+    )
+    root = g.intern("sqrt", (g.intern("mul", (g.sub(down, up), g.add(down, up))),))
+    return g.intern("mul", (_by_range(g, s, _number(g, 0), _number(g, 0, -1), g.one), root))
+
+
 def _enter(name: str, arity: int, numpy: Any, mpmath: Any, partials: tuple[Any, ...], **fields: Any) -> None:
     domain = ((-2.0, 2.0), (0.1, 4.0)) if name == "scaled" else ((0.1, 4.0),) * arity
+    domain = ((2.0, 4.0), (-1.9, 1.9)) if name.startswith("leg") else domain
     OPS[name] = Op(name, arity, numpy, mpmath, partials, **fields, domain=domain, source="Blue 1978")
 
 
@@ -100,4 +127,32 @@ _enter(
     (None, None, lambda g, a, y: g.div(g.const(0.5), y)), expand=_expand_scaled, cost=3, total=True,
 )  # fmt: skip
 
-NAMES = frozenset(("scaled", "out_of_range", "norm", "scaled_norm"))  # what this module enters
+
+def _mp_leg(x: Any, y: Any) -> Any:
+    return mp_function("sqrt")((x - y) * (x + y))
+
+
+def _leg_product(g: Graph, a: Args, first: str, second: str) -> int:
+    return g.mul(g.node(first, *a), g.div(g.node(second, *a), g.node("leg", *a)))
+
+
+_enter(
+    "leg", 2, _np_leg, _mp_leg,
+    (lambda g, a, y: g.node("leg_cosh", *a), lambda g, a, y: g.neg(g.node("leg_sinh", *a))),
+    expand=_expand_leg, cost=12,
+)  # fmt: skip
+# x/leg and y/leg are as cosh and sinh; by the quotient rule their derivatives would cancel.
+_enter(
+    "leg_cosh", 2, lambda x, y: x / _np_leg(x, y), lambda x, y: x / _mp_leg(x, y),
+    (lambda g, a, y: g.neg(_leg_product(g, a, "leg_sinh", "leg_sinh")),
+     lambda g, a, y: _leg_product(g, a, "leg_cosh", "leg_sinh")),
+    expand=lambda g, a: g.div(a[0], g.node("leg", *a)), cost=16,
+)  # fmt: skip
+_enter(
+    "leg_sinh", 2, lambda x, y: y / _np_leg(x, y), lambda x, y: y / _mp_leg(x, y),
+    (lambda g, a, y: g.neg(_leg_product(g, a, "leg_cosh", "leg_sinh")),
+     lambda g, a, y: _leg_product(g, a, "leg_cosh", "leg_cosh")),
+    expand=lambda g, a: g.div(a[1], g.node("leg", *a)), cost=16,
+)  # fmt: skip
+
+NAMES = frozenset(("scaled", "out_of_range", "norm", "scaled_norm"))  # whose arguments belong together

@@ -281,18 +281,9 @@ _row(
 )  # fmt: skip
 
 
-def _atan2_partial(numerator: Callable[[Graph, tuple[int, ...]], int]) -> Partial:
-    def build(g: Graph, a: tuple[int, ...], y: int) -> int:
-        radius = g.node("hypot", a[0], a[1])  # not a0**2 + a1**2: that overflows first
-        quotient = g.div(g.div(numerator(g, a), radius), radius)
-        return g.mask(g.node("ne", radius, g.zero), quotient)
-
-    return build
-
-
 _row(
     "atan2", 2, np.arctan2, _mp("atan2"),
-    (_atan2_partial(lambda g, a: a[1]), _atan2_partial(lambda g, a: g.neg(a[0]))),
+    (lambda g, a, y: g.node("inversion", a[1], a[0]), lambda g, a, y: g.neg(g.node("inversion", *a))),
     sympy="atan2", c="atan2{f}({0}, {1})", llvm="call atan2", cost=40,
     domain=((0.1, 2.0), (-2.0, 2.0)), kink="the origin (derivative 0) and the negative x axis", total=True,
 )  # fmt: skip

@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among
-from symgrad.ir.stability.audit import Audit, stable
+from symgrad.ir.stability.audit import Audit, at_pairs, stable
+from symgrad.ir.stability.patterns import factors_of, quotient_of, without
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -37,6 +38,45 @@ def root_of_squares_to_norm(g: Graph, a: Args) -> int | None:
         return None
     guarded = _Squares(g, s, g.node("out_of_range", s)).scaled(s) if squares.has_sum else scaled
     return None if guarded is None else g.node("norm", guarded, s, scaled)
+
+
+@stable(
+    "sqrt",
+    "a difference of squares overflows and underflows before its root does",
+    Audit(
+        "sqrt(x**2 - y**2)", "leg(x, y)", "two squares; not 1 - x**2, which does neither", "Blue 1978",
+        at_pairs((5e200, 3e200), (5e-200, -3e-200), (1 + 2.0**-40, 1.0), (-3.0, 0.5)),
+    ),
+    on=among("square_difference"),
+)  # fmt: skip
+def root_of_difference_to_leg(g: Graph, a: Args) -> int | None:
+    x, y = g.args[a[0]] if g.op[a[0]] == "square_difference" else (g.one, g.one)
+    return None if g.op[x] == "const" else g.node("leg", x, y)
+
+
+@stable(
+    "div",
+    "x/sqrt(x**2 + y**2) by the quotient rule cancels where x is far above y",
+    Audit(
+        "x/sqrt(x**2 + y**2)", "hypot_slope(x, y)", "a side over its hypot, numbers and entries as factors",
+        "the direction cosine",
+        at_pairs((1e9, 1.0), (5e200, 3e200), (5e-200, -3e-200), (-3.0, 0.5)),
+    ),
+    on=among("hypot"),
+)  # fmt: skip
+def side_by_hypot(g: Graph, a: Args) -> int | None:
+    below = factors_of(g, a[1])
+    place = next((k for k, f in enumerate(below) if g.op[f] == "hypot"), None)
+    above = [] if place is None else factors_of(g, a[0])
+    for k, x in enumerate(above):
+        others = without(above, k)
+        if place is None or x not in g.args[below[place]] or g.op[x] == "const":
+            continue
+        if all(g.op[f] in ("const", "read", "cast") for f in others):  # sin(r)/r is another matter
+            first, second = g.args[below[place]]
+            cosine = g.node("hypot_slope", x, second if x == first else first)
+            return quotient_of(g, [*others, cosine], without(below, place))
+    return None
 
 
 class _Squares:

@@ -54,6 +54,8 @@ def in_powers_of(g: Graph, root: int, factors: list[int]) -> list[int]:
 
 def under_root(g: Graph, node: int) -> int | None:
     """s if `node` is sqrt(s), also one that is computed as a norm."""
+    if g.op[node] == "leg":
+        return g.node("square_difference", *g.args[node])
     place = {"sqrt": 0, "norm": 1}.get(g.op[node])
     return None if place is None else int(g.args[node][place])
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _RAYLEIGH = "DLMF 10.49(ii), 10.51.3"
-_ROOTS = ("sqrt", "norm", "hypot", "abs")
+_ROOTS = ("sqrt", "norm", "leg", "hypot", "abs")
 _HALF_ANGLE = "the half-angle formula; Kahan 1965"
 
 

@@ -1,12 +1,12 @@
-"""The difference of two squares. The last module: rules for particular squares are tried before."""
+"""Differences of two squares, and signs. The last module: rules for particular squares are tried before."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symgrad.ir.rules import Args, among
-from symgrad.ir.stability.audit import Audit, at_pairs, stable
-from symgrad.ir.stability.patterns import root_of_square
+from symgrad.ir.rules import Args, among, exactly
+from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
+from symgrad.ir.stability.patterns import factors_of, quotient_of, root_of_square, without
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -29,3 +29,50 @@ def difference_of_squares(g: Graph, a: Args) -> int | None:
     if x is None or y is None:
         return None
     return g.node("square_difference", x, y)
+
+
+@stable(
+    "add",
+    "x**2 - 1 is the difference of two squares",
+    Audit("x**2 - 1", "square_difference(x, 1)", "a square less that of a rational number",
+          "Higham 2002, section 1.7", at(1 + 2.0**-40, 1.000000123, -3.0, 1e-9)),
+    on=exactly("mul", "const"),
+)  # fmt: skip
+def square_less_a_number(g: Graph, a: Args) -> int | None:
+    for number, square in (a, a[::-1]):
+        if g.op[number] == "const":
+            x, y = root_of_square(g, square), root_of_square(g, g.neg(number))
+            return None if x is None or y is None else g.node("square_difference", x, y)
+    return None
+
+
+@stable(
+    "sign",
+    "the sign of x**3 is that of x, which does not underflow",
+    Audit("sign(x**3)", "sign(x)", "equal factors; by pairs of two, |x| for two", "school mathematics",
+          at(1e-200, -3.0, 0.0)),
+    on=among("mul"),
+)  # fmt: skip
+def sign_of_power(g: Graph, a: Args) -> int | None:
+    factors = factors_of(g, a[0])
+    if len(factors) < 2 or len(set(factors)) > 1:
+        return None
+    return g.node("sign", factors[0] if len(factors) % 2 else g.node("abs", factors[0]))
+
+
+@stable(
+    "mul",
+    "|x|*sign(x) is x, whose derivative at 0 is 1",
+    Audit("Abs(x)*sign(x)", "x", "with other factors too; cube roots of cubes are made of it",
+          "school mathematics", at(0.0, -2.5, 1e-300), is_limit=True),
+    on=among("sign"),
+)  # fmt: skip
+def modulus_times_sign(g: Graph, a: Args) -> int | None:
+    factors = factors_of(g, a[0]) + factors_of(g, a[1])
+    for k, factor in enumerate(factors):
+        modulus = g.node("abs", g.args[factor][0]) if g.op[factor] == "sign" else g.zero
+        others = without(factors, k)
+        if modulus in others:
+            others.remove(modulus)
+            return quotient_of(g, [*others, g.args[factor][0]], [])
+    return None
