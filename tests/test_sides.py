@@ -15,7 +15,23 @@ TARGETS = ("numpy", "llvm", "c")
 every_target = pytest.mark.parametrize("target", TARGETS)
 x, y = sp.symbols("x y", real=True)
 _LARGEST, _TINY = float(np.finfo(float).max), float(np.finfo(float).tiny)
-SIZES = (0.0, 5e-324, 3e-310, _TINY, 1e-200, 1e-17, 1.0, 1 + 2.0**-52, 1e8, 1.4e154, 1e300, _LARGEST, np.inf)
+SIZES = (
+    0.0,
+    5e-324,
+    3e-310,
+    _TINY,
+    1e-200,
+    1e-100,
+    1e-17,
+    1.0,
+    1 + 2.0**-52,
+    1e8,
+    1.4e154,
+    1e200,
+    1e300,
+    _LARGEST,
+    np.inf,
+)
 
 
 def compiled(expr: Any, target: str, **options: Any) -> Any:

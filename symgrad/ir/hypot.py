@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symgrad.ir.norm import root_in_range
+from symgrad.ir.norm import by_range, power_of_two, root_in_range
 from symgrad.ir.op import Op, mp_function
 from symgrad.ir.ops import OPS
 
@@ -52,17 +52,25 @@ def _unless_origin(g: Graph, length: int, value: int) -> int:
 
 def _np_slope(x: Any, y: Any) -> Any:
     with np.errstate(all="ignore"):
-        scaled, s = OPS["scaled"].numpy, x * x + y * y
-        x, y = scaled(x, s), scaled(y, s)
-        return np.where((x == 0) & (y == 0), x, x / np.hypot(x, y))
+        length = np.hypot(x, y)
+        two = np.asarray(length).dtype.type(2)
+        near = np.where(length < 1, two**64, two**-2)  # a length that is rounded, or overflows
+        is_plain = (length > np.finfo(two.dtype).tiny * two**64) & (length < np.inf)
+        scale = np.where(is_plain | np.isinf(x) | np.isinf(y), two / 2, near)
+        return np.where(length == 0, length, x * scale / np.hypot(x * scale, y * scale))
 
 
 def _expand_slope(g: Graph, a: Args) -> int:
-    """Of scaled numbers, whose length does not overflow and has its digits; its root is that of `hypot`."""
+    """By the root of scaled squares, which `hypot` has as well: a length may overflow, or have few digits.
+
+    Of the scaled x/root, or x/root scaled: in this order neither the one nor the other underflows.
+    """
     s = _sum_of_squares(g, a)
     t = _scaled_sum(g, a, s)
-    cosine = g.intern("div", (g.intern("scaled", (a[0], s)), root_in_range(g, t, s)))
-    return _unless_origin(g, t, cosine)
+    x = g.intern("mul", (a[0], by_range(g, s, g.one, power_of_two(g, 0), g.one)))
+    cosine = g.intern("div", (x, root_in_range(g, t, s)))
+    back = by_range(g, s, power_of_two(g, 0, -1), g.one, g.one)
+    return _unless_origin(g, t, g.intern("mul", (cosine, back)))
 
 
 def _bending(g: Graph, a: Args, slope: int) -> int:

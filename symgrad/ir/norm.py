@@ -40,35 +40,35 @@ def _np_scale(s: Any) -> Any:
     return np.where(s == np.inf, two**power, np.where(s < two**tiny, two**-power, s.dtype.type(1)))
 
 
-def _number(g: Graph, which: int, sign: int = 1) -> int:
+def power_of_two(g: Graph, which: int, sign: int = 1) -> int:
     """A power of two of double precision; of single precision where 2^1000 is infinite."""
     double, single = (g.const(Fraction(2) ** (sign * powers[which])) for powers in (_DOUBLE, _SINGLE))
     return g.where(g.node("eq", g.const(2**1000), g.const(float("inf"))), single, double)
 
 
-def _by_range(g: Graph, s: int, over: int, under: int, inside: int) -> int:
+def by_range(g: Graph, s: int, over: int, under: int, inside: int) -> int:
     """One of three values: for an s that has overflowed, one that has underflowed, and any other."""
-    is_tiny = g.node("lt", s, _number(g, 1))
+    is_tiny = g.node("lt", s, power_of_two(g, 1))
     return g.where(g.node("eq", s, g.const(float("inf"))), over, g.where(is_tiny, under, inside))
 
 
 def _expand_scaled(g: Graph, a: Args) -> int:
-    return g.intern("mul", (a[0], _by_range(g, a[1], _number(g, 0, -1), _number(g, 0), g.one)))
+    return g.intern("mul", (a[0], by_range(g, a[1], power_of_two(g, 0, -1), power_of_two(g, 0), g.one)))
 
 
 def root_in_range(g: Graph, r: int, s: int) -> int:
     """The root of the scaled sum `r`; of s itself where that is in range, which is the same number."""
-    return g.intern("sqrt", (_by_range(g, s, r, r, s),))
+    return g.intern("sqrt", (by_range(g, s, r, r, s),))
 
 
 def _expand_norm(g: Graph, a: Args) -> int:
     r, s, _ = a
-    scale = _by_range(g, s, _number(g, 0), _number(g, 0, -1), g.one)
+    scale = by_range(g, s, power_of_two(g, 0), power_of_two(g, 0, -1), g.one)
     return g.intern("mul", (scale, root_in_range(g, r, s)))
 
 
 def _expand_out_of_range(g: Graph, a: Args) -> int:
-    return g.node("or", g.node("eq", a[0], g.const(float("inf"))), g.node("lt", a[0], _number(g, 1)))
+    return g.node("or", g.node("eq", a[0], g.const(float("inf"))), g.node("lt", a[0], power_of_two(g, 1)))
 
 
 def _norm_slope(g: Graph, a: Args, y: int) -> int:
@@ -97,10 +97,11 @@ def _expand_leg(g: Graph, a: Args) -> int:
     size = g.node("abs", g.intern("mul", (g.sub(x, y), g.add(x, y))))
     s = g.where(g.node("eq", x, y), g.const(float("inf")), size)
     down, up = (
-        g.intern("mul", (n, _by_range(g, s, _number(g, 0, -1), _number(g, 0), g.one))) for n in (x, y)
+        g.intern("mul", (n, by_range(g, s, power_of_two(g, 0, -1), power_of_two(g, 0), g.one)))
+        for n in (x, y)
     )
     root = g.intern("sqrt", (g.intern("mul", (g.sub(down, up), g.add(down, up))),))
-    return g.intern("mul", (_by_range(g, s, _number(g, 0), _number(g, 0, -1), g.one), root))
+    return g.intern("mul", (by_range(g, s, power_of_two(g, 0), power_of_two(g, 0, -1), g.one), root))
 
 
 def _enter(name: str, arity: int, numpy: Any, mpmath: Any, partials: tuple[Any, ...], **fields: Any) -> None:

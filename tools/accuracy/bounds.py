@@ -42,7 +42,6 @@ EXCEPTIONS: dict[tuple[str, str], Allowed] = {
     ("cbrt", "first"): Allowed(10, "the C library's cbrt, whose error counts twice"),
     ("cbrt", "second"): Allowed(25, "the C library's cbrt, whose error counts five times"),
     ("atan", "second"): Allowed(INFINITE, "(1 + x**2)**2 overflows, or x**2 does, where the result is tiny"),
-    ("atan2", "second"): Allowed(INFINITE, "a difference of squares cancels where |x| is near |y|"),
     ("sech", "second"): Allowed(INFINITE, f"near |x| = 0.88 {_VANISHES}"),
     ("logaddexp", "first"): Allowed(800, f"logistic(x - y): {_AMPLIFIED}"),
     ("logaddexp", "second"): Allowed(800, f"logistic(x - y): {_AMPLIFIED}"),

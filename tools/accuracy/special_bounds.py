@@ -21,7 +21,7 @@ _END = "the parameter is next to 1, where a difference of K, E and D is divided 
 LINES: tuple[tuple[str, str, float, str], ...] = (
     ("pow_1 pow_2", "second", 400, _ZERO),
     ("pow_3", SLOPES, 400, _ZERO),
-    ("hypot_slope logistic_slope loghypot1", "second", ANY, _ZERO),
+    ("hypot_slope inversion logistic_slope loghypot1", "second", ANY, _ZERO),
     ("xlogx", "first", ANY, _ZERO),
     ("gamma loggamma", "first", ANY, f"digamma, {_ZERO}"),
     ("digamma", "second", 200, "polygamma of negative numbers by reflection"),
