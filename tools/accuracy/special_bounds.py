@@ -17,6 +17,7 @@ _SQUARE = "exp amplifies the rounding of its argument, a square, by as much as t
 _PHASE = "the phase 2/3 |x|**1.5 is rounded, as the argument is: half a place of x changes as much"
 _SMALL_SHAPES = "1/a + 1/b takes all digits of the mixed derivative where both shapes are tiny"
 _END = "the parameter is next to 1, where a difference of K, E and D is divided by a power of 1 - m"
+_QUADRATURE = "closed forms where the quadrature ends, which cancel some"
 
 LINES: tuple[tuple[str, str, float, str], ...] = (
     ("pow_1 pow_2", "second", 400, _ZERO),
@@ -52,7 +53,7 @@ LINES: tuple[tuple[str, str, float, str], ...] = (
     ("spherical_jn spherical_yn", ALL, 3e3, "Bessel functions of half-integer order"),
     ("airyai airyaiprime airybi airybiprime", ALL, 5e5, _PHASE),
     ("Ci Chi Ei", "value", ANY, _ZERO),
-    ("expint", "value first", 100, f"{_SCIPY}; a continued fraction in C"),
+    ("expint", ALL, 100, f"{_SCIPY}; a continued fraction in C"),
     ("fresnels fresnelc", "value", 1000, f"{_SCIPY} for large arguments"),
     ("fresnels fresnelc", SLOPES, ANY, "the phase pi/2 x**2 is rounded; half a place of x changes as much"),
     ("lambertw", SLOPES, 3e3, "exp(-W) amplifies the rounding of W where that is large"),
@@ -62,7 +63,9 @@ LINES: tuple[tuple[str, str, float, str], ...] = (
     ("elliptic_f", "second", 1e3, "complete integrals are added for each half turn"),
     ("incomplete_d", SLOPES, ANY, "third derivatives of F and E: closed forms, which cancel next to 0"),
     ("elliptic_moment_11 elliptic_moment_21", "second", ANY, "closed forms, which cancel next to 0"),
-    ("elliptic_moment_22", "value first", ANY, "closed forms where the quadrature ends, which cancel some"),
+    ("elliptic_moment_11 elliptic_moment_21", "value first", 40, _QUADRATURE),
+    ("elliptic_moment_22", "value first", ANY, _QUADRATURE),
+    ("elliptic_moment_22", "second", ANY, "its derivative by m is a difference divided by m, next to 0"),
     ("exprel_2 exprel_3 log1prel log1prel_1 log1prel_2 log1prel_3", ALL, 1e3,
      "where the series ends, Leibniz's rule loses some"),
 )  # fmt: skip
