@@ -16,6 +16,7 @@ from typing import Any
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.names import mangled
 from symgrad.ir.scan import Clock, Scan, clocks, is_scan, outer_definitions, scan_of
+from symgrad.loops.blocks import blocked
 from symgrad.loops.calls import Calls
 from symgrad.loops.contract import SCRATCH
 from symgrad.loops.definitions import Nest
@@ -70,7 +71,7 @@ def lower(
     tiled    recurrences keep what they need in reverse for tiles of time only (`loops.tiles`).
     plain    matrix products are plain loops, which need no memory of their own (`nest.Contract` does).
     """
-    return fused(stripped(without_single_turns(Lowering(g, interface, library, tiled, plain).run())))
+    return blocked(fused(stripped(without_single_turns(Lowering(g, interface, library, tiled, plain).run()))))
 
 
 class Lowering:

@@ -1,6 +1,7 @@
 """The optimisation passes in order, each a function from a graph and its outputs to the same.
 
 together  a recurrence that follows another one step by step runs in its loop (`opt.together`).
+totals    sums over the states of a recurrence are taken while it runs (`opt.totals`).
 diagonal  of what is only read on a diagonal, only that is computed (`opt.diagonal`).
 inline    maps of rank 0, and maps read once in loops no larger than their own, become part of
           their reader.
@@ -33,6 +34,7 @@ from symgrad.opt.logsumexp import split_logsumexp
 from symgrad.opt.operands import operands
 from symgrad.opt.rebuild import Copy, copy_with, linked
 from symgrad.opt.together import together
+from symgrad.opt.totals import totals
 
 Pass = Callable[[Graph, Sequence[TensorId]], tuple[Graph, dict[TensorId, TensorId]]]
 _MOST_HALVES = 8  # of an exponent that is a product and a root
@@ -210,6 +212,7 @@ def _unsettled(g: Graph, root: Node, done: dict[Node, Node]) -> list[Node]:
 
 PASSES: tuple[tuple[str, Pass], ...] = (
     ("together", together),
+    ("totals", totals),
     ("diagonal", diagonal),
     ("inline", inline),
     ("share", share),

@@ -38,12 +38,12 @@ def together(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId,
     """The definitions with each recurrence that follows another one in the loop of that one."""
     place = {t: t for t in g.definitions_below(roots)}
     while (merged := next(_merged_pairs(g, [place[t] for t in roots]), None)) is not None:
-        g, moved = _with_others(g, [place[t] for t in roots], merged)
+        g, moved = with_others(g, [place[t] for t in roots], merged)
         place = {t: moved[s] for t, s in place.items() if s in moved}
     return g, place
 
 
-def _with_others(
+def with_others(
     g: Graph, roots: Sequence[TensorId], others: Mapping[TensorId, TensorId]
 ) -> tuple[Graph, dict[TensorId, TensorId]]:
     """A copy in which other tensors stand for some, and the map from old to new ones."""
