@@ -29,6 +29,7 @@ from symgrad.loops.nest import (
     Routine,
     Statement,
     Store,
+    StoreReduce,
     poly,
     variable,
 )
@@ -357,3 +358,36 @@ def test_other_constants_are_another_kernel(monkeypatch: pytest.MonkeyPatch, tmp
     again = compiled(sg.program(long_expression(400) + 3 * xs[0] * xs[1] * xs[2], xs, xs))
     assert again.tier == "optimised"
     assert bits(again(*POINT)) == bits(one(*POINT)) != bits(other(*POINT))
+
+
+def test_code_with_loops_that_fill_results_is_taped_too() -> None:
+    """The gradient by an array begins with a loop that writes zeros; statements add to them."""
+    plain = program_of(["mul", "sin", "add", "sub"], 2_300, 3)
+    reduced = [StoreReduce("sum", "y", s.index, s.src) if isinstance(s, Store) else s for s in plain.body]
+    zero = 100_000
+    fill = For("i", (poly(0),), (poly(2_300),), [Store("y", (variable("i"),), zero)])
+    body: list[Statement] = [Const(zero, ("q", 0, 1)), fill, *reduced]
+    kernel = replace(plain, body=body, contracts=False)
+    quick = LLVM.build(kernel, "float64", "auto")
+    assert quick.improve is not None
+    x = np.random.default_rng(1).normal(size=len(SPECIALS))
+    one, other = (
+        routines.call("llvm", kernel, {}, {"x": x}, loaded=loaded)["y"]
+        for loaded in (quick, LLVM.build(kernel, "float64", "optimised"))
+    )
+    assert_same_bits(one, other)
+    contracted = replace(kernel, contracts=True)  # its loops and what is fused would give other numbers
+    assert LLVM.build(contracted, "float64", "auto").improve is None
+
+
+def test_numbers_in_memory_are_updated() -> None:
+    x, y = Buffer("x", "input", (poly(3),)), Buffer("y", "output", (poly(2),))
+    body: list[Statement] = [Load(k, "x", (poly(k),)) for k in range(3)]
+    body += [Store("y", (poly(0),), 0), Store("y", (poly(1),), 0)]
+    body += [StoreReduce("sum", "y", (poly(0),), 1), StoreReduce("prod", "y", (poly(1),), 2)]
+    body += [StoreReduce("sum", "y", (poly(0),), 2)]
+    kernel = Routine("update", (), (), (x, y), [Part(body)])
+    assert llvm.tape_for(kernel, "float64", "quick") is not None
+    at = np.array([2.0, 3.0, 5.0])
+    got = routines.call("llvm", kernel, {}, {"x": at}, loaded=LLVM.build(kernel, "float64", "quick"))["y"]
+    np.testing.assert_array_equal(got, [10.0, 10.0])

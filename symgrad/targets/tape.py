@@ -39,6 +39,7 @@ from symgrad.loops.nest import (
     Routine,
     Statement,
     Store,
+    StoreReduce,
     Test,
     Value,
     Vector,
@@ -51,6 +52,7 @@ from symgrad.targets.vector_math import APART, FUNCTIONS
 END, CONST, LOAD, STORE = range(4)
 _FIRST = 4  # the number of the first op
 _EXTERNAL = "external "
+_UPDATES = {"sum": "add", "prod": "mul"}  # what is done to a number in memory
 _MOST = 2**31 - 1  # a word
 _MOST_ON_STACK = 4_096  # slots; threads have small stacks
 
@@ -193,9 +195,15 @@ class _Recorder:
             reads: tuple[Value, ...] = ()
             if type(s) is Compute:  # nearly all of them
                 number, reads = numbers.get(s.op, 0), s.args
-            elif type(s) is Store:
-                array_number = self._array(s.buffer, arrays)
-                words.extend((STORE, slot[s.src], array_number, self._element(s.buffer, s.index)))
+            elif type(s) is Store or type(s) is StoreReduce:
+                at, src = (self._array(s.buffer, arrays), self._element(s.buffer, s.index)), slot[s.src]
+                if type(s) is StoreReduce:
+                    if s.kind not in _UPDATES:
+                        raise _NotKnown
+                    old, count = (free[-1], count) if free else (count, count + 1)
+                    words.extend((LOAD, old, *at, numbers[_UPDATES[s.kind]], old, old, src))
+                    src = old
+                words.extend((STORE, src, *at))
                 if last[s.src] == place:
                     free.append(slot.pop(s.src))
                 continue
@@ -257,7 +265,7 @@ def _last_uses(body: Sequence[Statement]) -> dict[Value, int]:
         if type(s) is Compute:
             for a in s.args:
                 last[a] = place
-        elif type(s) is Store:
+        elif type(s) is Store or type(s) is StoreReduce:
             last[s.src] = place
         elif type(s) is Vector:
             for args in s.args:
