@@ -201,86 +201,94 @@ static void attention_index_contract(const double *restrict a, const double *res
     int64_t c_column, int64_t keep, int64_t sign, int64_t lower)
 {
     double *const restrict scratch = work;
-    const int t1 = ((7 >= columns) && (rows >= columns + 1)) && (lower == 0);
-    if (t1) {
-        attention_index_contract(&b[0], &a[0], &c[0], &scratch[0], columns, rows, depth, b_column, b_depth,
-            a_depth, a_row, c_column, c_row, keep, sign, lower);
+    const int t1 = (((((b_column == 1) && (c_column == 1)) && (rows >= 1)) && (8 >= rows)) && (columns >= 1)) && (24 >= columns);
+    const int t2 = ((t1 && (depth >= 1)) && (192 >= depth)) && (704*columns + columns*columns*columns == 48*columns*columns + 3072);
+    if (t2) {
+        attention_index_tile(&a[0], a_row, a_depth, &b[0], b_depth, &c[0], c_row, rows, columns, depth,
+            keep != 0, (int)sign);
     }
-    if (!t1) {
-        if ((0 >= depth) && (keep == 0)) {
-            for (int64_t i0 = 0; i0 < rows; i0++) {
-                for (int64_t i1 = 0; i1 < columns; i1++) {
-                    c[c_column*i1 + c_row*i0] = 0.0;
+    if (!t2) {
+        const int t3 = ((7 >= columns) && (rows >= columns + 1)) && (lower == 0);
+        if (t3) {
+            attention_index_contract(&b[0], &a[0], &c[0], &scratch[0], columns, rows, depth, b_column, b_depth,
+                a_depth, a_row, c_column, c_row, keep, sign, lower);
+        }
+        if (!t3) {
+            if ((0 >= depth) && (keep == 0)) {
+                for (int64_t i0 = 0; i0 < rows; i0++) {
+                    for (int64_t i1 = 0; i1 < columns; i1++) {
+                        c[c_column*i1 + c_row*i0] = 0.0;
+                    }
                 }
             }
-        }
-        for (int64_t i0 = 0; i0 < rows; i0 += 256) {
-            for (int64_t i1 = 0; i1 < depth; i1 += 192) {
-                const int64_t n0 = attention_index_min(192, depth - i1);
-                for (int64_t i2 = 0; i2 < columns; i2 += 24) {
-                    const int64_t n1 = attention_index_min(24, columns - i2);
-                    const int t2 = 704*n1 + n1*n1*n1 == 48*n1*n1 + 3072;
-                    const int t3 = !((b_column == 1) && t2);
-                    if (t3) {
-                        for (int64_t i3 = 0; i3 < n1; i3++) {
-                            for (int64_t i4 = 0; i4 < n0; i4++) {
-                                scratch[i3 + 24*i4] = b[b_column*i2 + b_column*i3 + b_depth*i1 + b_depth*i4];
+            for (int64_t i0 = 0; i0 < rows; i0 += 256) {
+                for (int64_t i1 = 0; i1 < depth; i1 += 192) {
+                    const int64_t n0 = attention_index_min(192, depth - i1);
+                    for (int64_t i2 = 0; i2 < columns; i2 += 24) {
+                        const int64_t n1 = attention_index_min(24, columns - i2);
+                        const int t4 = 704*n1 + n1*n1*n1 == 48*n1*n1 + 3072;
+                        const int t5 = !((b_column == 1) && t4);
+                        if (t5) {
+                            for (int64_t i3 = 0; i3 < n1; i3++) {
+                                for (int64_t i4 = 0; i4 < n0; i4++) {
+                                    scratch[i3 + 24*i4] = b[b_column*i2 + b_column*i3 + b_depth*i1 + b_depth*i4];
+                                }
+                            }
+                            for (int64_t i3 = n1; i3 < 24; i3++) {
+                                for (int64_t i4 = 0; i4 < n0; i4++) {
+                                    scratch[i3 + 24*i4] = 0.0;
+                                }
                             }
                         }
-                        for (int64_t i3 = n1; i3 < 24; i3++) {
-                            for (int64_t i4 = 0; i4 < n0; i4++) {
-                                scratch[i3 + 24*i4] = 0.0;
+                        const int t6 = (c_column == 1) && t4;
+                        if (!t5) {
+                            for (int64_t i3 = attention_index_max(i0, i2*lower); i3 < attention_index_min(i0 + 256, rows); i3 += 8) {
+                                const int64_t n2 = attention_index_min(8, rows - i3);
+                                if (t6) {
+                                    attention_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1],
+                                        b_depth, &c[c_column*i2 + c_row*i3], c_row, n2, n1, n0, i1 + keep != 0, (int)sign);
+                                }
+                                if (!t6) {
+                                    attention_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1],
+                                        b_depth, &scratch[4608], 24, n2, n1, n0, 0 != 0, (int)sign);
+                                    const int t7 = i1 + keep == 0;
+                                    for (int64_t i4 = 0; i4 < n2; i4++) {
+                                        for (int64_t i5 = 0; i5 < n1; i5++) {
+                                            const double t8 = scratch[24*i4 + i5 + 4608] + (t7 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
+                                            c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t8;
+                                        }
+                                    }
+                                }
                             }
                         }
-                    }
-                    const int t4 = (c_column == 1) && t2;
-                    if (!t3) {
-                        for (int64_t i3 = attention_index_max(i0, i2*lower); i3 < attention_index_min(i0 + 256, rows); i3 += 8) {
-                            const int64_t n2 = attention_index_min(8, rows - i3);
-                            if (t4) {
-                                attention_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1],
-                                    b_depth, &c[c_column*i2 + c_row*i3], c_row, n2, n1, n0, i1 + keep != 0, (int)sign);
-                            }
-                            if (!t4) {
-                                attention_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1],
-                                    b_depth, &scratch[4608], 24, n2, n1, n0, 0 != 0, (int)sign);
-                                const int t5 = i1 + keep == 0;
-                                for (int64_t i4 = 0; i4 < n2; i4++) {
-                                    for (int64_t i5 = 0; i5 < n1; i5++) {
-                                        const double t6 = scratch[24*i4 + i5 + 4608] + (t5 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
-                                        c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t6;
+                        if (t5) {
+                            for (int64_t i3 = attention_index_max(i0, i2*lower); i3 < attention_index_min(i0 + 256, rows); i3 += 8) {
+                                const int64_t n3 = attention_index_min(8, rows - i3);
+                                if (t6) {
+                                    attention_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &scratch[0], 24,
+                                        &c[c_column*i2 + c_row*i3], c_row, n3, n1, n0, i1 + keep != 0, (int)sign);
+                                }
+                                if (!t6) {
+                                    attention_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &scratch[0], 24, &scratch[4608],
+                                        24, n3, n1, n0, 0 != 0, (int)sign);
+                                    const int t9 = i1 + keep == 0;
+                                    for (int64_t i4 = 0; i4 < n3; i4++) {
+                                        for (int64_t i5 = 0; i5 < n1; i5++) {
+                                            const double t10 = scratch[24*i4 + i5 + 4608] + (t9 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
+                                            c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t10;
+                                        }
                                     }
                                 }
                             }
                         }
                     }
-                    if (t3) {
-                        for (int64_t i3 = attention_index_max(i0, i2*lower); i3 < attention_index_min(i0 + 256, rows); i3 += 8) {
-                            const int64_t n3 = attention_index_min(8, rows - i3);
-                            if (t4) {
-                                attention_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &scratch[0], 24,
-                                    &c[c_column*i2 + c_row*i3], c_row, n3, n1, n0, i1 + keep != 0, (int)sign);
-                            }
-                            if (!t4) {
-                                attention_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &scratch[0], 24, &scratch[4608],
-                                    24, n3, n1, n0, 0 != 0, (int)sign);
-                                const int t7 = i1 + keep == 0;
-                                for (int64_t i4 = 0; i4 < n3; i4++) {
-                                    for (int64_t i5 = 0; i5 < n1; i5++) {
-                                        const double t8 = scratch[24*i4 + i5 + 4608] + (t7 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
-                                        c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t8;
-                                    }
-                                }
-                            }
-                        }
-                    }
                 }
             }
-        }
-        if (!(lower == 0)) {
-            for (int64_t i0 = 0; i0 < rows; i0++) {
-                for (int64_t i1 = 0; i1 < i0; i1++) {
-                    c[c_column*i0 + c_row*i1] = c[c_column*i1 + c_row*i0];
+            if (!(lower == 0)) {
+                for (int64_t i0 = 0; i0 < rows; i0++) {
+                    for (int64_t i1 = 0; i1 < i0; i1++) {
+                        c[c_column*i0 + c_row*i1] = c[c_column*i1 + c_row*i0];
+                    }
                 }
             }
         }

@@ -81,6 +81,23 @@ class _Blocks:
         self.tile = DEPTH * columns  # where a tile starts in scratch memory
 
     def write(self) -> None:
+        w, is_tile = self.w, self._is_tile()
+        with w.when(is_tile):
+            a, b, c = (self._start(x, (0, 1)) for x in "abc")
+            b_rows, c_rows = (Strided(x, (row, poly(1))) for x, row in ((b, _B_DEPTH), (c, _C_ROW)))
+            w.append(Tile(_M, _N, _K, Strided(a, (_A_ROW, _A_DEPTH)), b_rows, c_rows, _KEEP, _SIGN))
+        with w.when(~is_tile):
+            self._write_blocks()
+
+    def _is_tile(self) -> Number:
+        """Whether the product is one tile, where it is."""
+        w = self.w
+        known = w.equals_zero(minus(_B_COLUMN, 1)) & w.equals_zero(minus(_C_COLUMN, 1))
+        for length, most in ((_M, ROWS), (_N, self.columns), (_K, DEPTH)):
+            known = known & w.at_least_zero(minus(length, 1)) & w.at_least_zero(minus(most, length))
+        return known if self.masks else known & self._are_whole_vectors(_N)
+
+    def _write_blocks(self) -> None:
         w = self.w
         few = w.at_least_zero(minus(_FEW - 1, _N)) & w.at_least_zero(minus(_M, plus(_N, 1)))
         turns = few & w.equals_zero(_LOWER)
