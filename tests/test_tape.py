@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -237,6 +235,28 @@ def test_calls_that_have_begun_keep_the_workspace_they_were_made_for(
     assert [plan.built for plan in kernel._plans.values()] == [kernel._built] * len(kernel._plans)
 
 
+def test_code_that_nobody_needs_any_more_is_not_written_to_its_end(
+    source: sg.Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that ends waits for the thread that writes it."""
+    monkeypatch.setenv("SYMGRAD_CACHE_BYTES", "0")
+    monkeypatch.setattr("symgrad.run.kernel.improve_later", lambda *_: None)
+    kernel, asked = compiled(source), list[int]()
+    improve = kernel._built.improve
+    assert improve is not None
+
+    def is_wanted() -> bool:
+        asked.append(len(asked))
+        return len(asked) < 5  # some parts of it are written by then
+
+    def unexpected(*_: object) -> bytes:
+        raise AssertionError("compiled")
+
+    monkeypatch.setattr(llvm_build, "_compile_module", unexpected)
+    assert improve(is_wanted) is None
+    assert len(asked) == 5
+
+
 def test_threads_share_a_tape(source: sg.Program) -> None:
     kernel, found = compiled(source, tier="quick"), list[Any]()
     points = np.random.default_rng(2).uniform(0.2, 0.9, (8, len(xs)))
@@ -304,30 +324,27 @@ def test_a_hundred_thousand_operations_on_tape() -> None:
 # ---- the cache ---------------------------------------------------------------------------------
 
 
-def in_new_process(place: Path) -> str:
-    code = """
-import sys
-sys.path.insert(0, "tests")
-from test_tape import POINT, bits, compiled, long_expression, sg, xs
-kernel = compiled(sg.program(long_expression(400), xs, xs), tier="quick")
-print(bits(kernel(*POINT)))
-"""
-    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
-    return done.stdout
+KEPT: list[dict[str, Any]] = []  # LLVM goes on calling the interpreter it was given last
 
 
 def test_a_corrupt_interpreter_in_the_cache_is_made_anew(
     source: sg.Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    wanted = bits(compiled(source, tier="quick")(*POINT))
     monkeypatch.setenv("SYMGRAD_CACHE_DIR", str(tmp_path))
-    first = in_new_process(tmp_path)
-    text = tape_llvm.interpreter("float64", False)
-    key = llvm_build._key(text, llvm_build._STRAIGHT, quick=False)
+    key = llvm_build._key(tape_llvm.interpreter("float64", False), llvm_build._STRAIGHT, quick=False)
     entry = tmp_path / "kernels" / f"{key}.entry"
+
+    def as_in_a_new_process() -> list[bytes]:
+        monkeypatch.setattr(llvm_build, "_provided", {})
+        KEPT.append(llvm_build._provided)
+        return bits(compiled(source, tier="quick")(*POINT))
+
+    assert as_in_a_new_process() == wanted
     whole = entry.read_bytes()
     entry.write_bytes(whole[:-100] + bytes(100))
     assert cache.found(key) is None
-    assert in_new_process(tmp_path) == first
+    assert as_in_a_new_process() == wanted
     assert entry.read_bytes() == whole
 
 
@@ -377,7 +394,7 @@ def test_code_with_loops_that_fill_results_is_taped_too() -> None:
     )
     assert_same_bits(one, other)
     contracted = replace(kernel, contracts=True)  # its loops and what is fused would give other numbers
-    assert LLVM.build(contracted, "float64", "auto").improve is None
+    assert llvm.tape_for(contracted, "float64", "auto") is None
 
 
 def test_numbers_in_memory_are_updated() -> None:

@@ -74,7 +74,7 @@ class LLVMTarget:
         tape = None if tier == "optimised" else tape_for(routine, dtype, tier)
         if tape is not None:
             return _build_taped(routine, dtype, tier, tape)
-        source, shape, extra = _source(routine, dtype)
+        source, shape, extra = _source(routine, dtype, llvm_build.unchecked)
         return llvm_build.build(source, routine.name, shape, tier, extra)
 
     def build_batch(self, routine: Routine, dtype: str = "float64") -> Loaded | None:
@@ -87,22 +87,27 @@ class LLVMTarget:
 TARGET = LLVMTarget()
 
 
-def _source(routine: Routine, dtype: str) -> tuple[str, llvm_build.CodeShape, int]:
+def _source(routine: Routine, dtype: str, check: llvm_build.Check) -> tuple[str, llvm_build.CodeShape, int]:
     """Text for this machine, its shape, and elements that it adds to the workspace."""
+    check()
     cut = split(routine)
+    check()
     extra = extra_elements(routine, cut)
     if llvm_build.has_fused_multiply_add():
         cut = with_own_functions(cut, dtype)
+    check()
     cut = outlined(cut)
-    return _emitted(cut, dtype), shape_of(cut, dtype), extra
+    return _emitted(cut, dtype, check=check), shape_of(cut, dtype), extra
 
 
-def _emitted(routine: Routine, dtype: str, tape: Tape | None = None) -> str:
+def _emitted(
+    routine: Routine, dtype: str, tape: Tape | None = None, check: llvm_build.Check = llvm_build.unchecked
+) -> str:
     """The text for this machine; what it calls is there."""
     shape = contract_llvm.shape_for(processor()[1], dtype)
     _provide_functions(routine, dtype)
     rest_lanes = shape.lanes if shape.masks else 0
-    return _Module(routine, check_dtype(dtype), rest_lanes=rest_lanes, tape=tape).text()
+    return _Module(routine, check_dtype(dtype), rest_lanes=rest_lanes, tape=tape, check=check).text()
 
 
 def _provide_functions(routine: Routine, dtype: str) -> None:
@@ -149,13 +154,13 @@ def _build_taped(routine: Routine, dtype: str, tier: str, tape: Tape) -> Loaded:
     provide_interpreter(dtype, tape.special)
     quick_text = _emitted(outlined(tape.routine), dtype, tape)
 
-    def source() -> tuple[str, llvm_build.CodeShape, int]:
-        return _source(routine, dtype)
+    def source(check: llvm_build.Check) -> tuple[str, llvm_build.CodeShape, int]:
+        return _source(routine, dtype, check)
 
     def quick() -> Loaded:
         extra = extra_elements(routine, tape.routine)
         made = llvm_build.build_taped(quick_text, routine.name, tape.data, extra)
-        return replace(made, text=lambda: source()[0])
+        return replace(made, text=lambda: source(llvm_build.unchecked)[0])
 
     if tier == "quick":
         return quick()
@@ -249,10 +254,10 @@ class _Module:
 
     def __init__(
         self, routine: Routine, dtype: str, tile: contract_llvm.Shape | None = None, far: str = "",
-        rest_lanes: int = 0, tape: Tape | None = None,
+        rest_lanes: int = 0, tape: Tape | None = None, check: llvm_build.Check = llvm_build.unchecked,
     ) -> None:  # fmt: skip
         self.routine, self.dtype, self.tile, self.far = routine, dtype, tile, far
-        self.tape = tape
+        self.tape, self.check = tape, check
         loop = lanes_loop(routine)
         self.body = loop.body if loop else routine.body
         self.lane, self.lanes = (loop.var, LANES[dtype]) if loop else ("", 1)
@@ -367,6 +372,7 @@ class _Module:
         name = f"{self.name}_part{len(self.parts) + 1}"
         if part.name:
             self.named_parts[part.name] = name
+        self.check()
         place = len(self.parts)
         self.parts.append("")
         linkage = "hidden" if self.is_divided else "internal"

@@ -86,13 +86,18 @@ def build(source: str, name: str, shape: CodeShape, tier: str = "optimised", ext
     """
     if tier == "auto" and has_tiers(shape):
         key, quick = _key(source, shape, quick=False), partial(_build, source, name, shape, True, extra)
-        return in_tiers(key, name, lambda: (source, shape, extra), quick)
+        return in_tiers(key, name, lambda check: (source, shape, extra), quick)
     with _LOCK:
         made = _recent if len(source) <= _LONGEST_KEPT else _build
         return made(source, name, shape, tier == "quick", extra)
 
 
-Source = Callable[[], tuple[str, CodeShape, int]]  # text, shape, `Loaded.extra`: made when they are needed
+Check = Callable[[], None]  # called now and then; what it raises ends the work
+Source = Callable[[Check], tuple[str, CodeShape, int]]  # makes the text, its shape, `Loaded.extra`
+
+
+def unchecked() -> None:
+    """The work is wanted."""
 
 
 def in_tiers(key: str, name: str, source: Source, quick: Callable[[], Loaded]) -> Loaded:
@@ -100,7 +105,7 @@ def in_tiers(key: str, name: str, source: Source, quick: Callable[[], Loaded]) -
     with _LOCK:
         code = cache.found(key)
         if code is not None:
-            return _load(code, lambda: source()[0], name)
+            return _load(code, lambda: source(unchecked)[0], name)
         made = quick()
     return replace(made, improve=lambda is_wanted: _improved(key, name, source, is_wanted))
 
@@ -117,11 +122,11 @@ def _improved(key: str, name: str, source: Source, is_wanted: Callable[[], bool]
             raise _Unwanted
 
     try:
-        code = cache.fetch(key, lambda: _compile(*source(), check=check))
+        code = cache.fetch(key, lambda: _compile(*source(check), check=check))
     except _Unwanted:
         return None
     with _LOCK:
-        return _load(code, lambda: source()[0], name)
+        return _load(code, lambda: source(unchecked)[0], name)
 
 
 def build_taped(source: str, name: str, tape: np.ndarray, extra: int) -> Loaded:
@@ -200,7 +205,7 @@ def _compile(
     shape: CodeShape,
     extra: int = 0,
     quick: bool = False,
-    check: Callable[[], None] = lambda: None,
+    check: Check = unchecked,
 ) -> bytes:
     """A line of JSON: the functions called, with their types, the length of each object file, `Loaded.extra`;
     then those files.
