@@ -60,6 +60,13 @@ def test_a_length_takes_no_division() -> None:
     assert (_count(routine, "div"), _count(routine, "sqrt")) == (0, 1)
 
 
+def test_a_length_and_its_direction_cosines_share_one_root() -> None:
+    length = sp.sqrt(x**2 + y**2)
+    routine = _routine(sp.Matrix([length, sg.grad(length, x), sg.grad(length, y)]), (x, y))
+    roots = {s.args for _, s in walk(routine.body) if isinstance(s, Compute) and s.op == "sqrt"}
+    assert len(roots) == 1
+
+
 def test_a_quotient_whose_parts_both_move_takes_one_division_for_its_tangent() -> None:
     words = ("value", "jvp")
     assert _count(_routine(sp.sin(x) / y, (x, y), (x, y), words), "div") == 2

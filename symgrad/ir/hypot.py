@@ -41,9 +41,11 @@ def _scaled_sum(g: Graph, a: Args, s: int) -> int:
 
 
 def _sum_of_squares(g: Graph, sides: Sequence[int]) -> int:
-    """Nodes that no rule sees: one might make a composite of them again."""
-    x, y = (g.intern("mul", (side, side)) for side in sides)
-    return g.intern("add", (x, y))
+    """In one order of the sides, for all functions of them; nodes that no rule sees: one might make a
+    composite of them again.
+    """
+    squares = (g.intern("mul", (side, side)) for side in sides)
+    return g.intern("add", g.ordered(*squares))
 
 
 def _unless_origin(g: Graph, length: int, value: int) -> int:

@@ -7,7 +7,7 @@ ends where the gradient or the step is not longer than 1e-5.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import dist, hypot
+from math import hypot
 from typing import Any
 
 import sympy as sp
@@ -21,16 +21,17 @@ def argmin(both: Callable[..., tuple[float, Sequence[float]]], start: Sequence[f
     """Where the search from `start` ends; `both(*x)` is the value and the slope at x."""
     x, length, streak = list(start), FIRST_STEP, 0
     value, slope = both(*x)
-    while hypot(*slope) > TOLERANCE:
+    norm = hypot(*slope)
+    while norm > TOLERANCE:
         if streak == STREAK:
             length, streak = 2 * length, 0
-            continue
-        there = [a - length * d for a, d in zip(x, slope, strict=True)]
-        if dist(x, there) <= TOLERANCE:
+        if length * norm <= TOLERANCE:
             break
+        there = [a - length * d for a, d in zip(x, slope, strict=True)]
         new_value, new_slope = both(*there)
         if new_value < value:
             x, value, slope, streak = there, new_value, new_slope, streak + 1
+            norm = hypot(*slope)
         else:
             length, streak = length / 2, 0
     return x

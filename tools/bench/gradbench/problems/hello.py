@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import sympy as sp
 
 from problems.common import Prepared, kernel
@@ -11,6 +13,6 @@ _square = kernel(_x**2, wrt=_x, outputs="value")
 _double = kernel(_x**2, wrt=_x, outputs="grad")
 
 FUNCTIONS = {
-    "square": lambda x: Prepared(lambda: _square(x), float),
-    "double": lambda x: Prepared(lambda: _double(x), float),
+    "square": lambda x: Prepared(partial(_square, x), float),
+    "double": lambda x: Prepared(partial(_double, x), float),
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
 import symgrad as sg
@@ -42,9 +43,12 @@ def _value_and_slope(outer: str, inner: str) -> Callable[..., Any]:
         return reverse
     parts = [largest, *(sg.grad(largest, x) for x in _x)]  # derivatives by one scalar are forward sweeps
     made = kernel(sp.Matrix(parts), args=(*_x, *_s), wrt=_x, outputs="value")
+    room = np.empty((len(parts), 1))
+    entries = room.ravel()  # the same memory
 
     def forward(*at: float) -> tuple[float, list[float]]:
-        value, *slope = made(*at).ravel().tolist()
+        made(*at, out=room)
+        value, *slope = entries.tolist()
         return value, slope
 
     return forward
