@@ -1,4 +1,4 @@
-"""Products whose factors meet in the outermost loop that has them."""
+"""Products whose constant factors meet those of an outer loop."""
 
 from __future__ import annotations
 
@@ -29,9 +29,15 @@ def test_two_numbers_meet_outside_of_the_loop() -> None:
     assert _products_in_innermost_loops(halves, (h, x)) == 1
 
 
-def test_factors_of_the_outer_loop_meet_there() -> None:
-    scaled = sg.Entries((n, m), lambda i, j: sp.sin(x[i]) * (sp.cos(x[i]) * w[i, j]))
+def test_a_constant_meets_the_factor_of_the_outer_loop() -> None:
+    scaled = sg.Entries((n, m), lambda i, j: 3 * (sp.cos(x[i]) * w[i, j]))
     assert _products_in_innermost_loops(scaled, (x, w)) == 1
+
+
+def test_factors_that_may_be_of_any_size_stay_in_their_order() -> None:
+    """The slope of a norm is in range because of it (`test_norms` has the numbers)."""
+    scaled = sg.Entries((n, m), lambda i, j: sp.sin(x[i]) * (sp.cos(x[i]) * w[i, j]))
+    assert _products_in_innermost_loops(scaled, (x, w)) == 2
 
 
 def test_a_product_with_a_second_use_is_not_computed_twice() -> None:

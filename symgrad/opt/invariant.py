@@ -1,9 +1,10 @@
-"""Factors that fewer loops change are multiplied first: the product of two of them leaves a loop.
+"""Constant factors meet those that fewer loops change: their product leaves a loop.
 
     0.5*(h*x[i])   becomes   (0.5*h)*x[i]
 
-Only products that nothing else uses are taken apart, and nothing but the order of factors changes. It is the
-last pass: in front of others, one form of each product lets more of them meet.
+Only products that nothing else uses are taken apart, and nothing but the order of factors changes. Two
+factors that are no constants stay apart: a norm may be in range only because of their order. It is the last
+pass: in front of others, one form of each product lets more of them meet.
 Source: Muchnick 1997, Advanced Compiler Design and Implementation, section 13.2.1 (reassociation of loop
 invariants).
 """
@@ -12,9 +13,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from fractions import Fraction
 
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.opt.rebuild import Copy, copy_with
+
+_LARGE = Fraction(1000)
 
 
 def invariant(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
@@ -44,11 +48,17 @@ def _regrouped(g: Graph, t: TensorId) -> frozenset[Node]:
 
 
 def _inside_out(g: Graph, n: Node) -> Node:
-    """p*(q*x) as (p*q)*x where x has all axes of p and q, and more."""
+    """p*(q*x) as (p*q)*x where p or q is a constant, and x has all axes of the other one, and more."""
     for p, product in (g.args[n], g.args[n][::-1]):
         if g.op[product] != "mul":
             continue
         for q, x in (g.args[product], g.args[product][::-1]):
-            if g.axes[p] | g.axes[q] < g.axes[x]:
+            if g.axes[p] | g.axes[q] < g.axes[x] and (_is_moderate(g, p) or _is_moderate(g, q)):
                 return g.intern("mul", (g.mul(p, q), x))
     return n
+
+
+def _is_moderate(g: Graph, n: Node) -> bool:
+    """Whether it is a constant that changes no number's size much."""
+    c = g.rational(n)
+    return c is not None and 1 / _LARGE <= abs(c) <= _LARGE

@@ -14,7 +14,7 @@ logsumexp a log-sum-exp becomes the largest exponent and the rest, two numbers (
           probabilities keep their digits beside what they nearly cancel (`opt.saturation`).
 legalise  what targets do not spell: ops that are expansions of others, and matrix functions, which
           become factorisations and what is read off them (`opt.factorise`).
-invariant factors that fewer loops change are multiplied first (`opt.invariant`).
+invariant constant factors are multiplied with those that fewer loops change (`opt.invariant`).
 """
 
 from __future__ import annotations
