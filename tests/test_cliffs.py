@@ -13,7 +13,7 @@ from symgrad.loops import small_matrices
 from symgrad.loops.contract import contract_routine
 from symgrad.loops.nest import Const, For, Load, Store, variable
 from symgrad.loops.walk import walk
-from symgrad.targets import llvm_build
+from symgrad.targets import llvm_build, vector_math
 from symgrad.targets.llvm_build import CodeShape
 
 SIZES = (0, 1, 2, 7, 8, 9, 17)
@@ -160,3 +160,29 @@ def test_the_inner_loop_walks_the_rows_of_a_matrix_and_the_only_columns_of_other
     innermost = [s for s in loops if not any(isinstance(t, For) for t in s.body)]
     (load,) = [s for _, s in walk(routine.body) if isinstance(s, Load) and s.buffer == "A"]
     assert [load.index[1]] == [variable(s.var) for s in innermost]
+
+
+# ---- exponentials that vanish ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+def test_exponentials_and_powers_that_vanish_are_zero(backend: str) -> None:
+    at = sp.Idx("i", N)
+    exponents = np.array(
+        [-744.4, -745.13, -745.14, -746.0, -746.1, -1e3, -1418.0, -1419.0, -1e9, -1e300, -np.inf]
+    )
+    exp = sg.compile(sp.exp(X[at]), args=(X,), axes=[at], outputs="value", backend=backend)
+    power = sg.compile(2 ** X[at], args=(X,), axes=[at], outputs="value", backend=backend)
+    for n in SIZES:
+        x = np.resize(exponents, n)
+        assert np.array_equal(exp(x), np.exp(x))
+        assert np.array_equal(power(x), np.exp2(x))
+        assert not np.signbit([*exp(x), *power(x)]).any()
+
+
+def test_what_vanishes_is_multiplied_by_zeros_and_never_underflows() -> None:
+    """Both powers of two that scale the result have no bit."""
+    shifted = vector_math._VANISHING / np.log(2) + vector_math._ROUNDER + 2046
+    bits = int(np.float64(shifted).view(np.int64))
+    half = bits >> 1
+    assert (half & 0xFFF, (bits - half) & 0xFFF) == (0, 0)

@@ -31,6 +31,7 @@ from symgrad.targets import polynomials
 REAL, SINGLE, BITS, TRUTH = "real", "single", "bits", "truth"  # double, float, 64-bit unsigned, bool
 
 _ROUNDER = 1.5 * 2.0**52  # adding it leaves an integer in the low bits
+_VANISHING = -1418.0  # about log(2^-2046), which is a product of two powers of 2 with no bit set
 _MANTISSA = (1 << 52) - 1
 _SIGN = 1 << 63
 INFINITY, NAN = float("inf"), float("nan")
@@ -233,7 +234,7 @@ class _Exponential:
 
 
 def _exponential(x: Value, precision: str) -> _Exponential:
-    """For |x| < 1100."""
+    """For |x| < 1100, and `_VANISHING`."""
     rounder = _ROUNDER + 2046.0
     moved = fma(x, 1 / _LOG2[0], rounder)
     k = moved - rounder
@@ -253,11 +254,20 @@ def _power_of_two(shifted: Value, plus: int = 0) -> Value:
     return (shifted + (plus + 1023 - 2046) << 52).real()
 
 
+def _in_range(x: Value) -> Value:
+    """An exponent whose power is a number or 0.
+
+    What gives 0 becomes one for which both factors of `_scaled` are 0: a product that underflows takes
+    processors a hundred cycles, and so would a vector with a masked lane that holds nothing.
+    """
+    return select(x < -746.0, _VANISHING, at_most(x, 710.0))
+
+
 def _exp(x: Value, precision: str) -> Value:
     if precision == "single":
         e = _exponential(at_least(at_most(x, 100.0), -150.0), precision)
         return (e.rest() + 1.0) * _power_of_two(e.shifted)
-    e = _exponential(at_least(at_most(x, 710.0), -746.0), precision)
+    e = _exponential(_in_range(x), precision)
     return _scaled(e.r + e.tail() + 1.0, e)
 
 
@@ -431,7 +441,7 @@ def _pow(x: Value, y: Value, precision: str) -> Value:
         exponent = power * high
         rest = fma(power, low, fma(power, high, -exponent))
         rest = select(magnitude(exponent) < 1000.0, rest, 0.0)
-        e = _exponential(at_least(at_most(exponent, 710.0), -746.0), precision)
+        e = _exponential(_in_range(exponent), precision)
         tail = e.tail()
         result = _scaled(e.r + fma(rest, e.r + tail + 1.0, tail) + 1.0, e)
     parity = magnitude(y)
