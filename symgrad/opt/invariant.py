@@ -3,7 +3,8 @@
     0.5*(h*x[i])   becomes   (0.5*h)*x[i]
 
 Only products that nothing else uses are taken apart, and nothing but the order of factors changes. Two
-factors that are no constants stay apart: a norm may be in range only because of their order. It is the last
+factors that are no constants stay apart: a norm may be in range only because of their order. What may be the
+same with two axes exchanged, as a Hessian, is left alone: it would no longer be so to the bit. It is the last
 pass: in front of others, one form of each product lets more of them meet.
 Source: Muchnick 1997, Advanced Compiler Design and Implementation, section 13.2.1 (reassociation of loop
 invariants).
@@ -24,7 +25,7 @@ _LARGE = Fraction(1000)
 def invariant(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
     """Regroup products for the loops around them."""
     below = g.definitions_below(roots)
-    chosen = {t: _regrouped(g, t) for t in below if g.tensors[t].out or g.tensors[t].red}
+    chosen = {t: _regrouped(g, t) for t in below if not _may_be_symmetric(g, t)}
     if not any(chosen.values()):
         return g, {t: t for t in below}
 
@@ -34,6 +35,12 @@ def invariant(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId
         return _inside_out(copy.new, new)
 
     return copy_with(g, roots, on_node=on_node, stabilise=False)
+
+
+def _may_be_symmetric(g: Graph, t: TensorId) -> bool:
+    """Whether two axes are of one length: what is the same with them exchanged is written in one way."""
+    extents = [g.extent(a) for a in g.tensors[t].out]
+    return len(set(extents)) < len(extents)
 
 
 def _regrouped(g: Graph, t: TensorId) -> frozenset[Node]:
