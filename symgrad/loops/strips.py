@@ -77,6 +77,8 @@ def stripped(routine: Routine) -> Routine:
     k, known = 0, _Known(routine)
     while k < len(routine.body):
         made = _at(routine, k, known)
+        if made is not None:
+            known.forget_pieces()
         routine, k = made or (routine, k + 1)
     return routine
 
@@ -88,6 +90,7 @@ class _Known:
         self.names = taken_names(routine)
         self._effects: dict[int, tuple[Statement, Effects]] = {}
         self._counted: tuple[Routine, Counter[str]] | None = None
+        self._pieces: dict[tuple[int, Poly], list[_Piece]] = {}
 
     def name(self, stem: str) -> str:
         """A new name for a variable."""
@@ -100,6 +103,17 @@ class _Known:
         if found is None:
             self._effects[id(s)] = found = s, effects(s)  # kept, so that no other gets its number
         return found[1]
+
+    def pieces(self, s: Statement, extent: Poly, buffers: Mapping[str, Buffer]) -> list[_Piece]:
+        """The ways to do a statement in strips, while the arrays are what they are."""
+        key = id(s), extent
+        if key not in self._pieces:
+            self._pieces[key] = _pieces(s, self.effects(s), extent, buffers)
+        return self._pieces[key]
+
+    def forget_pieces(self) -> None:
+        """Some arrays have become smaller."""
+        self._pieces.clear()
 
     def touching(self, routine: Routine) -> Counter[str]:
         """How many statements touch each array."""
@@ -161,7 +175,7 @@ class _Strips:
                 self.behind.append(own)
 
     def _piece(self, s: Statement, known: Effects) -> _Piece | None:
-        for piece in _pieces(s, known, self.extent, self.buffers):
+        for piece in self.known.pieces(s, self.extent, self.buffers):
             is_concerned = not self.pieces or known.touches & self.written or self._begins(piece)
             if is_concerned and all(_may_share_strips(p, piece) for p in self.pieces):
                 return piece
