@@ -248,11 +248,12 @@ def mul_constants_together(g: Graph, a: Args) -> int | None:
 
 @rule("mul", "x*(c*y) is c*(x*y): constants move outwards and meet, rational ones outermost", on=among("mul"))
 def mul_constant_outwards(g: Graph, a: Args) -> int | None:
+    ops, args = g.op, g.args
     for x, y in (a, a[::-1]):
-        if g.op[y] != "mul" or g.op[g.args[y][0]] != "const":
+        if ops[y] != "mul":
             continue
-        c, rest = g.args[y]
-        if g.op[x] != "const" or (_is_rational(g, c) and not _is_rational(g, x)):
+        c, rest = args[y]
+        if ops[c] == "const" and (ops[x] != "const" or (_is_rational(g, c) and not _is_rational(g, x))):
             return g.mul(c, g.mul(x, rest))
     return None
 

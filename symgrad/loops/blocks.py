@@ -39,7 +39,7 @@ from symgrad.loops.nest import (
     poly_add,
     variable,
 )
-from symgrad.loops.walk import defined, free_name, taken_names, variables, walk
+from symgrad.loops.walk import defined, free_name, has_blocks, taken_names, variables, walk
 
 BLOCK = 1024  # entries: 8 KB of each array
 _SIMPLE = (Const, Bool, Compute, FromInt, Test, Load)
@@ -48,6 +48,8 @@ _TITLE = "block by block: each stays in the first cache for all turns"
 
 def blocked(routine: Routine) -> Routine:
     """The same routine with the loops around such loops inside of loops over blocks."""
+    if not has_blocks(routine.body):
+        return routine
     names = taken_names(routine)
     values = (v for _, s in walk(routine.body, into_parts=True) if isinstance(v := defined(s), int))
     new = count(1 + max(values, default=0)).__next__

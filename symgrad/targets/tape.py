@@ -187,50 +187,53 @@ class _Recorder:
             return 0
 
     def _write(self, body: Sequence[Statement], arrays: dict[str, int]) -> int:
-        words, numbers, slot = self.words, self.numbers, dict[Value, int]()
-        last, vectors = _last_uses(body), dict[Value, Vector]()
-        free: list[int] = []
-        count = largest = 0
+        words, numbers, slots = self.words, self.numbers, _Slots(body)
+        slot, last, free = slots.slot, slots.last, slots.free
+        vectors: dict[Value, Vector] = {}
         for place, s in enumerate(body):
-            reads: tuple[Value, ...] = ()
             if type(s) is Compute:  # nearly all of them
-                number, reads = numbers.get(s.op, 0), s.args
-            elif type(s) is Store or type(s) is StoreReduce:
-                at, src = (self._array(s.buffer, arrays), self._element(s.buffer, s.index)), slot[s.src]
-                if type(s) is StoreReduce:
-                    if s.kind not in _UPDATES:
-                        raise _NotKnown
-                    old, count = (free[-1], count) if free else (count, count + 1)
-                    words.extend((LOAD, old, *at, numbers[_UPDATES[s.kind]], old, old, src))
-                    src = old
-                words.extend((STORE, src, *at))
-                if last[s.src] == place:
-                    free.append(slot.pop(s.src))
-                continue
-            elif type(s) is Vector:
-                vectors[s.dst] = s
-                continue
-            elif type(s) is Element:
-                called = vectors[s.src]
-                number, reads = numbers[APART + called.op], called.args[s.place]
-            elif type(s) is Load:
-                number, operands = LOAD, [self._array(s.buffer, arrays), self._element(s.buffer, s.index)]
-            else:
-                number, operands = CONST, [self._constant(s)]
-            if reads:
+                number = numbers.get(s.op, 0)
                 if number < _FIRST:
                     raise _NotKnown
-                operands = [slot[a] for a in reads]
-                free += [slot.pop(a) for a in reads if last[a] == place and a in slot]
-                largest = max(largest, number)
-            if free:
-                new = free.pop()
+                if number >= self.least_special:
+                    self.special = True
+                operands = [slot[a] for a in s.args]
+                for a in s.args:  # `slots.read` and `slots.new`, written out
+                    if last[a] == place:
+                        last[a] = -1
+                        free.append(slot[a])
+                slot[s.dst] = new = free.pop() if free else slots.another()
+                words.extend((number, new, *operands))
+            elif type(s) is Store or type(s) is StoreReduce:
+                self._store(s, place, slots, arrays)
+            elif type(s) is Vector:
+                vectors[s.dst] = s
+            elif type(s) is Element:
+                called = vectors[s.src]
+                operands = slots.read(called.args[s.place], place)
+                words.extend((numbers[APART + called.op], slots.new(s.dst), *operands))
+            elif type(s) is Load:
+                at = self._array(s.buffer, arrays), self._element(s.buffer, s.index)
+                words.extend((LOAD, slots.new(s.dst), *at))
             else:
-                new, count = count, count + 1
-            slot[s.dst] = new  # type: ignore[union-attr]  # all that are left make a value
-            words.extend((number, new, *operands))
-        self.special |= largest >= self.least_special
-        return max(count, 1)
+                constant = self._constant(s)
+                words.extend((CONST, slots.new(s.dst), constant))  # type: ignore[union-attr]  # a value
+        return max(slots.count, 1)
+
+    def _store(self, s: Store | StoreReduce, place: int, slots: _Slots, arrays: dict[str, int]) -> None:
+        at = self._array(s.buffer, arrays), self._element(s.buffer, s.index)
+        if isinstance(s, StoreReduce):
+            if s.kind not in _UPDATES:
+                raise _NotKnown
+            number = slots.new(-1)
+            (src,) = slots.read((s.src,), place)
+            update = self.numbers[_UPDATES[s.kind]]
+            self.words.extend((LOAD, number, *at, update, number, number, src))
+            slots.free.append(number)
+            src = number
+        else:
+            (src,) = slots.read((s.src,), place)
+        self.words.extend((STORE, src, *at))
 
     def _constant(self, s: Statement) -> int:
         if isinstance(s, Const):
@@ -256,6 +259,34 @@ class _Recorder:
         if place > _MOST:
             raise _NotKnown
         return place
+
+
+class _Slots:
+    """Which slots the values of a part have, while it is written; `count` is how many there are."""
+
+    def __init__(self, body: Sequence[Statement]) -> None:
+        self.slot: dict[Value, int] = {}
+        self.last = _last_uses(body)
+        self.free: list[int] = []
+        self.count = 0
+
+    def read(self, values: Sequence[Value], place: int) -> list[int]:
+        """The slots of operands; those that nobody reads later are free from now on."""
+        for v in values:
+            if self.last[v] == place:
+                self.last[v] = -1  # a square reads it twice
+                self.free.append(self.slot[v])
+        return [self.slot[v] for v in values]
+
+    def new(self, value: Value) -> int:
+        """A slot for a value."""
+        self.slot[value] = number = self.free.pop() if self.free else self.another()
+        return number
+
+    def another(self) -> int:
+        """One more slot."""
+        self.count += 1
+        return self.count - 1
 
 
 def _last_uses(body: Sequence[Statement]) -> dict[Value, int]:
