@@ -17,11 +17,12 @@ def active_nodes(g: Graph, roots: Iterable[Node], active: frozenset[TensorId]) -
     """Nodes below `roots` whose value depends on a tensor in `active`, ascending."""
     alive: set[Node] = set()
     order = []
+    ops, kinds, arguments = g.op, g.kind, g.arguments
     for n in g.reachable(roots):
-        if g.op[n] == "read":
+        if ops[n] == "read":
             is_alive = g.args[n][0] in active
         else:
-            is_alive = g.kind[n] == "real" and not alive.isdisjoint(g.arguments[n])
+            is_alive = kinds[n] == "real" and not alive.isdisjoint(arguments[n])
         if is_alive:
             alive.add(n)
             order.append(n)
@@ -37,16 +38,17 @@ def pullback(g: Graph, seeds: Mapping[Node, Node], active: frozenset[TensorId]) 
     alive = set(order)
     cotangent = {n: bar for n, bar in seeds.items() if n in alive}
     reads: dict[Node, Node] = {}
+    ops, zero, one, node = g.op, g.zero, g.one, g.node
     for n in reversed(order):
-        bar = cotangent.pop(n, g.zero)
-        if bar == g.zero:
+        bar = cotangent.pop(n, zero)
+        if bar == zero:
             continue
-        if g.op[n] == "read":
+        if ops[n] == "read":
             reads[n] = bar
             continue
         for argument, part in partials(g, n, alive):
             old = cotangent.get(argument)
-            new = bar if part == g.one else g.mul(bar, part)
+            new = bar if part == one else node("mul", bar, part)
             cotangent[argument] = new if old is None else _joined(g, argument, old, new)
     return reads
 

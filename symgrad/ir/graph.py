@@ -177,9 +177,14 @@ class Graph:
 
         Two terms, or two factors that are no constants, are put in one order, so that equal ones meet.
         """
-        ops, selected = self.op, SELECTED[self.stabilise]
-        key = (op, *[ops[a] for a in args]) if len(args) != 2 else (op, ops[args[0]], ops[args[1]])
-        rules = selected.get(key)
+        ops = self.op
+        key: tuple[str, ...]
+        if len(args) == 2:
+            a, b = args
+            key = (op, ops[a], ops[b])
+        else:
+            key = (op, *[ops[x] for x in args])
+        rules = SELECTED[self.stabilise].get(key)
         if rules is None:
             rules = select(self.stabilise, key)
         for rule in rules:
@@ -189,8 +194,10 @@ class Graph:
                 if rule.stage == "stable":
                     self.rewritten.setdefault(rule.name, (op, args, result))
                 return result
-        if (op == "add" or (op == "mul" and "const" not in key)) and not self.is_ordered(*args):
-            args = args[::-1]
+        if op == "add" or (op == "mul" and "const" not in key):
+            first, second = self._key[a], self._key[b]  # `is_ordered`, asked for most nodes there are
+            if second < first or (first == second and b < a):
+                args = (b, a)
         return self.intern(op, args)
 
     def add(self, a: Node, b: Node) -> Node:
