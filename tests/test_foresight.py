@@ -116,6 +116,16 @@ def test_what_an_infinite_number_selects_is_foreseen_and_what_a_sign_selects_is_
     assert "!prof" not in sg.compile(sp.Piecewise((x, x > 0), (y**2, True)), (x, y)).source
 
 
+def test_the_last_step_that_a_search_may_take_is_foreseen_not_to_come() -> None:
+    """Every state of a search is nan after its last step, which none should need."""
+    final = _orbit(lambda a, b: a**2 * b + a)
+    source = sg.compile(final[0] ** 2, (w,)).source
+    compared = re.search(r"(%\w+) = icmp eq i64", source)
+    assert compared is not None
+    chosen = [line for line in source.splitlines() if f"select i1 {compared[1]}," in line]
+    assert chosen and all("!prof" in line for line in chosen)
+
+
 def test_a_recurrence_keeps_in_memory_its_states_alone() -> None:
     """What one step computes for itself stays in registers, though there is only one loop."""
     final = _orbit(lambda a, b: 1 / sp.sqrt((a - 10) ** 2 + b**2))

@@ -1,6 +1,6 @@
-"""Conditions that hardly ever hold, seen in straight-line code: a number that is infinite, or nearly.
+"""Conditions that hardly ever hold: a number that is infinite, or nearly; an index that is a certain one.
 
-    |x| = inf,   x^2 + y^2 < 2^-900,   either of two such, all but one such, ...
+    |x| = inf,   x^2 + y^2 < 2^-900,   i = n - 1,   either of two such, all but one such, ...
 
 What is selected by one of them is better jumped to than waited for, where numbers are computed one by one:
 the processor goes on as if it did not hold. Source: Ball and Larus 1993, Branch prediction for free.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from symgrad.loops.nest import Bool, Compute, Const, Value
+from symgrad.loops.nest import Bool, Compute, Const, Test, Value
 from symgrad.targets.base import literal_value
 
 _SELECTIONS = ("where", "mask")
@@ -28,12 +28,15 @@ class Foresight:
         self.numbers: dict[Value, float] = {}
         self.holds: dict[Value, bool] = {}  # conditions that are nearly always true, or false
 
-    def see(self, s: Const | Bool | Compute) -> bool | None:
+    def see(self, s: Const | Bool | Test | Compute) -> bool | None:
         """Of a selection: whether it is nearly always, or nearly never, made of its first alternative."""
         if isinstance(s, Const):
             self.numbers[s.dst] = literal_value(s.payload, self.dtype)
         elif isinstance(s, Bool):
             self.holds[s.dst] = s.value
+        elif isinstance(s, Test):
+            if s.op == "ieq":
+                self.holds[s.dst] = False
         elif s.op in _SELECTIONS:
             return self._selection(s)
         elif (held := self._condition(s)) is not None:

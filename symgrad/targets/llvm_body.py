@@ -322,7 +322,7 @@ class Body:
         else:
             self._computed[s.op] = text
 
-    def _forecast(self, s: Const | Bool | Compute) -> str:
+    def _forecast(self, s: Const | Bool | Test | Compute) -> str:
         """Metadata for a selection whose outcome is foreseen."""
         if self.lanes > 1 or self.marks is None:
             return ""
@@ -358,6 +358,7 @@ class Body:
         self.integers.names[s.var] = self._new(f"fptosi {self.real} {self._get(s.src)} to i64")
 
     def _test(self, s: Test) -> None:
+        self._forecast(s)
         relation = "sge" if s.op == "ige" else "eq"
         self._bools.add(s.dst)
         holds = self._new(f"icmp {relation} i64 {self.integers.polynomial(s.index)}, 0")
