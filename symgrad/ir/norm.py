@@ -33,7 +33,7 @@ Args = tuple[int, ...]
 _SINGLE, _DOUBLE = (90, -100), (760, -900)  # log2 of the power, and of the s below which it is its inverse
 
 
-def _np_scale(s: Any) -> Any:
+def np_scale(s: Any) -> Any:
     s = np.real(np.asarray(s))
     power, tiny = _SINGLE if s.dtype == np.float32 else _DOUBLE
     two = s.dtype.type(2)
@@ -86,7 +86,7 @@ def _norm_slope(g: Graph, a: Args, y: int) -> int:
 def _np_leg(x: Any, y: Any) -> Any:
     with np.errstate(all="ignore"):
         x, y = np.abs(x), np.abs(y)
-        scale = _np_scale(np.where(x == y, x.dtype.type(np.inf), np.abs((x - y) * (x + y))))
+        scale = np_scale(np.where(x == y, x.dtype.type(np.inf), np.abs((x - y) * (x + y))))
         x, y = x / scale, y / scale
         return np.sqrt((x - y) * (x + y)) * scale
 
@@ -111,20 +111,20 @@ def _enter(name: str, arity: int, numpy: Any, mpmath: Any, partials: tuple[Any, 
 
 
 _enter(
-    "scaled", 2, lambda x, s: x / _np_scale(s), lambda x, s: x,
+    "scaled", 2, lambda x, s: x / np_scale(s), lambda x, s: x,
     (lambda g, a, y: g.node("scaled", g.one, a[1]), None), expand=_expand_scaled, cost=3, total=True,
 )  # fmt: skip
 _enter(
-    "out_of_range", 1, lambda s: _np_scale(s) != 1, lambda s: False, (None,), result="bool",
+    "out_of_range", 1, lambda s: np_scale(s) != 1, lambda s: False, (None,), result="bool",
     expand=_expand_out_of_range, cost=3, total=True,
 )  # fmt: skip
 _enter(
-    "norm", 3, lambda r, s, t: np.where(_np_scale(s) == 1, np.sqrt(s), _np_scale(s) * np.sqrt(r)),
+    "norm", 3, lambda r, s, t: np.where(np_scale(s) == 1, np.sqrt(s), np_scale(s) * np.sqrt(r)),
     lambda r, s, t: mp_function("sqrt")(t), (None, None, _norm_slope), expand=_expand_norm, cost=10,
     kink="the zero of a sum of squares (derivative 0)",
 )  # fmt: skip
 _enter(
-    "scaled_norm", 3, lambda y, s, t: y / _np_scale(s), lambda y, s, t: mp_function("sqrt")(t),
+    "scaled_norm", 3, lambda y, s, t: y / np_scale(s), lambda y, s, t: mp_function("sqrt")(t),
     (None, None, lambda g, a, y: g.div(g.const(0.5), y)), expand=_expand_scaled, cost=3, total=True,
 )  # fmt: skip
 

@@ -13,6 +13,7 @@ from regions import OSCILLATIONS, REGIONS, Oscillation, Region, points, uniform,
 from symgrad.frontend.ranges import ReadChecks
 from symgrad.frontend.translate import Translation
 from symgrad.ir.graph import Graph
+from symgrad.ir.log_products import NAMES as LOGS
 from symgrad.ir.norm import NAMES as NORM
 from symgrad.ir.op import NoDerivative
 from symgrad.ir.ops import OPS, Op
@@ -25,7 +26,7 @@ _WIDE = (
     " acos atan atan2 sinh cosh tanh sech asinh acosh atanh erf erfc abs sign maximum minimum floor ceil"
 )
 WIDE = frozenset(_WIDE.split())
-_COMPOSITE = ("logistic", "softplus", "logaddexp", "sech", "sinc", *NORM)
+_COMPOSITE = ("logistic", "softplus", "logaddexp", "sech", "sinc", *NORM, *LOGS)
 _SELECTIONS = ("where", "mask", "cast")
 _SPECIAL = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, 10.0)
 
@@ -92,7 +93,7 @@ def derivatives_of(row: Op) -> tuple[int, ...]:
     None of functions of a root and of what is under it: these two belong together (`ir/radial.py`), as the
     arguments of a norm do (`ir/norm.py`).
     """
-    if row.name.startswith("radial_") or row.name in NORM:
+    if row.name.startswith("radial_") or row.name in NORM | LOGS:
         return ()
     known = [p is not None and not isinstance(p, NoDerivative) for p in row.partials]
     return tuple(k for k, is_known in enumerate(known) if is_known)
@@ -111,7 +112,7 @@ def _domain(row: Op) -> list[tuple[float, float]]:
 
 def _points(row: Op, wide: bool, rng: np.random.Generator, count: int, dtype: np.dtype) -> Points:
     """Uniform in the domain and around 0, logarithmic around 0 and around 1; and corners."""
-    if row.name in NORM:
+    if row.name in NORM | LOGS:
         return _of_one_sum(row, rng, count)
     if row.name in REGIONS:
         return points(REGIONS[row.name], rng, count)

@@ -12,6 +12,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     shares.py        softmax and logistic functions, their complements, log-softmax
     differences.py   1 - cos(x), differences of roots, variance, hypot
     norms.py         roots of sums of squares
+    products.py      logarithms of products and quotients, x*log(y)
     quotients.py     sin(x)/x and its like
     complements.py   p*(1 - p), what is left of a whole beside a share of it
     guarded.py       sin(x)/x with its value at 0 filled in
@@ -27,6 +28,7 @@ from symgrad.ir.stability import (
     guarded,
     logarithms,
     norms,
+    products,
     quotients,
     radial,
     shares,
@@ -44,6 +46,7 @@ __all__ = [
     "guarded",
     "logarithms",
     "norms",
+    "products",
     "quotients",
     "radial",
     "shares",

@@ -15,6 +15,7 @@ Item = TypeVar("Item")
 
 MOST_FACTORS = 8  # a product is searched this far
 MOST_TERMS = 8  # and a sum
+LOGARITHM_IN = {"xlogy": "log", "xlog1py": "log1p"}  # products with a logarithm
 
 
 def factors_of(g: Graph, node: int) -> list[int]:
@@ -30,6 +31,9 @@ def factors_of(g: Graph, node: int) -> list[int]:
             stack += (second, first)
         elif op == "neg":
             stack += (g.minus_one, args[part][0])
+        elif op in LOGARITHM_IN:
+            x, y = args[part]
+            stack += (g.node(LOGARITHM_IN[op], y), x)
         else:
             factors.append(part)
     return [node] if stack else factors
