@@ -539,6 +539,7 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "log_product": _formula(lambda x, y: sp.log(x * y)),
     "log_quotient": _formula(lambda x, y: sp.log(x / y)),
     "log_in_range": lambda v, exact: _call(sp.log)(v[:1], exact),
+    "xovery": _formula(lambda x, y: x / y),
     "xlogy": _formula(lambda x, y: x * sp.log(y)),
     "xlog1py": _formula(lambda x, z: x * sp.log(1 + z)),
     "relative_entropy": _formula(lambda x, y: x * sp.log(x / y)),

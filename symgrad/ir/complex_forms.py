@@ -258,6 +258,7 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "log_product": lambda x, y: np.log(x) + np.log(y),
     "log_quotient": lambda x, y: np.log(x) - np.log(y),
     "log_in_range": lambda s, r, t: t,
+    "xovery": lambda x, y: np.where((x == 0) & (y == 0), 0, x / np.where(y == 0, 1, y)),
     "xlogy": lambda x, y: x * np.log(y),
     "xlog1py": lambda x, z: x * np.log1p(z),
     "relative_entropy": lambda x, y: x * (np.log(x) - np.log(y)),

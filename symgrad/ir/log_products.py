@@ -5,7 +5,7 @@
                           unless the plain product is out of range, so that it has the same digits elsewhere
     log_in_range(s, r, t) log(s); r where s is out of range: the same as a sum of logarithms. t is that sum as
                           well, there for derivatives and never looked at
-    xlogy(x, y)           x*log(y), 0 where both are 0; xlog1py(x, z) is x*log(1 + z)
+    xlogy(x, y)           x*log(y), 0 where both are 0; xlog1py(x, z) is x*log(1 + z), and xovery(x, y) x/y
     relative_entropy(x, y)  x*log(x/y), 0 where x is
 
 `ir/stability/products.py` makes them.
@@ -138,37 +138,38 @@ def _unless(first: Any, second: Any, value: Any) -> Any:
     return np.where(first & second, np.zeros_like(value), value)
 
 
+def _unless_zero(g: Graph, a: Args, zero: int, value: int) -> int:
+    both = g.node("and", g.node("eq", a[0], g.zero), g.node("eq", a[1], g.const(zero)))
+    return g.where(both, g.zero, value)
+
+
 def _product(log: str, zero: int) -> Any:
     """x times a logarithm that is -inf at `zero`."""
 
     def expand(g: Graph, a: Args) -> int:
-        both = g.node("and", g.node("eq", a[0], g.zero), g.node("eq", a[1], g.const(zero)))
-        return g.where(both, g.zero, g.intern("mul", (a[0], g.intern(log, (a[1],)))))
+        return _unless_zero(g, a, zero, g.intern("mul", (a[0], g.intern(log, (a[1],)))))
 
     return expand
 
 
-def _slope(zero: int) -> Any:
-    """x/(y - zero), 0 where both are 0."""
-
-    def partial(g: Graph, a: Args, y: int) -> int:
-        either = g.node("or", g.node("ne", a[0], g.zero), g.node("ne", a[1], g.const(zero)))
-        return g.mask(either, g.div(a[0], a[1] if zero == 0 else g.add(g.one, a[1])))
-
-    return partial
-
-
+_enter(
+    "xovery", 2, _quietly(lambda x, y: _unless(x == 0, y == 0, x / y)), lambda x, y: x / y if x or y else x,
+    (_one_over(1), lambda g, a, y: g.neg(g.node("xovery", y, a[1]))),
+    expand=lambda g, a: _unless_zero(g, a, 0, g.intern("div", a)), cost=6, domain=_ANY,
+    source="the derivative of x*log(y) by y",
+)  # fmt: skip
 _enter(
     "xlogy", 2, _quietly(lambda x, y: _unless(x == 0, y == 0, x * np.log(y))),
     lambda x, y: x * _log(y) if x or y else x,
-    (lambda g, a, y: g.node("log", a[1]), _slope(0)), expand=_product("log", 0), cost=20, domain=_ANY,
-    source="Cover & Thomas 2006, section 2.1",
+    (lambda g, a, y: g.node("log", a[1]), lambda g, a, y: g.node("xovery", *a)),
+    expand=_product("log", 0), cost=20, domain=_ANY, source="Cover & Thomas 2006, section 2.1",
 )  # fmt: skip
 _enter(
     "xlog1py", 2, _quietly(lambda x, z: _unless(x == 0, z == -1, x * np.log1p(z))),
     lambda x, z: x * mp_function("log1p")(z) if x or z != -1 else x,
-    (lambda g, a, y: g.node("log1p", a[1]), _slope(-1)), expand=_product("log1p", -1), cost=22,
-    domain=((-2.0, 2.0), (-0.9, 4.0)), source="Cover & Thomas 2006, section 2.1",
+    (lambda g, a, y: g.node("log1p", a[1]), lambda g, a, y: g.node("xovery", a[0], g.add(g.one, a[1]))),
+    expand=_product("log1p", -1), cost=22, domain=((-2.0, 2.0), (-0.9, 4.0)),
+    source="Cover & Thomas 2006, section 2.1",
 )  # fmt: skip
 
 

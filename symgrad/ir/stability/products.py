@@ -202,7 +202,11 @@ def number_times_log(g: Graph, a: Args) -> int | None:
         if g.op[log] not in _LOGARITHMS or g.axes[log] != g.axes[other]:
             continue
         y = g.args[log][0]
-        if g.op[y] == "const" or any(g.op[f] in ("const", *_LOGARITHMS) for f in factors_of(g, other)):
+        if (
+            g.op[y] == "const"
+            or g.op[other] == "mask"
+            or any(g.op[f] in ("const", *_LOGARITHMS) for f in factors_of(g, other))
+        ):
             continue
         return g.node(_LOGARITHMS[g.op[log]], other, y)
     return None
