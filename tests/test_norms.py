@@ -37,6 +37,7 @@ ARRAYS: dict[str, tuple[Any, Any, Callable[[int], Any], int]] = {
     "a root mean square": (sp.sqrt(SQUARES / n), v, lambda size: mpmath.mpf(1) / size, 0),
     "with a factor": (sp.sqrt(2 * sp.Sum((3 * v[i]) ** 2, (i, 0, n - 1))), v, lambda size: 18, 0),
     "elements written out": (sp.sqrt(v[0] ** 2 + v[1] ** 2 + v[2] ** 2), v, lambda size: 1, 0),
+    "a sum and a number": (sp.sqrt(SQUARES + 1), v, lambda size: 1, 1),
     "and a number": (sp.sqrt(v[0] ** 2 + v[1] ** 2 + v[2] ** 2 + 1), v, lambda size: 1, 1),
 }
 VECTORS = {

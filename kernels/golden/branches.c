@@ -12,7 +12,7 @@
  * kinks: first (ties of Max and Min go to the first argument, and Abs has slope 0 at 0)
  * value: value (), row-major
  * grad: grad (2,), row-major
- * operations: 23 as derived, 23 after optimisation
+ * operations: 22 as derived, 23 after optimisation
  */
 
 #include "branches.h"
@@ -25,23 +25,28 @@ void branches(const double *restrict x, const double *restrict y, double *restri
     const double t1 = x[0];
     const double t2 = exp(t1);
     const double t3 = y[0];
-    const int t4 = 0.0 < t3;
-    const double t5 = t4 ? 1.0 : ((t3 < 0.0) ? 0.0 : ((t3 == 0.0) ? 0.5 : NAN));
-    const double t6 = t3 * t3;
-    const int t7 = (1.0 < t1) || t4;
-    const int t8 = 0.0 < t1;
-    const int t9 = t7 && t8;
-    const double t10 = log(t1);
+    const int t4 = t3 == 0.0;
+    const int t5 = 0.0 < t3;
+    const double t6 = t5 ? 1.0 : ((t3 < 0.0) ? 0.0 : (t4 ? 0.5 : NAN));
+    const double t7 = t3 * t3;
+    const int t8 = (1.0 < t1) || t5;
+    const int t9 = 0.0 < t1;
+    const int t10 = t8 && t9;
     const int t11 = 0.5 < t3;
     const double t12 = sqrt(t3);
-    const double t13 = t11 ? t12 : (t3 * t6);
-    value[0] = t2 + (t9 ? (t13 * t10) : (t1 * t6 + t5 * t3));
-    const int t14 = !t9;
-    const int t15 = !t11;
-    const int t16 = (t15 && t7) && t8;
-    const double t17 = ((t15 && t9) ? (t10 * t6) : 0) + (((t11 && t9) ? (0.5 / t12 * t10) : 0) + (t14 ? t5 : 0));
-    grad[0] = (t14 ? t6 : 0) + (t9 ? (t13 / t1) : 0) + t2;
-    grad[1] = ((t14 || t16) ? (2.0 * (t3 * ((t16 ? (t3 * t10) : 0) + (t14 ? t1 : 0)))) : 0) + t17;
+    const double t13 = t11 ? t12 : (t3 * t7);
+    const double t14 = log(t1);
+    const int t15 = t1 == 0.0;
+    const int t16 = t15 && (t13 == 0.0);
+    value[0] = (t10 ? (t16 ? 0.0 : (t13 * t14)) : (t1 * t7 + t6 * t3)) + t2;
+    const int t17 = !t10;
+    const int t18 = !t11;
+    const double t19 = 0.5 / t12;
+    const double t20 = ((t11 && t10) ? (((t19 == 0.0) && t15) ? 0.0 : (t19 * t14)) : 0) + ((t18 && t10) ? ((t15 && (t7 == 0.0)) ? 0.0 : (t7 * t14)) : 0);
+    const int t21 = (t18 && t8) && t9;
+    const double t22 = (t17 || t21) ? (2.0 * (t3 * ((t17 ? t1 : 0) + (t21 ? ((t15 && t4) ? 0.0 : (t3 * t14)) : 0)))) : 0;
+    grad[0] = (t17 ? t7 : 0) + (t10 ? (t16 ? 0.0 : (t13 / t1)) : 0) + t2;
+    grad[1] = (t17 ? t6 : 0) + (t20 + t22);
 }
 
 int64_t branches_work_size(void)

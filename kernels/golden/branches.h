@@ -15,7 +15,7 @@
  * kinks: first (ties of Max and Min go to the first argument, and Abs has slope 0 at 0)
  * value: value (), row-major
  * grad: grad (2,), row-major
- * operations: 23 as derived, 23 after optimisation
+ * operations: 22 as derived, 23 after optimisation
  */
 
 #ifndef BRANCHES_H
