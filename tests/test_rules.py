@@ -29,6 +29,12 @@ def _sum_of_exp(g: Graph, v: SimpleNamespace, *free: Node) -> Node:
     return g.read(g.define("sum", (), (axis,), body))
 
 
+def _product_of_moduli(g: Graph, v: SimpleNamespace) -> Node:
+    axis = g.fresh_axis(v.n)
+    body = g.add(g.one, g.node("abs", g.read(v.u, axis)))
+    return g.read(g.define("prod", (), (axis,), body))
+
+
 def _determinant(g: Graph, v: SimpleNamespace) -> Node:
     """Of a matrix with 2 + exp(x) on the diagonal and y below: positive."""
     axes = (g.fresh_axis(g.const(2)), g.fresh_axis(g.const(2)))
@@ -164,6 +170,19 @@ EXAMPLES: dict[str, Example] = {
     "difference_of_exponentials_to_sinh":
         lambda g, v: (g.node("exp", v.x), g.node("exp", g.neg(v.x))),
     "one_minus_square_of_sine": lambda g, v: (g.one, g.mul(g.node("cos", v.x), g.node("cos", v.x))),
+    "difference_of_shifted": lambda g, v: (g.sub(v.x, v.z), g.sub(v.y, v.z)),
+    "square_less_a_number": lambda g, v: (g.mul(v.x, v.x), g.const(-4)),
+    "sign_of_power": lambda g, v: (g.mul(v.x, g.mul(v.x, v.x)),),
+    "modulus_times_sign": lambda g, v: (g.mul(v.y, g.node("abs", v.x)), g.node("sign", v.x)),
+    "root_of_difference_to_leg": lambda g, v: (
+        g.node("square_difference", g.add(g.const(4), g.node("sin", v.x)), v.y),
+    ),
+    "side_by_hypot": lambda g, v: (g.mul(g.const(3), v.x), g.node("hypot", v.x, v.y)),
+    "log_of_product": lambda g, v: (g.mul(g.node("abs", v.x), g.node("abs", v.y)),),
+    "log_of_long_product": lambda g, v: (_product_of_moduli(g, v),),
+    "log_of_general_power": lambda g, v: (g.node("pow", v.x, v.z),),
+    "product_with_own_log_quotient": lambda g, v: (g.mul(v.y, v.x), g.node("log_quotient", v.x, v.y)),
+    "number_times_log": lambda g, v: (v.z, g.node("log", v.x)),
     "difference_of_squares": lambda g, v: (g.mul(v.x, v.x), g.mul(v.y, v.y)),
     "root_minus_one": lambda g, v: (g.node("sqrt", g.add(v.x, g.one)), g.one),
     "root_plus_minus_one": lambda g, v: (g.node("sqrt", g.sub(g.one, g.mul(v.t, v.t))), g.minus_one),

@@ -63,40 +63,45 @@ _enter(
 # ---- of two numbers ----------------------------------------------------------------------------
 
 
-def _np_shifted(m: Any, s: Any) -> Any:
-    """log(m), and the logarithm of the square of the power that m was divided by."""
-    return np.log(m) + np.log(np_scale(s)) * s.dtype.type(2)
+def _np_shifted(plain: Any, m: Any, scale: Any) -> Any:
+    m = np.where(np.isnan(m), plain, m)
+    return np.log(m) + np.log(scale) * scale.dtype.type(2)
 
 
 def _np_log_product(x: Any, y: Any) -> Any:
-    s = np.abs(np.asarray(x * y))
-    scale = np_scale(s)
-    return _np_shifted((x / scale) * (y / scale), s)
+    plain = np.asarray(x * y)
+    scale = np_scale(np.abs(plain))
+    return _np_shifted(plain, (x / scale) * (y / scale), scale)
 
 
 def _np_log_quotient(x: Any, y: Any) -> Any:
-    s = np.abs(np.asarray(x / y))
-    scale = np_scale(s)
-    return _np_shifted((x / scale) / (y * scale), s)
+    plain = np.asarray(x / y)
+    scale = np_scale(np.abs(plain))
+    return _np_shifted(plain, (x / scale) / (y * scale), scale)
 
 
-def _shifted(g: Graph, m: int, s: int) -> int:
-    """log(m) + 2*log(scale); 0 is added to what is in range."""
+def _shifted(g: Graph, plain: int, m: int, s: int) -> int:
+    """log(m) + 2*log(scale); 0 is added to what is in range. Beside a 0 or an infinity m may be nan."""
+    m = g.where(g.node("ne", m, m), plain, m)
     large = g.mul(g.const(2), g.intern("log", (power_of_two(g, 0),)))
     return g.intern("add", (g.intern("log", (m,)), by_range(g, s, large, g.neg(large), g.zero)))
 
 
 def _expand_log_product(g: Graph, a: Args) -> int:
-    s = g.node("abs", g.intern("mul", a))
+    plain = g.intern("mul", a)
+    s = g.node("abs", plain)
     scale = by_range(g, s, power_of_two(g, 0, -1), power_of_two(g, 0), g.one)
-    return _shifted(g, g.intern("mul", tuple(g.intern("mul", (n, scale)) for n in a)), s)
+    return _shifted(g, plain, g.intern("mul", tuple(g.intern("mul", (n, scale)) for n in a)), s)
 
 
 def _expand_log_quotient(g: Graph, a: Args) -> int:
-    s = g.node("abs", g.intern("div", a))
+    plain = g.intern("div", a)
+    s = g.node("abs", plain)
     down = by_range(g, s, power_of_two(g, 0, -1), power_of_two(g, 0), g.one)
     up = by_range(g, s, power_of_two(g, 0), power_of_two(g, 0, -1), g.one)
-    return _shifted(g, g.intern("div", (g.intern("mul", (a[0], down)), g.intern("mul", (a[1], up)))), s)
+    return _shifted(
+        g, plain, g.intern("div", (g.intern("mul", (a[0], down)), g.intern("mul", (a[1], up)))), s
+    )
 
 
 _enter(

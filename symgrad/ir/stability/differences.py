@@ -111,6 +111,8 @@ def cosh_plus_minus_one(g: Graph, a: Args) -> int | None:
     on=exactly("sub", "sub"),
 )  # fmt: skip
 def difference_of_shifted(g: Graph, a: Args) -> int | None:
+    if any(g.op[part] != "sub" for part in a):
+        return None
     (x, c), (y, d) = (g.args[part] for part in a)
     return g.sub(x, y) if c == d else None
 
@@ -240,7 +242,7 @@ def _are_roots(ops: Sequence[str]) -> bool:
     on=_are_roots,
 )  # fmt: skip
 def difference_of_roots(g: Graph, a: Args) -> int | None:
-    inside = [under_root(g, root) for root in a]
+    inside = [under_root(g, root) for root in a] if _are_roots([g.op[root] for root in a]) else [None]
     if inside[0] is None or inside[1] is None:
         return None
     first, second = terms_of(g, inside[0]), terms_of(g, inside[1])

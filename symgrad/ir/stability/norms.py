@@ -8,6 +8,7 @@ over an axis is computed only where it is needed: elsewhere the plain one is the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among
@@ -56,6 +57,10 @@ def root_of_difference_to_leg(g: Graph, a: Args) -> int | None:
     return None if g.op[x] == "const" else g.node("leg", x, y)
 
 
+def _may_divide_by_hypot(ops: Sequence[str]) -> bool:
+    return ops[1] in ("hypot", "mul", "neg") and ops[0] in ("read", "mul", "neg", "sub", "add")
+
+
 @stable(
     "div",
     "x/sqrt(x**2 + y**2) by the quotient rule cancels where x is far above y",
@@ -64,10 +69,10 @@ def root_of_difference_to_leg(g: Graph, a: Args) -> int | None:
         "the direction cosine",
         at_pairs((1e9, 1.0), (5e200, 3e200), (5e-200, -3e-200), (-3.0, 0.5)),
     ),
-    on=among("hypot"),
+    on=_may_divide_by_hypot,
 )  # fmt: skip
 def side_by_hypot(g: Graph, a: Args) -> int | None:
-    below = factors_of(g, a[1])
+    below = factors_of(g, a[1]) if _may_divide_by_hypot([g.op[part] for part in a]) else []
     place = next((k for k, f in enumerate(below) if g.op[f] == "hypot"), None)
     above = [] if place is None else factors_of(g, a[0])
     for k, x in enumerate(above):

@@ -60,6 +60,8 @@ def _quotient(g: Graph, node: int) -> _Quotient | None:
     on=among("mul", "div", "abs"),
 )  # fmt: skip
 def log_of_product(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] not in ("mul", "div", "abs"):
+        return None
     is_modulus = g.op[a[0]] == "abs"
     parts = _quotient(g, g.args[a[0]][0] if is_modulus else a[0])
     if parts is not None and is_modulus:
@@ -158,7 +160,8 @@ def log_of_general_power(g: Graph, a: Args) -> int | None:
     if q is not None:
         return g.mul(exponent, g.node("log", base)) if q.denominator % 2 == 0 else None
     is_plain = g.node("or", g.node("lt", base, g.zero), g.node("eq", exponent, g.zero))
-    return g.where(is_plain, g.intern("log", a), g.node("xlogy", exponent, base))
+    plain = g.node("log_product", a[0], g.one)  # an op that no rule looks at
+    return g.where(is_plain, plain, g.node("xlogy", exponent, base))
 
 
 # ---- numbers times logarithms ------------------------------------------------------------------
@@ -199,7 +202,7 @@ _LOGARITHMS = {"log": "xlogy", "log1p": "xlog1py"}
 )  # fmt: skip
 def number_times_log(g: Graph, a: Args) -> int | None:
     for log, other in (a, a[::-1]):
-        if g.op[log] not in _LOGARITHMS or g.axes[log] != g.axes[other]:
+        if g.op[log] not in _LOGARITHMS or g.kind[other] != "real" or g.axes[log] != g.axes[other]:
             continue
         y = g.args[log][0]
         if (

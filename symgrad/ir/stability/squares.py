@@ -40,7 +40,7 @@ def difference_of_squares(g: Graph, a: Args) -> int | None:
 )  # fmt: skip
 def square_less_a_number(g: Graph, a: Args) -> int | None:
     for number, square in (a, a[::-1]):
-        if g.op[number] == "const":
+        if g.op[number] == "const" and g.op[square] == "mul":
             x, y = root_of_square(g, square), root_of_square(g, g.neg(number))
             return None if x is None or y is None else g.node("square_difference", x, y)
     return None
@@ -54,7 +54,7 @@ def square_less_a_number(g: Graph, a: Args) -> int | None:
     on=among("mul"),
 )  # fmt: skip
 def sign_of_power(g: Graph, a: Args) -> int | None:
-    factors = factors_of(g, a[0])
+    factors = factors_of(g, a[0]) if g.op[a[0]] == "mul" else []
     if len(factors) < 2 or len(set(factors)) > 1:
         return None
     return g.node("sign", factors[0] if len(factors) % 2 else g.node("abs", factors[0]))
@@ -68,11 +68,11 @@ def sign_of_power(g: Graph, a: Args) -> int | None:
     on=among("sign"),
 )  # fmt: skip
 def modulus_times_sign(g: Graph, a: Args) -> int | None:
-    factors = factors_of(g, a[0]) + factors_of(g, a[1])
-    for k, factor in enumerate(factors):
-        modulus = g.node("abs", g.args[factor][0]) if g.op[factor] == "sign" else g.zero
-        others = without(factors, k)
-        if modulus in others:
-            others.remove(modulus)
-            return quotient_of(g, [*others, g.args[factor][0]], [])
+    for sign, other in (a, a[::-1]):
+        if g.op[sign] != "sign":
+            continue
+        factors, modulus = factors_of(g, other), g.node("abs", g.args[sign][0])
+        if modulus in factors:
+            rest = without(factors, factors.index(modulus))
+            return quotient_of(g, [*rest, g.args[sign][0]], [])
     return None
