@@ -27,10 +27,9 @@ def _potential(x: Any, y: Any) -> sp.Expr:
 
 
 def _moved(x: Sequence[Any], v: Sequence[Any], force: Sequence[Any]) -> tuple[Any, ...]:
-    """Position and velocity after a step; the velocity of the step that crosses the axis stays."""
+    """Position and velocity after a step."""
     there = [a + _dt * b for a, b in zip(x, v, strict=True)]
-    faster = [b + _dt * f for b, f in zip(v, force, strict=True)]
-    return (*there, *(sg.Where(there[1] > 0, new, b) for new, b in zip(faster, v, strict=True)))
+    return (*there, *(b + _dt * f for b, f in zip(v, force, strict=True)))
 
 
 def _forward_step(state: Any, t: Any) -> tuple[Any, ...]:
@@ -47,14 +46,15 @@ def _reverse_step(state: Any, t: Any) -> tuple[Any, ...]:
 
 
 def _square_of_crossing(inner: str) -> sp.Expr:
-    """The square of the place where the path crosses the axis, by linear interpolation."""
+    """The square of the place where the path crosses the axis: on the line of the step that would do so."""
     velocity = (sp.Rational(3, 4), 0)
     if inner == "f":
         first = (0, 8, *velocity)
-        x, y, u, v = sg.while_loop(lambda s: s[1] > 0, _forward_step, first, _MOST_STEPS).final
+        x, y, u, v = sg.while_loop(lambda s: s[1] + _dt * s[3] > 0, _forward_step, first, _MOST_STEPS).final
     else:
         first = (sg.Entries((2,), lambda i: 8 * i), *velocity)
-        place, u, v = sg.while_loop(lambda s: s[0][1] > 0, _reverse_step, first, _MOST_STEPS).final
+        stays = lambda s: s[0][1] + _dt * s[2] > 0  # noqa: E731
+        place, u, v = sg.while_loop(stays, _reverse_step, first, _MOST_STEPS).final
         x, y = place[0], place[1]
     return (x - y / v * u) ** 2
 
