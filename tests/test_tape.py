@@ -28,13 +28,14 @@ from symgrad.loops.nest import (
     Statement,
     Store,
     StoreReduce,
+    Vector,
     poly,
     variable,
 )
 from symgrad.loops.nest import Test as IntegerTest
 from symgrad.loops.split import split
 from symgrad.run import tiers
-from symgrad.targets import cache, llvm, llvm_build, tape_llvm
+from symgrad.targets import cache, llvm, llvm_build, own_functions, tape_llvm
 from symgrad.targets.base import target_named
 from symgrad.targets.tape import instructions, takes_truth, taped
 
@@ -125,14 +126,37 @@ def test_ordinary_inputs_in_many_samples_give_the_same_bits() -> None:
     assert_same_bits(quick, optimised)
 
 
-def test_functions_made_at_once_are_interpreted_one_by_one() -> None:
-    """Contracted code calls vector functions; on tape they are the same functions of one number each."""
-    plain = split(replace(program_of(["sin", "exp", "tanh", "mul", "add"], 600, 4), contracts=True), 100, 200)
-    tape = llvm.tape_for(plain, "float64", "quick")
-    assert tape is not None and tape.segments
+def test_where_code_is_cut_and_what_is_called_at_once_decides_about_no_bit() -> None:
+    """Two calls are the library's in short code, three our own at once: in parts all are our own."""
+    plain = replace(program_of(["sin", "mul", "exp", "add", "tanh", "sub"], 300, 4), contracts=True)
     x = np.linspace(-2, 2, len(SPECIALS))
-    quick = routines.call("llvm", plain, {}, {"x": x}, loaded=LLVM.build(plain, "float64", "quick"))["y"]
-    np.testing.assert_allclose(quick, routines.call("llvm", plain, {}, {"x": x})["y"], rtol=1e-13)
+    results = []
+    for part in (40, 2_000):
+        cut = split(plain, 100, part)
+        for tier in ("quick", "optimised"):
+            loaded = LLVM.build(cut, "float64", tier)
+            results.append(routines.call("llvm", cut, {}, {"x": x}, loaded=loaded)["y"])
+    for other in results[1:]:
+        assert_same_bits(results[0], other)
+
+
+def test_functions_made_at_once_are_interpreted_one_by_one() -> None:
+    """Code beside loops calls vector functions; on tape they are the same functions of one number each."""
+    plain = split(
+        replace(program_of(["sin", "exp", "tanh", "mul", "add"], 600, 4), contracts=False), 100, 200
+    )
+    loop = For(
+        "i", (poly(0),), (poly(1),), [Load(-1, "x", (variable("i"),)), Store("y", (variable("i"),), -1)]
+    )
+    beside = replace(plain, body=[loop, *plain.body])
+    own = own_functions.with_own_functions(beside, "float64")
+    assert any(isinstance(s, Vector) for p in own.body if isinstance(p, Part) for s in p.body)
+    x = np.linspace(-2, 2, len(SPECIALS))
+    one, other = (
+        routines.call("llvm", beside, {}, {"x": x}, loaded=LLVM.build(beside, "float64", tier))["y"]
+        for tier in ("quick", "optimised")
+    )
+    assert_same_bits(one, other)
 
 
 def test_code_between_parts_and_code_that_no_instruction_stands_for_is_compiled() -> None:

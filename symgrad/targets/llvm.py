@@ -90,7 +90,7 @@ TARGET = LLVMTarget()
 def _source(routine: Routine, dtype: str, check: llvm_build.Check) -> tuple[str, llvm_build.CodeShape, int]:
     """Text for this machine, its shape, and elements that it adds to the workspace."""
     check()
-    cut = split(routine)
+    cut = _settled(split(routine))
     check()
     extra = extra_elements(routine, cut)
     if llvm_build.has_fused_multiply_add():
@@ -98,6 +98,16 @@ def _source(routine: Routine, dtype: str, check: llvm_build.Check) -> tuple[str,
     check()
     cut = outlined(cut)
     return _emitted(cut, dtype, check=check), shape_of(cut, dtype), extra
+
+
+def _settled(routine: Routine) -> Routine:
+    """Parts without loops around them are not contracted: their numbers depend neither on the tier nor on
+    where they were cut.
+    """
+    has_parts = any(isinstance(s, Part) for s in routine.body)
+    if has_parts and not any(isinstance(s, For) for _, s in walk(routine.body)):
+        return replace(routine, contracts=False)
+    return routine
 
 
 def _emitted(
@@ -139,10 +149,10 @@ def tape_for(routine: Routine, dtype: str, tier: str) -> Tape | None:
         return None  # quick loops would give other numbers
 
     def made(cut: Routine) -> Tape | None:
-        own = llvm_build.has_fused_multiply_add()
-        if own and (has_loops or cut.contracts):
+        own, cut = llvm_build.has_fused_multiply_add(), _settled(cut)
+        if own and has_loops:
             cut, own = with_own_functions(cut, dtype), False
-        return taped(cut if has_loops else replace(cut, contracts=False), dtype, own)
+        return taped(cut, dtype, own)
 
     tape = made(whole)
     is_complete = tape is not None and not any(isinstance(s, Part) and s.body for s in tape.routine.body)
