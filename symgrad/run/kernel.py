@@ -135,7 +135,7 @@ Improve = Callable[[Callable[[], bool]], Built | None]
 class Kernel(FastCallable):
     """A compiled function of arrays. Call it by position or by symbol name.
 
-    source      the text that was compiled.
+    source      the text that was compiled, or is being compiled in the background (see `tier`).
     address     of the machine code (0 for the reference backend).
     program     what it was compiled from; None in a kernel that was unpickled.
     """
