@@ -10,28 +10,19 @@
  * work    t2 (d,) double
  * work    t3 (d, d) double
  * work    t4 (rows, d) double
- * work    t5 (rows, d) double
- * work    t6 (9600,) double
+ * work    t5 (9600,) double
  *
  * expression: Trace((-I + W.T*W)**2)
  * differentiated by: W
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad (n, d), row-major
- * operations: 4424 as derived, 3464 after optimisation, every size 8
+ * operations: 4424 as derived, 2440 after optimisation, every size 8
  */
 
 #include "orthogonality_matrix.h"
 #include <math.h>
 #include <stdint.h>
-
-/* Compile with -fopenmp-simd -DSYMGRAD_SIMD to let sums be added up in any order. */
-#ifdef SYMGRAD_SIMD
-#define orthogonality_matrix_PRAGMA(...) _Pragma(#__VA_ARGS__)
-#define orthogonality_matrix_SUM(...) orthogonality_matrix_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
-#else
-#define orthogonality_matrix_SUM(...)
-#endif
 
 static int64_t orthogonality_matrix_min(int64_t a, int64_t b)
 {
@@ -272,7 +263,6 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
     double *const restrict t3 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d));
     double *const restrict t4 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d));
     double *const restrict t5 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(rows)*orthogonality_matrix_extent(d));
-    double *const restrict t6 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(rows)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(rows)*orthogonality_matrix_extent(d));
     if (32 >= d*d*n) {
         /* product of few terms */
         for (int64_t row = 0; row < d; row++) {
@@ -286,20 +276,23 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
         }
     }
     if (d*d*n >= 33) {
-        orthogonality_matrix_contract(&W[0], &W[0], &t1[0], &t6[0], d, d, n, 1, d, d, 1, d, 1, 0, 1, 1);
+        orthogonality_matrix_contract(&W[0], &W[0], &t1[0], &t5[0], d, d, n, 1, d, d, 1, d, 1, 0, 1, 1);
+    }
+    for (int64_t i = 0; i < d; i++) {
+        t2[i] = 0.0;
+    }
+    for (int64_t i = 0; i < d; i++) {
+        for (int64_t j = 0; j < d; j++) {
+            const double tt1 = ((j == i) ? (-1.0) : 0) + t1[i*d + j];
+            t2[j] += tt1 * tt1;
+        }
     }
     double c2 = 0.0;
     for (int64_t i = 0; i < d; i++) {
-        double c3 = 0.0;
-        orthogonality_matrix_SUM(c3)
-        for (int64_t j = 0; j < d; j++) {
-            const double tt1 = (i == j) ? (-1.0) : 0;
-            const double tt2 = t1[i*d + j];
-            c3 += (tt1 + t1[j*d + i]) * (tt1 + tt2);
-            t3[i*d + j] = 2.0 * (((i == j) ? (-1.0) : 0) + tt2);
-        }
-        t2[i] = c3;
         c2 += t2[i];
+        for (int64_t j = 0; j < d; j++) {
+            t3[i*d + j] = 2.0 * (((i == j) ? (-1.0) : 0) + t1[i*d + j]);
+        }
     }
     value[0] = c2;
     const int64_t none = orthogonality_matrix_min(0, n - 49);
@@ -312,37 +305,21 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
             /* product of few terms */
             for (int64_t row = 0; row < strip; row++) {
                 for (int64_t column = 0; column < d; column++) {
-                    double c4 = 0.0;
+                    double c3 = 0.0;
                     for (int64_t term = 0; term < d; term++) {
-                        c4 += W[first*d + d*row + term] * t3[column + d*term];
+                        c3 += W[first*d + d*row + term] * t3[column + d*term];
                     }
-                    t4[column + d*row] = c4;
+                    t4[column + d*row] = c3;
                 }
             }
         }
         if (d*d*strip >= 33) {
-            orthogonality_matrix_contract(&W[first*d], &t3[0], &t4[0], &t6[0], strip, d, d, d, 1, d, 1, d, 1,
-                0, 1, 0);
-        }
-        if (32 >= d*d*strip) {
-            /* product of few terms */
-            for (int64_t row = 0; row < strip; row++) {
-                for (int64_t column = 0; column < d; column++) {
-                    double c5 = 0.0;
-                    for (int64_t term = 0; term < d; term++) {
-                        c5 += W[first*d + d*row + term] * t3[column*d + term];
-                    }
-                    t5[column + d*row] = c5;
-                }
-            }
-        }
-        if (d*d*strip >= 33) {
-            orthogonality_matrix_contract(&W[first*d], &t3[0], &t5[0], &t6[0], strip, d, d, d, 1, 1, d, d, 1,
+            orthogonality_matrix_contract(&W[first*d], &t3[0], &t4[0], &t5[0], strip, d, d, d, 1, d, 1, d, 1,
                 0, 1, 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < d; j++) {
-                grad[i*d + j] = t4[(i - first)*d + j] + t5[(i - first)*d + j];
+                grad[i*d + j] = 2.0 * t4[(i - first)*d + j];
             }
         }
     }
@@ -350,7 +327,7 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
 
 int64_t orthogonality_matrix_work_size(int64_t n, int64_t d)
 {
-    return orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(orthogonality_matrix_min(144, n))*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(orthogonality_matrix_min(144, n))*orthogonality_matrix_extent(d)) + 9600;
+    return orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(orthogonality_matrix_min(144, n))*orthogonality_matrix_extent(d)) + 9600;
 }
 
 int64_t orthogonality_matrix_argument_count(void)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.matrix_call import Array
 
@@ -21,11 +23,16 @@ def is_symmetric(g: Graph, a: Array) -> bool:
     below = g.definitions_below({g.args[r][0] for r in g.reads((body,))})
     if len(g.reachable((body,))) > _MOST or len(below) > _MOST:
         return False
+    return _is_unchanged(g, body, i, j, symmetric_definitions(g, below))
+
+
+def symmetric_definitions(g: Graph, tensors: Iterable[TensorId]) -> set[TensorId]:
+    """Those of some tensors, which follow what they read, that are symmetric matrices."""
     known: set[TensorId] = set()
-    for t in below:
+    for t in tensors:
         if _is_symmetric_definition(g, t, known):
             known.add(t)
-    return _is_unchanged(g, body, i, j, known)
+    return known
 
 
 def _is_symmetric_definition(g: Graph, t: TensorId, known: set[TensorId]) -> bool:
@@ -47,6 +54,7 @@ def _sorted(g: Graph, body: Node, symmetric: set[TensorId]) -> Node:
     order = {}
     for r in g.reads((body,)):
         t, *index = g.args[r]
-        if t in symmetric and index != sorted(index):
-            order[r] = g.read(t, *sorted(index))
+        in_order = [*index[:-2], *sorted(index[-2:])]
+        if t in symmetric and index != in_order:
+            order[r] = g.read(t, *in_order)
     return g.substitute(body, order)

@@ -2,6 +2,7 @@
 
 together  a recurrence that follows another one step by step runs in its loop (`opt.together`).
 totals    sums over the states of a recurrence are taken while it runs (`opt.totals`).
+symmetric symmetric matrices are read in one order of their indices (`opt.symmetric`).
 diagonal  of what is only read on a diagonal, only that is computed (`opt.diagonal`).
 inline    maps of rank 0, and maps read once in loops no larger than their own, become part of
           their reader.
@@ -33,6 +34,7 @@ from symgrad.opt.layout import layout
 from symgrad.opt.logsumexp import split_logsumexp
 from symgrad.opt.operands import operands
 from symgrad.opt.rebuild import Copy, copy_with, linked
+from symgrad.opt.symmetric import symmetric
 from symgrad.opt.together import together
 from symgrad.opt.totals import totals
 
@@ -213,6 +215,7 @@ def _unsettled(g: Graph, root: Node, done: dict[Node, Node]) -> list[Node]:
 PASSES: tuple[tuple[str, Pass], ...] = (
     ("together", together),
     ("totals", totals),
+    ("symmetric", symmetric),
     ("diagonal", diagonal),
     ("inline", inline),
     ("share", share),
