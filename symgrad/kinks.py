@@ -117,7 +117,7 @@ def _differentiated(g: Graph, below: Sequence[Node], roots: Sequence[Node]) -> s
     seen = set(roots)
     for n in reversed(below):
         if n in seen:
-            seen.update(g.args[n][1:] if g.op[n].startswith("radial_") else g.children(n))
+            seen.update(g.args[n][1:2] if g.op[n].startswith("radial_") else g.children(n))
     return seen
 
 

@@ -485,7 +485,7 @@ def _quotient_form(op: str) -> Callable[[Sequence[Expr], bool], Expr]:
     """sin(x)/x and its like, and their derivatives, as they are written; not made on import."""
     q, order = QUOTIENT_ROWS[op]
     x = sp.Dummy(real=True)
-    e = sp.diff(q.numerator(_SYMBOLIC, 0, x) / x**q.power, x, order)
+    e = sp.diff(q.numerator(_SYMBOLIC, 0, x) / x, x, order)
     return _formula(lambda v: e.xreplace({x: v}))
 
 
@@ -527,6 +527,7 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "leg_cosh": _formula(lambda x, y: x / sp.sqrt(x**2 - y**2)),
     "leg_sinh": _formula(lambda x, y: y / sp.sqrt(x**2 - y**2)),
     "logistic_slope": _formula(lambda x: sp.exp(x) / (1 + sp.exp(x)) ** 2),
+    "exp_share": _formula(lambda x: sp.exp(x) / (sp.exp(x) - 1)),
     "log1mexp": _formula(lambda x: sp.log(1 - sp.exp(x))),
     "logexpm1": _formula(lambda x: sp.log(sp.exp(x) - 1)),
     "logsubexp": _formula(lambda x, y: sp.log(sp.exp(x) - sp.exp(y))),
@@ -547,6 +548,8 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "scaled_norm": lambda v, exact: v[0],
     "out_of_range": lambda v, exact: sp.false,
     "norm": lambda v, exact: power_of(v[1], sp.S.Half, exact),
+    "removable": lambda v, exact: v[-1],
+    "radial_removable": lambda v, exact: v[-1],
     "xlogx": _formula(lambda x: x * sp.log(x)),
     "exp_of_sum": _formula(lambda x, y: sp.exp(x) * sp.exp(y)),
     "radial_cos": _formula(lambda h, s: sp.cos(h)),

@@ -109,7 +109,8 @@ class _Sweep:
         g, op, args = self.g, self.g.op[n], self.g.args[n]
         if op in ("add", "sub", "neg", "mask", "where"):
             return {}
-        moving = [k for k, a in enumerate(args) if a in alive]
+        own = len(args) - OPS[op].formulas
+        moving = [k for k, a in enumerate(args[:own]) if a in alive]
         key = (op, *(None if k in moving else a for k, a in enumerate(args)))
         if key not in self.templates:
             self.templates[key] = self._template(op, args, moving)
@@ -132,7 +133,9 @@ class _Sweep:
         """
         g = self.g
         places = {k: g.read(g.input(f"argument {k} of an operation")) for k in moving}
-        made = g.node(op, *(places.get(k, a) for k, a in enumerate(args)))
+        own = len(args) - OPS[op].formulas
+        formulas = g.substitute_all(args[own:], {args[0]: places.get(0, args[0])})
+        made = g.node(op, *(places.get(k, a) for k, a in enumerate(args[:own])), *formulas)
         first = dict(partials(g, made, frozenset(places.values()))) if g.op[made] == op else None
         if first is None:  # a rewrite took the operation apart: differentiate what it became
             whole = {k: pushforward(g, (made,), {p: g.one}).get(made, g.zero) for k, p in places.items()}

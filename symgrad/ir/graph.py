@@ -32,6 +32,8 @@ from typing import Any
 from symgrad.ir import stability  # noqa: F401  registers its rules
 from symgrad.ir.kinks import DEFAULT, check_convention
 from symgrad.ir.ops import OPS
+from symgrad.ir.probe import Probe
+from symgrad.ir.removable import Expansion
 from symgrad.ir.rules import SELECTED, select
 
 Node = int
@@ -109,6 +111,9 @@ class Graph:
         self._key: list[int] = []  # name-free structural key, orders commutative arguments
         self.multiplicities: dict[Node, Node] = {}  # of maxima and minima, see `ir.kinks`
         self.frontiers: dict[tuple[TensorId, ...], tuple[TensorId, ...]] = {}  # of scans (`ir.scan`)
+        self.variables: dict[Node, Node] = {}  # what values of one node are made of (`ir.probe`)
+        self.expansions: dict[tuple[Node, Node], Expansion] = {}  # of formulas in values (`ir.removable`)
+        self.probes: dict[Node, Probe] = {}  # what they are close to 0
         self._reads_of: dict[TensorId, tuple[Node, ...]] = {}
         self._nodes: dict[tuple[str, tuple[Any, ...]], Node] = {}
         self._rationals: dict[Node, Fraction] = {}

@@ -35,6 +35,7 @@ class Op:
     cost      rough price in additions.
     domain    one interval per argument to sample in tests.
     kink      where the derivative jumps, in words.
+    formulas  how many of the last arguments are formulas of the first one, no arguments of their own.
     total     whether finite arguments give a finite result (overflow aside).
     """
 
@@ -52,6 +53,7 @@ class Op:
     cost: int = 1
     domain: tuple[Interval, ...] = ((-2.0, 2.0),)
     kink: str = ""
+    formulas: int = 0
     total: bool = False
     source: str = "calculus"
 

@@ -469,4 +469,5 @@ _row("cast", 1, np.asarray, lambda a: a, (None,), c="({real}){0}", llvm="sitofp"
 
 OPS |= SPECIAL
 
-from symgrad.ir import hypot, log_products, norm, radial, stable_ops  # noqa: E402, F401  enter their rows, and `quotients`'
+# They enter their rows, and those of `ir.quotients`.
+from symgrad.ir import hypot, log_products, norm, radial, removable, stable_ops  # noqa: E402, F401

@@ -1,11 +1,10 @@
 """Quotients with a removable singularity at 0, such as sin(x)/x, and their derivatives.
 
-A `Quotient` is f(x) = h(x)/x^m. Its n-th derivative f_n is an op of its own (`sinc`, `sinc_1`, ...),
+A `Quotient` is f(x) = h(x)/x. Its n-th derivative f_n is an op of its own (`sinc`, `sinc_1`, ...),
 because the quotient rule would lose every digit near 0. Two formulas, written once for every target:
 
     |x| < radius   the Taylor series of f_n at 0
-    elsewhere      Leibniz's rule for x^m f = h, solved for its highest derivative:
-                   f_n = (h_n - sum over j = 1 .. m of C(n, j) m!/(m - j)! x^(m-j) f_(n-j)) / x^m
+    elsewhere      Leibniz's rule for x f = h, solved for its highest derivative: f_n = (h_n - n f_(n-1)) / x
 
 The radius is where the subtractions of the second formula have stopped to cancel. Derivatives beyond the
 last op are the same two formulas in plain nodes, which can be differentiated without end.
@@ -20,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from math import comb, factorial
+from math import factorial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,15 +45,14 @@ class Arithmetic:
 
 @dataclass(frozen=True)
 class Quotient:
-    """h(x)/x^power.
+    """h(x)/x.
 
     numerator    (arithmetic, n, x) -> the n-th derivative of h at x.
     coefficient  k -> the coefficient of x^k in the Taylor series of the quotient.
-    radius       where the series is used for derivatives (and, if power > 1, for the value).
+    radius       where the series is used for derivatives.
     """
 
     name: str
-    power: int
     numerator: Callable[[Arithmetic, int, Any], Any]
     coefficient: Callable[[int], Fraction]
     radius: Fraction
@@ -91,25 +89,16 @@ class Quotient:
 
     def away(self, a: Arithmetic, order: int, x: Any, lower: Callable[[int], Any] | None = None) -> Any:
         """Leibniz's rule; `lower` gives the derivatives below `order` (default: by the same rule)."""
-        known: list[Any] = []
-        for n in range(order + 1):
-            if n < order and lower is not None:
-                known.append(lower(n))
-                continue
-            value = self.numerator(a, n, x)
-            for j in range(self.power, 0, -1):
-                weight = comb(n, j) * factorial(self.power) // factorial(self.power - j)
-                if j <= n:
-                    part = known[n - j]
-                    part = part if weight == 1 else a.call("mul", a.number(Fraction(weight)), part)
-                    value = a.call("sub", value, part)
-                value = a.call("div", value, x)
-            known.append(value)
-        return known[order]
+        if order and lower is not None:
+            return self._leibniz(a, order, x, lower(order - 1))
+        value = a.call("div", self.numerator(a, 0, x), x)
+        for n in range(1, order + 1):
+            value = self._leibniz(a, n, x, value)
+        return value
 
-    def is_direct(self, order: int) -> bool:
-        """Whether the quotient itself is accurate wherever it is defined: sin(x)/x is."""
-        return order == 0 and self.power == 1
+    def _leibniz(self, a: Arithmetic, n: int, x: Any, last: Any) -> Any:
+        less = last if n == 1 else a.call("mul", a.number(Fraction(n)), last)
+        return a.call("div", a.call("sub", self.numerator(a, n, x), less), x)
 
 
 def _horner(a: Arithmetic, terms: list[Fraction], x: Any) -> Any:
@@ -130,7 +119,7 @@ def _in_graph(g: Graph) -> Arithmetic:
 def _expanded(q: Quotient, order: int, g: Graph, args: tuple[int, ...]) -> int:
     a, (x,) = _in_graph(g), args
     away = q.away(a, order, x)
-    if q.is_direct(order):
+    if order == 0:
         return g.where(g.node("eq", x, g.zero), g.const(q.coefficient(0)), away)
     is_near = g.node("lt", g.node("abs", x), g.const(q.radius))
     return g.where(is_near, q.near(a, order, x), away)
@@ -142,7 +131,7 @@ def numpy_value(q: Quotient, order: int, x: Any, forms: dict[str, Call] | None =
     a = Arithmetic(lambda op, *args: (forms[op] if forms else OPS[op].numpy)(*args), float)
     with np.errstate(all="ignore"):
         away = q.away(a, order, x)
-        if q.is_direct(order) and not forms:
+        if order == 0 and not forms:
             return np.where(x == 0, x.dtype.type(float(q.coefficient(0))), away)
         is_near = np.abs(np.real(x)) < float(q.radius)
         return np.where(is_near, q.near(a, order, np.where(is_near, x, x.dtype.type(0))), away)
@@ -153,7 +142,7 @@ def _exact(q: Quotient, order: int, x: Any) -> Any:
     import mpmath
 
     if not mpmath.isfinite(x) or abs(x) >= float(q.radius) / 2:
-        with mpmath.workprec(mpmath.mp.prec + 30 * (order + q.power)):
+        with mpmath.workprec(mpmath.mp.prec + 30 * (order + 1)):
             a = Arithmetic(
                 lambda op, *args: OPS[op].mpmath(*args), lambda c: mpmath.mpf(c.numerator) / c.denominator
             )
@@ -209,13 +198,6 @@ def _logarithm(a: Arithmetic, n: int, x: Any) -> Any:
     return value
 
 
-def _excess(a: Arithmetic, n: int, x: Any) -> Any:
-    """x - sin(x) and its derivatives."""
-    if n > 1:
-        return _sine(a, n - 2, x)
-    return a.call("sub", x if n == 0 else a.number(Fraction(1)), a.call("cos" if n else "sin", x))
-
-
 def _even(k: int, sign: int, shift: int) -> Fraction:
     return Fraction(sign ** (k // 2), factorial(k + shift)) if k % 2 == 0 else Fraction(0)
 
@@ -223,15 +205,13 @@ def _even(k: int, sign: int, shift: int) -> Fraction:
 QUOTIENTS: dict[str, Quotient] = {
     q.name: q
     for q in (
-        Quotient("sinc", 1, _sine, lambda k: _even(k, -1, 1), Fraction(2), (-1.5, 1.5), "sin(x)/x"),
-        Quotient("sinhc", 1, _cycle((1, "sinh"), (1, "cosh")), lambda k: _even(k, 1, 1), Fraction(4),
+        Quotient("sinc", _sine, lambda k: _even(k, -1, 1), Fraction(2), (-1.5, 1.5), "sin(x)/x"),
+        Quotient("sinhc", _cycle((1, "sinh"), (1, "cosh")), lambda k: _even(k, 1, 1), Fraction(4),
                  (-4.0, 4.0), "sinh(x)/x"),
-        Quotient("exprel", 1, _exponential, lambda k: Fraction(1, factorial(k + 1)), Fraction(2),
+        Quotient("exprel", _exponential, lambda k: Fraction(1, factorial(k + 1)), Fraction(2),
                  (-4.0, 4.0), "(exp(x) - 1)/x"),
-        Quotient("log1prel", 1, _logarithm, lambda k: Fraction((-1) ** k, k + 1), Fraction(2, 5),
+        Quotient("log1prel", _logarithm, lambda k: Fraction((-1) ** k, k + 1), Fraction(2, 5),
                  (-0.9, 4.0), "log(1 + x)/x", total=False),
-        Quotient("sinc_excess", 3, _excess, lambda k: _even(k, -1, 3), Fraction(4), (-1.9, 1.9),
-                 "(x - sin(x))/x**3"),
     )
 }  # fmt: skip
 

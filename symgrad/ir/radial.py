@@ -46,7 +46,6 @@ class Family:
     value        (arithmetic, h) -> f(h).
     first        (arithmetic, h) -> h*(R f)(h) = f'(h), away from 0.
     recurrence   (a, b): h^2 R^k f = -(2k + a) R^(k-1) f + b R^(k-2) f for k >= 2.
-    less         a family whose R^k f is subtracted there, if any.
     coefficient  j -> the coefficient of h^(2j) in f.
     radius       where the series is used.
     """
@@ -57,7 +56,6 @@ class Family:
     recurrence: tuple[int, int]
     coefficient: Callable[[int], Fraction]
     radius: Fraction
-    less: str = ""
 
     def op(self, k: int) -> str:
         """The op of R^k f."""
@@ -90,18 +88,15 @@ class Family:
         if k > 0:
             known.append(a.call("div", self.first(a, h), h))
         for n in range(2, k + 1):
-            less = FAMILIES[self.less].away(a, n, h) if self.less else None
-            above = self.step(a, n, known[n - 2], known[n - 1], less)
+            above = self.step(a, n, known[n - 2], known[n - 1])
             known.append(a.call("div", a.call("div", above, h), h))
         return known[k]
 
-    def step(self, a: Arithmetic, n: int, before: Any, last: Any, less: Any) -> Any:
-        """h^2 R^n f from R^(n-2) f, R^(n-1) f and what is subtracted."""
+    def step(self, a: Arithmetic, n: int, before: Any, last: Any) -> Any:
+        """h^2 R^n f from R^(n-2) f and R^(n-1) f."""
         shift, sign = self.recurrence
         value = a.call("mul", a.number(Fraction(-(2 * n + shift))), last)
-        if sign:
-            value = a.call("add" if sign > 0 else "sub", value, before)
-        return value if less is None else a.call("sub", value, less)
+        return a.call("add" if sign > 0 else "sub", value, before)
 
 
 def _of(op: str) -> Callable[[Arithmetic, Any], Any]:
@@ -131,8 +126,6 @@ FAMILIES: dict[str, Family] = {
                lambda j: _of_bessel(j, -1), Fraction(3)),
         Family("besseli", _bessel("besseli", 0, 1), _bessel("besseli", 1, 1), (-2, 1),
                lambda j: _of_bessel(j, 1), Fraction(4)),
-        Family("sinc_excess", _of("sinc_excess"), _of("sinc_excess_1"), (0, 0),
-               lambda j: QUOTIENTS["sinc_excess"].coefficient(2 * j), Fraction(4), "sinc"),
     )
 }  # fmt: skip
 
@@ -189,9 +182,8 @@ def _by_s(f: Family, k: int, g: Graph, args: tuple[int, ...], y: int) -> int:
 def _beyond(f: Family, g: Graph, h: int, s: int) -> int:
     """R^k f for the first k without an op."""
     a, k = Arithmetic(lambda op, *nodes: g.intern(op, nodes), g.const), HIGHEST + 1
-    less = _beyond(FAMILIES[f.less], g, h, s) if f.less else None
     before, last = (g.node(f.op(n), h, s) for n in (k - 2, k - 1))
-    away = g.intern("div", (f.step(a, k, before, last, less), s))
+    away = g.intern("div", (f.step(a, k, before, last), s))
     is_near = g.node("lt", g.node("abs", h), g.const(f.radius))
     return g.where(is_near, f.near(a, k, s), away)
 
@@ -269,3 +261,16 @@ OPS["radial_logcosh"] = Op(
 )  # fmt: skip
 
 NAMES = frozenset(name for name in OPS if name.startswith("radial_"))  # what this module enters
+
+
+def by_root(g: Graph, op: str, h: int) -> int:
+    """The same function as a formula of the root alone, by which it is differentiated. No rule sees it."""
+    a = Arithmetic(lambda name, *nodes: g.intern(name, nodes), g.const)
+    if op in ROWS:
+        family, k = ROWS[op]
+        return int(family.away(a, k, h))
+    halved = {"radial_versine": "sin", "radial_coshm1": "sinh"}
+    if op not in halved:
+        return g.intern(op.removeprefix("radial_"), (h,))
+    part = g.intern(halved[op], (g.intern("mul", (g.const(Fraction(1, 2)), h)),))
+    return g.intern("mul", (g.const(2), g.intern("mul", (part, part))))

@@ -128,6 +128,26 @@ _enter(
 )  # fmt: skip
 
 
+def _np_exp_share(x: Any) -> Any:
+    with np.errstate(all="ignore"):
+        size = np.abs(x)
+        return np.where(x < 0, np.exp(-size), -np.ones_like(size)) / np.expm1(-size)
+
+
+def _expand_exp_share(g: Graph, a: Args) -> int:
+    """exp(x)/(exp(x) - 1) for x < 0, else 1/(1 - exp(-x)): neither overflows."""
+    back = g.neg(g.node("abs", a[0]))
+    above = g.where(g.node("lt", a[0], g.zero), g.node("exp", back), g.minus_one)
+    return g.intern("div", (above, g.node("expm1", back)))
+
+
+_enter(
+    "exp_share", 1, _np_exp_share, lambda x: 1 / -_mp("expm1")(-x),
+    (lambda g, a, y: g.neg(g.div(y, g.node("expm1", a[0]))),), expand=_expand_exp_share, cost=45,
+    domain=((0.1, 4.0),), source="Higham 2002, section 1.14: exp(x)/(exp(x) - 1)",
+)  # fmt: skip
+
+
 # ---- hyperbolic functions ----------------------------------------------------------------------
 
 _COSH_IS_EXP = 20  # from here on exp(-2x) is less than half of log(cosh(x))'s last place

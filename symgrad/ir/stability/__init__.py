@@ -18,13 +18,17 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     guarded.py       sin(x)/x with its value at 0 filled in
     radial.py        even functions of a root: cos(|v|), sin(|v|)/|v|
     squares.py       differences of squares
+    flat.py          functions of a root that are flat where it is 0
+    singularities.py formulas of one value that are regular where it is 0
 """
 
+from symgrad.ir import ops  # noqa: F401  the table first: the rules are about its rows
 from symgrad.ir.stability import (
     complements,
     determinants,
     differences,
     exponentials,
+    flat,
     guarded,
     logarithms,
     norms,
@@ -32,6 +36,7 @@ from symgrad.ir.stability import (
     quotients,
     radial,
     shares,
+    singularities,
     squares,
 )
 from symgrad.ir.stability.audit import AUDITS, Audit
@@ -43,6 +48,7 @@ __all__ = [
     "determinants",
     "differences",
     "exponentials",
+    "flat",
     "guarded",
     "logarithms",
     "norms",
@@ -50,5 +56,6 @@ __all__ = [
     "quotients",
     "radial",
     "shares",
+    "singularities",
     "squares",
 ]

@@ -6,13 +6,21 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among, exactly
 from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
-from symgrad.ir.stability.patterns import argument_of, exponent_of
+from symgrad.ir.stability.patterns import (
+    above_and_below,
+    argument_of,
+    exponent_of,
+    factors_of,
+    quotient_of,
+    without,
+)
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _HIGHAM = "Higham 2002, section 1.14"
 _KNUTH = "Knuth 1997, section 4.2.2"
+_LARGE_OVER_LARGE = {"exp": "expm1", "cosh": "sinh"}  # quotients of two that overflow together
 
 
 @stable(
@@ -68,3 +76,44 @@ def exp_of_minus_softplus_to_logistic(g: Graph, a: Args) -> int | None:
     inner = argument_of(g, "neg", a[0])
     x = None if inner is None else argument_of(g, "softplus", inner)
     return None if x is None else g.node("logistic", g.neg(x))
+
+
+@stable(
+    "div",
+    "exp(x)/(exp(x) - 1) and cosh(x)/sinh(x) are infinity over infinity where they are 1",
+    Audit("x*exp(x)/(exp(x) - 1)", "x*exp_share(x), x/tanh(x)", "factors of a quotient", _HIGHAM,
+          at(800.0, -700.0, 0.5, 40.0)),
+    on=among(*_LARGE_OVER_LARGE, "mul", "neg"),
+)  # fmt: skip
+def large_over_large(g: Graph, a: Args) -> int | None:
+    return _without_overflow(g, factors_of(g, a[0]), factors_of(g, a[1]))
+
+
+@stable(
+    "mul",
+    "exp(x) times 1/(exp(x) - 1) is infinity times 0 where it is 1; so derivatives of x/(exp(x) - 1) come",
+    Audit("x/sinh(x)", "of derivatives: x/sinh(x)/tanh(x)", "factors of a product with a quotient", _HIGHAM,
+          at(800.0, -800.0, 0.5, 40.0)),
+    on=lambda ops: any(op in _LARGE_OVER_LARGE for op in ops) and bool({"div", "neg", "mul"} & set(ops)),
+)  # fmt: skip
+def large_times_quotient(g: Graph, a: Args) -> int | None:
+    for large, other in (a, a[::-1]):
+        if g.op[large] in _LARGE_OVER_LARGE:
+            above, below = above_and_below(g, other)
+            return _without_overflow(g, [*above, large], below)
+    return None
+
+
+def _without_overflow(g: Graph, above: list[int], below: list[int]) -> int | None:
+    """The quotient of two products without exp(x) over expm1(x), or cosh(x) over sinh(x)."""
+    for place, factor in enumerate(above):
+        partner = _LARGE_OVER_LARGE.get(g.op[factor])
+        k = next((k for k, f in enumerate(below) if g.op[f] == partner and g.args[f] == g.args[factor]), None)
+        if k is None:
+            continue
+        (x,) = g.args[factor]
+        rest, divisors = without(above, place), without(below, k)
+        if partner == "sinh":
+            return quotient_of(g, rest, [*divisors, g.node("tanh", x)])
+        return quotient_of(g, [*rest, g.node("exp_share", x)], divisors)
+    return None

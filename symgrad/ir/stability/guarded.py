@@ -7,24 +7,21 @@ have the derivatives of a constant at that one point.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from symgrad.ir.ops import OPS
+from symgrad.ir.laurent import ROWS, formula_of, is_number, series_of
+from symgrad.ir.probe import CONSTANT, is_function, variable_of
 from symgrad.ir.quotients import ROWS as QUOTIENT_ROWS
-from symgrad.ir.radial import ROWS as RADIAL_ROWS
+from symgrad.ir.radial import NAMES as RADIAL
 from symgrad.ir.rules import Args
 from symgrad.ir.stability.audit import Audit, stable
-from symgrad.ir.stability.patterns import argument_of, factors_of
+from symgrad.ir.stability.patterns import factors_of
+from symgrad.ir.stability.radial import square_of_root
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
-_MOST_NODES = 32  # of an arm that is looked through
-_SMOOTH = frozenset((
-    "add", "sub", "mul", "neg", "sin", "cos", "exp", "sinh", "cosh", "tanh", "atan", "sqrt", "hypot", "norm",
-    "scaled",     *QUOTIENT_ROWS, *RADIAL_ROWS,
-))  # fmt: skip
+_QUOTIENTS = frozenset((*QUOTIENT_ROWS, *ROWS, *RADIAL))
 
 
 def _may_guard(ops: Sequence[str]) -> bool:
@@ -48,29 +45,20 @@ def filled_in_quotient(g: Graph, a: Args) -> int | None:
     x = first if second == g.zero else second
     value, arm = (a[1], a[2]) if g.op[a[0]] == "eq" else (a[2], a[1])
     wanted = g.rational(value)
-    return arm if wanted is not None and _limit(g, arm, x) == wanted else None
-
-
-def _limit(g: Graph, arm: int, x: int) -> Fraction | None:
-    """The value at x = 0 of a smooth expression with quotients of x or c*x, if it is a rational number."""
-    filled: dict[int, int] = {}
-    for n in g.reachable((arm,))[::-1][:_MOST_NODES]:
-        op = g.op[n]
-        if n == x or g.kind[n] in ("int", "bool"):
-            continue
-        if (op in OPS and op not in _SMOOTH) or (op in ("sqrt", "norm", "hypot") and not _is_inside(g, n, x)):
-            return None
-        if op in QUOTIENT_ROWS and x in factors_of(g, g.args[n][0]):
-            quotient, order = QUOTIENT_ROWS[op]
-            filled[n] = g.const(quotient.term(order, 0))
-        elif op in RADIAL_ROWS and x in factors_of(g, g.args[n][0]):
-            family, k = RADIAL_ROWS[op]
-            filled[n] = g.const(family.term(k, 0))
-    if not filled or len(g.reachable((arm,))) > _MOST_NODES:
+    variable = variable_of(g, arm)
+    if wanted is None or not is_function(g, arm) or not _vanish_together(g, x, variable):
         return None
-    return g.rational(g.substitute(g.substitute(arm, filled), {x: g.zero}))
+    formula = formula_of(g, arm, variable)
+    if not any(op in _QUOTIENTS for op, *_ in formula):
+        return None
+    series = series_of(formula, 8)
+    is_limit = series is not None and series.valuation >= 0 and is_number(series.constant(), wanted)
+    return arm if is_limit else None
 
 
-def _is_inside(g: Graph, n: int, x: int) -> bool:
-    """Whether a root is what is compared with 0, or what x is made of."""
-    return n in g.reachable((x,)) or argument_of(g, g.op[n], n) == x
+def _vanish_together(g: Graph, x: int, variable: int) -> bool:
+    """Whether the variable is 0 where x is, for all one can see: c*x, a root of x, what x is a factor of."""
+    found = square_of_root(g, variable)
+    multiples = factors_of(g, x)
+    others = [f for f in multiples if variable_of(g, f) != CONSTANT]
+    return others == [variable] or x in factors_of(g, variable) or (found is not None and x == found[1])

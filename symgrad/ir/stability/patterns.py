@@ -39,6 +39,17 @@ def factors_of(g: Graph, node: int) -> list[int]:
     return [node] if stack else factors
 
 
+def above_and_below(g: Graph, node: int) -> tuple[list[int], list[int]]:
+    """The factors above and below, of a product with quotients for factors."""
+    above: list[int] = []
+    below: list[int] = []
+    for factor in factors_of(g, node):
+        is_quotient = g.op[factor] == "div"
+        above += factors_of(g, g.args[factor][0]) if is_quotient else [factor]
+        below += factors_of(g, g.args[factor][1]) if is_quotient else []
+    return above, below
+
+
 def in_powers_of(g: Graph, root: int, factors: list[int]) -> list[int]:
     """The factors with root*root for what is under a square root, and so for its powers by halves."""
     under = under_root(g, root)

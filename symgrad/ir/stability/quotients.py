@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
-from symgrad.ir.stability.patterns import factors_of, in_powers_of, quotient_of, remove, without
+from symgrad.ir.stability.patterns import factors_of, quotient_of, remove, without
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -78,30 +78,6 @@ def own_argument_by_quotient(g: Graph, a: Args) -> int | None:
             _, rest = shared
             turned = [*rest, g.node("cos", x)] if g.op[factor] == "tan" else rest
             return quotient_of(g, turned, [*without(below, place), g.node(quotient, x)])
-    return None
-
-
-@stable(
-    "div",
-    "x - sin(x) cancels near 0: 16 digits of its quotient by x**3 are lost at x = 1e-5",
-    Audit(
-        "(x - sin(x))/x**3", "sinc_excess(x)", "x - sin(x) above x, x**2 or x**3",
-        "Battin 1999, section 4.5: Stumpff functions", at(1e-8, -1e-3, 1.5, 30.0),
-    ),
-    on=among("mul", "neg", "sub"),
-)  # fmt: skip
-def excess_over_sine(g: Graph, a: Args) -> int | None:
-    above, below = factors_of(g, a[0]), factors_of(g, a[1])
-    for place, factor in enumerate(above):
-        if g.op[factor] != "sub":
-            continue
-        for x, sine, sign in ((*g.args[factor], 1), (*g.args[factor][::-1], -1)):
-            if g.op[sine] == "sin" and g.args[sine][0] == x and x in (roots := in_powers_of(g, x, below)):
-                left, rest = remove([x, x, x], roots)
-                made = g.mul(g.const(sign), g.node("sinc_excess", x))
-                for _ in left:  # one by one: x**2 alone may overflow
-                    made = g.mul(x, made)
-                return quotient_of(g, [*without(above, place), made], rest)
     return None
 
 

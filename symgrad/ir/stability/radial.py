@@ -25,8 +25,12 @@ def _at_origin_too(written: str, becomes: str, when: str, source: str, *more: tu
     return Audit(written, becomes, when, source, points, is_limit=True)
 
 
-def _square_of_root(g: Graph, root: int) -> tuple[int, int] | None:
-    """(h, s) with h = |root| and s = h^2, if a product has one root of something for a factor."""
+def square_of_root(g: Graph, root: int) -> tuple[int, int] | None:
+    """(h, s) with h = |root| and s = h^2, if a product or quotient has one root of something for a factor."""
+    if g.op[root] == "div":
+        above, below = g.args[root]
+        found = square_of_root(g, above)
+        return None if found is None else (root, g.div(found[1], g.mul(below, below)))
     factors = factors_of(g, root)
     roots = [f for f in factors if g.op[f] in _ROOTS and not any(g.op[a] == "const" for a in g.args[f])]
     if len(roots) != 1:
@@ -44,7 +48,7 @@ def _even(op: str, written: str, becomes: str, source: str = _RAYLEIGH) -> Rule:
     def rewrite(g: Graph, a: Args) -> int | None:
         if len(a) == 2 and a[0] != g.zero:
             return None
-        found = _square_of_root(g, a[-1])
+        found = square_of_root(g, a[-1])
         return None if found is None else g.node(f"radial_{op}", *found)
 
     rewrite.__name__ = f"{op}_of_root"
@@ -58,7 +62,6 @@ _even("cos", f"cos({_NORM})", "cos(h), by s: -sinc(h)/2")
 _even("cosh", f"cosh({_NORM})", "cosh(h), by s: sinhc(h)/2")
 _even("sinc", f"sin({_NORM})/{_NORM}", "sinc(h), by s: its R/2, R f = f'(h)/h")
 _even("sinhc", f"sinh({_NORM})/{_NORM}", "sinhc(h), by s: its R/2")
-_even("sinc_excess", f"({_NORM} - sin({_NORM}))/{_NORM}**3", "sinc_excess(h), by s: its R/2")
 _even("besselj", f"besselj(0, {_NORM})", "besselj(0, h), by s: -besselj(1, h)/(2*h)", "DLMF 10.6.6")
 _even("besseli", f"besseli(0, {_NORM})", "besseli(0, h), by s: besseli(1, h)/(2*h)", "DLMF 10.29.4")
 

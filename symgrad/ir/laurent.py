@@ -1,0 +1,445 @@
+"""Laurent series of a value in one of the nodes it is made of, around 0, to many digits.
+
+They say whether a singularity at 0 is removable and what the value is near it (`ir.removable`). A series
+holds its first terms as mpmath numbers of `BITS` bits; a sum of which nearly all bits cancel is taken for an
+exact 0, which is what it is in everything but a construction.
+
+Source: power series arithmetic, Knuth 1997, The Art of Computer Programming 2, section 4.7; functions by
+the differential equations they solve, Griewank & Walther 2008, Evaluating Derivatives, chapter 13.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from symgrad.ir.quotients import ROWS as QUOTIENT_ROWS
+from symgrad.ir.quotients import Arithmetic
+from symgrad.ir.radial import NAMES as RADIAL
+from symgrad.ir.radial import ROWS as RADIAL_ROWS
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+BITS = 600
+ROWS = ("removable", "radial_removable")  # what stands for a formula, its last argument (`ir.removable`)
+MOST_STEPS = 256  # of a formula that is looked into
+_ZERO = 400  # bits that cancel in an exact 0
+Number = Any  # an mpmath number
+Formula = tuple[tuple[Any, ...], ...]  # steps: an op and which earlier steps it is of; the last is the value
+
+
+class NoSeries(Exception):
+    """The value is not analytic around 0 but for a pole, or not known to be."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """c_0 u^valuation + c_1 u^(valuation + 1) + ... with c_0 != 0; terms beyond the last one are unknown.
+
+    Without terms: 0, as far as is known.
+    """
+
+    valuation: int
+    terms: tuple[Number, ...]
+
+    def taylor(self) -> list[Number]:
+        """The terms from the constant one on."""
+        if self.valuation < 0:
+            raise NoSeries
+        return [_number(0)] * self.valuation + list(self.terms)
+
+    def constant(self) -> Number:
+        return self.taylor()[0] if self.valuation <= 0 and self.terms else _number(0)
+
+
+def formula_of(g: Graph, node: int, variable: int) -> Formula:
+    """How a node is computed from another: comparable between graphs. Empty if it takes too many steps."""
+    nodes = between(g, node, variable, MOST_STEPS)
+    if len(nodes) > MOST_STEPS:
+        return ()
+    place = {n: k for k, n in enumerate(nodes)}
+    return tuple(
+        ("x",) if n == variable
+        else ("const", *g.args[n]) if g.op[n] == "const"
+        else (g.op[n], *(place[a] for a in meant(g, n)))
+        for n in nodes
+    )  # fmt: skip
+
+
+def between(g: Graph, node: int, variable: int, most: float = inf) -> list[int]:
+    """The nodes below one of them, up to the other, arguments first; some of them if there are too many."""
+    seen, stack = {node}, [node]
+    while stack and len(seen) <= most:
+        n = stack.pop()
+        for a in () if n == variable else meant(g, n):
+            if a not in seen:
+                seen.add(a)
+                stack.append(a)
+    return sorted(seen)
+
+
+def is_formula_of(g: Graph, node: int, variable: int) -> bool:
+    """Whether a node is computed from another and constants alone."""
+    return all(
+        n == variable or g.op[n] == "const" or g.children(n) for n in between(g, node, variable, MOST_STEPS)
+    )
+
+
+def meant(g: Graph, n: int) -> tuple[int, ...]:
+    """The arguments that a value stands for: the plain formula, or the root that is one with its square."""
+    op = g.op[n]
+    return g.args[n][-1:] if op in ROWS else g.args[n][:1] if op in RADIAL else g.children(n)
+
+
+def series_of(formula: Formula, order: int) -> Series | None:
+    """The first `order` terms or so of a formula, None if it has no such series."""
+    import mpmath
+
+    known: list[Series] = []
+    with mpmath.workprec(BITS):
+        try:
+            for op, *args in formula:
+                known.append(_step(op, args, order, known))
+        except (NoSeries, ZeroDivisionError, ValueError):
+            return None
+    return known[-1] if known else None
+
+
+def _step(op: Any, args: Sequence[Any], order: int, known: Sequence[Series]) -> Series:
+    if op == "x":
+        return Series(1, (_number(1), *[_number(0)] * (order - 1)))
+    if op == "const":
+        return _constant(args, order)
+    if op not in FUNCTIONS:
+        raise NoSeries
+    return FUNCTIONS[op](*(known[k] for k in args))
+
+
+def _constant(args: Sequence[Any], order: int) -> Series:
+    import mpmath
+
+    named = {"pi": mpmath.pi, "e": mpmath.e, "euler": mpmath.euler, "phi": mpmath.phi}
+    if args[0] == "q":
+        value = mpmath.mpf(args[1]) / args[2]
+    elif args[0] == "s" and args[1] in named:
+        value = +named[args[1]]
+    else:
+        raise NoSeries
+    return _from_constant([value, *[_number(0)] * (order - 1)])
+
+
+def is_number(c: Number, q: Fraction) -> bool:
+    """Whether a term of a series is a rational number, to so many digits that it is meant."""
+    import mpmath
+
+    with mpmath.workprec(BITS):
+        return bool(abs(c - _number(q)) <= mpmath.ldexp(max(abs(c), 1), -_ZERO))
+
+
+def _number(value: int | Fraction) -> Number:
+    import mpmath
+
+    q = Fraction(value)
+    return mpmath.mpf(q.numerator) / q.denominator
+
+
+# ---- arithmetic --------------------------------------------------------------------------------
+
+
+def _from_constant(terms: Sequence[Number], valuation: int = 0) -> Series:
+    """A series without leading zeros."""
+    first = next((k for k, c in enumerate(terms) if c), len(terms))
+    return Series(valuation + first, tuple(terms[first:]))
+
+
+def _total(parts: Sequence[Number]) -> Number:
+    """A sum; 0 if next to nothing is left of its largest part."""
+    import mpmath
+
+    total = mpmath.fsum(parts)
+    largest = max((abs(p) for p in parts), default=_number(0))
+    return total if abs(total) > mpmath.ldexp(largest, -_ZERO) else _number(0)
+
+
+def add(a: Series, b: Series) -> Series:
+    low = min(a.valuation, b.valuation)
+    high = min(a.valuation + len(a.terms), b.valuation + len(b.terms))
+    return _from_constant([_total([_term(a, k), _term(b, k)]) for k in range(low, high)], low)
+
+
+def _term(a: Series, k: int) -> Number:
+    place = k - a.valuation
+    return a.terms[place] if 0 <= place < len(a.terms) else _number(0)
+
+
+def neg(a: Series) -> Series:
+    return Series(a.valuation, tuple(-c for c in a.terms))
+
+
+def sub(a: Series, b: Series) -> Series:
+    return add(a, neg(b))
+
+
+def mul(a: Series, b: Series) -> Series:
+    return Series(a.valuation + b.valuation, tuple(_products(a.terms, b.terms)))
+
+
+def _products(a: Sequence[Number], b: Sequence[Number]) -> list[Number]:
+    """The terms of a product of power series, as many as both have."""
+    count = min(len(a), len(b))
+    return [_total([a[j] * b[k - j] for j in range(k + 1) if a[j] and b[k - j]]) for k in range(count)]
+
+
+def div(a: Series, b: Series) -> Series:
+    if not b.terms:
+        raise NoSeries
+    terms: list[Number] = []
+    for k in range(min(len(a.terms), len(b.terms))):
+        less = [-terms[j] * b.terms[k - j] for j in range(k) if b.terms[k - j]]
+        terms.append(_total([a.terms[k], *less]) / b.terms[0])
+    return Series(a.valuation - b.valuation, tuple(terms))
+
+
+def _like(value: int | Fraction, a: Series) -> Series:
+    """A constant with as many terms."""
+    return _from_constant([_number(value), *[_number(0)] * (len(a.terms) + max(a.valuation, 0) - 1)])
+
+
+def slope(a: Series) -> Series:
+    terms = a.taylor()
+    return _from_constant([k * c for k, c in enumerate(terms)][1:])
+
+
+def _integral(a: Series, constant: Number) -> Series:
+    return _from_constant([constant, *(c / (k + 1) for k, c in enumerate(a.taylor()))])
+
+
+# ---- functions ---------------------------------------------------------------------------------
+
+
+def exp(a: Series) -> Series:
+    import mpmath
+
+    terms = a.taylor()
+    found = [mpmath.exp(terms[0])]
+    for n in range(1, len(terms)):
+        found.append(_total([k * terms[k] * found[n - k] for k in range(1, n + 1) if terms[k]]) / n)
+    return _from_constant(found)
+
+
+def power(a: Series, exponent: Fraction) -> Series:
+    """a^p by a differential equation: a b' = p a' b; of what vanishes or has a pole for whole p only."""
+    valuation = a.valuation * exponent
+    if not a.terms or valuation.denominator != 1 or (exponent.denominator != 1 and a.valuation):
+        raise NoSeries
+    if exponent.denominator != 1 and a.terms[0] < 0:
+        raise NoSeries
+    p, c = _number(exponent), a.terms
+    found = [c[0] ** p]
+    for n in range(1, len(c)):
+        parts = [(p * k - (n - k)) * c[k] * found[n - k] for k in range(1, n + 1) if c[k]]
+        found.append(_total(parts) / (n * c[0]))
+    return Series(int(valuation), tuple(found))
+
+
+def _power(a: Series, p: Series) -> Series:
+    import mpmath
+
+    exponent = p.taylor()
+    if any(exponent[1:]):
+        return exp(mul(p, _log(a)))
+    exact = Fraction(int(mpmath.ldexp(exponent[0], 8)), 1 << 8)
+    if _number(exact) != exponent[0]:
+        if a.valuation:
+            raise NoSeries
+        return exp(mul(p, _log(a)))
+    return power(a, exact)
+
+
+def root(a: Series) -> Series:
+    return power(a, Fraction(1, 2))
+
+
+def _log(a: Series) -> Series:
+    import mpmath
+
+    if a.valuation or not a.terms or a.terms[0] < 0:
+        raise NoSeries
+    return _integral(div(slope(a), a), mpmath.log(a.terms[0]))
+
+
+def _by_slope(value: str, rate: Callable[[Series], Series]) -> Callable[[Series], Series]:
+    """A function with a known derivative, by its name in mpmath."""
+
+    def function(a: Series) -> Series:
+        import mpmath
+
+        start = getattr(mpmath, value)(a.constant())
+        if isinstance(start, mpmath.mpc):
+            raise NoSeries
+        return _integral(mul(rate(a), slope(a)), start)
+
+    return function
+
+
+def _beside_one(a: Series, sign: int, power_of_a: int = 2) -> Series:
+    """1 + sign*a^power."""
+    raised = a if power_of_a == 1 else mul(a, a)
+    return (add if sign > 0 else sub)(_like(1, raised), raised)
+
+
+def _waves(a: Series) -> tuple[Series, Series]:
+    """sin(a) and cos(a), by s' = a' c and c' = -a' s."""
+    import mpmath
+
+    terms = a.taylor()
+    sine, cosine = [mpmath.sin(terms[0])], [mpmath.cos(terms[0])]
+    for n in range(1, len(terms)):
+        weights = [(k, k * terms[k]) for k in range(1, n + 1) if terms[k]]
+        s = _total([w * cosine[n - k] for k, w in weights]) / n
+        c = -_total([w * sine[n - k] for k, w in weights]) / n
+        sine.append(s)
+        cosine.append(c)
+    sine[0], cosine[0] = (_total([1, part]) - 1 if abs(part) < 1 else part for part in (sine[0], cosine[0]))
+    return _from_constant(sine), _from_constant(cosine)
+
+
+def _half(a: Series) -> Series:
+    return Series(a.valuation, tuple(c / 2 for c in a.terms))
+
+
+def _sinh(a: Series) -> Series:
+    return _half(sub(exp(a), exp(neg(a))))
+
+
+def _cosh(a: Series) -> Series:
+    return _half(add(exp(a), exp(neg(a))))
+
+
+def _logistic(a: Series) -> Series:
+    return div(_like(1, a), _beside_one(exp(neg(a)), 1, 1))
+
+
+def _gaussian(a: Series) -> Series:
+    """The derivative of erf: 2/sqrt(pi) exp(-a^2)."""
+    import mpmath
+
+    bell = exp(neg(mul(a, a)))
+    return Series(bell.valuation, tuple(2 * c / mpmath.sqrt(mpmath.pi) for c in bell.terms))
+
+
+def _log_gamma(a: Series) -> Series:
+    """log(gamma(1 + a)) for an `a` that vanishes: -euler a + sum of zeta(k) (-a)^k/k; DLMF 5.7.3."""
+    import mpmath
+
+    if a.valuation < 1:
+        raise NoSeries
+    coefficients = [_number(0), -mpmath.euler]
+    coefficients += [(-1) ** k * mpmath.zeta(k) / k for k in range(2, len(a.taylor()))]
+    return _composed(coefficients, a)
+
+
+def _gamma(a: Series) -> Series:
+    """gamma(1 + a)/a where `a` vanishes, and around 1."""
+    if a.valuation > 0:
+        return div(exp(_log_gamma(a)), a)
+    beyond = sub(a, _like(1, a))
+    return exp(_log_gamma(beyond))
+
+
+def _composed(coefficients: Sequence[Number], a: Series) -> Series:
+    """The sum of c_k a^k, by Horner's rule, for an `a` that vanishes."""
+    total = _like(0, a)
+    for c in reversed(coefficients):
+        total = add(mul(total, a), _from_constant([c, *[_number(0)] * (len(a.taylor()) - 1)]))
+    return total
+
+
+def _bessel(sign: int) -> Callable[[Series, Series], Series]:
+    """J_n or I_n of whole order n, of what vanishes; DLMF 10.2.2, 10.25.2."""
+
+    def function(order: Series, a: Series) -> Series:
+        import mpmath
+
+        value = order.constant()
+        n = int(value)
+        if n < 0 or n != value or any(order.taylor()[1:]) or a.valuation < 1:
+            raise NoSeries
+        coefficients = [_number(0)] * (len(a.taylor()) + n)
+        for k in range(0, len(coefficients) - n, 2):
+            factorials = mpmath.factorial(k // 2) * mpmath.factorial(k // 2 + n)
+            coefficients[n + k] = sign ** (k // 2) / (mpmath.mpf(2) ** (k + n) * factorials)
+        return _composed(coefficients, a)
+
+    return function
+
+
+def _quotient(op: str) -> Callable[[Series], Series]:
+    q, order = QUOTIENT_ROWS[op]
+
+    def function(a: Series) -> Series:
+        arithmetic = Arithmetic(lambda name, *args: FUNCTIONS[name](*args), lambda c: _like(c, a))
+        return q.away(arithmetic, order, a)  # type: ignore[no-any-return]  # of numbers of any kind
+
+    return function
+
+
+def _radial(op: str) -> Callable[[Series], Series]:
+    family, k = RADIAL_ROWS[op]
+
+    def function(h: Series) -> Series:
+        def call(name: str, *args: Series) -> Series:
+            return FUNCTIONS[name](*args)
+
+        return family.away(Arithmetic(call, lambda c: _like(c, h)), k, h)  # type: ignore[no-any-return]  # as above
+
+    return function
+
+
+def _doubled_square(half: Callable[[Series], Series]) -> Callable[[Series], Series]:
+    """1 - cos(h) and cosh(h) - 1 by half the argument."""
+
+    def function(h: Series) -> Series:
+        part = half(_half(h))
+        return mul(_like(2, h), mul(part, part))
+
+    return function
+
+
+FUNCTIONS: dict[str, Callable[..., Series]] = {
+    "add": add, "sub": sub, "neg": neg, "mul": mul, "div": div, "pow": _power, "sqrt": root,
+    **{op: lambda away: away for op in ROWS},
+    "exp": exp, "expm1": lambda a: sub(exp(a), _like(1, a)),
+    "log": _log, "log1p": lambda a: _log(_beside_one(a, 1, 1)),
+    "sin": lambda a: _waves(a)[0], "cos": lambda a: _waves(a)[1],
+    "tan": lambda a: div(*_waves(a)),
+    "sinh": _sinh, "cosh": _cosh, "tanh": lambda a: div(_sinh(a), _cosh(a)),
+    "sech": lambda a: div(_like(1, a), _cosh(a)),
+    "asin": _by_slope("asin", lambda a: power(_beside_one(a, -1), Fraction(-1, 2))),
+    "acos": _by_slope("acos", lambda a: neg(power(_beside_one(a, -1), Fraction(-1, 2)))),
+    "atan": _by_slope("atan", lambda a: power(_beside_one(a, 1), Fraction(-1))),
+    "asinh": _by_slope("asinh", lambda a: power(_beside_one(a, 1), Fraction(-1, 2))),
+    "atanh": _by_slope("atanh", lambda a: power(_beside_one(a, -1), Fraction(-1))),
+    "erf": _by_slope("erf", _gaussian), "erfc": _by_slope("erfc", lambda a: neg(_gaussian(a))),
+    "Si": _by_slope("si", lambda a: FUNCTIONS["sinc"](a)),
+    "logistic": _logistic, "logistic_slope": lambda a: mul(_logistic(a), _logistic(neg(a))),
+    "exp_share": lambda a: neg(div(_like(1, a), sub(exp(neg(a)), _like(1, a)))),
+    "softplus": lambda a: _log(_beside_one(exp(a), 1, 1)),
+    "logcosh": lambda a: _log(_cosh(a)),
+    "xlogx": lambda a: mul(a, _log(a)),
+    "square_difference": lambda a, b: sub(mul(a, a), mul(b, b)),
+    "sqrt1pm1": lambda a: sub(root(_beside_one(a, 1, 1)), _like(1, a)),
+    "hypot1m1": lambda a: sub(root(_beside_one(a, 1)), _like(1, a)),
+    "log1msq": lambda a: _log(_beside_one(a, -1)),
+    "loghypot1": lambda a: _half(_log(_beside_one(a, 1))),
+    "loggamma": lambda a: _log_gamma(sub(a, _like(1, a))), "gamma": _gamma,
+    "besselj": _bessel(-1), "besseli": _bessel(1),
+    **{op: _quotient(op) for op in QUOTIENT_ROWS}, **{op: _radial(op) for op in RADIAL_ROWS},
+    "radial_cos": lambda h: _waves(h)[1], "radial_cosh": _cosh,
+    "radial_versine": _doubled_square(lambda h: _waves(h)[0]), "radial_coshm1": _doubled_square(_sinh),
+    "radial_logcosh": lambda h: _log(_cosh(h)),
+}  # fmt: skip

@@ -1,0 +1,126 @@
+"""Which one value a formula is made of, and what it is close to 0: where cancellation is looked for first.
+
+The variable of a formula is the one node that every path from it ends in, constants aside: x in tanh(2*x)/x,
+the product a*b in sin(a*b) - a*b. Each node is asked once for a graph, whatever is built on it.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from math import nan
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from symgrad.ir.laurent import FUNCTIONS, ROWS, meant
+from symgrad.ir.ops import OPS
+from symgrad.ir.radial import NAMES as RADIAL
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+POINT = 2.0**-30  # where formulas are tried
+_PARTLY = RADIAL.union(ROWS)  # made of some of their arguments
+CONSTANT = -1  # the variable of what has none
+ALGEBRA = frozenset(("add", "sub", "mul", "neg", "square_difference"))
+_PYTHON: dict[str, Callable[..., float]] = {  # much quicker for one number
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "neg": operator.neg,
+    **{name: getattr(math, name) for name in ("sin", "cos", "tan", "exp", "expm1", "log1p", "tanh", "sqrt")},
+}  # fmt: skip
+_NAMED = {"pi": np.pi, "e": np.e, "euler": np.euler_gamma, "phi": (1 + 5**0.5) / 2}
+
+
+class Probe(NamedTuple):
+    """A formula of one variable, or of none.
+
+    value       where the variable is `POINT`.
+    is_algebra  whether it is made of sums and products alone.
+    """
+
+    value: float
+    is_algebra: bool
+
+
+_ITSELF = Probe(POINT, True)
+
+
+def variable_of(g: Graph, node: int) -> int:
+    """The one node that a value is made of, itself if there are several, `CONSTANT` if there is none.
+
+    Iterative, and remembered. Large graphs are asked for nearly all of their nodes, so this is all that is
+    found out about most of them.
+    """
+    known = g.variables
+    found = known.get(node)
+    if found is not None:
+        return found
+    stack = [node]
+    while stack:
+        n = stack[-1]
+        op = g.op[n]
+        variable = CONSTANT if op == "const" or op in FUNCTIONS else n
+        for a in (meant(g, n) if op in _PARTLY else g.arguments[n]) if variable != n else ():
+            own = known.get(a)
+            if own is None:
+                stack.append(a)
+                break
+            if own not in (CONSTANT, variable):
+                variable = own if variable == CONSTANT else n
+                if variable == n:
+                    break
+        if stack[-1] == n:
+            known[stack.pop()] = variable
+    return known[node]
+
+
+def is_function(g: Graph, node: int) -> bool:
+    """Whether it is made of one variable, and not the variable itself."""
+    return variable_of(g, node) not in (CONSTANT, node)
+
+
+def probe(g: Graph, node: int) -> Probe:
+    """What a formula is close to 0; iterative, and remembered. Of a variable itself: the point."""
+    known = g.probes
+    stack = [node]
+    while stack:
+        n = stack[-1]
+        inside = () if variable_of(g, n) == n else meant(g, n)
+        todo = [a for a in inside if a not in known]
+        if todo:
+            stack += todo
+        elif stack.pop() not in known:
+            known[n] = _ITSELF if variable_of(g, n) == n else _probed(g, n, [known[a] for a in inside])
+    return known[node]
+
+
+def _probed(g: Graph, n: int, inside: Sequence[Probe]) -> Probe:
+    if g.op[n] == "const":
+        return Probe(_value(g, n), True)
+    is_algebra = variable_of(g, n) == CONSTANT or (g.op[n] in ALGEBRA and all(p.is_algebra for p in inside))
+    return Probe(_value_at_point(g, n, inside), is_algebra)
+
+
+def _value_at_point(g: Graph, n: int, inside: Sequence[Probe]) -> float:
+    if g.op[n] in ROWS:  # by the series: the formula has no digits there
+        return probe(g, g.args[n][-2]).value
+    function = _PYTHON.get(g.op[n])
+    try:
+        if function is not None:
+            return function(*(p.value for p in inside))
+    except (ValueError, OverflowError):
+        return nan
+    values = [p.value for p in inside]
+    with np.errstate(all="ignore"):
+        return float(OPS[g.op[n]].numpy(*values, *(v * v for v in values if g.op[n] in RADIAL)))
+
+
+def _value(g: Graph, n: int) -> float:
+    q = g.rational(n)
+    if q is not None:
+        try:
+            return float(q)
+        except OverflowError:
+            return float("inf")
+    return float(_NAMED.get(g.args[n][1], nan))

@@ -1,0 +1,248 @@
+"""Removable singularities: a formula of one value x that is regular at x = 0 and cannot be computed there.
+
+tanh(x)/x is nan at 0, and its derivative is the difference of two large numbers near it; so it is with
+coth(x) - 1/x, (x*cos(x) - sin(x))/x^2 and besselj(1, x)/x. The op
+
+    removable(x, radius, near, away)      near where |x| < radius, else away
+
+holds the formula, `away`, and the first terms of its Taylor series, `near`. It is a function of x alone: its
+derivative is that of `away`, symbolically, as a removable singularity again, with a series of its own; the
+derivative of what is left of a series would be less accurate with every order.
+
+Where x is a root, h = sqrt(s), and the derivative by it is 0 at 0, the formula is differentiated by s (as in
+`ir.radial`): (1 + h)*exp(-h) is smooth at the zero of a norm h, and the chain rule does not see it.
+
+    radial_removable(h, s, radius, near, away)      the same; its derivative by s is f'(h)/(2*h), for |h| < 1
+
+The radius is as large as these three allow:
+
+    the terms left out are below the rounding error
+    the first term is four times what the others add up to: the sum is not smaller than its terms
+    the series converges fast enough for the few terms there are
+
+Sources: Higham 2002, Accuracy and Stability of Numerical Algorithms, section 1.14, for the loss; Taylor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from math import frexp
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symgrad.ir.laurent import BITS, ROWS, Formula, Series, between, formula_of, series_of, slope
+from symgrad.ir.op import Op
+from symgrad.ir.ops import OPS
+from symgrad.ir.radial import NAMES as RADIAL
+from symgrad.ir.radial import by_root
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+Args = tuple[int, ...]
+ORDERS = (48, 100)  # terms that are looked at: more where too many of them cancel
+LEAST = 26  # terms that have to be left
+_EPSILON = 2.0**-60  # relative size of what the series leaves out
+_OTHERS = 0.75  # what all terms but the first may add up to, relative to it
+_TIDY, _TIDY_BITS = 10**24, 300  # a fraction with a denominator up to this, right to so many bits, is meant
+_DIGITS = 160  # bits of any other coefficient
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """x^valuation times the sum of terms[k] x^k, where |x| < radius: so much of a series as doubles feel."""
+
+    valuation: int
+    terms: tuple[Fraction, ...]
+    radius: Fraction
+    series: Series
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the first derivative is 0 at 0."""
+        return self.valuation > 1 or (self.valuation == 0 and (*self.terms, 0)[1] == 0)
+
+
+def removable(g: Graph, away: int, x: int, found: Expansion | None = None) -> int | None:
+    """The formula as one that can be computed near x = 0, if it is regular there.
+
+    found  its expansion, where that is known: that of a derivative is.
+    """
+    found = found or expansion(formula_of(g, away, x))
+    if found is None:
+        return None
+    plain = _plain(g, away, x, found.radius)
+    g.expansions[plain, x] = found
+    return g.node("removable", x, g.const(found.radius), _polynomial(g, found, x), plain)
+
+
+def expansion_of(g: Graph, away: int, x: int) -> Expansion | None:
+    """That of the formula of a removable singularity."""
+    return g.expansions.get((away, x)) or expansion(formula_of(g, away, x))
+
+
+def _plain(g: Graph, away: int, x: int, radius: Fraction) -> int:
+    """The formula without singularities that are removed within a radius, and without squares of roots."""
+    made: dict[int, int] = {x: x}
+    for n in between(g, away, x):
+        if n == x or not g.children(n):
+            made[n] = n
+            continue
+        args = tuple(made.get(a, a) for a in g.children(n))
+        made[n] = by_root(g, g.op[n], args[0]) if g.op[n] in RADIAL else g.intern(g.op[n], args)
+        if g.op[n] in ROWS and args[0] == x:
+            end, near, inner = args[-3:]
+            inside = g.rational(end)
+            is_covered = inside is not None and inside <= radius
+            made[n] = inner if is_covered else g.intern("removable", (x, end, near, inner))
+    return made[away]
+
+
+@lru_cache(maxsize=4096)  # graphs are copied, and every copy asks again
+def expansion(formula: Formula) -> Expansion | None:
+    """The Taylor series of a formula, as far as doubles can feel it; None if it is not regular at 0."""
+    tried = (series_of(formula, order) for order in ORDERS)
+    found = next((s for s in tried if s is None or len(s.terms) >= LEAST), None)
+    if found is None or found.valuation < 0:
+        return None
+    return _expanded_series(found)
+
+
+def _expanded_series(found: Series) -> Expansion | None:
+    import mpmath
+
+    with mpmath.workprec(BITS):
+        sizes = [abs(c / found.terms[0]) for c in found.terms]
+        radius = _radius(sizes) if len(sizes) >= LEAST // 2 else None
+        if radius is None:
+            return None
+        count = len(sizes)
+        while count > 1 and sizes[count - 1] * mpmath.mpf(float(radius)) ** (count - 1) <= _EPSILON:
+            count -= 1
+        terms = tuple(_rational(c) for c in found.terms[:count])
+        return Expansion(found.valuation, terms, radius, found)
+
+
+def _derived(own: Expansion | None, divided: int) -> Expansion | None:
+    """That of the derivative, divided by x so many times."""
+    import mpmath
+
+    if own is None:
+        return None
+    with mpmath.workprec(BITS):
+        by_x = slope(own.series)
+    return _expanded_series(Series(by_x.valuation - divided, by_x.terms))
+
+
+def _radius(sizes: Sequence[Any]) -> Fraction | None:
+    """See the module; rounded down to four bits. `sizes` are those of the terms, relative to the first."""
+    later = [(k, s) for k, s in enumerate(sizes) if s and k]
+    if not later:
+        return Fraction(1)
+    last = [float((_EPSILON / s) ** (1 / k)) for k, s in later if k >= len(sizes) - 4]
+    radius = min(last, default=1 / float(max(s ** (1 / k) for k, s in later)))
+    while not _is_dominated(later, radius):
+        radius *= 0.875
+    mantissa, exponent = frexp(radius)
+    return Fraction(int(mantissa * 16)) * Fraction(2) ** (exponent - 4) if radius > 0 else None
+
+
+def _is_dominated(later: Sequence[tuple[int, Any]], radius: float) -> bool:
+    import mpmath
+
+    return bool(mpmath.fsum(s * mpmath.mpf(radius) ** k for k, s in later) <= _OTHERS)
+
+
+def _polynomial(g: Graph, found: Expansion, x: int) -> int:
+    """The series by Horner's rule, in x^2 where every other coefficient is 0."""
+    terms = [g.const(c) for c in found.terms]
+    step = 2 if len(terms) > 2 and all(t == g.zero for t in terms[1::2]) else 1
+    terms, by = terms[::step], g.mul(x, x) if step == 2 else x
+    value = terms[-1]
+    for c in terms[-2::-1]:
+        value = g.add(g.mul(value, by), c)
+    for _ in range(found.valuation):
+        value = g.mul(value, x)
+    return value
+
+
+def _rational(c: Any) -> Fraction:
+    """The fraction that a number of many digits stands for, or one that is close."""
+    sign, mantissa, exponent, _ = c._mpf_
+    exact = Fraction(-int(mantissa) if sign else int(mantissa)) * Fraction(2) ** int(exponent)
+    nice = exact.limit_denominator(_TIDY)
+    if abs(nice - exact) * 2**_TIDY_BITS <= abs(exact):
+        return nice
+    scale = Fraction(2) ** (_DIGITS - exact.numerator.bit_length() + exact.denominator.bit_length())
+    return Fraction(round(exact * scale)) / scale
+
+
+# ---- the rows ----------------------------------------------------------------------------------
+
+
+def _numpy(x: Any, radius: Any, near: Any, away: Any) -> Any:
+    return np.where(np.abs(np.real(x)) < np.real(radius), near, away)
+
+
+def _exact(x: Any, radius: Any, near: Any, away: Any) -> Any:
+    """Away, but where so many digits cancel that the series has more."""
+    import mpmath
+
+    return near if abs(x) < radius / (1 << (mpmath.mp.prec // 10)) else away
+
+
+def _expanded(g: Graph, x: int, radius: int, near: int, away: int) -> int:
+    return g.where(g.node("lt", g.node("abs", x), radius), near, away)
+
+
+def _by_x(g: Graph, args: Args, y: int) -> int:
+    x, radius, near, away = args
+    slopes = _slopes(g, (near, away), x)
+    made = removable(g, slopes[1], x, _derived(expansion_of(g, away, x), 0))
+    return g.node("removable", x, radius, *slopes) if made is None else made
+
+
+def _by_h(g: Graph, args: Args, y: int) -> int:
+    """From |h| = 1 on through the root, which is smooth there, and in range where its square is not."""
+    h, away = args[0], args[-1]
+    return g.mask(g.node("le", g.one, g.node("abs", h)), _slopes(g, (_plain(g, away, h, Fraction(1)),), h)[0])
+
+
+def _by_s(g: Graph, args: Args, y: int) -> int:
+    """Up to there d/ds f(sqrt(s)) = f'(h)/(2*h)."""
+    h, _, radius, near, away = args
+    slopes = [g.intern("div", (by_h, h)) for by_h in _slopes(g, (near, away), h)]
+    made = removable(g, slopes[1], h, _derived(expansion_of(g, away, h), 1))
+    made = g.node("removable", h, radius, *slopes) if made is None else made
+    return g.mask(g.node("lt", g.node("abs", h), g.one), g.mul(g.const(Fraction(1, 2)), made))
+
+
+def _slopes(g: Graph, nodes: Sequence[int], x: int) -> list[int]:
+    """The derivatives of functions of x by it, forwards."""
+    found = {x: g.one}
+    for n in (n for n in g.reachable(nodes) if n != x):
+        total = g.zero
+        row = OPS.get(g.op[n])
+        for a, partial in zip(g.args[n], row.partials, strict=True) if row else ():
+            if partial is not None and a in found:
+                total = g.add(total, g.mul(partial(g, g.args[n], n), found[a]))
+        if total != g.zero:
+            found[n] = total
+    return [found.get(n, g.zero) for n in nodes]
+
+
+_DOMAIN = ((-1.0, 1.0), (0.5, 0.6), (-1.0, 1.0), (-1.0, 1.0))
+
+OPS["removable"] = Op(
+    "removable", 4, _numpy, _exact, (_by_x, None, None, None), expand=lambda g, a: _expanded(g, *a), cost=2,
+    formulas=2, domain=_DOMAIN, source="this module",
+)  # fmt: skip
+OPS["radial_removable"] = Op(
+    "radial_removable", 5, lambda h, s, *rest: _numpy(h, *rest), lambda h, s, *rest: _exact(h, *rest),
+    (_by_h, _by_s, None, None, None), expand=lambda g, a: _expanded(g, a[0], *a[2:]), cost=2,
+    formulas=2, domain=((-1.0, 1.0), *_DOMAIN), source="this module; `ir.radial`",
+)  # fmt: skip

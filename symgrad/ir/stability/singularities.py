@@ -1,0 +1,254 @@
+"""Formulas of one value that are regular where it is 0, and lose their digits there: tanh(x)/x, x - tanh(x).
+
+What these rules look for is cheap to see: a divisor that vanishes at 0, two terms that cancel or have poles
+there (`ir.probe`). Whether the singularity is removable, a series says (`ir.laurent`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log2
+from typing import TYPE_CHECKING
+
+from symgrad.ir.laurent import FUNCTIONS, ROWS, is_formula_of
+from symgrad.ir.probe import ALGEBRA, CONSTANT, POINT, Probe, is_function, probe, variable_of
+from symgrad.ir.removable import removable
+from symgrad.ir.rules import Args, among, rule
+from symgrad.ir.stability.audit import Audit, at, stable
+from symgrad.ir.stability.patterns import (
+    above_and_below,
+    factors_of,
+    in_powers_of,
+    quotient_of,
+    remove,
+    sum_of_signed,
+    terms_of,
+)
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+_SMALL, _LARGE = 2.0**-12, 2.0**12  # at a variable of 2^-30: what vanishes at 0, what has a pole there
+_CANCELS = 2.0**-20  # relative to the terms
+_POLES = ("div", "gamma", "exp_share")  # what may have one
+_LEAVES = ("const", "read", "cast", "mask", "where")
+
+
+def _audit(written: str, when: str) -> Audit:
+    becomes = f"removable(x, radius, series, {written})"
+    source = "Taylor; Higham 2002, section 1.14"
+    return Audit(written, becomes, when, source, at(0.0, 1e-300, 1e-8, -1e-3, 0.3, 1.5), is_limit=True)
+
+
+# ---- quotients and products --------------------------------------------------------------------
+
+
+def _may_be_regular(ops: Sequence[str]) -> bool:
+    return "const" not in ops and not all(op == "read" for op in ops)
+
+
+@stable(
+    "div",
+    "f(x)/g(x), where both are 0 at x = 0, is nan there; its derivatives cancel near 0",
+    _audit("tanh(x)/x", "f vanishes at 0 to as high an order as g"),
+    on=_may_be_regular,
+)
+def regular_quotient(g: Graph, a: Args) -> int | None:
+    if not _may_be_regular([g.op[x] for x in a]):
+        return None
+    above, below = remove(factors_of(g, a[0]), factors_of(g, a[1]))
+    return _regular(g, above, below)
+
+
+@stable(
+    "mul",
+    "x times what has a simple pole at x = 0 is nan there",
+    _audit("x*coth(x)", "the pole is of no higher order than the zero"),
+    on=among(*_POLES),
+)
+def regular_product(g: Graph, a: Args) -> int | None:
+    if not any(g.op[x] in _POLES for x in a):
+        return None
+    variable = variable_of(g, a[0])
+    if variable == CONSTANT or variable_of(g, a[1]) != variable:
+        return None
+    small, large = sorted(abs(probe(g, x).value) for x in a)
+    return removable(g, g.intern("mul", a), variable) if small < _SMALL < _LARGE < large else None
+
+
+def _regular(g: Graph, above: list[int], below: list[int]) -> int | None:
+    """The quotient of two products, with what is a regular formula of one variable as one factor."""
+    for mine, others, is_above in ((above, below, True), (below, above, False)):
+        for factor in mine:
+            if not is_function(g, factor) or probe(g, factor).is_algebra:
+                continue
+            value, variable = abs(probe(g, factor).value), variable_of(g, factor)
+            if not value < _SMALL:
+                continue
+            rest, extra = _with_whole(
+                g,
+                in_powers_of(g, variable, others),
+                variable,
+                round(log2(value) / log2(POINT)) if value else 0,
+            )
+            lists = ([*above, *extra], rest) if is_above else (rest, [*below, *extra])
+            made = _grouped(g, *lists, variable)
+            if made is not None:
+                return made
+    return None
+
+
+def _with_whole(g: Graph, factors: list[int], variable: int, times: int) -> tuple[list[int], list[int]]:
+    """The factors with a variable, a product or quotient, in place of its parts, and what is too much then.
+
+    As often as the function of it vanishes: a*b*c^2 is (a*b*c)*c for a function of a*b*c.
+    """
+    extra: list[int] = []
+    parts, below = above_and_below(g, variable)
+    for _ in range(times if len(parts) > 1 or below else 0):
+        missing, rest = remove(parts, factors)
+        gone, _ = remove(parts, missing)
+        if all(g.op[f] == "const" for f in gone):
+            break
+        factors, extra = [*rest, variable, *below], [*extra, *missing]
+    return factors, extra
+
+
+def _grouped(g: Graph, above: list[int], below: list[int], variable: int) -> int | None:
+    of_it = [[f for f in part if variable_of(g, f) in (variable, CONSTANT)] for part in (above, below)]
+    if not any(abs(probe(g, f).value) < _SMALL for f in of_it[1]):
+        return None
+    numerator, denominator = ([*part] for part in of_it)
+    away = g.one
+    for f in numerator:
+        away = f if away == g.one else g.intern("mul", (away, f))
+    for f in denominator:
+        away = g.intern("div", (away, f))
+    made = removable(g, away, variable)
+    if made is None:
+        return None
+    rest = [[f for f in part if f not in mine] for part, mine in zip((above, below), of_it, strict=True)]
+    return quotient_of(g, [*rest[0], made], rest[1])
+
+
+# ---- sums --------------------------------------------------------------------------------------
+
+
+_OWN = FUNCTIONS.keys() - ALGEBRA  # what is more than sums and products
+
+
+def _may_cancel(ops: Sequence[str]) -> bool:
+    """A sign goes first: a + (-b) is a - b."""
+    return "neg" not in ops and any(op in _OWN or op == "mul" for op in ops)
+
+
+def _has_function(g: Graph, node: int) -> bool:
+    """Whether it is a function, or a product with one; large graphs are full of other sums."""
+    op = g.op[node]
+    return op in _OWN or (op == "mul" and any(g.op[x] in _OWN for x in g.args[node]))
+
+
+@stable(
+    "add",
+    "f(x) + g(x), where the two cancel at x = 0 or have poles there that do, loses its digits near 0",
+    _audit("x + log(1 - x)", "all of one value; all but nothing is left of the two near 0"),
+    on=_may_cancel,
+)
+def regular_sum(g: Graph, a: Args) -> int | None:
+    return _regular_sum(g, a, 1)
+
+
+@stable(
+    "sub",
+    "f(x) - g(x), where the two cancel at x = 0 or have poles there that do, loses its digits near 0",
+    _audit("x - tanh(x)", "all of one value; all but nothing is left of the two near 0"),
+    on=_may_cancel,
+)
+def regular_difference(g: Graph, a: Args) -> int | None:
+    return _regular_sum(g, a, -1)
+
+
+def _regular_sum(g: Graph, a: Args, sign: int) -> int | None:
+    """Large graphs are full of sums: what is asked of all of them comes first, and is quick."""
+    x, y = a
+    first, second = variable_of(g, x), variable_of(g, y)
+    is_one = first in (second, CONSTANT) or second == CONSTANT
+    if not is_one and g.op[x] not in _POLES and g.op[y] not in _POLES:
+        return None
+    if not (_has_function(g, x) or _has_function(g, y)) or "neg" in (g.op[x], g.op[y]):
+        return None
+    if not is_one:
+        return _beside_poles(g, a, sign)
+    variable = max(first, second)
+    if variable == CONSTANT or not _cancel(probe(g, x), probe(g, y), sign):
+        return None
+    return removable(g, g.intern("add" if sign > 0 else "sub", a), variable)
+
+
+def _cancel(first: Probe, second: Probe, sign: int) -> bool:
+    """Whether next to nothing is left of two formulas; sums and products alone are computed as they are."""
+    if first.is_algebra and second.is_algebra:
+        return False
+    left = abs(first.value + sign * second.value)
+    return left < _CANCELS * max(abs(first.value), abs(second.value))
+
+
+def _beside_poles(g: Graph, a: Args, sign: int) -> int | None:
+    """The same for a pole and a sum of several terms, one of which has the opposite one."""
+    for pole, own, total, other in ((a[0], 1, a[1], sign), (a[1], sign, a[0], 1)):
+        if g.op[pole] not in _POLES or not is_function(g, pole) or not abs(probe(g, pole).value) > _LARGE:
+            continue
+        terms = [(s * other, t) for s, t in terms_of(g, total)]
+        for place, (s, term) in enumerate(terms):
+            is_alike = variable_of(g, term) == variable_of(g, pole)
+            if is_alike and _cancel(probe(g, pole), probe(g, term), s * own):
+                made = g.add(pole, term) if s == own else g.sub(pole, term)
+                rest = sum_of_signed(g, terms[:place] + terms[place + 1 :])
+                return g.add(rest, made if own > 0 else g.neg(made))
+    return None
+
+
+@stable(
+    "log",
+    "log(f(x)), where f is 1 at x = 0, loses its digits near 0",
+    _audit("log(sin(x)/x)", "f is a formula of one value, and 1 where that is 0"),
+    on=lambda ops: ops[0] not in (*_LEAVES, "exp"),
+)
+def log_of_nearly_one(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] in (*_LEAVES, "exp"):
+        return None
+    if not is_function(g, a[0]):
+        return None
+    found = probe(g, a[0])
+    if found.is_algebra or not abs(found.value - 1) < _CANCELS:
+        return None
+    return removable(g, g.intern("log", a), variable_of(g, a[0]))
+
+
+# ---- what is made ------------------------------------------------------------------------------
+
+
+def _at_constant(g: Graph, x: int, radius: int, near: int, away: int) -> int | None:
+    at, end = g.rational(x), g.rational(radius)
+    return None if at is None or end is None else near if abs(at) < end else away
+
+
+def _as_made_again(g: Graph, x: int, radius: int, near: int, away: int) -> int | None:
+    if g.op[away] in ROWS:
+        return away
+    if is_formula_of(g, away, x):
+        return None
+    return g.where(g.node("lt", g.node("abs", x), radius), near, away)
+
+
+for _op, _first in (("removable", 1), ("radial_removable", 2)):
+
+    def _known(g: Graph, a: Args, first: int = _first) -> int | None:
+        return _at_constant(g, a[0], *a[first:])
+
+    def _again(g: Graph, a: Args, first: int = _first) -> int | None:
+        return _as_made_again(g, a[0], *a[first:])
+
+    _known.__name__, _again.__name__ = f"{_op}_at_constant", f"{_op}_as_made_again"
+    rule(_op, "a known variable says which of the two it is", on=lambda ops: ops[0] == "const")(_known)
+    rule(_op, "a formula that is made again may be regular by itself, or one of more than x")(_again)
