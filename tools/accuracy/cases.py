@@ -13,6 +13,7 @@ from regions import OSCILLATIONS, REGIONS, Oscillation, Region, points, uniform,
 from symgrad.frontend.ranges import ReadChecks
 from symgrad.frontend.translate import Translation
 from symgrad.ir.graph import Graph
+from symgrad.ir.laurent import ROWS as REMOVABLE
 from symgrad.ir.log_products import NAMES as LOGS
 from symgrad.ir.norm import NAMES as NORM
 from symgrad.ir.op import NoDerivative
@@ -27,7 +28,7 @@ _WIDE = (
 )
 WIDE = frozenset(_WIDE.split())
 _COMPOSITE = ("logistic", "softplus", "logaddexp", "sech", "sinc", *NORM, *LOGS)
-_SELECTIONS = ("where", "mask", "cast")
+_SELECTIONS = ("where", "mask", "cast", *REMOVABLE)  # of removable singularities: test_removable.py
 _SPECIAL = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, 10.0)
 
 Points = np.ndarray
