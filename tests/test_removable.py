@@ -154,6 +154,7 @@ FLAT = {  # a function of a norm, and its second derivative by each coordinate a
     "matern 3/2": (c**2 * (1 + three) * sp.exp(-three), -12.0),
     "matern 5/2": (c**2 * (1 + five + five**2 / 3) * sp.exp(-five), -20.0 / 3),
     "matern 5/2, without a length": (c**2 * (1 + r + r**2 / 3) * sp.exp(-r), -1.0 / 3),
+    "matern 3/2 of a wide length": ((1 + r / 1024) * sp.exp(-r / 1024), -(2.0**-20)),
     "tanh(r)/r": (sp.tanh(r) / r, -2.0 / 3),
     "log(1 + r) - r": (sp.log(1 + r) - r, -1.0),
     "r/tanh(r)": (r / sp.tanh(r), 2.0 / 3),

@@ -12,12 +12,12 @@ derivative of what is left of a series would be less accurate with every order.
 Where x is a root, h = sqrt(s), and the derivative by it is 0 at 0, the formula is differentiated by s (as in
 `ir.radial`): (1 + h)*exp(-h) is smooth at the zero of a norm h, and the chain rule does not see it.
 
-    radial_removable(h, s, radius, near, away)      the same; its derivative by s is f'(h)/(2*h), for |h| < 1
+    radial_removable(h, s, radius, near, away)      the same; its derivative by s is f'(h)/(2*h) near 0
 
 The radius is as large as these three allow:
 
     the terms left out are below the rounding error
-    the first term is four times what the others add up to: the sum is not smaller than its terms
+    the other terms add up to three quarters of the first: the sum is not much smaller than its terms
     the series converges fast enough for the few terms there are
 
 Sources: Higham 2002, Accuracy and Stability of Numerical Algorithms, section 1.14, for the loss; Taylor.
@@ -196,7 +196,7 @@ def _exact(x: Any, radius: Any, near: Any, away: Any) -> Any:
 
 
 def _expanded(g: Graph, x: int, radius: int, near: int, away: int) -> int:
-    return g.where(g.node("lt", g.node("abs", x), radius), near, away)
+    return g.where(_is_near(g, x, radius), near, away)
 
 
 def _by_x(g: Graph, args: Args, y: int) -> int:
@@ -207,18 +207,22 @@ def _by_x(g: Graph, args: Args, y: int) -> int:
 
 
 def _by_h(g: Graph, args: Args, y: int) -> int:
-    """From |h| = 1 on through the root, which is smooth there, and in range where its square is not."""
-    h, away = args[0], args[-1]
-    return g.mask(g.node("le", g.one, g.node("abs", h)), _slopes(g, (_plain(g, away, h, Fraction(1)),), h)[0])
+    """Away from 0 through the root, which is smooth there, and in range where its square is not."""
+    h, _, radius, _, away = args
+    return g.mask(g.node("not", _is_near(g, h, radius)), _slopes(g, (away,), h)[0])
 
 
 def _by_s(g: Graph, args: Args, y: int) -> int:
-    """Up to there d/ds f(sqrt(s)) = f'(h)/(2*h)."""
+    """Near it d/ds f(sqrt(s)) = f'(h)/(2*h)."""
     h, _, radius, near, away = args
     slopes = [g.intern("div", (by_h, h)) for by_h in _slopes(g, (near, away), h)]
     made = removable(g, slopes[1], h, _derived(expansion_of(g, away, h), 1))
     made = g.node("removable", h, radius, *slopes) if made is None else made
-    return g.mask(g.node("lt", g.node("abs", h), g.one), g.mul(g.const(Fraction(1, 2)), made))
+    return g.mask(_is_near(g, h, radius), g.mul(g.const(Fraction(1, 2)), made))
+
+
+def _is_near(g: Graph, x: int, radius: int) -> int:
+    return g.node("lt", g.node("abs", x), radius)
 
 
 def _slopes(g: Graph, nodes: Sequence[int], x: int) -> list[int]:
