@@ -20,7 +20,7 @@ from symgrad.grad.sparsity import SparseOutput, storage_of
 from symgrad.ir.collection import collection_paused
 from symgrad.ir.graph import TensorId
 from symgrad.ir.unit import Unit
-from symgrad.loops.blocked import blocked
+from symgrad.loops.columns import columns_in_blocks
 from symgrad.loops.lower import Interface, lower
 from symgrad.loops.nest import Routine
 from symgrad.loops.peel import peeled
@@ -171,7 +171,7 @@ def routine_of(
     title = ", ".join(words)
     interface = Interface(name, unit.inputs, _distinct(unit), title)
     routine = lower(unit.graph, interface, library, memory is not None, not has_room_for_products(memory))
-    return rerolled(peeled(blocked(unswitched(in_pieces(with_small_products(routine))))))
+    return rerolled(peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(routine))))))
 
 
 def _distinct(unit: Unit) -> tuple[tuple[str, TensorId], ...]:

@@ -63,7 +63,7 @@ class Compute:
 
 @dataclass(slots=True)
 class Vector:
-    """dst = a vector of one op of several arguments; only targets make it (`targets/together.py`)."""
+    """dst = a vector of one op of several arguments; only targets make it (`targets/call_lanes.py`)."""
 
     dst: Value
     op: str

@@ -43,10 +43,10 @@ from symgrad.loops.nest import (
 from symgrad.loops.walk import operands, variables
 from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.c_expression import ATOM, LOW, UNARY, Expression, apply, real_literal
+from symgrad.targets.call_lanes import lanes_for
 from symgrad.targets.liveness import liveness
 from symgrad.targets.special_c import own_function_of
 from symgrad.targets.text import comment_text, comparison, element, polynomial, wrapped
-from symgrad.targets.together import lanes_for
 from symgrad.targets.vector_math import function_of
 
 # Compilers recurse over nested expressions, and readers over long lines.

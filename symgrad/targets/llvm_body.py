@@ -46,13 +46,13 @@ from symgrad.loops.nest import (
 )
 from symgrad.targets import contract_llvm, external_llvm
 from symgrad.targets.base import literal_value, row_major
+from symgrad.targets.call_lanes import lanes_for
 from symgrad.targets.external import BLAS, LAPACK, symbol_of
 from symgrad.targets.foresight import LOOKED_AT, Foresight
 from symgrad.targets.lanes_llvm import lanes_function
 from symgrad.targets.liveness import liveness
 from symgrad.targets.llvm_integers import Integer, Integers
 from symgrad.targets.text import comment_text
-from symgrad.targets.together import lanes_for
 from symgrad.targets.vector_math import OWN, function_of
 from symgrad.targets.vector_math_llvm import function_name, lanes_suffix, lanes_type, splat, vector_name
 

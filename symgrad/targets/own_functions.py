@@ -1,7 +1,7 @@
 """Which elementary functions of a routine become our own (`vector_math.py`), before a target prints it.
 
 In innermost loops all of them, so that these loops vectorise; in straight-line code those of which several
-can be called at once (`together.py`); elsewhere those that are no slower there than the library's, one call
+can be called at once (`call_lanes.py`); elsewhere those that are no slower there than the library's, one call
 at a time. In long straight-line code (`Routine.contracts` is false) all of them, whether parts of it became
 loops or not. The choice depends on the routine alone, so the numbers do not depend on what a compiler made of
 a loop. Ops are renamed: "exp" to "own_exp".
@@ -52,7 +52,7 @@ from symgrad.loops.nest import (
     Value,
 )
 from symgrad.loops.walk import defined, operands, walk
-from symgrad.targets.together import together
+from symgrad.targets.call_lanes import called_at_once
 from symgrad.targets.vector_math import APART, FUNCTIONS, OWN, function_of, is_limited, traced
 
 MOST_VECTORISED = 3_000  # instructions in one block; the vectoriser's time is quadratic (10,000: 10 s)
@@ -76,7 +76,7 @@ def with_own_functions(routine: Routine, dtype: str) -> Routine:
     if not ops & FUNCTIONS.keys():
         return routine
     rewriting = _Rewriting(routine, dtype)
-    body = together(routine.body, rewriting.new)
+    body = called_at_once(routine.body, rewriting.new)
     if loops or ops & rewriting.outside:
         body = rewriting.body(body)
     same = len(body) == len(routine.body) and all(map(is_, body, routine.body))

@@ -49,7 +49,7 @@ _PURE = (Const, Bool, Compute, FromInt, Test, Load)
 _COMMENT = "block by block: what is read down columns lies in rows"
 
 
-def blocked(routine: Routine) -> Routine:
+def columns_in_blocks(routine: Routine) -> Routine:
     """The routine with such loops in blocks; itself if it has none."""
     if sum(isinstance(s, For) for _, s in walk(routine.body)) < 2:
         return routine

@@ -39,7 +39,7 @@ Key = tuple[str, int]  # op, and how many functions come before it
 Place = tuple[str, tuple[Poly, ...] | None]
 
 
-def together(body: Sequence[Statement], new: Callable[[], Value]) -> list[Statement]:
+def called_at_once(body: Sequence[Statement], new: Callable[[], Value]) -> list[Statement]:
     """The statements, and those of parts, with calls made at once; loops and conditions stay as they are.
 
     new  gives the number of a further value.

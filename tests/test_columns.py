@@ -9,7 +9,7 @@ from routines import TARGETS, ZERO, I, J, M, N, call
 from tolerances import assert_close
 
 import symgrad as sg
-from symgrad.loops.blocked import HEIGHT, WIDTH, blocked
+from symgrad.loops.columns import HEIGHT, WIDTH, columns_in_blocks
 from symgrad.loops.nest import (
     Accumulate,
     Buffer,
@@ -57,7 +57,7 @@ PRODUCT: list[Statement] = [COLUMN, ROW, Compute(3, "mul", (1, 2)), Store("y", (
 
 
 def test_a_column_is_put_side_by_side_block_by_block() -> None:
-    made = blocked(nest(PRODUCT))
+    made = columns_in_blocks(nest(PRODUCT))
     loops = [s for _, s in walk(made.body) if isinstance(s, For)]
     assert [s.step for s in loops] == [WIDTH, HEIGHT, 1, 1, 1, 1]
     strips, blocks, *_ = loops
@@ -77,7 +77,7 @@ def test_blocks_are_right_at_every_size(target: str) -> None:
     inner: list[Statement] = [
         *PRODUCT[:3], Compute(4, "mul", (3, 10)), Store("y", (I, J), 4), Accumulate("sum", 91, 4),
     ]  # fmt: skip
-    routine = blocked(nest(inner, before=[FromInt(10, poly_add(I, poly(1)))]))
+    routine = columns_in_blocks(nest(inner, before=[FromInt(10, poly_add(I, poly(1)))]))
     assert len(routine.buffers_of("work")) == 1
     loaded = target_named(target).build(routine)
     rng = np.random.default_rng(0)
@@ -113,7 +113,7 @@ WHOLE = {
 
 @pytest.mark.parametrize("why", WHOLE)
 def test_loops_whose_turns_keep_their_order_or_gain_nothing_stay(why: str) -> None:
-    assert blocked(WHOLE[why]) is WHOLE[why]
+    assert columns_in_blocks(WHOLE[why]) is WHOLE[why]
 
 
 @pytest.mark.parametrize("backend", ["llvm", "c"])
