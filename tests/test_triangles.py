@@ -7,7 +7,7 @@ import pytest
 import sympy as sp
 
 import symgrad as sg
-from symgrad.loops.nest import Contract, For, variable
+from symgrad.loops.nest import Contract, For, If, variable
 from symgrad.loops.walk import walk
 
 n, d, k, e = sp.symbols("n d k e", integer=True, positive=True)
@@ -22,7 +22,12 @@ def _calls(expr, args, wrt=None, words="value") -> list[tuple[str, Contract]]:
     seen = {}
     sg.compile(expr, args, wrt, outputs=words, watch=lambda stage, thing: seen.setdefault(stage, thing))
     loops = [s for _, s in walk(seen["lower"].body) if isinstance(s, For)]
-    return [(loop.var, s) for loop in loops for s in loop.body if isinstance(s, Contract)]
+    return [(loop.var, s) for loop in loops for s in _chosen(loop.body) if isinstance(s, Contract)]
+
+
+def _chosen(body) -> list:
+    """The statements of a body, those that a size decides on when the kernel runs included."""
+    return [inner for s in body for inner in (s.body if isinstance(s, If) else [s])]
 
 
 def _lengths(call: Contract) -> tuple:
