@@ -51,9 +51,9 @@ def address() -> int:
 
     made = _Trampoline()
     _KEPT.append(made)
-    engine = llvm_build.load(str(made.module), cpython.functions())
-    _KEPT.append(engine)
-    return int(engine.get_function_address("trampoline"))
+    library = llvm_build.load(str(made.module), cpython.functions(), ("trampoline",))
+    _KEPT.append(library)
+    return int(library["trampoline"])
 
 
 class _Trampoline:

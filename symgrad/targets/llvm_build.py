@@ -13,10 +13,11 @@ import json
 import os
 import pkgutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from importlib import resources
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -132,11 +133,10 @@ def _improved(key: str, name: str, source: Source, is_wanted: Callable[[], bool]
 def build_taped(source: str, name: str, tape: np.ndarray, extra: int) -> Loaded:
     """Compile and load code that finds the address of a tape in its variable `tape_variable(name)`."""
     with _LOCK:
-        loaded = _build(source, name, _STRAIGHT, True, extra)
-        engine: Any = loaded.keepalive
-        place = engine.get_global_value_address(tape_variable(name))
-        ctypes.c_void_p.from_address(place).value = tape.ctypes.data
-    return replace(loaded, keepalive=(engine, tape))
+        code = cache.fetch(_key(source, _STRAIGHT, True), lambda: _compile(source, _STRAIGHT, extra, True))
+        library = _linked(code, (name, name + "_call", tape_variable(name)))
+        ctypes.c_void_p.from_address(library[tape_variable(name)]).value = tape.ctypes.data
+    return replace(_loaded(code, library, lambda: source, name), keepalive=(library, tape))
 
 
 def tape_variable(name: str) -> str:
@@ -155,9 +155,9 @@ def provide(source: str, name: str, shape: CodeShape | None = None) -> None:
     """
     with _LOCK:
         kind = shape or _STRAIGHT
-        engine = _linked(cache.fetch(_key(source, kind, False), lambda: _compile(source, kind)))
-        llvm.add_symbol(name, engine.get_function_address(name))
-        _provided[name] = engine
+        code = cache.fetch(_key(source, kind, False), lambda: _compile(source, kind))
+        library = _provided[name] = _linked(code, (name,))
+        llvm.add_symbol(name, library[name])
 
 
 def is_provided(name: str) -> bool:
@@ -248,26 +248,47 @@ def _compile_module(
 
 def _load(code: bytes, text: Callable[[], str], name: str) -> Loaded:
     """What `_compile` made, in this process's memory and with its addresses."""
-    engine, extra = _linked(code), int(json.loads(code.partition(b"\n")[0])["extra"])
-    addresses = [engine.get_function_address(n) for n in (name, name + "_call")]
-    return Loaded(text, addresses[0], addresses[1], _CALL(addresses[1]), engine, extra)
+    return _loaded(code, _linked(code, (name, name + "_call")), text, name)
 
 
-def _linked(code: bytes) -> Any:
-    """An execution engine with what `_compile` made."""
+def _loaded(code: bytes, library: Any, text: Callable[[], str], name: str) -> Loaded:
+    extra, call = int(json.loads(code.partition(b"\n")[0])["extra"]), library[name + "_call"]
+    return Loaded(text, library[name], call, _CALL(call), library, extra)
+
+
+def _linked(code: bytes, names: Sequence[str]) -> Any:
+    """A library of what `_compile` made: the addresses of `names`, which are good while it is kept."""
     head, _, objects = code.partition(b"\n")
     parts = json.loads(head)
-    _resolve(parts["called"])
-    machine = _machine(0)  # nothing is left to generate
-    empty = llvm.parse_assembly("")
-    empty.triple = machine.triple
-    empty.data_layout = str(machine.target_data)
-    engine = llvm.create_mcjit_compiler(empty, machine)
+    files = []
     for length in parts["lengths"]:
-        engine.add_object_file(llvm.ObjectFileRef.from_data(objects[:length]))
+        files.append(objects[:length])
         objects = objects[length:]
-    engine.finalize_object()
-    return engine
+    return _library(files, _resolved(parts["called"]), names)
+
+
+def _library(files: Sequence[bytes], symbols: Mapping[str, int], names: Sequence[str]) -> Any:
+    """Object files, linked in this process's memory.
+
+    Their sections come side by side: code has 32 bits for the way to its constants, and where much of the
+    address space is taken, LLVM's older linker (MCJIT) may put them further apart and end the process.
+    """
+    made = llvm.JITLibraryBuilder().add_current_process()
+    for file in files:
+        made.add_object_img(file)
+    for name, place in symbols.items():
+        made.import_symbol(name, place)
+    for name in names:
+        made.export_symbol(name)
+    return made.link(_linker(), f"symgrad {next(_NUMBERS)}")
+
+
+@lru_cache(maxsize=1)
+def _linker() -> Any:
+    return llvm.create_lljit_compiler(_machine(0), use_jit_link=True)
+
+
+_NUMBERS = count()  # names of libraries, which are never used twice
 
 
 def _level(shape: CodeShape) -> int:
@@ -333,14 +354,12 @@ def _only_registers(module: Any, machine: Any) -> None:
             passes.run(function, builder)
 
 
-def load(text: str, symbols: Mapping[str, int]) -> Any:
-    """An execution engine with a module that is no kernel (glue code), quickly compiled; keep it alive.
+def load(text: str, symbols: Mapping[str, int], names: Sequence[str]) -> Any:
+    """A library with a module that is no kernel (glue code), quickly compiled: addresses of `names`; keep it.
 
     symbols  addresses of the functions that it declares.
     """
     with _LOCK:
-        for name, place in symbols.items():
-            llvm.add_symbol(name, place)
         machine = _machine(0)
         module = llvm.parse_assembly(text)
         module.verify()
@@ -350,9 +369,7 @@ def load(text: str, symbols: Mapping[str, int]) -> Any:
         for function in module.functions:
             if not function.is_declaration:
                 passes.run(function, builder)
-        engine = llvm.create_mcjit_compiler(module, machine)
-        engine.finalize_object()
-    return engine
+        return _library([machine.emit_object(module)], symbols, names)
 
 
 @lru_cache(maxsize=1)
@@ -360,27 +377,30 @@ def _math_library() -> ctypes.CDLL:
     return ctypes.CDLL(ctypes.util.find_library("m"))
 
 
-def _resolve(declared: Mapping[str, str]) -> None:
-    """Make sure that every outside function exists; LLVM would end the process over a missing one.
+def _resolved(declared: Mapping[str, str]) -> dict[str, int]:
+    """The addresses of all outside functions.
 
     declared  names, and types as LLVM prints them.
     """
     names = list(declared)
     wanted = [n for n in names if not n.startswith("llvm.")]
     wanted += [_called_by_intrinsic(n) for n in names if n.startswith("llvm.")]
-    for name in wanted:
-        if is_external(name):
-            llvm.add_symbol(name, address_for(name, declared[name]))
-            continue
-        if not name or llvm.address_of_symbol(name):
-            continue
-        function = getattr(_math_library(), name, None)
-        if function is None:
-            raise IllegalProgram(
-                f"the function {name} is in no library of this process",
-                try_='backend="c", or rewrite the expression with other functions',
-            )
-        llvm.add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
+    return {name: _address_of(name, declared.get(name, "")) for name in wanted if name}
+
+
+def _address_of(name: str, kind: str) -> int:
+    if is_external(name):
+        return address_for(name, kind)
+    known = llvm.address_of_symbol(name)
+    if known:
+        return int(known)
+    function = getattr(_math_library(), name, None)
+    if function is None:
+        raise IllegalProgram(
+            f"the function {name} is in no library of this process",
+            try_='backend="c", or rewrite the expression with other functions',
+        )
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 def _called_by_intrinsic(name: str) -> str:
