@@ -26,8 +26,9 @@ for k in (1, 2, 3):
     kernel = sg.compile(energy, args=(v,), outputs=("value", "grad"))
 
 choose, page, span, kept = random.Random(1), 4096, 5 << 30, []
+flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000  # MAP_NORESERVE: addresses, and no memory
 for _ in range(200):  # five gigabytes of addresses that nothing uses, with a hole of a few pages at their end
-    start = libc.mmap(None, span, 0, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000, -1, 0)
+    start = libc.mmap(None, span, 0, flags, -1, 0)
     hole = choose.randint(1, 12)
     libc.munmap(start + span - page * (hole + choose.randint(0, 3)), page * hole)
     kept.append(linked(*choose.choice(made)))

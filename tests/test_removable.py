@@ -82,8 +82,6 @@ def test_quotients_and_differences_are_right_near_their_singularity(at: float, t
 
 @every_target
 def test_a_third_derivative_is_right_at_the_singularity(target: str) -> None:
-    slope = sp.diff(sp.Function("f")(x), x)  # only the name of the idea: the derivative is taken by symgrad
-    assert slope.has(sp.Derivative)
     expr = sp.Derivative(sp.Derivative(sp.atan(x) / x, x), x)
     kernel = sg.compile(expr, args=(x,), wrt=x, outputs="grad", backend=target)
     for at in (0.0, 1e-6, -0.02, 0.3):
@@ -247,7 +245,7 @@ def test_verify_agrees_at_the_singularity_and_beside_it() -> None:
 def test_a_true_pole_stays_one() -> None:
     value, slope = sg.compile(sp.tanh(x) / x**2, wrt=x, outputs=("value", "grad"))(2.0**-20)
     np.testing.assert_allclose((value, slope), (2.0**20, -(2.0**40)), rtol=1e-11)
-    assert sg.compile(sp.tanh(x) / x**2)(0.0) != sg.compile(sp.tanh(x) / x**2)(0.0)
+    assert np.isnan(sg.compile(sp.tanh(x) / x**2)(0.0))
 
 
 def test_single_precision_is_right_near_the_singularity() -> None:

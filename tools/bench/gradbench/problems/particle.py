@@ -45,16 +45,26 @@ def _reverse_step(state: Any, t: Any) -> tuple[Any, ...]:
     return sg.Entries((2,), lambda i: sg.Where(sp.Eq(i, 0), a, b)), u, v
 
 
+def _is_above_in_forward(state: Any) -> Any:
+    """Whether the next step ends above the axis."""
+    _, y, _, v = state
+    return y + _dt * v > 0
+
+
+def _is_above_in_reverse(state: Any) -> Any:
+    place, _, v = state
+    return place[1] + _dt * v > 0
+
+
 def _square_of_crossing(inner: str) -> sp.Expr:
     """The square of the place where the path crosses the axis: on the line of the step that would do so."""
     velocity = (sp.Rational(3, 4), 0)
     if inner == "f":
         first = (0, 8, *velocity)
-        x, y, u, v = sg.while_loop(lambda s: s[1] + _dt * s[3] > 0, _forward_step, first, _MOST_STEPS).final
+        x, y, u, v = sg.while_loop(_is_above_in_forward, _forward_step, first, _MOST_STEPS).final
     else:
         first = (sg.Entries((2,), lambda i: 8 * i), *velocity)
-        stays = lambda s: s[0][1] + _dt * s[2] > 0  # noqa: E731
-        place, u, v = sg.while_loop(stays, _reverse_step, first, _MOST_STEPS).final
+        place, u, v = sg.while_loop(_is_above_in_reverse, _reverse_step, first, _MOST_STEPS).final
         x, y = place[0], place[1]
     return (x - y / v * u) ** 2
 
