@@ -182,3 +182,17 @@ def test_gates_of_a_recurrent_network_stay_as_they_are() -> None:
 
     sg.compile(a / (1 + sp.exp(-f)) + b / (1 + sp.exp(-h)), args=(f, h, a, b), wrt=(f, h), watch=watch)
     assert seen and not seen[0].fired[NAME]
+
+
+def test_what_is_made_of_the_same_softmax_is_no_target() -> None:
+    """p'*v + p*v' along a direction, p' stored: both sums over what is mixed stay matrix products."""
+    seen: list[Graph] = []
+
+    def watch(stage: str, thing: Any) -> None:
+        if stage == "logsumexp":
+            seen.append(thing.graph)
+
+    mixed = sg.nn.softmax(X * W) * Y.T
+    loss = sp.Trace(mixed.T * mixed)
+    sg.compile(loss, args=(W, X, Y), wrt=(W, Y), outputs="hvp", watch=watch)
+    assert seen and not seen[0].fired[NAME]

@@ -70,10 +70,14 @@ class Softmax:
 
 @dataclass(frozen=True)
 class Share:
-    """A factor p: where it is above 1/2, and p or p - 1 as a condition says."""
+    """A factor p: where it is above 1/2, and p or p - 1 as a condition says.
+
+    largest  of a softmax: the definition that all of it is made of.
+    """
 
     is_large: Node
     either: Callable[[Node], Node]  # condition -> p - 1 where it holds, p elsewhere
+    largest: TensorId | None = None
 
 
 def may_saturate(g: Graph, tensors: Sequence[TensorId]) -> bool:
@@ -87,8 +91,9 @@ def beside_target(g: Graph, node: Node, splits: Collection[Split]) -> Node:
     if g.op[node] not in ("add", "sub"):
         return node
     terms = list(g.args[node])
-    mine = next((k for k, term in enumerate(terms) if _place(g, term, splits) is not None), None)
-    if mine is None or not _is_target(g, terms[1 - mine], splits):
+    found = ((k, _place(g, term, splits)) for k, term in enumerate(terms))
+    mine, share = next(((k, place[0]) for k, place in found if place is not None), (0, None))
+    if share is None or not _is_target(g, terms[1 - mine], share, splits):
         return node
     if g.op[node] == "sub":
         terms[1] = g.neg(terms[1])
@@ -96,8 +101,11 @@ def beside_target(g: Graph, node: Node, splits: Collection[Split]) -> Node:
     return _sum(g, terms[mine], terms[1 - mine], splits)
 
 
-def _is_target(g: Graph, term: Node, splits: Collection[Split]) -> bool:
-    """Whether a term is made of no probability: not another gate of a network, or a sum over pairs."""
+def _is_target(g: Graph, term: Node, share: Share, splits: Collection[Split]) -> bool:
+    """Whether a term is made of no probability: not another gate of a network, or a sum over pairs.
+
+    What is stored may be made of other softmaxes than that of `share`, as the target of a distillation is.
+    """
     stack, left = [term], _MOST_FACTORS
     while stack and left:
         left -= 1
@@ -106,7 +114,21 @@ def _is_target(g: Graph, term: Node, splits: Collection[Split]) -> bool:
             return False
         if g.op[n] in ("add", "sub", "mul", "div", "neg", "mask", "where"):
             stack += [a for a in g.args[n] if g.kind[a] == "real"]
-    return not stack
+    return not stack and (share.largest is None or not _is_made_of(g, term, share.largest))
+
+
+def _is_made_of(g: Graph, node: Node, source: TensorId) -> bool:
+    """Whether a value depends on a definition; those made before it do not."""
+    stack = [g.args[n][0] for n in g.reads((node,))]
+    seen: set[TensorId] = set()
+    while stack:
+        t = stack.pop()
+        if t == source:
+            return True
+        if t > source and t not in seen:
+            seen.add(t)
+            stack += g.sources_of(t)
+    return False
 
 
 def _sum(g: Graph, term: Node, rest: Node, splits: Collection[Split]) -> Node:
@@ -178,7 +200,7 @@ def _softmax(g: Graph, node: Node, splits: Collection[Split]) -> Share | None:
     s = g.read(found.split.others, *found.index)
     is_large = g.node("and", g.node("eq", found.x, found.m), g.node("lt", s, g.one))
     complement = g.div(s, g.add(g.one, s))
-    return Share(is_large, lambda condition: g.where(condition, g.neg(complement), node))
+    return Share(is_large, lambda condition: g.where(condition, g.neg(complement), node), found.split.shift)
 
 
 def softmax_of(g: Graph, node: Node, splits: Collection[Split]) -> Softmax | None:
