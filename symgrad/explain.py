@@ -35,6 +35,7 @@ from symgrad.loops.nest import (
     Store,
     StoreReduce,
 )
+from symgrad.loops.reroll import rerolled
 from symgrad.loops.walk import walk
 from symgrad.program import Program, program
 from symgrad.run.kernel import Kernel
@@ -205,7 +206,7 @@ class Recorder:
             self.units.append(thing)
             self._roots[stage] = thing.graph, thing.roots
         if isinstance(thing, Routine):
-            self.routine = thing
+            self.routine = rerolled(thing) if thing.repeats else thing
         self._since = time.perf_counter()
 
     def stages(self, sizes: Mapping[str, int]) -> Iterator[Stage]:

@@ -25,7 +25,7 @@ from symgrad.loops.lower import Interface, lower
 from symgrad.loops.nest import Routine
 from symgrad.loops.peel import peeled
 from symgrad.loops.pieces import in_pieces
-from symgrad.loops.reroll import rerolled
+from symgrad.loops.reroll import rerolled, to_reroll
 from symgrad.loops.split import split
 from symgrad.loops.unswitch import unswitched
 from symgrad.loops.versions import with_small_products
@@ -139,7 +139,8 @@ def assemble(
         units = (unit, with_split_logsumexp(unit))
         return build_kernel(signature, None, units, backend, dtype, sparse, memory, threads)
     better = optimise(unit, announce)
-    routine = routine_of(better, name, words, backend == "llvm", memory)
+    is_late = backend == "llvm" and memory is None  # the search for loops can wait
+    routine = routine_of(better, name, words, backend == "llvm", memory, search=not is_late)
     announce("lower", routine)
     units = (unit, better)
     if memory is not None:
@@ -158,20 +159,27 @@ def optimise(unit: Unit, announce: Watch = lambda stage, thing: None) -> Unit:
 
 
 def routine_of(
-    unit: Unit, name: str, words: Sequence[str], library: bool = False, memory: Memory = None
+    unit: Unit,
+    name: str,
+    words: Sequence[str],
+    library: bool = False,
+    memory: Memory = None,
+    search: bool = True,
 ) -> Routine:
     """Loop nests for an optimised unit; outputs keep its order.
 
     words    what the routine computes, for its title.
     library  whether they may call LAPACK and BLAS, which only the LLVM target can.
     memory   the budget of its workspace; None for as much as it takes.
+    search   whether parts of straight-line code that repeat become loops now, or when it is compiled well.
     """
     if memory is not None:
         unit = unit.moved(*slices_inlined(unit.graph, unit.roots))
     title = ", ".join(words)
     interface = Interface(name, unit.inputs, _distinct(unit), title)
     routine = lower(unit.graph, interface, library, memory is not None, not has_room_for_products(memory))
-    return rerolled(peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(routine))))))
+    routine = peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(routine)))))
+    return rerolled(routine) if search else to_reroll(routine)
 
 
 def _distinct(unit: Unit) -> tuple[tuple[str, TensorId], ...]:

@@ -72,9 +72,9 @@ def test_a_key_tells_texts_and_their_borders_and_their_order_apart() -> None:
 def test_the_key_of_machine_code_changes_with_text_options_processor_and_compiler(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    keys = [llvm_build._key("text", SHAPE, False), llvm_build._key("text ", SHAPE, False)]
-    keys += [llvm_build._key("text", SHAPE, True)]
-    keys += [llvm_build._key("text", replace(SHAPE, loops=True), False)]
+    keys = [llvm_build._key("text", SHAPE), llvm_build._key("text ", SHAPE)]
+    keys += [llvm_build._key("text", SHAPE, quick=True)]
+    keys += [llvm_build._key("text", replace(SHAPE, loops=True))]
     changes: list[tuple[object, str, object]] = [
         (llvm_build, "processor", lambda: ("another", "+none")),
         (llvm_build.llvm, "llvm_version_info", (1, 2, 3)),
@@ -85,7 +85,7 @@ def test_the_key_of_machine_code_changes_with_text_options_processor_and_compile
     for where, name, value in changes:
         with monkeypatch.context() as patch:
             patch.setattr(where, name, value)
-            keys.append(llvm_build._key("text", SHAPE, False))
+            keys.append(llvm_build._key("text", SHAPE))
     assert len(set(keys)) == len(changes) + 4
     assert "optimise" in llvm_build._own_text()
 

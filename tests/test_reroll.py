@@ -28,10 +28,11 @@ from symgrad.loops.nest import (
     Store,
     poly,
 )
-from symgrad.loops.reroll import rerolled
+from symgrad.loops.reroll import rerolled, to_reroll
 from symgrad.loops.reroll.schedule import components
 from symgrad.loops.split import split
 from symgrad.loops.walk import walk
+from symgrad.targets import llvm
 
 X = sp.symbols("x0:90", real=True)
 a, b, h = sp.symbols("a b h", real=True)
@@ -94,6 +95,19 @@ def straight(name: str, monkeypatch: pytest.MonkeyPatch) -> Routine:
     return replace(routine, contracts=False)
 
 
+def search_all_code(monkeypatch: pytest.MonkeyPatch) -> list[Routine]:
+    """From now on loops are looked for in short code too; what was found."""
+    found: list[Routine] = []
+
+    def search(routine: Routine) -> Routine:
+        found.append(rerolled(routine, 0, 80))
+        return found[-1]
+
+    monkeypatch.setattr(pipeline, "to_reroll", lambda routine: to_reroll(routine, 0))
+    monkeypatch.setattr(llvm, "rerolled", search)
+    return found
+
+
 def rolled(routine: Routine) -> Routine:
     """The routine with loops, however short it is; fails if nothing became a loop."""
     made = rerolled(routine, 0, 80)
@@ -147,10 +161,13 @@ def test_a_kernel_with_rolled_loops_agrees_with_the_reference(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expression, wrt = CASES[name]
-    monkeypatch.setattr(pipeline, "rerolled", lambda routine: rerolled(routine, 0, 80))
+    found = search_all_code(monkeypatch)
     outputs = ("value", "grad")
-    kernels = [sg.compile(expression, wrt=wrt, outputs=outputs, backend=k) for k in ("llvm", "numpy")]
-    assert any(isinstance(s, For) for s in kernels[0]._spec.routine.body)
+    kernels = [
+        sg.compile(expression, wrt=wrt, outputs=outputs, backend=k, tier="optimised")
+        for k in ("llvm", "numpy")
+    ]
+    assert any(isinstance(s, For) for s in found[0].body)
     shape = () if isinstance(wrt, tuple) else (90,)
     arguments = [np.random.default_rng(3).uniform(-1, 1, shape) for _ in kernels[0].signature.arguments]
     for got, wanted in zip(kernels[0](*arguments), kernels[1](*arguments), strict=True):
@@ -160,9 +177,9 @@ def test_a_kernel_with_rolled_loops_agrees_with_the_reference(
 def test_a_batch_is_computed_side_by_side_without_the_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     expression, wrt = CASES["pieces"]
     plain = sg.compile(expression, wrt=wrt, outputs="grad")
-    monkeypatch.setattr(pipeline, "rerolled", lambda routine: rerolled(routine, 0, 80))
-    kernel = sg.compile(expression, wrt=wrt, outputs="grad")
-    assert kernel._spec.routine.straight is not None
+    found = search_all_code(monkeypatch)
+    kernel = sg.compile(expression, wrt=wrt, outputs="grad", tier="optimised")
+    assert found[0].straight is not None
     points = np.random.default_rng(5).uniform(-1, 1, (len(wrt), 21))
     assert (kernel(*points) == plain(*points)).all()
 
@@ -219,6 +236,17 @@ def test_loops_that_fill_an_output_stay_before_the_statements_that_add_to_it(
     assert rerolled(late, 0, 80).straight is None
 
 
+def test_before_and_after_the_search_for_loops_the_numbers_are_the_same() -> None:
+    expression, x = indexed_rosenbrock(160)
+    quick, good = (
+        sg.compile(expression, wrt=x, outputs=("value", "grad"), tier=tier) for tier in ("quick", "optimised")
+    )
+    assert quick._spec.routine.repeats and len(good.source) < 60_000
+    points = np.random.default_rng(7).uniform(-2, 2, 160)
+    for one, other in zip(quick(points), good(points), strict=True):
+        assert bits(np.asarray(one)) == bits(np.asarray(other))
+
+
 def test_long_code_is_rolled_by_default_and_explained() -> None:
     n = 160
     expression, x = indexed_rosenbrock(n)
@@ -227,7 +255,7 @@ def test_long_code_is_rolled_by_default_and_explained() -> None:
     assert f"for turn < {n - 1}" in text or f"for turn < {n - 2}" in text
     kernel = sg.compile(expression, wrt=x, outputs=("value", "grad"))
     assert len(kernel.source) < 60_000
-    assert kernel.tier == "optimised"
+    assert kernel._spec.routine.repeats
 
 
 def test_exported_code_has_tables_of_its_own(tmp_path: Any) -> None:

@@ -41,7 +41,7 @@ TensorId = int
 NO_AXES: frozenset[Node] = frozenset()
 _FIRST_FRESH = 1_000_000
 _MASK = (1 << 61) - 1
-_SHARE_LOOKED_FOR = 16  # a 16th of all nodes is found from its roots, more of them by looking at all
+SHARE_LOOKED_FOR = 16  # a 16th of all nodes is found from its roots, more of them by looking at all
 _LARGE = 1_000  # nodes below some roots that are worth keeping
 _MOST_KEPT = 4
 
@@ -479,7 +479,7 @@ class Graph:
         if known is not None:
             return [*known]
         seen: set[Node] = set(stack)
-        arguments, most = self.arguments, len(self.op) // _SHARE_LOOKED_FOR
+        arguments, most = self.arguments, len(self.op) // SHARE_LOOKED_FOR
         while stack:
             for a in arguments[stack.pop()]:
                 if a not in seen:

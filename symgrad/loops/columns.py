@@ -41,7 +41,7 @@ from symgrad.loops.nest import (
     poly_add,
     variable,
 )
-from symgrad.loops.walk import defined, free_name, taken_names, variables, walk
+from symgrad.loops.walk import defined, free_name, has_blocks, taken_names, variables, walk
 
 HEIGHT = 8  # turns of a block: the numbers of a line
 WIDTH = 64  # turns of a strip
@@ -51,7 +51,7 @@ _COMMENT = "block by block: what is read down columns lies in rows"
 
 def columns_in_blocks(routine: Routine) -> Routine:
     """The routine with such loops in blocks; itself if it has none."""
-    if sum(isinstance(s, For) for _, s in walk(routine.body)) < 2:
+    if not has_blocks(routine.body) or sum(isinstance(s, For) for _, s in walk(routine.body)) < 2:
         return routine
     made = _Blocks(routine)
     body = made.block(routine.body)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from symgrad.ir.bounds import Fact, facts_of, is_nonnegative, read_is_in_range
-from symgrad.ir.graph import Node
+from symgrad.ir.graph import SHARE_LOOKED_FOR, Node
 from symgrad.ir.reduce import conjunction, unguarded
 from symgrad.loops.nest import (
     Bool,
@@ -247,18 +248,39 @@ class Levels:
         g, known = self.g, self.low.top_values
         ops, arguments, kinds = g.op, g.arguments, g.kind
         stack = [r for r in roots if kinds[r] != "int" and r not in known]
-        seen = set(stack)
+        seen, most = set(stack), len(ops) // SHARE_LOOKED_FOR
         while stack:
             n = stack.pop()
             if ops[n] in _LEAVES:
-                if ops[n] not in _CERTAIN and (g.axes[n] or self._unsafe(n)):
+                if not self._is_certain(n):
                     return None
                 continue
             for a in arguments[n]:
                 if a not in seen and a not in known:
                     seen.add(a)
                     stack.append(a)
+            if len(seen) > most:
+                return self._most_of_all(roots)
         return sorted(seen)
+
+    def _is_certain(self, leaf: Node) -> bool:
+        """Whether a leaf is made outside all loops and reads nothing that may not be there."""
+        return self.g.op[leaf] in _CERTAIN or not (self.g.axes[leaf] or self._unsafe(leaf))
+
+    def _most_of_all(self, roots: Sequence[Node]) -> list[Node] | None:
+        """The same for a large share of all nodes, which the graph has found before."""
+        g, known = self.g, self.low.top_values
+        ops, arguments, kinds = g.op, g.arguments, g.kind
+        below = [n for n in g.reachable(roots) if n not in known and kinds[n] != "int"]
+        leaves = [n for n in below if ops[n] in _LEAVES]
+        if not all(map(self._is_certain, leaves)):
+            return None
+        if any(arguments[n] for n in leaves):  # constants that are only places in memory are not computed
+            inner = (arguments[n] for n in below if ops[n] not in _LEAVES)
+            used = set(roots).union(chain.from_iterable(inner))
+            unused = {n for n in leaves if n not in used}
+            below = [n for n in below if n not in unused]
+        return below
 
     def _emit_straight(self, nodes: Sequence[Node], scope: Scope) -> None:
         """Statements that need neither loops nor branches."""
@@ -266,12 +288,17 @@ class Levels:
         ops, args, values = self.g.op, self.g.args, low.top_values
         for n in nodes:
             op = ops[n]
+            own = args[n]
             if op in _LEAVES:
                 values[n] = self._emit_leaf(n, scope)
+                continue
+            values[n] = dst = low.next_value
+            low.next_value = dst + 1
+            if len(own) == 2:  # nearly all of them
+                a, b = own
+                append(Compute(dst, op, (values[a], values[b])))
             else:
-                values[n] = dst = low.next_value
-                low.next_value = dst + 1
-                append(Compute(dst, op, tuple([values[a] for a in args[n]])))
+                append(Compute(dst, op, tuple([values[a] for a in own])))
 
     def _emit_at_its_level(self, n: Node, scope: Scope, local: dict[Node, Value]) -> None:
         """As far outside as its axes allow; a branch keeps what belongs to its own level."""

@@ -403,6 +403,8 @@ def _scans(g: Graph, tensors: Sequence[TensorId]) -> list[Scan]:
 def _sizes_in_use(g: Graph, tensors: Sequence[TensorId]) -> list[str]:
     """Size symbols by first use: the order of the routine's integer parameters."""
     names: dict[str, None] = {}
+    if "size" not in g.op:
+        return []
     for t in sorted(set(tensors)):
         tensor = g.tensors[t]
         for n in g.reachable((*tensor.extents, *tensor.out, *tensor.red, *tensor.bodies, *tensor.target)):

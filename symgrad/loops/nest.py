@@ -373,6 +373,7 @@ class Routine:
     contracts whether targets may round a product and a sum once instead of twice, where they see both.
     straight  of one whose loops were found in straight-line code (`loops.reroll`): the routine before that,
               whose numbers it keeps to the bit.
+    repeats   whether loops have still to be looked for in it (`loops.reroll`): when it is compiled well.
     """
 
     name: str
@@ -387,6 +388,7 @@ class Routine:
     derived: tuple[Least, ...] = ()
     contracts: bool = True
     straight: Routine | None = None
+    repeats: bool = False
 
     def buffers_of(self, role: str) -> tuple[Buffer, ...]:
         return tuple(b for b in self.buffers if b.role == role)

@@ -34,7 +34,7 @@ from symgrad.loops.nest import (
     poly_mul,
 )
 from symgrad.loops.peel import KNOWN, Decided, alone, copied
-from symgrad.loops.walk import defined, variables, walk
+from symgrad.loops.walk import defined, types_in, variables, walk
 
 _MOST_PLACES = 3  # in one loop
 _MOST_STATEMENTS = 600  # that splitting adds to a routine
@@ -44,7 +44,7 @@ Ranges = Mapping[str, tuple[Poly, Poly]]  # of the loops around: [first, end)
 
 def in_pieces(routine: Routine) -> Routine:
     """The routine with such tests decided, and loops split where that decides more; itself if it has none."""
-    if not any(isinstance(s, Test) for _, s in walk(routine.body, into_parts=True)):
+    if Test not in types_in(routine.body):
         return routine
     return replace(routine, body=_Pieces(routine).block(routine.body, {}))
 

@@ -35,14 +35,14 @@ from symgrad.loops.nest import (
     poly_mul,
     variable,
 )
-from symgrad.loops.walk import defined, free_name, taken_names, walk
+from symgrad.loops.walk import defined, free_name, taken_names, types_in, walk
 
 MOST_TERMS = 32  # rows times columns times depth: with more, vectors have done it sooner
 
 
 def with_small_products(routine: Routine) -> Routine:
     """The routine with such products in place; itself if it has no products."""
-    if not any(isinstance(s, Contract) for _, s in walk(routine.body, into_parts=True)):
+    if Contract not in types_in(routine.body):
         return routine
     return replace(routine, body=_Versions(routine).block(routine.body))
 

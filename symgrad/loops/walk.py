@@ -56,6 +56,19 @@ def walk(body: Sequence[Statement], into_parts: bool = False) -> Iterator[tuple[
             stack.append((blocks, iter(statement.body)))
 
 
+def types_in(body: Sequence[Statement]) -> set[type[Statement]]:
+    """The types of all statements, those inside others too: what a pass asks before it looks at each."""
+    found: set[type[Statement]] = set()
+    stack = [body]
+    while stack:
+        block = stack.pop()
+        own = set(map(type, block))
+        found |= own
+        if not _BLOCKS.isdisjoint(own):
+            stack += [s.body for s in block if isinstance(s, For | If | Part)]
+    return found
+
+
 _BLOCKS = frozenset((For, If, Part))
 _HAS_VARIABLE = frozenset((LoadInt, ToInt, Least))
 

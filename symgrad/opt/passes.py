@@ -162,11 +162,16 @@ def legalise(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId,
 
 def _is_legal(g: Graph, roots: Sequence[TensorId]) -> bool:
     below = [g.tensors[t] for t in g.definitions_below(roots)]
-    if any(t.kind == "call" for t in below):
+    return all(t.kind != "call" and _is_spelled(g, t) for t in below)
+
+
+def _is_spelled(g: Graph, tensor: Tensor) -> bool:
+    """Whether its nodes are ops that targets spell."""
+    nodes = g.reachable(tensor.bodies)
+    used = {g.op[n] for n in nodes}
+    if any(op in OPS and OPS[op].expand is not None for op in used):
         return False
-    bodies = [b for t in below for b in t.bodies]
-    used = [n for n in g.reachable(bodies) if g.op[n] in OPS]
-    return all(OPS[g.op[n]].expand is None and _half_integer(g, n) is None for n in used)
+    return "pow" not in used or all(_half_integer(g, n) is None for n in nodes)
 
 
 def _half_integer(g: Graph, n: Node) -> int | None:

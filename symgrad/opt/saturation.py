@@ -82,8 +82,10 @@ class Share:
 
 def may_saturate(g: Graph, tensors: Sequence[TensorId]) -> bool:
     """Whether a logistic function is added to anything (log-sum-exp: see who calls)."""
+    if not g.stabilise or "logistic" not in g.op:
+        return False
     bodies = [b for t in tensors for b in g.tensors[t].bodies]
-    return g.stabilise and any(g.op[n] == "logistic" for n in g.reachable(bodies))
+    return any(g.op[n] == "logistic" for n in g.reachable(bodies))
 
 
 def beside_target(g: Graph, node: Node, splits: Collection[Split]) -> Node:

@@ -110,7 +110,7 @@ def workspace_elements(routine: Routine, sizes: Mapping[str, int]) -> int:
 
 def extra_elements(routine: Routine, compiled: Routine) -> int:
     """How many elements the buffers need that a target has added to those of a routine."""
-    added = compiled.buffers[len(routine.buffers) :]
+    added = [b for b in compiled.buffers[len(routine.buffers) :] if b.role == "work"]
     return sum(-(-element_count(b, {}) // ALIGNMENT) * ALIGNMENT for b in added)
 
 

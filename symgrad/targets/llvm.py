@@ -23,6 +23,7 @@ from symgrad.loops.nest import (
     Routine,
     Statement,
 )
+from symgrad.loops.reroll import rerolled
 from symgrad.loops.split import split
 from symgrad.loops.walk import walk
 from symgrad.targets import contract_llvm, external_llvm, llvm_build, tape_llvm
@@ -90,7 +91,7 @@ TARGET = LLVMTarget()
 def _source(routine: Routine, dtype: str, check: llvm_build.Check) -> tuple[str, llvm_build.CodeShape, int]:
     """Text for this machine, its shape, and elements that it adds to the workspace."""
     check()
-    cut = _settled(split(routine))
+    cut = _settled(split(rerolled(routine) if routine.repeats else routine))
     check()
     extra = extra_elements(routine, cut)
     if llvm_build.has_fused_multiply_add():

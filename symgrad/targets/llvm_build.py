@@ -86,7 +86,7 @@ def build(source: str, name: str, shape: CodeShape, tier: str = "optimised", ext
     for the same kernel again. Code has no state, so sharing it is safe.
     """
     if tier == "auto" and has_tiers(shape):
-        key, quick = _key(source, shape, quick=False), partial(_build, source, name, shape, True, extra)
+        key, quick = _key(source, shape, extra), partial(_build, source, name, shape, True, extra)
         return in_tiers(key, name, lambda check: (source, shape, extra), quick)
     with _LOCK:
         made = _recent if len(source) <= _LONGEST_KEPT else _build
@@ -133,7 +133,9 @@ def _improved(key: str, name: str, source: Source, is_wanted: Callable[[], bool]
 def build_taped(source: str, name: str, tape: np.ndarray, extra: int) -> Loaded:
     """Compile and load code that finds the address of a tape in its variable `tape_variable(name)`."""
     with _LOCK:
-        code = cache.fetch(_key(source, _STRAIGHT, True), lambda: _compile(source, _STRAIGHT, extra, True))
+        code = cache.fetch(
+            _key(source, _STRAIGHT, extra, quick=True), lambda: _compile(source, _STRAIGHT, extra, True)
+        )
         library = _linked(code, (name, name + "_call", tape_variable(name)))
         ctypes.c_void_p.from_address(library[tape_variable(name)]).value = tape.ctypes.data
     return replace(_loaded(code, library, lambda: source, name), keepalive=(library, tape))
@@ -155,7 +157,7 @@ def provide(source: str, name: str, shape: CodeShape | None = None) -> None:
     """
     with _LOCK:
         kind = shape or _STRAIGHT
-        code = cache.fetch(_key(source, kind, False), lambda: _compile(source, kind))
+        code = cache.fetch(_key(source, kind), lambda: _compile(source, kind))
         library = _provided[name] = _linked(code, (name,))
         llvm.add_symbol(name, library[name])
 
@@ -169,15 +171,15 @@ _provided: dict[str, Any] = {}  # what keeps it alive, by name
 
 
 def _build(source: str, name: str, shape: CodeShape, quick: bool, extra: int) -> Loaded:
-    code = cache.fetch(_key(source, shape, quick), lambda: _compile(source, shape, extra, quick))
+    code = cache.fetch(_key(source, shape, extra, quick), lambda: _compile(source, shape, extra, quick))
     return _load(code, lambda: source, name)
 
 
 _recent = lru_cache(maxsize=_MOST_KEPT)(_build)
 
 
-def _key(source: str, shape: CodeShape, quick: bool) -> str:
-    return cache.key_of("llvm", source, repr(shape), repr(quick), *_surroundings())
+def _key(source: str, shape: CodeShape, extra: int = 0, quick: bool = False) -> str:
+    return cache.key_of("llvm", source, repr((shape, extra, quick)), *_surroundings())
 
 
 def _surroundings() -> tuple[str, ...]:
@@ -194,8 +196,9 @@ def _own_text() -> str:
 
 @lru_cache(maxsize=1)
 def _emitters() -> str:
-    """The files beside this one and the op table, which decide the text of code that is known by its tape."""
-    files = [f for folder in ("symgrad.targets", "symgrad.ir") for f in resources.files(folder).iterdir()]
+    """The files that decide the text of code that is known by its tape."""
+    folders = ("symgrad.targets", "symgrad.ir", "symgrad.loops", "symgrad.loops.reroll")
+    files = [f for folder in folders for f in resources.files(folder).iterdir()]
     texts = sorted((f.name, f.read_bytes()) for f in files if f.name.endswith(".py"))
     return hashlib.sha256(b"".join(text for _, text in texts)).hexdigest()
 

@@ -16,6 +16,6 @@ Sources: isomorphic instructions packed together, Larsen & Amarasinghe 2000 (sup
 rolling code back into loops as in Rocha et al. 2022 (loop rolling by sequence alignment), here on the graph.
 """
 
-from symgrad.loops.reroll.rolled import rerolled
+from symgrad.loops.reroll.rolled import rerolled, to_reroll
 
-__all__ = ["rerolled"]
+__all__ = ["rerolled", "to_reroll"]

@@ -17,7 +17,6 @@ from symgrad.loops.nest import (
     Const,
     For,
     Load,
-    Poly,
     Routine,
     Statement,
     Store,
@@ -85,8 +84,27 @@ class Code:
         return source[kept], user[kept]
 
 
+def is_straight(routine: Routine) -> bool:
+    """Whether a routine has no loops, but for those that fill outputs, and works on no memory in between."""
+    others = [s for s in routine.body if type(s) is not Compute]
+    fills = [s for s in others if isinstance(s, For)]
+    accesses = [s for s in others if isinstance(s, Load | Store | StoreReduce)]
+    constants = {s.dst for s in others if isinstance(s, Const)}
+    if len(fills) + len(accesses) + len(constants) < len(others):
+        return False
+    buffers = {b.name: b for b in routine.buffers}
+    if not all(_is_plain(buffers[s.buffer], s) for s in accesses):
+        return False
+    stored = [(s.buffer, s.index) for s in accesses if not isinstance(s, Load)]
+    if len(set(stored)) < len(stored) or (fills and _fills_late(routine)):  # one after the other
+        return False
+    return _are_fills(fills, constants, buffers)
+
+
 def read(routine: Routine) -> Code | None:
-    """The code of a routine without loops; None if it is anything else, or works on memory in between."""
+    """The code of a routine; None if it is not straight (`is_straight`)."""
+    if not is_straight(routine):
+        return None
     buffers = {b.name: b for b in routine.buffers}
     numbers: dict[Any, int] = {"const": CONST, "scalar": SCALAR, "chain": CHAIN}
     place: dict[Value, int] = {}
@@ -105,51 +123,40 @@ def read(routine: Routine) -> Code | None:
         key: Any
         if type(s) is Const:
             key = "const"
-        elif isinstance(s, Load | Store | StoreReduce):
-            if (s.buffer, type(s)) not in numbers and not _is_plain(buffers[s.buffer], s):
-                return None
-            index = _constants(s.index)
+        else:
+            assert isinstance(s, Load | Store | StoreReduce)
             key = (s.buffer, type(s)) if buffers[s.buffer].extents or type(s) is not Load else "scalar"
             numbers.setdefault((s.buffer, type(s)), len(numbers))
-            if index is None:
-                return None
-            places[k] = index
+            places[k] = tuple(sum(k for _, k in p) for p in s.index)
             own = () if isinstance(s, Load) else (place[s.src],)
-        else:
-            return None
         kinds.append(numbers.setdefault(key, len(numbers)))
         arguments.append(own)
         if not isinstance(s, Store | StoreReduce):
             place[s.dst] = k
-    written = ((straight[k], index) for k, index in places.items())
-    stored = [(s.buffer, index) for s, index in written if isinstance(s, Store | StoreReduce)]
-    if len(set(stored)) < len(stored) or (fills and _fills_late(routine)):  # one after the other
-        return None
     code = _made(straight, numbers, kinds, arguments, places)
-    code.fills = [(loop, []) for loop in fills]
-    return code if _are_fills(code.fills, code, place, buffers) else None
+    code.fills = [(loop, [place[v] for v in _filled_with(loop) if v in place]) for loop in fills]
+    return code
 
 
-def _are_fills(
-    fills: list[tuple[For, list[int]]], code: Code, place: Mapping[Value, int], buffers: Mapping[str, Buffer]
-) -> bool:
-    """Whether loops only write constants to outputs, each its own: they can run before everything else.
-
-    Notes the constants.
-    """
+def _are_fills(fills: Sequence[For], constants: set[Value], buffers: Mapping[str, Buffer]) -> bool:
+    """Whether loops only write constants to outputs, each its own: they can run before everything else."""
     written: set[str] = set()
-    for loop, constants in fills:
+    for loop in fills:
         inside = [s for _, s in walk((loop,))]
         if not all(isinstance(s, For | Const | Store) for s in inside):
             return False
         own = {s.buffer for s in inside if isinstance(s, Store)}
-        constants += [place[s.src] for s in inside if isinstance(s, Store) and s.src in place]
         if own & written or any(buffers[name].role != "output" for name in own):
             return False
-        if any(code.kinds[k] != CONST for k in constants):
+        if not constants.union(s.dst for s in inside if isinstance(s, Const)).issuperset(_filled_with(loop)):
             return False
         written |= own
     return True
+
+
+def _filled_with(loop: For) -> list[Value]:
+    """What a loop stores."""
+    return [s.src for _, s in walk((loop,)) if isinstance(s, Store)]
 
 
 def _fills_late(routine: Routine) -> bool:
@@ -186,13 +193,9 @@ def _made(
 
 def _is_plain(buffer: Buffer, s: Load | Store | StoreReduce) -> bool:
     """Inputs are only read, outputs only written; anything else could not be put into another order."""
-    return buffer.role == ("input" if isinstance(s, Load) else "output") and buffer.dtype == "real"
-
-
-def _constants(index: Sequence[Poly]) -> tuple[int, ...] | None:
-    if any(names for p in index for names, _ in p):
-        return None
-    return tuple(sum(k for _, k in p) for p in index)
+    is_known = not any(names for p in s.index for names, _ in p)
+    role = "input" if isinstance(s, Load) else "output"
+    return is_known and buffer.role == role and buffer.dtype == "real"
 
 
 def is_bool(s: Statement) -> bool:

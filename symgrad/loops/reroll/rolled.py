@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from symgrad.loops.nest import Routine
-from symgrad.loops.reroll.code import read, share_repeated
+from symgrad.loops.reroll.code import is_straight, read, share_repeated
 from symgrad.loops.reroll.emit import Emission
 from symgrad.loops.reroll.groups import FEWEST_TURNS, Groups
 from symgrad.loops.reroll.layout import Layout
@@ -20,17 +20,27 @@ LEAST_WORK = 150  # statements that a loop stands for; compiling a loop takes as
 _MOST_LEFT = 2  # times as many statements have to be there before as after
 
 
+def to_reroll(routine: Routine, least: int = LEAST) -> Routine:
+    """The routine, marked if `rerolled` is to be asked once there is time to search.
+
+    Long straight-line code is not contracted from here on: its numbers do not depend on what becomes loops.
+    """
+    if len(routine.body) <= least or not is_straight(routine):
+        return routine
+    return replace(routine, contracts=False, repeats=True)
+
+
 def rerolled(routine: Routine, least: int = LEAST, least_work: int = LEAST_WORK) -> Routine:
     """The routine with loops for what repeats; itself where it has loops already or is short.
 
-    Long straight-line code is not contracted from here on: its numbers do not depend on what became loops.
+    It is not contracted from here on (`to_reroll`).
     """
     if len(routine.body) <= least:
         return routine
     code = read(routine)
     if code is None:
         return routine
-    routine = replace(routine, contracts=False)
+    routine = replace(routine, contracts=False, repeats=False)
     collect_sums(code)
     if share_repeated(code, FEWEST_TURNS) * _MOST_LEFT < 1:
         return routine
