@@ -5,7 +5,7 @@ from symgrad.bench import Bench, bench
 from symgrad.entries import Entries, Where
 from symgrad.errors import SymgradError
 from symgrad.explain import Explanation, explain
-from symgrad.export import export_c
+from symgrad.export import export_c, export_cuda
 from symgrad.extrema import Maximum, Minimum
 from symgrad.frontend.gradient import grad
 from symgrad.frontend.scan import Scan, scan, while_loop
@@ -22,8 +22,8 @@ from symgrad.stored import stored
 
 __all__ = [
     "Bench", "Entries", "Explanation", "Kernel", "Maximum", "Minimum", "Program", "Report", "Scan",
-    "SymgradError", "Where", "bench", "compile", "explain", "export_c", "grad", "implicit", "lambdify",
-    "linalg", "losses", "minimize", "nn", "optim", "program", "scan", "scipy_problem", "stored", "verify",
-    "while_loop",
+    "SymgradError", "Where", "bench", "compile", "explain", "export_c", "export_cuda", "grad", "implicit",
+    "lambdify", "linalg", "losses", "minimize", "nn", "optim", "program", "scan", "scipy_problem", "stored",
+    "verify", "while_loop",
 ]  # fmt: skip
 __version__ = "0.1.0"

@@ -76,12 +76,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _export(options: argparse.Namespace) -> int:
     import symgrad
 
+    if options.target == "cuda" and options.blas == "cblas":
+        raise BadOption("CUDA code cannot call CBLAS", where="--blas", try_="--target c, or leave --blas out")
+    if options.target == "c" and options.shared:
+        raise BadOption(
+            "exported C computes one sample", where="--shared", try_="--target cuda, or leave --shared out"
+        )
     program = _program(options)
+    common = {
+        "directory": options.directory, "outputs": options.outputs, "dtype": options.dtype,
+        "memory": options.memory, "own_functions": options.own_functions,
+    }  # fmt: skip
     try:
-        paths = symgrad.export_c(
-            program, options.name, directory=options.directory, outputs=options.outputs,
-            dtype=options.dtype, memory=options.memory, blas=options.blas,
-        )  # fmt: skip
+        if options.target == "cuda":
+            paths = symgrad.export_cuda(program, options.name, shared=options.shared, **common)
+        else:
+            paths = symgrad.export_c(program, options.name, blas=options.blas, **common)
     except OSError as error:
         raise BadOption(
             f"cannot write to {quoted(options.directory)}", because=str(error), try_="--directory DIRECTORY"
@@ -388,12 +398,17 @@ def _expression_options() -> argparse.ArgumentParser:
 
 
 def _add_export(commands: Any, shared: argparse.ArgumentParser) -> None:
-    files = "write C: NAME.c, NAME.h, a Makefile, a test main"
+    files = "write C: NAME.c, NAME.h, a Makefile, a test main; or CUDA: NAME.cu"
     export = commands.add_parser("export", aliases=["compile"], parents=[shared], help=files)
     export.add_argument("--outputs", type=_names, default=("value", "grad"), metavar="WORDS")
     export.add_argument("--dtype", choices=("float64", "float32"), default="float64")
     export.add_argument("--name", default="kernel", help="a C identifier (default: kernel)")
     export.add_argument("--directory", default=".", help="created if it is not there (default: here)")
+    export.add_argument("--target", choices=("c", "cuda"), default="c", help="(default: c)")
+    common = "with --target cuda: arguments that are the same for all samples"
+    export.add_argument("--shared", type=_names, default=(), metavar="NAMES", help=common)
+    ours = "print our own exp, log, sin, ... into the file"
+    export.add_argument("--own-functions", action="store_true", help=ours)
     tiles = "recurrences in tiles of time, whose number and length the caller chooses"
     export.add_argument("--memory", choices=("stored", "checkpointed", "recomputed"), help=tiles)
     products = "who computes large matrix products (default: the file itself)"

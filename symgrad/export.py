@@ -1,21 +1,23 @@
-"""Standalone C from an expression: one .c, one .h, a Makefile, and a main that runs it once."""
+"""Source text from an expression, which needs nothing of ours: a small C project, or a file of CUDA."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from symgrad.errors import BadOption
+from symgrad.errors import BadOption, quoted
 from symgrad.frontend.arguments import name_of
 from symgrad.ir.count import operations
 from symgrad.ir.kinks import CONVENTIONS
 from symgrad.ir.unit import Unit
+from symgrad.loops.nest import Routine
 from symgrad.pipeline import check_words, dtype_name, optimise, routine_of
 from symgrad.program import Derived, Program, program
-from symgrad.run.memory import check_memory
+from symgrad.run.memory import Memory, check_memory
 from symgrad.run.signature import shape_text, size_poly
 from symgrad.targets.export import export_c as export_routine
+from symgrad.targets.export import export_cuda as export_kernel
 
 _BLAS = ("built-in", "cblas")
 _COUNTED_AT = 8  # the value of every size that operation counts are quoted for
@@ -56,6 +58,68 @@ def export_c(
     Returns the paths written; the same arguments give the same bytes.
     Raises BadName if `name` cannot be a C function, and what `compile` raises.
     """
+    if blas not in _BLAS:
+        raise BadOption(
+            f"unknown blas {blas!r}",
+            where="blas=",
+            because="matrix products run in " + " or ".join(f'"{b}"' for b in _BLAS),
+            try_='blas="built-in", which needs no library',
+        )
+    budget = _budget(memory, options)
+    source, derived, unit = _derived(expr, args, wrt, outputs, options)
+    routine = routine_of(unit, name, derived.words, memory=budget)
+    header = _header(source, derived, unit)
+    if own_functions:
+        header["elementary functions"] = _OWN
+    if blas == "cblas":
+        header["large matrix products"] = "by CBLAS"
+    return export_routine(routine, name, directory, dtype_name(dtype), header, own_functions, blas == "cblas")
+
+
+def export_cuda(
+    expr: Any,
+    name: str,
+    directory: str | Path = ".",
+    *,
+    args: Sequence[Any] | None = None,
+    wrt: Any = None,
+    outputs: str | Sequence[str] = ("value", "grad"),
+    shared: Sequence[Any] = (),
+    dtype: Any = "float64",
+    own_functions: bool = False,
+    memory: str | None = None,
+    **options: Any,
+) -> list[Path]:
+    """Write NAME.cu for an expression or a program: a device function, and a kernel for many samples.
+
+    `NAME_batch` computes any number of samples in blocks of any number of threads. Every array has the shape
+    that `compile` gives it and the samples as one more axis, the last: threads side by side read numbers side
+    by side. `NAME` computes one sample, for use in kernels of one's own. The file needs no header of ours and
+    compiles with nvcc, with NVRTC (and so `cupy.RawModule`), and with `kernels/cuda_on_host.h` in front with
+    any C++ compiler.
+
+    shared  the arguments (symbols or their names) that all samples have in common, without a further axis.
+    own_functions  print our own exp, log, sin, tanh, ... into the file, the ones of the other targets; by
+            default CUDA's are called.
+    The other parameters are those of `export_c`.
+    Returns the paths written; the same arguments give the same bytes.
+    Raises BadOption for a shared argument that is none, and what `export_c` raises.
+    """
+    budget = _budget(memory, options)
+    source, derived, unit = _derived(expr, args, wrt, outputs, options)
+    routine = routine_of(unit, name, derived.words, memory=budget, vectors=False)
+    header = _header(source, derived, unit)
+    if own_functions:
+        header["elementary functions"] = _OWN
+    common = _shared_inputs(routine, shared)
+    return export_kernel(routine, name, directory, dtype_name(dtype), header, own_functions, common)
+
+
+_OWN = "in this file, at most 2 units in the last place from the exact value"
+
+
+def _budget(memory: str | None, options: Mapping[str, Any]) -> Memory:
+    """The budget that `memory=` means in a file of source text; BadOption for what such a file has not."""
     if "sparse" in options:
         raise BadOption(
             "standalone C has no sparse outputs",
@@ -70,26 +134,32 @@ def export_c(
             because="who calls it chooses the tiles, and with them the memory, by its last sizes",
             try_='memory="checkpointed"',
         )
-    if blas not in _BLAS:
-        raise BadOption(
-            f"unknown blas {blas!r}",
-            where="blas=",
-            because="matrix products run in " + " or ".join(f'"{b}"' for b in _BLAS),
-            try_='blas="built-in", which needs no library',
-        )
+    return budget
+
+
+def _derived(
+    expr: Any, args: Sequence[Any] | None, wrt: Any, outputs: str | Sequence[str], options: dict[str, Any]
+) -> tuple[Program, Derived, Unit]:
+    """The program, what was asked of it, and that optimised."""
     is_ready = isinstance(expr, Program) and args is None and wrt is None and not options
     source = expr if is_ready else program(expr, args, wrt, **options)
     derived = source.derived(check_words(outputs))
-    unit = optimise(derived.unit)
-    routine = routine_of(unit, name, derived.words, memory=budget)
-    header = _header(source, derived, unit)
-    if own_functions:
-        header["elementary functions"] = (
-            "in this file, at most 2 units in the last place from the exact value"
-        )
-    if blas == "cblas":
-        header["large matrix products"] = "by CBLAS"
-    return export_routine(routine, name, directory, dtype_name(dtype), header, own_functions, blas == "cblas")
+    return source, derived, optimise(derived.unit)
+
+
+def _shared_inputs(routine: Routine, shared: Sequence[Any]) -> frozenset[str]:
+    """The input buffers of these arguments."""
+    inputs = {b.symbol or b.name: b.name for b in routine.buffers_of("input")}
+    asked = [s if isinstance(s, str) else name_of(s) for s in shared]
+    for name in asked:
+        if name not in inputs:
+            raise BadOption(
+                f"the program has no argument {quoted(name)}",
+                where="shared=",
+                because="its arguments are " + ", ".join(map(quoted, inputs)),
+                try_="one of these",
+            )
+    return frozenset(inputs[name] for name in asked)
 
 
 def _header(source: Program, derived: Derived, unit: Unit) -> dict[str, str]:

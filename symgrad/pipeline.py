@@ -165,6 +165,7 @@ def routine_of(
     library: bool = False,
     memory: Memory = None,
     search: bool = True,
+    vectors: bool = True,
 ) -> Routine:
     """Loop nests for an optimised unit; outputs keep its order.
 
@@ -172,12 +173,16 @@ def routine_of(
     library  whether they may call LAPACK and BLAS, which only the LLVM target can.
     memory   the budget of its workspace; None for as much as it takes.
     search   whether parts of straight-line code that repeat become loops now, or when it is compiled well.
+    vectors  whether its loops run in vectors; else matrix products are plain loops, too.
     """
     if memory is not None:
         unit = unit.moved(*slices_inlined(unit.graph, unit.roots))
     title = ", ".join(words)
     interface = Interface(name, unit.inputs, _distinct(unit), title)
-    routine = lower(unit.graph, interface, library, memory is not None, not has_room_for_products(memory))
+    plain = not vectors or not has_room_for_products(memory)
+    routine = lower(unit.graph, interface, library, memory is not None, plain)
+    if not vectors:
+        return routine
     routine = peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(routine)))))
     return rerolled(routine) if search else to_reroll(routine)
 

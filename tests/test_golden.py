@@ -34,18 +34,21 @@ NAMES = (
     "product_with_zeros",
     "rosenbrock",
 )
+IN_CUDA = ("arm_distance", "convolution")
 
 
 def texts_of(name: str, directory: Path) -> dict[str, str]:
-    """The optimised definitions and the exported C of a shared program's value and gradient."""
+    """The optimised definitions and the exports of a shared program's value and gradient."""
     p = program_named(name)
     program = sg.program(p.expr, args=p.args, wrt=p.wrt)
     unit = optimise(program.derived(("value", "grad")).unit)
     sg.export_c(program, name, directory)
+    cuda = sg.export_cuda(program, name, directory) if name in IN_CUDA else []
     return {
         f"{name}.ir": print_program(unit.graph, dict(unit.outputs)),
         f"{name}.c": (directory / f"{name}.c").read_text(),
         f"{name}.h": (directory / f"{name}.h").read_text(),
+        **{path.name: path.read_text() for path in cuda},
     }
 
 

@@ -53,9 +53,12 @@ void block_quadratic(const double *restrict A, const double *restrict B, const d
     double *restrict work, int64_t n, int64_t m)
 {
     double *const restrict t1 = work;
-    double *const restrict t2 = work + block_quadratic_slice(block_quadratic_extent(m + n));
-    double *const restrict t3 = work + block_quadratic_slice(block_quadratic_extent(m + n)) + block_quadratic_slice(block_quadratic_extent(m + n));
-    double *const restrict t4 = work + block_quadratic_slice(block_quadratic_extent(m + n)) + block_quadratic_slice(block_quadratic_extent(m + n)) + block_quadratic_slice(block_quadratic_extent(m));
+    const int64_t at1 = block_quadratic_slice(block_quadratic_extent(m + n));
+    double *const restrict t2 = work + at1;
+    const int64_t at2 = at1 + block_quadratic_slice(block_quadratic_extent(m + n));
+    double *const restrict t3 = work + at2;
+    const int64_t at3 = at2 + block_quadratic_slice(block_quadratic_extent(m));
+    double *const restrict t4 = work + at3;
     double c1 = 0.0;
     for (int64_t i = 0; i < m; i++) {
         t3[i] = 0.0;

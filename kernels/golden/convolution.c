@@ -273,10 +273,14 @@ void convolution(const double *restrict x, const double *restrict w, double *res
 {
     const int64_t rows = convolution_min(144, O);
     double *const restrict t1 = work;
-    double *const restrict t2 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1));
-    double *const restrict t3 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(rows)*convolution_extent(T - K + 1));
-    double *const restrict t4 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(rows)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1));
-    double *const restrict t5 = work + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(rows)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1));
+    const int64_t at1 = convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1));
+    double *const restrict t2 = work + at1;
+    const int64_t at2 = at1 + convolution_slice(convolution_extent(B)*convolution_extent(rows)*convolution_extent(T - K + 1));
+    double *const restrict t3 = work + at2;
+    const int64_t at3 = at2 + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1));
+    double *const restrict t4 = work + at3;
+    const int64_t at4 = at3 + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1));
+    double *const restrict t5 = work + at4;
     double c1 = 0.0;
     for (int64_t i = 0; i < B; i++) {
         for (int64_t j = 0; j < O; j++) {

@@ -48,7 +48,8 @@ void embedding(const double *restrict E, const int64_t *restrict token, const do
     double *restrict work, int64_t m, int64_t d, int64_t n)
 {
     double *const restrict t1 = work;
-    double *const restrict t3 = work + embedding_slice(embedding_extent(n));
+    const int64_t at1 = embedding_slice(embedding_extent(n));
+    double *const restrict t3 = work + at1;
     for (int64_t i = 0; i < n; i++) {
         double c1 = 0.0;
         const int64_t g1 = token[i];

@@ -49,9 +49,12 @@ void lennard_jones_pairs(const double *restrict x, double *restrict value, doubl
     double *restrict work, int64_t n)
 {
     double *const restrict t1 = work;
-    double *const restrict t2 = work + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n - 1));
-    double *const restrict t3 = work + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1));
-    double *const restrict t4 = work + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1)) + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*3);
+    const int64_t at1 = lennard_jones_pairs_slice(lennard_jones_pairs_extent(n - 1));
+    double *const restrict t2 = work + at1;
+    const int64_t at2 = at1 + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*lennard_jones_pairs_extent(n - 1));
+    double *const restrict t3 = work + at2;
+    const int64_t at3 = at2 + lennard_jones_pairs_slice(lennard_jones_pairs_extent(n)*3);
+    double *const restrict t4 = work + at3;
     double c1 = 0.0;
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < n - 1; j++) {

@@ -55,11 +55,14 @@ void log_determinant(const double *restrict A, double *restrict value, double *r
     double *restrict status, double *restrict work, int64_t n)
 {
     double *const restrict t1 = work;
-    double *const restrict t2 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n));
-    double *const restrict t3 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8;
-    double *const restrict t4 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8;
-    double *const restrict t5 = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8 + log_determinant_slice(log_determinant_extent(n));
-    double *const restrict columns = work + log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8 + log_determinant_slice(log_determinant_extent(n)) + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n));
+    const int64_t at1 = log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n));
+    double *const restrict t2 = work + at1;
+    double *const restrict t3 = work + at1 + 8;
+    double *const restrict t4 = work + at1 + 8 + 8;
+    const int64_t at2 = at1 + 8 + 8 + log_determinant_slice(log_determinant_extent(n));
+    double *const restrict t5 = work + at2;
+    const int64_t at3 = at2 + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n));
+    double *const restrict columns = work + at3;
     status[0] = 0.0;
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < n; j++) {

@@ -55,10 +55,12 @@ void logistic_regression(const double *restrict X, const double *restrict y,
 {
     double *const restrict t1 = work;
     double *const restrict t2 = work + 8;
-    double *const restrict t3 = work + 8 + logistic_regression_slice(logistic_regression_extent(n));
-    double *const restrict t5 = work + 8 + logistic_regression_slice(logistic_regression_extent(n)) + 8;
-    double *const restrict t6 = work + 8 + logistic_regression_slice(logistic_regression_extent(n)) + 8 + 8;
-    double *const restrict t7 = work + 8 + logistic_regression_slice(logistic_regression_extent(n)) + 8 + 8 + logistic_regression_slice(logistic_regression_extent(n));
+    const int64_t at1 = 8 + logistic_regression_slice(logistic_regression_extent(n));
+    double *const restrict t3 = work + at1;
+    double *const restrict t5 = work + at1 + 8;
+    double *const restrict t6 = work + at1 + 8 + 8;
+    const int64_t at2 = at1 + 8 + 8 + logistic_regression_slice(logistic_regression_extent(n));
+    double *const restrict t7 = work + at2;
     double c1 = 0.0;
     for (int64_t i = 0; i < n; i++) {
         double c2 = 0.0;

@@ -259,10 +259,14 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
 {
     const int64_t rows = orthogonality_matrix_min(144, n);
     double *const restrict t1 = work;
-    double *const restrict t2 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d));
-    double *const restrict t3 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d));
-    double *const restrict t4 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d));
-    double *const restrict t5 = work + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(rows)*orthogonality_matrix_extent(d));
+    const int64_t at1 = orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d));
+    double *const restrict t2 = work + at1;
+    const int64_t at2 = at1 + orthogonality_matrix_slice(orthogonality_matrix_extent(d));
+    double *const restrict t3 = work + at2;
+    const int64_t at3 = at2 + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d));
+    double *const restrict t4 = work + at3;
+    const int64_t at4 = at3 + orthogonality_matrix_slice(orthogonality_matrix_extent(rows)*orthogonality_matrix_extent(d));
+    double *const restrict t5 = work + at4;
     if (32 >= d*d*n) {
         /* product of few terms */
         for (int64_t row = 0; row < d; row++) {

@@ -38,7 +38,8 @@ void product_with_zeros(const double *restrict x, double *restrict value, double
     double *const restrict t1 = work;
     double *const restrict t2 = work + 8;
     double *const restrict t3 = work + 16;
-    double *const restrict t4 = work + 16 + product_with_zeros_slice(product_with_zeros_extent(n));
+    const int64_t at1 = 16 + product_with_zeros_slice(product_with_zeros_extent(n));
+    double *const restrict t4 = work + at1;
     double c1 = 1.0;
     double c2 = 0.0;
     double c3 = 1.0;

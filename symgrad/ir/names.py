@@ -22,12 +22,14 @@ _WORDS = """
     char8_t char16_t char32_t co_await co_return co_yield concept consteval constexpr constinit decltype
     noexcept typeof typeof_unqual stdin stdout stderr offsetof math_errhandling BUFSIZ NFDBITS WCONTINUED
     WEXITED WNOHANG WNOWAIT WSTOPPED WUNTRACED L_tmpnam L_ctermid P_tmpdir BYTE_ORDER
+    MAXFLOAT NZERO TIME_UTC CLOCKS_PER_SEC CUDARTAPI CUDARTAPI_CDECL L_cuserid TIMER_ABSTIME
 """
 _RESERVED = frozenset(_WORDS.split())
 # Families of macros in the headers of C: a variable of such a name would turn into something else.
 _MACRO = re.compile(
-    r"[A-Z]\w*_(MAX|MIN|C|ENDIAN|SET|CUR|END)|M_([12]_)?[A-Z]\w*|(PRI|SCN)[a-zX]\w*"
-    r"|(FP|MATH|EXIT|HUGE|FLT|DBL|LDBL|DECIMAL|CHAR|MB|FD)_\w+"
+    r"[A-Z]\w*_(MAX|MIN|WIDTH|BIT|C|ENDIAN|SET|CUR|END)|M_([12]_)?[A-Z]\w*|(PRI|SCN)[a-zX]\w*"
+    r"|(FP|MATH|EXIT|HUGE|FLT|DBL|LDBL|DECIMAL|CHAR|MB|FD|CUDA|CUDART|CU|CLOCK|TIMER|SEEK|STA|MOD|ADJ)_\w+"
+    r"|SNAN\w*|cuda[A-Z]\w*"
 )
 
 

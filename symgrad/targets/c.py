@@ -114,6 +114,7 @@ class CFile:
         self.work_name = next(w for w in _numbered("work", len(names)) if w not in names)
         spelled = local_names([*names, self.work_name])
         prefixes = (fresh_prefix("t", spelled.values()), fresh_prefix("c", spelled.values()))
+        self.offset_prefix = fresh_prefix("at", spelled.values())
         self.names = Names(spelled, *prefixes)
         self.helpers: set[str] = set()
         self.own_used: set[str] = set()
@@ -219,11 +220,16 @@ class CFile:
     def _work_slices(self, used: set[str]) -> list[str]:
         """Declarations of the work buffers in use; adds the sizes they need to `used`."""
         last = max((i for i, b in enumerate(self.work) if b.name in used), default=-1)
-        lines, offset = [], ""
+        lines: list[str] = []
+        offset, sums = "", 0
         for buffer in self.work[: last + 1]:
-            base = self.work_name + (f" + {offset}" if offset else "")
             if buffer.name in used:
-                lines.append(f"    {self.real} *const restrict {self.names.spelled[buffer.name]} = {base};")
+                if "(" in offset:  # all start from the workspace: made from each other they might overlap
+                    sums += 1
+                    lines.append(f"    const int64_t {self.offset_prefix}{sums} = {offset};")
+                    offset = f"{self.offset_prefix}{sums}"
+                start = self.work_name + (f" + {offset}" if offset else "")
+                lines.append(f"    {self.real} *const restrict {self.names.spelled[buffer.name]} = {start};")
                 used.add(self.work_name)
             if buffer is not self.work[last]:
                 offset = _join_offsets(offset, self._slice_text(buffer, used, self.names.spelled))

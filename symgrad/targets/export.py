@@ -1,4 +1,4 @@
-"""A routine as a small C project: source, header, Makefile, and a main that runs it once.
+"""A routine as a small C project: source, header, Makefile, a main that runs it once; or one file of CUDA.
 
 Everything is plain C99 and depends on nothing but libm, and on CBLAS if asked to. What a user calls their
 symbols appears in comments and in one function's strings only, escaped (see `text.comment_text`).
@@ -6,7 +6,7 @@ symbols appears in comments and in one function's strings only, escaped (see `te
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from symgrad.loops.split import split
 from symgrad.loops.walk import walk
 from symgrad.targets.base import check_dtype, parameters
 from symgrad.targets.c import CFile
+from symgrad.targets.cuda import emit_cuda
 from symgrad.targets.export_main import main_text
 from symgrad.targets.text import (
     LIBRARY_NAMES,
@@ -57,9 +58,7 @@ def export_c(
     Returns the paths written. The same arguments give the same bytes.
     """
     check_dtype(dtype)
-    check_function_name(name)
-    notes = tuple(f"{key}: {value}" for key, value in (metadata or {}).items())
-    routine = split(replace(routine, name=name, notes=(*routine.notes, *notes)))
+    routine = split(_named(routine, name, metadata))
     file = CFile(routine, dtype, standalone=True, include=f"{name}.h", own=own_functions)
     file.cblas = cblas and any(isinstance(s, Contract) for _, s in walk(routine.body, into_parts=True))
     libraries = "-lcblas -lm" if file.cblas else "-lm"
@@ -69,9 +68,35 @@ def export_c(
         f"{name}_main.c": main_text(file),
         "Makefile": _MAKEFILE.replace("NAME", name).replace("LIBRARIES", libraries),
     }
+    _check_makefile(Path(directory) / "Makefile")
+    return _written(texts, directory)
+
+
+def export_cuda(
+    routine: Routine,
+    name: str,
+    directory: str | Path,
+    dtype: str = "float64",
+    metadata: Mapping[str, str] | None = None,
+    own_functions: bool = False,
+    shared: Collection[str] = (),
+) -> list[Path]:
+    """Write NAME.cu into `directory`, creating it; the other parameters as for `export_c` and `emit_cuda`."""
+    routine = _named(routine, name, metadata)
+    return _written({f"{name}.cu": emit_cuda(routine, dtype, shared, own_functions)}, directory)
+
+
+def _named(routine: Routine, name: str, metadata: Mapping[str, str] | None) -> Routine:
+    """The routine by its exported name; what is to be said of it stands in its notes."""
+    check_function_name(name)
+    notes = tuple(f"{key}: {value}" for key, value in (metadata or {}).items())
+    return replace(routine, name=name, notes=(*routine.notes, *notes))
+
+
+def _written(texts: Mapping[str, str], directory: str | Path) -> list[Path]:
+    """The files of these names, written into a directory that is made if it is not there."""
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
-    _check_makefile(folder / "Makefile")
     paths = []
     for file_name, text in texts.items():
         path = folder / file_name

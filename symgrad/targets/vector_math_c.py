@@ -152,7 +152,7 @@ _HEAD = """\
  * Elementary functions without branches, so that loops over them vectorise; they need a fused
  * multiply-add (gcc and clang: -march=native). Without one, the library's are faster.
  */
-#if defined(FP_FAST_FMA) || defined(__FMA__)
+#if defined(FP_FAST_FMA) || defined(__FMA__) || defined(__CUDACC__)
 #if defined(__GNUC__)
 #define PREFIX_INLINE static inline __attribute__((always_inline))
 #else
