@@ -391,6 +391,37 @@ def test_a_rule_that_is_not_asked_would_not_have_fired(op):
             assert rule in asked or rule.apply(g, args) is None, (rule.name, args)
 
 
+def _below(g, args):
+    """The ops and kinds of tensors that arguments are made of."""
+    tensors = g.definitions_below(g.args[r][0] for r in g.reads(args))
+    bodies = [b for t in tensors for b in g.tensors[t].bodies]
+    return {g.op[n] for n in g.reachable((*args, *bodies))} | {g.tensors[t].kind for t in tensors}
+
+
+@pytest.mark.parametrize("op", [op for op in TABLE if any(r.needs for r in TABLE[op])])
+def test_a_rule_fires_only_on_what_is_made_of_something_it_needs(op):
+    g, v = _graph()
+    examples = [(rule, example(g, v)) for rule, example in RULES]
+    for rule, args in examples:
+        g.node(rule.op, *args)
+        assert rule.op != op or not rule.needs or rule.needs & _below(g, args)
+    reals = [n for n in range(len(g.op)) if g.kind[n] in ("real", "const")]
+    for args in [*itertools.product(reals, repeat=OPS[op].arity)][::7]:
+        for rule in select(True, (op, *(g.op[a] for a in args))):  # others do not fire: see above
+            if rule.needs and rule.apply(g, args) is not None:
+                assert rule.needs & _below(g, args), (rule.name, args)
+
+
+def test_a_rule_is_asked_once_there_is_what_it_needs():
+    g, v = _graph()
+    rule = next(r for r in TABLE["mul"] if r.name == "product_with_own_log_in_sum")
+    assert rule not in select(True, ("mul", "add", "add"), g.present)
+    g.mul(g.add(v.x, v.y), g.add(v.x, g.one))
+    total = g.add(g.one, g.node("log", v.x))
+    assert rule in select(True, ("mul", "add", "add"), g.present)
+    assert g.mul(v.x, total) == g.add(g.node("xlogx", v.x), v.x)
+
+
 @every_rule
 def test_what_a_rule_makes_is_left_alone_by_all_rules(rule, example):
     g, _, _, new = _rewritten(rule, example)

@@ -30,17 +30,17 @@ from itertools import compress
 from typing import Any
 
 from symgrad.ir import stability  # noqa: F401  registers its rules
+from symgrad.ir.keys import KEYS, MASK, key_of, literals
 from symgrad.ir.kinks import DEFAULT, check_convention
 from symgrad.ir.ops import OPS
 from symgrad.ir.probe import Probe
 from symgrad.ir.removable import Expansion
-from symgrad.ir.rules import SELECTED, select
+from symgrad.ir.rules import Rule, select
 
 Node = int
 TensorId = int
 NO_AXES: frozenset[Node] = frozenset()
 _FIRST_FRESH = 1_000_000
-_MASK = (1 << 61) - 1
 SHARE_LOOKED_FOR = 16  # a 16th of all nodes is found from its roots, more of them by looking at all
 _LARGE = 1_000  # nodes below some roots that are worth keeping
 _MOST_KEPT = 4
@@ -119,6 +119,10 @@ class Graph:
         self._rationals: dict[Node, Fraction] = {}
         self._tensor_ids: dict[Tensor, TensorId] = {}
         self._below: dict[tuple[Node, ...], list[Node]] = {}  # what `reachable` said last
+        self.present: set[str] = set()  # ops of nodes and kinds of tensors that there are
+        self._rules: dict[
+            tuple[str, ...], tuple[Rule, ...]
+        ] = {}  # that may fire, by ops; for what is present
         self._fresh = _FIRST_FRESH
         self.zero = self.const(0)
         self.one = self.const(1)
@@ -127,7 +131,7 @@ class Graph:
         self.false = self.intern("false", ())
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_below": {}}
+        return {**self.__dict__, "_below": {}, "_rules": {}}
 
     # ---- interning -------------------------------------------------------------------------
 
@@ -138,26 +142,46 @@ class Graph:
         if found is not None:
             return found
         self._nodes[name] = node = len(self.op)
-        key = _LITERAL_KEYS.get(op) or _literal_key(op)
+        key = KEYS.get(op) or key_of(op)
         kind = _KIND_OF.get(op)
         if kind is None:
             return self._intern_leaf(node, op, args, key)
+        if op not in self.present:
+            self._appears(op)
         self.op.append(op)
         self.args.append(args)
         self.arguments.append(args)
         self.kind.append(kind)
-        self._follow(key, args)
+        keys, all_axes, axes = (
+            self._key,
+            self.axes,
+            NO_AXES,
+        )  # `_follow`, written out for most nodes there are
+        for a in args:
+            key = ((key ^ keys[a]) * 6364136223846793005 + 1442695040888963407) & MASK
+            more = all_axes[a]
+            if more and more is not axes:
+                axes = axes | more if axes else more
+        keys.append(key)
+        all_axes.append(axes)
         return node
+
+    def _appears(self, name: str) -> None:
+        """Note that there is an op, or a kind of tensor: rules that need it may fire from now on."""
+        self.present.add(name)
+        self._rules.clear()
 
     def _intern_leaf(self, node: Node, op: str, args: tuple[Any, ...], key: int) -> Node:
         """The same for what is no row of the table: some arguments are no nodes."""
         nodes = self.children_of(op, args)
+        if op not in self.present:
+            self._appears(op)
         self.op.append(op)
         self.args.append(args)
         self.arguments.append(nodes)
         if nodes is not args:
-            for literal in _literals(op, args, nodes):
-                key = (key * 69069 + _literal_key(literal)) & _MASK
+            for literal in literals(op, args, nodes):
+                key = (key * 69069 + key_of(literal)) & MASK
         self.kind.append(self.tensors[args[0]].dtype if op == "read" else _LEAF_KINDS[op])
         self._follow(key, nodes)
         if op == "axis":
@@ -170,7 +194,7 @@ class Graph:
         """Note the key and the free axes of a new node with these arguments."""
         keys, all_axes, axes = self._key, self.axes, NO_AXES
         for a in nodes:
-            key = ((key ^ keys[a]) * 6364136223846793005 + 1442695040888963407) & _MASK
+            key = ((key ^ keys[a]) * 6364136223846793005 + 1442695040888963407) & MASK
             more = all_axes[a]
             if more and more is not axes:
                 axes = axes | more if axes else more
@@ -189,9 +213,9 @@ class Graph:
             key = (op, ops[a], ops[b])
         else:
             key = (op, *[ops[x] for x in args])
-        rules = SELECTED[self.stabilise].get(key)
+        rules = self._rules.get(key)
         if rules is None:
-            rules = select(self.stabilise, key)
+            rules = self._rules[key] = select(self.stabilise, key, self.present)
         for rule in rules:
             result = rule.apply(self, args)
             if result is not None:
@@ -424,6 +448,8 @@ class Graph:
     def _tensor(self, tensor: Tensor) -> TensorId:
         found = self._tensor_ids.get(tensor)
         if found is None:
+            if tensor.kind not in self.present:
+                self._appears(tensor.kind)
             found = self._tensor_ids[tensor] = len(self.tensors)
             self.tensors.append(tensor)
         return found
@@ -616,28 +642,3 @@ _LEAF_KINDS = {
     "const": "const", "size": "int", "axis": "int", "lin": "int", "imul": "int",
     "true": "bool", "false": "bool", "ige": "bool", "ieq": "bool",
 }  # fmt: skip
-
-
-def _literals(op: str, args: tuple[Any, ...], nodes: tuple[Node, ...]) -> tuple[Any, ...]:
-    """The arguments that are not nodes and belong to the structure; the numbers of axes do not."""
-    if op == "axis" or len(nodes) == len(args):
-        return ()
-    if not nodes:
-        return args
-    return args[:1] + args[2::2] if op == "lin" else args[:1]
-
-
-_LITERAL_KEYS: dict[object, int] = {}
-
-
-def _literal_key(value: object) -> int:
-    """A hash that does not change between processes (Python's own is salted for text)."""
-    if isinstance(value, int):
-        return (value * 0x9E3779B97F4A7C15 + 0x7F4A7C15) & _MASK
-    key = _LITERAL_KEYS.get(value)
-    if key is None:
-        key = 1469598103934665603
-        for byte in str(value).encode("utf-8", "surrogatepass"):
-            key = ((key ^ byte) * 1099511628211) & _MASK
-        _LITERAL_KEYS[value] = key
-    return key

@@ -56,6 +56,12 @@ def variable_of(g: Graph, node: int) -> int:
     found = known.get(node)
     if found is not None:
         return found
+    args = g.arguments[node]
+    if len(args) == 2 and g.op[node] in ALGEBRA and args[0] in known and args[1] in known:
+        first, second = known[args[0]], known[args[1]]  # most of the nodes of large graphs
+        either = second if first == CONSTANT else first
+        known[node] = found = node if second not in (CONSTANT, either) else either
+        return found
     stack = [node]
     while stack:
         n = stack[-1]

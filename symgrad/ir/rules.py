@@ -8,7 +8,7 @@ none makes a nan. One removes nans and infinities: a constant 0 annihilates (`mu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -32,6 +32,7 @@ class Rule:
     stage  "exact", or "stable": equal in exact arithmetic and more accurate in floating point
            (`ir.stability`; off with `stabilise=False`).
     on     whether it can fire on arguments with these ops; asked once for every combination.
+    needs  ops, and kinds of tensors, of which it cannot fire without one below its arguments; none if empty.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Rule:
     apply: Callable[[Graph, Args], int | None]
     stage: str = "exact"
     on: Callable[[Sequence[str]], bool] = always
+    needs: frozenset[str] = frozenset()
 
 
 def among(*wanted: str) -> Callable[[Sequence[str]], bool]:
@@ -58,33 +60,40 @@ def exactly(*wanted: str) -> Callable[[Sequence[str]], bool]:
 
 
 TABLE: dict[str, list[Rule]] = {}
-SELECTED: dict[bool, dict[tuple[str, ...], tuple[Rule, ...]]] = {True: {}, False: {}}  # what `select` said
+_SELECTED: dict[tuple[bool, tuple[str, ...]], tuple[Rule, ...]] = {}  # what `select` said of all graphs
 
 
 def rule(
-    op: str, why: str, stage: str = "exact", on: Callable[[Sequence[str]], bool] = always
+    op: str,
+    why: str,
+    stage: str = "exact",
+    on: Callable[[Sequence[str]], bool] = always,
+    needs: Iterable[str] = (),
 ) -> Callable[[Callable[[Graph, Args], int | None]], Rule]:
     """Register the decorated function as the next rule of `op` (stable rules go first)."""
 
     def register(function: Callable[[Graph, Args], int | None]) -> Rule:
-        new = Rule(function.__name__.lstrip("_"), op, why, function, stage, on)
+        new = Rule(function.__name__.lstrip("_"), op, why, function, stage, on, frozenset(needs))
         rules = TABLE.setdefault(op, [])
         rules.insert(sum(r.stage == "stable" for r in rules) if stage == "stable" else len(rules), new)
-        for known in SELECTED.values():
-            known.clear()
+        _SELECTED.clear()
         return new
 
     return register
 
 
-def select(stabilise: bool, ops: tuple[str, ...]) -> tuple[Rule, ...]:
-    """The rules of the op `ops[0]` that may fire on arguments with the ops `ops[1:]`, in order."""
-    selected = tuple(
-        r for r in TABLE.get(ops[0], ())
-        if (stabilise or r.stage == "exact") and r.on(ops[1:])
-    )  # fmt: skip
-    SELECTED[stabilise][ops] = selected
-    return selected
+def select(stabilise: bool, ops: tuple[str, ...], present: Collection[str] | None = None) -> tuple[Rule, ...]:
+    """The rules of the op `ops[0]` that may fire on arguments with the ops `ops[1:]`, in order.
+
+    present  the ops and kinds of tensors that a graph has; None for all there are.
+    """
+    found = _SELECTED.get((stabilise, ops))
+    if found is None:
+        candidates = (r for r in TABLE.get(ops[0], ()) if stabilise or r.stage == "exact")
+        found = _SELECTED[stabilise, ops] = tuple(r for r in candidates if r.on(ops[1:]))
+    if present is None:
+        return found
+    return tuple(r for r in found if not r.needs or not r.needs.isdisjoint(present))
 
 
 def _small(q: Fraction) -> bool:
@@ -181,8 +190,9 @@ def neg_neg(g: Graph, a: Args) -> int | None:
 def neg_into_constant(g: Graph, a: Args) -> int | None:
     if g.op[a[0]] != "mul":
         return None
-    q = g.rational(g.args[a[0]][0])
-    return None if q is None else g.mul(g.const(-q), g.args[a[0]][1])
+    c, x = g.args[a[0]]
+    q = g.rational(c) if g.op[c] == "const" else None
+    return None if q is None else g.mul(g.const(-q), x)
 
 
 @rule("neg", "a mask holds the sign inside", on=among("mask"))
@@ -248,12 +258,15 @@ def mul_constants_together(g: Graph, a: Args) -> int | None:
 
 @rule("mul", "x*(c*y) is c*(x*y): constants move outwards and meet, rational ones outermost", on=among("mul"))
 def mul_constant_outwards(g: Graph, a: Args) -> int | None:
-    ops, args = g.op, g.args
-    for x, y in (a, a[::-1]):
-        if ops[y] != "mul":
+    ops = g.op
+    for k in (1, 0):  # which one is c*y
+        if ops[a[k]] != "mul":
             continue
-        c, rest = args[y]
-        if ops[c] == "const" and (ops[x] != "const" or (_is_rational(g, c) and not _is_rational(g, x))):
+        c, rest = g.args[a[k]]
+        if ops[c] != "const":
+            continue
+        x = a[1 - k]
+        if ops[x] != "const" or (_is_rational(g, c) and not _is_rational(g, x)):
             return g.mul(c, g.mul(x, rest))
     return None
 

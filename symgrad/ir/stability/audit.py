@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,11 +62,12 @@ def stable(
     why: str,
     audit: Audit,
     on: Callable[[Sequence[str]], bool] = always,
+    needs: Iterable[str] = (),
 ) -> Callable[[Callable[[Graph, Args], int | None]], Rule]:
     """Register the decorated function as a stability rule of `op`, with its audit."""
 
     def register(function: Callable[[Graph, Args], int | None]) -> Rule:
-        made = rule(op, why, "stable", on)(function)
+        made = rule(op, why, "stable", on, needs)(function)
         AUDITS[made.name] = audit
         return made
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _COMPLEMENT = "Blanchard, Higham & Higham 2021, section 4"
 _MAY_BE_SHARE = frozenset(("logistic", "logistic_slope", "exp", "where", "read"))
+_SHARES = ("logistic", "logistic_slope", "logsumexp")  # what every share is made of
 _MOST_STEPS = 4  # from a read to the exponential it stands for
 
 
@@ -38,6 +39,7 @@ def _may_differ_by_a_share(ops: Sequence[str]) -> bool:
         ({"x": 40.0, "y": 0.0, "z": 1.0}, {"x": 0.0, "y": 1.0, "z": 40.0}, {"x": 0.5, "y": -1.0, "z": 0.25}),
     ),
     on=_may_differ_by_a_share,
+    needs=_SHARES,
 )  # fmt: skip
 def product_less_its_share(g: Graph, a: Args) -> int | None:
     if not any(g.op[factor] in _MAY_BE_SHARE for part in a for factor in factors_of(g, part)):
@@ -69,6 +71,7 @@ def _may_be_delta_and_share(ops: Sequence[str]) -> bool:
         ({"v": (40.0, 0.0, 1.0)}, {"v": (-8.0, 1.0, 0.5)}),
     ),
     on=_may_be_delta_and_share,
+    needs=_SHARES,
 )  # fmt: skip
 def delta_plus_minus_its_share(g: Graph, a: Args) -> int | None:
     for delta, other in (a, a[::-1]):

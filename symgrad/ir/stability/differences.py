@@ -62,7 +62,7 @@ def one_minus_cos(g: Graph, a: Args) -> int | None:
     on=among("cos"),
 )
 def cos_plus_minus_one(g: Graph, a: Args) -> int | None:
-    for one, other in (a, a[::-1]):
+    for one, other in (a, a[::-1]) if g.minus_one in a else ():
         x = argument_of(g, "cos", other)
         if x is not None and one == g.minus_one:
             return _twice_square_of_half(g, "sin", x, -1)
@@ -283,6 +283,7 @@ def root_of_two_squares_to_hypot(g: Graph, a: Args) -> int | None:
         ({"v": (1e6 + 1.0, 1e6 + 2.0, 1e6 + 4.0)}, {"v": (0.5, 1.0, -2.0)}),
     ),
     on=among("mul", "div"),
+    needs=("sum",),
 )  # fmt: skip
 def variance_in_two_passes(g: Graph, a: Args) -> int | None:
     mean = _square_root_of_mean(g, a[1])

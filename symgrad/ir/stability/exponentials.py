@@ -84,6 +84,7 @@ def exp_of_minus_softplus_to_logistic(g: Graph, a: Args) -> int | None:
     Audit("x*exp(x)/(exp(x) - 1)", "x*exp_share(x), x/tanh(x)", "factors of a quotient", _HIGHAM,
           at(800.0, -700.0, 0.5, 40.0)),
     on=among(*_LARGE_OVER_LARGE, "mul", "neg"),
+    needs=_LARGE_OVER_LARGE.values(),
 )  # fmt: skip
 def large_over_large(g: Graph, a: Args) -> int | None:
     return _without_overflow(g, factors_of(g, a[0]), factors_of(g, a[1]))
@@ -95,6 +96,7 @@ def large_over_large(g: Graph, a: Args) -> int | None:
     Audit("x/sinh(x)", "of derivatives: x/sinh(x)/tanh(x)", "factors of a product with a quotient", _HIGHAM,
           at(800.0, -800.0, 0.5, 40.0)),
     on=lambda ops: any(op in _LARGE_OVER_LARGE for op in ops) and bool({"div", "neg", "mul"} & set(ops)),
+    needs=_LARGE_OVER_LARGE.values(),
 )  # fmt: skip
 def large_times_quotient(g: Graph, a: Args) -> int | None:
     for large, other in (a, a[::-1]):

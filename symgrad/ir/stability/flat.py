@@ -22,7 +22,7 @@ from symgrad.ir.stability.patterns import (
     remove,
     terms_of,
 )
-from symgrad.ir.stability.radial import square_of_root
+from symgrad.ir.stability.radial import ROOTS, square_of_root
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -49,6 +49,7 @@ def removable_of_root(g: Graph, a: Args) -> int | None:
         at_pairs((0.0, 0.0), (1e-9, 2e-9), (0.6, -0.8), (3.0, 4.0)), is_limit=True,
     ),
     on=among("exp"),
+    needs=ROOTS,
 )  # fmt: skip
 def flat_product_of_root(g: Graph, a: Args) -> int | None:
     exponential = next((x for x in a if g.op[x] == "exp"), None)

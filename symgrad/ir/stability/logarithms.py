@@ -109,6 +109,7 @@ def log_sum_exp(g: Graph, a: Args) -> int | None:
         ({"v": (0.0, 50.0, 45.0)}, {"v": (3.0, 0.5, -2.0)}),
     ),
     on=among("sub"),
+    needs=("logsumexp",),
 )  # fmt: skip
 def shift_back_of_log_sum_exp(g: Graph, a: Args) -> int | None:
     for apart, shift in (a, a[::-1]):
@@ -289,6 +290,7 @@ def product_with_own_log_to_xlogx(g: Graph, a: Args) -> int | None:
     Audit("x**2*log(x)", "by x: xlogx(x) + (xlogx(x) + x)", "a factor x beside log(x) in a sum of two",
           "Cover & Thomas 2006, section 2.1", at(0.0, 0.25, 1e-300, 1e100), is_limit=True),
     on=among("add", "sub"),
+    needs=("log",),
 )  # fmt: skip
 def product_with_own_log_in_sum(g: Graph, a: Args) -> int | None:
     for total, other in (a, a[::-1]):

@@ -70,6 +70,7 @@ def _may_divide_by_hypot(ops: Sequence[str]) -> bool:
         at_pairs((1e9, 1.0), (5e200, 3e200), (5e-200, -3e-200), (-3.0, 0.5)),
     ),
     on=_may_divide_by_hypot,
+    needs=("hypot",),
 )  # fmt: skip
 def side_by_hypot(g: Graph, a: Args) -> int | None:
     below = factors_of(g, a[1]) if _may_divide_by_hypot([g.op[part] for part in a]) else []

@@ -40,6 +40,7 @@ def _may_be_below(ops: Sequence[str]) -> bool:
         _GSL, at(*_NEAR_ZERO),
     ),
     on=among("mul", "neg", *_QUOTIENT_OF),
+    needs=(*_QUOTIENT_OF, "xlog1py"),
 )  # fmt: skip
 def quotient_by_own_argument(g: Graph, a: Args) -> int | None:
     above, below = factors_of(g, a[0]), factors_of(g, a[1])
@@ -66,6 +67,7 @@ def quotient_by_own_argument(g: Graph, a: Args) -> int | None:
         _GSL, at(*_NEAR_ZERO),
     ),
     on=_may_be_below,
+    needs=(*_QUOTIENT_OF, "xlog1py"),
 )  # fmt: skip
 def own_argument_by_quotient(g: Graph, a: Args) -> int | None:
     above, below = factors_of(g, a[0]), factors_of(g, a[1])
@@ -93,6 +95,7 @@ def _may_regularise(ops: Sequence[str]) -> bool:
         at_pairs((200.0, 190.0), (3.0, 0.5)), wrt=("y",),
     ),
     on=_may_regularise,
+    needs=("gammainc", "gammaincc"),
 )  # fmt: skip
 def incomplete_gamma_to_regularised(g: Graph, a: Args) -> int | None:
     above, below = factors_of(g, a[0]), factors_of(g, a[1])

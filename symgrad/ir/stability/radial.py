@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _RAYLEIGH = "DLMF 10.49(ii), 10.51.3"
-_ROOTS = ("sqrt", "norm", "leg", "hypot", "abs")
+ROOTS = ("sqrt", "norm", "leg", "hypot", "abs")
 _HALF_ANGLE = "the half-angle formula; Kahan 1965"
 
 
@@ -32,7 +32,7 @@ def square_of_root(g: Graph, root: int) -> tuple[int, int] | None:
         found = square_of_root(g, above)
         return None if found is None else (root, g.div(found[1], g.mul(below, below)))
     factors = factors_of(g, root)
-    roots = [f for f in factors if g.op[f] in _ROOTS and not any(g.op[a] == "const" for a in g.args[f])]
+    roots = [f for f in factors if g.op[f] in ROOTS and not any(g.op[a] == "const" for a in g.args[f])]
     if len(roots) != 1:
         return None
     inner = g.args[roots[0]]
@@ -54,7 +54,7 @@ def _even(op: str, written: str, becomes: str, source: str = _RAYLEIGH) -> Rule:
     rewrite.__name__ = f"{op}_of_root"
     audit = _at_origin_too(written, becomes, "a root, hypot or modulus is a factor of the argument", source)
     why = f"{op} of a root is smooth where the root is 0"
-    return stable(op, why, audit, on=among("mul", "neg", *_ROOTS))(rewrite)
+    return stable(op, why, audit, on=among("mul", "neg", *ROOTS), needs=ROOTS)(rewrite)
 
 
 _NORM = "sqrt(x**2 + y**2)"
@@ -125,6 +125,7 @@ _HALF_OF = {"radial_versine": "radial_sinc", "radial_coshm1": "radial_sinhc"}
     "(1 - cos(h))/h**2 is nan where h is 0",
     _at_origin_too(f"(1 - cos({_NORM}))/(x**2 + y**2)", "sinc(h/2)**2/2", "cosh too", _RAYLEIGH),
     on=among(*_HALF_OF, "mul", "neg"),
+    needs=_HALF_OF,
 )  # fmt: skip
 def quotient_by_square_of_root(g: Graph, a: Args) -> int | None:
     above = factors_of(g, a[0])

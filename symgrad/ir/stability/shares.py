@@ -34,6 +34,7 @@ _COMPLEMENT = "the function's symmetry"
         "an exponential over a sum of such", _LOG_SUM_EXP, SCORES,
     ),
     on=among("exp", "mul", "neg"),
+    needs=("exp",),
 )  # fmt: skip
 def softmax_to_exp_of_difference(g: Graph, a: Args) -> int | None:
     above = factors_of(g, a[0])
@@ -119,6 +120,7 @@ def _exponential_factors(g: Graph, body: int) -> list[tuple[int, int]]:
         "exp(x)/(1 + exp(x))", "logistic(x)", "always", _MAECHLER, at(800.0, -40.0, 0.5, 40.0)
     ),
     on=among("add", "mul", "neg"),
+    needs=("exp",),
 )  # fmt: skip
 def quotient_to_logistic(g: Graph, a: Args) -> int | None:
     below = factors_of(g, a[1])

@@ -145,7 +145,10 @@ def _may_cancel(ops: Sequence[str]) -> bool:
 def _has_function(g: Graph, node: int) -> bool:
     """Whether it is a function, or a product with one; large graphs are full of other sums."""
     op = g.op[node]
-    return op in _OWN or (op == "mul" and any(g.op[x] in _OWN for x in g.args[node]))
+    if op != "mul":
+        return op in _OWN
+    a, b = g.args[node]
+    return g.op[a] in _OWN or g.op[b] in _OWN
 
 
 @stable(
@@ -171,7 +174,9 @@ def regular_difference(g: Graph, a: Args) -> int | None:
 def _regular_sum(g: Graph, a: Args, sign: int) -> int | None:
     """Large graphs are full of sums: what is asked of all of them comes first, and is quick."""
     x, y = a
-    first, second = variable_of(g, x), variable_of(g, y)
+    known = g.variables
+    first = known[x] if x in known else variable_of(g, x)
+    second = known[y] if y in known else variable_of(g, y)
     is_one = first in (second, CONSTANT) or second == CONSTANT
     if not is_one and g.op[x] not in _POLES and g.op[y] not in _POLES:
         return None

@@ -25,10 +25,9 @@ if TYPE_CHECKING:
 def difference_of_squares(g: Graph, a: Args) -> int | None:
     if all(g.op[part] == "const" for part in a):
         return None
-    x, y = (root_of_square(g, part) for part in a)
-    if x is None or y is None:
-        return None
-    return g.node("square_difference", x, y)
+    x = root_of_square(g, a[0])
+    y = None if x is None else root_of_square(g, a[1])
+    return None if x is None or y is None else g.node("square_difference", x, y)
 
 
 @stable(
