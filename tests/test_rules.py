@@ -125,6 +125,12 @@ EXAMPLES: dict[str, Example] = {
         g.intern("mul", (g.node("gammainc", v.x, v.y), g.node("gamma", v.x))),
         g.node("gamma", v.x),
     ),
+    "quotient_less_its_share": lambda g, v: (
+        g.div(v.z, g.add(v.x, v.y)), g.div(g.div(g.mul(v.x, v.z), g.add(v.x, v.y)), g.add(v.x, v.y))),
+    "form_over_two_squares": lambda g, v: (g.mul(v.x, v.y), g.add(g.mul(v.x, v.x), g.mul(v.y, v.y))),
+    "side_by_norm": lambda g, v: (
+        v.x, g.node("sqrt", g.sum_of((g.mul(v.x, v.x), g.mul(v.y, v.y), g.mul(v.z, v.z))))),
+    "log_of_two_squares": lambda g, v: (g.add(g.mul(v.x, v.x), g.mul(v.y, v.y)),),
     "fold_add": lambda g, v: (g.const(2), g.const(Fraction(1, 3))),
     "add_zero": lambda g, v: (v.x, g.zero),
     "add_neg_to_sub": lambda g, v: (v.x, g.neg(v.y)),

@@ -4,6 +4,10 @@
     hypot_slope(x, y)  x/hypot(x, y), 0 at the origin
     inversion(x, y)    x/hypot(x, y)^2, 0 at the origin: the derivatives of an angle are made of it
 
+    direction_cosine(x, y)  x/hypot(x, y), nan at the origin: for quotients that are nothing there
+    double_cosine(x, y)     (x^2 - y^2)/(x^2 + y^2), likewise: the cosine of twice the angle
+    log_squares(x, y)       log(x^2 + y^2)
+
 The squares of sides that are too long or too short are taken of sides over a power of two, as in `norm.py`:
 no division, and to the last digit what the plain formula gives wherever that is in range.
 
@@ -18,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symgrad.ir.norm import by_range, power_of_two, root_in_range
-from symgrad.ir.op import Op, mp_function
+from symgrad.ir.norm import by_range, np_scale, power_of_two, root_in_range
+from symgrad.ir.op import Op, Partial, mp_function
 from symgrad.ir.ops import OPS
 
 if TYPE_CHECKING:
@@ -62,7 +66,7 @@ def _np_slope(x: Any, y: Any) -> Any:
         return np.where(length == 0, length, x * scale / np.hypot(x * scale, y * scale))
 
 
-def _expand_slope(g: Graph, a: Args) -> int:
+def _expand_cosine(g: Graph, a: Args) -> int:
     """By the root of scaled squares, which `hypot` has as well: a length may overflow, or have few digits.
 
     Of the scaled x/root, or x/root scaled: in this order neither the one nor the other underflows.
@@ -72,7 +76,15 @@ def _expand_slope(g: Graph, a: Args) -> int:
     x = g.intern("mul", (a[0], by_range(g, s, g.one, power_of_two(g, 0), g.one)))
     cosine = g.intern("div", (x, root_in_range(g, t, s)))
     back = by_range(g, s, power_of_two(g, 0, -1), g.one, g.one)
-    return _unless_origin(g, t, g.intern("mul", (cosine, back)))
+    return g.intern("mul", (cosine, back))
+
+
+def _expand_slope(g: Graph, a: Args) -> int:
+    return _unless_origin(g, _scaled_sum(g, a, _sum_of_squares(g, a)), _expand_cosine(g, a))
+
+
+def _expand_double(g: Graph, a: Args) -> int:
+    return g.intern("mul", _parts_of_double(g, a))
 
 
 def _bending(g: Graph, a: Args, slope: int) -> int:
@@ -120,7 +132,71 @@ def _inversion_by_other(g: Graph, a: Args, n: int) -> int:
     return g.mul(g.const(-2), g.mul(n, g.node("inversion", a[1], a[0])))
 
 
+def _np_cosine(x: Any, y: Any) -> Any:
+    origin = (np.asarray(x) == 0) & (np.asarray(y) == 0)
+    return np.where(origin, np.asarray(x).dtype.type(np.nan), _np_slope(x, y))
+
+
+def _bent(g: Graph, a: Args, slope: int) -> int:
+    """As `_bending`, but nan at the origin."""
+    return g.mul(slope, g.div(g.node("direction_cosine", a[1], a[0]), g.node("hypot", *a)))
+
+
+def _parts_of_double(g: Graph, a: Args) -> tuple[int, int]:
+    """((x - y)/h, x/h + y/h), or the same with -y for y: the sum that cancels is of x and y themselves."""
+    length = g.node("hypot", *a)
+    cosine, sine = g.node("direction_cosine", *a), g.node("direction_cosine", a[1], a[0])
+    differ = g.node("lt", g.mul(g.node("sign", a[0]), g.node("sign", a[1])), g.zero)
+    exact = g.div(g.where(differ, g.add(*a), g.sub(*a)), length)
+    return exact, g.where(differ, g.sub(cosine, sine), g.add(cosine, sine))
+
+
+def _np_double(x: Any, y: Any) -> Any:
+    with np.errstate(all="ignore"):
+        cosine, sine = _np_cosine(x, y), _np_cosine(y, x)
+        differ = np.sign(x) * np.sign(y) < 0
+        exact = np.where(differ, x + y, x - y) / np.hypot(x, y)
+        return exact * np.where(differ, cosine - sine, cosine + sine)
+
+
+def _double_partial(which: int) -> Partial:
+    """4*cos*sin^2/h by x, -4*cos^2*sin/h by y: no difference."""
+
+    def partial(g: Graph, a: Args, y: int) -> int:
+        cosine, sine = g.node("direction_cosine", *a), g.node("direction_cosine", a[1], a[0])
+        both = g.mul(cosine, sine)
+        slope = g.mul(both, g.div((sine, cosine)[which], g.node("hypot", *a)))
+        return g.mul(g.const((4, -4)[which]), slope)
+
+    return partial
+
+
+def _np_log_squares(x: Any, y: Any) -> Any:
+    with np.errstate(all="ignore"):
+        s = np.asarray(x * x + y * y)
+        is_plain = np_scale(s) == 1
+        return np.log(np.where(is_plain, s, np.hypot(x, y))) * np.where(is_plain, 1, 2).astype(s.dtype)
+
+
+def _expand_log_squares(g: Graph, a: Args) -> int:
+    """One logarithm: of the sum, or of the root where the sum is out of range."""
+    s, length = _sum_of_squares(g, a), g.node("hypot", *a)
+    inside = g.intern("log", (by_range(g, s, length, length, s),))
+    return g.intern("mul", (by_range(g, s, g.const(2), g.const(2), g.one), inside))
+
+
+def _log_squares_partial(which: int) -> Partial:
+    """2*x/h^2, as (x/h)/h."""
+
+    def partial(g: Graph, a: Args, y: int) -> int:
+        cosine = g.node("direction_cosine", a[which], a[1 - which])
+        return g.div(g.mul(g.const(2), cosine), g.node("hypot", *a))
+
+    return partial
+
+
 _ANY = ((-2.0, 2.0), (-2.0, 2.0))
+_APART = ((0.1, 4.0), (-4.0, 4.0))
 
 OPS["hypot"] = Op(
     "hypot", 2, np.hypot, mp_function("hypot"),
@@ -141,4 +217,23 @@ OPS["inversion"] = Op(
     "inversion", 2, _np_inversion, lambda x, y: x / (x * x + y * y) if x or y else x,
     (_inversion_by_own, _inversion_by_other), expand=_expand_inversion, cost=25, domain=_ANY,
     kink="the origin (value and derivative 0)", total=True, source="the inversion in the unit circle",
+)  # fmt: skip
+OPS["direction_cosine"] = Op(
+    "direction_cosine", 2, _np_cosine, lambda x, y: x / mp_function("hypot")(x, y),
+    (
+        lambda g, a, y: _bent(g, a, g.node("direction_cosine", a[1], a[0])),
+        lambda g, a, y: g.neg(_bent(g, a, y)),
+    ),
+    expand=_expand_cosine, cost=20, domain=_APART, source="the direction cosine",
+)  # fmt: skip
+OPS["double_cosine"] = Op(
+    "double_cosine", 2, _np_double, lambda x, y: (x - y) * (x + y) / (x * x + y * y),
+    (_double_partial(0), _double_partial(1)), expand=_expand_double, cost=25, domain=_APART,
+    source="the cosine of twice the angle; Higham 2002, section 1.7",
+)  # fmt: skip
+OPS["log_squares"] = Op(
+    "log_squares", 2, _np_log_squares, lambda x, y: mp_function("log")(x * x + y * y),
+    (_log_squares_partial(0), _log_squares_partial(1)), expand=_expand_log_squares, cost=40,
+    domain=((1.5, 4.0), (-4.0, 4.0)),
+    source="Blue 1978",
 )  # fmt: skip

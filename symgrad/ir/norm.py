@@ -7,6 +7,7 @@ plain sum is taken to the last digit, and a constant for derivatives, which go t
     norm(r, s, t)         sqrt(s); r and t are the sum s of scaled numbers: r is right, and looked at, only
                           where out_of_range(s); t is there for derivatives, and never looked at
     scaled_norm(y, s, t)  sqrt(t), from y = norm(.., s, t)
+    norm_cosine(x, q, h)  x/h, where h^2 is q and a multiple of x^2: by x it is q/h^3, and not 1/h - x^2/h^3
     leg(x, y)             sqrt(x^2 - y^2), by its factors and likewise; leg_cosh is x, leg_sinh y over it
 
 So the arguments of an operation belong together. `ir/stability/norms.py` makes them.
@@ -129,6 +130,18 @@ _enter(
 )  # fmt: skip
 
 
+def _cosine_by_square(g: Graph, a: Args, y: int) -> int:
+    """-x/(2*h^3)."""
+    return g.mul(g.const(Fraction(-1, 2)), g.div(g.div(y, a[2]), a[2]))
+
+
+_enter(
+    "norm_cosine", 3, lambda x, q, h: x / h, lambda x, q, h: x / h,
+    (lambda g, a, y: g.div(g.div(g.div(a[1], a[2]), a[2]), a[2]), _cosine_by_square, None), formulas=1,
+    expand=lambda g, a: g.div(a[0], a[2]), cost=4,
+)  # fmt: skip
+
+
 def _mp_leg(x: Any, y: Any) -> Any:
     return mp_function("sqrt")((x - y) * (x + y))
 
@@ -156,4 +169,6 @@ _enter(
     expand=lambda g, a: g.div(a[1], g.node("leg", *a)), cost=16,
 )  # fmt: skip
 
-NAMES = frozenset(("scaled", "out_of_range", "norm", "scaled_norm"))  # whose arguments belong together
+NAMES = frozenset(
+    ("scaled", "out_of_range", "norm", "scaled_norm", "norm_cosine")
+)  # whose arguments belong together

@@ -14,6 +14,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     norms.py         roots of sums of squares
     products.py      logarithms of products and quotients, x*log(y)
     quotients.py     sin(x)/x and its like
+    ratios.py        x/(x + c), forms in x and y over x**2 + y**2
     complements.py   p*(1 - p), what is left of a whole beside a share of it
     guarded.py       sin(x)/x with its value at 0 filled in
     radial.py        even functions of a root: cos(|v|), sin(|v|)/|v|
@@ -35,6 +36,7 @@ from symgrad.ir.stability import (
     products,
     quotients,
     radial,
+    ratios,
     shares,
     singularities,
     squares,
@@ -55,6 +57,7 @@ __all__ = [
     "products",
     "quotients",
     "radial",
+    "ratios",
     "shares",
     "singularities",
     "squares",

@@ -268,11 +268,11 @@ def log_of_hypot_of_one(g: Graph, a: Args) -> int | None:
     Audit("x*y*log(x)", "y*xlogx(x)", "a factor x beside log(x)", "Cover & Thomas 2006, section 2.1",
           at_pairs((0.0, 2.0), (0.25, 1.0), (1e-300, 3.0), (5e-324, 4.0), (1e300, 0.5)), wrt=("y",),
           is_limit=True),
-    on=among("log"),
+    on=among("log", "log_squares"),
 )  # fmt: skip
 def product_with_own_log_to_xlogx(g: Graph, a: Args) -> int | None:
     for log, other in (a, a[::-1]):
-        x = argument_of(g, "log", log)
+        x = _inside_log(g, log)
         factors = [] if x is None else in_powers_of(g, x, factors_of(g, other))
         if x is None or x not in factors or g.op[x] == "const":
             continue
@@ -297,7 +297,7 @@ def product_with_own_log_in_sum(g: Graph, a: Args) -> int | None:
         if g.op[total] not in ("add", "sub"):
             continue
         for place, log in enumerate(g.args[total]):
-            x = argument_of(g, "log", log)
+            x = _inside_log(g, log)
             factors = [] if x is None else factors_of(g, other)
             if x is not None and x in factors and g.op[x] != "const":
                 factors.remove(x)
@@ -308,3 +308,10 @@ def product_with_own_log_in_sum(g: Graph, a: Args) -> int | None:
                     made = g.mul(factor, made)
                 return made
     return None
+
+
+def _inside_log(g: Graph, node: int) -> int | None:
+    """x if `node` is log(x), of squares too."""
+    if g.op[node] == "log_squares":
+        return g.sum_of(g.mul(side, side) for side in g.args[node])
+    return argument_of(g, "log", node)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
-from symgrad.ir.stability.patterns import factors_of, quotient_of, without
+from symgrad.ir.stability.patterns import factors_of, quotient_of, sum_of_signed, terms_of, without
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -85,6 +85,40 @@ def side_by_hypot(g: Graph, a: Args) -> int | None:
             cosine = g.node("hypot_slope", x, second if x == first else first)
             return quotient_of(g, [*others, cosine], without(below, place))
     return None
+
+
+@stable(
+    "div",
+    "x/|(x, y, z)| by the quotient rule, 1/h - x**2/h**3, cancels where x is nearly all of it",
+    Audit(
+        "x/sqrt(x**2 + y**2 + 1)", "norm_cosine(x, y**2 + 1, h), by x: (y**2 + 1)/h**3",
+        "a side over a norm of a few, numbers and entries as factors", "the direction cosine",
+        at_pairs((1e9, 1.0), (1e200, 3e150), (1e-9, 2.0), (-3.0, 0.5)),
+    ),
+    on=lambda ops: ops[1] in ("norm", "mul"),
+)  # fmt: skip
+def side_by_norm(g: Graph, a: Args) -> int | None:
+    below = factors_of(g, a[1]) if g.op[a[1]] in ("norm", "mul") else []
+    place = next((k for k, f in enumerate(below) if g.op[f] == "norm"), None)
+    if place is None:
+        return None
+    r, s, t = g.args[below[place]]
+    above, terms = factors_of(g, a[0]), terms_of(g, t)
+    if r != t or len(terms) < 2:
+        return None
+    for k, x in enumerate(above):
+        others, side = without(above, k), g.node("scaled", x, s)
+        own = [term for _, term in terms if _is_square_of(g, term, side)]
+        if len(own) == 1 and all(g.op[f] in ("const", "read", "cast") for f in others):
+            rest = sum_of_signed(g, [(sign, term) for sign, term in terms if term != own[0]])
+            cosine = g.node("norm_cosine", side, rest, g.intern("sqrt", (t,)))
+            return quotient_of(g, [*others, cosine], without(below, place))
+    return None
+
+
+def _is_square_of(g: Graph, term: int, side: int) -> bool:
+    """Whether a term is the square of a side, numbers aside."""
+    return [f for f in factors_of(g, term) if g.rational(f) is None] == [side, side]
 
 
 class _Squares:

@@ -1,0 +1,337 @@
+"""Quotients beside their own terms: x/(x + c) and its derivatives, and forms in x and y over x**2 + y**2.
+
+Of a quotient n/d whose terms are also terms of d, the quotient rule makes 1/d - n/d**2, of which nothing is
+left where those terms are nearly all of d. What is left of d without n is known by itself: (d - n)/d**2.
+
+A form in two sides over powers of x**2 + y**2 is one in the direction cosines x/h and y/h, of size 1, over
+what is left of the powers of h = hypot(x, y): nothing on the way leaves the range of numbers, and the cosines
+have derivatives of their own, in which nothing cancels.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from symgrad.ir.rules import Args, among
+from symgrad.ir.stability.audit import Audit, at_pairs, stable
+from symgrad.ir.stability.patterns import (
+    MOST_FACTORS,
+    factors_of,
+    root_of_square,
+    terms_of,
+    under_root,
+)
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+_MOST_NODES = 64  # of a factor that is searched for the length it stands beside
+
+
+# ---- what is left of a quotient ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Quotient:
+    """number * product of `above` / product of `below`."""
+
+    number: Fraction
+    above: Counter[int]
+    below: Counter[int]
+
+
+def _quotient(g: Graph, node: int) -> _Quotient | None:
+    """The factors above and below; None of more than a few."""
+    number, above, below = Fraction(1), Counter[int](), Counter[int]()
+    stack, count = [(node, True)], 0
+    while stack:
+        n, is_above = stack.pop()
+        count += 1
+        if count > 2 * MOST_FACTORS:
+            return None
+        op, args = g.op[n], g.args[n]
+        if op in ("mul", "div"):
+            stack += [(args[1], is_above == (op == "mul")), (args[0], is_above)]
+            continue
+        q = Fraction(-1) if op == "neg" else g.rational(n)
+        if op == "neg":
+            stack.append((args[0], is_above))
+        if q:
+            number = number * q if is_above else number / q
+        elif op == "direction_cosine":
+            stack += [(args[0], is_above), (g.node("hypot", *args), not is_above)]
+        else:
+            length = _power_of_length(g, n) if op == "add" and not is_above else None
+            factor, times = (n, 1) if length is None else (g.node("hypot", *length[0]), length[1])
+            (above if is_above else below)[factor] += times
+    return _Quotient(number, above, below)
+
+
+def _has_quotient(ops: Sequence[str]) -> bool:
+    return "div" in ops or all(op in ("mul", "neg") for op in ops)
+
+
+@stable(
+    "sub",
+    "a/d - a*n/d**2, as the quotient rule makes it, cancels where n is nearly all of d",
+    Audit(
+        "x/(x + y)", "by x: a/d*((d - n)/d)", "terms of n are terms of d, which is a sum; 1 - n/d counts",
+        "Higham 2002, section 1.7", at_pairs((1e9, 1.0), (3e-9, -2.0), (0.3, 0.7), (1e200, 1e-100)),
+    ),
+    on=_has_quotient,
+)  # fmt: skip
+def quotient_less_its_share(g: Graph, a: Args) -> int | None:
+    first, second = (
+        (_quotient(g, part) for part in a) if _has_quotient([g.op[part] for part in a]) else (None, None)
+    )
+    if first is None or second is None or not (first.below or second.below):
+        return None
+    for part, one, other, sign in ((a[0], first, second, 1), (a[1], second, first, -1)):
+        if one.above - other.above or one.below - other.below or not one.number:
+            continue
+        left = _less_share(g, other.number / one.number, other.above - one.above, other.below - one.below)
+        if left is not None:
+            made = g.mul(part, left)
+            return made if sign > 0 else g.neg(made)
+    return None
+
+
+def _less_share(g: Graph, number: Fraction, above: Counter[int], below: Counter[int]) -> int | None:
+    """1 - number*above/below as (d - n)/d without the terms that both have; None if they share none."""
+    d = _as_sum(g, below)
+    if d is None or not above:
+        return None
+    whole = _collected(g, terms_of(g, d), Fraction(1))
+    factors = list(above.elements())
+    is_sum = len(factors) == 1 and g.op[factors[0]] in ("add", "sub")
+    share = _collected(g, terms_of(g, factors[0]) if is_sum else [], number)
+    if not is_sum:
+        share[tuple(sorted(factors))] = number
+    if not any(term in whole for term in share):
+        return None
+    left = dict(whole)
+    for term, times in share.items():
+        left[term] = left.get(term, Fraction(0)) - times
+    return g.div(_sum_of(g, left), d)
+
+
+def _as_sum(g: Graph, below: Counter[int]) -> int | None:
+    """The sum that is divided by, also the one under a root that is divided by twice."""
+    if below.total() == 1:
+        (d,) = below
+        return d if g.op[d] in ("add", "sub") else None
+    if below.total() == 2 and len(below) == 1:
+        (root,) = below
+        under = under_root(g, root)
+        if g.op[root] == "hypot":
+            return g.sum_of(g.mul(side, side) for side in g.args[root])
+        return under if under is not None and g.op[under] in ("add", "sub") else None
+    return None
+
+
+Terms = dict[tuple[int, ...], Fraction]  # factors -> number
+
+
+def _collected(g: Graph, terms: Sequence[tuple[int, int]], times: Fraction) -> Terms:
+    """The terms of a sum by their factors, each with its number; a difference of squares is two terms."""
+    found: Terms = {}
+    for sign, term in terms:
+        number, factors = times * sign, list[int]()
+        squares: list[tuple[int, int | None]] = []
+        for factor in factors_of(g, term):
+            q = g.rational(factor)
+            if q is not None:
+                number *= q
+            elif g.op[factor] == "square_difference" and not squares:
+                squares = [(1, g.args[factor][0]), (-1, g.args[factor][1])]
+            else:
+                factors.append(factor)
+        for part_sign, side in squares or [(1, None)]:
+            key = tuple(sorted(factors if side is None else [*factors, side, side]))
+            found[key] = found.get(key, Fraction(0)) + part_sign * number
+    return found
+
+
+def _sum_of(g: Graph, terms: Terms) -> int:
+    """The sum, positive terms first."""
+    total = g.zero
+    for factors, number in sorted(terms.items(), key=lambda item: item[1] < 0):
+        product = g.one
+        for factor in factors:
+            product = g.mul(product, factor)
+        product = g.mul(g.const(abs(number)), product)
+        total = g.sub(total, product) if number < 0 else g.add(total, product)
+    return total
+
+
+# ---- forms in two sides ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Length:
+    """What is divided by: hypot(*sides), `power` times, and others."""
+
+    sides: tuple[int, int]
+    power: int
+    others: tuple[int, ...]
+
+    def hypot(self, g: Graph) -> int:
+        return g.node("hypot", *self.sides)
+
+    def cosine(self, g: Graph, k: int) -> int:
+        return g.node("direction_cosine", self.sides[k], self.sides[1 - k])
+
+
+def _may_be_over_squares(ops: Sequence[str]) -> bool:
+    return ops[1] in ("add", "mul", "pow", "hypot")
+
+
+@stable(
+    "div",
+    "x**2 + y**2 overflows and underflows before a quotient by it does",
+    Audit(
+        "x*y/(x**2 + y**2)", "(x/h)*(y/h), h = hypot(x, y)",
+        "two squares, and powers of them by halves; beside 1 + x**2, x is a factor above", "Blue 1978",
+        at_pairs((3e200, 4e200), (3e-200, -4e-200), (1e9, 1.0), (1e-130, 1e-100), (0.3, 0.4)),
+    ),
+    on=_may_be_over_squares,
+)  # fmt: skip
+def form_over_two_squares(g: Graph, a: Args) -> int | None:
+    length = _length(g, a[1]) if _may_be_over_squares([g.op[part] for part in a]) else None
+    if length is None:
+        return None
+    signed = terms_of(g, a[0])
+    forms = [_form(g, length, term) for _, term in signed] if len(signed) > 1 else []
+    if not forms or any(form is None or form[1] for form in forms):  # not a form of their degree
+        signed, forms = [(1, a[0])], [_form(g, length, a[0])]
+    total = g.zero
+    for (sign, _), form in zip(signed, forms, strict=True):
+        if form is None:
+            return None
+        value, left = form
+        for _ in range(left):
+            value = g.div(value, length.hypot(g))
+        total = g.add(total, value) if sign > 0 else g.sub(total, value)
+    for factor in length.others:
+        total = g.div(total, factor)
+    return total
+
+
+@stable(
+    "log",
+    "x**2 + y**2 overflows and underflows before its logarithm does",
+    Audit(
+        "log(x**2 + y**2)", "log_squares(x, y)", "two squares; not 1 + x**2", "Blue 1978",
+        at_pairs((3e200, 4e200), (3e-200, -4e-200), (1e9, 1.0), (1e-310, 1e-200), (0.3, 0.4)),
+    ),
+    on=among("add"),
+)  # fmt: skip
+def log_of_two_squares(g: Graph, a: Args) -> int | None:
+    found = _power_of_length(g, a[0]) if g.op[a[0]] == "add" else None
+    if found is None or any(g.op[side] == "const" for side in found[0]):
+        return None
+    return g.node("log_squares", *found[0])
+
+
+def _length(g: Graph, divisor: int) -> _Length | None:
+    """The length among the factors of a divisor; None where none is divided by at least twice."""
+    sides: tuple[int, int] | None = None
+    power, others = 0, []
+    for factor in factors_of(g, divisor):
+        found = _power_of_length(g, factor)
+        if found is None or sides not in (None, found[0]):
+            others.append(factor)
+        else:
+            sides = found[0]
+            power += found[1]
+    return None if sides is None or power < 2 else _Length(sides, power, tuple(others))
+
+
+def _power_of_length(g: Graph, node: int) -> tuple[tuple[int, int], int] | None:
+    """(sides, k) if the node is hypot(*sides)**k."""
+    op, args = g.op[node], g.args[node]
+    if op == "hypot":
+        return (args[0], args[1]), 1
+    if op == "pow":
+        q, found = g.rational(args[1]), _power_of_length(g, args[0])
+        k = None if q is None or found is None else q * found[1]
+        is_whole = k is not None and k.denominator == 1 and 0 < k <= MOST_FACTORS
+        return (found[0], int(k)) if found is not None and k is not None and is_whole else None
+    if op != "add":
+        return None
+    x, y = (root_of_square(g, part) for part in args)
+    if x is None or y is None or (g.op[x] == "const" and g.op[y] == "const"):
+        return None
+    first, second = g.args[g.node("hypot", x, y)]
+    return (first, second), 2
+
+
+def _form(g: Graph, length: _Length, node: int) -> tuple[int, int] | None:
+    """(a product over some of the powers of the length, how many are left)."""
+    value, rest, left, count = g.one, [], length.power, 0
+    for factor in factors_of(g, node):
+        cosine = _over_length(g, length, factor) if left else None
+        if cosine is not None and cosine[1] <= left:
+            value, left, count = g.mul(value, cosine[0]), left - cosine[1], count + 1
+        else:
+            rest.append(factor)
+    is_beside_number = any(g.op[side] == "const" for side in length.sides)
+    linear = [factor for factor in rest if _is_linear(g, length, factor)]
+    if (is_beside_number and not count) or len(linear) > (not count):
+        return None
+    if any(_holds(g, length, factor) for factor in rest if factor not in linear):
+        return None
+    for factor in rest:
+        value = g.mul(factor, value)
+    return value, left
+
+
+def _over_length(g: Graph, length: _Length, factor: int) -> tuple[int, int] | None:
+    """(factor/length**k, k) for a side, a multiple of which may be meant, and a difference of the squares."""
+    if g.op[factor] == "square_difference" and set(g.args[factor]) == set(length.sides):
+        return g.node("double_cosine", *g.args[factor]), 2
+    for k, side in enumerate(length.sides):
+        number, base = _multiple(g, side)
+        if base == factor:
+            return g.mul(g.const(1 / number), length.cosine(g, k)), 1
+    return None
+
+
+def _multiple(g: Graph, side: int) -> tuple[Fraction, int]:
+    """(c, x) if a side is c*x for a rational number c."""
+    if g.op[side] == "mul":
+        c = g.rational(g.args[side][0])
+        if c:
+            return c, int(g.args[side][1])
+    return Fraction(1), side
+
+
+def _is_linear(g: Graph, length: _Length, node: int) -> bool:
+    """A sum of multiples of the sides and of nothing else."""
+    if g.op[node] not in ("add", "sub"):
+        return False
+    bases = {_multiple(g, side)[1] for side in length.sides}
+    return all(_multiple(g, term)[1] in bases for _, term in terms_of(g, node))
+
+
+def _holds(g: Graph, length: _Length, root: int) -> bool:
+    """Whether a factor is a function of the length, or a sum that grows with the sides."""
+    bases = {_multiple(g, side)[1] for side in length.sides if g.op[side] != "const"}
+    is_sum = g.op[root] in ("add", "sub", "square_difference")
+    seen, stack = set[int](), [root]
+    while stack:
+        n = stack.pop()
+        if n in seen:
+            continue
+        seen.add(n)
+        if len(seen) > _MOST_NODES or (is_sum and n in bases):
+            return True
+        found = _power_of_length(g, n) if g.op[n] in ("add", "hypot") else None
+        if found is not None and found[0] == length.sides:
+            return True
+        stack += g.children(n)
+    return False
