@@ -152,6 +152,30 @@ def test_attention_has_its_digits_however_sure_it_is(written: str, target: str) 
             assert not wrong(found, exact_attention(arrays), 1e-12)
 
 
+@every_target
+def test_gradient_of_attention_by_its_temperature_has_its_digits(target: str) -> None:
+    """Sums over pairs that are written in different orders, one of which has the mean inside."""
+    q, keys, values, right = ARRAYS.values()
+    score = sp.exp(sp.Sum(q[i, k] * keys[j, k], (k, 0, d - 1)) / tau)
+    result = sp.Sum(score * values[j, k], (j, 0, m - 1)) / sp.Sum(score, (j, 0, m - 1))
+    loss = sp.Sum((result - right[i, k]) ** 2, (i, 0, n - 1), (k, 0, e - 1))
+    args = (*ARRAYS.values(), tau)
+    kernel = sg.compile(loss, args=args, wrt=(q, tau), outputs="grad", backend=target)
+    for temperature in (1.0, 0.125, 0.015625):
+        rng = np.random.default_rng(1)
+        arrays = [rng.standard_normal(shape) for shape in SIZES.values()]
+        arrays[0][:, 0] += 1.0  # all rows are sure
+        arrays[1][0, 0] += 4.0
+        _, found = kernel(*arrays, temperature)
+        with mpmath.workdps(900):
+            q_, keys_, values_, right_ = (np.array(exactly(a), dtype=object).reshape(a.shape) for a in arrays)
+            x = q_ @ keys_.T / mpmath.mpf(temperature)
+            p = np.array([shares(row) for row in x], dtype=object)
+            slope = 2 * (p @ values_ - right_) @ values_.T
+            wanted = -(p * (slope - (p * slope).sum(axis=1, keepdims=True)) * x).sum() / temperature
+        assert not wrong([found], [wanted], 1e-12)
+
+
 def test_a_quotient_of_sums_over_stored_exponentials_does_not_overflow() -> None:
     """Scores above 709, in a sum over more axes than the exponentials have."""
     loss, args = attention("quotients")

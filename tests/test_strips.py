@@ -106,6 +106,17 @@ def test_the_workspace_does_not_grow_with_the_long_axis(made: Callable[[], sg.Pr
     assert kernel.workspace(n=4, d=5, k=4) < kernel.workspace(n=10**3, d=5, k=4)
 
 
+def test_products_that_add_up_in_one_result_share_strips() -> None:
+    """Along a direction a gradient is a sum of two products over the long axis."""
+    kernel, reference = (sg.compile(network(), outputs="hvp", backend=b) for b in ("c", "numpy"))
+    assert kernel.workspace(n=10**7, d=5, k=4) == kernel.workspace(n=10**3, d=5, k=4)
+    W, V = RNG.normal(size=(5, 4)), RNG.normal(size=(4, 5))
+    for rows in SIZES:
+        X = RNG.normal(size=(rows, 5))
+        ours, theirs = (flat(k(X, W, V, tangent=(W[::-1], V[::-1]))) for k in (kernel, reference))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11 * (1 + rows))
+
+
 # ---- routines made by hand ---------------------------------------------------------------------
 
 N, K, J, R = variable("n"), variable("k"), variable("j"), variable("r")

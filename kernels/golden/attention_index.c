@@ -19,29 +19,27 @@
  * work    t2 (rows, m) double
  * work    t3 (rows,) double
  * work    t4 (rows,) double
- * work    t5 (rows,) double
+ * work    t5 (m,) double
  * work    t6 (rows,) double
  * work    t7 (rows,) double
  * work    t8 (rows,) double
- * work    t9 (rows,) double
- * work    t10 (rows, m) double
- * work    t11 (rows, e) double
+ * work    t10 (rows,) double
+ * work    t11 (rows, m) double
  * work    t12 (rows, e) double
- * work    t13 (rows, m) double
- * work    t14 (rows,) double
- * work    t15 () double
- * work    t16 () double
+ * work    t13 (rows, e) double
+ * work    t14 (rows, m) double
+ * work    t15 (rows,) double
  * work    t17 (rows,) double
- * work    t19 (rows,) double
- * work    t20 (rows, m) double
- * work    t21 (9600,) double
+ * work    t18 (rows, m) double
+ * work    t19 () double
+ * work    t20 (9600,) double
  *
  * expression: Sum((-R[i, a] + Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau))*V[j, a], (j, 0, m - 1))/Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau)), (j, 0, m - 1)))**2, (i, 0, n - 1), (a,...
  * differentiated by: Q, K, V, tau
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad_Q (n, d), row-major; grad_K (m, d), row-major; grad_V (m, e), row-major; grad_tau (), row-major
- * operations: 7753 as derived, 8073 after optimisation, every size 8
+ * operations: 7753 as derived, 7695 after optimisation, every size 8
  */
 
 #include "attention_index.h"
@@ -54,15 +52,6 @@
 #define attention_index_SUM(...) attention_index_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
 #else
 #define attention_index_SUM(...)
-#endif
-
-/* The turns of a loop touch different elements of all arrays. */
-#if defined(__clang__)
-#define attention_index_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
-#elif defined(__GNUC__)
-#define attention_index_INDEPENDENT _Pragma("GCC ivdep")
-#else
-#define attention_index_INDEPENDENT
 #endif
 
 static int64_t attention_index_min(int64_t a, int64_t b)
@@ -310,41 +299,36 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     double *const restrict t4 = work + at3;
     const int64_t at4 = at3 + attention_index_slice(attention_index_extent(rows));
     double *const restrict t5 = work + at4;
-    const int64_t at5 = at4 + attention_index_slice(attention_index_extent(rows));
+    const int64_t at5 = at4 + attention_index_slice(attention_index_extent(m));
     double *const restrict t6 = work + at5;
     const int64_t at6 = at5 + attention_index_slice(attention_index_extent(rows));
     double *const restrict t7 = work + at6;
     const int64_t at7 = at6 + attention_index_slice(attention_index_extent(rows));
     double *const restrict t8 = work + at7;
     const int64_t at8 = at7 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t9 = work + at8;
+    double *const restrict t10 = work + at8;
     const int64_t at9 = at8 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t10 = work + at9;
+    double *const restrict t11 = work + at9;
     const int64_t at10 = at9 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
-    double *const restrict t11 = work + at10;
+    double *const restrict t12 = work + at10;
     const int64_t at11 = at10 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e));
-    double *const restrict t12 = work + at11;
+    double *const restrict t13 = work + at11;
     const int64_t at12 = at11 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e));
-    double *const restrict t13 = work + at12;
+    double *const restrict t14 = work + at12;
     const int64_t at13 = at12 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
-    double *const restrict t14 = work + at13;
+    double *const restrict t15 = work + at13;
     const int64_t at14 = at13 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t15 = work + at14;
-    double *const restrict t16 = work + at14 + 8;
-    double *const restrict t17 = work + at14 + 8 + 8;
-    const int64_t at15 = at14 + 8 + 8 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t19 = work + at15;
-    const int64_t at16 = at15 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t20 = work + at16;
-    const int64_t at17 = at16 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
-    double *const restrict t21 = work + at17;
+    double *const restrict t17 = work + at14;
+    const int64_t at15 = at14 + attention_index_slice(attention_index_extent(rows));
+    double *const restrict t18 = work + at15;
+    const int64_t at16 = at15 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
+    double *const restrict t19 = work + at16;
+    double *const restrict t20 = work + at16 + 8;
     const double tt1 = tau[0];
     const double tt2 = sqrt((double)d);
     const double tt3 = tt1 * tt2;
     double c1 = 0.0;
     double c2 = 0.0;
-    double c3 = 0.0;
-    const double tt4 = tt2 / (tt2 * tt2 * (tt1 * tt1));
     const int64_t none = attention_index_min(0, n - 49);
     /* strip by strip: what is in between stays in the cache */
     for (int64_t first = 0; first < n - none - 48; first += 96) {
@@ -355,167 +339,158 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
             /* product of few terms */
             for (int64_t row = 0; row < strip; row++) {
                 for (int64_t column = 0; column < m; column++) {
-                    double c4 = 0.0;
+                    double c3 = 0.0;
                     for (int64_t term = 0; term < d; term++) {
-                        c4 += Q[first*d + d*row + term] * K[column*d + term];
+                        c3 += Q[first*d + d*row + term] * K[column*d + term];
                     }
-                    t1[column + m*row] = c4;
+                    t1[column + m*row] = c3;
                 }
             }
         }
         if (d*m*strip >= 33) {
-            attention_index_contract(&Q[first*d], &K[0], &t1[0], &t21[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
+            attention_index_contract(&Q[first*d], &K[0], &t1[0], &t20[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
                 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < m; j++) {
                 t2[(i - first)*m + j] = t1[(i - first)*m + j] / tt3;
             }
-            double c5 = -INFINITY;
+            double c4 = -INFINITY;
             for (int64_t j = 0; j < m; j++) {
-                const double tt5 = t2[(i - first)*m + j];
-                c5 = (tt5 > c5 || tt5 != tt5) ? tt5 : c5;
+                const double tt4 = t2[(i - first)*m + j];
+                c4 = (tt4 > c4 || tt4 != tt4) ? tt4 : c4;
             }
-            t3[i - first] = c5;
-            const double tt6 = t3[i - first];
-            const double tt7 = (fabs(tt6) < INFINITY) ? tt6 : 0.0;
-            t4[i - first] = tt7;
+            t3[i - first] = c4;
+            const double tt5 = t3[i - first];
+            const double tt6 = (fabs(tt5) < INFINITY) ? tt5 : 0.0;
+            t4[i - first] = tt6;
+            double c5 = 0.0;
             double c6 = 0.0;
-            double c7 = 0.0;
-            attention_index_SUM(c6, c7)
+            attention_index_SUM(c5, c6)
             for (int64_t j = 0; j < m; j++) {
-                const double tt8 = t2[(i - first)*m + j];
-                c6 += (tt8 == tt7) ? 0.0 : exp(tt8 - tt7);
-                c7 += (tt8 == tt7) ? 1.0 : 0;
+                const double tt7 = t2[(i - first)*m + j];
+                const double tt8 = exp(tt7 - tt6);
+                t5[j] = tt8;
+                c5 += (tt7 == tt6) ? 0.0 : tt8;
+                c6 += (tt7 == tt6) ? 1.0 : 0;
             }
-            t5[i - first] = c6;
-            t6[i - first] = c7;
-            t7[i - first] = t5[i - first] + (t6[i - first] - 1.0);
-        }
-        attention_index_INDEPENDENT
-        for (int64_t i = first; i < first + strip; i++) {
-            const double tt9 = log1p(t7[i - first]);
-            t8[i - first] = tt9;
-            t9[i - first] = tt9 + t4[i - first];
-        }
-        for (int64_t i = first; i < first + strip; i++) {
-            const double tt10 = t4[i - first];
-            const double tt11 = t8[i - first];
+            t6[i - first] = c5;
+            t7[i - first] = c6;
+            const double tt9 = t6[i - first];
+            const double tt10 = t7[i - first];
+            t8[i - first] = tt10 - 1.0 + tt9;
+            const double tt11 = tt9 + tt10;
             for (int64_t j = 0; j < m; j++) {
-                t10[(i - first)*m + j] = exp(t1[(i - first)*m + j] / tt3 - tt10 - tt11);
+                t11[(i - first)*m + j] = t5[j] / tt11;
             }
+        }
+        for (int64_t i = first; i < first + strip; i++) {
+            t10[i - first] = t4[i - first] + log1p(t8[i - first]);
         }
         if (32 >= e*m*strip) {
             /* product of few terms */
             for (int64_t row = 0; row < strip; row++) {
                 for (int64_t column = 0; column < e; column++) {
-                    double c8 = 0.0;
+                    double c7 = 0.0;
                     for (int64_t term = 0; term < m; term++) {
-                        c8 += t10[m*row + term] * V[column + e*term];
+                        c7 += t11[m*row + term] * V[column + e*term];
                     }
-                    t11[column + e*row] = c8;
+                    t12[column + e*row] = c7;
                 }
             }
         }
         if (e*m*strip >= 33) {
-            attention_index_contract(&t10[0], &V[0], &t11[0], &t21[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1,
+            attention_index_contract(&t11[0], &V[0], &t12[0], &t20[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1,
                 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
             attention_index_SUM(c1)
             for (int64_t j = 0; j < e; j++) {
                 const double tt12 = R[i*e + j];
-                const double tt13 = t11[(i - first)*e + j];
+                const double tt13 = t12[(i - first)*e + j];
                 const double tt14 = tt13 - tt12;
                 c1 += tt14 * tt14;
-                t12[(i - first)*e + j] = 2.0 * (tt13 - tt12);
+                t13[(i - first)*e + j] = 2.0 * (tt13 - tt12);
             }
         }
         if (32 >= e*m*strip) {
             /* product of few terms */
             for (int64_t row = 0; row < strip; row++) {
                 for (int64_t column = 0; column < m; column++) {
-                    double c9 = 0.0;
+                    double c8 = 0.0;
                     for (int64_t term = 0; term < e; term++) {
-                        c9 += t12[e*row + term] * V[column*e + term];
+                        c8 += t13[e*row + term] * V[column*e + term];
                     }
-                    t13[column + m*row] = c9;
+                    t14[column + m*row] = c8;
                 }
             }
         }
         if (e*m*strip >= 33) {
-            attention_index_contract(&t12[0], &V[0], &t13[0], &t21[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1,
+            attention_index_contract(&t13[0], &V[0], &t14[0], &t20[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1,
                 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
-            double c10 = 0.0;
-            attention_index_SUM(c10, c2)
-            for (int64_t j = 0; j < m; j++) {
-                const double tt15 = t13[(i - first)*m + j];
-                const double tt16 = t10[(i - first)*m + j];
-                c10 += tt15 * tt16;
-                c2 += t1[(i - first)*m + j] * (tt15 * tt16);
-            }
-            t14[i - first] = c10;
-            const double tt17 = t9[i - first];
-            const double tt18 = t14[i - first];
-            const int tt19 = tt17 == -INFINITY;
-            double c11 = 0.0;
-            const double tt20 = t6[i - first];
-            const int tt21 = t5[i - first] < tt20;
-            const double tt22 = t4[i - first];
-            for (int64_t j = 0; j < m; j++) {
-                c3 += (tt19 ? 0.0 : t10[(i - first)*m + j]) * t1[(i - first)*m + j] * tt18;
-                if (tt21) {
-                    c11 += (t2[(i - first)*m + j] == tt22) ? t13[(i - first)*m + j] : 0.0;
+            double c9 = 0.0;
+            const double tt15 = t7[i - first];
+            const double tt16 = t4[i - first];
+            const int tt17 = t6[i - first] < tt15;
+            if (tt17) {
+                attention_index_SUM(c9)
+                for (int64_t j = 0; j < m; j++) {
+                    c9 += (t2[(i - first)*m + j] == tt16) ? t14[(i - first)*m + j] : 0.0;
                 }
             }
-            t17[i - first] = c11;
-            const double tt23 = t17[i - first] / tt20;
-            const double tt24 = (fabs(3.602879701896397e+16 * tt23) < INFINITY) ? tt23 : 0.0;
-            double c12 = 0.0;
-            attention_index_SUM(c12)
+            t15[i - first] = c9;
+            const double tt18 = t15[i - first] / tt15;
+            const double tt19 = (fabs(3.602879701896397e+16 * tt18) < INFINITY) ? tt18 : 0.0;
+            double c10 = 0.0;
+            attention_index_SUM(c10)
             for (int64_t j = 0; j < m; j++) {
-                c12 += (t13[(i - first)*m + j] - tt24) * t10[(i - first)*m + j];
+                c10 += (t14[(i - first)*m + j] - tt19) * t11[(i - first)*m + j];
             }
-            t19[i - first] = c12;
-            const int tt25 = tt17 == -INFINITY;
-            const double tt26 = t19[i - first];
+            t17[i - first] = c10;
+            const double tt20 = t10[i - first];
+            const int tt21 = tt20 == -INFINITY;
+            const double tt22 = t17[i - first];
+            const int tt23 = tt20 == -INFINITY;
+            attention_index_SUM(c2)
             for (int64_t j = 0; j < m; j++) {
-                t20[(i - first)*m + j] = (t13[(i - first)*m + j] - tt24 - tt26) * (tt25 ? 0.0 : t10[(i - first)*m + j]) / tt3;
+                const double tt24 = t14[(i - first)*m + j];
+                const double tt25 = t11[(i - first)*m + j];
+                t18[(i - first)*m + j] = (tt24 - tt19 - tt22) * (tt21 ? 0.0 : tt25) / tt3;
+                c2 += -((tt24 - tt19 - tt22) * ((tt23 ? 0.0 : tt25) * t1[(i - first)*m + j]));
             }
         }
-        attention_index_contract(&t20[0], &Q[first*d], &grad_K[0], &t21[0], m, d, strip, 1, m, d, 1, d, 1,
+        attention_index_contract(&t18[0], &Q[first*d], &grad_K[0], &t20[0], m, d, strip, 1, m, d, 1, d, 1,
             first, 1, 0);
         if (32 >= d*m*strip) {
             /* product of few terms */
             for (int64_t row = 0; row < strip; row++) {
                 for (int64_t column = 0; column < d; column++) {
-                    double c13 = 0.0;
+                    double c11 = 0.0;
                     for (int64_t term = 0; term < m; term++) {
-                        c13 += t20[m*row + term] * K[column + d*term];
+                        c11 += t18[m*row + term] * K[column + d*term];
                     }
-                    grad_Q[first*d + column + d*row] = c13;
+                    grad_Q[first*d + column + d*row] = c11;
                 }
             }
         }
         if (d*m*strip >= 33) {
-            attention_index_contract(&t20[0], &K[0], &grad_Q[first*d], &t21[0], strip, d, m, m, 1, d, 1, d, 1,
+            attention_index_contract(&t18[0], &K[0], &grad_Q[first*d], &t20[0], strip, d, m, m, 1, d, 1, d, 1,
                 0, 1, 0);
         }
-        attention_index_contract(&t10[0], &t12[0], &grad_V[0], &t21[0], m, e, strip, 1, m, e, 1, e, 1,
+        attention_index_contract(&t11[0], &t13[0], &grad_V[0], &t20[0], m, e, strip, 1, m, e, 1, e, 1,
             first, 1, 0);
     }
     value[0] = c1;
-    t15[0] = c2;
-    t16[0] = c3;
-    grad_tau[0] = t16[0] * tt4 - tt4 * t15[0];
+    t19[0] = c2;
+    grad_tau[0] = tt2 * t19[0] / (tt1 * (tt1 * (tt2 * tt2)));
 }
 
 int64_t attention_index_work_size(int64_t n, int64_t d, int64_t m, int64_t e)
 {
     (void)d;
-    return attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + 8 + 8 + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + 9600;
+    return attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + 8 + 9600;
 }
 
 int64_t attention_index_argument_count(void)

@@ -22,30 +22,31 @@
  * work    t4 (c,) double
  * work    t5 (rows,) double
  * work    t6 (rows,) double
- * work    t7 (rows,) double
+ * work    t7 (c,) double
  * work    t8 (rows,) double
  * work    t9 (rows,) double
  * work    t10 (rows,) double
- * work    t11 (rows,) double
  * work    t12 (rows,) double
- * work    t13 () double
- * work    t14 (c, h) double
- * work    t15 (rows, h) double
- * work    t16 (h,) double
- * work    t18 (c,) double
- * work    t19 (rows, c) double
- * work    t20 (c, h) double
- * work    t21 (rows, h) double
- * work    t22 (h,) double
- * work    t23 (rows, h) double
- * work    t24 (9600,) double
+ * work    t13 (rows,) double
+ * work    t14 () double
+ * work    t15 (c, h) double
+ * work    t16 (rows, h) double
+ * work    t17 (h,) double
+ * work    t18 (rows, c) double
+ * work    t19 (c,) double
+ * work    t20 (rows, c) double
+ * work    t21 (c, h) double
+ * work    t22 (rows, h) double
+ * work    t23 (h,) double
+ * work    t24 (rows, h) double
+ * work    t25 (9600,) double
  *
  * expression: Sum(log(Sum(exp(b2[j] + Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[k, j], (k, 0, h - 1))), (j, 0, c - 1))) - b2[label[i]] - Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[...
  * differentiated by: W1, b1, W2, b2
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad_W1 (d, h), row-major; grad_b1 (h,), row-major; grad_W2 (h, c), row-major; grad_b2 (c,), row-major
- * operations: 7171 as derived, 7219 after optimisation, every size 8
+ * operations: 7171 as derived, 7099 after optimisation, every size 8
  */
 
 #include "dense_index.h"
@@ -319,48 +320,50 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     double *const restrict t6 = work + at5;
     const int64_t at6 = at5 + dense_index_slice(dense_index_extent(rows));
     double *const restrict t7 = work + at6;
-    const int64_t at7 = at6 + dense_index_slice(dense_index_extent(rows));
+    const int64_t at7 = at6 + dense_index_slice(dense_index_extent(c));
     double *const restrict t8 = work + at7;
     const int64_t at8 = at7 + dense_index_slice(dense_index_extent(rows));
     double *const restrict t9 = work + at8;
     const int64_t at9 = at8 + dense_index_slice(dense_index_extent(rows));
     double *const restrict t10 = work + at9;
     const int64_t at10 = at9 + dense_index_slice(dense_index_extent(rows));
-    double *const restrict t11 = work + at10;
+    double *const restrict t12 = work + at10;
     const int64_t at11 = at10 + dense_index_slice(dense_index_extent(rows));
-    double *const restrict t12 = work + at11;
+    double *const restrict t13 = work + at11;
     const int64_t at12 = at11 + dense_index_slice(dense_index_extent(rows));
-    double *const restrict t13 = work + at12;
-    double *const restrict t14 = work + at12 + 8;
+    double *const restrict t14 = work + at12;
+    double *const restrict t15 = work + at12 + 8;
     const int64_t at13 = at12 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
-    double *const restrict t15 = work + at13;
+    double *const restrict t16 = work + at13;
     const int64_t at14 = at13 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
-    double *const restrict t16 = work + at14;
+    double *const restrict t17 = work + at14;
     const int64_t at15 = at14 + dense_index_slice(dense_index_extent(h));
     double *const restrict t18 = work + at15;
-    const int64_t at16 = at15 + dense_index_slice(dense_index_extent(c));
+    const int64_t at16 = at15 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c));
     double *const restrict t19 = work + at16;
-    const int64_t at17 = at16 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c));
+    const int64_t at17 = at16 + dense_index_slice(dense_index_extent(c));
     double *const restrict t20 = work + at17;
-    const int64_t at18 = at17 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
+    const int64_t at18 = at17 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c));
     double *const restrict t21 = work + at18;
-    const int64_t at19 = at18 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
+    const int64_t at19 = at18 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
     double *const restrict t22 = work + at19;
-    const int64_t at20 = at19 + dense_index_slice(dense_index_extent(h));
+    const int64_t at20 = at19 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
     double *const restrict t23 = work + at20;
-    const int64_t at21 = at20 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
+    const int64_t at21 = at20 + dense_index_slice(dense_index_extent(h));
     double *const restrict t24 = work + at21;
+    const int64_t at22 = at21 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
+    double *const restrict t25 = work + at22;
     double c1 = 0.0;
     const double tt1 = (double)n;
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < h; j++) {
-            t14[i*h + j] = 0.0;
+            t15[i*h + j] = 0.0;
         }
-        t18[i] = 0.0;
+        t19[i] = 0.0;
     }
     for (int64_t i = 0; i < h; i++) {
-        t16[i] = 0.0;
-        t22[i] = 0.0;
+        t17[i] = 0.0;
+        t23[i] = 0.0;
     }
     const double tt2 = -(1.0 / tt1);
     const int64_t none = dense_index_min(0, n - 49);
@@ -382,7 +385,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             }
         }
         if (d*h*strip >= 33) {
-            dense_index_contract(&X[first*d], &W1[0], &t1[0], &t24[0], strip, h, d, d, 1, h, 1, h, 1, 0, 1,
+            dense_index_contract(&X[first*d], &W1[0], &t1[0], &t25[0], strip, h, d, d, 1, h, 1, h, 1, 0, 1,
                 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
@@ -403,7 +406,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             }
         }
         if (c*h*strip >= 33) {
-            dense_index_contract(&t2[0], &W2[0], &t3[0], &t24[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
+            dense_index_contract(&t2[0], &W2[0], &t3[0], &t25[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < c; j++) {
@@ -423,53 +426,57 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             dense_index_SUM(c5, c6)
             for (int64_t j = 0; j < c; j++) {
                 const double tt6 = t4[j];
-                c5 += (tt6 == tt5) ? 0.0 : exp(tt6 - tt5);
+                const double tt7 = exp(tt6 - tt5);
+                t7[j] = tt7;
+                c5 += (tt6 == tt5) ? 0.0 : tt7;
                 c6 += (tt6 == tt5) ? 1.0 : 0;
             }
-            t7[i - first] = c5;
-            t8[i - first] = c6;
-            t9[i - first] = t8[i - first] - 1.0 + t7[i - first];
+            t8[i - first] = c5;
+            t9[i - first] = c6;
+            const double tt8 = t8[i - first];
+            const double tt9 = t9[i - first];
+            t10[i - first] = tt8 + (tt9 - 1.0);
             double c7 = 0.0;
             const int64_t g1 = label[i];
-            const int tt7 = (g1 >= 0) && (c >= g1 + 1);
+            const int tt10 = (g1 >= 0) && (c >= g1 + 1);
             for (int64_t j = 0; j < h; j++) {
-                const double tt8 = t2[(i - first)*h + j];
-                c7 += W2[j*c + g1] * tt8;
-                if (tt7) {
-                    t14[g1*h + j] += -(tt8 / tt1);
+                const double tt11 = t2[(i - first)*h + j];
+                c7 += W2[j*c + g1] * tt11;
+                if (tt10) {
+                    t15[g1*h + j] += -(tt11 / tt1);
                 }
             }
-            t12[i - first] = c7;
+            t13[i - first] = c7;
             dense_index_INDEPENDENT
             for (int64_t j = 0; j < h; j++) {
-                const double tt9 = 1.0 / cosh(b1[j] + t1[(i - first)*h + j]);
-                t15[(i - first)*h + j] = tt9;
-                t16[j] += W2[j*c + g1] * (tt9 * tt9);
+                const double tt12 = 1.0 / cosh(b1[j] + t1[(i - first)*h + j]);
+                t16[(i - first)*h + j] = tt12;
+                t17[j] += W2[j*c + g1] * (tt12 * tt12);
+            }
+            const double tt13 = tt9 + tt8;
+            for (int64_t j = 0; j < c; j++) {
+                t18[(i - first)*c + j] = t7[j] / tt13;
             }
         }
         dense_index_SUM(c1)
         for (int64_t i = first; i < first + strip; i++) {
-            const double tt10 = log1p(t9[i - first]);
-            t10[i - first] = tt10;
-            const double tt11 = t6[i - first];
-            t11[i - first] = tt11 + tt10;
+            const double tt14 = log1p(t10[i - first]);
+            const double tt15 = t6[i - first];
+            t12[i - first] = tt15 + tt14;
             const int64_t g2 = label[i];
-            c1 += tt10 - (t12[i - first] - tt11) - b2[g2];
+            c1 += tt14 - (t13[i - first] - tt15) - b2[g2];
         }
         for (int64_t i = first; i < first + strip; i++) {
-            const double tt12 = t6[i - first];
-            const double tt13 = t10[i - first];
-            const double tt14 = t11[i - first];
-            const int tt15 = tt14 == -INFINITY;
-            const int tt16 = tt14 == -INFINITY;
-            dense_index_INDEPENDENT
+            const double tt16 = t12[i - first];
+            const int tt17 = tt16 == -INFINITY;
+            const int tt18 = tt16 == -INFINITY;
             for (int64_t j = 0; j < c; j++) {
-                const double tt17 = exp(t3[(i - first)*c + j] + b2[j] - tt12 - tt13);
-                t18[j] += tt15 ? 0.0 : tt17;
-                t19[(i - first)*c + j] = (tt16 ? 0.0 : tt17) / tt1;
+                const double tt19 = t18[(i - first)*c + j];
+                t19[j] += tt17 ? 0.0 : tt19;
+                t20[(i - first)*c + j] = (tt18 ? 0.0 : tt19) / tt1;
             }
         }
-        dense_index_contract(&t19[0], &t2[0], &t20[0], &t24[0], c, h, strip, 1, c, h, 1, h, 1, first, 1,
+        dense_index_contract(&t20[0], &t2[0], &t21[0], &t25[0], c, h, strip, 1, c, h, 1, h, 1, first, 1,
             0);
         if (32 >= c*h*strip) {
             /* product of few terms */
@@ -477,39 +484,39 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
                 for (int64_t column = 0; column < h; column++) {
                     double c8 = 0.0;
                     for (int64_t term = 0; term < c; term++) {
-                        c8 += t19[c*row + term] * W2[c*column + term];
+                        c8 += t20[c*row + term] * W2[c*column + term];
                     }
-                    t21[column + h*row] = c8;
+                    t22[column + h*row] = c8;
                 }
             }
         }
         if (c*h*strip >= 33) {
-            dense_index_contract(&t19[0], &W2[0], &t21[0], &t24[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
+            dense_index_contract(&t20[0], &W2[0], &t22[0], &t25[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
             const int64_t g5 = label[i];
             dense_index_INDEPENDENT
             for (int64_t j = 0; j < h; j++) {
-                const double tt18 = t15[(i - first)*h + j];
-                const double tt19 = t21[(i - first)*h + j];
-                t22[j] += tt19 * (tt18 * tt18);
-                const double tt20 = tt18 * tt18;
-                t23[(i - first)*h + j] = tt19 * tt20 - tt20 * (W2[j*c + g5] / tt1);
+                const double tt20 = t16[(i - first)*h + j];
+                const double tt21 = t22[(i - first)*h + j];
+                t23[j] += tt21 * (tt20 * tt20);
+                const double tt22 = tt20 * tt20;
+                t24[(i - first)*h + j] = tt21 * tt22 - W2[j*c + g5] / tt1 * tt22;
             }
         }
-        dense_index_contract(&X[first*d], &t23[0], &grad_W1[0], &t24[0], d, h, strip, 1, d, h, 1, h, 1,
+        dense_index_contract(&X[first*d], &t24[0], &grad_W1[0], &t25[0], d, h, strip, 1, d, h, 1, h, 1,
             first, 1, 0);
     }
-    t13[0] = c1;
-    value[0] = t13[0] / tt1;
+    t14[0] = c1;
+    value[0] = t14[0] / tt1;
     for (int64_t i = 0; i < h; i++) {
-        grad_b1[i] = t22[i] - t16[i] / tt1;
+        grad_b1[i] = t23[i] - t17[i] / tt1;
     }
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < h; j++) {
-            grad_W2[j*c + i] = t14[i*h + j] + t20[i*h + j];
+            grad_W2[j*c + i] = t15[i*h + j] + t21[i*h + j];
         }
-        grad_b2[i] = t18[i] / tt1;
+        grad_b2[i] = t19[i] / tt1;
     }
     for (int64_t i = 0; i < n; i++) {
         const int64_t g6 = label[i];
@@ -522,7 +529,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
 int64_t dense_index_work_size(int64_t n, int64_t d, int64_t h, int64_t c)
 {
     (void)d;
-    return dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + 9600;
+    return dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + 9600;
 }
 
 int64_t dense_index_argument_count(void)

@@ -22,28 +22,29 @@
  * work    t4 (c,) double
  * work    t5 (rows,) double
  * work    t6 (rows,) double
- * work    t7 (rows,) double
+ * work    t7 (c,) double
  * work    t8 (rows,) double
  * work    t9 (rows,) double
  * work    t10 (rows,) double
- * work    t11 (rows,) double
- * work    t12 () double
+ * work    t12 (rows,) double
  * work    t13 () double
- * work    t14 (c,) double
- * work    t16 (c,) double
- * work    t17 (rows, c) double
- * work    t18 (rows, h) double
+ * work    t14 () double
+ * work    t15 (c,) double
+ * work    t16 (rows, c) double
+ * work    t17 (c,) double
+ * work    t18 (rows, c) double
  * work    t19 (rows, h) double
- * work    t20 (h,) double
- * work    t21 (rows, h) double
- * work    t22 (9600,) double
+ * work    t20 (rows, h) double
+ * work    t21 (h,) double
+ * work    t22 (rows, h) double
+ * work    t23 (9600,) double
  *
  * expression: (Trace(1*Lambda(_d, log(_d)).(Lambda(_d, exp(_d)).(Lambda(_d, tanh(_d)).(X*W1 + 1*b1)*W2 + 1*b2)*1)) - Trace(Y.T*(Lambda(_d, tanh(_d)).(X*W1 + 1*b1)*W2 + 1*b2)))/n
  * differentiated by: W1, b1, W2, b2
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad_W1 (d, h), row-major; grad_b1 (1, h), row-major; grad_W2 (h, c), row-major; grad_b2 (1, c), row-major
- * operations: 6692 as derived, 7075 after optimisation, every size 8
+ * operations: 6692 as derived, 6955 after optimisation, every size 8
  */
 
 #include "dense_matrix.h"
@@ -317,47 +318,49 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     double *const restrict t6 = work + at5;
     const int64_t at6 = at5 + dense_matrix_slice(dense_matrix_extent(rows));
     double *const restrict t7 = work + at6;
-    const int64_t at7 = at6 + dense_matrix_slice(dense_matrix_extent(rows));
+    const int64_t at7 = at6 + dense_matrix_slice(dense_matrix_extent(c));
     double *const restrict t8 = work + at7;
     const int64_t at8 = at7 + dense_matrix_slice(dense_matrix_extent(rows));
     double *const restrict t9 = work + at8;
     const int64_t at9 = at8 + dense_matrix_slice(dense_matrix_extent(rows));
     double *const restrict t10 = work + at9;
     const int64_t at10 = at9 + dense_matrix_slice(dense_matrix_extent(rows));
-    double *const restrict t11 = work + at10;
+    double *const restrict t12 = work + at10;
     const int64_t at11 = at10 + dense_matrix_slice(dense_matrix_extent(rows));
-    double *const restrict t12 = work + at11;
-    double *const restrict t13 = work + at11 + 8;
-    double *const restrict t14 = work + at11 + 8 + 8;
+    double *const restrict t13 = work + at11;
+    double *const restrict t14 = work + at11 + 8;
+    double *const restrict t15 = work + at11 + 8 + 8;
     const int64_t at12 = at11 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
     double *const restrict t16 = work + at12;
-    const int64_t at13 = at12 + dense_matrix_slice(dense_matrix_extent(c));
+    const int64_t at13 = at12 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(c));
     double *const restrict t17 = work + at13;
-    const int64_t at14 = at13 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(c));
+    const int64_t at14 = at13 + dense_matrix_slice(dense_matrix_extent(c));
     double *const restrict t18 = work + at14;
-    const int64_t at15 = at14 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(h));
+    const int64_t at15 = at14 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(c));
     double *const restrict t19 = work + at15;
     const int64_t at16 = at15 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(h));
     double *const restrict t20 = work + at16;
-    const int64_t at17 = at16 + dense_matrix_slice(dense_matrix_extent(h));
+    const int64_t at17 = at16 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(h));
     double *const restrict t21 = work + at17;
-    const int64_t at18 = at17 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(h));
+    const int64_t at18 = at17 + dense_matrix_slice(dense_matrix_extent(h));
     double *const restrict t22 = work + at18;
+    const int64_t at19 = at18 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(h));
+    double *const restrict t23 = work + at19;
     double c1 = 0.0;
     double c2 = 0.0;
     const double tt1 = (double)n;
     for (int64_t i = 0; i < c; i++) {
-        t14[i] = 0.0;
-        t16[i] = 0.0;
+        t15[i] = 0.0;
+        t17[i] = 0.0;
     }
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < c; j++) {
-            t14[j] += Y[i*c + j];
+            t15[j] += Y[i*c + j];
         }
     }
     const double tt2 = 1.0 / tt1;
     for (int64_t i = 0; i < h; i++) {
-        t20[i] = 0.0;
+        t21[i] = 0.0;
     }
     const int64_t none = dense_matrix_min(0, n - 49);
     /* strip by strip: what is in between stays in the cache */
@@ -378,7 +381,7 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
             }
         }
         if (d*h*strip >= 33) {
-            dense_matrix_contract(&X[first*d], &W1[0], &t1[0], &t22[0], strip, h, d, d, 1, h, 1, h, 1, 0, 1,
+            dense_matrix_contract(&X[first*d], &W1[0], &t1[0], &t23[0], strip, h, d, d, 1, h, 1, h, 1, 0, 1,
                 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
@@ -399,7 +402,7 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
             }
         }
         if (c*h*strip >= 33) {
-            dense_matrix_contract(&t2[0], &W2[0], &t3[0], &t22[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
+            dense_matrix_contract(&t2[0], &W2[0], &t3[0], &t23[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < c; j++) {
@@ -419,48 +422,51 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
             dense_matrix_SUM(c6, c7, c2)
             for (int64_t j = 0; j < c; j++) {
                 const double tt6 = t4[j];
-                c6 += (tt6 == tt5) ? 0.0 : exp(tt6 - tt5);
+                const double tt7 = exp(tt6 - tt5);
+                t7[j] = tt7;
+                c6 += (tt6 == tt5) ? 0.0 : tt7;
                 c7 += (tt6 == tt5) ? 1.0 : 0;
                 c2 += Y[i*c + j] * (t3[(i - first)*c + j] + b2[j]);
             }
-            t7[i - first] = c6;
-            t8[i - first] = c7;
-            t9[i - first] = t8[i - first] - 1.0 + t7[i - first];
+            t8[i - first] = c6;
+            t9[i - first] = c7;
+            const double tt8 = t8[i - first];
+            const double tt9 = t9[i - first];
+            t10[i - first] = tt8 + (tt9 - 1.0);
+            const double tt10 = tt9 + tt8;
+            for (int64_t j = 0; j < c; j++) {
+                t16[(i - first)*c + j] = t7[j] / tt10;
+            }
         }
         dense_matrix_SUM(c1)
         for (int64_t i = first; i < first + strip; i++) {
-            const double tt7 = log1p(t9[i - first]);
-            t10[i - first] = tt7;
-            const double tt8 = t6[i - first] + tt7;
-            t11[i - first] = tt8;
-            c1 += tt8;
+            const double tt11 = t6[i - first] + log1p(t10[i - first]);
+            t12[i - first] = tt11;
+            c1 += tt11;
         }
         for (int64_t i = first; i < first + strip; i++) {
-            const double tt9 = t6[i - first];
-            const double tt10 = t10[i - first];
-            const double tt11 = t11[i - first];
-            const int tt12 = tt11 == -INFINITY;
-            const double tt13 = t9[i - first];
-            const int tt14 = tt11 == -INFINITY;
-            const int tt15 = tt13 < 1.0;
-            const double tt16 = -(tt13 / (tt13 + 1.0));
+            const double tt12 = t12[i - first];
+            const int tt13 = tt12 == -INFINITY;
+            const double tt14 = t6[i - first];
+            const double tt15 = t10[i - first];
+            const int tt16 = tt12 == -INFINITY;
+            const int tt17 = tt15 < 1.0;
+            const double tt18 = -(tt15 / (tt15 + 1.0));
             dense_matrix_INDEPENDENT
             for (int64_t j = 0; j < c; j++) {
-                const double tt17 = t3[(i - first)*c + j];
-                const double tt18 = b2[j];
-                const double tt19 = exp(tt17 + tt18 - tt9 - tt10);
-                t16[j] += tt12 ? 0.0 : tt19;
+                const double tt19 = t16[(i - first)*c + j];
+                t17[j] += tt13 ? 0.0 : tt19;
                 const double tt20 = Y[i*c + j] / tt1;
                 const double tt21 = -tt20;
                 const double tt22 = tt2 - tt20;
-                const int tt23 = (fabs(tt22) < fabs(tt21)) && ((tt17 + tt18 == tt9) && tt15);
-                t17[(i - first)*c + j] = (tt23 ? tt22 : tt21) + (tt23 ? tt16 : (tt14 ? 0.0 : tt19)) / tt1;
+                const int tt23 = ((t3[(i - first)*c + j] + b2[j] == tt14) && tt17) && (fabs(tt22) < fabs(tt21));
+                t18[(i - first)*c + j] = (tt23 ? tt22 : tt21) + (tt23 ? tt18 : (tt16 ? 0.0 : tt19)) / tt1;
             }
             for (int64_t j = 0; j < h; j++) {
-                t19[(i - first)*h + j] = 1.0 / cosh(b1[j] + t1[(i - first)*h + j]);
+                t20[(i - first)*h + j] = 1.0 / cosh(b1[j] + t1[(i - first)*h + j]);
             }
         }
-        dense_matrix_contract(&t2[0], &t17[0], &grad_W2[0], &t22[0], h, c, strip, 1, h, c, 1, c, 1, first,
+        dense_matrix_contract(&t2[0], &t18[0], &grad_W2[0], &t23[0], h, c, strip, 1, h, c, 1, c, 1, first,
             1, 0);
         if (32 >= c*h*strip) {
             /* product of few terms */
@@ -468,42 +474,42 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
                 for (int64_t column = 0; column < h; column++) {
                     double c8 = 0.0;
                     for (int64_t term = 0; term < c; term++) {
-                        c8 += t17[c*row + term] * W2[c*column + term];
+                        c8 += t18[c*row + term] * W2[c*column + term];
                     }
-                    t18[column + h*row] = c8;
+                    t19[column + h*row] = c8;
                 }
             }
         }
         if (c*h*strip >= 33) {
-            dense_matrix_contract(&t17[0], &W2[0], &t18[0], &t22[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
+            dense_matrix_contract(&t18[0], &W2[0], &t19[0], &t23[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
             dense_matrix_INDEPENDENT
             for (int64_t j = 0; j < h; j++) {
-                const double tt24 = t18[(i - first)*h + j];
-                const double tt25 = t19[(i - first)*h + j];
-                t20[j] += tt24 * (tt25 * tt25);
-                t21[(i - first)*h + j] = tt24 * (tt25 * tt25);
+                const double tt24 = t19[(i - first)*h + j];
+                const double tt25 = t20[(i - first)*h + j];
+                t21[j] += tt24 * (tt25 * tt25);
+                t22[(i - first)*h + j] = tt24 * (tt25 * tt25);
             }
         }
-        dense_matrix_contract(&X[first*d], &t21[0], &grad_W1[0], &t22[0], d, h, strip, 1, d, h, 1, h, 1,
+        dense_matrix_contract(&X[first*d], &t22[0], &grad_W1[0], &t23[0], d, h, strip, 1, d, h, 1, h, 1,
             first, 1, 0);
     }
-    t12[0] = c1;
-    t13[0] = c2;
-    value[0] = (t12[0] - t13[0]) / tt1;
+    t13[0] = c1;
+    t14[0] = c2;
+    value[0] = (t13[0] - t14[0]) / tt1;
     for (int64_t j = 0; j < h; j++) {
-        grad_b1[j] = t20[j];
+        grad_b1[j] = t21[j];
     }
     for (int64_t j = 0; j < c; j++) {
-        grad_b2[j] = t16[j] / tt1 - t14[j] / tt1;
+        grad_b2[j] = t17[j] / tt1 - t15[j] / tt1;
     }
 }
 
 int64_t dense_matrix_work_size(int64_t n, int64_t d, int64_t c, int64_t h)
 {
     (void)d;
-    return dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(h)) + 9600;
+    return dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(h)) + 9600;
 }
 
 int64_t dense_matrix_argument_count(void)

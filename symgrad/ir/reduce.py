@@ -43,6 +43,14 @@ def store(g: Graph, axes: Sequence[Node], body: Node) -> Node:
     return g.read(g.define("map", axes, (), body), *axes)
 
 
+def memory_order(g: Graph, body: Node, axes: Sequence[Node]) -> list[Node]:
+    """These axes in the order in which `body` reads them where it reads most of them; others first."""
+    wanted = frozenset(axes)
+    widest = max(g.reads((body,)), key=lambda n: len(g.axes[n] & wanted), default=body)
+    order = g.first_occurrence(widest, wanted)
+    return [*(a for a in axes if a not in order), *order]
+
+
 def count(g: Graph, extent: Node) -> Node:
     """An extent as a real number of repetitions, 0 where it is negative."""
     value = g.cast(extent)

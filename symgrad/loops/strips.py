@@ -49,7 +49,7 @@ from symgrad.loops.walk import defined, free_name, has_blocks, operands, taken_n
 _STEP = 96  # rows of a strip
 _SPARE = 48  # more of the last one, which so has no fewer
 ROWS = _STEP + _SPARE  # at most
-_MOST = 64  # statements that are looked at for one loop over strips
+_MOST = 128  # statements that are looked at for one loop over strips
 _TITLE = "strip by strip: what is in between stays in the cache"
 
 Bounds = tuple[Poly, Poly]  # of a strip: its first index, how many
@@ -62,12 +62,16 @@ class _Piece:
     own     for each array: the axes at which every index is that of the strip's axis.
     make    the statement for a strip.
     before  statements that have to be done once before.
+    sums    the array to which it adds something in every strip, and
+    clears  whether it writes that in the first one.
     """
 
     effects: Effects
     own: Mapping[str, frozenset[int]]
     make: Callable[[Bounds], Statement]
     before: tuple[Statement, ...] = ()
+    sums: str = ""
+    clears: bool = False
 
 
 def stripped(routine: Routine) -> Routine:
@@ -243,6 +247,8 @@ def _may_share_strips(one: _Piece, two: _Piece) -> bool:
     if a.changes & (b.uses | b.changes) or b.changes & a.uses:
         return False
     shared = (a.writes & b.touches) | (a.reads & b.writes)
+    if one.sums == two.sums and not two.clears:
+        shared -= {one.sums}
     return all(one.own[x] & two.own[x] for x in shared)
 
 
@@ -420,7 +426,8 @@ def _along(
             changes["keep"] = first
         return _with_product(s, replace(product, **changes))
 
-    return _Piece(without, own, make)
+    sums = product.c.start.buffer if side == "depth" else ""
+    return _Piece(without, own, make, sums=sums, clears=product.keep == ())
 
 
 def _axis_of(stride: Poly, extents: Sequence[Poly]) -> int | None:

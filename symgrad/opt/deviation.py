@@ -17,7 +17,7 @@ Blanchard, Higham & Higham 2021, section 4.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice, permutations, product
@@ -128,18 +128,16 @@ def _joined(g: Graph, means: Means, whole: Product, candidate: Product) -> Node 
         extra = list((own - other).elements())
         if other - own or len(extra) > 1 or Counter(whole.below) != Counter(candidate.below):
             continue
-        axes, inner, outer = _bodies(g, mine, theirs)
-        if inner is None or outer is None:
-            continue
-        inner = Product(whole.number * inner.number, (*inner.above, *extra), inner.below)
-        outer = replace(outer, number=candidate.number * outer.number)
-        if extra:
-            inner, outer = _shifted(g, means, mine, extra[0], axes, inner, outer)
-        made = _difference(g, means, inner, outer)
-        if made is not None:
-            out = g.first_occurrence(made, g.axes[made] - frozenset(axes))
-            total = g.read(g.define("sum", out, axes, made), *out)
-            return whole_of(g, Product(Fraction(1), (*other.elements(), total), candidate.below))
+        for axes, inner, outer in _bodies(g, mine, theirs):
+            inner = Product(whole.number * inner.number, (*inner.above, *extra), inner.below)
+            outer = replace(outer, number=candidate.number * outer.number)
+            if extra:
+                inner, outer = _shifted(g, means, mine, extra[0], axes, inner, outer)
+            made = _difference(g, means, inner, outer)
+            if made is not None:
+                out = g.first_occurrence(made, g.axes[made] - frozenset(axes))
+                total = g.read(g.define("sum", out, axes, made), *out)
+                return whole_of(g, Product(Fraction(1), (*other.elements(), total), candidate.below))
     return None
 
 
@@ -147,17 +145,26 @@ def _sums_among(g: Graph, parts: Product) -> list[Node]:
     return [n for n in parts.above if g.op[n] == "read" and g.tensors[g.args[n][0]].kind == "sum"]
 
 
-def _bodies(g: Graph, *sums: Node) -> tuple[list[Node], Product | None, Product | None]:
-    """What two sums add up, over the same new axes; None if these are not of the same extents."""
-    tensors = [g.tensors[g.args[n][0]] for n in sums]
-    axes = [g.fresh_axis(g.extent(a)) for a in tensors[0].red]
-    found: list[Product | None] = []
-    for node, tensor in zip(sums, tensors, strict=True):
-        if [g.extent(a) for a in tensor.red] != [g.extent(a) for a in axes]:
-            return axes, None, None
-        places = dict(zip((*tensor.out, *tensor.red), (*g.args[node][1:], *axes), strict=True))
-        found.append(product_of(g, g.substitute(tensor.body, places)))
-    return axes, found[0], found[1]
+def _bodies(g: Graph, mine: Node, theirs: Node) -> Iterator[tuple[list[Node], Product, Product]]:
+    """New axes, and what two sums add up over these, in every order in which their extents are the same."""
+    one, two = (g.tensors[g.args[n][0]] for n in (mine, theirs))
+    if len(one.red) != len(two.red):
+        return
+    axes = [g.fresh_axis(g.extent(a)) for a in one.red]
+    inner = product_of(g, _at(g, mine, axes))
+    for order in islice(permutations(axes), _MOST_PLACES):
+        if inner is not None and [g.extent(a) for a in two.red] == [g.extent(a) for a in order]:
+            outer = product_of(g, _at(g, theirs, order))
+            if outer is not None:
+                yield axes, inner, outer
+
+
+def _at(g: Graph, read: Node, axes: Sequence[Node]) -> Node:
+    """What a sum adds up, over these axes."""
+    tensor = g.tensors[g.args[read][0]]
+    return g.substitute(
+        tensor.body, dict(zip((*tensor.out, *tensor.red), (*g.args[read][1:], *axes), strict=True))
+    )
 
 
 def _shifted(

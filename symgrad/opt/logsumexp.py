@@ -16,10 +16,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.reduce import store
+from symgrad.ir.reduce import memory_order, store
 from symgrad.ir.stability.patterns import terms_of
 from symgrad.ir.unit import Unit
 from symgrad.opt.deviation import less_its_mean
+from symgrad.opt.exponentials import with_shared_exponentials
 from symgrad.opt.means import Means
 from symgrad.opt.rebuild import Copy, NodeHook, copy_with
 from symgrad.opt.saturation import Split, beside_target, may_saturate
@@ -49,7 +50,9 @@ def split_logsumexp(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[Te
         return _split(copy, t, parts, on_node) if copy.old.tensors[t].kind == "logsumexp" else None
 
     # A stability rule would recognise the sum of exponentials under the logarithm.
-    return copy_with(g, roots, on_tensor, on_node, stabilise=False)
+    apart, moved = copy_with(g, roots, on_tensor, on_node, stabilise=False)
+    whole, again = with_shared_exponentials(apart, [moved[t] for t in roots], parts.values())
+    return whole, {t: again[made] for t, made in moved.items() if made in again}
 
 
 def _split(copy: Copy, t: TensorId, parts: dict[TensorId, Split], on_node: NodeHook) -> TensorId:
@@ -61,7 +64,7 @@ def _split(copy: Copy, t: TensorId, parts: dict[TensorId, Split], on_node: NodeH
         has_product = any(
             g.op[term] == "mul" for _, term in terms_of(g, body)
         )  # which may be fused with a sum
-        body = store(g, (*out, *red), body)
+        body = store(g, memory_order(g, body, (*out, *red)), body)
         exponents = g.args[body][0] if has_product and g.op[body] == "read" else None
     top = g.read(g.define("max", out, red, body), *out)
     finite = g.node("lt", g.node("abs", top), g.const(float("inf")))

@@ -12,11 +12,11 @@ from fractions import Fraction
 
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
-from symgrad.ir.reduce import store
+from symgrad.ir.reduce import memory_order, store
 from symgrad.opt.saturation import Softmax, Split, softmax_of
 
 _ROOM = 2**55  # c - r does not overflow if r times this does not
-_MOST_FACTORS = 12  # a product is searched this far
+_MOST_FACTORS = 20  # a product is searched this far
 _CHEAP = 2  # operations that are done again rather than stored
 
 
@@ -48,7 +48,7 @@ class Means:
     def __init__(self, splits: Collection[Split]) -> None:
         self.splits = splits
         self.known: dict[TensorId, Mean | None] = {}
-        self.shifted: dict[TensorId, tuple[TensorId, TensorId, TensorId | None]] = {}
+        self.shifted: dict[TensorId, tuple[TensorId, TensorId, Node | None]] = {}
 
     def of(self, g: Graph, node: Node) -> Mean | None:
         """What is read, if that is a mean."""
@@ -92,18 +92,17 @@ class Means:
         t, *index = g.args[read]
         shift, _, stored = self._shifted(g, t, mean)
         if stored is not None:
-            tensor = g.tensors[t]
-            here = g.read(stored, *(places[a] for a in (*tensor.out, *tensor.red)))
+            here = g.substitute(stored, places)
         return g.intern("sub", (here, g.read(shift, *index)))
 
-    def _shifted(self, g: Graph, t: TensorId, mean: Mean) -> tuple[TensorId, TensorId, TensorId | None]:
+    def _shifted(self, g: Graph, t: TensorId, mean: Mean) -> tuple[TensorId, TensorId, Node | None]:
         """The definitions of r, of sum(p*(c - r)), and of c if that is not cheap."""
         if t not in self.shifted:
             out, red = g.tensors[t].out, g.tensors[t].red
             c, stored = whole_of(g, replace(mean.c, number=Fraction(1))), None
             if _is_dear(g, c):
-                c = store(g, (*out, *red), c)
-                stored = g.args[c][0]
+                c = store(g, memory_order(g, c, (*out, *red)), c)
+                stored = c
             split, index = mean.softmax.split, mean.softmax.index
             ties = g.read(split.ties, *index)
             has_half = g.node("lt", g.read(split.below, *index), ties)
