@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import pickle
 import sys
@@ -15,6 +16,7 @@ import sympy as sp
 import symgrad as sg
 from symgrad.errors import BadArgument, DtypeMismatch, IndexOutOfRange, SymgradError
 from symgrad.run import cpython, fastcall, trampoline
+from symgrad.targets import llvm_build
 
 x, y = sp.symbols("x y")
 n = sp.Symbol("n", integer=True, positive=True)
@@ -120,6 +122,13 @@ def test_several_arrays_are_written_to_as_a_tuple() -> None:
     value, jac = (np.zeros_like(part) for part in pair(2.0, 3.0))
     found = pair(2.0, 3.0, out=(value, jac))
     assert found[0] is value and found[1] is jac
+    given = (value, jac)
+    counts = [sys.getrefcount(a) for a in (given, value, jac)]
+    assert pair(2.0, 3.0, out=given) is given
+    with pytest.raises(AssertionError, match="through Python"):  # the second does not fit
+        pair(2.0, 3.0, out=(value, np.zeros(7)))
+    assert pair(2.0, 3.0, out=(value, None))[0] is value
+    assert [sys.getrefcount(a) for a in (given, value, jac)] == counts
     assert value.ravel().tolist() == [6.0, 2.0] and jac.ravel().tolist() == [3.0, 2.0, 1.0, 0.0]
 
 
@@ -164,7 +173,7 @@ def test_large_workspaces_are_allocated() -> None:
 
 def test_the_largest_workspace_is_kept_for_later_calls() -> None:
     k = sg.compile(STORED, (X,), X, outputs=("value", "grad"))
-    (spare,) = (made.spare for made in trampoline._KEPT if hasattr(made, "spare"))
+    spare = trampoline._SPARE
 
     def kept_after(size: int) -> tuple[int, int]:
         m = np.linspace(-1.0, 1.0, size * size).reshape(size, size) / 9
@@ -176,6 +185,14 @@ def test_the_largest_workspace_is_kept_for_later_calls() -> None:
     assert address and held >= k.workspace(n=80) > 4096
     assert kept_after(40) == (address, held)
     assert kept_after(90)[1] >= k.workspace(n=90)
+
+
+def test_the_code_between_python_and_kernels_comes_from_the_cache() -> None:
+    """It holds no address of this process: what it compares with are symbols."""
+    kind = "define i64 @answer() {\n  ret i64 ptrtoint (ptr @place to i64)\n}\n@place = external global i8\n"
+    for place, text in ((4096, lambda: kind), (8192, lambda: pytest.fail("it was compiled again"))):
+        library = llvm_build.load(text, "a test of the cache", {"place": place}, ("answer",))
+        assert ctypes.CFUNCTYPE(ctypes.c_int64)(library["answer"])() == place
 
 
 def test_threads_with_different_shapes_do_not_disturb_each_other() -> None:

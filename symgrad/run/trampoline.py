@@ -11,6 +11,7 @@ a page fault for every 4 KiB, often more than what is computed there. It changes
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -41,28 +42,37 @@ _DOUBLE, _FLOAT = ir.DoubleType(), ir.FloatType()
 _OFFSET_FLAG = 1 << 63  # PY_VECTORCALL_ARGUMENTS_OFFSET
 _NULL = _PTR(None)
 Value = Any  # llvmlite has no types for its values
-_KEPT: list[Any] = []  # code in use, and the objects whose addresses are in it
+# What the code compares with, or asks for: symbols to it, whose addresses are given when it is loaded.
+_OBJECTS: dict[str, object] = {
+    "ndarray": np.ndarray, "float64": np.float64, "float": float, "tuple": tuple, "None": None,
+    "word_out": "out", "word_tangent": "tangent", "word_cotangent": "cotangent", "word_call": "_call",
+}  # fmt: skip
+_SPARE = np.zeros(2, np.int64)  # address and bytes of the block that is kept
+_KEPT: list[Any] = []  # code in use
 
 
 @cache
 def address() -> int:
-    """The address of the function; compiled when it is first asked for."""
+    """The address of the function; compiled where it is not in the cache."""
     from symgrad.targets import llvm_build  # not before there is a kernel
 
-    made = _Trampoline()
-    _KEPT.append(made)
-    library = llvm_build.load(str(made.module), cpython.functions(), ("trampoline",))
+    places = {f"object_{name}": id(x) for name, x in _OBJECTS.items()} | {"spare": _SPARE.ctypes.data}
+    symbols = {**places, **cpython.functions()}
+    library = llvm_build.load(lambda: str(_Trampoline().module), _decided_by(), symbols, ("trampoline",))
     _KEPT.append(library)
     return int(library["trampoline"])
+
+
+def _decided_by() -> str:
+    """The files that decide the code, as text."""
+    files = ("trampoline.py", "records.py", "cpython.py")
+    return "".join((pkgutil.get_data(__package__, file) or b"").decode("latin-1") for file in files)
 
 
 class _Trampoline:
     """Builds the function, block by block. `self.b` writes at the end of the current block."""
 
     def __init__(self) -> None:
-        # The interned strings that the code compares with, and the one that it asks for.
-        self.names = ("out", "tangent", "cotangent", "_call")
-        self.spare = np.zeros(2, np.int64)  # address and bytes of the block that is kept
         self.module = ir.Module("trampoline")
         kind = ir.FunctionType(_PTR, [_PTR, _PTR, _I64, _PTR])
         self.function = ir.Function(self.module, kind, "trampoline")
@@ -96,6 +106,8 @@ class _Trampoline:
         """Memory on the stack: pointers for the kernel, results, the block, meta, codes."""
         self.buffers = self._local(ir.ArrayType(_I64, MAX_ARGUMENTS + MAX_RESULTS + 1))
         self.arrays = self._local(ir.ArrayType(_PTR, MAX_RESULTS))
+        self.lent = self._local(ir.ArrayType(_I64, MAX_RESULTS))  # the caller's, not counted yet
+        self.all_lent = self._local(_I64)
         self.objects = self._local(ir.ArrayType(_PTR, MAX_ARGUMENTS))
         self.meta = self._local(ir.ArrayType(_I64, MAX_META))
         self.codes = self._local(ir.ArrayType(_I64, MAX_CODES))
@@ -104,10 +116,11 @@ class _Trampoline:
         self.heap, self.block, self.bytes = self._local(_PTR), self._local(_PTR), self._local(_I64)
         self._store(self.heap, _NULL)
         self._store(self.made, _I64(0))
+        self._store(self.all_lent, _I64(1))
 
     def _keyword_arguments(self) -> list[Value]:
         """What was passed as out=, tangent= and cotangent=; null for nothing, slow for other keywords."""
-        names = self.names[:3]
+        names = ("word_out", "word_tangent", "word_cotangent")
         places = [self._local(_PTR) for _ in names]
         for place in places:
             self._store(place, _NULL)
@@ -136,7 +149,7 @@ class _Trampoline:
         with self.b.if_then(self.b.icmp_signed("==", parts, _I64(SINGLE))):
             self._store(rest, tangent)
         with self.b.if_then(self.b.icmp_signed(">", parts, _I64(0))):
-            self._require(self._equals(self._load(_PTR, tangent, cpython.TYPE), self._object(tuple)))
+            self._require(self._equals(self._load(_PTR, tangent, cpython.TYPE), self._object("tuple")))
             size = self._load(_I64, tangent, cpython.TUPLE_SIZE)
             self._require(self.b.icmp_signed("==", size, parts))
             self._copy(rest, self._at(tangent, _I64(cpython.TUPLE_ITEMS), 1), parts)
@@ -201,7 +214,7 @@ class _Trampoline:
     def _number(self, k: Value, x: Value) -> None:
         """A Python float, NumPy's float64, or an array without axes."""
         kind = self._load(_PTR, x, cpython.TYPE)
-        with self.b.if_else(self._equals(kind, self._object(np.ndarray))) as (array, other):
+        with self.b.if_else(self._equals(kind, self._object("ndarray"))) as (array, other):
             with array:
                 has = self.b.and_(self._load(_I32, x, cpython.FLAGS), _I32(cpython.ALIGNED))
                 self._require(self.b.icmp_signed("==", has, _I32(cpython.ALIGNED)))
@@ -210,7 +223,7 @@ class _Trampoline:
                 self._store(self._at(self.buffers, k, 8), self._load(_I64, x, cpython.DATA))
                 self._number_place()
             with other:
-                is_float = self.b.or_(*(self._equals(kind, self._object(t)) for t in (float, np.float64)))
+                is_float = self.b.or_(*(self._equals(kind, self._object(t)) for t in ("float", "float64")))
                 self._require(is_float)
                 self._float_argument(k, x)
 
@@ -233,7 +246,7 @@ class _Trampoline:
 
     def _require_array(self, x: Value, facts: Value, descr: Value, first: int, flags: int) -> None:
         """`x` is an ndarray with these flags, this descriptor, and the axes at word `first` of `facts`."""
-        self._require(self._equals(self._load(_PTR, x, cpython.TYPE), self._object(np.ndarray)))
+        self._require(self._equals(self._load(_PTR, x, cpython.TYPE), self._object("ndarray")))
         self._require(self.b.icmp_signed("==", self._load(_I64, x, cpython.DESCR), descr))
         axes = self._load(_I64, facts, 8 * first)
         found = self.b.sext(self._load(_I32, x, cpython.NDIM), _I64)
@@ -263,24 +276,29 @@ class _Trampoline:
         with self.b.if_else(self.b.and_(is_number, self._equals(given, _NULL))) as (number, array):
             with number:
                 self._store(buffer, self.b.ptrtoint(self._number_place(), _I64))
-                self._store(self._at(self.arrays, k, 8), _NULL)
+                self._set_result(k, _NULL, lent=False)
             with array:
                 with self.b.if_else(self._equals(given, _NULL)) as (fresh, old):
                     with fresh:
-                        self._store(self._at(self.arrays, k, 8), self._new_array(facts, axes))
+                        self._set_result(k, self._new_array(facts, axes), lent=False)
                     with old:
                         self._require_fit(k, facts, given)
-                        self._call("Py_IncRef", ir.VoidType(), given)
-                        self._store(self._at(self.arrays, k, 8), given)
-                self._store(self.made, self.b.add(k, _I64(1)))
+                        self._set_result(k, given, lent=True)
                 x = self._load(_PTR, self._at(self.arrays, k, 8))
                 self._store(buffer, self._load(_I64, x, cpython.DATA))
+        self._store(self.made, self.b.add(k, _I64(1)))
+
+    def _set_result(self, k: Value, x: Value, lent: bool) -> None:
+        self._store(self._at(self.arrays, k, 8), x)
+        self._store(self._at(self.lent, k, 8), _I64(int(lent)))
+        if not lent:
+            self._store(self.all_lent, _I64(0))
 
     def _new_array(self, facts: Value, axes: Value) -> Value:
         kind, extents = self._load(_I64, facts, 8 * (2 + MAX_AXES)), self._at(facts, _I64(2), 8)
         zero = _I32(0)
         x = self._call(
-            "PyArray_New", _PTR, self._object(np.ndarray), self.b.trunc(axes, _I32), extents,
+            "PyArray_New", _PTR, self._object("ndarray"), self.b.trunc(axes, _I32), extents,
             self.b.trunc(kind, _I32), _NULL, _NULL, zero, zero, _NULL,
         )  # fmt: skip
         with self.b.if_then(self._equals(x, _NULL), likely=False):
@@ -296,7 +314,7 @@ class _Trampoline:
         def inside(level: Value) -> None:
             around = self.b.load(x, typ=_PTR)
             with self.b.if_then(self._differs(around, _NULL)):
-                self._require(self._equals(self._load(_PTR, around, cpython.TYPE), self._object(tuple)))
+                self._require(self._equals(self._load(_PTR, around, cpython.TYPE), self._object("tuple")))
                 size = self._load(_I64, around, cpython.TUPLE_SIZE)
                 step = self._at(path, self.b.mul(level, _I64(2)), 8)
                 self._require(self.b.icmp_signed("==", size, self._load(_I64, step, 8)))
@@ -308,7 +326,7 @@ class _Trampoline:
         return self.b.load(x, typ=_PTR)
 
     def _unless_none(self, x: Value) -> Value:
-        return self.b.select(self._equals(x, self._object(None)), _NULL, x)
+        return self.b.select(self._equals(x, self._object("None")), _NULL, x)
 
     def _require_fit(self, k: Value, facts: Value, array: Value) -> None:
         """The caller's array for result `k` is of the right form, and apart from all memory in use."""
@@ -358,8 +376,13 @@ class _Trampoline:
     def _answer(self) -> None:
         """Floats for single numbers; the results, built into tuples as the codes say.
 
+        Where all of them are the caller's, what was passed as out= has that structure already.
         What is built takes no more places than the results it is made of, and so lies where they lay.
         """
+        with self.b.if_then(self.b.icmp_signed("!=", self.b.load(self.all_lent, typ=_I64), _I64(0))):
+            self._call("Py_IncRef", ir.VoidType(), self.out)
+            self._free()
+            self.b.ret(self.out)
         self._each(self.n_results, self._finish)
         top, taken = self._local(_I64), self._local(_I64)
         self._store(top, _I64(0))
@@ -394,6 +417,12 @@ class _Trampoline:
         x = self._load(_PTR, self._at(self.arrays, k, 8))
         with self.b.if_then(self._equals(x, _NULL)):
             self._store(self._at(self.arrays, k, 8), self._float(k))
+        with self.b.if_then(self._is_lent(k)):
+            self._call("Py_IncRef", ir.VoidType(), x)
+            self._store(self._at(self.lent, k, 8), _I64(0))
+
+    def _is_lent(self, k: Value) -> Value:
+        return self.b.icmp_signed("!=", self._load(_I64, self._at(self.lent, k, 8)), _I64(0))
 
     def _float(self, k: Value) -> Value:
         where = self._load(_PTR, self._at(self.buffers, self.b.add(self.n_arguments, k), 8))
@@ -416,7 +445,7 @@ class _Trampoline:
         self.b.position_at_end(self.slow)
         self._drop_arrays()
         self._free()
-        method = self._call("PyObject_GetAttr", _PTR, self.me, self._object(self.names[-1]))
+        method = self._call("PyObject_GetAttr", _PTR, self.me, self._object("word_call"))
         with self.b.if_then(self._equals(method, _NULL), likely=False):
             self.b.ret(_NULL)
         result = self._call("PyObject_Vectorcall", _PTR, method, self.args, self.count, self.keywords)
@@ -430,11 +459,11 @@ class _Trampoline:
         self.b.ret(_NULL)
 
     def _drop_arrays(self) -> None:
-        """Let go of the arrays."""
+        """Let go of the arrays that are counted."""
 
         def drop(k: Value) -> None:
             x = self._load(_PTR, self._at(self.arrays, k, 8))
-            with self.b.if_then(self._differs(x, _NULL)):
+            with self.b.if_then(self.b.and_(self._differs(x, _NULL), self.b.not_(self._is_lent(k)))):
                 self._call("Py_DecRef", ir.VoidType(), x)
 
         self._each(self.b.load(self.made, typ=_I64), drop)
@@ -453,7 +482,7 @@ class _Trampoline:
             self._call("PyMem_RawFree", ir.VoidType(), self.b.load(self.heap, typ=_PTR))
 
     def _spare(self) -> Value:
-        return _I64(int(self.spare.ctypes.data)).inttoptr(_PTR)
+        return self._symbol("spare")
 
     # ---- small parts -----------------------------------------------------------------------
 
@@ -462,7 +491,8 @@ class _Trampoline:
         with self.b.goto_entry_block():
             made = self.b.alloca(kind)
             made.align = 64
-            return self.b.inttoptr(self.b.ptrtoint(made, _I64), _PTR)  # forget the type of what it holds
+            made.type = _PTR  # forget the type of what it holds
+            return made
 
     def _header(self, k: int) -> Value:
         return self._load(_I64, self.record, 8 * k)
@@ -480,8 +510,14 @@ class _Trampoline:
     def _copy(self, to: Value, source: Value, words: Value) -> None:
         self._each(words, lambda k: self._store(self._at(to, k, 8), self._load(_I64, self._at(source, k, 8))))
 
-    def _object(self, x: object) -> Value:
-        return _I64(id(x)).inttoptr(_PTR)
+    def _object(self, name: str) -> Value:
+        return self._symbol(f"object_{name}")
+
+    def _symbol(self, name: str) -> Value:
+        """The address of something outside."""
+        if name not in self.module.globals:
+            ir.GlobalVariable(self.module, _BYTE, name)
+        return self.module.globals[name].ptrtoint(_I64).inttoptr(_PTR)
 
     def _equals(self, a: Value, b: Value) -> Value:
         return self.b.icmp_unsigned("==", self.b.ptrtoint(a, _I64), self.b.ptrtoint(b, _I64))

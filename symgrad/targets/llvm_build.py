@@ -357,22 +357,29 @@ def _only_registers(module: Any, machine: Any) -> None:
             passes.run(function, builder)
 
 
-def load(text: str, symbols: Mapping[str, int], names: Sequence[str]) -> Any:
-    """A library with a module that is no kernel (glue code), quickly compiled: addresses of `names`; keep it.
+def load(text: Callable[[], str], key: str, symbols: Mapping[str, int], names: Sequence[str]) -> Any:
+    """A library with a module that is no kernel (glue code): addresses of `names`; keep it.
 
-    symbols  addresses of the functions that it declares.
+    text     writes the module, where the cache has no machine code for `key`, which has to decide it.
+    symbols  addresses of what the module declares; they are no part of the machine code.
     """
-    with _LOCK:
-        machine = _machine(0)
-        module = llvm.parse_assembly(text)
+
+    def made() -> bytes:
+        machine = _machine(2)
+        module = llvm.parse_assembly(text())
         module.verify()
         builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=0))
         passes = llvm.create_new_function_pass_manager()
-        passes.add_sroa_pass()  # more passes save ten nanoseconds a call and cost twice the time here
+        passes.add_sroa_pass()
+        passes.add_simplify_cfg_pass()
+        passes.add_instruction_combine_pass()
         for function in module.functions:
             if not function.is_declaration:
                 passes.run(function, builder)
-        return _library([machine.emit_object(module)], symbols, names)
+        return bytes(machine.emit_object(module))
+
+    with _LOCK:
+        return _library([cache.fetch(cache.key_of("llvm glue", key, *_surroundings()), made)], symbols, names)
 
 
 @lru_cache(maxsize=1)
