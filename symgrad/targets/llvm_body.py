@@ -44,16 +44,19 @@ from symgrad.loops.nest import (
     Vector,
     variable,
 )
+from symgrad.loops.walk import has_blocks
 from symgrad.targets import contract_llvm, external_llvm
 from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.call_lanes import lanes_for
 from symgrad.targets.external import BLAS, LAPACK, symbol_of
 from symgrad.targets.foresight import LOOKED_AT, Foresight
 from symgrad.targets.lanes_llvm import lanes_function
+from symgrad.targets.last_turns import has_rest, is_interleaved
 from symgrad.targets.liveness import liveness
+from symgrad.targets.llvm_extrema import Ordered, extremum_cells
 from symgrad.targets.llvm_integers import Integer, Integers
 from symgrad.targets.text import comment_text
-from symgrad.targets.vector_math import OWN, function_of
+from symgrad.targets.vector_math import function_of
 from symgrad.targets.vector_math_llvm import function_name, lanes_suffix, lanes_type, splat, vector_name
 
 # Flags: multiply-add may fuse; only the order of a loop's sum is free. Never nnan, ninf, nsz, afn.
@@ -158,6 +161,8 @@ class Body:
         self._values: dict[Value, str] = {}
         self._bools: set[Value] = set()
         self._cells: dict[Value, str] = {}  # cell -> its type
+        self.extrema: dict[Value, str] = {}  # cells that hold a number as an integer: "max" or "min"
+        self.ordered = Ordered(self.element, self._new)
         self._vector_kinds: dict[Value, str] = {}
         self.handed_over: list[Value] = []  # cells of the caller
         self.contracts = True  # whether LLVM may fuse products and sums outside loops
@@ -196,6 +201,7 @@ class Body:
         """
         self.part_call, self.name_of = part_call, name_of
         live = liveness(body, self.handed_over)
+        self.extrema = extremum_cells(body) if has_blocks(body) and self.lanes == 1 else {}
         stack: list[tuple[Iterator[Statement | _Rest], Callable[[], None]]] = [(iter(body), lambda: None)]
         while stack:
             rest, close = stack[-1]
@@ -205,7 +211,7 @@ class Body:
                 stack.pop()
             elif isinstance(statement, _Rest):
                 stack.append((iter(statement.loop.body), self._open_for(statement.loop, _REST)))
-            elif isinstance(statement, For) and self.rest_lanes and _has_rest(statement):
+            elif isinstance(statement, For) and self.rest_lanes and has_rest(statement):
                 stack[-1] = chain([_Rest(statement)], rest), close
                 stack.append((iter(statement.body), self._open_for(statement, _BLOCKS)))
             elif isinstance(statement, For):
@@ -241,7 +247,8 @@ class Body:
         kind = self._cells.get(value)
         if kind is None:
             return self._values[value]
-        return self._new(f"load {kind}, ptr {self._values[value]}")
+        held = self._new(f"load {kind}, ptr {self._values[value]}")
+        return self.ordered.value(held) if value in self.extrema else held
 
     def _const(self, s: Const) -> None:
         self._forecast(s)
@@ -492,6 +499,8 @@ class Body:
     def _cell(self, s: Cell) -> None:
         init = self._get(s.init)
         kind = "i1" if s.init in self._bools else self.real
+        if s.dst in self.extrema:
+            init, kind = self.ordered.key(init, self.extrema[s.dst]), self.ordered.integer
         slot = f"%c{self._fresh()}"
         self.slots.append(f"  {slot} = alloca {kind}")
         self._values[s.dst], self._cells[s.dst] = slot, kind
@@ -499,12 +508,19 @@ class Body:
 
     def _set_cell(self, s: SetCell) -> None:
         value = self._get(s.src)
+        if s.cell in self.extrema:
+            value = self.ordered.key(value, self.extrema[s.cell])
         self.lines.append(f"  store {self._cells[s.cell]} {value}, ptr {self._values[s.cell]}")
 
     def _accumulate(self, s: Accumulate) -> None:
         value = self._get(s.src)
-        new = self._combine(s.kind, self._get(s.cell), value, _ACCUMULATES)
-        self.lines.append(f"  store {self._cells[s.cell]} {new}, ptr {self._values[s.cell]}")
+        kind, place = self._cells[s.cell], self._values[s.cell]
+        if s.cell in self.extrema:
+            held, key = self._new(f"load {kind}, ptr {place}"), self.ordered.key(value, s.kind)
+            new = self.ordered.better(s.kind, held, key, self.functions)
+        else:
+            new = self._combine(s.kind, self._get(s.cell), value, _ACCUMULATES)
+        self.lines.append(f"  store {kind} {new}, ptr {place}")
 
     def _part(self, s: Part) -> None:
         name, arguments = self.part_call(s)
@@ -581,7 +597,7 @@ class Body:
         first = self._bound(s.lower, "smax")
         last = self._bound(s.upper, "smin")
         if part:
-            middle = self._whole_blocks(first, last, _is_interleaved(s))
+            middle = self._whole_blocks(first, last, is_interleaved(s))
             first, last = (first, middle) if part == _BLOCKS else (middle, last)
         n, before = self._fresh(), self._block
         var = f"%i{n}"
@@ -649,24 +665,6 @@ def _extreme(polys: Sequence[Poly], pick: str, integers: Integers, functions: di
         functions[name] = f"declare i64 @{name}(i64, i64)"
         result = integers.shared(f"call i64 @{name}(i64 {result}, i64 {integers.polynomial(p)})")
     return result
-
-
-def _has_rest(loop: For) -> bool:
-    """Whether an innermost loop has functions, and nothing that keeps vectors from doing it."""
-    simple = (Const, Bool, Compute, FromInt, Test, Load, LoadInt, Store, StoreReduce, Accumulate)
-    return (
-        loop.step == 1
-        and not loop.lanes
-        and any(isinstance(s, Compute) and s.op.startswith(OWN) for s in loop.body)
-        and all(isinstance(s, simple) for s in loop.body)
-        and all(s.kind in ("sum", "any") for s in loop.body if isinstance(s, Accumulate))
-    )
-
-
-def _is_interleaved(loop: For) -> bool:
-    """Whether it walks an array in steps of more than one: the last vector would read beyond its end."""
-    indices = (i for s in loop.body if isinstance(s, Load | Store | StoreReduce) for i in s.index)
-    return any(abs(k) > 1 for i in indices for names, k in i if loop.var in names)
 
 
 def real_literal(value: float) -> str:
