@@ -12,8 +12,8 @@ import pytest
 import sympy as sp
 
 import symgrad as sg
-from symgrad.ir.laurent import ROWS as REMOVABLE
 from symgrad.ir.ops import OPS
+from symgrad.ir.removable import NAMES as REMOVABLE
 from symgrad.run.accuracy import correct_digits, last_places
 
 TOOL = Path(__file__).resolve().parents[1] / "tools" / "accuracy"
