@@ -79,7 +79,10 @@ class Forward:
         """The tangents of all trajectories of a recurrence."""
         scan = scan_of(self.g, t)
         outside = {s: self.tensor(s) for s in frontier(self.g, scan)}
-        push = lambda seeds, step: Forward(self.g, seeds).tensor(step)  # noqa: E731
+
+        def push(seeds: Mapping[TensorId, Tangent], step: TensorId) -> Tangent | None:
+            return Forward(self.g, seeds).tensor(step)
+
         self.tangents.update(tangents(self.g, scan, outside, push))
 
     def _call(self, t: TensorId, dots: Sequence[Node | None]) -> Tangent | None:
