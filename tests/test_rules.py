@@ -85,11 +85,7 @@ def _raw(g: Graph, op: str, *args: Node) -> Node:
 
 def _removable(g: Graph, x: Node) -> tuple[Node, ...]:
     """The arguments of tanh(x)/x with one term of its series."""
-    return x, g.const(Fraction(1, 1024)), x, g.one, _raw(g, "div", g.node("tanh", x), x)
-
-
-def _radial_removable(g: Graph, h: Node, square: Node, away: Node) -> tuple[Node, ...]:
-    return h, square, *(a for k, a in enumerate(_removable(g, away)) if k in (1, 3, 4))
+    return x, g.const(Fraction(1, 1024)), g.one, _raw(g, "div", g.node("tanh", x), x)
 
 
 # One example per rule: the arguments its op is called with. x, y, z are reads; p, q are predicates.
@@ -112,13 +108,12 @@ EXAMPLES: dict[str, Example] = {
     "flat_product_of_root": lambda g, v: (
         g.add(_norm(g, v), g.one), g.node("exp", g.neg(_norm(g, v)))),
     "removable_of_root": lambda g, v: _removable(g, _norm(g, v)),
-    "removable_at_constant": lambda g, v: (g.zero, _removable(g, v.x)[1], g.zero, *_removable(g, v.x)[3:]),
+    "removable_at_constant": lambda g, v: (g.zero, *_removable(g, v.x)[1:]),
     "removable_as_made_again": lambda g, v: (
-        *_removable(g, v.x)[:4], _raw(g, "removable", *_removable(g, v.x))),
-    "radial_removable_at_constant": lambda g, v: _radial_removable(g, g.zero, g.zero, v.x),
+        *_removable(g, v.x)[:3], _raw(g, "removable", *_removable(g, v.x))),
+    "radial_removable_at_constant": lambda g, v: (g.zero, g.zero, *_removable(g, v.x)[1:]),
     "radial_removable_as_made_again": lambda g, v: (
-        *_radial_removable(g, v.x, v.y, v.x)[:4], _raw(g, "removable", *_removable(g, v.x))),
-    "fold_offset": lambda g, v: (g.const(3), g.const(2), g.const(2), g.zero, g.zero),
+        v.x, v.y, *_removable(g, v.x)[1:3], _raw(g, "removable", *_removable(g, v.x))),
     "large_over_large": lambda g, v: (g.node("exp", v.x), g.node("expm1", v.x)),
     "large_times_quotient": lambda g, v: (g.node("cosh", v.x), g.div(v.y, g.node("sinh", v.x))),
     "own_argument_by_quotient": lambda g, v: (v.x, g.node("sin", v.x)),
@@ -135,6 +130,10 @@ EXAMPLES: dict[str, Example] = {
     "form_over_two_squares": lambda g, v: (g.mul(v.x, v.y), g.add(g.mul(v.x, v.x), g.mul(v.y, v.y))),
     "side_by_norm": lambda g, v: (
         v.x, g.node("sqrt", g.sum_of((g.mul(v.x, v.x), g.mul(v.y, v.y), g.mul(v.z, v.z))))),
+    "exponent_less_anchored_total": lambda g, v: (
+        g.div(v.x, v.z), g.add(g.div(g.node("anchor", g.zero), v.z), g.mul(v.x, v.y))),
+    "product_with_anchored_total": lambda g, v: (
+        v.z, g.add(g.div(g.node("anchor", g.zero), v.z), v.x)),
     "log_of_two_squares": lambda g, v: (g.add(g.mul(v.x, v.x), g.mul(v.y, v.y)),),
     "fold_add": lambda g, v: (g.const(2), g.const(Fraction(1, 3))),
     "add_zero": lambda g, v: (v.x, g.zero),
@@ -323,7 +322,10 @@ def _values(g: Graph, v: SimpleNamespace, node: Node, points: list, dtype: objec
         node = g.intern("where", (node, g.one, g.zero))
     columns = np.array(points, dtype=dtype).T
     inputs = {g.args[r][0]: column for r, column in zip((v.x, v.y, v.z), columns, strict=True)}
-    inputs |= {g.args[v.k][0]: 2, v.u: np.array([0.5, -1.0, 2.0])}
+    inputs |= {
+        g.args[v.k][0]: 2,
+        v.u: np.array([0.5, -1.0, 2.0]),
+    }
     tensor = g.define("map", (v.point,), (), node)
     return evaluate(g, [tensor], inputs, {"n": 3, "m": len(points)}, dtype)[0]
 

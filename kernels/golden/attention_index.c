@@ -16,30 +16,33 @@
  * output  grad_V (m, e) double
  * output  grad_tau () double
  * work    t1 (rows, m) double
- * work    t2 (rows, m) double
+ * work    t2 (rows,) double
  * work    t3 (rows,) double
  * work    t4 (rows,) double
- * work    t5 (m,) double
+ * work    t5 (rows, m) double
  * work    t6 (rows,) double
- * work    t7 (rows,) double
+ * work    t7 (m,) double
  * work    t8 (rows,) double
+ * work    t9 (rows,) double
  * work    t10 (rows,) double
- * work    t11 (rows, m) double
- * work    t12 (rows, e) double
- * work    t13 (rows, e) double
- * work    t14 (rows, m) double
- * work    t15 (rows,) double
+ * work    t12 (rows,) double
+ * work    t13 (rows, m) double
+ * work    t14 (rows, e) double
+ * work    t15 (rows, e) double
+ * work    t16 (rows, m) double
  * work    t17 (rows,) double
- * work    t18 (rows, m) double
- * work    t19 () double
- * work    t20 (9600,) double
+ * work    t19 (rows,) double
+ * work    t20 (rows, m) double
+ * work    t21 () double
+ * work    t22 (9600,) double
  *
  * expression: Sum((-R[i, a] + Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau))*V[j, a], (j, 0, m - 1))/Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau)), (j, 0, m - 1)))**2, (i, 0, n - 1), (a,...
  * differentiated by: Q, K, V, tau
  * stability rewrites: on
+ * kinks: first (ties of Max and Min go to the first argument, and Abs has slope 0 at 0)
  * value: value (), row-major
  * grad: grad_Q (n, d), row-major; grad_K (m, d), row-major; grad_V (m, e), row-major; grad_tau (), row-major
- * operations: 7753 as derived, 7695 after optimisation, every size 8
+ * operations: 8098 as derived, 8016 after optimisation, every size 8
  */
 
 #include "attention_index.h"
@@ -293,40 +296,45 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     double *const restrict t1 = work;
     const int64_t at1 = attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
     double *const restrict t2 = work + at1;
-    const int64_t at2 = at1 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
+    const int64_t at2 = at1 + attention_index_slice(attention_index_extent(rows));
     double *const restrict t3 = work + at2;
     const int64_t at3 = at2 + attention_index_slice(attention_index_extent(rows));
     double *const restrict t4 = work + at3;
     const int64_t at4 = at3 + attention_index_slice(attention_index_extent(rows));
     double *const restrict t5 = work + at4;
-    const int64_t at5 = at4 + attention_index_slice(attention_index_extent(m));
+    const int64_t at5 = at4 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
     double *const restrict t6 = work + at5;
     const int64_t at6 = at5 + attention_index_slice(attention_index_extent(rows));
     double *const restrict t7 = work + at6;
-    const int64_t at7 = at6 + attention_index_slice(attention_index_extent(rows));
+    const int64_t at7 = at6 + attention_index_slice(attention_index_extent(m));
     double *const restrict t8 = work + at7;
     const int64_t at8 = at7 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t10 = work + at8;
+    double *const restrict t9 = work + at8;
     const int64_t at9 = at8 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t11 = work + at9;
-    const int64_t at10 = at9 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
+    double *const restrict t10 = work + at9;
+    const int64_t at10 = at9 + attention_index_slice(attention_index_extent(rows));
     double *const restrict t12 = work + at10;
-    const int64_t at11 = at10 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e));
+    const int64_t at11 = at10 + attention_index_slice(attention_index_extent(rows));
     double *const restrict t13 = work + at11;
-    const int64_t at12 = at11 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e));
+    const int64_t at12 = at11 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
     double *const restrict t14 = work + at12;
-    const int64_t at13 = at12 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
+    const int64_t at13 = at12 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e));
     double *const restrict t15 = work + at13;
-    const int64_t at14 = at13 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t17 = work + at14;
-    const int64_t at15 = at14 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t18 = work + at15;
-    const int64_t at16 = at15 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
+    const int64_t at14 = at13 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e));
+    double *const restrict t16 = work + at14;
+    const int64_t at15 = at14 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
+    double *const restrict t17 = work + at15;
+    const int64_t at16 = at15 + attention_index_slice(attention_index_extent(rows));
     double *const restrict t19 = work + at16;
-    double *const restrict t20 = work + at16 + 8;
+    const int64_t at17 = at16 + attention_index_slice(attention_index_extent(rows));
+    double *const restrict t20 = work + at17;
+    const int64_t at18 = at17 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
+    double *const restrict t21 = work + at18;
+    double *const restrict t22 = work + at18 + 8;
     const double tt1 = tau[0];
     const double tt2 = sqrt((double)d);
     const double tt3 = tt1 * tt2;
+    const int tt4 = 1.0 / tt3 < 0.0;
     double c1 = 0.0;
     double c2 = 0.0;
     const int64_t none = attention_index_min(0, n - 49);
@@ -348,149 +356,156 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
             }
         }
         if (d*m*strip >= 33) {
-            attention_index_contract(&Q[first*d], &K[0], &t1[0], &t20[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
+            attention_index_contract(&Q[first*d], &K[0], &t1[0], &t22[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
                 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
-            for (int64_t j = 0; j < m; j++) {
-                t2[(i - first)*m + j] = t1[(i - first)*m + j] / tt3;
-            }
             double c4 = -INFINITY;
+            double c5 = INFINITY;
             for (int64_t j = 0; j < m; j++) {
-                const double tt4 = t2[(i - first)*m + j];
-                c4 = (tt4 > c4 || tt4 != tt4) ? tt4 : c4;
+                const double tt5 = t1[(i - first)*m + j];
+                c4 = (tt5 > c4 || tt5 != tt5) ? tt5 : c4;
+                c5 = (tt5 < c5 || tt5 != tt5) ? tt5 : c5;
             }
-            t3[i - first] = c4;
-            const double tt5 = t3[i - first];
-            const double tt6 = (fabs(tt5) < INFINITY) ? tt5 : 0.0;
-            t4[i - first] = tt6;
-            double c5 = 0.0;
-            double c6 = 0.0;
-            attention_index_SUM(c5, c6)
+            t2[i - first] = c4;
+            t3[i - first] = c5;
+            const double tt6 = tt4 ? t3[i - first] : t2[i - first];
+            const double tt7 = (fabs(tt6) < INFINITY) ? tt6 : 0.0;
+            t4[i - first] = tt7;
             for (int64_t j = 0; j < m; j++) {
-                const double tt7 = t2[(i - first)*m + j];
-                const double tt8 = exp(tt7 - tt6);
-                t5[j] = tt8;
-                c5 += (tt7 == tt6) ? 0.0 : tt8;
-                c6 += (tt7 == tt6) ? 1.0 : 0;
-            }
-            t6[i - first] = c5;
-            t7[i - first] = c6;
-            const double tt9 = t6[i - first];
-            const double tt10 = t7[i - first];
-            t8[i - first] = tt10 - 1.0 + tt9;
-            const double tt11 = tt9 + tt10;
-            for (int64_t j = 0; j < m; j++) {
-                t11[(i - first)*m + j] = t5[j] / tt11;
+                t5[(i - first)*m + j] = (t1[(i - first)*m + j] - tt7) / tt3;
             }
         }
         for (int64_t i = first; i < first + strip; i++) {
-            t10[i - first] = t4[i - first] + log1p(t8[i - first]);
+            t6[i - first] = 0.0;
+            double c6 = 0.0;
+            double c7 = 0.0;
+            attention_index_SUM(c6, c7)
+            for (int64_t j = 0; j < m; j++) {
+                const double tt8 = t5[(i - first)*m + j];
+                const double tt9 = exp(tt8 - 0.0);
+                t7[j] = tt9;
+                c6 += (tt8 == 0.0) ? 0.0 : tt9;
+                c7 += (tt8 == 0.0) ? 1.0 : 0;
+            }
+            t8[i - first] = c6;
+            t9[i - first] = c7;
+            const double tt10 = t8[i - first];
+            const double tt11 = t9[i - first];
+            t10[i - first] = tt11 - 1.0 + tt10;
+            const double tt12 = tt10 + tt11;
+            for (int64_t j = 0; j < m; j++) {
+                t13[(i - first)*m + j] = t7[j] / tt12;
+            }
+        }
+        for (int64_t i = first; i < first + strip; i++) {
+            t12[i - first] = log1p(t10[i - first]) + t6[i - first];
         }
         if (32 >= e*m*strip) {
             /* product of few terms */
             for (int64_t row = 0; row < strip; row++) {
                 for (int64_t column = 0; column < e; column++) {
-                    double c7 = 0.0;
+                    double c8 = 0.0;
                     for (int64_t term = 0; term < m; term++) {
-                        c7 += t11[m*row + term] * V[column + e*term];
+                        c8 += t13[m*row + term] * V[column + e*term];
                     }
-                    t12[column + e*row] = c7;
+                    t14[column + e*row] = c8;
                 }
             }
         }
         if (e*m*strip >= 33) {
-            attention_index_contract(&t11[0], &V[0], &t12[0], &t20[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1,
+            attention_index_contract(&t13[0], &V[0], &t14[0], &t22[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1,
                 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
             attention_index_SUM(c1)
             for (int64_t j = 0; j < e; j++) {
-                const double tt12 = R[i*e + j];
-                const double tt13 = t12[(i - first)*e + j];
-                const double tt14 = tt13 - tt12;
-                c1 += tt14 * tt14;
-                t13[(i - first)*e + j] = 2.0 * (tt13 - tt12);
+                const double tt13 = R[i*e + j];
+                const double tt14 = t14[(i - first)*e + j];
+                const double tt15 = tt14 - tt13;
+                c1 += tt15 * tt15;
+                t15[(i - first)*e + j] = 2.0 * (tt14 - tt13);
             }
         }
         if (32 >= e*m*strip) {
             /* product of few terms */
             for (int64_t row = 0; row < strip; row++) {
                 for (int64_t column = 0; column < m; column++) {
-                    double c8 = 0.0;
+                    double c9 = 0.0;
                     for (int64_t term = 0; term < e; term++) {
-                        c8 += t13[e*row + term] * V[column*e + term];
+                        c9 += t15[e*row + term] * V[column*e + term];
                     }
-                    t14[column + m*row] = c8;
+                    t16[column + m*row] = c9;
                 }
             }
         }
         if (e*m*strip >= 33) {
-            attention_index_contract(&t13[0], &V[0], &t14[0], &t20[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1,
+            attention_index_contract(&t15[0], &V[0], &t16[0], &t22[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1,
                 0);
         }
+        attention_index_contract(&t13[0], &t15[0], &grad_V[0], &t22[0], m, e, strip, 1, m, e, 1, e, 1,
+            first, 1, 0);
         for (int64_t i = first; i < first + strip; i++) {
-            double c9 = 0.0;
-            const double tt15 = t7[i - first];
-            const double tt16 = t4[i - first];
-            const int tt17 = t6[i - first] < tt15;
-            if (tt17) {
-                attention_index_SUM(c9)
+            double c10 = 0.0;
+            const double tt16 = t9[i - first];
+            const double tt17 = t6[i - first];
+            const int tt18 = t8[i - first] < tt16;
+            if (tt18) {
+                attention_index_SUM(c10)
                 for (int64_t j = 0; j < m; j++) {
-                    c9 += (t2[(i - first)*m + j] == tt16) ? t14[(i - first)*m + j] : 0.0;
+                    c10 += (t5[(i - first)*m + j] == tt17) ? t16[(i - first)*m + j] : 0.0;
                 }
             }
-            t15[i - first] = c9;
-            const double tt18 = t15[i - first] / tt15;
-            const double tt19 = (fabs(3.602879701896397e+16 * tt18) < INFINITY) ? tt18 : 0.0;
-            double c10 = 0.0;
-            attention_index_SUM(c10)
-            for (int64_t j = 0; j < m; j++) {
-                c10 += (t14[(i - first)*m + j] - tt19) * t11[(i - first)*m + j];
-            }
             t17[i - first] = c10;
-            const double tt20 = t10[i - first];
-            const int tt21 = tt20 == -INFINITY;
-            const double tt22 = t17[i - first];
-            const int tt23 = tt20 == -INFINITY;
+            const double tt19 = t17[i - first] / tt16;
+            const double tt20 = (fabs(3.602879701896397e+16 * tt19) < INFINITY) ? tt19 : 0.0;
+            double c11 = 0.0;
+            attention_index_SUM(c11)
+            for (int64_t j = 0; j < m; j++) {
+                c11 += t13[(i - first)*m + j] * (t16[(i - first)*m + j] - tt20);
+            }
+            t19[i - first] = c11;
+            const double tt21 = t12[i - first];
+            const int tt22 = tt21 == -INFINITY;
+            const double tt23 = t19[i - first];
+            const double tt24 = t4[i - first];
+            const int tt25 = tt21 == -INFINITY;
             attention_index_SUM(c2)
             for (int64_t j = 0; j < m; j++) {
-                const double tt24 = t14[(i - first)*m + j];
-                const double tt25 = t11[(i - first)*m + j];
-                t18[(i - first)*m + j] = (tt24 - tt19 - tt22) * (tt21 ? 0.0 : tt25) / tt3;
-                c2 += -((tt24 - tt19 - tt22) * ((tt23 ? 0.0 : tt25) * t1[(i - first)*m + j]));
+                const double tt26 = t16[(i - first)*m + j];
+                const double tt27 = t13[(i - first)*m + j];
+                t20[(i - first)*m + j] = (tt26 - tt20 - tt23) * (tt22 ? 0.0 : tt27) / tt3;
+                c2 += -((tt26 - tt20 - tt23) * ((tt25 ? 0.0 : tt27) * (t1[(i - first)*m + j] - tt24)));
             }
         }
-        attention_index_contract(&t18[0], &Q[first*d], &grad_K[0], &t20[0], m, d, strip, 1, m, d, 1, d, 1,
+        attention_index_contract(&t20[0], &Q[first*d], &grad_K[0], &t22[0], m, d, strip, 1, m, d, 1, d, 1,
             first, 1, 0);
         if (32 >= d*m*strip) {
             /* product of few terms */
             for (int64_t row = 0; row < strip; row++) {
                 for (int64_t column = 0; column < d; column++) {
-                    double c11 = 0.0;
+                    double c12 = 0.0;
                     for (int64_t term = 0; term < m; term++) {
-                        c11 += t18[m*row + term] * K[column + d*term];
+                        c12 += t20[m*row + term] * K[column + d*term];
                     }
-                    grad_Q[first*d + column + d*row] = c11;
+                    grad_Q[first*d + column + d*row] = c12;
                 }
             }
         }
         if (d*m*strip >= 33) {
-            attention_index_contract(&t18[0], &K[0], &grad_Q[first*d], &t20[0], strip, d, m, m, 1, d, 1, d, 1,
+            attention_index_contract(&t20[0], &K[0], &grad_Q[first*d], &t22[0], strip, d, m, m, 1, d, 1, d, 1,
                 0, 1, 0);
         }
-        attention_index_contract(&t11[0], &t13[0], &grad_V[0], &t20[0], m, e, strip, 1, m, e, 1, e, 1,
-            first, 1, 0);
     }
     value[0] = c1;
-    t19[0] = c2;
-    grad_tau[0] = tt2 * t19[0] / (tt1 * (tt1 * (tt2 * tt2)));
+    t21[0] = c2;
+    grad_tau[0] = tt2 * t21[0] / (tt1 * (tt1 * (tt2 * tt2)));
 }
 
 int64_t attention_index_work_size(int64_t n, int64_t d, int64_t m, int64_t e)
 {
     (void)d;
-    return attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + 8 + 9600;
+    return attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + 8 + 9600;
 }
 
 int64_t attention_index_argument_count(void)

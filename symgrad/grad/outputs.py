@@ -413,9 +413,9 @@ def _gnvp(p: Problem) -> Result:
 
 
 def _mirrored(g: Graph, blocks: list[list[Leaf]], wrt: Sequence[TensorId], a: int, b: int) -> Leaf:
-    """Block (a, b), and for one not below the diagonal that it is block (b, a) transposed."""
-    block = blocks[a][b]
-    if a > b:
+    """Block (a, b), and for one of two that it is block (b, a) transposed: that of fewer directions."""
+    block, (rows, columns) = blocks[a][b], (g.tensors[wrt[k]].rank for k in (a, b))
+    if (columns, b) < (rows, a):
         return block
     return replace(block, mirror=(blocks[b][a].tensor, len(g.tensors[wrt[b]].extents)))
 

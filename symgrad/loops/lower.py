@@ -24,7 +24,6 @@ from symgrad.loops.deltas import absorbed_scatters
 from symgrad.loops.fuse import fused
 from symgrad.loops.halting import Halt, halt_of
 from symgrad.loops.levels import Levels
-from symgrad.loops.lines import with_lines
 from symgrad.loops.nest import (
     Address,
     Buffer,
@@ -95,7 +94,6 @@ class Lowering:
         self.buffers: dict[TensorId, Buffer] = {}
         self.copies: list[tuple[Buffer, TensorId]] = []  # one tensor asked for twice
         self.top: list[Statement] = []
-        self.outermost = self.top
         self.top_values: dict[Node, Value] = {}
         self.scans = _scans(g, self.order)
         self.clocks: dict[TensorId, Clock] = {}  # definitions that stand in a loop over time
@@ -147,7 +145,7 @@ class Lowering:
             (*(self.size_names[s] for s in self.size_symbols), *self.chosen_sizes.values()),
             (*self.size_symbols, *self.chosen_sizes),
             tuple(self.all_buffers),
-            with_lines(self.top),
+            self.top,
             self.interface.title,
             (*self.calls.notes, *(note for s in self.sweeps for note in s.notes)),
             tuple(self.calls.failures),

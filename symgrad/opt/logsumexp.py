@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import memory_order, store
+from symgrad.ir.stability.anchors import is_anchored
 from symgrad.ir.stability.patterns import terms_of
 from symgrad.ir.unit import Unit
 from symgrad.opt.deviation import less_its_mean
@@ -66,9 +67,7 @@ def _split(copy: Copy, t: TensorId, parts: dict[TensorId, Split], on_node: NodeH
         )  # which may be fused with a sum
         body = store(g, memory_order(g, body, (*out, *red)), body)
         exponents = g.args[body][0] if has_product and g.op[body] == "read" else None
-    top = g.read(g.define("max", out, red, body), *out)
-    finite = g.node("lt", g.node("abs", top), g.const(float("inf")))
-    shift = g.define("map", out, (), g.where(finite, top, g.zero))
+    shift = g.define("map", out, (), _largest(g, written, body, out, red))
     m = g.read(shift, *out)
     is_top = g.node("eq", body, m)
     others = g.define("sum", out, red, g.where(is_top, g.zero, g.node("exp", g.sub(body, m))))
@@ -79,6 +78,15 @@ def _split(copy: Copy, t: TensorId, parts: dict[TensorId, Split], on_node: NodeH
     whole = g.define("map", out, (), g.add(m, g.read(rest, *out)))
     parts[whole] = Split(shift, rest, beyond, others, count, tuple(out), tuple(red), written, body, exponents)
     return whole
+
+
+def _largest(g: Graph, written: Node, body: Node, out: Sequence[Node], red: Sequence[Node]) -> Node:
+    """The largest exponent, 0 if that is not finite: as it is where an anchor is subtracted from all."""
+    if is_anchored(g, written):
+        return g.zero
+    top = g.read(g.define("max", out, red, body), *out)
+    finite = g.node("lt", g.node("abs", top), g.const(float("inf")))
+    return g.where(finite, top, g.zero)
 
 
 def _apart(g: Graph, node: Node, parts: dict[TensorId, Split]) -> Node:

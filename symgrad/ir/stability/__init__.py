@@ -9,6 +9,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     logarithms.py    log-sum-exp, softplus, log1p, log(1 - exp(x)), log(cosh(x)), log of a power
     determinants.py  log-determinant
     exponentials.py  exp(x) - 1, products of exponentials
+    anchors.py       exponents with a common factor: log-sum-exp and softmax over a temperature
     shares.py        softmax and logistic functions, their complements, log-softmax
     differences.py   1 - cos(x), differences of roots, variance, hypot
     norms.py         roots of sums of squares
@@ -25,6 +26,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
 
 from symgrad.ir import ops  # noqa: F401  the table first: the rules are about its rows
 from symgrad.ir.stability import (
+    anchors,
     complements,
     determinants,
     differences,
@@ -46,6 +48,7 @@ from symgrad.ir.stability.audit import AUDITS, Audit
 __all__ = [
     "AUDITS",
     "Audit",
+    "anchors",
     "complements",
     "determinants",
     "differences",

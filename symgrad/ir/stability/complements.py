@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args
 from symgrad.ir.stability.audit import Audit, stable
-from symgrad.ir.stability.patterns import conditions_of, factors_of, quotient_of, remove
+from symgrad.ir.stability.patterns import above_and_below, conditions_of, quotient_of, remove
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -26,7 +26,7 @@ _MOST_STEPS = 4  # from a read to the exponential it stands for
 
 def _may_differ_by_a_share(ops: Sequence[str]) -> bool:
     """Whether one side may be a product of more than the other."""
-    return any(op in ("mul", "neg", "logistic_slope") for op in ops)
+    return any(op in ("mul", "neg", "div", "logistic_slope") for op in ops)
 
 
 @stable(
@@ -42,7 +42,7 @@ def _may_differ_by_a_share(ops: Sequence[str]) -> bool:
     needs=_SHARES,
 )  # fmt: skip
 def product_less_its_share(g: Graph, a: Args) -> int | None:
-    if not any(g.op[factor] in _MAY_BE_SHARE for part in a for factor in factors_of(g, part)):
+    if not any(g.op[factor] in _MAY_BE_SHARE for part in a for factor in above_and_below(g, part)[0]):
         return None
     first, second = (_factors(g, part) for part in a)
     longer = first if len(first) > len(second) else second
@@ -59,7 +59,7 @@ def product_less_its_share(g: Graph, a: Args) -> int | None:
 
 
 def _may_be_delta_and_share(ops: Sequence[str]) -> bool:
-    return "mask" in ops and all(op in ("mask", "read", "mul", "neg") for op in ops)
+    return "mask" in ops and all(op in ("mask", "read", "mul", "neg", "div") for op in ops)
 
 
 @stable(
@@ -116,9 +116,13 @@ def is_whole_less_share(g: Graph, difference: int, part: int) -> int | None:
 
 
 def _factors(g: Graph, node: int) -> list[int]:
-    """The factors of a product: two logistic functions for the slope of one, stored shares as they are."""
+    """The factors of a product: two logistic functions for the slope of one, stored shares as they are.
+
+    What is divided by is the factor 1/x.
+    """
     found: list[int] = []
-    for factor in factors_of(g, node):
+    above, below = above_and_below(g, node)
+    for factor in (*above, *(g.div(g.one, f) for f in below)):
         if g.op[factor] == "logistic_slope":
             (z,) = g.args[factor]
             found += [g.node("logistic", z), g.node("logistic", g.neg(z))]

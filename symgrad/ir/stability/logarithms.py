@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among
+from symgrad.ir.stability.anchors import anchored
 from symgrad.ir.stability.audit import SCORES, Audit, at, at_pairs, stable
 from symgrad.ir.stability.patterns import (
     MOST_TERMS,
@@ -35,9 +36,10 @@ def log_of_sum(g: Graph, node: int) -> int | None:
     if t.kind != "sum" or g.op[t.body] != "exp":
         return None
     exponent, shift = _shift_apart(g, g.args[t.body][0], t.red)
+    exponent, anchor = anchored(g, exponent, t.out, t.red)
     index = g.args[node][1:]
     total = g.read(g.define("logsumexp", t.out, t.red, exponent), *index)
-    return g.add(total, g.substitute(shift, dict(zip(t.out, index, strict=True))))
+    return g.add(total, g.substitute(g.add(anchor, shift), dict(zip(t.out, index, strict=True))))
 
 
 def _shift_apart(g: Graph, exponent: int, red: tuple[int, ...]) -> tuple[int, int]:

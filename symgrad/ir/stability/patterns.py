@@ -40,14 +40,18 @@ def factors_of(g: Graph, node: int) -> list[int]:
 
 
 def above_and_below(g: Graph, node: int) -> tuple[list[int], list[int]]:
-    """The factors above and below, of a product with quotients for factors."""
+    """The factors above and below, of products and quotients of each other."""
     above: list[int] = []
     below: list[int] = []
-    for factor in factors_of(g, node):
-        is_quotient = g.op[factor] == "div"
-        above += factors_of(g, g.args[factor][0]) if is_quotient else [factor]
-        below += factors_of(g, g.args[factor][1]) if is_quotient else []
-    return above, below
+    stack = [node]
+    while stack and len(above) + len(below) <= 2 * MOST_FACTORS:
+        for factor in factors_of(g, stack.pop()):
+            if g.op[factor] == "div":
+                stack.append(g.args[factor][0])
+                below += factors_of(g, g.args[factor][1])
+            else:
+                above.append(factor)
+    return ([node], []) if stack else (above, below)
 
 
 def in_powers_of(g: Graph, root: int, factors: list[int]) -> list[int]:

@@ -1,0 +1,156 @@
+"""Scores over a temperature: exponents s*u whose factor s is differentiated and the same for all of them.
+
+    log(sum(exp(s*u))) = s*m + log(sum(exp(s*(u - m))))      for any number m
+
+With m the u of the largest exponent, a constant for derivatives, those by s are sums over u - m, which is 0
+for the largest exponent: means and variances of what is left, in which an offset of all u takes no digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from symgrad.ir.rules import Args, among
+from symgrad.ir.stability.audit import Audit, stable
+from symgrad.ir.stability.patterns import (
+    above_and_below,
+    factors_of,
+    quotient_of,
+    remove,
+    sum_of_signed,
+    terms_of,
+    without,
+)
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+Factors = tuple[list[int], list[int]]  # above and below
+Terms = list[tuple[int, int]]  # with their signs
+_SHIFTED = "Chan, Golub & LeVeque 1983, section 2"
+_POINTS = ({"v": (0.004, 1000.01, 1000.0)}, {"v": (0.004, 1.0, 0.96)}, {"v": (0.5, 1.0, -2.0)})
+
+
+def anchored(g: Graph, exponent: int, out: Sequence[int], red: Sequence[int]) -> tuple[int, int]:
+    """(s*(u - m), s*m) for an exponent s*u over the axes `red`; (the exponent, 0) where s is but a number."""
+    above, below = _factors(g, exponent)
+    outside = [f for f in above if g.axes[f].isdisjoint(red)], [f for f in below if g.axes[f].isdisjoint(red)]
+    inside = [f for f in above if f not in outside[0]], [f for f in below if f not in outside[1]]
+    if not inside[0] or all(_is_number(g, f) for f in (*outside[0], *outside[1])):
+        return exponent, g.zero
+    u, s, axes = quotient_of(g, *inside), quotient_of(g, *outside), (*out, *red)
+    if g.op[u] != "read":
+        u = g.read(g.define("map", axes, (), u), *axes)  # rounded once, as m is
+    highest, lowest = (g.read(g.define(kind, out, red, u), *out) for kind in ("max", "min"))
+    top = g.where(g.node("lt", s, g.zero), lowest, highest)
+    is_finite = g.node("lt", g.node("abs", top), g.const(float("inf")))
+    m = g.read(g.define("map", out, (), g.where(is_finite, top, g.zero)), *out)
+    anchor = g.node("anchor", m)
+    return _times(g, outside, g.sub(u, anchor)), _times(g, outside, anchor)
+
+
+def is_anchored(g: Graph, exponent: int) -> bool:
+    """Whether an exponent is s*(u - m) as above, so that the largest one is 0."""
+    above, _ = _factors(g, exponent)
+    apart = [g.args[f][1] for f in above if g.op[f] == "sub"]
+    return any(g.op[m] == "anchor" for m in apart)
+
+
+def _factors(g: Graph, node: int) -> Factors:
+    if g.op[node] == "div":
+        above, below = above_and_below(g, g.args[node][0])
+        return above, [*below, *factors_of(g, g.args[node][1])]
+    return above_and_below(g, node)
+
+
+def _times(g: Graph, s: Factors, u: int) -> int:
+    return quotient_of(g, [*s[0], u], s[1])
+
+
+def _is_number(g: Graph, node: int) -> bool:
+    """Made of constants and sizes only."""
+    return all(
+        g.op[n] in ("const", "cast", "size", "sqrt", "mul", "div", "neg") for n in g.reachable((node,))
+    )
+
+
+def _anchor_of(g: Graph, term: int) -> tuple[int, Factors] | None:
+    """(m, s) if a term is s*m."""
+    above, below = _factors(g, term)
+    place = next((k for k, f in enumerate(above) if g.op[f] == "anchor"), None)
+    return None if place is None else (above[place], (without(above, place), below))
+
+
+def _terms_with_anchor(g: Graph, total: int) -> Terms:
+    """The terms of a sum that holds an anchor; none otherwise."""
+    terms = terms_of(g, total) if g.op[total] in ("add", "sub") else []
+    return terms if any(_anchor_of(g, term) is not None for _, term in terms) else []
+
+
+@stable(
+    "sub",
+    "s*u - (s*m + log(sum(exp(s*(u - m))))) is s*(u - m) less the logarithm",
+    Audit(
+        "log(exp(v[1]/v[0])/Sum(exp(v[i]/v[0]), (i, 0, n - 1)))",
+        "(v[1] - m)/v[0] - logsumexp((v - m)/v[0]), m that of the largest exponent",
+        "exponents with a common factor that is no number", _SHIFTED,
+        _POINTS,
+    ),
+    on=among("add"),
+)  # fmt: skip
+def exponent_less_anchored_total(g: Graph, a: Args) -> int | None:
+    for total, other, sign in ((a[1], a[0], 1), (a[0], a[1], -1)):
+        made = _less_total(g, terms_of(g, other), _terms_with_anchor(g, total))
+        if made is not None:
+            return made if sign > 0 else g.neg(made)
+    return None
+
+
+def _less_total(g: Graph, others: Terms, terms: Terms) -> int | None:
+    """The sum of `others` less that of `terms`, if one term is s*m and one of the others s*u."""
+    for place, (sign, term) in enumerate(terms):
+        found = _anchor_of(g, term)
+        for k, (other_sign, other) in enumerate(others):
+            moved = _moved(g, other, *found) if found is not None and other_sign == sign else None
+            if moved is not None:
+                left, rest = remove(others[:k] + others[k + 1 :], terms[:place] + terms[place + 1 :])
+                return sum_of_signed(g, [(sign, moved), *left, *((-s, t) for s, t in rest)])
+    return None
+
+
+def _moved(g: Graph, part: int, anchor: int, s: Factors) -> int | None:
+    """s*(u - m) if a term is s*u."""
+    above, below = _factors(g, part)
+    u, missing = remove(above, s[0])
+    u_below, missing_below = remove(below, s[1])
+    if missing or missing_below or anchor in u:
+        return None
+    return _times(g, s, g.sub(quotient_of(g, u, u_below), anchor))
+
+
+@stable(
+    "mul",
+    "t*(m/t + y), for an anchor m, is m + t*y: the derivative by t has no m",
+    Audit(
+        "v[0]*log(Sum(exp(v[i]/v[0]), (i, 0, n - 1)))", "m + v[0]*logsumexp((v - m)/v[0])",
+        "a factor that the anchor is divided by", _SHIFTED,
+        _POINTS,
+    ),
+    on=among("add", "sub"),
+)  # fmt: skip
+def product_with_anchored_total(g: Graph, a: Args) -> int | None:
+    for total, factor in (a, a[::-1]):
+        terms = _terms_with_anchor(g, total)
+        own = factors_of(g, factor) if terms else []
+        for sign, term in terms:
+            found = _anchor_of(g, term)
+            if found is None or not any(f in own for f in found[1][1]):
+                continue
+            anchor, (above, below) = found
+            left, kept = remove(below, own)
+            at_anchor = quotient_of(g, [*kept, *above, anchor], left)
+            rest = sum_of_signed(g, [t for t in terms if t != (sign, term)])
+            product = g.mul(factor, rest)
+            return g.add(product, at_anchor) if sign > 0 else g.sub(product, at_anchor)
+    return None

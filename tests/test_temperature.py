@@ -1,0 +1,128 @@
+"""Softmax, log-sum-exp and their means over a temperature, to second order, beside mpmath.
+
+What counts is the error beside what half a last place of scores and temperature changes (no formula can do
+better), or an ulp of the largest entry: exact results far below that are what is left of cancelled ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+
+import symgrad as sg
+
+TARGETS = ("numpy", "llvm", "c")
+RELATIVE, ROUNDINGS, ULP = 1e-13, 4, 2.0**-52
+n = sp.Symbol("n", integer=True, positive=True)
+i = sp.Symbol("i", integer=True)
+v, t = sp.IndexedBase("v", shape=(n,)), sp.Symbol("t", positive=True)
+OVER = (i, 0, n - 1)
+TOTAL = sp.log(sp.Sum(sp.exp(v[i] / t), OVER))
+POINTS = [
+    ([1000.0, 1000.25, 999.5], 0.004),
+    ([1000.0, 1000.01, 999.98], 0.004),
+    ([1000.0, 1000.0, 999.98], 0.004),
+    ([1.0, 0.96, 1e-3], 0.004),
+    ([2.0, 2.0, 2.0], 0.004),
+    ([0.5, 1.0, -2.0], 1.0),
+]
+DIRECTION = (np.array([0.5, -1.0, 0.25]), 2.0**-7)
+
+
+def total(x: Sequence[Any], s: Any) -> Any:
+    top = max(x)
+    return s * top + mpmath.log(mpmath.fsum(mpmath.exp(s * (a - top)) for a in x))
+
+
+# expression, the same in mpmath, and whether the exact entries may vanish beside their parts
+FORMULAS: dict[str, tuple[Any, Callable[[Sequence[Any], Any], Any], bool]] = {
+    "a log-sum-exp": (TOTAL, lambda x, s: total(x, 1 / s), False),
+    "by an inverse temperature": (
+        sp.log(sp.Sum(sp.exp(v[i] * t), OVER)), lambda x, s: total(x, s), False
+    ),
+    "a free energy": (t * TOTAL, lambda x, s: s * total(x, 1 / s), True),
+    "a softmax": (
+        sp.exp(v[0] / t) / sp.Sum(sp.exp(v[i] / t), OVER),
+        lambda x, s: mpmath.exp(x[0] / s - total(x, 1 / s)), True,
+    ),
+    "a log-softmax": (v[1] / t - TOTAL, lambda x, s: x[1] / s - total(x, 1 / s), True),
+    "a mean": (
+        sp.Sum((i + 1)**2 * sp.exp(v[i] / t), OVER) / sp.Sum(sp.exp(v[i] / t), OVER),
+        lambda x, s: mpmath.fsum((k + 1)**2 * mpmath.exp(a / s - total(x, 1 / s)) for k, a in enumerate(x)),
+        True,
+    ),
+}  # fmt: skip
+
+
+def exact(formula: Callable[[Sequence[Any], Any], Any], at: Sequence[Any]) -> list[Any]:
+    """Value, gradient, rows of the Hessian and its product with the direction, by differences."""
+    with mpmath.workdps(300):
+        h, count = mpmath.mpf(10) ** -80, len(at)
+
+        def moved(*steps: tuple[int, int]) -> Any:
+            point = [mpmath.mpf(a) for a in at]
+            for place, sign in steps:
+                point[place] += sign * h
+            return formula(point[:-1], point[-1])
+
+        gradient = [(moved((a, 1)) - moved((a, -1))) / (2 * h) for a in range(count)]
+        signs = [(p, q) for p in (1, -1) for q in (1, -1)]
+        hessian = [
+            [mpmath.fsum(p * q * moved((a, p), (b, q)) for p, q in signs) / (4 * h * h) for b in range(count)]
+            for a in range(count)
+        ]
+        product = [
+            mpmath.fsum(r * d for r, d in zip(row, (*DIRECTION[0], DIRECTION[1]), strict=True))
+            for row in hessian
+        ]
+        return [moved(), *gradient, *(entry for row in hessian for entry in row), *product]
+
+
+def computed(kernel: Any, scores: Sequence[float], temperature: float) -> list[float]:
+    value, gradient, hessian, product = kernel(np.array(scores), temperature, tangent=DIRECTION)
+    rows = np.block(
+        [[hessian[0][0], hessian[0][1][:, None]], [hessian[1][0][None], np.reshape(hessian[1][1], (1, 1))]]
+    )
+    return [value, *gradient[0], gradient[1], *rows.ravel(), *product[0], product[1]]
+
+
+# The reference evaluator computes definition by definition, and so does not see all that cancels.
+PAIRS = [(name, target) for name, formula in FORMULAS.items() for target in TARGETS[1 if formula[2] else 0 :]]
+
+
+@pytest.mark.parametrize(("name", "target"), PAIRS)
+def test_second_derivatives_by_a_temperature_have_their_digits(name: str, target: str) -> None:
+    expr, formula, may_vanish = FORMULAS[name]
+    words = ("value", "grad", "hess", "hvp")
+    kernel = sg.compile(expr, args=(v, t), wrt=(v, t), outputs=words, backend=target)
+    for scores, temperature in POINTS:
+        at = [*scores, temperature]
+        found, wanted = computed(kernel, scores, temperature), exact(formula, at)
+        allowed = [RELATIVE * abs(w) + mpmath.mpf("1e-310") for w in wanted]
+        for place, a in enumerate(at):
+            half = mpmath.mpf(float(np.spacing(abs(a)))) / 2
+            beside = exact(formula, [mpmath.mpf(b) + half * (k == place) for k, b in enumerate(at)])
+            allowed = [e + ROUNDINGS * abs(w - b) for e, w, b in zip(allowed, wanted, beside, strict=True)]
+        for part in (slice(1, 5), slice(5, 21), slice(21, 25)) if may_vanish else ():
+            largest = max(abs(w) for w in wanted[part])
+            scale = max(largest, 1 / temperature)
+            allowed[part] = [e + 8 * ULP * scale for e in allowed[part]]
+        entries = enumerate(zip(found, wanted, allowed, strict=True))
+        wrong = [(k, f, mpmath.nstr(w, 17)) for k, (f, w, e) in entries if not abs(f - w) <= e]
+        assert wrong == [], at
+
+
+def test_only_a_factor_that_may_be_differentiated_is_taken_out() -> None:
+    for expr, times in ((TOTAL, 1), (sp.log(sp.Sum(sp.exp(v[i] / 250), OVER)), 0),
+                        (sp.log(sp.Sum(sp.exp(v[i] / sp.sqrt(n)), OVER)), 0)):  # fmt: skip
+        g = sg.program(expr, args=(v, t) if times else (v,), wrt=v).translation.graph
+        assert sum(op == "anchor" for op in g.op) == times
+
+
+def test_a_program_over_a_temperature_prints_as_it_was_written() -> None:
+    assert sg.program(TOTAL, args=(v, t), wrt=v).value == TOTAL
