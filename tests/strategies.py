@@ -15,13 +15,13 @@ import numpy as np
 from hypothesis import strategies as st
 
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.laurent import ROWS as REMOVABLE
 from symgrad.ir.log_products import NAMES as LOGS
 from symgrad.ir.norm import NAMES as NORM
 from symgrad.ir.ops import OPS
 from symgrad.ir.quotients import ROWS as QUOTIENT_ROWS
 from symgrad.ir.radial import NAMES as RADIAL
 from symgrad.ir.reduce import reduce
+from symgrad.ir.removable import NAMES as REMOVABLE
 from symgrad.ir.special import SPECIAL as SPECIAL_ROWS
 from symgrad.ir.text import print_program
 

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from functools import lru_cache
-from pathlib import Path
 
+import bounds
+import cases
+import composites
+import exact
+import measure
 import mpmath
 import numpy as np
 import pytest
 import sympy as sp
+import table
 
 import symgrad as sg
-from symgrad.ir.laurent import ROWS as REMOVABLE
 from symgrad.ir.ops import OPS
+from symgrad.ir.removable import NAMES as REMOVABLE
 from symgrad.run.accuracy import correct_digits, last_places
-
-TOOL = Path(__file__).resolve().parents[1] / "tools" / "accuracy"
-if str(TOOL) not in sys.path:
-    sys.path.insert(0, str(TOOL))
-
-import bounds  # noqa: E402  (found through the line above)
-import cases  # noqa: E402
-import composites  # noqa: E402
-import exact  # noqa: E402
-import measure  # noqa: E402
-import table  # noqa: E402
 
 TARGETS, DTYPES = ("numpy", "llvm", "c"), ("float64", "float32")
 x = sp.Symbol("x", real=True)

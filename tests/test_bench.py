@@ -6,36 +6,32 @@ import subprocess
 import sys
 from pathlib import Path
 
+import arm
+import batch
+import call_overhead
+import cliffs
+import common
+import compile_scale
+import contractions
+import cost_promise
+import floors
+import machine_code
+import network
+import network_batch
+import network_one
 import numpy as np
 import pytest
+import repeated_parts
+import rosenbrock100
+import run_all
+import sparse_hessian
 import sympy as sp
+import tensor_programs
+import training
 
 import symgrad as sg
 
 BENCH = Path(__file__).resolve().parents[1] / "tools" / "bench"
-if str(BENCH) not in sys.path:
-    sys.path.insert(0, str(BENCH))
-
-import arm  # noqa: E402  (found through the line above)
-import batch  # noqa: E402
-import call_overhead  # noqa: E402
-import cliffs  # noqa: E402
-import common  # noqa: E402
-import compile_scale  # noqa: E402
-import contractions  # noqa: E402
-import cost_promise  # noqa: E402
-import floors  # noqa: E402
-import machine_code  # noqa: E402
-import network  # noqa: E402
-import network_batch  # noqa: E402
-import network_one  # noqa: E402
-import repeated_parts  # noqa: E402
-import rosenbrock100  # noqa: E402
-import run_all  # noqa: E402
-import sparse_hessian  # noqa: E402
-import tensor_programs  # noqa: E402
-import training  # noqa: E402
-
 TIMED = {
     "call_overhead": (call_overhead, 2),
     "rosenbrock100": (rosenbrock100, 1),

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-TOOL = Path(__file__).resolve().parents[1] / "tools" / "bench" / "gradbench"
-if str(TOOL) not in sys.path:
-    sys.path.insert(0, str(TOOL))
-
-import tool  # noqa: E402  (found through the line above)
+import tool
 
 RUNS = {"min_runs": 2, "min_seconds": 0}
 
@@ -117,7 +110,10 @@ def test_det_of_a_singular_matrix_has_the_cofactors_as_gradient():
 def runge_kutta(x, steps):
     """The last state of the chain of equations, by the classical method on whole arrays."""
     h, y = 2 / steps, np.zeros_like(x)
-    slope = lambda y: x * np.concatenate([[1], y[:-1]])  # noqa: E731
+
+    def slope(y):
+        return x * np.concatenate([[1], y[:-1]])
+
     for _ in range(steps):
         k1 = slope(y)
         k2 = slope(y + h / 2 * k1)

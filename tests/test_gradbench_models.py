@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import multigammaln
-
-TOOL = Path(__file__).resolve().parents[1] / "tools" / "bench" / "gradbench"
-if str(TOOL) not in sys.path:
-    sys.path.insert(0, str(TOOL))
 
 RNG = np.random.default_rng(5)
 

@@ -9,14 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-
-TOOL = Path(__file__).resolve().parents[1] / "tools" / "bench" / "gradbench"
-if str(TOOL) not in sys.path:
-    sys.path.insert(0, str(TOOL))
-
-import report  # noqa: E402  (found through the lines above)
-import run  # noqa: E402
-from outcomes import Result, Session, load  # noqa: E402
+import report
+import run
+from outcomes import Result, Session, load
 
 
 def session(tool, milliseconds, valid=True, function="gradient"):

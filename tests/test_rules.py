@@ -85,7 +85,11 @@ def _raw(g: Graph, op: str, *args: Node) -> Node:
 
 def _removable(g: Graph, x: Node) -> tuple[Node, ...]:
     """The arguments of tanh(x)/x with one term of its series."""
-    return x, g.const(Fraction(1, 1024)), g.one, _raw(g, "div", g.node("tanh", x), x)
+    return x, g.const(Fraction(1, 1024)), x, g.one, _raw(g, "div", g.node("tanh", x), x)
+
+
+def _radial_removable(g: Graph, h: Node, square: Node, away: Node) -> tuple[Node, ...]:
+    return h, square, *(a for k, a in enumerate(_removable(g, away)) if k in (1, 3, 4))
 
 
 # One example per rule: the arguments its op is called with. x, y, z are reads; p, q are predicates.
@@ -108,12 +112,13 @@ EXAMPLES: dict[str, Example] = {
     "flat_product_of_root": lambda g, v: (
         g.add(_norm(g, v), g.one), g.node("exp", g.neg(_norm(g, v)))),
     "removable_of_root": lambda g, v: _removable(g, _norm(g, v)),
-    "removable_at_constant": lambda g, v: (g.zero, *_removable(g, v.x)[1:]),
+    "removable_at_constant": lambda g, v: (g.zero, _removable(g, v.x)[1], g.zero, *_removable(g, v.x)[3:]),
     "removable_as_made_again": lambda g, v: (
-        *_removable(g, v.x)[:3], _raw(g, "removable", *_removable(g, v.x))),
-    "radial_removable_at_constant": lambda g, v: (g.zero, g.zero, *_removable(g, v.x)[1:]),
+        *_removable(g, v.x)[:4], _raw(g, "removable", *_removable(g, v.x))),
+    "radial_removable_at_constant": lambda g, v: _radial_removable(g, g.zero, g.zero, v.x),
     "radial_removable_as_made_again": lambda g, v: (
-        v.x, v.y, *_removable(g, v.x)[1:3], _raw(g, "removable", *_removable(g, v.x))),
+        *_radial_removable(g, v.x, v.y, v.x)[:4], _raw(g, "removable", *_removable(g, v.x))),
+    "fold_offset": lambda g, v: (g.const(3), g.const(2), g.const(2), g.zero, g.zero),
     "large_over_large": lambda g, v: (g.node("exp", v.x), g.node("expm1", v.x)),
     "large_times_quotient": lambda g, v: (g.node("cosh", v.x), g.div(v.y, g.node("sinh", v.x))),
     "own_argument_by_quotient": lambda g, v: (v.x, g.node("sin", v.x)),

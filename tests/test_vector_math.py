@@ -42,7 +42,8 @@ from symgrad.targets.c_build import find_compiler
 from symgrad.targets.export import export_c
 from symgrad.targets.llvm import emit_llvm, shape_of
 from symgrad.targets.own_functions import MOST_VECTORISED, with_own_functions
-from symgrad.targets.vector_math import FUNCTIONS, INFINITY, REAL, Trace, traced
+from symgrad.targets.trace import INFINITY, REAL, Trace
+from symgrad.targets.vector_math import FUNCTIONS, traced
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = sorted(name for name in FUNCTIONS if FUNCTIONS[name].arity == 1)

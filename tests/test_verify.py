@@ -15,8 +15,8 @@ import sympy as sp
 import symgrad as sg
 from symgrad.errors import BadArgument, BadOption, ShapeMismatch, VerificationFailed
 from symgrad.ir.complex_forms import COMPLEX_FORMS
-from symgrad.ir.laurent import ROWS as REMOVABLE
 from symgrad.ir.ops import OPS
+from symgrad.ir.removable import NAMES as REMOVABLE
 from symgrad.ir.special import SPECIAL
 from symgrad.run import claims
 from symgrad.run.differences import (

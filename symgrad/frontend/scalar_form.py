@@ -554,6 +554,7 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "out_of_range": lambda v, exact: sp.false,
     "norm": lambda v, exact: power_of(v[1], sp.S.Half, exact),
     "removable": lambda v, exact: v[-1],
+    "offset": lambda v, exact: v[0] - v[1],
     "radial_removable": lambda v, exact: v[-1],
     "xlogx": _formula(lambda x: x * sp.log(x)),
     "exp_of_sum": _formula(lambda x, y: sp.exp(x) * sp.exp(y)),

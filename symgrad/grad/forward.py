@@ -24,7 +24,7 @@ Tangent = tuple[tuple[Node, ...], Node]  # (one axis per axis of the tensor, exp
 class Forward:
     """Tangents of tensors and of expressions, given those of some tensors; computed on demand once."""
 
-    def __init__(self, g: Graph, seeds: Mapping[TensorId, Tangent]) -> None:
+    def __init__(self, g: Graph, seeds: Mapping[TensorId, Tangent | None]) -> None:
         self.g = g
         self.tangents: dict[TensorId, Tangent | None] = dict(seeds)
 
@@ -79,7 +79,10 @@ class Forward:
         """The tangents of all trajectories of a recurrence."""
         scan = scan_of(self.g, t)
         outside = {s: self.tensor(s) for s in frontier(self.g, scan)}
-        push = lambda seeds, step: Forward(self.g, seeds).tensor(step)  # noqa: E731
+
+        def push(seeds: Mapping[TensorId, Tangent | None], step: TensorId) -> Tangent | None:
+            return Forward(self.g, seeds).tensor(step)
+
         self.tangents.update(tangents(self.g, scan, outside, push))
 
     def _call(self, t: TensorId, dots: Sequence[Node | None]) -> Tangent | None:

@@ -1,6 +1,6 @@
-"""Laurent series of a value in one of the nodes it is made of, around 0, to many digits.
+"""Laurent series of a value in one of the nodes it is made of, around a point, to many digits.
 
-They say whether a singularity at 0 is removable and what the value is near it (`ir.removable`). A series
+They say whether a singularity there is removable and what the value is near it (`ir.removable`). A series
 holds its first terms as mpmath numbers of `BITS` bits; a sum of which nearly all bits cancel is taken for an
 exact 0, which is what it is in everything but a construction.
 
@@ -11,6 +11,7 @@ the differential equations they solve, Griewank & Walther 2008, Evaluating Deriv
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
@@ -33,7 +34,15 @@ Formula = tuple[tuple[Any, ...], ...]  # steps: an op and which earlier steps it
 
 
 class NoSeries(Exception):
-    """The value is not analytic around 0 but for a pole, or not known to be."""
+    """The value is not analytic around the point but for a pole, or not known to be."""
+
+
+class BranchPoint(NoSeries):
+    """A root of what is 0 at the point: analytic in roots of the distance."""
+
+
+UNKNOWN = (NoSeries, ZeroDivisionError, ValueError)
+_IS_SIDE = ContextVar("whether a series is in what is never negative", default=False)
 
 
 @dataclass(frozen=True)
@@ -95,23 +104,63 @@ def meant(g: Graph, n: int) -> tuple[int, ...]:
     return g.args[n][-1:] if op in ROWS else g.args[n][:1] if op in RADIAL else g.children(n)
 
 
-def series_of(formula: Formula, order: int) -> Series | None:
-    """The first `order` terms or so of a formula, None if it has no such series."""
+def series_of(formula: Formula, order: int, center: Formula = ()) -> Series | None:
+    """The first `order` terms or so of a formula in t = x - c, None if it has no such series.
+
+    center  how c is computed; none: 0.
+
+    acos(x)/sqrt(1 - x^2) has one around 1 although its parts have none: they have series in s for
+    x = c + s^2 or c - s^2, and odd powers of s cancel. Where both sides are real, both must say the same.
+    """
     import mpmath
 
-    known: list[Series] = []
+    if not formula:
+        return None
     with mpmath.workprec(BITS):
         try:
-            for op, *args in formula:
-                known.append(_step(op, args, order, known))
-        except (NoSeries, ZeroDivisionError, ValueError):
+            c = _evaluated(center, Series(0, ()), 1).constant() if center else _number(0)
+            return _evaluated(formula, _around([c, _number(1)], order), order)
+        except BranchPoint:
+            return _from_both_sides(formula, c, order)
+        except UNKNOWN:
             return None
-    return known[-1] if known else None
+
+
+def _evaluated(formula: Formula, x: Series, order: int) -> Series:
+    known: list[Series] = []
+    for op, *args in formula:
+        known.append(x if op == "x" else _step(op, args, order, known))
+    return known[-1]
+
+
+def _around(terms: Sequence[Number], order: int) -> Series:
+    return _from_constant([*terms, *[_number(0)] * (order + 1 - len(terms))])
+
+
+def _from_both_sides(formula: Formula, c: Number, order: int) -> Series | None:
+    """That of a formula with roots of x - c, if it has one: on both sides the same, or nan on one."""
+    sides = [_from_side(formula, c, sign, 2 * order) for sign in (1, -1)]
+    found = [s for s in sides if s is not None]
+    is_one = len(found) == 1 or (len(found) == 2 and not sub(*found).terms)
+    return found[0] if is_one else None
+
+
+def _from_side(formula: Formula, c: Number, sign: int, order: int) -> Series | None:
+    """By the series in s >= 0, where x = c + sign*s^2."""
+    is_side = _IS_SIDE.set(True)
+    try:
+        found = _evaluated(formula, _around([c, _number(0), _number(sign)], order), order)
+    except UNKNOWN:
+        return None
+    finally:
+        _IS_SIDE.reset(is_side)
+    if found.valuation % 2 or any(found.terms[1::2]):
+        return None
+    low = found.valuation // 2
+    return Series(low, tuple(sign ** abs(low + k) * term for k, term in enumerate(found.terms[::2])))
 
 
 def _step(op: Any, args: Sequence[Any], order: int, known: Sequence[Series]) -> Series:
-    if op == "x":
-        return Series(1, (_number(1), *[_number(0)] * (order - 1)))
     if op == "const":
         return _constant(args, order)
     if op not in FUNCTIONS:
@@ -132,12 +181,23 @@ def _constant(args: Sequence[Any], order: int) -> Series:
     return _from_constant([value, *[_number(0)] * (order - 1)])
 
 
-def is_number(c: Number, q: Fraction) -> bool:
+def value_of(formula: Formula) -> Fraction:
+    """What a constant is, to `BITS` bits."""
+    import mpmath
+
+    with mpmath.workprec(BITS):
+        value = _evaluated(formula, Series(0, ()), 1).constant()
+        sign, mantissa, exponent, _ = value._mpf_
+    return Fraction(-int(mantissa) if sign else int(mantissa)) * Fraction(2) ** int(exponent)
+
+
+def is_number(c: Number | Fraction, q: Fraction) -> bool:
     """Whether a term of a series is a rational number, to so many digits that it is meant."""
     import mpmath
 
     with mpmath.workprec(BITS):
-        return bool(abs(c - _number(q)) <= mpmath.ldexp(max(abs(c), 1), -_ZERO))
+        value = _number(c) if isinstance(c, Fraction) else c
+        return bool(abs(value - _number(q)) <= mpmath.ldexp(max(abs(value), 1), -_ZERO))
 
 
 def _number(value: int | Fraction) -> Number:
@@ -206,7 +266,14 @@ def div(a: Series, b: Series) -> Series:
 
 def _like(value: int | Fraction, a: Series) -> Series:
     """A constant with as many terms."""
-    return _from_constant([_number(value), *[_number(0)] * (len(a.terms) + max(a.valuation, 0) - 1)])
+    return constant_like(_number(value), a)
+
+
+def constant_like(value: Number, a: Series) -> Series:
+    """The same, of a number of many digits."""
+    import mpmath
+
+    return _from_constant([mpmath.mpf(value), *[_number(0)] * (len(a.terms) + max(a.valuation, 0) - 1)])
 
 
 def slope(a: Series) -> Series:
@@ -232,11 +299,14 @@ def exp(a: Series) -> Series:
 
 
 def power(a: Series, exponent: Fraction) -> Series:
-    """a^p by a differential equation: a b' = p a' b; of what vanishes or has a pole for whole p only."""
+    """a^p by a differential equation: a b' = p a' b; of what vanishes or has a pole for whole p only.
+
+    Of that also where the variable is never negative: the root of s^2 is s then.
+    """
     valuation = a.valuation * exponent
-    if not a.terms or valuation.denominator != 1 or (exponent.denominator != 1 and a.valuation):
-        raise NoSeries
-    if exponent.denominator != 1 and a.terms[0] < 0:
+    if exponent.denominator != 1 and a.valuation and not _IS_SIDE.get():
+        raise BranchPoint
+    if not a.terms or valuation.denominator != 1 or (exponent.denominator != 1 and a.terms[0] < 0):
         raise NoSeries
     p, c = _number(exponent), a.terms
     found = [c[0] ** p]
@@ -297,14 +367,15 @@ def _waves(a: Series) -> tuple[Series, Series]:
     import mpmath
 
     terms = a.taylor()
-    sine, cosine = [mpmath.sin(terms[0])], [mpmath.cos(terms[0])]
+    # A sum with 1 makes an exact 0 of what is one: cos(pi/2).
+    start = [part if abs(part) == 1 else _total([1, part]) - 1 for part in mpmath.cos_sin(terms[0])]
+    cosine, sine = ([part] for part in start)
     for n in range(1, len(terms)):
         weights = [(k, k * terms[k]) for k in range(1, n + 1) if terms[k]]
         s = _total([w * cosine[n - k] for k, w in weights]) / n
         c = -_total([w * sine[n - k] for k, w in weights]) / n
         sine.append(s)
         cosine.append(c)
-    sine[0], cosine[0] = (_total([1, part]) - 1 if abs(part) < 1 else part for part in (sine[0], cosine[0]))
     return _from_constant(sine), _from_constant(cosine)
 
 
@@ -332,26 +403,7 @@ def _gaussian(a: Series) -> Series:
     return Series(bell.valuation, tuple(2 * c / mpmath.sqrt(mpmath.pi) for c in bell.terms))
 
 
-def _log_gamma(a: Series) -> Series:
-    """log(gamma(1 + a)) for an `a` that vanishes: -euler a + sum of zeta(k) (-a)^k/k; DLMF 5.7.3."""
-    import mpmath
-
-    if a.valuation < 1:
-        raise NoSeries
-    coefficients = [_number(0), -mpmath.euler]
-    coefficients += [(-1) ** k * mpmath.zeta(k) / k for k in range(2, len(a.taylor()))]
-    return _composed(coefficients, a)
-
-
-def _gamma(a: Series) -> Series:
-    """gamma(1 + a)/a where `a` vanishes, and around 1."""
-    if a.valuation > 0:
-        return div(exp(_log_gamma(a)), a)
-    beyond = sub(a, _like(1, a))
-    return exp(_log_gamma(beyond))
-
-
-def _composed(coefficients: Sequence[Number], a: Series) -> Series:
+def composed(coefficients: Sequence[Number], a: Series) -> Series:
     """The sum of c_k a^k, by Horner's rule, for an `a` that vanishes."""
     total = _like(0, a)
     for c in reversed(coefficients):
@@ -373,7 +425,7 @@ def _bessel(sign: int) -> Callable[[Series, Series], Series]:
         for k in range(0, len(coefficients) - n, 2):
             factorials = mpmath.factorial(k // 2) * mpmath.factorial(k // 2 + n)
             coefficients[n + k] = sign ** (k // 2) / (mpmath.mpf(2) ** (k + n) * factorials)
-        return _composed(coefficients, a)
+        return composed(coefficients, a)
 
     return function
 
@@ -422,6 +474,7 @@ FUNCTIONS: dict[str, Callable[..., Series]] = {
     "asin": _by_slope("asin", lambda a: power(_beside_one(a, -1), Fraction(-1, 2))),
     "acos": _by_slope("acos", lambda a: neg(power(_beside_one(a, -1), Fraction(-1, 2)))),
     "atan": _by_slope("atan", lambda a: power(_beside_one(a, 1), Fraction(-1))),
+    "acosh": _by_slope("acosh", lambda a: power(neg(_beside_one(a, -1)), Fraction(-1, 2))),
     "asinh": _by_slope("asinh", lambda a: power(_beside_one(a, 1), Fraction(-1, 2))),
     "atanh": _by_slope("atanh", lambda a: power(_beside_one(a, -1), Fraction(-1))),
     "erf": _by_slope("erf", _gaussian), "erfc": _by_slope("erfc", lambda a: neg(_gaussian(a))),
@@ -432,14 +485,16 @@ FUNCTIONS: dict[str, Callable[..., Series]] = {
     "logcosh": lambda a: _log(_cosh(a)),
     "xlogx": lambda a: mul(a, _log(a)),
     "square_difference": lambda a, b: sub(mul(a, a), mul(b, b)),
+    "leg": lambda a, b: root(sub(mul(a, a), mul(b, b))),
     "sqrt1pm1": lambda a: sub(root(_beside_one(a, 1, 1)), _like(1, a)),
     "hypot1m1": lambda a: sub(root(_beside_one(a, 1)), _like(1, a)),
     "log1msq": lambda a: _log(_beside_one(a, -1)),
     "loghypot1": lambda a: _half(_log(_beside_one(a, 1))),
-    "loggamma": lambda a: _log_gamma(sub(a, _like(1, a))), "gamma": _gamma,
     "besselj": _bessel(-1), "besseli": _bessel(1),
     **{op: _quotient(op) for op in QUOTIENT_ROWS}, **{op: _radial(op) for op in RADIAL_ROWS},
     "radial_cos": lambda h: _waves(h)[1], "radial_cosh": _cosh,
     "radial_versine": _doubled_square(lambda h: _waves(h)[0]), "radial_coshm1": _doubled_square(_sinh),
     "radial_logcosh": lambda h: _log(_cosh(h)),
 }  # fmt: skip
+
+from symgrad.ir import laurent_gamma  # noqa: E402, F401  more rows

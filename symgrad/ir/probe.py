@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from symgrad.ir.laurent import FUNCTIONS, ROWS, meant
+from symgrad.ir.laurent import FUNCTIONS, ROWS, between, meant
 from symgrad.ir.ops import OPS
 from symgrad.ir.radial import NAMES as RADIAL
 
@@ -108,16 +108,34 @@ def _probed(g: Graph, n: int, inside: Sequence[Probe]) -> Probe:
     return Probe(_value_at_point(g, n, inside), is_algebra)
 
 
+def value_at(g: Graph, node: int, variable: int, point: float, most: int) -> float:
+    """What a formula is where its variable is some number; nan if it takes more than so many steps."""
+    nodes = between(g, node, variable, most)
+    if len(nodes) > most:
+        return nan
+    values = {variable: point}
+    for n in nodes:
+        if n != variable:
+            inside = [values[a] for a in meant(g, n)]
+            is_known = g.op[n] in ROWS
+            constant = _value(g, n) if g.op[n] == "const" else nan
+            values[n] = inside[0] if is_known else _applied(g, n, inside) if inside else constant
+    return values[node]
+
+
 def _value_at_point(g: Graph, n: int, inside: Sequence[Probe]) -> float:
     if g.op[n] in ROWS:  # by the series: the formula has no digits there
         return probe(g, g.args[n][-2]).value
+    return _applied(g, n, [p.value for p in inside])
+
+
+def _applied(g: Graph, n: int, values: Sequence[float]) -> float:
     function = _PYTHON.get(g.op[n])
     try:
         if function is not None:
-            return function(*(p.value for p in inside))
+            return function(*values)
     except (ValueError, OverflowError):
         return nan
-    values = [p.value for p in inside]
     with np.errstate(all="ignore"):
         return float(OPS[g.op[n]].numpy(*values, *(v * v for v in values if g.op[n] in RADIAL)))
 

@@ -1,18 +1,19 @@
-"""Removable singularities: a formula of one value x that is regular at x = 0 and cannot be computed there.
+"""Removable singularities: a formula of one value x that is regular at a point and cannot be computed there.
 
 tanh(x)/x is nan at 0, and its derivative is the difference of two large numbers near it; so it is with
-coth(x) - 1/x, (x*cos(x) - sin(x))/x^2 and besselj(1, x)/x. The op
+coth(x) - 1/x, (x*cos(x) - sin(x))/x^2 and besselj(1, x)/x, and at 1 with log(x)/(x - 1). The op
 
-    removable(x, radius, near, away)      near where |x| < radius, else away
+    removable(x, radius, t, near, away)      near where |t| < radius, else away
 
-holds the formula, `away`, and the first terms of its Taylor series, `near`. It is a function of x alone: its
-derivative is that of `away`, symbolically, as a removable singularity again, with a series of its own; the
-derivative of what is left of a series would be less accurate with every order.
+holds the formula, `away`, as it is written in x, and the first terms of its Taylor series, `near`, in
+t = x - c (`ir.offset`; around 0, t is x itself). It is a function of x alone: its derivative is that of
+`away`, symbolically, as a removable singularity again, with a series of its own; the derivative of what is
+left of a series would be less accurate with every order. Around 0 and 1 there are two, one in the other.
 
 Where x is a root, h = sqrt(s), and the derivative by it is 0 at 0, the formula is differentiated by s (as in
 `ir.radial`): (1 + h)*exp(-h) is smooth at the zero of a norm h, and the chain rule does not see it.
 
-    radial_removable(h, s, radius, near, away)      the same; its derivative by s is f'(h)/(2*h) near 0
+    radial_removable(h, s, radius, near, away)      the same around 0; by s it is f'(h)/(2*h) near 0
 
 The radius is as large as these three allow:
 
@@ -35,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symgrad.ir.laurent import BITS, ROWS, Formula, Series, between, formula_of, series_of, slope
+from symgrad.ir.offset import offset
 from symgrad.ir.op import Op
 from symgrad.ir.ops import OPS
 from symgrad.ir.radial import NAMES as RADIAL
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 Args = tuple[int, ...]
 ORDERS = (48, 100)  # terms that are looked at: more where too many of them cancel
 LEAST = 26  # terms that have to be left
+NAMES = frozenset((*ROWS, "offset"))  # what is only made here
 _EPSILON = 2.0**-60  # relative size of what the series leaves out
 _OTHERS = 0.75  # what all terms but the first may add up to, relative to it
 _TIDY, _TIDY_BITS = 10**24, 300  # a fraction with a denominator up to this, right to so many bits, is meant
@@ -54,7 +57,7 @@ _DIGITS = 160  # bits of any other coefficient
 
 @dataclass(frozen=True)
 class Expansion:
-    """x^valuation times the sum of terms[k] x^k, where |x| < radius: so much of a series as doubles feel."""
+    """t^valuation times the sum of terms[k] t^k, where |t| < radius: so much of a series as doubles feel."""
 
     valuation: int
     terms: tuple[Fraction, ...]
@@ -63,30 +66,49 @@ class Expansion:
 
     @property
     def is_flat(self) -> bool:
-        """Whether the first derivative is 0 at 0."""
+        """Whether the first derivative is 0 at the point."""
         return self.valuation > 1 or (self.valuation == 0 and (*self.terms, 0)[1] == 0)
 
 
-def removable(g: Graph, away: int, x: int, found: Expansion | None = None) -> int | None:
-    """The formula as one that can be computed near x = 0, if it is regular there.
+def removable(
+    g: Graph, away: int, x: int, found: Expansion | None = None, center: int | None = None
+) -> int | None:
+    """The formula as one that can be computed near a point, if it is regular there.
 
-    found  its expansion, where that is known: that of a derivative is.
+    found   its expansion, where that is known: that of a derivative is.
+    center  the point, a constant; none: 0.
     """
-    found = found or expansion(formula_of(g, away, x))
+    t = x if center is None else offset(g, x, center)
+    found = found or expansion(formula_of(g, away, x), center_of(g, t, x))
     if found is None:
         return None
-    plain = _plain(g, away, x, found.radius)
-    g.expansions[plain, x] = found
-    return g.node("removable", x, g.const(found.radius), _polynomial(g, found, x), plain)
+    plain = _plain(g, away, x, t, found.radius)
+    g.expansions[plain, t] = found
+    return g.node("removable", x, g.const(found.radius), t, _polynomial(g, found, t), plain)
 
 
-def expansion_of(g: Graph, away: int, x: int) -> Expansion | None:
+def center_of(g: Graph, t: int, x: int) -> Formula:
+    """How c is computed for a t that stands for x - c; empty for 0."""
+    return () if t == x else formula_of(g, g.args[t][1], t)
+
+
+def centers_of(g: Graph, node: int) -> list[Formula]:
+    """The points around which a value is computed by series."""
+    found = []
+    while g.op[node] in ROWS:
+        x = g.args[node][0]
+        found.append(center_of(g, g.args[node][2], x) if g.op[node] == "removable" else ())
+        node = g.args[node][-1]
+    return found
+
+
+def expansion_of(g: Graph, away: int, x: int, t: int) -> Expansion | None:
     """That of the formula of a removable singularity."""
-    return g.expansions.get((away, x)) or expansion(formula_of(g, away, x))
+    return g.expansions.get((away, t)) or expansion(formula_of(g, away, x), center_of(g, t, x))
 
 
-def _plain(g: Graph, away: int, x: int, radius: Fraction) -> int:
-    """The formula without singularities that are removed within a radius, and without squares of roots."""
+def _plain(g: Graph, away: int, x: int, t: int, radius: Fraction) -> int:
+    """The formula without singularities that are removed around the point, and without squares of roots."""
     made: dict[int, int] = {x: x}
     for n in between(g, away, x):
         if n == x or not g.children(n):
@@ -95,17 +117,22 @@ def _plain(g: Graph, away: int, x: int, radius: Fraction) -> int:
         args = tuple(made.get(a, a) for a in g.children(n))
         made[n] = by_root(g, g.op[n], args[0]) if g.op[n] in RADIAL else g.intern(g.op[n], args)
         if g.op[n] in ROWS and args[0] == x:
-            end, near, inner = args[-3:]
+            end, around, near, inner = _parts(g, n, args)
             inside = g.rational(end)
-            is_covered = inside is not None and inside <= radius
-            made[n] = inner if is_covered else g.intern("removable", (x, end, near, inner))
+            is_covered = inside is not None and inside <= radius and around == t
+            made[n] = inner if is_covered else g.intern("removable", (x, end, around, near, inner))
     return made[away]
 
 
+def _parts(g: Graph, n: int, args: Args) -> Args:
+    """The radius, x - c, the series and the formula."""
+    return args[1:] if g.op[n] == "removable" else (args[2], args[0], *args[3:])
+
+
 @lru_cache(maxsize=4096)  # graphs are copied, and every copy asks again
-def expansion(formula: Formula) -> Expansion | None:
-    """The Taylor series of a formula, as far as doubles can feel it; None if it is not regular at 0."""
-    tried = (series_of(formula, order) for order in ORDERS)
+def expansion(formula: Formula, center: Formula = ()) -> Expansion | None:
+    """The Taylor series of a formula, as far as doubles can feel it; None if it is not regular there."""
+    tried = (series_of(formula, order, center) for order in ORDERS)
     found = next((s for s in tried if s is None or len(s.terms) >= LEAST), None)
     if found is None or found.valuation < 0:
         return None
@@ -158,7 +185,7 @@ def _is_dominated(later: Sequence[tuple[int, Any]], radius: float) -> bool:
 
 
 def _polynomial(g: Graph, found: Expansion, x: int) -> int:
-    """The series by Horner's rule, in x^2 where every other coefficient is 0."""
+    """The series in x by Horner's rule, in x^2 where every other coefficient is 0."""
     terms = [g.const(c) for c in found.terms]
     step = 2 if len(terms) > 2 and all(t == g.zero for t in terms[1::2]) else 1
     terms, by = terms[::step], g.mul(x, x) if step == 2 else x
@@ -184,26 +211,27 @@ def _rational(c: Any) -> Fraction:
 # ---- the rows ----------------------------------------------------------------------------------
 
 
-def _numpy(x: Any, radius: Any, near: Any, away: Any) -> Any:
-    return np.where(np.abs(np.real(x)) < np.real(radius), near, away)
+def _numpy(x: Any, radius: Any, t: Any, near: Any, away: Any) -> Any:
+    return np.where(np.abs(np.real(t)) < np.real(radius), near, away)
 
 
-def _exact(x: Any, radius: Any, near: Any, away: Any) -> Any:
+def _exact(x: Any, radius: Any, t: Any, near: Any, away: Any) -> Any:
     """Away, but where so many digits cancel that the series has more."""
     import mpmath
 
-    return near if abs(x) < radius / (1 << (mpmath.mp.prec // 10)) else away
+    return near if abs(t) < radius / (1 << (mpmath.mp.prec // 10)) else away
 
 
-def _expanded(g: Graph, x: int, radius: int, near: int, away: int) -> int:
-    return g.where(_is_near(g, x, radius), near, away)
+def _expanded(g: Graph, t: int, radius: int, near: int, away: int) -> int:
+    return g.where(_is_near(g, t, radius), near, away)
 
 
 def _by_x(g: Graph, args: Args, y: int) -> int:
-    x, radius, near, away = args
+    x, radius, t, near, away = args
     slopes = _slopes(g, (near, away), x)
-    made = removable(g, slopes[1], x, _derived(expansion_of(g, away, x), 0))
-    return g.node("removable", x, radius, *slopes) if made is None else made
+    center = None if t == x else g.args[t][1]
+    made = removable(g, slopes[1], x, _derived(expansion_of(g, away, x, t), 0), center)
+    return g.node("removable", x, radius, t, *slopes) if made is None else made
 
 
 def _by_h(g: Graph, args: Args, y: int) -> int:
@@ -216,8 +244,8 @@ def _by_s(g: Graph, args: Args, y: int) -> int:
     """Near it d/ds f(sqrt(s)) = f'(h)/(2*h)."""
     h, _, radius, near, away = args
     slopes = [g.intern("div", (by_h, h)) for by_h in _slopes(g, (near, away), h)]
-    made = removable(g, slopes[1], h, _derived(expansion_of(g, away, h), 1))
-    made = g.node("removable", h, radius, *slopes) if made is None else made
+    made = removable(g, slopes[1], h, _derived(expansion_of(g, away, h, h), 1))
+    made = g.node("removable", h, radius, h, *slopes) if made is None else made
     return g.mask(_is_near(g, h, radius), g.mul(g.const(Fraction(1, 2)), made))
 
 
@@ -239,14 +267,16 @@ def _slopes(g: Graph, nodes: Sequence[int], x: int) -> list[int]:
     return [found.get(n, g.zero) for n in nodes]
 
 
-_DOMAIN = ((-1.0, 1.0), (0.5, 0.6), (-1.0, 1.0), (-1.0, 1.0))
+_ANY, _RADIUS = (-1.0, 1.0), (0.5, 0.6)
 
 OPS["removable"] = Op(
-    "removable", 4, _numpy, _exact, (_by_x, None, None, None), expand=lambda g, a: _expanded(g, *a), cost=2,
-    formulas=2, domain=_DOMAIN, source="this module",
+    "removable", 5, _numpy, _exact, (_by_x, None, None, None, None),
+    expand=lambda g, a: _expanded(g, a[2], a[1], *a[3:]), cost=2,
+    formulas=3, domain=(_ANY, _RADIUS, _ANY, _ANY, _ANY), source="this module",
 )  # fmt: skip
 OPS["radial_removable"] = Op(
-    "radial_removable", 5, lambda h, s, *rest: _numpy(h, *rest), lambda h, s, *rest: _exact(h, *rest),
+    "radial_removable", 5, lambda h, s, radius, *rest: _numpy(h, radius, h, *rest),
+    lambda h, s, radius, *rest: _exact(h, radius, h, *rest),
     (_by_h, _by_s, None, None, None), expand=lambda g, a: _expanded(g, a[0], *a[2:]), cost=2,
-    formulas=2, domain=((-1.0, 1.0), *_DOMAIN), source="this module; `ir.radial`",
+    formulas=2, domain=(_ANY, _ANY, _RADIUS, _ANY, _ANY), source="this module; `ir.radial`",
 )  # fmt: skip

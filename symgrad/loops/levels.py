@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from symgrad.ir.bounds import Fact, facts_of, is_nonnegative, read_is_in_range
 from symgrad.ir.graph import SHARE_LOOKED_FOR, Node
 from symgrad.ir.reduce import conjunction, unguarded
+from symgrad.loops.lines import LEAST
 from symgrad.loops.nest import (
     Bool,
     Cell,
@@ -26,6 +27,7 @@ from symgrad.loops.nest import (
     Load,
     LoadInt,
     Poly,
+    Run,
     SetCell,
     Statement,
     Test,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from symgrad.loops.sweeps import Span
 
 _LEAVES = frozenset(("read", "cast", "ige", "ieq", "const", "true", "false"))  # no values below them
+_PLAIN = frozenset(("read", "const", "true", "false"))
 _CERTAIN = frozenset(("const", "true", "false"))  # no reads below them
 _SELECTIONS = frozenset(("mask", "where", "and", "or"))  # what stands behind their condition may not exist
 
@@ -283,9 +286,13 @@ class Levels:
         return below
 
     def _emit_straight(self, nodes: Sequence[Node], scope: Scope) -> None:
-        """Statements that need neither loops nor branches."""
+        """Statements that need neither loops nor branches; long code is not written out (`loops.lines`)."""
         low, append = self.low, scope.statements.append
         ops, args, values = self.g.op, self.g.args, low.top_values
+        is_long = len(ops) > LEAST and scope.statements is low.outermost
+        if is_long and (run := self._run(nodes)) is not None:
+            append(run)
+            return
         for n in nodes:
             op = ops[n]
             own = args[n]
@@ -299,6 +306,18 @@ class Levels:
                 append(Compute(dst, op, (values[a], values[b])))
             else:
                 append(Compute(dst, op, tuple([values[a] for a in own])))
+
+    def _run(self, nodes: Sequence[Node]) -> Run | None:
+        """The nodes as one statement; None where a leaf is no constant and no element at a known place."""
+        low, g = self.low, self.g
+        ops, args, kinds = g.op, g.arguments, g.kind
+        leaves = [n for n in nodes if ops[n] in _LEAVES]
+        if not all(ops[n] in _PLAIN and all(kinds[a] == "const" for a in args[n]) for n in leaves):
+            return None
+        first, values = low.next_value, low.top_values
+        low.next_value += len(nodes)
+        values.update(zip(nodes, range(first, low.next_value), strict=True))
+        return Run(ops, g.args, nodes, first, values, {n: self._leaf(n, values[n]) for n in leaves})
 
     def _emit_at_its_level(self, n: Node, scope: Scope, local: dict[Node, Value]) -> None:
         """As far outside as its axes allow; a branch keeps what belongs to its own level."""
@@ -344,22 +363,24 @@ class Levels:
         return dst
 
     def _emit_leaf(self, n: Node, scope: Scope) -> Value:
-        op, args, where = self.g.op[n], self.g.args[n], scope.statements
         dst = self.low.fresh_value()
-        if op == "const":
-            where.append(Const(dst, args))
-        elif op in ("true", "false"):
-            where.append(Bool(dst, op == "true"))
-        elif op == "cast":
-            self._integers(args, scope)
-            where.append(FromInt(dst, self.poly(args[0])))
-        elif op in ("ige", "ieq"):
-            self._integers(args, scope)
-            where.append(Test(dst, op, self.poly(args[0])))
-        else:
-            self._integers(args[1:], scope)
-            where.append(Load(dst, *self.low.element(args[0], tuple(self.poly(i) for i in args[1:]))))
+        if self.g.arguments[n]:
+            self._integers(self.g.arguments[n], scope)
+        scope.statements.append(self._leaf(n, dst))
         return dst
+
+    def _leaf(self, n: Node, dst: Value) -> Statement:
+        """The statement for a node that is not computed; the integers of its indices are there."""
+        op, args = self.g.op[n], self.g.args[n]
+        if op == "const":
+            return Const(dst, args)
+        if op in ("true", "false"):
+            return Bool(dst, op == "true")
+        if op == "cast":
+            return FromInt(dst, self.poly(args[0]))
+        if op in ("ige", "ieq"):
+            return Test(dst, op, self.poly(args[0]))
+        return Load(dst, *self.low.element(args[0], tuple(self.poly(i) for i in args[1:])))
 
     def _integers(self, nodes: Sequence[Node], scope: Scope) -> None:
         """Load the gathered indices that `nodes` mention (inner ones first), each once if possible.

@@ -24,6 +24,7 @@ from symgrad.loops.deltas import absorbed_scatters
 from symgrad.loops.fuse import fused
 from symgrad.loops.halting import Halt, halt_of
 from symgrad.loops.levels import Levels
+from symgrad.loops.lines import with_lines
 from symgrad.loops.nest import (
     Address,
     Buffer,
@@ -94,6 +95,7 @@ class Lowering:
         self.buffers: dict[TensorId, Buffer] = {}
         self.copies: list[tuple[Buffer, TensorId]] = []  # one tensor asked for twice
         self.top: list[Statement] = []
+        self.outermost = self.top
         self.top_values: dict[Node, Value] = {}
         self.scans = _scans(g, self.order)
         self.clocks: dict[TensorId, Clock] = {}  # definitions that stand in a loop over time
@@ -145,7 +147,7 @@ class Lowering:
             (*(self.size_names[s] for s in self.size_symbols), *self.chosen_sizes.values()),
             (*self.size_symbols, *self.chosen_sizes),
             tuple(self.all_buffers),
-            self.top,
+            with_lines(self.top),
             self.interface.title,
             (*self.calls.notes, *(note for s in self.sweeps for note in s.notes)),
             tuple(self.calls.failures),

@@ -7,7 +7,7 @@ indices) and row-major buffers. Integers are polynomials in integer variables.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +59,24 @@ class Compute:
     dst: Value
     op: str
     args: tuple[Value, ...]
+
+
+@dataclass(slots=True)
+class Run:
+    """Many statements that a graph holds (`loops.lines`); none is left where anything else looks.
+
+    ops, args  of the graph, by node.
+    nodes   whose values are first, first + 1, ...
+    values  of nodes, those of other runs too.
+    leaves  what stands for nodes that are not computed: constants, elements of inputs.
+    """
+
+    ops: Sequence[str]
+    args: Sequence[tuple[int, ...]]
+    nodes: Sequence[int]
+    first: Value
+    values: Mapping[int, Value]
+    leaves: Mapping[int, Statement]
 
 
 @dataclass(slots=True)
@@ -295,7 +313,7 @@ class Part:
     name      of a part that stands at several places, and is made once.
     """
 
-    body: list[Statement] = field(default_factory=list)
+    body: Sequence[Statement] = field(default_factory=list)
     comment: str = ""
     integers: tuple[str, ...] = ()
     name: str = ""
@@ -332,8 +350,9 @@ class Call:
 
 
 Statement = (
-    Const | Bool | Compute | Vector | Element | FromInt | ToInt | Test | Load | LoadInt | Store | StoreReduce
-    | Cell | SetCell | Accumulate | For | If | Part | Leave | Call | Library | Least | Contract | Tile
+    Const | Bool | Compute | Run | Vector | Element | FromInt | ToInt | Test | Load | LoadInt | Store
+    | StoreReduce | Cell | SetCell | Accumulate | For | If | Part | Leave | Call | Library | Least
+    | Contract | Tile
 )  # fmt: skip
 
 
@@ -380,7 +399,7 @@ class Routine:
     sizes: tuple[str, ...]
     size_symbols: tuple[str, ...]
     buffers: tuple[Buffer, ...]
-    body: list[Statement]
+    body: Sequence[Statement]
     title: str = ""
     notes: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()

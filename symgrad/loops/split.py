@@ -34,7 +34,17 @@ from symgrad.loops.nest import (
     Value,
     poly,
 )
-from symgrad.loops.walk import Name, defined, is_bool, operands, polynomials, unused_name, variables, walk
+from symgrad.loops.walk import (
+    Name,
+    defined,
+    is_bool,
+    operands,
+    polynomials,
+    types_in,
+    unused_name,
+    variables,
+    walk,
+)
 
 LIMIT = 2_000  # statements; a run no longer than this stays whole
 PART = 1_000  # statements in one part (studies/limits.md, section 3)
@@ -48,6 +58,8 @@ def split(routine: Routine, limit: int = LIMIT, part: int = PART) -> Routine:
     Returns `routine` itself if no run at its top is longer than `limit` statements. Where values cross a cut,
     the result has one more work buffer, and the workspace has to be sized for the result.
     """
+    if limit < len(routine.body) <= part and types_in(routine.body) <= _STRAIGHT:
+        return replace(routine, body=[Part(routine.body)])
     pieces = list(_pieces(routine.body, limit, part))
     if not any(piece.scope for piece in pieces):
         return routine

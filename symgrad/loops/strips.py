@@ -44,7 +44,7 @@ from symgrad.loops.nest import (
     poly_mul,
     variable,
 )
-from symgrad.loops.walk import defined, free_name, has_blocks, operands, taken_names, walk
+from symgrad.loops.walk import defined, free_name, has_blocks, operands, taken_names, types_in, walk
 
 _STEP = 96  # rows of a strip
 _SPARE = 48  # more of the last one, which so has no fewer
@@ -76,7 +76,7 @@ class _Piece:
 
 def stripped(routine: Routine) -> Routine:
     """The same routine with matrix products, and the loops on their results, in strips."""
-    if not has_blocks(routine.body) and Contract not in set(map(type, routine.body)):
+    if not has_blocks(routine.body) and Contract not in types_in(routine.body):
         return routine  # long straight-line code
     k, known = 0, _Known(routine)
     while k < len(routine.body):

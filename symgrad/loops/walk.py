@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence, Set
 
 from symgrad.ir.ops import OPS
+from symgrad.loops.lines import Lines
 from symgrad.loops.nest import (
     Accumulate,
     Bool,
@@ -62,7 +63,7 @@ def types_in(body: Sequence[Statement]) -> set[type[Statement]]:
     stack = [body]
     while stack:
         block = stack.pop()
-        own = set(map(type, block))
+        own = _own_types(block)
         found |= own
         if not _BLOCKS.isdisjoint(own):
             stack += [s.body for s in block if isinstance(s, For | If | Part)]
@@ -73,9 +74,13 @@ _BLOCKS = frozenset((For, If, Part))
 _HAS_VARIABLE = frozenset((LoadInt, ToInt, Least))
 
 
+def _own_types(body: Sequence[Statement]) -> Set[type[Statement]]:
+    return body.types if isinstance(body, Lines) else set(map(type, body))
+
+
 def has_blocks(body: Sequence[Statement]) -> bool:
     """Whether a statement has others inside."""
-    return not _BLOCKS.isdisjoint(map(type, body))
+    return not _BLOCKS.isdisjoint(_own_types(body))
 
 
 # Statements are told apart by their exact type: this is done millions of times for large graphs.

@@ -53,7 +53,7 @@ def called_at_once(body: Sequence[Statement], new: Callable[[], Value]) -> list[
         out += _at_once(run, new)
         run = []
         if isinstance(s, Part) and _STRAIGHT.issuperset(map(type, s.body)):
-            s = replace(s, body=_at_once(s.body, new))
+            s = replace(s, body=_at_once([*s.body], new))
         out.append(s)
     return out + _at_once(run, new)
 

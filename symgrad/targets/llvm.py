@@ -11,6 +11,7 @@ from symgrad.errors import IllegalProgram
 from symgrad.loops import small_matrices
 from symgrad.loops.contract import contract_routine
 from symgrad.loops.lanes import across_lanes, lanes_loop
+from symgrad.loops.lines import Lines
 from symgrad.loops.nest import (
     Buffer,
     Call,
@@ -91,6 +92,8 @@ TARGET = LLVMTarget()
 def _source(routine: Routine, dtype: str, check: llvm_build.Check) -> tuple[str, llvm_build.CodeShape, int]:
     """Text for this machine, its shape, and elements that it adds to the workspace."""
     check()
+    if isinstance(routine.body, Lines):
+        routine = replace(routine, body=[*routine.body])  # written out once
     cut = _settled(split(rerolled(routine) if routine.repeats else routine))
     check()
     extra = extra_elements(routine, cut)

@@ -240,7 +240,9 @@ def _copied(statements: Sequence[Statement], change: Change) -> list[Statement]:
             changed = changed or [replace(s, body=[])]
             first = changed[0]
             if len(changed) == 1 and isinstance(first, For | If | Part) and not first.body:
-                stack.append((iter(s.body), first.body))
+                inner: list[Statement] = []
+                first.body = inner
+                stack.append((iter(s.body), inner))
         out.extend(changed or [s])
     return result
 

@@ -26,6 +26,7 @@ from functools import lru_cache
 import numpy as np
 
 from symgrad.ir.ops import OPS
+from symgrad.loops.lines import Lines
 from symgrad.loops.nest import (
     Bool,
     Buffer,
@@ -47,6 +48,7 @@ from symgrad.loops.nest import (
 )
 from symgrad.loops.walk import free_name
 from symgrad.targets.base import literal_value, row_major
+from symgrad.targets.tape_lines import BackwardWriter
 from symgrad.targets.vector_math import APART, FUNCTIONS
 
 END, CONST, LOAD, STORE = range(4)
@@ -179,6 +181,8 @@ class _Recorder:
         """Write a part, and return how many slots it takes; 0 where it cannot be written."""
         length, known = len(self.words), len(arrays)
         try:
+            if isinstance(part.body, Lines):
+                return self._write_lines(part.body, arrays)
             return self._write(part.body, arrays)
         except _NotKnown:
             del self.words[length:]
@@ -220,19 +224,42 @@ class _Recorder:
                 words.extend((CONST, slots.new(s.dst), constant))  # type: ignore[union-attr]  # a value
         return max(slots.count, 1)
 
+    def _write_lines(self, lines: Lines, arrays: dict[str, int]) -> int:
+        """The same for code that is not written out."""
+        used = [self.numbers.get(op, 0) for op in lines.ops()]
+        if any(number < _FIRST for number in used):
+            raise _NotKnown
+        self.special |= any(number >= self.least_special for number in used)
+        writer = BackwardWriter(lines, self.numbers)
+
+        def write(s: Statement, slot: int) -> Sequence[int]:
+            if isinstance(s, Store):
+                return (STORE, slot, self._array(s.buffer, arrays), self._element(s.buffer, s.index))
+            if isinstance(s, StoreReduce):
+                return self._update(s, slot, writer.scratch(), arrays)
+            if isinstance(s, Load):
+                return (LOAD, slot, self._array(s.buffer, arrays), self._element(s.buffer, s.index))
+            return (CONST, slot, self._constant(s))
+
+        self.words.extend(writer.run(write))
+        return max(writer.count, 1)
+
+    def _update(self, s: StoreReduce, src: int, number: int, arrays: dict[str, int]) -> Sequence[int]:
+        """The words of a number in memory that is changed, by way of a slot."""
+        if s.kind not in _UPDATES:
+            raise _NotKnown
+        at, update = (self._array(s.buffer, arrays), self._element(s.buffer, s.index)), _UPDATES[s.kind]
+        return (LOAD, number, *at, self.numbers[update], number, number, src, STORE, number, *at)
+
     def _store(self, s: Store | StoreReduce, place: int, slots: _Slots, arrays: dict[str, int]) -> None:
-        at = self._array(s.buffer, arrays), self._element(s.buffer, s.index)
         if isinstance(s, StoreReduce):
-            if s.kind not in _UPDATES:
-                raise _NotKnown
             number = slots.new(-1)
             (src,) = slots.read((s.src,), place)
-            update = self.numbers[_UPDATES[s.kind]]
-            self.words.extend((LOAD, number, *at, update, number, number, src))
+            self.words.extend(self._update(s, src, number, arrays))
             slots.free.append(number)
-            src = number
-        else:
-            (src,) = slots.read((s.src,), place)
+            return
+        at = self._array(s.buffer, arrays), self._element(s.buffer, s.index)
+        (src,) = slots.read((s.src,), place)
         self.words.extend((STORE, src, *at))
 
     def _constant(self, s: Statement) -> int:

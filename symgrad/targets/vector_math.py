@@ -5,7 +5,7 @@ have no branches, calls or tables: multiply-add, comparison, selection and integ
 so that a loop in which they are inlined is vectorised like any other arithmetic.
 
 A definition is an ordinary Python function over `Value`s; calling it once writes down the operations it
-performs (a `Trace`), and `vector_math_llvm.py` and `vector_math_c.py` print those.
+performs (`trace.py`), and `vector_math_llvm.py` and `vector_math_c.py` print those.
 
 Results do not depend on how a loop was compiled: every operation is rounded by IEEE 754 and none is
 fused with another, because a sum never has a product as its operand (`Trace` refuses one; `fma` is
@@ -23,179 +23,32 @@ polynomials by tools/polynomials.py. erf and the two sums of sinh and cosh are o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from symgrad.targets import polynomials
-
-REAL, SINGLE, BITS, TRUTH = "real", "single", "bits", "truth"  # double, float, 64-bit unsigned, bool
+from symgrad.targets.trace import (
+    INFINITY,
+    NAN,
+    REAL,
+    SINGLE,
+    Operation,
+    Trace,
+    Value,
+    at_least,
+    at_most,
+    fma,
+    horner,
+    magnitude,
+    polynomial,
+    select,
+    square_root,
+    with_sign_of,
+)
 
 _ROUNDER = 1.5 * 2.0**52  # adding it leaves an integer in the low bits
 _VANISHING = -1418.0  # about log(2^-2046), which is a product of two powers of 2 with no bit set
 _MANTISSA = (1 << 52) - 1
-_SIGN = 1 << 63
-INFINITY, NAN = float("inf"), float("nan")
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation: `op` on the results of earlier ones (by number) or a constant."""
-
-    op: str
-    kind: str
-    args: tuple[int, ...] = ()
-    constant: float | int = 0
-
-
-@dataclass
-class Trace:
-    """The operations of one function, in order; the arguments come first."""
-
-    operations: list[Operation] = field(default_factory=list)
-    known: dict[Operation, int] = field(default_factory=dict)
-
-    def add(self, op: str, kind: str, *args: Value | float, constant: float | int = 0) -> Value:
-        """The value of an operation, shared with an equal one before it."""
-        numbers = tuple(self.value(a).number for a in args)
-        if op in ("add", "sub"):  # see the docstring of the module
-            assert all(self.operations[n].op != "mul" for n in numbers), "a product would be fused: use fma"
-        operation = Operation(op, kind, numbers, constant)
-        if operation not in self.known:
-            self.known[operation] = len(self.operations)
-            self.operations.append(operation)
-        return Value(self, self.known[operation], kind)
-
-    def value(self, x: Value | float) -> Value:
-        """`x`, or the constant `x`."""
-        return x if isinstance(x, Value) else self.constant(x)
-
-    def constant(self, x: float | int) -> Value:
-        """A double, or the bits of an integer (modulo 2^64)."""
-        if isinstance(x, int):
-            return self.add("constant", BITS, constant=x % (1 << 64))
-        return self.add("constant", REAL, constant=x)
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """The result of an operation. Operators on real values round once; on bits they are modulo 2^64."""
-
-    trace: Trace
-    number: int
-    kind: str
-
-    def _arithmetic(self, real: str, bits: str, other: Value | float) -> Value:
-        return self.trace.add(real if self.kind == REAL else bits, self.kind, self, other)
-
-    def __add__(self, other: Value | float) -> Value:
-        return self._arithmetic("add", "bits_add", other)
-
-    def __sub__(self, other: Value | float) -> Value:
-        return self._arithmetic("sub", "bits_sub", other)
-
-    def __rsub__(self, other: float | int) -> Value:
-        return self.trace.constant(other) - self
-
-    def __rtruediv__(self, other: float) -> Value:
-        return self.trace.constant(other) / self
-
-    def __mul__(self, other: Value | float) -> Value:
-        assert self.kind == REAL
-        return self.trace.add("mul", REAL, self, other)
-
-    def __truediv__(self, other: Value | float) -> Value:
-        return self.trace.add("div", REAL, self, other)
-
-    def __neg__(self) -> Value:
-        return self.trace.add("neg", REAL, self)
-
-    def __lt__(self, other: Value | float) -> Value:
-        return self.trace.add("less", TRUTH, self, other)
-
-    def __gt__(self, other: float) -> Value:
-        return self.trace.constant(other) < self
-
-    def equals(self, other: Value | float) -> Value:
-        return self.trace.add("equal", TRUTH, self, other)
-
-    def __and__(self, other: Value | int) -> Value:
-        return self._arithmetic("", "bits_and", other)
-
-    def __or__(self, other: Value | int) -> Value:
-        return self._arithmetic("", "bits_or", other)
-
-    def __xor__(self, other: Value | int) -> Value:
-        return self._arithmetic("", "bits_xor", other)
-
-    def __lshift__(self, places: int) -> Value:
-        return self._arithmetic("", "bits_left", places)
-
-    def __rshift__(self, places: int) -> Value:
-        return self._arithmetic("", "bits_right", places)
-
-    def bits(self) -> Value:
-        """The representation as an integer."""
-        return self.trace.add("to_bits", BITS, self)
-
-    def real(self) -> Value:
-        """The double with this representation."""
-        return self.trace.add("from_bits", REAL, self)
-
-
-def fma(a: Value, b: Value | float, c: Value | float) -> Value:
-    """a*b + c, rounded once."""
-    return a.trace.add("fma", REAL, a, b, c)
-
-
-def square_root(x: Value) -> Value:
-    return x.trace.add("sqrt", REAL, x)
-
-
-def magnitude(x: Value) -> Value:
-    return x.trace.add("abs", REAL, x)
-
-
-def select(condition: Value, yes: Value | float, no: Value | float) -> Value:
-    """Both are computed; one is taken."""
-    trace = condition.trace
-    return trace.add("select", trace.value(yes).kind, condition, yes, no)
-
-
-def at_most(x: Value, limit: float) -> Value:
-    """The smaller one; nan stays nan."""
-    return select(x > limit, limit, x)
-
-
-def at_least(x: Value, limit: float) -> Value:
-    return select(x < limit, limit, x)
-
-
-def polynomial(x: Value, coefficients: Sequence[float], plain: int = 0) -> Value:
-    """c0 + c1 x + c2 x^2 + ...: even and odd terms apart, which halves the wait for results.
-
-    plain  how many leading terms are added one after the other: the halves can be larger than their sum.
-    """
-    head, rest = coefficients[:plain], coefficients[plain:]
-    if len(rest) < 4:
-        return _horner(x, coefficients)
-    square = x * x
-    result = fma(_horner(square, rest[1::2]), x, _horner(square, rest[::2]))
-    for c in head[::-1]:
-        result = fma(result, x, c)
-    return result
-
-
-def _horner(x: Value, coefficients: Sequence[float]) -> Value:
-    result = x.trace.constant(coefficients[-1])
-    for c in coefficients[-2::-1]:
-        result = fma(result, x, c)
-    return result
-
-
-def with_sign_of(x: Value, source: Value) -> Value:
-    """`x`, which is not negative, with the sign of `source`."""
-    return (x.bits() | (source.bits() & _SIGN)).real()
-
 
 # ---- exponentials ------------------------------------------------------------------------------
 
@@ -245,7 +98,7 @@ def _exponential(x: Value, precision: str) -> _Exponential:
     lost = None
     if precision == "double":
         coefficients, lost = polynomials.EXP_DOUBLE, fma(-k, _LOG2[1], first - r)
-    even, odd = _horner(z, coefficients[::2]), _horner(z, coefficients[1::2])
+    even, odd = horner(z, coefficients[::2]), horner(z, coefficients[1::2])
     return _Exponential(k, moved.bits(), r, z, even, odd, lost)
 
 
@@ -390,7 +243,7 @@ def _log1p(x: Value, precision: str) -> Value:
         return select(magnitude(x) < 2.0**-27, x, _log_limits(u, _log_sum(k, f, 0.0, precision)))
     # What u has lost: x is the smaller term up to 1, the larger one beyond.
     lost = select(x < 1.0, x - (u - 1.0), 1.0 - (u - x))
-    half_inverse = fma(-f, _horner(f, polynomials.HALF_RECIPROCAL_DOUBLE), 0.5)  # 1/(2 (1 + f))
+    half_inverse = fma(-f, horner(f, polynomials.HALF_RECIPROCAL_DOUBLE), 0.5)  # 1/(2 (1 + f))
     scale = (2047 - exponent << 52).real()  # 2^(1 - k), which is zero at the largest k
     result = _log_limits(u, _log_sum(k, f, lost * scale * half_inverse, precision))
     return select(magnitude(x) < 2.0**-54, x, result)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from symgrad.targets.text import wrapped
-from symgrad.targets.vector_math import APART, FUNCTIONS, OWN, Operation, function_of, is_limited, traced
+from symgrad.targets.trace import Operation
+from symgrad.targets.vector_math import APART, FUNCTIONS, OWN, function_of, is_limited, traced
 
 _TYPES = {"real": "double", "single": "float", "bits": "uint64_t", "truth": "int"}
 _TEXTS = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from symgrad.targets.vector_math import APART, FUNCTIONS, OWN, Operation, function_of, is_limited, traced
+from symgrad.targets.trace import Operation
+from symgrad.targets.vector_math import APART, FUNCTIONS, OWN, function_of, is_limited, traced
 
 _TYPES = {"real": "double", "single": "float", "bits": "i64", "truth": "i1"}
 _INTRINSICS = {"fma": "llvm.fma", "abs": "llvm.fabs", "sqrt": "llvm.sqrt"}

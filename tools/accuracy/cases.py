@@ -13,11 +13,11 @@ from regions import OSCILLATIONS, REGIONS, Oscillation, Region, points, uniform,
 from symgrad.frontend.ranges import ReadChecks
 from symgrad.frontend.translate import Translation
 from symgrad.ir.graph import Graph
-from symgrad.ir.laurent import ROWS as REMOVABLE
 from symgrad.ir.log_products import NAMES as LOGS
 from symgrad.ir.norm import NAMES as NORM
 from symgrad.ir.op import NoDerivative
 from symgrad.ir.ops import OPS, Op
+from symgrad.ir.removable import NAMES as REMOVABLE
 from symgrad.program import Program
 
 # Functions of these ops are sampled over (nearly) all numbers of the type where they are finite; those of the

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import sympy as sp
 from common import Contender, Setup, Table, contest, main, repeated
 from cpp_peers import cpp_contenders
@@ -16,6 +17,8 @@ from machine_code import SymgradCode, backends, handwritten
 from peers import CasadiFunction, jax_contender, lambdify_contender, symengine_contender
 
 import symgrad as sg
+from symgrad.grad.sparsity import Storage
+from symgrad.run.patterns import make_pattern
 
 WORDS = ("value", "grad", "hess")
 
@@ -82,6 +85,10 @@ def _ours(x: np.ndarray) -> list[Contender]:
         code = SymgradCode(_as_sum, WORDS, backend, [x], {"n": len(x)})
         found.append(code.contender("kernel, Sum with symbolic n"))
     for backend in backends():
+        sparse, dense = sparse_code(x, WORDS, backend)
+        way = "kernel, Sum, sparse Hessian"
+        found.append(Contender(f"symgrad {backend}", way, sparse.run, dense, sparse.build))
+    for backend in backends():
         code = SymgradCode(lambda: _written_out(len(x)), WORDS, backend, list(x))
         found.append(code.contender("kernel, written out"))
     expression, symbol = rosenbrock_sum()
@@ -99,6 +106,27 @@ def rosenbrock_sum() -> tuple[sp.Expr, sp.IndexedBase]:
 def _as_sum() -> sg.Program:
     expression, x = rosenbrock_sum()
     return sg.program(expression, args=(x,), wrt=x)
+
+
+def sparse_code(
+    x: np.ndarray, words: tuple[str, ...], backend: str, triangle: str = "full"
+) -> tuple[SymgradCode, Callable[[], list[np.ndarray]]]:
+    """The machine code of the sum, the Hessian (the last word) as the values of a csc_array, and its results.
+
+    The code gets the places that the pattern gives it; of a lower triangle the results are the whole matrix.
+    """
+    storage = Storage("csc", triangle)
+    derived = _as_sum().derived(words, storage)
+    pattern = make_pattern(derived.unit.graph, derived.sparse[0], {}, {"n": len(x)})
+    sizes = {"n": len(x), **pattern.sizes}
+    code = SymgradCode(_as_sum, words, backend, [x, *pattern.inputs], sizes, storage=storage)
+
+    def results() -> list[np.ndarray]:
+        *others, values = code.results()
+        dense = scipy.sparse.coo_array((values, (pattern.rows, pattern.columns)), pattern.shape).toarray()
+        return [*others, dense if triangle == "full" else dense + np.tril(dense, -1).T]
+
+    return code, results
 
 
 def _terms(x: Sequence[Any]) -> list[Any]:

@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 from common import Contender, Setup, Table, contest, main, repeated
-from machine_code import SymgradCode, backends, handwritten
+from machine_code import backends, handwritten
 from peers import CasadiFunction
-from rosenbrock100 import rosenbrock_sum
+from rosenbrock100 import rosenbrock_sum, sparse_code
 
 import symgrad as sg
-from symgrad.grad.sparsity import Storage
-from symgrad.run.patterns import make_pattern
 
 HAND = """
 void bench(double **b)
@@ -61,20 +59,7 @@ def _ours(x: np.ndarray) -> list[Contender]:
 
 
 def _kernel(x: np.ndarray, backend: str, triangle: str) -> Contender:
-    """The machine code, with the places that its pattern gives it; the lower triangle is compared whole."""
-    storage = Storage("csc", triangle)
-    derived = _program().derived(("hess",), storage)
-    pattern = make_pattern(derived.unit.graph, derived.sparse[0], {}, {"n": len(x)})
-    sizes = {"n": len(x), **pattern.sizes}
-    code = SymgradCode(_program, ("hess",), backend, [x, *pattern.inputs], sizes, storage=storage)
-
-    def results() -> list[np.ndarray]:
-        half = scipy.sparse.coo_array(
-            (code.results()[0], (pattern.rows, pattern.columns)), shape=pattern.shape
-        )
-        dense = half.toarray()
-        return [dense if triangle == "full" else dense + np.tril(dense, -1).T]
-
+    code, results = sparse_code(x, ("hess",), backend, triangle)
     way = "kernel" if triangle == "full" else "kernel, lower triangle"
     return Contender(f"symgrad {backend}", way, code.run, results, code.build)
 

@@ -32,11 +32,16 @@ _MOST_POWERS = 4
 
 @rule("removable", "of a root it is differentiated by what is under it if it is flat at 0")
 def removable_of_root(g: Graph, a: Args) -> int | None:
-    found = square_of_root(g, a[0])
-    if found is None or g.op[a[3]] in ROWS or not is_formula_of(g, a[3], a[0]):
+    h, radius, t, near, away = a
+    found = square_of_root(g, h)
+    if found is None or t != h or g.op[away] in ROWS or not is_formula_of(g, away, h):
         return None
-    series = expansion_of(g, a[3], a[0])
-    return g.node("radial_removable", *found, *a[1:]) if series is not None and series.is_flat else None
+    series = expansion_of(g, away, h, t)
+    return (
+        g.node("radial_removable", *found, radius, near, away)
+        if series is not None and series.is_flat
+        else None
+    )
 
 
 @stable(

@@ -1,7 +1,8 @@
-"""Formulas of one value that are regular where it is 0, and lose their digits there: tanh(x)/x, x - tanh(x).
+"""Formulas of one value that are regular at a point, and lose their digits there: tanh(x)/x, x - tanh(x).
 
 What these rules look for is cheap to see: a divisor that vanishes at 0, two terms that cancel or have poles
-there (`ir.probe`). Whether the singularity is removable, a series says (`ir.laurent`).
+there (`ir.probe`); elsewhere, a divisor that vanishes where it is easily said to (`ir.zeros`), with something
+above it that does too: log(x)/(x - 1). Whether the singularity is removable, a series says (`ir.laurent`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.laurent import FUNCTIONS, ROWS, is_formula_of
 from symgrad.ir.probe import ALGEBRA, CONSTANT, POINT, Probe, is_function, probe, variable_of
-from symgrad.ir.removable import removable
+from symgrad.ir.removable import center_of, centers_of, removable
 from symgrad.ir.rules import Args, among, rule
 from symgrad.ir.stability.audit import Audit, at, stable
 from symgrad.ir.stability.patterns import (
@@ -24,13 +25,14 @@ from symgrad.ir.stability.patterns import (
     sum_of_signed,
     terms_of,
 )
+from symgrad.ir.zeros import common_poles, common_zeros, zeros_at_poles
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _SMALL, _LARGE = 2.0**-12, 2.0**12  # at a variable of 2^-30: what vanishes at 0, what has a pole there
 _CANCELS = 2.0**-20  # relative to the terms
-_POLES = ("div", "gamma", "exp_share")  # what may have one
+_POLES = ("div", "tan", "gamma", "digamma", "polygamma", "exp_share")  # what may have one
 _LEAVES = ("const", "read", "cast", "mask", "where")
 
 
@@ -50,14 +52,17 @@ def _may_be_regular(ops: Sequence[str]) -> bool:
 @stable(
     "div",
     "f(x)/g(x), where both are 0 at x = 0, is nan there; its derivatives cancel near 0",
-    _audit("tanh(x)/x", "f vanishes at 0 to as high an order as g"),
+    _audit(
+        "tanh(x)/x", "f vanishes at 0, or at another point that is easily found, to as high an order as g"
+    ),
     on=_may_be_regular,
 )
 def regular_quotient(g: Graph, a: Args) -> int | None:
     if not _may_be_regular([g.op[x] for x in a]):
         return None
     above, below = remove(factors_of(g, a[0]), factors_of(g, a[1]))
-    return _regular(g, above, below)
+    made = _regular(g, above, below)
+    return _regular_elsewhere(g, above, below) if made is None else made
 
 
 @stable(
@@ -73,14 +78,17 @@ def regular_product(g: Graph, a: Args) -> int | None:
     if variable == CONSTANT or variable_of(g, a[1]) != variable:
         return None
     small, large = sorted(abs(probe(g, x).value) for x in a)
-    return removable(g, g.intern("mul", a), variable) if small < _SMALL < _LARGE < large else None
+    if small < _SMALL < _LARGE < large:
+        return removable(g, g.intern("mul", a), variable)
+    centers = [c for x, y in (a, a[::-1]) for c in zeros_at_poles(g, x, y, variable)]
+    return _if_regular(g, "mul", a, variable, centers)
 
 
 def _regular(g: Graph, above: list[int], below: list[int]) -> int | None:
     """The quotient of two products, with what is a regular formula of one variable as one factor."""
     for mine, others, is_above in ((above, below, True), (below, above, False)):
         for factor in mine:
-            if not is_function(g, factor) or probe(g, factor).is_algebra:
+            if not is_function(g, factor):
                 continue
             value, variable = abs(probe(g, factor).value), variable_of(g, factor)
             if not value < _SMALL:
@@ -114,21 +122,64 @@ def _with_whole(g: Graph, factors: list[int], variable: int, times: int) -> tupl
     return factors, extra
 
 
-def _grouped(g: Graph, above: list[int], below: list[int], variable: int) -> int | None:
-    of_it = [[f for f in part if variable_of(g, f) in (variable, CONSTANT)] for part in (above, below)]
-    if not any(abs(probe(g, f).value) < _SMALL for f in of_it[1]):
+def _regular_elsewhere(g: Graph, above: list[int], below: list[int]) -> int | None:
+    """The same where the variable is not 0."""
+    for variable in dict.fromkeys(variable_of(g, factor) for factor in below if is_function(g, factor)):
+        made = _grouped(g, above, below, variable, is_at_zero=False)
+        if made is not None:
+            return made
+    return None
+
+
+def _grouped(
+    g: Graph, above: list[int], below: list[int], variable: int, is_at_zero: bool = True
+) -> int | None:
+    numerator, others_above = _apart(g, above, variable)
+    denominator, others_below = _apart(g, below, variable)
+    if is_at_zero and not any(abs(probe(g, f).value) < _SMALL for f in denominator):
         return None
-    numerator, denominator = ([*part] for part in of_it)
-    away = g.one
-    for f in numerator:
-        away = f if away == g.one else g.intern("mul", (away, f))
-    for f in denominator:
-        away = g.intern("div", (away, f))
-    made = removable(g, away, variable)
+    centers = common_zeros(g, numerator, denominator, variable)
+    if not centers and not is_at_zero:
+        return None
+    away = _written(g, numerator, denominator)
+    made = removable(g, away, variable) if is_at_zero else away
     if made is None:
         return None
-    rest = [[f for f in part if f not in mine] for part, mine in zip((above, below), of_it, strict=True)]
-    return quotient_of(g, [*rest[0], made], rest[1])
+    made = _regular_around(g, made, variable, centers)
+    return None if made == away else quotient_of(g, [*others_above, made], others_below)
+
+
+def _apart(g: Graph, factors: list[int], variable: int) -> tuple[list[int], list[int]]:
+    """Those of one variable, or of none, and the others."""
+    of_it = [f for f in factors if variable_of(g, f) in (variable, CONSTANT)]
+    return of_it, [f for f in factors if f not in of_it]
+
+
+def _regular_around(g: Graph, away: int, variable: int, centers: Sequence[int]) -> int:
+    """The formula, by series around those of these points where it is regular."""
+    made = away
+    for center in centers:
+        around = removable(g, made, variable, center=center)
+        made = made if around is None else around
+    return made
+
+
+def _if_regular(g: Graph, op: str, a: Args, variable: int, centers: Sequence[int]) -> int | None:
+    """The same for a sum or a product, None if it is regular at none of them."""
+    if not centers:
+        return None
+    away = g.intern(op, a)
+    made = _regular_around(g, away, variable, centers)
+    return None if made == away else made
+
+
+def _written(g: Graph, above: list[int], below: list[int]) -> int:
+    value = g.one
+    for f in above:
+        value = f if value == g.one else g.intern("mul", (value, f))
+    for f in below:
+        value = g.intern("div", (value, f))
+    return value
 
 
 # ---- sums --------------------------------------------------------------------------------------
@@ -185,9 +236,12 @@ def _regular_sum(g: Graph, a: Args, sign: int) -> int | None:
     if not is_one:
         return _beside_poles(g, a, sign)
     variable = max(first, second)
-    if variable == CONSTANT or not _cancel(probe(g, x), probe(g, y), sign):
+    if variable == CONSTANT:
         return None
-    return removable(g, g.intern("add" if sign > 0 else "sub", a), variable)
+    op = "add" if sign > 0 else "sub"
+    if _cancel(probe(g, x), probe(g, y), sign):
+        return removable(g, g.intern(op, a), variable)
+    return _if_regular(g, op, a, variable, common_poles(g, a, variable))
 
 
 def _cancel(first: Probe, second: Probe, sign: int) -> bool:
@@ -233,27 +287,52 @@ def log_of_nearly_one(g: Graph, a: Args) -> int | None:
 # ---- what is made ------------------------------------------------------------------------------
 
 
-def _at_constant(g: Graph, x: int, radius: int, near: int, away: int) -> int | None:
-    at, end = g.rational(x), g.rational(radius)
+def _at_constant(g: Graph, t: int, radius: int, near: int, away: int) -> int | None:
+    at, end = g.rational(t), g.rational(radius)
     return None if at is None or end is None else near if abs(at) < end else away
 
 
-def _as_made_again(g: Graph, x: int, radius: int, near: int, away: int) -> int | None:
-    if g.op[away] in ROWS:
+def _as_made_again(g: Graph, x: int, t: int, radius: int, near: int, away: int) -> int | None:
+    is_one_of_x = is_formula_of(g, away, x)
+    if g.op[away] in ROWS and (not is_one_of_x or center_of(g, t, x) in centers_of(g, away)):
         return away
-    if is_formula_of(g, away, x):
+    if is_one_of_x:
         return None
-    return g.where(g.node("lt", g.node("abs", x), radius), near, away)
+    return g.where(g.node("lt", g.node("abs", t), radius), near, away)
 
 
-for _op, _first in (("removable", 1), ("radial_removable", 2)):
+def _is_constant(ops: Sequence[str]) -> bool:
+    return ops[0] == "const"
 
-    def _known(g: Graph, a: Args, first: int = _first) -> int | None:
-        return _at_constant(g, a[0], *a[first:])
 
-    def _again(g: Graph, a: Args, first: int = _first) -> int | None:
-        return _as_made_again(g, a[0], *a[first:])
+@rule("removable", "a known variable says which of the two it is", on=_is_constant)
+def removable_at_constant(g: Graph, a: Args) -> int | None:
+    _, radius, t, near, away = a
+    return _at_constant(g, t, radius, near, away)
 
-    _known.__name__, _again.__name__ = f"{_op}_at_constant", f"{_op}_as_made_again"
-    rule(_op, "a known variable says which of the two it is", on=lambda ops: ops[0] == "const")(_known)
-    rule(_op, "a formula that is made again may be regular by itself, or one of more than x")(_again)
+
+@rule("radial_removable", "a known variable says which of the two it is", on=_is_constant)
+def radial_removable_at_constant(g: Graph, a: Args) -> int | None:
+    h, _, *rest = a
+    return _at_constant(g, h, *rest)
+
+
+_AGAIN = "a formula that is made again may be regular by itself, or one of more than x"
+
+
+@rule("removable", _AGAIN)
+def removable_as_made_again(g: Graph, a: Args) -> int | None:
+    x, radius, t, near, away = a
+    return _as_made_again(g, x, t, radius, near, away)
+
+
+@rule("radial_removable", _AGAIN)
+def radial_removable_as_made_again(g: Graph, a: Args) -> int | None:
+    h, _, *rest = a
+    return _as_made_again(g, h, h, *rest)
+
+
+@rule("offset", "exact arithmetic on constants", on=_is_constant)
+def fold_offset(g: Graph, a: Args) -> int | None:
+    x, c = g.rational(a[0]), g.rational(a[1])
+    return None if x is None or c is None else g.const(x - c)

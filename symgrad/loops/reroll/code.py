@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symgrad.ir.ops import OPS
+from symgrad.loops.lines import Lines
 from symgrad.loops.nest import (
     Buffer,
     Compute,
@@ -86,7 +87,8 @@ class Code:
 
 def is_straight(routine: Routine) -> bool:
     """Whether a routine has no loops, but for those that fill outputs, and works on no memory in between."""
-    others = [s for s in routine.body if type(s) is not Compute]
+    body = routine.body
+    others = body.others() if isinstance(body, Lines) else [s for s in body if type(s) is not Compute]
     fills = [s for s in others if isinstance(s, For)]
     accesses = [s for s in others if isinstance(s, Load | Store | StoreReduce)]
     constants = {s.dst for s in others if isinstance(s, Const)}
