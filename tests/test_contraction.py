@@ -190,6 +190,20 @@ def test_a_sum_of_products_with_either_sign_is_several_calls(backend: str) -> No
     _agree(loss, (a, b), (rng.normal(size=(11, 4)), rng.normal(size=(11, 4))), backend)
 
 
+@pytest.mark.parametrize("backend", TARGETS)
+def test_integer_factors_are_handed_to_the_product(backend: str) -> None:
+    """None of the operands is stored once more for them, nor where the product is a loop in place."""
+    a, b = _bases(A=(n, d), B=(n, d))
+    entry = sp.Sum(-3 * a[I, K] * b[J, K] + 4 * b[I, K] * a[J, K], (K, 0, d - 1))
+    loss = sp.Sum(sp.exp(entry / 10), (I, 0, n - 1), (J, 0, n - 1))
+    assert _calls(loss, (a, b), outputs="value") == 2
+    text = sg.compile(loss, args=(a, b), outputs="value", backend="c").source
+    assert "(n, d)" not in "".join(line for line in text.splitlines() if line.startswith(" * work"))
+    rng = np.random.default_rng(9)
+    for rows, inner in ((11, 4), (3, 2), (1, 1)):
+        _agree(loss, (a, b), (rng.normal(size=(rows, inner)), rng.normal(size=(rows, inner))), backend)
+
+
 def test_sums_that_lack_an_axis_stay_loops() -> None:
     a, v = _bases(A=(n, n), S=(n,))
     vector = sp.Sum(sp.Sum(a[I, K] * v[K], (K, 0, n - 1)) ** 2, (I, 0, n - 1))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from programs import program_named
 from strategies import RandomProgram, scalar_programs, tensor_programs
 
+import symgrad as sg
 from symgrad.ir.check import check
 from symgrad.ir.count import operations
 from symgrad.ir.evaluate import evaluate
@@ -125,6 +129,38 @@ def test_layout_turns_tensors_together_where_products_would_pack_their_operands(
     below = [new.tensors[t] for t in new.definitions_below([moved[roots[0]]])]
     extents = [t.extents for t in below if t.kind in ("sum", "map") and t.extents[0] == new.size("n")]
     assert extents == [(new.size("n"), new.size("h"))] * 2
+
+
+def test_layout_sums_up_batches_of_products_batch_by_batch() -> None:
+    """The axis that a product sums over stands behind those of its batches, and before its rows."""
+    g = Graph()
+    n, d, c = (g.size(name) for name in "ndc")
+    x, w = g.input("X", (n, d)), g.input("W", (c, d))
+    i, j, k, h = g.fresh_axis(c), g.fresh_axis(n), g.fresh_axis(d), g.fresh_axis(d)
+    apart = g.define("map", (j, i, k), (), g.node("exp", g.sub(g.read(x, j, k), g.read(w, i, k))))
+    product = g.define("sum", (i, k, h), (j,), g.mul(g.read(apart, j, i, k), g.read(apart, j, i, h)))
+    new, moved = layout(g, [product])
+    (made,) = (
+        t for t in map(new.tensors.__getitem__, new.definitions_below([moved[product]])) if t.kind == "map"
+    )
+    assert made.extents == (new.size("c"), new.size("n"), new.size("d"))
+
+
+def test_layout_turns_what_is_made_and_what_reads_it_together() -> None:
+    """What a Gaussian mixture multiplies is made along d, and added up over n: neither turns alone."""
+    units: list[Unit] = []
+
+    def watch(stage: str, thing: Any) -> None:
+        if stage == "layout":
+            units.append(thing)
+
+    mixture = program_named("mixture_full")
+    sg.compile(mixture.expr, mixture.args, mixture.wrt, outputs=("value", "grad"), watch=watch)
+    (unit,) = units
+    g = unit.graph
+    below = map(g.tensors.__getitem__, g.definitions_below(unit.roots))
+    long = [t for t in below if t.kind == "map" and g.size("n") in t.extents and t.rank == 3]
+    assert len(long) == 3 and all(t.extents[:2] == (g.size("c"), g.size("n")) for t in long)
 
 
 def test_layout_keeps_a_column_contiguous() -> None:

@@ -15,14 +15,15 @@ from symgrad.ir.bounds import read_is_in_range, typical
 from symgrad.ir.graph import Graph, Node, Tensor
 from symgrad.ir.reduce import additive_terms, factors_of
 
+_LARGEST_SCALE = 2**30  # targets hand it over as an int
 _FEW = 64  # products in all; below, loops that a compiler unrolls take less time than a call
 
 
 @dataclass(frozen=True)
 class Term:
-    """sign * a * b: two reads; `rows` are axes of a alone, `columns` of b alone, `depth` is reduced."""
+    """scale * a * b: two reads; `rows` are axes of a alone, `columns` of b alone, `depth` is reduced."""
 
-    sign: int
+    scale: int
     a: Node
     b: Node
     rows: tuple[Node, ...]
@@ -51,7 +52,7 @@ def is_small(g: Graph, tensor: Tensor) -> bool:
 
 def _term(g: Graph, out: Sequence[Node], red: tuple[Node, ...], sign: int, body: Node) -> Term | None:
     top, bottom = factors_of(g, body)
-    reads = [n for n in top if n != g.minus_one]
+    scale, reads = scale_of(g, top)
     if bottom or len(reads) != 2 or not all(is_plain_read(g, r) for r in reads):
         return None
     a, b = reads
@@ -59,7 +60,19 @@ def _term(g: Graph, out: Sequence[Node], red: tuple[Node, ...], sign: int, body:
     columns = tuple(x for x in out if x in g.axes[b] - g.axes[a])
     if not rows or not columns or not frozenset(red) <= g.axes[a] & g.axes[b]:
         return None
-    return Term(sign * (-1) ** (len(top) - 2), a, b, rows, columns, red)
+    return Term(sign * scale, a, b, rows, columns, red)
+
+
+def scale_of(g: Graph, factors: Sequence[Node]) -> tuple[int, list[Node]]:
+    """The product of the factors that are integers, not too large for one, and the other factors."""
+    scale, others = 1, []
+    for n in factors:
+        q = g.rational(n)
+        if q is not None and q.denominator == 1 and 0 < abs(scale * q) <= _LARGEST_SCALE:
+            scale *= int(q)
+        else:
+            others.append(n)
+    return scale, others
 
 
 def is_plain_read(g: Graph, n: Node) -> bool:

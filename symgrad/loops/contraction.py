@@ -208,7 +208,7 @@ class Products:
                 Strided(a, (row.strides[0], deep.strides[0])),
                 Strided(b, (deep.strides[1], column.strides[0])),
                 Strided(c, (row.strides[1], column.strides[1])),
-                poly(int(added)), poly(term.sign), poly(int(lower)), low.scratch(),
+                poly(int(added)), poly(term.scale), poly(int(lower)), low.scratch(),
             )
         ]  # fmt: skip
         for x in reversed(outside):

@@ -190,7 +190,7 @@ class Contract:
     """c[i, j] (+)= sign * (sum over p < depth of a[i, p]*b[p, j]), for i < rows and j < columns.
 
     keep     added to what c holds where it is not 0.
-    sign     1 or -1.
+    sign     1 or -1, or another integer factor.
     lower    not 0: c is symmetric; the entries with j <= i are computed, and copied to the others.
     scratch  memory of `contract.SCRATCH` elements at least.
     A target calls the function that `loops.contract` writes.

@@ -92,8 +92,9 @@ class _Versions:
         entry: list[Statement] = [Const(zero, ("q", 0, 1)), Cell(total, zero), self._loop(2, s.depth, add)]
         result = total
         if s.sign != poly(1):
-            result = self._new()
-            entry.append(Compute(result, "neg", (total,)))
+            scale, result = self._new(), self._new()
+            ((_, factor),) = s.sign
+            entry += [Const(scale, ("q", factor, 1)), Compute(result, "mul", (scale, total))]
         place = s.c.start.buffer, _place(s.c, i, j)
         entry.append(StoreReduce("sum", *place, result) if s.keep else Store(*place, result))
         return self._loop(0, s.rows, [self._loop(1, s.columns, entry)], "product of few terms")

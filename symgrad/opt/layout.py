@@ -9,8 +9,9 @@ a result is copied, number by number.
 
 Tensors are visited from the last to the first, a few times over: each takes the axis that makes the
 definitions around it cheapest. Then all that have an axis in common, because loops walk them together, take
-it at once where that is cheaper: one of them alone would not. The other axes of what products multiply follow
-each other as in the result: axes that do so in both are one axis to the product.
+it at once where that is cheaper: one of them alone would not; and what one definition makes, with what it
+reads. The other axes of what products multiply follow each other as in the result: axes that do so in both
+are one axis to the product. What a product sums over comes behind the axes of its batches, before all others.
 
 What a choice changes is the price of the reads of that tensor: the sums around it are kept, and each visit
 takes time by the number of those reads, also where a definition reads hundreds of tensors.
@@ -18,7 +19,8 @@ takes time by the number of those reads, also where a definition reads hundreds 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from math import prod
 from operator import add
 
@@ -91,7 +93,8 @@ class _Layout:
     def orders(self) -> dict[TensorId, tuple[int, ...]]:
         """New positions of the axes, for the definitions that should change."""
         self._visit_all()
-        if any(self._visit_together(places) for places in self._common_axes()):
+        together = chain(self._common_axes(), self._axes_at_one())
+        if sum(self._visit_together(places) for places in together):
             self._visit_all()
         return {
             t: order for t, order in self._orders_in_memory().items() if order != tuple(range(len(order)))
@@ -104,13 +107,16 @@ class _Layout:
             out = self.g.tensors[t].out
             axes = [out[p] for p in found.get(t) or self._order(t, range(len(out)))]
             for term in self.products[t]:
+                both = self.g.axes[term.a] & self.g.axes[term.b]
+                around = max((p for p, axis in enumerate(axes) if axis in both), default=-1)
                 for s, *index in (self.g.args[term.a], self.g.args[term.b]):
                     inner = index[self.last.get(s, -1)] not in axes
-                    places = [axes.index(i) if i in axes else len(axes) * inner - 1 for i in index]
+                    missing = len(axes) if inner else around + 0.5
+                    places = [axes.index(i) if i in axes else missing for i in index]
                     found.setdefault(s, self._order(s, places))
         return {t: found.get(t) or self._order(t, range(self.g.tensors[t].rank)) for t in self.movable}
 
-    def _order(self, t: TensorId, places: Sequence[int]) -> tuple[int, ...]:
+    def _order(self, t: TensorId, places: Sequence[float]) -> tuple[int, ...]:
         """The positions of the axes by their places, but the contiguous one last."""
         last = self.last.get(t, -1)
         return tuple(sorted(range(len(places)), key=lambda p: (p == last, places[p], p)))
@@ -144,6 +150,18 @@ class _Layout:
             if s in self.last:
                 groups.setdefault(first((s, p)), {}).setdefault(s, p)
         return [group for group in groups.values() if len(group) > 1]
+
+    def _axes_at_one(self) -> Iterator[dict[TensorId, int]]:
+        """The same for each axis of one definition alone: what it makes, and what it reads."""
+        for found in self.accesses.values():
+            of_axis: dict[Node, dict[TensorId, int]] = {}
+            for s, index in found:
+                for p, i in enumerate(index):
+                    if s in self.last and self.g.op[i] == "axis":
+                        of_axis.setdefault(i, {}).setdefault(s, p)
+            for places in of_axis.values():
+                if sum(self.last[s] != p for s, p in places.items()) > 1:
+                    yield places
 
     def _visit_together(self, places: Mapping[TensorId, int]) -> bool:
         """Make these places contiguous if that is cheaper."""

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from symgrad.ir.bounds import facts_of, index_is_in_range, read_is_in_range, typical
-from symgrad.ir.contraction import is_linear_read, is_plain_read, is_small, terms_of
+from symgrad.ir.contraction import is_linear_read, is_plain_read, is_small, scale_of, terms_of
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.reduce import additive_terms, conjunction, conjuncts, factors_of, reduce
 from symgrad.opt.rebuild import Copy, copy_with
@@ -53,7 +53,7 @@ def _rewritten(g: Graph, t: TensorId) -> TensorId:
             others = g.add(others, total) if sign > 0 else g.sub(others, total)
         else:
             term = g.mul(_in_memory(g, plan.left), _in_memory(g, plan.right))
-            products = g.add(products, term) if sign * plan.sign > 0 else g.sub(products, term)
+            products = g.add(products, g.mul(g.const(sign * plan.scale), term))
     if products == g.zero:  # it became something simpler on the way
         return t
     made = g.define("sum", tensor.out, tensor.red, products)
@@ -78,9 +78,9 @@ class _Group:
 
 @dataclass(frozen=True)
 class _Plan:
-    """One term: sign * left * right."""
+    """One term: scale * left * right."""
 
-    sign: int
+    scale: int
     left: _Group
     right: _Group
 
@@ -113,8 +113,8 @@ def _plan(g: Graph, out: frozenset[Node], red: frozenset[Node], term: Node) -> _
     if g.op[term] == "mask":
         guards, term = conjuncts(g, g.args[term][0]), g.args[term][1]
     top, bottom = factors_of(g, term)
-    sign = (-1) ** top.count(g.minus_one)
-    factors = [(n, True) for n in top if n != g.minus_one] + [(n, False) for n in bottom]
+    scale, top = scale_of(g, top)
+    factors = [(n, True) for n in top] + [(n, False) for n in bottom]
     seeds = _seeds(g, out, [n for n, _ in factors])
     if seeds is None:
         return None
@@ -131,7 +131,7 @@ def _plan(g: Graph, out: frozenset[Node], red: frozenset[Node], term: Node) -> _
         for k in (0, 1)
     ]  # fmt: skip
     is_safe = not guards or all(_stands_alone(g, group) for group in groups)
-    return _Plan(sign, *groups) if is_safe else None
+    return _Plan(scale, *groups) if is_safe else None
 
 
 def _home(g: Graph, axes: frozenset[Node], groups: Sequence[frozenset[Node]]) -> int | None:
