@@ -151,7 +151,7 @@ def test_a_program_with_a_norm_is_text_and_back() -> None:
     assert "norm(" in text and "out_of_range(" in text
     graph, roots = parse_program(text)
     assert print_program(graph, roots) == text
-    assert {"norm", "scaled", "out_of_range", "scaled_norm"} == NAMES
+    assert {"norm", "scaled", "out_of_range", "scaled_norm", "norm_cosine"} == NAMES
 
 
 # ---- sums that only some values need -----------------------------------------------------------

@@ -28,7 +28,7 @@ _WIDE = (
 )
 WIDE = frozenset(_WIDE.split())
 _COMPOSITE = ("logistic", "softplus", "logaddexp", "sech", "sinc", *NORM, *LOGS)
-_SELECTIONS = ("where", "mask", "cast", *REMOVABLE)  # of removable singularities: test_removable.py
+_SELECTIONS = ("where", "mask", "cast", "anchor", *REMOVABLE)  # the last: test_removable.py
 _SPECIAL = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, 10.0)
 
 Points = np.ndarray

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, stable
 from symgrad.ir.stability.patterns import (
-    above_and_below,
+    all_factors,
     factors_of,
     quotient_of,
     remove,
@@ -34,7 +34,7 @@ _POINTS = ({"v": (0.004, 1000.01, 1000.0)}, {"v": (0.004, 1.0, 0.96)}, {"v": (0.
 
 def anchored(g: Graph, exponent: int, out: Sequence[int], red: Sequence[int]) -> tuple[int, int]:
     """(s*(u - m), s*m) for an exponent s*u over the axes `red`; (the exponent, 0) where s is but a number."""
-    above, below = _factors(g, exponent)
+    above, below = all_factors(g, exponent)
     outside = [f for f in above if g.axes[f].isdisjoint(red)], [f for f in below if g.axes[f].isdisjoint(red)]
     inside = [f for f in above if f not in outside[0]], [f for f in below if f not in outside[1]]
     if not inside[0] or all(_is_number(g, f) for f in (*outside[0], *outside[1])):
@@ -52,16 +52,9 @@ def anchored(g: Graph, exponent: int, out: Sequence[int], red: Sequence[int]) ->
 
 def is_anchored(g: Graph, exponent: int) -> bool:
     """Whether an exponent is s*(u - m) as above, so that the largest one is 0."""
-    above, _ = _factors(g, exponent)
+    above, _ = all_factors(g, exponent)
     apart = [g.args[f][1] for f in above if g.op[f] == "sub"]
     return any(g.op[m] == "anchor" for m in apart)
-
-
-def _factors(g: Graph, node: int) -> Factors:
-    if g.op[node] == "div":
-        above, below = above_and_below(g, g.args[node][0])
-        return above, [*below, *factors_of(g, g.args[node][1])]
-    return above_and_below(g, node)
 
 
 def _times(g: Graph, s: Factors, u: int) -> int:
@@ -77,7 +70,7 @@ def _is_number(g: Graph, node: int) -> bool:
 
 def _anchor_of(g: Graph, term: int) -> tuple[int, Factors] | None:
     """(m, s) if a term is s*m."""
-    above, below = _factors(g, term)
+    above, below = all_factors(g, term)
     place = next((k for k, f in enumerate(above) if g.op[f] == "anchor"), None)
     return None if place is None else (above[place], (without(above, place), below))
 
@@ -121,7 +114,7 @@ def _less_total(g: Graph, others: Terms, terms: Terms) -> int | None:
 
 def _moved(g: Graph, part: int, anchor: int, s: Factors) -> int | None:
     """s*(u - m) if a term is s*u."""
-    above, below = _factors(g, part)
+    above, below = all_factors(g, part)
     u, missing = remove(above, s[0])
     u_below, missing_below = remove(below, s[1])
     if missing or missing_below or anchor in u:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args
 from symgrad.ir.stability.audit import Audit, stable
-from symgrad.ir.stability.patterns import above_and_below, conditions_of, quotient_of, remove
+from symgrad.ir.stability.patterns import all_factors, conditions_of, quotient_of, remove
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -42,7 +42,7 @@ def _may_differ_by_a_share(ops: Sequence[str]) -> bool:
     needs=_SHARES,
 )  # fmt: skip
 def product_less_its_share(g: Graph, a: Args) -> int | None:
-    if not any(g.op[factor] in _MAY_BE_SHARE for part in a for factor in above_and_below(g, part)[0]):
+    if not any(g.op[factor] in _MAY_BE_SHARE for part in a for factor in all_factors(g, part)[0]):
         return None
     first, second = (_factors(g, part) for part in a)
     longer = first if len(first) > len(second) else second
@@ -121,7 +121,7 @@ def _factors(g: Graph, node: int) -> list[int]:
     What is divided by is the factor 1/x.
     """
     found: list[int] = []
-    above, below = above_and_below(g, node)
+    above, below = all_factors(g, node)
     for factor in (*above, *(g.div(g.one, f) for f in below)):
         if g.op[factor] == "logistic_slope":
             (z,) = g.args[factor]

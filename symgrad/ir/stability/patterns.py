@@ -40,7 +40,18 @@ def factors_of(g: Graph, node: int) -> list[int]:
 
 
 def above_and_below(g: Graph, node: int) -> tuple[list[int], list[int]]:
-    """The factors above and below, of products and quotients of each other."""
+    """The factors above and below, of a product with quotients for factors."""
+    above: list[int] = []
+    below: list[int] = []
+    for factor in factors_of(g, node):
+        is_quotient = g.op[factor] == "div"
+        above += factors_of(g, g.args[factor][0]) if is_quotient else [factor]
+        below += factors_of(g, g.args[factor][1]) if is_quotient else []
+    return above, below
+
+
+def all_factors(g: Graph, node: int) -> tuple[list[int], list[int]]:
+    """The factors above and below, of products and quotients of each other; of more than a few one above."""
     above: list[int] = []
     below: list[int] = []
     stack = [node]
