@@ -21,6 +21,7 @@ from symgrad.ir.collection import collection_paused
 from symgrad.ir.graph import TensorId
 from symgrad.ir.unit import Unit
 from symgrad.loops.columns import columns_in_blocks
+from symgrad.loops.lines import Lines
 from symgrad.loops.lower import Interface, lower
 from symgrad.loops.nest import Routine
 from symgrad.loops.peel import peeled
@@ -183,7 +184,8 @@ def routine_of(
     routine = lower(unit.graph, interface, library, memory is not None, plain)
     if not vectors:
         return routine
-    routine = peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(routine)))))
+    if not isinstance(routine.body, Lines):
+        routine = peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(routine)))))
     return rerolled(routine) if search else to_reroll(routine)
 
 

@@ -13,9 +13,10 @@ import sympy as sp
 
 import symgrad as sg
 from symgrad import pipeline
-from symgrad.loops import levels
+from symgrad.loops import runs
 from symgrad.loops.lines import Lines
-from symgrad.loops.nest import Compute, Routine, Run, Statement, Store, StoreReduce
+from symgrad.loops.nest import Compute, Const, For, Routine, Run, Statement, Store, StoreReduce, poly
+from symgrad.loops.runs import with_lines
 from symgrad.loops.walk import has_blocks, types_in
 from symgrad.targets.base import target_named
 from symgrad.targets.tape import taped
@@ -23,14 +24,16 @@ from symgrad.targets.tape import taped
 X = sp.symbols("x0:6", real=True)
 A = sp.IndexedBase("a", shape=(3,))
 LLVM = target_named("llvm")
+TIERS = ("quick", "optimised")
 POINTS = [np.array([0.3, -0.7, 1.25, 2.0, -0.0, 0.5]), np.array([np.inf, 1.0, np.nan, -2.0, 3.0, 1e30])]
 
 
-def formula(length: int, seed: int = 1) -> sp.Expr:
-    """A random formula of six entries, with functions of one to three arguments; SymPy evaluates nothing."""
+def formula(length: int, x: Sequence[Any] = X, seed: int = 1) -> sp.Expr:
+    """A random formula of six numbers, with functions of one to three arguments; SymPy evaluates nothing."""
     rng = np.random.default_rng(seed)
-    parts: list[Any] = [*X, A[0], A[2]]
-    parts += [sp.Piecewise((X[k], X[k + 1] > X[k - 1]), (X[0] * X[k], True)) for k in range(1, 5)]
+    parts: list[Any] = [*x, A[0], A[2]]
+    if x is X:  # a choice by entries of an array is made by a condition
+        parts += [sp.Piecewise((x[k], x[k + 1] > x[k - 1]), (x[0] * x[k], True)) for k in range(1, 5)]
     for _ in range(length):
         a, b = (parts[-1 - int(k)] for k in rng.integers(0, min(len(parts), 30), 2))
         kind = int(rng.integers(0, 6))
@@ -51,7 +54,7 @@ def routine(monkeypatch: pytest.MonkeyPatch | None, outputs: Sequence[str] = ("v
     if monkeypatch is None:
         return pipeline.routine_of(unit, "lines", derived.words, search=False)
     with monkeypatch.context() as patch:
-        patch.setattr(levels, "LEAST", 10**9)
+        patch.setattr(runs, "LEAST", 10**9)
         return pipeline.routine_of(unit, "lines", derived.words, search=False)
 
 
@@ -139,6 +142,34 @@ def test_a_kernel_with_lines_is_pickled_with_its_statements() -> None:
     given = (*POINTS[0], np.array([0.5, 1.5, -2.5]))
     for one, other in zip(kernel(*given), again(*given), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_loops_that_fill_a_gradient_run_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    v = sp.IndexedBase("v", shape=(6,))
+    expr = formula(900, [v[k] for k in range(6)])
+    kernels = [sg.compile(expr, args=(v, A), wrt=v, outputs=("value", "grad"), tier="quick")]
+    monkeypatch.setattr(runs, "LEAST", 10**9)
+    kernels += [sg.compile(expr, args=(v, A), wrt=v, outputs=("value", "grad"), tier=tier) for tier in TIERS]
+    body = kernels[0]._spec.routine.body
+    assert isinstance(body, Lines) and [type(s) for s in body.before] == [Const, For]
+    assert isinstance(kernels[1]._spec.routine.body, list)
+    value, gradient = kernels[0](POINTS[0], [0.5, 1.5, -2.5])
+    assert np.count_nonzero(gradient) == 5 and gradient[5] == 0  # which the formula does not have
+    for kernel in kernels[1:]:
+        again = kernel(POINTS[0], [0.5, 1.5, -2.5])
+        assert again[0] == value and (again[1] == gradient).all()
+
+
+def test_a_loop_that_fills_what_was_stored_before_it_stays_behind() -> None:
+    lines = routine(None).body
+    assert isinstance(lines, Lines)
+    value = next(s for s in lines.pieces if isinstance(s, Store))
+    zero = Const(10**6, ("q", 0, 1))
+    fill = For("i", (poly(0),), (poly(1),), [Store(value.buffer, value.index, zero.dst)])
+    late: list[Statement] = [*lines.pieces, zero, fill]
+    assert with_lines(late) == [*Lines(late)]
+    early = with_lines([lines.pieces[0], zero, fill, *lines.pieces[1:]])
+    assert isinstance(early, Lines) and early.before == (zero, fill)
 
 
 def test_code_with_loops_beside_it_is_written_out() -> None:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from symgrad.ir.bounds import Fact, facts_of, is_nonnegative, read_is_in_range
 from symgrad.ir.graph import SHARE_LOOKED_FOR, Node
 from symgrad.ir.reduce import conjunction, unguarded
-from symgrad.loops.lines import LEAST
 from symgrad.loops.nest import (
     Bool,
     Cell,
@@ -39,6 +38,7 @@ from symgrad.loops.nest import (
     variable,
 )
 from symgrad.loops.order import place_named
+from symgrad.loops.runs import LEAST
 
 if TYPE_CHECKING:
     from symgrad.loops.lower import Lowering

@@ -6,30 +6,33 @@ the statements sees them, one by one.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any, overload
 
-from symgrad.loops.nest import Compute, Run, Statement, Store, StoreReduce, Value
-
-LEAST = 2_000  # statements; fewer are written at once
+from symgrad.loops.nest import Compute, Run, Statement, Value
 
 
 class Lines(Sequence[Statement]):
-    """The statements that runs stand for and those between them, in order; pickled as a list of them."""
+    """The statements that runs stand for and those between them, in order; pickled as a list of them.
 
-    def __init__(self, pieces: Sequence[Statement]) -> None:
-        self.pieces = tuple(pieces)
-        self._length = sum(len(p.nodes) if type(p) is Run else 1 for p in self.pieces)
+    before  loops that fill outputs, and constants they use.
+    pieces  runs, and statements that store their values.
+    """
 
-    @property
+    def __init__(self, pieces: Sequence[Statement], before: Sequence[Statement] = ()) -> None:
+        self.before, self.pieces = tuple(before), tuple(pieces)
+        self._length = len(before) + sum(len(p.nodes) if type(p) is Run else 1 for p in pieces)
+
+    @cached_property
     def runs(self) -> list[Run]:
         return [p for p in self.pieces if type(p) is Run]
 
     @cached_property
     def types(self) -> frozenset[type[Statement]]:
-        """The types of its statements."""
+        """The types of its statements, without what stands inside others."""
         return frozenset({Compute, *map(type, self.others())})
 
     def ops(self) -> set[str]:
@@ -39,13 +42,19 @@ class Lines(Sequence[Statement]):
     def others(self) -> list[Statement]:
         """The statements that are no `Compute`."""
         inside = ((p,) if type(p) is not Run else p.leaves.values() for p in self.pieces)
-        return [*chain.from_iterable(inside)]
+        return [*self.before, *chain.from_iterable(inside)]
+
+    def node_of(self, value: Value) -> int | None:
+        """The node of a run that has a value; None where no run has it."""
+        run = self.runs[max(bisect_right(self.runs, value, key=lambda r: r.first) - 1, 0)]
+        return run.nodes[value - run.first] if 0 <= value - run.first < len(run.nodes) else None
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[Statement]:
-        return chain.from_iterable(_statements(p) if type(p) is Run else (p,) for p in self.pieces)
+        written = (_statements(p) if type(p) is Run else (p,) for p in self.pieces)
+        return chain(self.before, chain.from_iterable(written))
 
     @cached_property
     def _written(self) -> list[Statement]:
@@ -72,18 +81,3 @@ def _statements(run: Run) -> Iterator[Statement]:
             yield leaves[n]
         else:
             yield Compute(dst, ops[n], tuple([values[a] for a in args[n]]))
-
-
-def with_lines(body: list[Statement]) -> Sequence[Statement]:
-    """A body without runs: `Lines` where nothing else but stores stands in it, the statements elsewhere."""
-    types = set(map(type, body))
-    if Run not in types:
-        return body
-    lines = Lines(body)
-    return lines if len(lines) > LEAST and types <= {Run, Store, StoreReduce} else list(lines)
-
-
-def node_of(runs: Sequence[Run], value: Value) -> int:
-    """The node that has a value."""
-    run = next(r for r in runs if r.first <= value < r.first + len(r.nodes))
-    return run.nodes[value - run.first]

@@ -24,7 +24,7 @@ from symgrad.loops.deltas import absorbed_scatters
 from symgrad.loops.fuse import fused
 from symgrad.loops.halting import Halt, halt_of
 from symgrad.loops.levels import Levels
-from symgrad.loops.lines import with_lines
+from symgrad.loops.lines import Lines
 from symgrad.loops.nest import (
     Address,
     Buffer,
@@ -45,6 +45,7 @@ from symgrad.loops.nest import (
     variable,
 )
 from symgrad.loops.records import Record, last_states, records
+from symgrad.loops.runs import with_lines
 from symgrad.loops.strips import stripped
 from symgrad.loops.sweeps import Span, Sweeps, in_order
 from symgrad.loops.tiles import Surroundings, tilings
@@ -72,7 +73,10 @@ def lower(
     tiled    recurrences keep what they need in reverse for tiles of time only (`loops.tiles`).
     plain    matrix products are plain loops, which need no memory of their own (`nest.Contract` does).
     """
-    return blocked(fused(stripped(without_single_turns(Lowering(g, interface, library, tiled, plain).run()))))
+    routine = Lowering(g, interface, library, tiled, plain).run()
+    if isinstance(routine.body, Lines):
+        return routine  # of its loops, which fill outputs, nothing is to be made
+    return blocked(fused(stripped(without_single_turns(routine))))
 
 
 class Lowering:

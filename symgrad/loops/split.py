@@ -15,6 +15,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from symgrad.loops.lines import Lines
 from symgrad.loops.nest import (
     Accumulate,
     Bool,
@@ -40,7 +41,6 @@ from symgrad.loops.walk import (
     is_bool,
     operands,
     polynomials,
-    types_in,
     unused_name,
     variables,
     walk,
@@ -58,8 +58,9 @@ def split(routine: Routine, limit: int = LIMIT, part: int = PART) -> Routine:
     Returns `routine` itself if no run at its top is longer than `limit` statements. Where values cross a cut,
     the result has one more work buffer, and the workspace has to be sized for the result.
     """
-    if limit < len(routine.body) <= part and types_in(routine.body) <= _STRAIGHT:
-        return replace(routine, body=[Part(routine.body)])
+    if isinstance(routine.body, Lines) and limit < len(routine.body) <= part:
+        lines = routine.body
+        return replace(routine, body=[*lines.before, Part(Lines(lines.pieces))])
     pieces = list(_pieces(routine.body, limit, part))
     if not any(piece.scope for piece in pieces):
         return routine

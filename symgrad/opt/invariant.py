@@ -47,7 +47,7 @@ def _regrouped(g: Graph, t: TensorId) -> frozenset[Node]:
     """Products of a factor and a product that nothing else uses, in which two factors can meet."""
     if not g.tensors[t].out and not g.tensors[t].red:
         return frozenset()  # no loops that a product could leave
-    nodes = g.reachable(g.tensors[t].bodies)
+    nodes = [n for n in g.reachable(g.tensors[t].bodies) if g.axes[n]]
     products = [n for n in nodes if g.op[n] == "mul" and any(g.op[a] == "mul" for a in g.args[n])]
     if not products:
         return frozenset()

@@ -108,9 +108,12 @@ def share(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, Te
     for t in g.definitions_below(roots):
         if not g.tensors[t].out and not g.tensors[t].red:
             continue  # values without axes are computed once anyway
-        bound = needs_its_guards(g, g.tensors[t].bodies)  # a stored value is computed everywhere
-        for n in g.reachable(g.tensors[t].bodies):
-            if g.axes[n] and g.op[n] in OPS and OPS[g.op[n]].cost >= _EXPENSIVE and n not in bound:
+        inside = [n for n in g.reachable(g.tensors[t].bodies) if g.axes[n] and g.op[n] in OPS]
+        dear = [n for n in inside if OPS[g.op[n]].cost >= _EXPENSIVE]
+        # A stored value is computed everywhere.
+        bound = needs_its_guards(g, g.tensors[t].bodies) if dear else frozenset()
+        for n in dear:
+            if n not in bound:
                 form = _alpha_form(g, n)
                 form_of[t, n] = form
                 places.setdefault(form, set()).add((t, n))

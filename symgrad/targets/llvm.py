@@ -16,6 +16,7 @@ from symgrad.loops.nest import (
     Buffer,
     Call,
     Cell,
+    Compute,
     Contract,
     For,
     Function,
@@ -154,7 +155,7 @@ def tape_for(routine: Routine, dtype: str, tier: str) -> Tape | None:
 
     def made(cut: Routine) -> Tape | None:
         own, cut = llvm_build.has_fused_multiply_add(), _settled(cut)
-        if own and has_loops:
+        if own and has_loops and any(isinstance(s, Compute) for _, s in walk(cut.body)):
             cut, own = with_own_functions(cut, dtype), False
         return taped(cut, dtype, own)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 
-from symgrad.loops.lines import Lines, node_of
+from symgrad.loops.lines import Lines
 from symgrad.loops.nest import Run, Statement
 
 Words = Sequence[int]
@@ -32,12 +32,12 @@ class BackwardWriter:
 
     def run(self, write: Write) -> array[int]:
         """The words; `write` gives those of leaves and stores."""
-        runs = self.lines.runs
         for piece in reversed(self.lines.pieces):
             if type(piece) is Run:
                 self._run(piece, write)
             else:
-                n = node_of(runs, piece.src)  # type: ignore[union-attr]  # it is a store
+                n = self.lines.node_of(piece.src)  # type: ignore[union-attr]  # it is a store
+                assert n is not None
                 self._take(n)
                 self.words.extend(write(piece, self.slot[n])[::-1])
         self.words.reverse()

@@ -98,7 +98,8 @@ def is_straight(routine: Routine) -> bool:
     if not all(_is_plain(buffers[s.buffer], s) for s in accesses):
         return False
     stored = [(s.buffer, s.index) for s in accesses if not isinstance(s, Load)]
-    if len(set(stored)) < len(stored) or (fills and _fills_late(routine)):  # one after the other
+    is_late = bool(fills) and not isinstance(body, Lines) and _fills_late(routine)
+    if len(set(stored)) < len(stored) or is_late:  # one after the other
         return False
     return _are_fills(fills, constants, buffers)
 
