@@ -7,7 +7,8 @@ diagonal  of what is only read on a diagonal, only that is computed (`opt.diagon
 inline    maps of rank 0, and maps read once in loops no larger than their own, become part of
           their reader.
 share     expensive values (transcendental functions) needed by several definitions, or at several
-          places of one, are computed once and stored.
+          places of one, are computed once and stored; so are divisions that a loop repeats
+          (`opt.unvarying`).
 forward   maps that only copy are read where they copy from (`opt.forward`).
 operands  what is multiplied in sums that can be matrix products is stored (`opt.operands`).
 layout    stored tensors get the axis order that their readers walk (`opt.layout`).
@@ -37,6 +38,7 @@ from symgrad.opt.rebuild import Copy, copy_with, linked
 from symgrad.opt.symmetric import symmetric
 from symgrad.opt.together import together
 from symgrad.opt.totals import totals
+from symgrad.opt.unvarying import unvarying
 
 Pass = Callable[[Graph, Sequence[TensorId]], tuple[Graph, dict[TensorId, TensorId]]]
 _MOST_HALVES = 8  # of an exponent that is a product and a root
@@ -102,14 +104,16 @@ def _adds_up_scatters(g: Graph, tensor: Tensor) -> bool:
 
 
 def share(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
-    """Store expensive subexpressions that several definitions, or several places, need."""
+    """Store expensive subexpressions that several definitions, places, or turns of an outer loop need."""
+    repeated: set[Node] = set()
     places: dict[Node, set[tuple[TensorId, Node]]] = {}
     form_of: dict[tuple[TensorId, Node], Node] = {}
     for t in g.definitions_below(roots):
         if not g.tensors[t].out and not g.tensors[t].red:
             continue  # values without axes are computed once anyway
         inside = [n for n in g.reachable(g.tensors[t].bodies) if g.axes[n] and g.op[n] in OPS]
-        dear = [n for n in inside if OPS[g.op[n]].cost >= _EXPENSIVE]
+        again = unvarying(g, t)
+        dear = [n for n in inside if n in again or OPS[g.op[n]].cost >= _EXPENSIVE]
         # A stored value is computed everywhere.
         bound = needs_its_guards(g, g.tensors[t].bodies) if dear else frozenset()
         for n in dear:
@@ -117,7 +121,8 @@ def share(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, Te
                 form = _alpha_form(g, n)
                 form_of[t, n] = form
                 places.setdefault(form, set()).add((t, n))
-    wanted = {f for f, where in places.items() if len(where) > 1}
+                repeated.update((form,) if n in again else ())
+    wanted = repeated | {f for f, where in places.items() if len(where) > 1}
     wanted -= {f for f in wanted if _is_whole_map(g, f, places[f])}
     if not wanted:
         return _unchanged(g, roots)
