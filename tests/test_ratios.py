@@ -89,6 +89,15 @@ def test_values_of_forms_are_right_where_squares_are_nothing_or_infinite(side: f
 
 
 @every_target
+def test_second_derivatives_of_a_thin_plate_spline_are_in_range_near_its_centre(target: str) -> None:
+    square = x**2 + y**2
+    kernel = sg.compile(square * sp.log(square), args=(x, y), wrt=(x, y), outputs="hess", backend=target)
+    for side in (1e-200, 1e-160, 1e-100, 1.0):
+        entry = 2 * np.log(2.0) + 4 * np.log(side) + 4  # 2*log(s) + 2 + 4*x**2/s
+        np.testing.assert_allclose(kernel(side, -side), [[entry, -2], [-2, entry]], rtol=1e-13)
+
+
+@every_target
 def test_a_form_that_is_nothing_at_the_origin_says_so(target: str) -> None:
     for form in (x / (x**2 + y**2), x * y / (x**2 + y**2), (x**2 - y**2) / (x**2 + y**2)):
         assert np.isnan(sg.compile(form, args=(x, y), outputs="value", backend=target)(0.0, 0.0))

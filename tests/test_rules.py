@@ -139,6 +139,8 @@ EXAMPLES: dict[str, Example] = {
         g.div(v.x, v.z), g.add(g.div(g.node("anchor", g.zero), v.z), g.mul(v.x, v.y))),
     "product_with_anchored_total": lambda g, v: (
         v.z, g.add(g.div(g.node("anchor", g.zero), v.z), v.x)),
+    "side_over_length_twice": lambda g, v: (
+        v.x, g.div(g.div(v.z, g.node("hypot", v.x, v.y)), g.node("hypot", v.x, v.y))),
     "log_of_two_squares": lambda g, v: (g.add(g.mul(v.x, v.x), g.mul(v.y, v.y)),),
     "fold_add": lambda g, v: (g.const(2), g.const(Fraction(1, 3))),
     "add_zero": lambda g, v: (v.x, g.zero),

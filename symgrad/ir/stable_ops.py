@@ -283,8 +283,10 @@ _enter(
 
 def _xlogx_slope(g: Graph, a: Args, y: int) -> int:
     """1 + log(x); 0 at the zero of what is never negative, where it is least: r^2 log(r) is flat there."""
-    slope = g.add(g.node("log", a[0]), g.one)
-    return g.mask(g.node("ne", a[0], g.zero), slope) if is_never_negative(g, a[0]) else slope
+    log = g.node("log", a[0])
+    slope = g.add(log, g.one)
+    root = g.node("hypot", *g.args[log]) if g.op[log] == "log_squares" else a[0]  # does not underflow
+    return g.mask(g.node("ne", root, g.zero), slope) if is_never_negative(g, a[0]) else slope
 
 
 def _np_xlogx(x: Any) -> Any:

@@ -90,7 +90,8 @@ def _terms_with_anchor(g: Graph, total: int) -> Terms:
         "exponents with a common factor that is no number", _SHIFTED,
         _POINTS,
     ),
-    on=among("add"),
+    on=among("add", "sub"),
+    needs=("anchor",),
 )  # fmt: skip
 def exponent_less_anchored_total(g: Graph, a: Args) -> int | None:
     for total, other, sign in ((a[1], a[0], 1), (a[0], a[1], -1)):
@@ -131,6 +132,7 @@ def _moved(g: Graph, part: int, anchor: int, s: Factors) -> int | None:
         _POINTS,
     ),
     on=among("add", "sub"),
+    needs=("anchor",),
 )  # fmt: skip
 def product_with_anchored_total(g: Graph, a: Args) -> int | None:
     for total, factor in (a, a[::-1]):

@@ -292,7 +292,7 @@ def product_with_own_log_to_xlogx(g: Graph, a: Args) -> int | None:
     Audit("x**2*log(x)", "by x: xlogx(x) + (xlogx(x) + x)", "a factor x beside log(x) in a sum of two",
           "Cover & Thomas 2006, section 2.1", at(0.0, 0.25, 1e-300, 1e100), is_limit=True),
     on=among("add", "sub"),
-    needs=("log",),
+    needs=("log", "log_squares"),
 )  # fmt: skip
 def product_with_own_log_in_sum(g: Graph, a: Args) -> int | None:
     for total, other in (a, a[::-1]):

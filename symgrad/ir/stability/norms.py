@@ -96,6 +96,7 @@ def side_by_hypot(g: Graph, a: Args) -> int | None:
         at_pairs((1e9, 1.0), (1e200, 3e150), (1e-9, 2.0), (-3.0, 0.5)),
     ),
     on=lambda ops: ops[1] in ("norm", "mul"),
+    needs=("norm",),
 )  # fmt: skip
 def side_by_norm(g: Graph, a: Args) -> int | None:
     below = factors_of(g, a[1]) if g.op[a[1]] in ("norm", "mul") else []

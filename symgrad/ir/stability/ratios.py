@@ -21,9 +21,11 @@ from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import (
     MOST_FACTORS,
     factors_of,
+    quotient_of,
     root_of_square,
     terms_of,
     under_root,
+    without,
 )
 
 if TYPE_CHECKING:
@@ -83,6 +85,7 @@ def _has_quotient(ops: Sequence[str]) -> bool:
         "Higham 2002, section 1.7", at_pairs((1e9, 1.0), (3e-9, -2.0), (0.3, 0.7), (1e200, 1e-100)),
     ),
     on=_has_quotient,
+    needs=("div",),
 )  # fmt: skip
 def quotient_less_its_share(g: Graph, a: Args) -> int | None:
     first, second = (
@@ -219,6 +222,33 @@ def form_over_two_squares(g: Graph, a: Args) -> int | None:
     for factor in length.others:
         total = g.div(total, factor)
     return total
+
+
+@stable(
+    "mul",
+    "1/h**2, h = hypot(x, y), overflows before x/h**2 does",
+    Audit(
+        "(x**2 + y**2)*log(x**2 + y**2)", "of second derivatives: (x/h)/h for x*(1/h/h)",
+        "a side beside what is divided by the length twice", "Blue 1978",
+        at_pairs((3e-160, 4e-160), (1e-100, -1e-100), (0.3, 0.4)),
+    ),
+    on=among("div"),
+    needs=("hypot",),
+)  # fmt: skip
+def side_over_length_twice(g: Graph, a: Args) -> int | None:
+    for quotient, other in (a, a[::-1]):
+        if g.op[quotient] != "div" or g.op[g.args[quotient][1]] != "hypot":
+            continue
+        inner, h = g.args[quotient]
+        if g.op[inner] != "div" or g.args[inner][1] != h:
+            continue
+        factors, sides = factors_of(g, other), g.args[h]
+        place = next((k for k, f in enumerate(factors) if f in sides and g.op[f] != "const"), None)
+        if place is not None:
+            side = factors[place]
+            cosine = g.node("direction_cosine", side, sides[1] if side == sides[0] else sides[0])
+            return quotient_of(g, [*without(factors, place), g.args[inner][0], cosine], [h])
+    return None
 
 
 @stable(
