@@ -53,6 +53,14 @@ def test_what_every_loop_changes_stays() -> None:
     assert not unvarying(g, g.define("sum", (j,), (i,), g.div(entry, g.cast(g.size("n")))))
 
 
+def test_for_a_few_turns_nothing_is_stored() -> None:
+    g = Graph()
+    d, few = g.size("d"), g.const(3)
+    s, i, j = g.input("s", (d,)), g.fresh_axis(few), g.fresh_axis(d)
+    root = g.node("sqrt", g.read(s, j))
+    assert not unvarying(g, g.define("map", (i, j), (), g.mul(root, g.cast(i))))
+
+
 def test_sums_and_products_alone_are_done_again() -> None:
     g, entry, i, j = sheet()
     s = g.input("s", (g.size("d"),))

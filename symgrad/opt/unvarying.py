@@ -7,11 +7,14 @@ does not, they compute in every turn of that one; stored, it is computed once (`
 from __future__ import annotations
 
 from collections import Counter
+from math import prod
 
+from symgrad.ir.bounds import typical
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
 
 _DIVISION = 4  # of `Op.cost`: what takes less is done again rather than stored
+_MANY = 8  # turns of the loops around, typically; for fewer it is not worth storing
 
 
 def unvarying(g: Graph, t: TensorId) -> set[Node]:
@@ -30,12 +33,19 @@ def unvarying(g: Graph, t: TensorId) -> set[Node]:
     found: set[Node] = set()
     inside: set[Node] = set()
     for n in reversed(order):
-        is_part = n in dear and g.kind[n] == "real" and inner in g.axes[n] and g.axes[n] < loops
+        is_part = (
+            n in dear and g.kind[n] == "real" and inner in g.axes[n] and _is_repeated(g, loops - g.axes[n])
+        )
         if is_part and n not in inside:
             found.add(n)
         if is_part or n in inside:
             inside.update(g.children(n))
     return found
+
+
+def _is_repeated(g: Graph, others: frozenset[Node]) -> bool:
+    """Whether loops over these axes have many turns."""
+    return prod(typical(g, g.extent(a)) for a in others) >= _MANY
 
 
 def _innermost(g: Graph, t: TensorId, loops: frozenset[Node]) -> Node | None:
