@@ -122,3 +122,26 @@ def test_derivatives_of_both_modes_and_orders_agree_with_high_precision(name: st
         np.testing.assert_allclose(gradient, exact[1], rtol=1e-11, atol=1e-11 * abs(exact[1]).max())
         np.testing.assert_allclose(gradient @ flat(tangent), along[0], rtol=1e-10, atol=1e-11)
         np.testing.assert_allclose(product, second, rtol=1e-9, atol=1e-10 * abs(second).max())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "entries", [[[1.0, 0.0], [0.0, 0.0]], [[1.0, 2.0], [2.0, 4.0]], [[1, 2, 0], [2, 4, 0], [3, 1, 0]]]
+)
+def test_the_largest_singular_value_has_its_hessian_where_another_one_is_zero(entries, backend):
+    a = np.array(entries, dtype=float)
+    A = sp.MatrixSymbol("A", *a.shape)
+    largest = linalg.svdvals(A)[0, 0]
+    hess = sg.compile(largest, args=(A,), wrt=A, outputs="hess", backend=backend)(a)
+    moved = np.zeros_like(hess)
+    step = 2.0**-14
+
+    for place in np.ndindex(a.shape):
+        ends = []
+        for sign in (1, -1):
+            b = a.copy()
+            b[place] += sign * step
+            left, _, right = np.linalg.svd(b)
+            ends.append(np.outer(left[:, 0], right[0]))
+        moved[place] = (ends[0] - ends[1]) / (2 * step)
+    np.testing.assert_allclose(hess, moved, atol=1e-7)

@@ -39,6 +39,7 @@ ULPS |= {
     **dict.fromkeys(
         ("elliptic_moment_21", "elliptic_moment_22", "erfi", "expint", "Ei", "besseli", "sinhc"), 12
     ),
+    **dict.fromkeys(("elliptic_moment_32", "elliptic_moment_33"), 30),
     **dict.fromkeys(("betainc", "rising", "gammaincc", "gammaincc_core"), 20),
     **dict.fromkeys(("beta", "betaln", "beta_weight", "besselj", "bessely", "spherical_jn"), 40),
     **dict.fromkeys(("airyai", "airyaiprime", "airybiprime", "binomial"), 60),

@@ -30,17 +30,23 @@ def _moment_11(v: Sequence[Expr], exact: bool) -> Expr:
     return (sp.elliptic_f(phi, m) - d - sp.sin(phi) * sp.cos(phi) / root) / (1 - m)
 
 
-def _moment_21(v: Sequence[Expr], exact: bool) -> Expr:
-    phi, m = v
-    d = (sp.elliptic_f(phi, m) - sp.elliptic_e(phi, m)) / m
-    return (_moment_11(v, exact) - d) / m
+def _moment(j: int, k: int) -> Callable[[Sequence[Expr], bool], Expr]:
+    """The closed forms in `ir.special_moments`."""
 
+    def form(v: Sequence[Expr], exact: bool) -> Expr:
+        phi, m = v
+        if (j, k) == (1, 0):
+            return (sp.elliptic_f(phi, m) - sp.elliptic_e(phi, m)) / m
+        if (j, k) == (1, 1):
+            return _moment_11(v, exact)
+        if j > k:
+            return (_moment(k, k)(v, exact) - _moment(k, k - 1)(v, exact)) / m
+        odd = 2 * k - 1
+        product = sp.sin(phi) ** odd * sp.cos(phi) / sp.sqrt(1 - m * sp.sin(phi) ** 2) ** odd
+        before, below = _moment(k - 1, k - 1)(v, exact), _moment(k, k - 1)(v, exact)
+        return (odd * before - below - product) / (odd * (1 - m))
 
-def _moment_22(v: Sequence[Expr], exact: bool) -> Expr:
-    phi, m = v
-    root = sp.sqrt(1 - m * sp.sin(phi) ** 2)
-    product = sp.sin(phi) ** 3 * sp.cos(phi) / root**3
-    return (3 * _moment_11(v, exact) - _moment_21(v, exact) - product) / (3 * (1 - m))
+    return form
 
 
 def _rise(n: int) -> Callable[[Sequence[Expr], bool], Expr]:
@@ -58,7 +64,5 @@ SPECIAL_FORMS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "elliptic_d": _d(sp.elliptic_k, sp.elliptic_e),
     "incomplete_d": _d(sp.elliptic_f, sp.elliptic_e),
     **{f"polygamma_rise_{n}": _rise(n) for n in range(3)},
-    "elliptic_moment_11": _moment_11,
-    "elliptic_moment_21": _moment_21,
-    "elliptic_moment_22": _moment_22,
+    **{f"elliptic_moment_{j}{k}": _moment(j, k) for j, k in ((1, 1), (2, 1), (2, 2), (3, 2), (3, 3))},
 }

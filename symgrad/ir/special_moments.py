@@ -4,8 +4,15 @@
 
 d/dm of the moment (j, k) is (k + 1/2) times the moment (j + 1, k + 1), and F is (0, 0), D is (1, 0). In
 closed form they are differences of F, E and D over powers of m, which cancel for small m sin(phi)**2; there
-the integrand is so smooth that Gauss-Legendre quadrature is exact to the last places. Third derivatives of F
-and E by m, which are beyond (2, 2), have the closed forms only.
+the integrand is so smooth that Gauss-Legendre quadrature is exact to the last places. The closed forms, of
+s = sin(phi) and the integrand's root r:
+
+    moment (n, n - 1) = (moment (n - 1, n - 1) - moment (n - 1, n - 2))/m
+    moment (n, n)     = ((2n - 1) moment (n - 1, n - 1) - moment (n, n - 1)
+                         - s**(2n - 1) cos(phi)/r**(2n - 1))/((2n - 1) (1 - m))
+
+the second by integrating the derivative of the last term. Moments beyond the rows, in fourth and higher
+derivatives of F and E, are written so, quadrature and closed form, where they are needed.
 Source: DLMF 19.4, 19.25.9, 19.25.10, 3.5(v).
 """
 
@@ -27,8 +34,11 @@ if TYPE_CHECKING:
 
 Args = tuple[int, ...]
 
-_NODES = 12  # positive ones of 24: enough for |m sin(phi)**2| < 1/2
+_NODES = 24  # positive ones of 48
+_SMOOTH = (Fraction(-1), Fraction(3, 5))  # m sin(phi)**2, so that the integrand's poles are not too close
 _HALF = Fraction(1, 2)
+_MOST = 3  # rows up to the moment (3, 3): third derivatives of F and E
+_FIRST_BY_QUADRATURE = 3  # of the complete ones
 _ANGLES = ((-1.4, 1.4), (-3.0, 0.95))
 
 
@@ -58,9 +68,25 @@ def _complete_21(g: Graph, m: int) -> int:
     return g.mul(g.const(2), elliptic_d_slope(g, (m,), g.node("elliptic_d", m)))
 
 
-def _complete_22(g: Graph, m: int) -> int:
-    first = g.sub(g.mul(g.const(3), _complete_11(g, m)), _complete_21(g, m))
-    return g.div(first, g.mul(g.const(3), g.sub(g.one, m)))
+def _complete(g: Graph, m: int, j: int, k: int) -> int:
+    """The moment of a right angle."""
+    if (j, k) == (1, 1):
+        return _complete_11(g, m)
+    if (j, k) == (2, 1):
+        return _complete_21(g, m)
+    if j > k:
+        closed = g.div(g.sub(_complete(g, m, k, k), _complete(g, m, k, k - 1)), m)
+    else:
+        closed = _beside_one(g, m, k, _complete(g, m, k - 1, k - 1), _complete(g, m, k, k - 1), g.zero)
+    right = g.mul(g.const(_HALF), g.const("pi"))
+    return closed if j < _FIRST_BY_QUADRATURE else _smooth_or(g, m, right, g.one, (j, k), closed)
+
+
+def _beside_one(g: Graph, m: int, n: int, before: int, below: int, product: int) -> int:
+    """The closed form of the moment (n, n)."""
+    odd = g.const(2 * n - 1)
+    numerator = g.sub(g.sub(g.mul(odd, before), below), product)
+    return g.div(numerator, g.mul(odd, g.sub(g.one, m)))
 
 
 # ---- values --------------------------------------------------------------------------------------
@@ -97,45 +123,46 @@ def _gauss_legendre() -> list[tuple[Fraction, Fraction]]:
     return rule
 
 
-def _quadrature(g: Graph, m: int, angle: _Angle, j: int, k: int) -> int:
+def _quadrature(g: Graph, m: int, phi: int, j: int, k: int) -> int:
     """Of an even integrand: the positive half of the nodes."""
     total = g.zero
     for node, weight in _gauss_legendre():
-        sine = g.node("sin", g.mul(g.const(node), angle.rest))
+        sine = g.node("sin", g.mul(g.const(node), phi))
         square = g.mul(sine, sine)
         below = g.sub(g.one, g.mul(m, square))
         power = g.mul(g.node("sqrt", below), g.integer_power(below, k))
         total = g.add(total, g.mul(g.const(weight), g.div(g.integer_power(square, j), power)))
-    return g.mul(angle.rest, total)
+    return g.mul(phi, total)
 
 
-def _smooth_or(g: Graph, m: int, angle: _Angle, order: tuple[int, int], otherwise: int) -> int:
-    size = g.node("abs", g.mul(m, angle.square))
-    is_smooth = g.node("lt", size, g.const(_HALF))
-    return g.where(is_smooth, _quadrature(g, m, angle, *order), otherwise)
+def _smooth_or(g: Graph, m: int, phi: int, square: int, order: tuple[int, int], otherwise: int) -> int:
+    """By quadrature, or what is said where that is not exact."""
+    middle, half = g.const(sum(_SMOOTH) / 2), g.const((_SMOOTH[1] - _SMOOTH[0]) / 2)
+    is_smooth = g.node("lt", g.node("abs", g.sub(g.mul(m, square), middle)), half)
+    return g.where(is_smooth, _quadrature(g, m, phi, *order), otherwise)
 
 
-def _closed_21(g: Graph, rest: int, m: int) -> int:
-    """(moment 11 - D)/m."""
-    difference = g.sub(g.node("elliptic_moment_11", rest, m), g.node("incomplete_d", rest, m))
-    return g.div(difference, m)
-
-
-def _expand_21(g: Graph, a: Args) -> int:
+def _expanded(g: Graph, a: Args, j: int, k: int) -> int:
     m, angle = a[1], _Angle(g, *a)
-    part = _smooth_or(g, m, angle, (2, 1), _closed_21(g, angle.rest, m))
-    return angle.with_turns(g, part, _complete_21(g, m))
+    closed = _closed(g, angle, m, j, k)
+    part = _smooth_or(g, m, angle.rest, angle.square, (j, k), closed)
+    return angle.with_turns(g, part, _complete(g, m, j, k))
 
 
-def _expand_22(g: Graph, a: Args) -> int:
-    """2/3 of the derivative of (F - D - sin cos/root)/(1 - m), which is the moment 11."""
-    m, angle = a[1], _Angle(g, *a)
-    product = g.div(g.mul(angle.square, g.mul(angle.sine, angle.cosine)), g.mul(angle.below, angle.root))
-    first = g.mul(g.const(3), g.node("elliptic_moment_11", angle.rest, m))
-    numerator = g.sub(g.sub(first, _closed_21(g, angle.rest, m)), product)
-    closed = g.div(numerator, g.mul(g.const(3), g.sub(g.one, m)))
-    part = _smooth_or(g, m, angle, (2, 2), closed)
-    return angle.with_turns(g, part, _complete_22(g, m))
+def _closed(g: Graph, angle: _Angle, m: int, j: int, k: int) -> int:
+    if j > k:
+        return g.div(g.sub(moment(g, angle.rest, m, k, k), moment(g, angle.rest, m, k, k - 1)), m)
+    sines = g.mul(g.integer_power(angle.square, k - 1), g.mul(angle.sine, angle.cosine))
+    product = g.div(sines, g.mul(g.integer_power(angle.below, k - 1), angle.root))
+    below = _closed(g, angle, m, k, k - 1)  # where the closed form is taken, so is that of this
+    return _beside_one(g, m, k, moment(g, angle.rest, m, k - 1, k - 1), below, product)
+
+
+def moment(g: Graph, phi: int, m: int, j: int, k: int) -> int:
+    """The moment (j, k) of an angle, j at most one more than k."""
+    if (j, k) == (1, 0):
+        return g.node("incomplete_d", phi, m)
+    return g.node(f"elliptic_moment_{j}{k}", phi, m) if j <= _MOST else _expanded(g, (phi, m), j, k)
 
 
 # ---- derivatives ---------------------------------------------------------------------------------
@@ -151,29 +178,12 @@ def _by_phi(j: int, k: int) -> Callable[[Graph, Args, int], int]:
     return slope
 
 
-def _11_by_m(g: Graph, a: Args, y: int) -> int:
-    return g.mul(g.const(Fraction(3, 2)), g.node("elliptic_moment_22", *a))
+def _by_m(j: int, k: int) -> Callable[[Graph, Args, int], int]:
+    def slope(g: Graph, a: Args, y: int) -> int:
+        phi, m = a
+        return g.mul(g.const(Fraction(2 * k + 1, 2)), moment(g, phi, m, j + 1, k + 1))
 
-
-def _21_by_m(g: Graph, a: Args, y: int) -> int:
-    """3/2 of the moment 32, (moment 22 - moment 21)/m."""
-    moment = g.div(g.sub(g.node("elliptic_moment_22", *a), y), a[1])
-    return g.mul(g.const(Fraction(3, 2)), moment)
-
-
-def _22_by_m(g: Graph, a: Args, y: int) -> int:
-    """The derivative of (3 G11 - G21 - sin**3 cos/root**3)/(3 (1 - m))."""
-    phi, m = a
-    sine, cosine = g.node("sin", phi), g.node("cos", phi)
-    square = g.mul(sine, sine)
-    below = g.sub(g.one, g.mul(m, square))
-    fifth = g.mul(g.mul(below, below), g.node("sqrt", below))
-    product = g.div(g.mul(g.mul(square, square), g.mul(sine, cosine)), fifth)
-    lower = _21_by_m(g, a, g.node("elliptic_moment_21", *a))
-    first = g.mul(g.const(Fraction(9, 2)), y)
-    numerator = g.sub(g.sub(first, lower), g.mul(g.const(Fraction(3, 2)), product))
-    rest = g.sub(g.one, m)
-    return g.div(g.add(g.div(numerator, g.const(3)), y), rest)
+    return slope
 
 
 def _mp_moment(j: int, k: int) -> Callable[[Any, Any], Any]:
@@ -191,17 +201,18 @@ def _mp_moment(j: int, k: int) -> Callable[[Any, Any], Any]:
     return call
 
 
-def _moment(
-    j: int, k: int, expand: Callable[[Graph, Args], int], by_m: Callable[[Graph, Args, int], int]
-) -> Op:
+def _row(j: int, k: int, expand: Callable[[Graph, Args], int]) -> Op:
     return Op(
-        f"elliptic_moment_{j}{k}", 2, by_expansion(expand, 2), _mp_moment(j, k), (_by_phi(j, k), by_m),
+        f"elliptic_moment_{j}{k}", 2, by_expansion(expand, 2), _mp_moment(j, k), (_by_phi(j, k), _by_m(j, k)),
         expand=expand, cost=700, domain=_ANGLES, source="DLMF 19.4, 19.25.10, 3.5(v)",
     )  # fmt: skip
 
 
+def _row_by_quadrature(j: int, k: int) -> Op:
+    return _row(j, k, lambda g, a: _expanded(g, a, j, k))
+
+
 ROWS: tuple[Op, ...] = (
-    _moment(1, 1, _expand_11, _11_by_m),
-    _moment(2, 1, _expand_21, _21_by_m),
-    _moment(2, 2, _expand_22, _22_by_m),
+    _row(1, 1, _expand_11),
+    *(_row_by_quadrature(n, k) for n in range(2, _MOST + 1) for k in (n - 1, n)),
 )

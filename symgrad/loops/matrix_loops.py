@@ -366,11 +366,44 @@ def svd(c: Site) -> None:
     columns, scale = _one_sided(c, right)
     _lengths(w, columns, values, m, n)
     _sorted(w, values, n, False, (columns, m), (right, n))
+    _to_unit_vectors(w, columns, values, m, n)
     with w.loop(0, n) as j:
-        length = values[j]
         with w.loop(0, m) as r:
-            c.result[plus(r, 1), j] = w.choose(length > 0, columns[j, r] / length, 0)
-        values[j] = length * scale
+            c.result[plus(r, 1), j] = columns[j, r]
+        values[j] = values[j] * scale
+
+
+def _to_unit_vectors(w: Writer, columns: View, lengths: View, m: Index, n: Index) -> None:
+    """Orthogonal columns by their lengths; those that are 0 become what is orthogonal to the ones before."""
+    least = w.smallest / w.epsilon
+    with w.loop(0, n) as j:
+        length = lengths[j]
+        is_found = w.register(length * length > least)
+        with w.when(is_found.now), w.loop(0, m) as r:
+            columns[j, r] = columns[j, r] / length
+        with w.loop(0, m) as r, w.when(~is_found.now):
+            left = 1 - _sum(w, 0, j, lambda i: columns[i, r] * columns[i, r]).now
+            with w.when(2 * w.real(m) * left > 1):  # some unit vector has 1/m left of its square, or more
+                is_found.set(w.truth(True))
+                _set_to_axis(w, columns, j, r, m)
+                _orthogonalise(w, columns, j, m)
+
+
+def _set_to_axis(w: Writer, columns: View, j: Index, axis: Index, m: Index) -> None:
+    with w.loop(0, m) as r:
+        columns[j, r] = 0
+    columns[j, axis] = 1
+
+
+def _orthogonalise(w: Writer, columns: View, j: Index, m: Index) -> None:
+    """By Gram and Schmidt, twice is enough."""
+    with w.loop(0, 2), w.loop(0, j) as i:
+        part = _sum(w, 0, m, lambda r: columns[i, r] * columns[j, r]).now
+        with w.loop(0, m) as r:
+            columns[j, r] = columns[j, r] - part * columns[i, r]
+    length = w.root(_sum(w, 0, m, lambda r: columns[j, r] * columns[j, r]).now)
+    with w.loop(0, m) as r:
+        columns[j, r] = columns[j, r] / length
 
 
 def singular_values(c: Site) -> None:

@@ -167,7 +167,7 @@ REGIONS: dict[str, tuple[Region, ...]] = {
     "elliptic_k": _MODULUS,
     "elliptic_e": _MODULUS,
     "elliptic_d": _MODULUS,
-    **dict.fromkeys((f"elliptic_moment_{jk}" for jk in (11, 21, 22)), _MOMENT),
+    **dict.fromkeys((f"elliptic_moment_{jk}" for jk in (11, 21, 22, 32, 33)), _MOMENT),
     "elliptic_f": _ANGLE,
     "incomplete_e": _ANGLE,
     "incomplete_d": _ANGLE,
