@@ -24,7 +24,7 @@ from symgrad.frontend.describe import show
 from symgrad.frontend.gradient import GradientElement
 from symgrad.frontend.linalg import MatrixCall
 from symgrad.frontend.named_numbers import EPSILON
-from symgrad.frontend.scan import scan, while_loop
+from symgrad.frontend.scan import scan_of
 from symgrad.linalg import solve
 
 KINDS = ("root", "fixed_point", "argmin")
@@ -82,12 +82,13 @@ def implicit(
         return after, _squared_size(after - x, x, tol)
 
     # One step more than asked for: it says whether those before it have arrived.
-    found, size = while_loop(lambda state: state[1] > 1, search, (guess, sp.Integer(2)), max_steps + 1).final
+    start = (guess, sp.Integer(2))
+    found, size = scan_of(search, start, max_steps + 2, lambda state: state[1] > 1, by_entries=False).final
     if is_matrix(found):
         start = MatrixCall("settled", found, _column(found.shape[0], lambda i: size))
     else:
         start = MatrixCall("settled", _column(1, lambda i: found), _column(1, lambda i: size))[0, 0]
-    return scan(newton, start, _POLISH).final
+    return scan_of(newton, start, _POLISH, by_entries=False).final
 
 
 def _step(F: Any, x: Any, kind: str) -> Any:

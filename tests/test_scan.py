@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 import sympy as sp
@@ -382,3 +383,37 @@ def test_a_number_of_steps_that_is_none_is_refused(steps):
         sg.scan(lambda s, t: s / 2, init=sp.Symbol("x"), length=steps)
     with pytest.raises(BadArgument, match="steps"):
         sg.while_loop(lambda s: s > 1, lambda s, t: s / 2, sp.Symbol("x"), steps)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_state_may_be_a_small_matrix_in_numbers_with_explicit_arithmetic(backend: str) -> None:
+    """A Runge-Kutta step as it is written by hand: sums of explicit matrices, indexed by one number."""
+    a = sp.Symbol("a", real=True)
+    h = sp.Rational(1, 20)
+
+    def slope(q: sp.Matrix) -> sp.Matrix:
+        return sp.Matrix([q[1], -a * sp.sin(q[0])])
+
+    def step(q: sp.Matrix, t: sp.Symbol) -> sp.Matrix:
+        k1 = slope(q)
+        k2 = slope(q + h / 2 * k1)
+        k3 = slope(q + h / 2 * k2)
+        return q + h / 6 * (k1 + 2 * k2 + 2 * k3 + slope(q + h * k3))
+
+    angle = sg.scan(step, init=sp.Matrix([1, 0]), length=20).final[0]
+    value, slope_of_a = sg.compile(angle, args=(a,), wrt=a, outputs=("value", "grad"), backend=backend)(1.5)
+
+    def solved(gravity: mpmath.mpf) -> mpmath.mpf:
+        q = [mpmath.mpf(1), mpmath.mpf(0)]
+        tau = mpmath.mpf(1) / 20
+        for _ in range(20):
+            ks: list[list[mpmath.mpf]] = []
+            for weight in (0, tau / 2, tau / 2, tau):
+                at = [x + (weight * ks[-1][k] if ks else 0) for k, x in enumerate(q)]
+                ks.append([at[1], -gravity * mpmath.sin(at[0])])
+            q = [x + tau / 6 * (ks[0][k] + 2 * ks[1][k] + 2 * ks[2][k] + ks[3][k]) for k, x in enumerate(q)]
+        return q[0]
+
+    with mpmath.workdps(40):
+        np.testing.assert_allclose(value, float(solved(mpmath.mpf(1.5))), rtol=1e-14)
+        np.testing.assert_allclose(slope_of_a, float(mpmath.diff(solved, mpmath.mpf(1.5))), rtol=1e-13)

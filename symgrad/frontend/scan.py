@@ -17,6 +17,7 @@ from symgrad.errors import BadArgument, ShapeMismatch
 from symgrad.frontend.describe import show
 
 State = Any  # a scalar expression, a matrix (expression), or an array in index form
+_MOST_ELEMENTS = 16  # of a matrix that a step gets by its entries
 _TRY = "a scalar, a matrix, an IndexedBase with a shape, Entries, or a tuple of those"
 
 
@@ -211,8 +212,9 @@ def scan(step: Callable[..., Any], init: State | Sequence[State], length: Any) -
     """The recurrence `state = step(state, t)` for t = 0, 1, ..., length - 1, starting from `init`.
 
     step    called once: `step(state, t)` with a symbol for the state (a Symbol, a MatrixSymbol, or an
-            array to be indexed) and for the time; it returns the next state as a SymPy expression. Where
-            `init` is a tuple, `state` is a tuple of symbols, and so is what it returns.
+            array to be indexed; a Matrix of symbols where `init` is a Matrix of at most 16 entries) and for
+            the time; it returns the next state as a SymPy expression. Where `init` is a tuple, `state` is a
+            tuple of symbols, and so is what it returns.
     init    the first state: a scalar, a matrix (expression), an array in index form (an IndexedBase with
             a shape, Entries), or a tuple of those. Its shape is that of the state.
     length  the number of steps: an integer >= 0, or an expression in size symbols.
@@ -234,7 +236,7 @@ def scan(step: Callable[..., Any], init: State | Sequence[State], length: Any) -
         >>> euler
         scan(y -> -a*y/n + y; y; n)
     """
-    return _scan(step, init, _count(length, "scan"), None)
+    return scan_of(step, init, _count(length, "scan"))
 
 
 def while_loop(
@@ -258,7 +260,7 @@ def while_loop(
         >>> sg.compile(half, wrt=x, outputs=("value", "grad"))(12.0)
         (0.75, 0.0625)
     """
-    return _scan(step, init, _count(max_steps, "while_loop") + 1, cond)
+    return scan_of(step, init, _count(max_steps, "while_loop") + 1, cond)
 
 
 def _count(steps: Any, where: str) -> Any:
@@ -273,7 +275,14 @@ def _count(steps: Any, where: str) -> Any:
     return count
 
 
-def _scan(step: Callable[..., Any], init: Any, length: Any, cond: Callable[[Any], Any] | None) -> Scan:
+def scan_of(
+    step: Callable[..., Any],
+    init: Any,
+    length: Any,
+    cond: Callable[[Any], Any] | None = None,
+    by_entries: bool = True,
+) -> Scan:
+    """See `scan` and `while_loop`; `by_entries`: whether a step may get the entries of a small matrix."""
     single = not isinstance(init, tuple | list)
     firsts = [_first(value) for value in ([init] if single else init)]
     if not firsts:
@@ -281,7 +290,10 @@ def _scan(step: Callable[..., Any], init: Any, length: Any, cond: Callable[[Any]
     names = _state_names(firsts)
     states = [_symbol(name, value) for name, value in zip(names, firsts, strict=True)]
     time = sp.Dummy("t", integer=True, nonnegative=True)
-    given = states[0] if single else tuple(states)
+    symbols = [
+        _for_step(state, first) if by_entries else state for state, first in zip(states, firsts, strict=True)
+    ]
+    given = symbols[0] if single else tuple(symbols)
     result = step(given, time)
     after = [result] if single else list(result)
     if len(after) != len(states):
@@ -328,6 +340,12 @@ def _symbol(name: str, first: Any) -> Any:
     if is_matrix(first):
         return StateMatrix(sp.Dummy(name), *first.shape)
     return sp.Dummy(name, real=True)
+
+
+def _for_step(state: Any, first: Any) -> Any:
+    """The symbol, or its entries where the first value is a small Matrix of expressions."""
+    is_small = isinstance(first, sp.MatrixBase) and first.rows * first.cols <= _MOST_ELEMENTS
+    return state.as_explicit() if is_small else state
 
 
 def _next(state: Any, value: Any) -> Any:
