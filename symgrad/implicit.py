@@ -28,7 +28,7 @@ from symgrad.frontend.scan import scan_of
 from symgrad.linalg import solve
 
 KINDS = ("root", "fixed_point", "argmin")
-_POLISH = 2  # Newton steps that derivatives go through: right up to the third order
+_POLISH = sp.Integer(2)  # Newton steps that derivatives go through: right up to the third order
 _ROUNDING = 16  # last places of an entry: a step as small as that is rounding
 
 
@@ -82,8 +82,8 @@ def implicit(
         return after, _squared_size(after - x, x, tol)
 
     # One step more than asked for: it says whether those before it have arrived.
-    start = (guess, sp.Integer(2))
-    found, size = scan_of(search, start, max_steps + 2, lambda state: state[1] > 1, by_entries=False).final
+    first, turns = (guess, sp.Integer(2)), sp.sympify(max_steps) + 2
+    found, size = scan_of(search, first, turns, lambda state: state[1] > 1, by_entries=False).final
     if is_matrix(found):
         start = MatrixCall("settled", found, _column(found.shape[0], lambda i: size))
     else:
