@@ -1,4 +1,8 @@
-"""Recurrences to definitions: the step is translated with hidden inputs in the place of the states."""
+"""Recurrences to definitions: the step is translated with hidden inputs in the place of the states.
+
+One that depends on the state of another one, in whose step it is, is written out turn by turn: a few steps of
+Newton's method in every step of an integrator.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from symgrad.frontend.matrices import Matrix, is_matrix, of_entries
 from symgrad.frontend.scan import Recurrence, StateAt, StateElement
 from symgrad.ir.bounds import index_is_in_range
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.scan import close_scan, new_state, opened
+from symgrad.ir.scan import MOST_WRITTEN_OUT, ReadRule, close_scan, nested, new_state, opened
 
 if TYPE_CHECKING:
     from symgrad.frontend.translate import Translator
@@ -52,6 +56,8 @@ def _matrix(tr: Translator, e: Expr) -> Task:
 def _inside(g: Graph, tensor: TensorId, index: Sequence[Node]) -> Node:
     """An element, or nan where an index that may leave the trajectory does."""
     value = g.read(tensor, *index)
+    if g.tensors[tensor].kind == "map" and g.rational(index[0]) is not None:  # a few turns, written out
+        value = g.substitute(g.tensors[tensor].body, dict(zip(g.tensors[tensor].out, index, strict=True)))
     for i, extent in zip(index, g.tensors[tensor].extents, strict=True):
         if not index_is_in_range(g, i, extent):
             last = g.isub(g.isub(extent, g.one), i)
@@ -94,7 +100,10 @@ def _translated(tr: Translator, e: Recurrence) -> Task:
         else:
             tr.inputs[state] = tensor
     _check_shapes(g, e, values, after)
-    return _closed(g, clock, list(hidden.values()), values, after)
+    parts = (list(hidden.values()), values, after)
+    if _depends_on(g, frozenset(tr.hidden.values()) & frozenset(tr.inputs.values()), values, after):
+        return _written_out(g, clock, *parts)
+    return _closed(g, clock, *parts)
 
 
 def _while(g: Graph, going: Node, clock: Node, state: TensorId, after: Value) -> Value:
@@ -110,8 +119,7 @@ def _closed(
     g: Graph, clock: Node, hidden: Sequence[TensorId], firsts: Sequence[Value], steps: Sequence[Value]
 ) -> Trajectories:
     """Close the recurrence: its states run over the free axes of all its parts as well."""
-    used = frozenset().union(*(g.axes[body] - set(axes) for axes, body in (*firsts, *steps)))
-    further = tuple(sorted(used - {clock}, key=g.order_key))
+    further = _further(g, clock, (*firsts, *steps))
     more = tuple(g.extent(a) for a in further)
     states = [new_state(g, g.extent(clock), (*g.tensors[t].extents, *more)) for t in hidden]
     rules = {
@@ -124,6 +132,54 @@ def _closed(
         for axes, body in steps
     ]
     return close_scan(g, states, first, step), further
+
+
+def _further(g: Graph, clock: Node, values: Sequence[Value]) -> tuple[Node, ...]:
+    """The free axes of all parts of a recurrence: its states run over them as well."""
+    used = frozenset().union(*(g.axes[body] - set(axes) for axes, body in values))
+    return tuple(sorted(used - {clock}, key=g.order_key))
+
+
+# ---- in the step of another one ----------------------------------------------------------------
+
+
+def _depends_on(g: Graph, states: frozenset[TensorId], *parts: Sequence[Value]) -> bool:
+    """Whether a recurrence is made of the state of one around it, in whose step it is."""
+    reads = [g.args[r][0] for r in g.reads([body for part in parts for _, body in part])]
+    return bool(states) and not states.isdisjoint(g.definitions_below(reads))
+
+
+def _written_out(
+    g: Graph, clock: Node, hidden: Sequence[TensorId], firsts: Sequence[Value], steps: Sequence[Value]
+) -> Trajectories:
+    """The states turn by turn, for a few turns: part of the step of the recurrence around."""
+    length = g.rational(g.extent(clock))
+    if length is None or length > MOST_WRITTEN_OUT:
+        raise nested()
+    further = _further(g, clock, (*firsts, *steps))
+    turns = [[g.define("map", (*axes, *further), (), body) for axes, body in firsts]]
+    for turn in range(int(length)):
+        rules = {t: _at_further(g, s, further) for t, s in zip(hidden, turns[-1], strict=True)}
+        bodies = [opened(g, body, rules, (clock, *further)) for _, body in steps]
+        now = g.substitute_all(bodies, {clock: g.const(turn)})
+        turns.append([
+            g.define("map", (*axes, *further), (), body)
+            for (axes, _), body in zip(steps, now, strict=True)
+        ])  # fmt: skip
+    return tuple(_trajectory(g, states) for states in zip(*turns, strict=True)), further
+
+
+def _at_further(g: Graph, t: TensorId, further: Sequence[Node]) -> ReadRule:
+    return lambda index: g.read(t, *index, *further)
+
+
+def _trajectory(g: Graph, states: Sequence[TensorId]) -> TensorId:
+    """A tensor with time in front, for the states at all times."""
+    time, *axes = (g.fresh_axis(e) for e in (g.const(len(states)), *g.tensors[states[0]].extents))
+    body = g.read(states[-1], *axes)
+    for turn, state in reversed(list(enumerate(states[:-1]))):
+        body = g.where(g.ieq0(g.isub(time, g.const(turn))), g.read(state, *axes), body)
+    return g.define("map", (time, *axes), (), body)
 
 
 def _value(tr: Translator, e: Expr, state: Expr) -> Task:

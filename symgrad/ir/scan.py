@@ -118,12 +118,15 @@ def scan_of(g: Graph, t: TensorId) -> Scan:
 # ---- what belongs to a step --------------------------------------------------------------------
 
 
-def _nested() -> IllegalProgram:
+MOST_WRITTEN_OUT = 64  # turns of a recurrence that is part of the step of another one
+
+
+def nested() -> IllegalProgram:
     return IllegalProgram(
-        "a recurrence inside the step of another one",
-        because="its first value or its step depends on the state of the outer one",
-        try_="one recurrence whose state holds both; of an equation in every step, a few steps of Newton's "
-        "method in the step",
+        "a recurrence of many turns inside the step of another one",
+        because="it depends on the state of the outer one, and is written out turn by turn: "
+        f"{MOST_WRITTEN_OUT} at most, and their number has to be known",
+        try_="fewer turns (max_steps=), a number of them, or one recurrence whose state holds both",
     )
 
 
@@ -157,7 +160,7 @@ def clocks(g: Graph, scan: Scan) -> dict[TensorId, Clock]:
 def _clock(g: Graph, t: TensorId, places: Mapping[TensorId, tuple[int, int]]) -> Clock:
     tensor = g.tensors[t]
     if is_scan(g, t):
-        raise _nested()
+        raise nested()
     times = set()
     for r in g.reads_of(t):
         s, *index = g.args[r]
@@ -241,7 +244,7 @@ def rebuilt(
     for t in dependents(g, roots, rules):
         tensor = g.tensors[t]
         if is_scan(g, t):
-            raise _nested()
+            raise nested()
         nodes = moved(g, (*tensor.bodies, *tensor.target), rules, made)
         count = len(tensor.bodies)
         bodies, target = nodes[:count], nodes[count:]
@@ -300,7 +303,7 @@ def opened(g: Graph, body: Node, rules: Mapping[TensorId, ReadRule], axes: Seque
     for t in order:
         tensor = g.tensors[t]
         if is_scan(g, t):
-            raise _nested()
+            raise nested()
         own = {a: g.fresh_axis(g.extent(a)) for a in (*tensor.out, *tensor.red)}
         own |= {tensor.out[p]: a for p, a in tied[t].items()}
         nodes = replaced(g.substitute_all((*tensor.bodies, *tensor.target), own))
