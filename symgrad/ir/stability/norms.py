@@ -112,7 +112,7 @@ def side_by_norm(g: Graph, a: Args) -> int | None:
         own = [term for _, term in terms if _is_square_of(g, term, side)]
         if len(own) == 1 and all(g.op[f] in ("const", "read", "cast") for f in others):
             rest = sum_of_signed(g, [(sign, term) for sign, term in terms if term != own[0]])
-            cosine = g.node("norm_cosine", side, rest, g.intern("sqrt", (t,)))
+            cosine = g.node("norm_cosine", side, rest, g.node("sqrt", t))
             return quotient_of(g, [*others, cosine], without(below, place))
     return None
 
@@ -178,6 +178,8 @@ class _Squares:
     def _part(self, n: int) -> int | None:
         g, args = self.g, self.g.args[n]
         if g.op[n] == "mul" and args[0] == args[1]:
+            if g.op[args[0]] == "scaled":
+                return None  # it is in range
             self.has_square = True
             divided = g.node("scaled", args[0], self.s)
             return g.mul(divided, divided)
