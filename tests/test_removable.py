@@ -350,6 +350,15 @@ def test_single_precision_is_right_near_the_singularity() -> None:
         np.testing.assert_allclose(kernel(at), wanted, rtol=5e-7)
 
 
+@every_target
+def test_the_distance_from_a_point_that_is_no_number_is_exact_in_single_precision(target: str) -> None:
+    expr = sp.cos(x) / (x - sp.pi / 2)
+    kernel = sg.compile(expr, wrt=x, outputs=("value", "grad"), dtype="float32", backend=target)
+    for at in (np.float32(np.pi / 2), np.float32(1.5), np.float32(1.0)):
+        wanted = [float(_exact(expr, float(at), order)) for order in (0, 1)]
+        np.testing.assert_allclose(kernel(at), wanted, rtol=1e-6)
+
+
 # ---- the mechanism -----------------------------------------------------------------------------
 
 

@@ -40,8 +40,8 @@ def offset(g: Graph, x: int, center: int) -> int:
 def _rounded(value: Fraction, bits: int) -> Fraction:
     if not value:
         return value
-    size = abs(value.numerator).bit_length() - value.denominator.bit_length()
-    unit = Fraction(2) ** (size - bits)
+    size = abs(value.numerator).bit_length() - value.denominator.bit_length()  # below 2**(size + 1)
+    unit = Fraction(2) ** (size + 1 - bits)
     return round(value / unit) * unit
 
 
