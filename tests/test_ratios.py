@@ -126,6 +126,15 @@ def test_derivatives_of_a_quotient_have_their_digits_where_it_saturates(name: st
     assert wrong_entries(expr, by, points, target, 80) == []
 
 
+@every_target
+def test_the_gradient_of_a_product_of_saturated_rates_has_its_digits(target: str) -> None:
+    expr = x / (x + y) * z / (1 + z)
+    kernel = sg.compile(expr, args=(x, y, z), wrt=(x, y, z), outputs="grad", backend=target)
+    a, b, c = point = (1e9, 3.0, 2e8)
+    wanted = [b / (a + b) ** 2 * c / (1 + c), -a / (a + b) ** 2 * c / (1 + c), a / (a + b) / (1 + c) ** 2]
+    np.testing.assert_allclose(kernel(*point), wanted, rtol=1e-14)
+
+
 def test_a_difference_of_other_quotients_stays_as_it_is() -> None:
     for expr in (x / (k + x) - y / (k + x), x / y - x * z / y, 1 / (x + y) - z / (x + y) ** 2):
         graph = sg.program(expr, wrt=x).translation.graph

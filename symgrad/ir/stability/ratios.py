@@ -70,11 +70,11 @@ def _quotient(g: Graph, node: int) -> _Quotient | None:
             length = _power_of_length(g, n) if op == "add" and not is_above else None
             factor, times = (n, 1) if length is None else (g.node("hypot", *length[0]), length[1])
             (above if is_above else below)[factor] += times
-    return _Quotient(number, above, below)
+    return _Quotient(number, above - below, below - above)
 
 
 def _has_quotient(ops: Sequence[str]) -> bool:
-    return "div" in ops or all(op in ("mul", "neg") for op in ops)
+    return "div" in ops and not any(op in ("add", "sub") for op in ops)
 
 
 @stable(
@@ -88,10 +88,10 @@ def _has_quotient(ops: Sequence[str]) -> bool:
     needs=("div",),
 )  # fmt: skip
 def quotient_less_its_share(g: Graph, a: Args) -> int | None:
-    first, second = (
-        (_quotient(g, part) for part in a) if _has_quotient([g.op[part] for part in a]) else (None, None)
-    )
-    if first is None or second is None or not (first.below or second.below):
+    if not _has_quotient([g.op[part] for part in a]) or _divisors(g, a[0]) == _divisors(g, a[1]):
+        return None
+    first, second = (_quotient(g, part) for part in a)
+    if first is None or second is None:
         return None
     for part, one, other, sign in ((a[0], first, second, 1), (a[1], second, first, -1)):
         if one.above - other.above or one.below - other.below or not one.number:
@@ -101,6 +101,24 @@ def quotient_less_its_share(g: Graph, a: Args) -> int | None:
             made = g.mul(part, left)
             return made if sign > 0 else g.neg(made)
     return None
+
+
+def _divisors(g: Graph, node: int) -> int:
+    """How many factors a product is divided by: what tells most differences apart from those looked for."""
+    ops, args = g.op, g.args
+    stack, count, steps = [(node, False)], 0, 0
+    while stack and steps < 2 * MOST_FACTORS:
+        steps += 1
+        n, is_below = stack.pop()
+        op = ops[n]
+        if op == "mul" or op == "div":
+            first, second = args[n]
+            stack += ((first, is_below), (second, is_below or op == "div"))
+        elif op == "neg":
+            stack.append((args[n][0], is_below))
+        else:
+            count += is_below * (2 if op in ("add", "sub") else 1)  # two of a length for a sum of squares
+    return count
 
 
 def _less_share(g: Graph, number: Fraction, above: Counter[int], below: Counter[int]) -> int | None:
@@ -293,7 +311,8 @@ def _power_of_length(g: Graph, node: int) -> tuple[tuple[int, int], int] | None:
         return (found[0], int(k)) if found is not None and k is not None and is_whole else None
     if op != "add":
         return None
-    x, y = (root_of_square(g, part) for part in args)
+    x = root_of_square(g, args[0])
+    y = None if x is None else root_of_square(g, args[1])
     if x is None or y is None or (g.op[x] == "const" and g.op[y] == "const"):
         return None
     first, second = g.args[g.node("hypot", x, y)]
