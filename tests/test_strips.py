@@ -11,6 +11,7 @@ from routines import TARGETS
 from sympy.matrices.expressions.special import OneMatrix
 
 import symgrad as sg
+from symgrad.loops.effects import Effects, Several, commute
 from symgrad.loops.nest import (
     Accumulate,
     Buffer,
@@ -194,3 +195,23 @@ def test_a_sum_over_the_strips_is_added_to_zeros() -> None:
     assert isinstance(zeros, For) and [type(s) for s in zeros.body] == [Const, Store]
     assert isinstance(strips, For)
     assert any(isinstance(s, StoreReduce) and s.kind == "sum" for _, s in walk(strips.body))
+
+
+def test_a_statement_commutes_with_several_if_it_does_with_each_of_them() -> None:
+    rng = np.random.default_rng(11)
+
+    def some(names: str) -> frozenset[str]:
+        return frozenset(name for name in names if rng.random() < 0.12)
+
+    def one() -> Effects:
+        return Effects(some("abcd"), some("abcd"), some("xyz"), some("xyz"), some("xyz"), rng.random() < 0.05)
+
+    outcomes = set()
+    for size in [*range(5)] * 80:
+        others, own, together = [one() for _ in range(size)], one(), Several()
+        for other in others:
+            together.add(other)
+        outcome = all(commute(own, other) for other in others)
+        assert together.commute(own) == outcome
+        outcomes.add((size, outcome))
+    assert len(outcomes) == 9  # both, of every number of them; with none it always does

@@ -109,6 +109,38 @@ def commute(a: Effects, b: Effects) -> bool:
     )
 
 
+class Several:
+    """The effects of several statements together."""
+
+    def __init__(self) -> None:
+        self.reads: set[str] = set()
+        self.writes: set[str] = set()
+        self.uses: set[Name] = set()
+        self.makes: set[Name] = set()  # or changes
+        self.changes: set[Name] = set()
+        self.leaves: set[bool] = set()  # of each
+
+    def add(self, e: Effects) -> None:
+        self.reads |= e.reads
+        self.writes |= e.writes
+        self.uses |= e.uses
+        self.makes |= e.makes | e.changes
+        self.changes |= e.changes
+        self.leaves.add(e.leaves)
+
+    def commute(self, a: Effects) -> bool:
+        """Whether another statement and each of these give the same in either order, as `commute` says."""
+        return not (
+            (a.leaves and self.leaves)
+            or True in self.leaves
+            or not self.writes.isdisjoint(a.touches)
+            or not self.reads.isdisjoint(a.writes)
+            or not self.makes.isdisjoint(a.uses)
+            or not self.uses.isdisjoint(a.makes | a.changes)
+            or not self.changes.isdisjoint(a.changes)
+        )
+
+
 def accesses(body: Iterable[Statement]) -> Iterator[tuple[str, Index, bool]]:
     """(buffer, index, is written) of every element that loops touch, one by one."""
     for _, s in walk(list(body)):

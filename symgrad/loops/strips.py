@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from itertools import product as cartesian
 from typing import Any
 
-from symgrad.loops.effects import Effects, accesses, commute, effects, is_elementwise
+from symgrad.loops.effects import Effects, Several, accesses, effects, is_elementwise
 from symgrad.loops.nest import (
     Accumulate,
     Buffer,
@@ -158,7 +158,8 @@ class _Strips:
         self.pieces: list[_Piece] = []
         self.front: list[Statement] = []
         self.back: list[Statement] = []
-        self.behind: list[Effects] = []
+        self.done = Several()  # the pieces
+        self.behind = Several()
         self.written: set[str] = set()
 
     def collect(self, body: Sequence[Statement]) -> None:
@@ -166,17 +167,18 @@ class _Strips:
         for s in body:
             own = self.known.effects(s)
             piece = self._piece(s, own)
-            if piece is not None and all(commute(own, e) for e in self.behind):
+            if piece is not None and self.behind.commute(own):
                 self.pieces.append(piece)
+                self.done.add(piece.effects)
                 self.front.extend(piece.before)
                 self.written |= piece.effects.writes
             elif not self.pieces:
                 return
-            elif all(commute(own, e) for e in (*(p.effects for p in self.pieces), *self.behind)):
+            elif self.done.commute(own) and self.behind.commute(own):
                 self.front.append(s)
             else:
                 self.back.append(s)
-                self.behind.append(own)
+                self.behind.add(own)
 
     def _piece(self, s: Statement, known: Effects) -> _Piece | None:
         for piece in self.known.pieces(s, self.extent, self.buffers):

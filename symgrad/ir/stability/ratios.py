@@ -85,7 +85,7 @@ def _has_quotient(ops: Sequence[str]) -> bool:
         "Higham 2002, section 1.7", at_pairs((1e9, 1.0), (3e-9, -2.0), (0.3, 0.7), (1e200, 1e-100)),
     ),
     on=_has_quotient,
-    needs=("div",),
+    needs=("div", "direction_cosine"),
 )  # fmt: skip
 def quotient_less_its_share(g: Graph, a: Args) -> int | None:
     if not _has_quotient([g.op[part] for part in a]) or _divisors(g, a[0]) == _divisors(g, a[1]):
