@@ -80,10 +80,7 @@ def stripped(routine: Routine) -> Routine:
         return routine  # long straight-line code
     k, known = 0, _Known(routine)
     while k < len(routine.body):
-        made = _at(routine, k, known)
-        if made is not None:
-            known.forget_pieces()
-        routine, k = made or (routine, k + 1)
+        routine, k = _at(routine, k, known) or (routine, k + 1)
     return routine
 
 
@@ -115,9 +112,10 @@ class _Known:
             self._pieces[key] = _pieces(s, self.effects(s), extent, buffers)
         return self._pieces[key]
 
-    def forget_pieces(self) -> None:
+    def forget_pieces(self, smaller: Mapping[str, int]) -> None:
         """Some arrays have become smaller."""
-        self._pieces.clear()
+        for key in [k for k in self._pieces if not self._effects[k[0]][1].touches.isdisjoint(smaller)]:
+            del self._pieces[key]
 
     def touching(self, routine: Routine) -> Counter[str]:
         """How many statements touch each array."""
@@ -140,7 +138,10 @@ def _at(routine: Routine, k: int, known: _Known) -> tuple[Routine, int] | None:
             smaller = strips.smaller(known.touching(routine))
             if smaller and (best is None or len(smaller) > len(best[1])):
                 best = strips, smaller
-    return best and best[0].result(routine, k, best[1])
+    if best is None:
+        return None
+    known.forget_pieces(best[1])
+    return best[0].result(routine, k, best[1])
 
 
 def _is_short(extent: Poly) -> bool:

@@ -44,8 +44,8 @@ _MOST_VECTORISED_STATEMENTS = 2_000  # in one function; beyond, the passes take 
 _MOST_QUICKLY_VECTORISED = 5_000  # in all; beyond, vectorising takes seconds
 _MOST_UNROLLED = 300  # statements; beyond, unrolled loops triple the time of code generation
 _MOST_ALLOCATION = 30_000  # statements in one function; beyond, only fast allocation is linear
-# Statements without loops; longer code begins as a tape. There it is 10 ms to the first number instead of 170,
-# and one evaluation takes five times as long; shorter code may round a product and a sum once, tapes do not.
+# Statements without loops; longer code begins as a tape: 10 ms to the first number there instead of 170, and
+# evaluations that take five times as long. Shorter code may round a product and a sum once, a tape may not.
 _QUICK = 2_000
 NEXT_MODULE = "\n;;;; next module\n"  # in a text: what follows is compiled, and later linked, by itself
 
