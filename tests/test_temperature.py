@@ -12,6 +12,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
+import scipy.special
 import sympy as sp
 
 import symgrad as sg
@@ -126,3 +127,50 @@ def test_only_a_factor_that_may_be_differentiated_is_taken_out() -> None:
 
 def test_a_program_over_a_temperature_prints_as_it_was_written() -> None:
     assert sg.program(TOTAL, args=(v, t), wrt=v).value == TOTAL
+
+
+# ---- ties and infinite scores ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_vanishes_where_scores_tie_is_nothing_beside_its_parts(target: str) -> None:
+    share = sp.exp(v[0] / t) / sp.Sum(sp.exp(v[i] / t), OVER)
+    of_share, of_total = (
+        sg.compile(e, args=(v, t), wrt=v, outputs=("hess", "hvp"), backend=target) for e in (share, TOTAL)
+    )
+    for scores in ([1.0, 1.0], [1000.0, 1000.0, 0.0], [1e300, 1e300, 1.0], [2.0, 2.0, 2.0]):
+        x, temperature = np.array(scores), 0.004
+        for kernel in (of_share, of_total):  # a shift of all scores changes nothing
+            hessian, product = (
+                part * temperature**2 for part in kernel(x, temperature, tangent=np.ones(len(x)))
+            )
+            assert np.isfinite(hessian).all()
+            assert np.abs(hessian.sum(axis=1)).max() <= ULP
+            assert np.abs(product).max() <= ULP
+        if len(set(scores[:2])) == 1 and scores[-1] != scores[0]:
+            assert of_share(x, temperature, tangent=x)[0][0, 0] == 0  # p*(1 - p)*(1 - 2*p) at p = 1/2
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_infinite_and_huge_scores_are_what_scipy_says_and_their_limits(target: str) -> None:
+    words = ("value", "grad", "hess")
+    plain = sg.compile(sp.log(sp.Sum(sp.exp(v[i]), OVER)), wrt=v, outputs=words, backend=target)
+    cooled = sg.compile(TOTAL, args=(v, t), wrt=v, outputs=words, backend=target)
+    inf, huge = np.inf, 1.7e308
+    finite = (
+        [-inf, 0.0, 1.0],
+        [0.0, -inf, -inf],
+        [1e300, 1e300, 1.0],
+        [huge, -huge, 0.0],
+        [6e291, 1e100, 0.0],
+    )
+    for scores in map(np.array, finite):
+        with np.errstate(over="ignore"):
+            total, share = scipy.special.logsumexp(scores), scipy.special.softmax(scores)
+        for value, gradient, hessian in (plain(scores), cooled(scores, 1.0)):
+            np.testing.assert_allclose(value, total, rtol=1e-15)
+            np.testing.assert_allclose(gradient, share, rtol=1e-15)
+            np.testing.assert_allclose(hessian, np.diag(share) - np.outer(share, share), rtol=1e-15, atol=ULP)
+    for scores in map(np.array, ([inf, 0.0, 1.0], [inf, -inf, 0.0], [inf, inf, 0.0], [-inf, -inf, -inf])):
+        for result in (plain(scores), cooled(scores, 1.0)):
+            assert result[0] == max(scores)
