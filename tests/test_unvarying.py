@@ -45,12 +45,30 @@ def test_what_the_innermost_loop_does_not_change_is_left_to_compilers() -> None:
     g, entry, i, j = sheet()
     s = g.input("s", (g.size("n"),))
     scale = g.div(g.one, g.read(s, i))
-    assert not unvarying(g, g.define("map", (i, j), (), g.mul(entry, scale)))
+    t = g.define("map", (i, j), (), g.mul(entry, scale))
+    assert not any(unvarying(g, t).values()) and share(g, [t])[0] is g
 
 
 def test_what_every_loop_changes_stays() -> None:
     g, entry, i, j = sheet()
     assert not unvarying(g, g.define("sum", (j,), (i,), g.div(entry, g.cast(g.size("n")))))
+
+
+def test_what_is_stored_of_one_index_is_stored_of_all() -> None:
+    """Else sums of both would be added up in another order: a Hessian would not be exactly symmetric."""
+    g = Graph()
+    d = g.size("d")
+    s, i, j = g.input("s", (d,)), g.fresh_axis(d), g.fresh_axis(d)
+    t = g.define("map", (i, j), (), g.sub(*(g.node("sqrt", g.read(s, axis)) for axis in (i, j))))
+    new, moved = share(g, [t])
+    assert all(new.op[n] != "sqrt" for n in new.reachable(new.tensors[moved[t]].bodies))
+
+
+def test_divisions_that_no_loop_repeats_are_not_stored_for_two_readers() -> None:
+    g, entry, i, j = sheet()
+    part = g.div(g.one, g.read(g.input("s", (g.size("n"),)), i))
+    readers = [g.define("map", (i, j), (), g.mul(g.node(op, entry), part)) for op in ("sin", "cos")]
+    assert share(g, readers)[0] is g
 
 
 def test_for_a_few_turns_nothing_is_stored() -> None:

@@ -120,10 +120,12 @@ def share(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, Te
             if n not in bound:
                 form = _alpha_form(g, n)
                 form_of[t, n] = form
-                places.setdefault(form, set()).add((t, n))
-                repeated.update((form,) if n in again else ())
-    wanted = repeated | {f for f, where in places.items() if len(where) > 1}
-    wanted -= {f for f in wanted if _is_whole_map(g, f, places[f])}
+                if again.get(n):
+                    repeated.add(form)
+                if OPS[g.op[n]].cost >= _EXPENSIVE:
+                    places.setdefault(form, set()).add((t, n))
+    wanted = {f for f, where in places.items() if len(where) > 1 and not _is_whole_map(g, f, where)}
+    wanted |= repeated
     if not wanted:
         return _unchanged(g, roots)
 

@@ -17,28 +17,26 @@ _DIVISION = 4  # of `Op.cost`: what takes less is done again rather than stored
 _MANY = 8  # turns of the loops around, typically; for fewer it is not worth storing
 
 
-def unvarying(g: Graph, t: TensorId) -> set[Node]:
-    """The largest parts of the bodies of `t` with a division, of the innermost loop, but not of all loops."""
+def unvarying(g: Graph, t: TensorId) -> dict[Node, bool]:
+    """The outermost divisions and functions of fewer axes than `t` has loops: whether of the innermost one.
+
+    A sum of products around them would be rounded otherwise stored than in place, where products are fused
+    with sums. And what is stored of one index has to be stored of all: else Hessians would not be exactly
+    symmetric.
+    """
     tensor = g.tensors[t]
     loops = frozenset((*tensor.out, *tensor.red))
     inner = _innermost(g, t, loops) if len(loops) > 1 else None
     if inner is None:
-        return set()
-    order = g.reachable(tensor.bodies)
-    dear: set[Node] = set()
-    for n in order:
-        row = OPS.get(g.op[n])
-        if row is not None and (row.cost >= _DIVISION or any(c in dear for c in g.children(n))):
-            dear.add(n)
-    found: set[Node] = set()
+        return {}
+    found: dict[Node, bool] = {}
     inside: set[Node] = set()
-    for n in reversed(order):
-        is_part = (
-            n in dear and g.kind[n] == "real" and inner in g.axes[n] and _is_repeated(g, loops - g.axes[n])
-        )
-        if is_part and n not in inside:
-            found.add(n)
-        if is_part or n in inside:
+    for n in reversed(g.reachable(tensor.bodies)):
+        row = OPS.get(g.op[n])
+        is_dear = row is not None and row.cost >= _DIVISION and bool(g.axes[n])
+        if is_dear and n not in inside and _is_repeated(g, loops - g.axes[n]):
+            found[n] = inner in g.axes[n]
+        if n in found or n in inside:
             inside.update(g.children(n))
     return found
 
@@ -49,8 +47,11 @@ def _is_repeated(g: Graph, others: frozenset[Node]) -> bool:
 
 
 def _innermost(g: Graph, t: TensorId, loops: frozenset[Node]) -> Node | None:
-    """The axis that most of the largest reads walk with stride one."""
-    reads = [n for n in g.reads_of(t) if len(g.args[n]) > 1]
-    most = max((len(g.axes[n] & loops) for n in reads), default=0)
-    last = Counter(g.args[n][-1] for n in reads if len(g.axes[n] & loops) == most and g.args[n][-1] in loops)
-    return last.most_common(1)[0][0] if last else None
+    """The axis that most reads in all loops walk with stride one; where there are none, that of a map."""
+    tensor = g.tensors[t]
+    places = [g.args[n][-1] for n in g.reads_of(t) if g.axes[n] >= loops]
+    last = Counter(i for i in places if i in loops)
+    if not last:
+        return tensor.out[-1] if not tensor.red and not places else None
+    (best, _), *_ = last.most_common(1)
+    return int(best)
