@@ -126,9 +126,9 @@ def measure_one(size: int, seed: int) -> dict[str, Any]:
 
     source = program(expression, (x, y), (x, y))
     translation = stage(lambda: source.translation)
-    derived = stage(lambda: source.derived(("value", "grad")))
     target = target_named("llvm")
     with collection_paused():  # as `compile` does
+        derived = stage(lambda: source.derived(("value", "grad")))
         unit = stage(lambda: optimise(derived.unit))
         routine = stage(lambda: routine_of(unit, "scale", derived.words, search=False))
         quick = stage(lambda: target.build(routine, tier="quick"))
