@@ -23,9 +23,10 @@ from fractions import Fraction
 from itertools import islice, permutations, product
 
 from symgrad.ir.graph import Graph, Node
+from symgrad.ir.product import Product, product_of, whole_of
 from symgrad.ir.stability.audit import AUDITS, Audit
 from symgrad.ir.stability.patterns import remove, sum_of_signed, terms_of
-from symgrad.opt.means import Mean, Means, Product, product_of, whole_of
+from symgrad.opt.means import MOST_FACTORS, Mean, Means
 
 NAME = "number_less_its_mean"  # what `Graph.fired` counts
 AUDITS[NAME] = Audit(
@@ -43,7 +44,7 @@ def less_its_mean(g: Graph, node: Node, means: Means) -> Node:
     if g.op[node] not in ("add", "sub"):
         return node
     terms = terms_of(g, node)
-    products = [product_of(g, _unmasked(g, term), sign) for sign, term in terms]
+    products = [product_of(g, _unmasked(g, term), MOST_FACTORS, sign) for sign, term in terms]
     changed = False
     for place, other in permutations(range(len(terms)), 2):
         whole, candidate = products[place], products[other]
@@ -151,10 +152,10 @@ def _bodies(g: Graph, mine: Node, theirs: Node) -> Iterator[tuple[list[Node], Pr
     if len(one.red) != len(two.red):
         return
     axes = [g.fresh_axis(g.extent(a)) for a in one.red]
-    inner = product_of(g, _at(g, mine, axes))
+    inner = product_of(g, _at(g, mine, axes), MOST_FACTORS)
     for order in islice(permutations(axes), _MOST_PLACES):
         if inner is not None and [g.extent(a) for a in two.red] == [g.extent(a) for a in order]:
-            outer = product_of(g, _at(g, theirs, order))
+            outer = product_of(g, _at(g, theirs, order), MOST_FACTORS)
             if outer is not None:
                 yield axes, inner, outer
 

@@ -12,21 +12,13 @@ from fractions import Fraction
 
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
+from symgrad.ir.product import Product, product_of, whole_of
 from symgrad.ir.reduce import memory_order, store
 from symgrad.opt.saturation import Softmax, Split, softmax_of
 
 _ROOM = 2**55  # c - r does not overflow if r times this does not
-_MOST_FACTORS = 20  # a product is searched this far
+MOST_FACTORS = 20  # a product is searched this far
 _CHEAP = 2  # operations that are done again rather than stored
-
-
-@dataclass(frozen=True)
-class Product:
-    """number * product of `above` / product of `below`."""
-
-    number: Fraction
-    above: tuple[Node, ...]
-    below: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
@@ -66,7 +58,7 @@ class Means:
 
     def _found(self, g: Graph, t: TensorId) -> Mean | None:
         tensor = g.tensors[t]
-        whole = product_of(g, tensor.body)
+        whole = product_of(g, tensor.body, MOST_FACTORS)
         for place, factor in enumerate(whole.above if whole is not None else ()):
             softmax = softmax_of(g, factor, self.splits)
             body = None if softmax is None else _exponent_over(g, softmax, tensor.red)
@@ -113,40 +105,6 @@ class Means:
             apart = g.intern("sub", (c, g.read(shift, *out)))
             self.shifted[t] = shift, g.define("sum", out, red, g.mul(mean.p, apart)), stored
         return self.shifted[t]
-
-
-def product_of(g: Graph, node: Node, sign: int = 1) -> Product | None:
-    """sign*node as a product; None if it has more than a few factors."""
-    number = Fraction(sign)
-    above: list[Node] = []
-    below: list[Node] = []
-    stack = [(node, True)]
-    while stack:
-        if len(stack) + len(above) + len(below) > _MOST_FACTORS:
-            return None
-        n, is_above = stack.pop()
-        q = g.rational(n)
-        if g.op[n] in ("mul", "div"):
-            x, y = g.args[n]
-            stack += [(y, is_above == (g.op[n] == "mul")), (x, is_above)]
-        elif g.op[n] == "neg":
-            number = -number
-            stack.append((g.args[n][0], is_above))
-        elif q:
-            number = number * q if is_above else number / q
-        else:
-            (above if is_above else below).append(n)
-    return Product(number, tuple(above), tuple(below))
-
-
-def whole_of(g: Graph, parts: Product) -> Node:
-    """The product as one node; its number apart from 1 and -1 is multiplied last."""
-    above, below = g.one, g.one
-    for n in parts.above:
-        above = g.mul(above, n)
-    for n in parts.below:
-        below = g.mul(below, n)
-    return g.mul(g.const(parts.number), g.div(above, below))
 
 
 def _exponent_over(g: Graph, softmax: Softmax, red: Sequence[Node]) -> Node | None:

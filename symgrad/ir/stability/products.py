@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symgrad.ir.ops import OPS
+from symgrad.ir.product import product_of
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import MOST_FACTORS, factors_of
@@ -30,23 +31,22 @@ class _Quotient:
 
 
 def _quotient(g: Graph, node: int) -> _Quotient | None:
-    """The factors of a product or quotient; None for more than a few."""
-    parts, stack = _Quotient(g.one, [], []), [(node, True)]
-    while stack:
-        if len(stack) + len(parts.above) + len(parts.below) > MOST_FACTORS:
-            return None
-        n, is_above = stack.pop()
-        if g.op[n] in ("mul", "div"):
-            x, y = g.args[n]
-            stack += [(y, is_above == (g.op[n] == "mul")), (x, is_above)]
-        elif g.op[n] == "neg":
-            parts.number = g.neg(parts.number)
-            stack.append((g.args[n][0], is_above))
-        elif g.op[n] in ("const", "cast"):
-            parts.number = g.mul(parts.number, n) if is_above else g.div(parts.number, n)
+    """The factors of a product or quotient, numbers and sizes together; None for more than a few."""
+    parts = product_of(g, node, MOST_FACTORS)
+    if parts is None:
+        return None
+    found = _Quotient(g.const(parts.number), [], [])
+    for n in parts.above:
+        if g.op[n] in ("const", "cast"):
+            found.number = g.mul(found.number, n)
         else:
-            (parts.above if is_above else parts.below).append(n)
-    return parts
+            found.above.append(n)
+    for n in parts.below:
+        if g.op[n] in ("const", "cast"):
+            found.number = g.div(found.number, n)
+        else:
+            found.below.append(n)
+    return found
 
 
 @stable(

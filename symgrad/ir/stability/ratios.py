@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from symgrad.ir.product import Factor, product_of
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import (
@@ -37,40 +38,20 @@ _MOST_NODES = 64  # of a factor that is searched for the length it stands beside
 # ---- what is left of a quotient ----------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Quotient:
-    """number * product of `above` / product of `below`."""
+def _counted(g: Graph, node: int) -> tuple[Fraction, Counter[int], Counter[int]] | None:
+    """Its number, and the factors that are only above or below, with cosines and squares as of lengths."""
 
-    number: Fraction
-    above: Counter[int]
-    below: Counter[int]
+    def inside(n: int, is_above: bool) -> list[Factor] | None:
+        if g.op[n] == "direction_cosine":
+            return [(g.args[n][0], is_above), (g.node("hypot", *g.args[n]), not is_above)]
+        length = _power_of_length(g, n) if g.op[n] == "add" and not is_above else None
+        return None if length is None else [(g.node("hypot", *length[0]), False)] * length[1]
 
-
-def _quotient(g: Graph, node: int) -> _Quotient | None:
-    """The factors above and below; None of more than a few."""
-    number, above, below = Fraction(1), Counter[int](), Counter[int]()
-    stack, count = [(node, True)], 0
-    while stack:
-        n, is_above = stack.pop()
-        count += 1
-        if count > 2 * MOST_FACTORS:
-            return None
-        op, args = g.op[n], g.args[n]
-        if op in ("mul", "div"):
-            stack += [(args[1], is_above == (op == "mul")), (args[0], is_above)]
-            continue
-        q = Fraction(-1) if op == "neg" else g.rational(n)
-        if op == "neg":
-            stack.append((args[0], is_above))
-        if q:
-            number = number * q if is_above else number / q
-        elif op == "direction_cosine":
-            stack += [(args[0], is_above), (g.node("hypot", *args), not is_above)]
-        else:
-            length = _power_of_length(g, n) if op == "add" and not is_above else None
-            factor, times = (n, 1) if length is None else (g.node("hypot", *length[0]), length[1])
-            (above if is_above else below)[factor] += times
-    return _Quotient(number, above - below, below - above)
+    parts = product_of(g, node, MOST_FACTORS, inside=inside)
+    if parts is None:
+        return None
+    above, below = Counter(parts.above), Counter(parts.below)
+    return parts.number, above - below, below - above
 
 
 def _has_quotient(ops: Sequence[str]) -> bool:
@@ -90,13 +71,14 @@ def _has_quotient(ops: Sequence[str]) -> bool:
 def quotient_less_its_share(g: Graph, a: Args) -> int | None:
     if not _has_quotient([g.op[part] for part in a]) or _divisors(g, a[0]) == _divisors(g, a[1]):
         return None
-    first, second = (_quotient(g, part) for part in a)
+    first, second = (_counted(g, part) for part in a)
     if first is None or second is None:
         return None
     for part, one, other, sign in ((a[0], first, second, 1), (a[1], second, first, -1)):
-        if one.above - other.above or one.below - other.below or not one.number:
+        number, above, below = one
+        if above - other[1] or below - other[2]:
             continue
-        left = _less_share(g, other.number / one.number, other.above - one.above, other.below - one.below)
+        left = _less_share(g, other[0] / number, other[1] - above, other[2] - below)
         if left is not None:
             made = g.mul(part, left)
             return made if sign > 0 else g.neg(made)

@@ -1,0 +1,67 @@
+"""Products taken apart into a number and what stands above and below, and put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+Factor = tuple[int, bool]  # a node, and whether it stands above
+
+
+@dataclass(frozen=True)
+class Product:
+    """number * product of `above` / product of `below`."""
+
+    number: Fraction
+    above: tuple[int, ...]
+    below: tuple[int, ...]
+
+
+def product_of(
+    g: Graph,
+    node: int,
+    most: int,
+    sign: int = 1,
+    inside: Callable[[int, bool], Sequence[Factor] | None] | None = None,
+) -> Product | None:
+    """sign*node as a product of at most `most` factors, from left to right; None if it has more.
+
+    inside  what stands for a factor that is no product itself, if anything: `inside(factor, is above)`.
+    """
+    number = Fraction(sign)
+    above: list[int] = []
+    below: list[int] = []
+    stack: list[Factor] = [(node, True)]
+    while stack:
+        if len(stack) + len(above) + len(below) > most:
+            return None
+        n, is_above = stack.pop()
+        op = g.op[n]
+        if op in ("mul", "div"):
+            x, y = g.args[n]
+            stack += [(y, is_above == (op == "mul")), (x, is_above)]
+        elif op == "neg":
+            number = -number
+            stack.append((g.args[n][0], is_above))
+        elif q := g.rational(n):
+            number = number * q if is_above else number / q
+        elif inside is not None and (parts := inside(n, is_above)) is not None:
+            stack += reversed(parts)
+        else:
+            (above if is_above else below).append(n)
+    return Product(number, tuple(above), tuple(below))
+
+
+def whole_of(g: Graph, parts: Product) -> int:
+    """The product as one node; its number apart from 1 and -1 is multiplied last."""
+    above, below = g.one, g.one
+    for n in parts.above:
+        above = g.mul(above, n)
+    for n in parts.below:
+        below = g.mul(below, n)
+    return g.mul(g.const(parts.number), g.div(above, below))
