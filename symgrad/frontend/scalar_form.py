@@ -1,9 +1,9 @@
 """Scalar nodes as SymPy scalars: the part of IR -> SymPy that matrix form and index form share.
 
 A `Leaves` object says what reads, axes and index equalities look like; everything else is one table
-from op to SymPy function (`scalar_builders`). Sums and products are gathered into n-ary ones first, and nothing recurses
-over the depth: beyond `_EVALUATED_DEPTH` levels SymPy's own simplifications, which recurse, are
-skipped and the objects are made as they stand.
+from op to SymPy function (`scalar_builders`). Sums and products are gathered into n-ary ones first, and
+nothing recurses over the depth: beyond `_EVALUATED_DEPTH` levels SymPy's own simplifications, which
+recurse, are skipped and the objects are made as they stand.
 """
 
 from __future__ import annotations
