@@ -90,13 +90,14 @@ class Program:
         if self.given_wrt is None:
             return tuple(s for s in self.args if self._tensor_kind(s) == "real")
         wrt = tuple(self.given_wrt) if isinstance(self.given_wrt, (tuple, list)) else (self.given_wrt,)
+        known = listed(map(name_of, self.args))
         for s in wrt:
             if s not in self.translation.inputs:
                 raise BadArgument(
                     f"cannot differentiate by {quoted(str(s))}",
                     where="wrt",
-                    because="the arguments are " + listed(map(name_of, self.args)),
-                    try_="name one of the arguments in wrt",
+                    because=f"the arguments are {known}" if known else "the expression is a constant",
+                    try_="name one of the arguments in wrt" if known else f"args=({name_of(s)},)",
                 )
             if self._tensor_kind(s) != "real":
                 raise BadArgument(

@@ -159,6 +159,16 @@ def a_derivative_by_what_is_no_argument() -> None:
 
 
 @case("""
+BadArgument: cannot differentiate by 'x'
+  where    wrt
+  because  the expression is a constant
+  try      args=(x,)
+""")
+def a_derivative_of_a_constant() -> None:
+    sg.compile(x - x, wrt=x)
+
+
+@case("""
 BadArgument: cannot differentiate by 'n'
   where    wrt
   because  it holds integers (sizes or indices)
