@@ -497,4 +497,4 @@ FUNCTIONS: dict[str, Callable[..., Series]] = {
     "radial_logcosh": lambda h: _log(_cosh(h)),
 }  # fmt: skip
 
-from symgrad.ir import laurent_gamma  # noqa: E402, F401  more rows
+from symgrad.ir import laurent_gamma  # noqa: E402, F401  adds its rows to the table above

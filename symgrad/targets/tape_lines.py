@@ -36,7 +36,7 @@ class BackwardWriter:
             if type(piece) is Run:
                 self._run(piece, write)
             else:
-                n = self.lines.node_of(piece.src)  # type: ignore[union-attr]  # it is a store
+                n = self.lines.node_of(piece.src)  # type: ignore[union-attr]  # no run: a store, which has a source
                 assert n is not None
                 self._take(n)
                 self.words.extend(write(piece, self.slot[n])[::-1])
