@@ -22,6 +22,7 @@ from symgrad.loops.nest import (
     Const,
     For,
     Load,
+    LoadInt,
     Poly,
     Routine,
     Statement,
@@ -79,7 +80,16 @@ def pendulum(steps: int) -> tuple[Any, Any]:
     return angle**2 + speed**2, (a, b)
 
 
+def layer(inputs: int, units: int) -> tuple[Any, Any]:
+    """The sum of a layer, squared, and its weights."""
+    weights = [sp.Symbol(f"w{k:03}", real=True) for k in range(inputs * units)]
+    data = sp.symbols(f"x0:{inputs}", real=True)
+    rows = [sum(weights[k * units + j] * data[k] for k in range(inputs)) for j in range(units)]
+    return sp.Add(*map(sp.tanh, rows)) ** 2, weights
+
+
 CASES = {
+    "layer": layer(9, 20),
     "Rosenbrock, symbols": rosenbrock(90), "Rosenbrock, array": indexed_rosenbrock(90),
     "Lennard-Jones": lennard_jones(10), "matrix": matrix(20), "pieces": pieces(90),
     "time steps": pendulum(80),
@@ -117,6 +127,28 @@ def rolled(routine: Routine) -> Routine:
 
 def length(routine: Routine) -> int:
     return sum(1 for _ in walk(routine.body))
+
+
+def test_long_sums_stand_in_loops_of_their_own_so_that_what_uses_them_becomes_vectors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = rolled(straight("layer", monkeypatch))
+    (tanh,) = (s for s in made.body if isinstance(s, For) and "tanh" in ops_of(s.body))
+    assert not any(isinstance(s, For) for s in tanh.body)
+    sums = [s for s in made.body if isinstance(s, For) and any(isinstance(inner, For) for inner in s.body)]
+    assert any("add" in ops_of(s.body) for s in sums)
+
+
+def test_products_of_weights_and_data_read_both_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = rolled(straight("layer", monkeypatch))
+    loops = [s for s in made.body if isinstance(s, For) and ops_of(s.body) == {"mul"}]
+    assert loops and not any(isinstance(s, LoadInt) for _, s in walk(loops))
+
+
+def ops_of(body: Sequence[Statement]) -> set[str]:
+    return {s.op for _, s in walk(body) if isinstance(s, Compute)}
 
 
 def inputs(routine: Routine, seed: int = 0) -> dict[str, np.ndarray]:

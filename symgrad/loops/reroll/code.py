@@ -30,6 +30,7 @@ Ints = NDArray[np.int64]
 COMMUTATIVE = ("add", "mul", "and", "or", "eq", "ne")
 CONST, SCALAR, CHAIN = 0, 1, 2  # kinds: a constant, a number of an input of rank 0, a long sum
 _ROUNDS, _DEEP = 3, 8  # how deep equal instructions are told apart by their operands
+_FAR_MORE = 4
 _MULTIPLIER = np.uint64(6364136223846793005)
 
 
@@ -215,8 +216,15 @@ def colour(code: Code) -> None:
     code.colours = colours = _coloured(code, commutative, _ROUNDS)
     if code.arguments.shape[1] > 1:
         first, second = code.arguments[:, 0], code.arguments[:, 1]
-        swapped = commutative & (colours[first] > colours[second])
+        often = _read_far_more_often(code, first, second) & (colours[first] == colours[second])
+        swapped = commutative & ((colours[first] > colours[second]) | often)
         code.arguments[swapped, 0], code.arguments[swapped, 1] = second[swapped], first[swapped]
+
+
+def _read_far_more_often(code: Code, first: Ints, second: Ints) -> NDArray[np.bool_]:
+    """Where the first is, of two elements of inputs: a weight and one of the data, in any order."""
+    reads = np.bincount(code.arguments[code.arguments >= 0], minlength=len(code))
+    return code.is_leaf[first] & code.is_leaf[second] & (reads[first] > _FAR_MORE * reads[second])
 
 
 def share_repeated(code: Code, times: int) -> float:

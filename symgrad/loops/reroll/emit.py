@@ -187,6 +187,17 @@ class Emission:
     # ---- loops -----------------------------------------------------------------------------
 
     def _loop(self, k: int, loop: Loop) -> None:
+        for roles in self._apart(loop):
+            self._nest(k, replace(loop, roles=roles))
+
+    def _apart(self, loop: Loop) -> list[list[int]]:
+        """Long sums in loops of their own: with a loop inside, a loop does not become vectors."""
+        if loop.in_order:
+            return [loop.roles]
+        sums = [r for r in loop.roles if self.code.kinds[self.groups.roles[r].members[0]] == CHAIN]
+        return [roles for roles in (sums, [r for r in loop.roles if r not in sums]) if roles]
+
+    def _nest(self, k: int, loop: Loop) -> None:
         order = self.layout.turns[k]
         turns = self._turns(loop, order)
         nest = Nest(turns, [])

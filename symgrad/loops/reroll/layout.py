@@ -72,7 +72,7 @@ class Layout:
         outside = self.loop_of[values[0]] != self.loop_of[groups.roles[r].members[0]]
         if not is_sum and made_by >= 0 and not outside:
             in_turn = groups.turn[values] == np.arange(len(values))
-            if (in_turn & (groups.role[values] == made_by)).all():
+            if (in_turn & (groups.role[values] == made_by)).all() and not self._is_apart(values[0]):
                 return Reads("turn", values, int(made_by))
         if (values == values[0]).all() and outside and not is_sum:
             return Reads("same", values)
@@ -82,6 +82,10 @@ class Layout:
         if (kinds == kinds[0]).all() and code.is_leaf[values[0]] and kinds[0] in code.buffers:
             return Reads("input", values)
         return Reads("memory", values)
+
+    def _is_apart(self, v: int) -> bool:
+        """Whether a value is a long sum whose loop runs before that of what uses it (`emit`)."""
+        return bool(self.code.kinds[v] == CHAIN) and not self.plan.loops[self.loop_of[v]].in_order
 
     def _stored_roles(self) -> set[int]:
         """Roles whose values are read elsewhere than in their own turn."""
