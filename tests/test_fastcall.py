@@ -16,6 +16,8 @@ import sympy as sp
 import symgrad as sg
 from symgrad.errors import BadArgument, DtypeMismatch, IndexOutOfRange, SymgradError
 from symgrad.run import cpython, fastcall, trampoline
+from symgrad.run.brief import is_brief
+from symgrad.run.kernel import Kernel
 from symgrad.targets import llvm_build
 
 x, y = sp.symbols("x y")
@@ -377,3 +379,27 @@ def test_sparse_results_keep_to_python_code() -> None:
     k = sg.compile(DOT, (x, v, w), v, outputs="hess", sparse="csc")
     for _ in range(3):
         assert k(0.5, ONES, TWOS).diagonal().tolist() == [2.0] * 4
+
+
+def test_kernels_are_called_directly_and_subclasses_by_their_own_call_if_they_have_one() -> None:
+    class Doubled(Kernel):
+        def __call__(self, *args: Any, **keywords: Any) -> Any:
+            return 2 * self._call(*args, **keywords)
+
+    k = sg.compile(x * y, (x, y), outputs="value")
+    takes_vectors = 1 << 11  # Py_TPFLAGS_HAVE_VECTORCALL
+    assert all(bool(c.__flags__ & takes_vectors) == cpython.supported() for c in (Kernel, type(k)))
+    assert not Doubled.__flags__ & takes_vectors
+    doubled = Doubled(k._spec)
+    assert [doubled(2.0, 3.0), doubled(2.0, y=3.0), k(2.0, 3.0), k(2.0, y=3.0)] == [12.0, 12.0, 6.0, 6.0]
+
+
+def test_the_gil_is_kept_where_sizes_make_a_call_brief() -> None:
+    k = sg.compile(DOT, (x, v, w), v, outputs=("value", "grad"))
+    brief = {}
+    for size in (0, 5, 4000):
+        k(0.5, np.ones(size), np.ones(size))
+        brief[size] = is_brief(k._spec.routine, {"n": size})
+        assert k._record is None or k._record[13] == brief[size]
+    assert brief == {0: True, 5: True, 4000: False}
+    assert not is_brief(sg.compile(STORED, (X,))._spec.routine, {"n": 40})

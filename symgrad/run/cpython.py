@@ -16,6 +16,7 @@ from functools import cache
 import numpy as np
 
 TYPE = 8  # PyObject.ob_type
+TYPE_FLAGS = 168  # PyTypeObject.tp_flags
 FLOAT_VALUE = 16  # PyFloatObject.ob_fval
 TUPLE_SIZE, TUPLE_ITEMS = 16, 24  # PyTupleObject
 DATA, NDIM, DIMS, DESCR, FLAGS = 16, 24, 32, 56, 64  # PyArrayObject_fields
@@ -35,7 +36,12 @@ def supported() -> bool:
         return False
     if "t" in sys.abiflags or "d" in sys.abiflags:  # free-threaded and debugging builds have other headers
         return False
-    return _float_is_known() and _tuple_is_known() and _array_is_known()
+    return _type_is_known() and _float_is_known() and _tuple_is_known() and _array_is_known()
+
+
+def _type_is_known() -> bool:
+    probes = (float, np.ndarray, ctypes.Structure)
+    return all(ctypes.c_ulong.from_address(id(x) + TYPE_FLAGS).value == x.__flags__ for x in probes)
 
 
 def _float_is_known() -> bool:

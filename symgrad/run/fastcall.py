@@ -16,7 +16,8 @@ from symgrad.run import cpython
 from symgrad.run.records import RECORD
 
 _VECTORCALL, _SIZE = 16, 32  # fields of an instance, after the header of every object; RECORD is between
-_FLAGS = (1 << 9) | (1 << 10) | (1 << 11) | (1 << 18)  # heap type, base type, vectorcall, default
+_HAS_VECTORCALL = 1 << 11
+_FLAGS = (1 << 9) | (1 << 10) | _HAS_VECTORCALL | (1 << 18)  # heap type, base type, default
 _SLOT_CALL, _SLOT_MEMBERS = 50, 72
 _PYSSIZET, _READONLY = 19, 1
 
@@ -78,6 +79,17 @@ else:
 
 class FastCallable(_Base):
     """Calls go to `_call`; once a record is set, those that look like it go to machine code."""
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Subclasses are called through their vectorcall function, too.
+
+        CPython 3.11 hands that down only to classes that cannot be changed: all others get arguments packed
+        into a tuple and a dict, which are taken apart again. Subclasses with their own `__call__` keep to it.
+        """
+        super().__init_subclass__(**keywords)
+        if _Base is not Plain and cls.__call__ is _Base.__call__:
+            flags = ctypes.c_ulong.from_address(id(cls) + cpython.TYPE_FLAGS)
+            flags.value |= _HAS_VECTORCALL
 
     def __init__(self) -> None:
         self._record: np.ndarray | None = None

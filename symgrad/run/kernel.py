@@ -29,9 +29,9 @@ from symgrad.ir.count import operations
 from symgrad.ir.evaluate import evaluate
 from symgrad.ir.matrix_failures import failed
 from symgrad.ir.unit import Unit
-from symgrad.loops.nest import Call, Failure, For, Library, Part, Poly, Routine, evaluate_poly
-from symgrad.loops.walk import walk
+from symgrad.loops.nest import Failure, Poly, Routine, evaluate_poly
 from symgrad.run.addresses import address_of, pointers_to
+from symgrad.run.brief import is_brief
 from symgrad.run.fastcall import FastCallable
 from symgrad.run.intake import Intake, passed_of
 from symgrad.run.memory import Memory, planned
@@ -52,7 +52,6 @@ Shape = tuple[int, ...]
 Runner = Callable[[Sequence[np.ndarray], Sequence[np.ndarray | None], "Plan"], list[Any]]
 
 _MOST_PLANS = 256
-_BRIEF = 300  # statements
 
 
 @dataclass(frozen=True)
@@ -445,16 +444,16 @@ class Kernel(FastCallable):
             meta,
             passed,
             ranges,
-            self._is_brief,
+            self._is_brief(sizes),
         )
 
-    @cached_property
-    def _is_brief(self) -> bool:
-        """Whether the machine code takes a microsecond at most: a few statements without loops."""
+    def _is_brief(self, sizes: Sizes) -> bool:
         routine = self._spec.routine
-        if routine is None or len(routine.body) > _BRIEF:
+        if routine is None:
             return False
-        return not any(isinstance(s, For | Part | Library | Call) for _, s in walk(routine.body))
+        return is_brief(
+            routine, {n: sizes[s] for n, s in zip(routine.sizes, routine.size_symbols, strict=True)}
+        )
 
     def _check_indices(self, arrays: Sequence[np.ndarray], plan: Plan) -> None:
         signature = self._spec.signature
