@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from symgrad.errors import BadOption
-from symgrad.grad.outputs import OUTPUT_WORDS
+from symgrad.grad.outputs import ERROR_WORDS, OUTPUT_WORDS
 from symgrad.grad.sparsity import SparseOutput, storage_of
 from symgrad.ir.collection import collection_paused
 from symgrad.ir.graph import TensorId
@@ -69,7 +69,8 @@ def compile(  # noqa: A001  (the verb users look for)
 
     outputs  a word (the kernel returns that one thing) or a sequence of words (it returns a tuple):
              value, grad, jac, hess, hvp, jvp, vjp, hess_diag, gauss_newton (J'J of a vector of
-             residuals), gnvp (J'J times a direction).
+             residuals), gnvp (J'J times a direction). WORD_error is a bound of the rounding error of each
+             entry of WORD, to first order (see `grad.rounding`): value_error, grad_error, ...
     backend  "llvm" (needs no compiler), "c" (needs one), or "numpy" (the slow reference).
     dtype    "float64" or "float32", the type of every real number.
     name     of the compiled function: an identifier that no C library uses.
@@ -210,7 +211,7 @@ def check_words(outputs: str | Sequence[str]) -> tuple[str, ...]:
     """Output words as a tuple; BadOption for an unknown, repeated or missing one."""
     words = (outputs,) if isinstance(outputs, str) else tuple(outputs)
     for word in words:
-        if word not in OUTPUT_WORDS:
+        if word not in OUTPUT_WORDS and word not in ERROR_WORDS:
             raise BadOption(
                 f"unknown output {word!r}",
                 where="outputs=",

@@ -13,7 +13,7 @@ from symgrad.frontend.describe import show
 from symgrad.frontend.to_sympy import to_sympy
 from symgrad.frontend.translate import Translation, translate
 from symgrad.grad.inside import differentiate
-from symgrad.grad.outputs import TANGENT_WORDS, Leaf, Problem, Result, derive
+from symgrad.grad.outputs import TANGENT_WORDS, Leaf, Problem, Result, base_of, derive
 from symgrad.grad.sparsity import SPARSE_WORDS, SparseOutput, Storage, sparse_output
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.kinks import DEFAULT, check_convention
@@ -218,10 +218,11 @@ class Program:
             trees.append(result)
         inputs = [(name_of(s), tr.inputs[s]) for s in self.args]
         roles = ["input"] * len(inputs)
-        if set(TANGENT_WORDS) & set(words):
+        bases = {base_of(word) for word in words}
+        if set(TANGENT_WORDS) & bases:
             inputs += [(p.graph.tensors[t].name, t) for t in p.tangents]
             roles += ["tangent"] * len(p.tangents)
-        if "vjp" in words and p.cotangent is not None:
+        if "vjp" in bases and p.cotangent is not None:
             inputs.append((p.graph.tensors[p.cotangent].name, p.cotangent))
             roles.append("cotangent")
         places = [(p.graph.tensors[t].name, t) for made in sparse for t in made.inputs]

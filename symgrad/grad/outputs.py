@@ -1,5 +1,6 @@
 """The derivative outputs of a program: which sweeps give `grad`, `jac`, `hess`, `hvp`, `jvp`, `vjp`.
 
+WORD_error is a bound of the rounding error of each entry of WORD (`grad.rounding`).
 `hess_diag` is the diagonal of `hess` alone; `gauss_newton` is J'J for the Jacobian J of the value (a vector
 of residuals), and `gnvp` its product with a direction.
 
@@ -18,6 +19,7 @@ from symgrad.errors import BadOption, NonScalarGradient, quoted
 from symgrad.grad.edge_pushing import can_push, edge_pushing
 from symgrad.grad.forward import Forward, Tangent
 from symgrad.grad.reverse import cotangents
+from symgrad.grad.rounding import Rounding
 from symgrad.grad.scalar_jacobian import is_lower, sparse_jacobian, visits
 from symgrad.ir.bands import bands, is_split, on_diagonal, summed
 from symgrad.ir.bounds import typical
@@ -71,6 +73,8 @@ class Problem:
 
 def derive(p: Problem, word: str) -> Result:
     """The tensors of one output word. Raises BadOption for an unknown one."""
+    if word in ERROR_WORDS:
+        return errors_of(Rounding(p.graph), derive(p, base_of(word)))
     if word not in _WORDS:
         raise BadOption(
             f"unknown output {word!r}",
@@ -78,6 +82,22 @@ def derive(p: Problem, word: str) -> Result:
             try_="use one of these words",
         )
     return _WORDS[word](p)
+
+
+def base_of(word: str) -> str:
+    """The output whose rounding error a word names; any other word itself."""
+    return word.removesuffix(_ERROR) if word in ERROR_WORDS else word
+
+
+def errors_of(rounding: Rounding, result: Result) -> Result:
+    """Bounds of the rounding errors of a result, entry by entry, in the same structure."""
+    if not isinstance(result, Leaf):
+        return tuple(errors_of(rounding, part) for part in result)
+    mirror = None
+    if result.mirror is not None:
+        source, split = result.mirror
+        mirror = rounding.result(source), split
+    return Leaf(rounding.result(result.tensor), result.shape, mirror)
 
 
 def _value(p: Problem) -> Result:
@@ -433,4 +453,6 @@ _WORDS: dict[str, Callable[[Problem], Result]] = {
     "gnvp": _gnvp,
 }
 OUTPUT_WORDS = tuple(_WORDS)
+_ERROR = "_error"
+ERROR_WORDS = tuple(word + _ERROR for word in OUTPUT_WORDS)
 TANGENT_WORDS = ("jvp", "hvp", "gnvp")  # those that take a direction

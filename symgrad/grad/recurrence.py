@@ -70,14 +70,20 @@ def _tensor_of(g: Graph, bar: Bar | None, extents: Sequence[Node], further: Sequ
 
 
 def tangents(
-    g: Graph, scan: Scan, outside: Mapping[TensorId, Bar | None], push: Push
+    g: Graph,
+    scan: Scan,
+    outside: Mapping[TensorId, Bar | None],
+    push: Push,
+    states: Sequence[int] | None = None,
 ) -> dict[TensorId, Bar | None]:
     """The tangents of all trajectories.
 
     outside  the tangents of what the recurrence reads (its frontier); None is zero.
     push     `push(seeds, t)`: the tangent of a tensor, given those of others.
+    states   those that have one; None for those that depend on what has one outside.
     """
-    chosen = active_states(g, scan, (t for t, bar in outside.items() if bar is not None))
+    active = (t for t, bar in outside.items() if bar is not None)
+    chosen = active_states(g, scan, active) if states is None else states
     further = _further_axes(g, (bar for bar in outside.values() if bar is not None))
     seeds: dict[TensorId, Bar | None] = {**outside, **dict.fromkeys(scan.states)}
     dots = {}

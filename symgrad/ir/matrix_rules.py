@@ -165,7 +165,7 @@ def solve_reverse(adjoint: str, turned: bool) -> Callable[[Call, Array], Cotange
 # ---- Cholesky ----------------------------------------------------------------------------------------
 
 
-def _phi(g: Graph, a: Array) -> Array:
+def phi(g: Graph, a: Array) -> Array:
     """The lower part, its diagonal halved."""
     half = g.const(Fraction(1, 2))
 
@@ -184,13 +184,13 @@ def cholesky_forward(c: Call, dots: Tangents) -> Array | None:
         return None
     left = call(g, "solve_lower", (lower, dot), dot.extents)
     both = call(g, "solve_lower", (lower, left.transposed), dot.extents)
-    return product(g, lower, _phi(g, both.transposed))
+    return product(g, lower, phi(g, both.transposed))
 
 
 def cholesky_reverse(c: Call, bar: Array) -> Cotangents:
     """bar(A) = L^-T Phi(L^T bar(L)) L^-1."""
     g, lower = c.g, c.result
-    inside = _phi(g, product(g, lower.transposed, bar))
+    inside = phi(g, product(g, lower.transposed, bar))
     left = call(g, "solve_lower_transposed", (lower, inside), bar.extents)
     both = call(g, "solve_lower_transposed", (lower, left.transposed), bar.extents)
     return [both.transposed]

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from symgrad.errors import BadArgument, BadOption, IllegalProgram, quoted
-from symgrad.grad.outputs import OUTPUT_WORDS
+from symgrad.grad.outputs import ERROR_WORDS, OUTPUT_WORDS
 from symgrad.loops.nest import Routine, evaluate_poly
 from symgrad.program import Program
 from symgrad.run.interface import signature_of
@@ -55,7 +55,7 @@ def words_in_file(path: str | Path) -> tuple[str, ...]:
     """The output words in the first comment of an emitted file; BadOption where there are none."""
     found = re.search(r"\A/\*\s*\n \* ([a-z_, ]+)\n", _read(Path(path)).text)
     words = tuple(found.group(1).split(", ")) if found else ()
-    if not words or not set(words) <= set(OUTPUT_WORDS):
+    if not words or not set(words) <= {*OUTPUT_WORDS, *ERROR_WORDS}:
         raise BadOption(
             f"{quoted(str(path))} does not say what it computes",
             because="its first comment names no outputs",
