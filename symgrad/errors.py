@@ -166,6 +166,20 @@ class NoFactorisation(SymgradError, np.linalg.LinAlgError):
     """
 
 
+class PrecisionLost(SymgradError, ArithmeticError):
+    """A number that was computed may have a larger rounding error than it was allowed.
+
+    Raised when a kernel that was compiled with `accuracy=` is called: for an entry of a result the bound of
+    its rounding error exceeds `accuracy` times its modulus plus `allowance`. The message names the entry, its
+    value and the bound, and the sum or difference in which most of the digits cancelled. The bound is one:
+    the number may be better than that.
+
+    What to do: write the formula without the cancellation (`stabilise=True`, the default, does it for many);
+    compile in double precision; ask for less; or, where an entry is to be zero, as a gradient at an optimum
+    is, give the absolute error that does not matter as `allowance=`.
+    """
+
+
 class BudgetTooSmall(SymgradError, MemoryError):
     """The workspace of a kernel does not fit into the memory it may use.
 

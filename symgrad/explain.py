@@ -17,6 +17,7 @@ from symgrad.errors import BadArgument, quoted
 from symgrad.frontend.arguments import name_of, shape_of
 from symgrad.frontend.describe import show
 from symgrad.frontend.translate import Translation
+from symgrad.grad.precision import Precision, check_precision
 from symgrad.ir.bounds import TYPICAL_SIZE
 from symgrad.ir.count import operations
 from symgrad.ir.graph import Graph, TensorId
@@ -83,6 +84,7 @@ class Explanation:
     workspace     bytes one call needs at these sizes.
     tiles         how recurrences are cut to keep to a budget of memory (`Kernel.tiles`).
     source        how the compiled text reads: its characters and lines.
+    accuracy      what a call checks of its rounding errors, "" for nothing.
     """
 
     outputs: tuple[str, ...]
@@ -105,6 +107,7 @@ class Explanation:
     tiles: dict[str, int]
     source_characters: int
     source_lines: int
+    accuracy: str = ""
 
     @property
     def ratio(self) -> float:
@@ -133,6 +136,8 @@ def explain(
     backend: str = "llvm",
     dtype: Any = "float64",
     memory: int | str | None = None,
+    accuracy: float | None = None,
+    allowance: float = 0.0,
     **options: Any,
 ) -> Explanation:
     """Compile a program and tell what every stage did.
@@ -150,7 +155,14 @@ def explain(
         source = replace(source)
     recorder = Recorder()
     kernel = pipeline.compile(
-        source, outputs=outputs, backend=backend, dtype=dtype, memory=memory, watch=recorder
+        source,
+        outputs=outputs,
+        backend=backend,
+        dtype=dtype,
+        memory=memory,
+        accuracy=accuracy,
+        allowance=allowance,
+        watch=recorder,
     )
     chosen = sizes_to_explain(kernel, source, names_of(sizes))
     first, last = recorder.units[0], recorder.units[-1]
@@ -176,6 +188,7 @@ def explain(
         kernel.tiles(**chosen),
         len(kernel.source),
         kernel.source.count("\n") + 1,
+        _accuracy_text(check_precision(accuracy, allowance)),
     )
 
 
@@ -261,6 +274,10 @@ def _shape_text(symbol: Any) -> str:
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})" if shape else ""
 
 
+def _accuracy_text(precision: Precision | None) -> str:
+    return "" if precision is None else f"a call raises PrecisionLost where an error may exceed {precision}"
+
+
 def _stability(g: Graph) -> dict[str, str]:
     """For each stability rule that fired: the form as it was written, and what was made of it."""
     return {
@@ -286,6 +303,7 @@ def _sections(e: Explanation) -> Iterator[tuple[str, Sequence[str]]]:
     )
     yield "stability rewrites, the first of each", [f"{rule}: {forms}" for rule, forms in e.stability.items()]
     yield "kinks", [f"convention {e.convention}", *e.kinks] if e.kinks else ()
+    yield "accuracy", [e.accuracy] if e.accuracy else ()
     yield "definitions after the last pass", _shortened(e.definitions.splitlines())
     yield "loop nests", _shortened(e.loops)
     yield (

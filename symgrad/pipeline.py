@@ -16,6 +16,7 @@ import numpy as np
 
 from symgrad.errors import BadOption
 from symgrad.grad.outputs import ERROR_WORDS, OUTPUT_WORDS
+from symgrad.grad.precision import Precision, check_precision
 from symgrad.grad.sparsity import SparseOutput, storage_of
 from symgrad.ir.collection import collection_paused
 from symgrad.ir.graph import TensorId
@@ -62,6 +63,8 @@ def compile(  # noqa: A001  (the verb users look for)
     memory: int | str | None = None,
     threads: int | str = 1,
     tier: str = "auto",
+    accuracy: float | None = None,
+    allowance: float = 0.0,
     watch: Watch | None = None,
     **options: Any,
 ) -> Kernel:
@@ -87,6 +90,10 @@ def compile(  # noqa: A001  (the verb users look for)
              compiled fast: for a kernel that is called a few times); or "auto": long kernels without loops
              come quick, and become optimised in the background with the same numbers to the bit (see
              `kernel.tier`), all others come optimised.
+    accuracy the relative error that every entry of the results may have: a call raises PrecisionLost where
+             the bound of an entry's rounding error exceeds accuracy*|entry| + allowance, and says where the
+             digits went. None (the default) checks nothing and costs nothing.
+    allowance an absolute error that does not matter: for entries that may be 0, as a gradient at an optimum.
     watch    called as `watch(stage, thing)` after each stage.
     options  of `program`: stabilise, kinks, hints, axes.
 
@@ -106,18 +113,20 @@ def compile(  # noqa: A001  (the verb users look for)
     storage = storage_of(sparse, triangle, words)
     count = check_threads(threads, backend)
     check_tier(tier, backend)
+    precision = check_precision(accuracy, allowance)
     announce = watch or (lambda stage, thing: None)
     is_ready = isinstance(expr, Program) and args is None and wrt is None and not options
     source = expr if is_ready else program(expr, args, wrt, **options)
     with collection_paused():
         announce("frontend", source.translation)
-        derived = source.derived(words, storage)
+        derived = source.derived(words, storage, precision=precision)
         announce("differentiate", derived.unit)
         signature = signature_of(derived, single=isinstance(outputs, str))
         unit, sparsity = derived.unit, derived.sparse
         kernel = assemble(
-            signature, unit, words, name, backend, dtype, sparsity, announce, memory, count, tier
-        )
+            signature, unit, words, name, backend, dtype, sparsity, announce, memory, count, tier,
+            derived.precision,
+        )  # fmt: skip
     kernel.program = source
     announce("build", kernel)
     return kernel
@@ -135,11 +144,14 @@ def assemble(
     memory: Memory = None,
     threads: int = 1,
     tier: str = "auto",
+    precision: Precision | None = None,
 ) -> Kernel:
     """The stages after differentiation: a kernel for a unit whose calls `signature` describes."""
     if backend == "numpy":
         units = (unit, with_split_logsumexp(unit))
-        return build_kernel(signature, None, units, backend, dtype, sparse, memory, threads)
+        return build_kernel(
+            signature, None, units, backend, dtype, sparse, memory, threads, precision=precision
+        )
     better = optimise(unit, announce)
     is_late = backend == "llvm" and memory is None  # the search for loops can wait
     routine = routine_of(better, name, words, backend == "llvm", memory, search=not is_late)
@@ -147,7 +159,7 @@ def assemble(
     units = (unit, better)
     if memory is not None:
         routine = split(routine)  # a budget is for all of the workspace
-    return build_kernel(signature, routine, units, backend, dtype, sparse, memory, threads, tier)
+    return build_kernel(signature, routine, units, backend, dtype, sparse, memory, threads, tier, precision)
 
 
 def optimise(unit: Unit, announce: Watch = lambda stage, thing: None) -> Unit:

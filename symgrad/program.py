@@ -13,7 +13,8 @@ from symgrad.frontend.describe import show
 from symgrad.frontend.to_sympy import to_sympy
 from symgrad.frontend.translate import Translation, translate
 from symgrad.grad.inside import differentiate
-from symgrad.grad.outputs import TANGENT_WORDS, Leaf, Problem, Result, base_of, derive
+from symgrad.grad.outputs import ERROR_WORDS, TANGENT_WORDS, Leaf, Problem, Result, base_of, derive
+from symgrad.grad.precision import Precision, leaves, lost_entries
 from symgrad.grad.sparsity import SPARSE_WORDS, SparseOutput, Storage, sparse_output
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.kinks import DEFAULT, check_convention
@@ -45,6 +46,7 @@ class Derived:
     roles        of the unit's inputs: "input", "tangent", "cotangent", or "places" of sparse outputs.
     wrt_form     "single" (one symbol), "packed" (scalars seen as one vector) or "tuple".
     sparse       where the values of sparse outputs belong, in the order of the words that are sparse.
+    precision    what entries have to be sure of; then the last output of the unit counts those that are not.
     """
 
     unit: Unit
@@ -55,6 +57,7 @@ class Derived:
     wrt_form: str
     translation: Translation
     sparse: tuple[SparseOutput, ...] = ()
+    precision: Precision | None = None
 
 
 @dataclass(frozen=True)
@@ -192,11 +195,18 @@ class Program:
             name += "_"
         return name
 
-    def derived(self, words: Sequence[str], storage: Storage | None = None, to_read: bool = False) -> Derived:
+    def derived(
+        self,
+        words: Sequence[str],
+        storage: Storage | None = None,
+        to_read: bool = False,
+        precision: Precision | None = None,
+    ) -> Derived:
         """The tensors of the given outputs (stage "differentiate").
 
         storage  of the matrices among them; None for dense ones.
         to_read  in the form to read, not the one to compute.
+        precision  what the entries of outputs have to be sure of, if anything.
         """
         tr, p = self.translation, replace(self.problem(), is_banded=not to_read)
         outputs: dict[TensorId, str] = {}
@@ -205,7 +215,7 @@ class Program:
         trees: list[Result] = []
         for word in words:
             try:
-                if storage is None or word not in SPARSE_WORDS:
+                if storage is None or base_of(word) not in SPARSE_WORDS:
                     result = derive(p, word)
                 else:
                     result, made = sparse_output(p, word, storage, self.free_name)
@@ -229,9 +239,16 @@ class Program:
         inputs += places
         roles += ["places"] * len(places)
         mirrors = tuple(m for result in trees for m in _mirrors(result))
-        unit = Unit(p.graph, tuple(inputs), tuple((n, t) for t, n in outputs.items()), mirrors)
+        named = tuple((n, t) for t, n in outputs.items())
+        if precision is not None:
+            values = [tree for word, tree in zip(words, trees, strict=True) if word not in ERROR_WORDS]
+            checked = tuple(k for k, (_, t) in enumerate(named) if t in {x.tensor for x in leaves(values)})
+            named = (*named, ("lost", lost_entries(p.graph, values, precision)))
+            precision = replace(precision, checked=checked)
+        unit = Unit(p.graph, tuple(inputs), named, mirrors)
         form = "packed" if p.packed else "single" if p.single else "tuple"
-        return Derived(unit, tuple(words), tuple(results), p.shape, tuple(roles), form, tr, tuple(sparse))
+        shared = (tuple(words), tuple(results), p.shape, tuple(roles), form, tr, tuple(sparse))
+        return Derived(unit, *shared, precision)
 
     def _leaf_names(self, p: Problem) -> list[str]:
         return [] if p.single or p.packed else [name_of(s) for s in self.wrt]

@@ -33,6 +33,8 @@ from symgrad.ir.scan import frontier, is_scan, outer_definitions, scan_of
 
 Bound = tuple[tuple[Node, ...], Node]  # (one axis per axis of the tensor, expression over them)
 
+Mark = tuple[str, int]  # ("node", a node) or ("tensor", a definition)
+
 _SINGLE_BITS, _DOUBLE_BITS = 24, 53
 _BETWEEN = Fraction(1, 1 << 40)  # of the spacings at 1 of the two types
 _POSITIVE = frozenset(("abs", "exp", "sqrt", "hypot", "norm", "logistic", "softplus", "sech"))
@@ -43,11 +45,11 @@ class Rounding:
     """Bounds of the rounding errors of tensors, in units of u; made on demand, once each.
 
     bounds  those that are given; None for what is exact.
-    marks   factors of the bounds of some nodes: what a bound owes to a node is its slope by the factor.
+    marks   factors of the bounds of some nodes and sums: what a bound owes to one is its slope by the factor.
     """
 
     def __init__(
-        self, g: Graph, bounds: Mapping[TensorId, Bound | None] = {}, marks: Mapping[Node, Node] = {}
+        self, g: Graph, bounds: Mapping[TensorId, Bound | None] = {}, marks: Mapping[Mark, Node] = {}
     ) -> None:
         self.g = g
         self.bounds: dict[TensorId, Bound | None] = dict(bounds)
@@ -98,6 +100,7 @@ class Rounding:
         if tensor.kind == "scatter":
             return self._scatter(t, errors)
         value = errors.get(tensor.body, g.zero) if tensor.kind == "map" else self._reduced(t, errors)
+        value = self._marked(("tensor", t), value)
         return None if value == g.zero else (tensor.out, stored(g, tensor.out, value))
 
     def _reduced(self, t: TensorId, errors: Mapping[Node, Node]) -> Node:
@@ -165,13 +168,13 @@ class Rounding:
         """The bounds of the nodes below `bodies` that are not exact."""
         errors: dict[Node, Node] = {}
         for n in _arguments_first(self.g, bodies):
-            error = self._marked(n, self._node(n, errors))
+            error = self._marked(("node", n), self._node(n, errors))
             if error != self.g.zero:
                 errors[n] = error
         return errors
 
-    def _marked(self, n: Node, error: Node) -> Node:
-        mark = self.marks.get(n)
+    def _marked(self, place: Mark, error: Node) -> Node:
+        mark = self.marks.get(place)
         return error if mark is None else self.g.mul(mark, error)
 
     def _node(self, n: Node, errors: Mapping[Node, Node]) -> Node:
@@ -237,7 +240,7 @@ class Rounding:
                 guards.append(g.args[body][0])
             body = g.args[body][-1]
         is_product = g.op[body] == "mul" and not any(is_power_of_two(g.rational(a)) for a in g.args[body])
-        if is_product and body not in self.marks:
+        if is_product and ("node", body) not in self.marks:
             total = self._product(body, errors, g.add(further, g.one))
         else:
             total = g.add(errors.get(body, g.zero), g.mul(further, self._modulus(body)))

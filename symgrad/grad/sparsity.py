@@ -107,6 +107,13 @@ def sparse_output(p: Problem, word: str, storage: Storage, new_name: NewName) ->
 
     new_name  gives inputs and sizes names that no argument has.
     """
+    if word not in SPARSE_WORDS:
+        raise BadOption(
+            f"{word!r} is a dense output",
+            where="sparse=",
+            because="the bounds of sparse results are checked, and not handed out",
+            try_="accuracy=, or the output without sparse=",
+        )
     entries = _packed_entries(p, word)
     if entries is not None:
         return _explicit(p, word, storage, entries)

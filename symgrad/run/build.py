@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from symgrad.grad.precision import Precision
 from symgrad.grad.sparsity import SparseOutput
 from symgrad.ir.evaluate import evaluate, evaluate_size
 from symgrad.ir.unit import Unit
@@ -30,6 +31,7 @@ def build_kernel(
     memory: Memory = None,
     threads: int = 1,
     tier: str = "auto",
+    precision: Precision | None = None,
 ) -> Kernel:
     """A kernel for a routine, or for the last of the units where there is none (backend "numpy").
 
@@ -38,13 +40,15 @@ def build_kernel(
     memory  the budget of the workspace.
     threads most that share the samples of a call.
     tier    how well to compile, see `targets.base.Target`.
+    precision  what its last output counts the exceptions to.
     """
     kind = SparseKernel if sparse else Kernel
     if routine is None:
-        return kind(Spec(signature, None, backend, dtype, build_reference, units, sparse, memory))
+        reference = (backend, dtype, build_reference, units, sparse, memory)
+        return kind(Spec(signature, None, *reference, precision=precision))
     signature = replace(signature, passed=routine.size_symbols)
     machine = (backend, dtype, build_compiled, units, sparse, memory, threads, tier)
-    return kind(Spec(signature, routine, *machine, failures=routine.failures))
+    return kind(Spec(signature, routine, *machine, failures=routine.failures, precision=precision))
 
 
 def build_compiled(spec: Spec) -> Built:

@@ -24,16 +24,18 @@ from symgrad.errors import (
     listed,
     quoted,
 )
+from symgrad.grad.precision import Precision
 from symgrad.grad.sparsity import SparseOutput
 from symgrad.ir.count import operations
 from symgrad.ir.evaluate import evaluate
-from symgrad.ir.matrix_failures import failed
 from symgrad.ir.unit import Unit
 from symgrad.loops.nest import Failure, Poly, Routine, evaluate_poly
 from symgrad.run.addresses import address_of, pointers_to
 from symgrad.run.brief import is_brief
+from symgrad.run.failures import failure, first_sample
 from symgrad.run.fastcall import FastCallable
 from symgrad.run.intake import Intake, passed_of
+from symgrad.run.lost_digits import precision_lost
 from symgrad.run.memory import Memory, planned
 from symgrad.run.records import record_of
 from symgrad.run.results import check_out, direct, flat_out, leaves_of, returned, structured, written
@@ -93,6 +95,7 @@ class Spec:
     memory  the budget of the workspace (`run.memory`); None for as much as it takes.
     threads most that share the samples of a call.
     failures  what its status, the last of its results, may say; without any there is no status.
+    precision what its results have to be sure of; the last output then counts those that are not.
     """
 
     signature: Signature
@@ -106,6 +109,7 @@ class Spec:
     threads: int = 1
     tier: str = "auto"
     failures: tuple[Failure, ...] = ()
+    precision: Precision | None = None
 
 
 @dataclass(frozen=True)
@@ -296,7 +300,7 @@ class Kernel(FastCallable):
         Returns a float for one number, arrays otherwise, in the structure asked for at compile time.
         No result shares memory with an argument or another result.
         Raises BadArgument, ShapeMismatch, DtypeMismatch, IndexOutOfRange,
-        NoFactorisation, NotConverged, BudgetTooSmall.
+        NoFactorisation, NotConverged, PrecisionLost, BudgetTooSmall.
         """
         try:
             arrays, sizes = self._intake(args, by_name, tangent, cotangent)
@@ -332,13 +336,26 @@ class Kernel(FastCallable):
         return structured(signature, written(outs, results, done))
 
     def _run(self, arrays: Sequence[np.ndarray], buffers: Sequence[Any], plan: Plan) -> list[Any]:
-        """One result per output buffer; raises where the status, the last buffer, is not 0."""
-        if not self._failures:
-            return plan.built.run(arrays, buffers, plan)
-        *outputs, status = plan.built.run(arrays, buffers, plan)
-        if np.any(status):
-            raise _failure(self._failures, np.asarray(status))
+        """One result per output buffer; raises where the status, the last buffer, is not 0.
+
+        And where the last output, a number of entries that are not sure enough, is not.
+        """
+        outputs = plan.built.run(arrays, buffers, plan)
+        if self._failures:
+            *outputs, status = outputs
+            if np.any(status):
+                raise failure(self._failures, status)
+        if self._spec.precision is not None and np.any(outputs[-1]):
+            raise self._lost(arrays, plan, outputs[-1])
         return outputs
+
+    def _lost(self, arrays: Sequence[np.ndarray], plan: Plan, counts: Any) -> SymgradError:
+        """The error of the first sample of which an entry is not sure enough."""
+        spec, sample = self._spec, first_sample(counts)
+        assert spec.precision is not None
+        inputs = [x[sample] if x.ndim > len(core) else x for x, core in zip(arrays, plan.cores, strict=True)]
+        shapes = {leaf.buffer: _shape(leaf.shape, plan.sizes) for leaf in self._leaves}
+        return precision_lost(spec.units[0], spec.precision, inputs, plan.sizes, self._real, shapes, sample)
 
     # ---- plans -----------------------------------------------------------------------------
 
@@ -501,13 +518,6 @@ class Kernel(FastCallable):
                         because="the integers in it give a place below 0 or beyond the end",
                         try_="pass other integers, or guard the access with a condition on both ends",
                     )
-
-
-def _failure(failures: Sequence[Failure], status: np.ndarray) -> SymgradError:
-    """The error of the first sample that failed."""
-    sample = next(s for s in np.ndindex(*status.shape) if status[s])
-    failure = failures[int(status[sample]) - 1]
-    return failed(failure.text, failure.function, sample)
 
 
 def _shape(extents: Sequence[Poly], sizes: Sizes) -> Shape:
