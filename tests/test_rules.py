@@ -74,6 +74,13 @@ def _softmax(g: Graph, v: SimpleNamespace) -> Node:
     return g.node("exp", g.sub(g.read(v.u, g.zero), total))
 
 
+def _sum_with_a_share(g, v, op):
+    """x + s - s*p, where p is a share, and s has the slope of one: a sum or a difference of two."""
+    slope = g.mul(v.z, g.node("logistic_slope", v.x))
+    share = g.mul(slope, g.node("logistic", v.y))
+    return (slope, g.sub(v.x, share)) if op == "add" else (g.node("add", v.x, slope), share)
+
+
 def _products_of_shares(g: Graph, v: SimpleNamespace) -> tuple[Node, Node]:
     p, q, r = (g.node("logistic", a) for a in (v.x, v.y, v.z))
     return g.mul(p, q), g.mul(g.mul(p, q), r)
@@ -124,6 +131,8 @@ EXAMPLES: dict[str, Example] = {
     "own_argument_by_quotient": lambda g, v: (v.x, g.node("sin", v.x)),
     "root_of_squares_to_norm": lambda g, v: (_sum_of_squares(g, v),),
     "product_less_its_share": _products_of_shares,
+    "sum_of_term_and_its_share": lambda g, v: _sum_with_a_share(g, v, "add"),
+    "difference_of_term_and_its_share": lambda g, v: _sum_with_a_share(g, v, "sub"),
     "delta_plus_minus_its_share": lambda g, v: (
         g.mask(g.node("and", v.p, g.ieq0(v.point)), g.one), g.mask(v.p, g.neg(_softmax(g, v)))),
     "incomplete_gamma_to_regularised": lambda g, v: (
@@ -402,13 +411,21 @@ def test_a_rule_that_is_not_asked_would_not_have_fired(op):
     g, v = _graph()
     for rule, example in RULES:
         g.node(rule.op, *example(g, v))
-    booleans = [n for n in range(len(g.op)) if g.kind[n] == "bool"]
-    reals = [n for n in range(len(g.op)) if g.kind[n] in ("real", "const")]
+    booleans, reals = _some_of_every_op(g, ("bool",)), _some_of_every_op(g, ("real", "const"))
     of_booleans = {"and": [booleans] * 2, "or": [booleans] * 2, "not": [booleans], "mask": [booleans, reals]}
     for args in itertools.product(*of_booleans.get(op, [reals] * OPS[op].arity)):
         asked = select(True, (op, *(g.op[a] for a in args)))
         for rule in TABLE[op]:
             assert rule in asked or rule.apply(g, args) is None, (rule.name, args)
+
+
+def _some_of_every_op(g, kinds, most=3):
+    """Nodes of some kinds, a few of every op: the first, which are simple, and the last."""
+    by_op = {}
+    for n in range(len(g.op)):
+        if g.kind[n] in kinds:
+            by_op.setdefault(g.op[n], []).append(n)
+    return [n for nodes in by_op.values() for n in dict.fromkeys((*nodes[: most - 1], nodes[-1]))]
 
 
 def _below(g, args):

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
+from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,8 @@ BITS = 600
 ROWS = ("removable", "radial_removable")  # what stands for a formula, its last argument (`ir.removable`)
 MOST_STEPS = 256  # of a formula that is looked into
 _ZERO = 400  # bits that cancel in an exact 0
+_MOST_KEPT = 2048  # steps around a point, of 5 KiB or so each
+_NUMBERS = count()  # of steps, never the same again
 Number = Any  # an mpmath number
 Formula = tuple[tuple[Any, ...], ...]  # steps: an op and which earlier steps it is of; the last is the value
 
@@ -127,10 +131,25 @@ def series_of(formula: Formula, order: int, center: Formula = ()) -> Series | No
 
 
 def _evaluated(formula: Formula, x: Series, order: int) -> Series:
-    known: list[Series] = []
+    """The series of the last step. A formula and its derivatives share most steps: they are taken once."""
+    known = _steps_around(x, order, _IS_SIDE.get())
+    found: list[tuple[int, Series]] = []  # the number of a step among all of this point, and its series
     for op, *args in formula:
-        known.append(x if op == "x" else _step(op, args, order, known))
-    return known[-1]
+        step = (op, *(args if op == "const" else (found[k][0] for k in args)))
+        numbered = known.get(step)
+        if numbered is None:
+            value = x if op == "x" else _step(op, args, order, [s for _, s in found])
+            numbered = known[step] = (next(_NUMBERS), value)
+        found.append(numbered)
+    if len(known) > _MOST_KEPT:
+        known.clear()
+    return found[-1][1]
+
+
+@lru_cache(maxsize=32)
+def _steps_around(x: Series, order: int, is_side: bool) -> dict[tuple[Any, ...], tuple[int, Series]]:
+    """What `_evaluated` has found around a point."""
+    return {}
 
 
 def _around(terms: Sequence[Number], order: int) -> Series:

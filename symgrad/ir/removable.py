@@ -27,6 +27,7 @@ Sources: Higham 2002, Accuracy and Stability of Numerical Algorithms, section 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -49,6 +50,9 @@ Args = tuple[int, ...]
 ORDERS = (48, 100)  # terms that are looked at: more where too many of them cancel
 LEAST = 26  # terms that have to be left
 NAMES = frozenset((*ROWS, "offset"))  # what is only made here
+IS_PART = ContextVar(
+    "whether what is made is part of a formula that a singularity is removed from", default=False
+)
 _EPSILON = 2.0**-60  # relative size of what the series leaves out
 _OTHERS = 0.75  # what all terms but the first may add up to, relative to it
 _TIDY, _TIDY_BITS = 10**24, 300  # a fraction with a denominator up to this, right to so many bits, is meant
@@ -254,16 +258,23 @@ def _is_near(g: Graph, x: int, radius: int) -> int:
 
 
 def _slopes(g: Graph, nodes: Sequence[int], x: int) -> list[int]:
-    """The derivatives of functions of x by it, forwards."""
-    found = {x: g.one}
-    for n in (n for n in g.reachable(nodes) if n != x):
-        total = g.zero
-        row = OPS.get(g.op[n])
-        for a, partial in zip(g.args[n], row.partials, strict=True) if row else ():
-            if partial is not None and a in found:
-                total = g.add(total, g.mul(partial(g, g.args[n], n), found[a]))
-        if total != g.zero:
-            found[n] = total
+    """The derivatives of functions of x by it, forwards.
+
+    Products and quotients in them are left as the chain rule writes them: what is singular in one is removed
+    from the whole. Differences are not: one may lose digits farther from the point than the whole is removed.
+    """
+    found, is_part = {x: g.one}, IS_PART.set(True)
+    try:
+        for n in (n for n in g.reachable(nodes) if n != x):
+            total = g.zero
+            row = OPS.get(g.op[n])
+            for a, partial in zip(g.args[n], row.partials, strict=True) if row else ():
+                if partial is not None and a in found:
+                    total = g.add(total, g.mul(partial(g, g.args[n], n), found[a]))
+            if total != g.zero:
+                found[n] = total
+    finally:
+        IS_PART.reset(is_part)
     return [found.get(n, g.zero) for n in nodes]
 
 

@@ -18,9 +18,9 @@ from symgrad.ir.stability.patterns import all_factors, conditions_of, quotient_o
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
-_COMPLEMENT = "Blanchard, Higham & Higham 2021, section 4"
+COMPLEMENT = "Blanchard, Higham & Higham 2021, section 4"
 _MAY_BE_SHARE = frozenset(("logistic", "logistic_slope", "exp", "where", "read"))
-_SHARES = ("logistic", "logistic_slope", "logsumexp")  # what every share is made of
+SHARES = ("logistic", "logistic_slope", "logsumexp")  # what every share is made of
 _MOST_STEPS = 4  # from a read to the exponential it stands for
 
 
@@ -35,23 +35,23 @@ def _may_differ_by_a_share(ops: Sequence[str]) -> bool:
     Audit(
         "log(exp(x) + exp(y) + exp(z))", "p*q*(1 - r)",
         "products that differ by one logistic function or softmax",
-        _COMPLEMENT,
+        COMPLEMENT,
         ({"x": 40.0, "y": 0.0, "z": 1.0}, {"x": 0.0, "y": 1.0, "z": 40.0}, {"x": 0.5, "y": -1.0, "z": 0.25}),
     ),
     on=_may_differ_by_a_share,
-    needs=_SHARES,
+    needs=SHARES,
 )  # fmt: skip
 def product_less_its_share(g: Graph, a: Args) -> int | None:
     if not any(g.op[factor] in _MAY_BE_SHARE for part in a for factor in all_factors(g, part)[0]):
         return None
-    first, second = (_factors(g, part) for part in a)
+    first, second = (share_factors(g, part) for part in a)
     longer = first if len(first) > len(second) else second
-    if not first or not second or not any(_is_share(g, factor) for factor in longer):
+    if not first or not second or not any(is_share(g, factor) for factor in longer):
         return None
     left, rest = remove(first, second)
     for more, fewer, whole, sign in ((rest, left, first, 1), (left, rest, second, -1)):
-        if not fewer and len(more) == 1 and _is_share(g, more[0]):
-            product = _complement(g, more[0])
+        if not fewer and len(more) == 1 and is_share(g, more[0]):
+            product = complement_of(g, more[0])
             for factor in whole:
                 product = g.mul(factor, product)
             return product if sign > 0 else g.neg(product)
@@ -67,11 +67,11 @@ def _may_be_delta_and_share(ops: Sequence[str]) -> bool:
     "[c and k = j]*x - [c]*x*p is x*(1 - p) on the diagonal, where the two would cancel, and -x*p elsewhere",
     Audit(
         "exp(v[0])/Sum(exp(v[i]), (i, 0, n - 1))", "[k = j]*p*(1 - p) - [k != j]*p*q",
-        "the derivative of a softmax, or the second one of a log-sum-exp, also of rows", _COMPLEMENT,
+        "the derivative of a softmax, or the second one of a log-sum-exp, also of rows", COMPLEMENT,
         ({"v": (40.0, 0.0, 1.0)}, {"v": (-8.0, 1.0, 0.5)}),
     ),
     on=_may_be_delta_and_share,
-    needs=_SHARES,
+    needs=SHARES,
 )  # fmt: skip
 def delta_plus_minus_its_share(g: Graph, a: Args) -> int | None:
     for delta, other in (a, a[::-1]):
@@ -90,32 +90,32 @@ def _apart(g: Graph, delta: int, other: int) -> int | None:
         return None
     if g.op[part] == "read" and _reads_product_with_share(g, part):
         part = _unfolded(g, part)
-    number, own = _numbers_apart(g, _factors(g, whole))
-    other_number, others = _numbers_apart(g, _factors_read(g, part))
+    number, own = numbers_apart(g, share_factors(g, whole))
+    other_number, others = numbers_apart(g, _factors_read(g, part))
     left, rest = remove(own, others)
-    if left or len(rest) != 1 or not _is_share(g, rest[0]) or number != -other_number:
+    if left or len(rest) != 1 or not is_share(g, rest[0]) or number != -other_number:
         return None
-    on_it = g.mask(predicate, g.mul(whole, _complement(g, rest[0])))
+    on_it = g.mask(predicate, g.mul(whole, complement_of(g, rest[0])))
     off_it = g.mask(g.node("not", equation[0]), other)
     return g.add(on_it, off_it)
 
 
 def is_whole_less_share(g: Graph, difference: int, part: int) -> int | None:
     """x if the two are x*(1 - p) and x*p for a share p: how `_apart` is undone."""
-    left, rest = remove(_factors(g, difference), _factors(g, part))
-    if len(rest) != 1 or not _is_share(g, rest[0]):
+    left, rest = remove(share_factors(g, difference), share_factors(g, part))
+    if len(rest) != 1 or not is_share(g, rest[0]):
         return None
-    own, missing = remove(left, _factors(g, _complement(g, rest[0])))
+    own, missing = remove(left, share_factors(g, complement_of(g, rest[0])))
     if own or missing:
         return None
-    _, whole = remove(rest, _factors(g, part))
+    _, whole = remove(rest, share_factors(g, part))
     return quotient_of(g, whole, [])
 
 
 # ---- shares ------------------------------------------------------------------------------------
 
 
-def _factors(g: Graph, node: int) -> list[int]:
+def share_factors(g: Graph, node: int) -> list[int]:
     """The factors of a product: two logistic functions for the slope of one, stored shares as they are.
 
     What is divided by is the factor 1/x.
@@ -134,13 +134,13 @@ def _factors(g: Graph, node: int) -> list[int]:
 def _factors_read(g: Graph, node: int) -> list[int]:
     """The factors, those of stored products with a share as well: the tangent of a log-sum-exp is one."""
     found: list[int] = []
-    for factor in _factors(g, node):
+    for factor in share_factors(g, node):
         is_product = g.op[factor] == "read" and _reads_product_with_share(g, factor)
-        found += _factors(g, _unfolded(g, factor)) if is_product else [factor]
+        found += share_factors(g, _unfolded(g, factor)) if is_product else [factor]
     return found
 
 
-def _numbers_apart(g: Graph, factors: list[int]) -> tuple[Fraction, list[int]]:
+def numbers_apart(g: Graph, factors: list[int]) -> tuple[Fraction, list[int]]:
     """The product of the rational factors, and the other factors."""
     product, others = Fraction(1), [f for f in factors if g.rational(f) is None]
     for factor in factors:
@@ -153,14 +153,14 @@ def _reads_product_with_share(g: Graph, read: int) -> bool:
     builds nodes, for which these rules are asked in turn: a chain of sums of such reads would recurse.
     """
     tensor = g.tensors[g.args[read][0]]
-    return tensor.kind == "map" and any(_is_share(g, factor) for factor in _factors(g, tensor.body))
+    return tensor.kind == "map" and any(is_share(g, factor) for factor in share_factors(g, tensor.body))
 
 
 def _stored_share(g: Graph, node: int) -> int:
     """The softmax that a read stands for, or the node itself."""
     inner = node
     for _ in range(_MOST_STEPS):
-        if _is_share(g, inner):
+        if is_share(g, inner):
             return inner
         if g.op[inner] != "read" or g.tensors[g.args[inner][0]].kind != "map":
             return node
@@ -176,7 +176,7 @@ def _unfolded(g: Graph, read: int) -> int:
     return g.substitute(tensor.body, dict(zip(tensor.out, g.args[read][1:], strict=True)))
 
 
-def _is_share(g: Graph, node: int) -> bool:
+def is_share(g: Graph, node: int) -> bool:
     """logistic(z), or exp(x - logsumexp(x)), or that where some x is not -inf and 0 elsewhere."""
     if g.op[node] == "where" and g.args[node][1] == g.zero:
         node = g.args[node][2]
@@ -190,7 +190,7 @@ def _is_less_its_total(g: Graph, node: int) -> bool:
     return any(g.op[t] == "read" and g.tensors[g.args[t][0]].kind == "logsumexp" for t in totals)
 
 
-def _complement(g: Graph, share: int) -> int:
+def complement_of(g: Graph, share: int) -> int:
     """1 minus a share."""
     if g.op[share] == "where":
         predicate, _, inner = g.args[share]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.laurent import FUNCTIONS, ROWS, is_formula_of
 from symgrad.ir.probe import ALGEBRA, CONSTANT, POINT, Probe, is_function, probe, variable_of
-from symgrad.ir.removable import center_of, centers_of, removable
+from symgrad.ir.removable import IS_PART, center_of, centers_of, removable
 from symgrad.ir.rules import Args, among, rule
 from symgrad.ir.stability.audit import Audit, at, stable
 from symgrad.ir.stability.patterns import (
@@ -58,7 +58,7 @@ def _may_be_regular(ops: Sequence[str]) -> bool:
     on=_may_be_regular,
 )
 def regular_quotient(g: Graph, a: Args) -> int | None:
-    if not _may_be_regular([g.op[x] for x in a]):
+    if IS_PART.get() or not _may_be_regular([g.op[x] for x in a]):
         return None
     above, below = remove(factors_of(g, a[0]), factors_of(g, a[1]))
     made = _regular(g, above, below)
@@ -72,7 +72,7 @@ def regular_quotient(g: Graph, a: Args) -> int | None:
     on=among(*_POLES),
 )
 def regular_product(g: Graph, a: Args) -> int | None:
-    if not any(g.op[x] in _POLES for x in a):
+    if IS_PART.get() or not any(g.op[x] in _POLES for x in a):
         return None
     variable = variable_of(g, a[0])
     if variable == CONSTANT or variable_of(g, a[1]) != variable:
@@ -274,7 +274,7 @@ def _beside_poles(g: Graph, a: Args, sign: int) -> int | None:
     on=lambda ops: ops[0] not in (*_LEAVES, "exp"),
 )
 def log_of_nearly_one(g: Graph, a: Args) -> int | None:
-    if g.op[a[0]] in (*_LEAVES, "exp"):
+    if IS_PART.get() or g.op[a[0]] in (*_LEAVES, "exp"):
         return None
     if not is_function(g, a[0]):
         return None
