@@ -10,7 +10,8 @@ of n terms, in whatever order a loop adds them, is off by (n - 1) u times the su
 branch or a maximum does not take has no part; that the other side was taken by an error of a condition is
 not seen. Neither is underflow.
 Source: Higham 2002, Accuracy and Stability of Numerical Algorithms, sections 3.1, 3.3 and 4.2; for
-log-sum-exp Blanchard, Higham & Higham 2021, section 4.
+log-sum-exp, which is computed as the largest exponent and the rest (`opt.logsumexp`), Blanchard, Higham &
+Higham 2021, section 4.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ Mark = tuple[str, int]  # ("node", a node) or ("tensor", a definition)
 _SINGLE_BITS, _DOUBLE_BITS = 24, 53
 _BETWEEN = Fraction(1, 1 << 40)  # of the spacings at 1 of the two types
 _POSITIVE = frozenset(("abs", "exp", "sqrt", "hypot", "norm", "logistic", "softplus", "sech"))
-_SHIFTED = 4  # roundings of a log-sum-exp besides those of its sum and its last addition
+_PER_TERM, _BESIDES = 2, 6  # roundings of a log-sum-exp of n terms, its last addition aside: n + 3 log(n) + 4
 
 
 class Rounding:
@@ -55,6 +56,7 @@ class Rounding:
         self.bounds: dict[TensorId, Bound | None] = dict(bounds)
         self.marks = marks
         self._moduli: dict[Node, Node] = {}
+        self._shifted: dict[TensorId, Bound] = {}  # of log-sum-exps without their last addition
 
     def result(self, t: TensorId) -> TensorId:
         """A tensor like `t`: the bounds of its entries as they are, not in units of u."""
@@ -117,8 +119,9 @@ class Rounding:
         carried = reduce(g, "sum", tensor.red, weight(g, t, error))
         if tensor.kind != "logsumexp":
             return carried
-        own = g.add(self._modulus(here), g.add(g.mul(g.const(2), count(g, terms)), g.const(_SHIFTED)))
-        return g.add(carried, own)
+        own = g.add(g.mul(g.const(_PER_TERM), count(g, terms)), g.const(_BESIDES))
+        self._shifted[t] = tensor.out, stored(g, tensor.out, g.add(carried, own))
+        return g.add(self._shifted[t][1], self._modulus(here))
 
     def _count(self, axes: Sequence[Node]) -> Node:
         g, total = self.g, self.g.one
@@ -131,13 +134,15 @@ class Rounding:
         g, tensor = self.g, self.g.tensors[t]
 
         def spread(body: Node) -> Node:
-            made = g.define("scatter", (), tensor.red, body, tensor.target, tensor.extents)
-            return g.read(made, *axes)
+            body = g.mask(guard, body)
+            if body == g.zero:
+                return body
+            return g.read(g.define("scatter", (), tensor.red, body, tensor.target, tensor.extents), *axes)
 
         axes = tuple(g.fresh_axis(e) for e in tensor.extents)
-        here = g.mask(g.args[tensor.body][0], g.one) if g.op[tensor.body] == "mask" else g.one
-        carried = spread(errors.get(tensor.body, g.zero))
-        return axes, g.add(carried, g.mul(spread(here), spread(self._modulus(tensor.body))))
+        guard = g.args[tensor.body][0] if g.op[tensor.body] == "mask" else g.true
+        additions = g.mul(spread(g.one), spread(self._modulus(tensor.body)))
+        return axes, g.add(spread(errors.get(tensor.body, g.zero)), additions)
 
     def _enum(self, t: TensorId, errors: list[Node]) -> Bound:
         g, tensor = self.g, self.g.tensors[t]
@@ -192,6 +197,8 @@ class Rounding:
             return first if first == second else _selected(g, g.node("le", *ordered), [first, second])
         if op in ("mul", "div"):
             return self._product(n, errors, g.one)
+        if op in ("add", "sub") and any(self._is_shifted(a) for a in args):
+            return self._beside_logsumexp(n, errors)
         total = g.zero
         for error in self._carried(n, errors):
             total = g.add(total, error)
@@ -211,6 +218,16 @@ class Rounding:
                 moved = g.mul(self._modulus(part), error)
                 is_safe = g.op[error] == "const" or OPS[g.op[n]].total
                 yield moved if is_safe else g.mask(g.node("ne", error, g.zero), moved)
+
+    def _is_shifted(self, n: Node) -> bool:
+        return self.g.op[n] == "read" and self.g.args[n][0] in self._shifted
+
+    def _beside_logsumexp(self, n: Node, errors: Mapping[Node, Node]) -> Node:
+        """x - L where L = m + l is kept in two parts: (x - m) - l, and |x - m| <= |x - L| + l."""
+        g, args = self.g, self.g.args[n][::-1]
+        apart, other = args if self._is_shifted(args[0]) else args[::-1]
+        error = self._placed(self._shifted[g.args[apart][0]], g.args[apart][1:])
+        return g.add(g.add(errors.get(other, g.zero), error), g.mul(g.const(2), self._modulus(n)))
 
     def _product(self, n: Node, errors: Mapping[Node, Node], roundings: Node) -> Node:
         """Of a product or a quotient that is rounded so many times; none if by a power of two."""
@@ -267,8 +284,11 @@ class Rounding:
         bound = self.bounds[t]
         if bound is None or g.kind[read] != "real":
             return g.zero
+        return self._placed(bound, index)
+
+    def _placed(self, bound: Bound, index: Sequence[Node]) -> Node:
         axes, value = bound
-        return g.substitute(value, dict(zip(axes, index, strict=True)))
+        return self.g.substitute(value, dict(zip(axes, index, strict=True)))
 
     def _constant(self, n: Node) -> Node:
         """0 for a number of the type; what single precision rounds may be exact in double."""
