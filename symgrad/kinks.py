@@ -24,6 +24,7 @@ _TIE = {
     "last": "a tie goes to the last one",
     "all": "a tie is shared equally",
 }
+_ANY_VECTORS = "derivative 0, or u*v' for some unit vectors u and v where it is 0 but for rounding"
 _JUMP = "a jump, which adds nothing to the slope"
 
 
@@ -32,7 +33,7 @@ class Kink:
     """One place where a program's derivative jumps.
 
     function    the kinked function as SymPy calls it; "Piecewise" for a relation that chooses, "Maximum" and
-                "Minimum" for the extreme entry of an array.
+                "Minimum" for the extreme entry of an array, "svdvals" for singular values.
     where       the place, in words about its arguments.
     derivative  what is taken there, under the program's convention.
     tensor      the definition it stands in, and `nodes` its arguments there.
@@ -49,6 +50,11 @@ class Kink:
     def is_jump(self) -> bool:
         """Whether the value itself jumps there, and not only the derivative."""
         return self.derivative.endswith(_JUMP)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether any of many derivatives may be taken there: no convention says which."""
+        return self.derivative == _ANY_VECTORS
 
     @property
     def arguments(self) -> tuple[Any, ...]:
@@ -106,6 +112,8 @@ def _kinks_in(tr: Translation, t: TensorId) -> Iterator[Kink]:
                 where, derivative, nodes = described
                 name = OPS[op].sympy or op
                 yield Kink(name, where, derivative, t, nodes, tr)
+    if tensor.kind == "call" and tensor.name == "singular_values":
+        yield Kink("svdvals", "a singular value is 0", _ANY_VECTORS, t, tensor.bodies, tr)
     if tensor.kind in ("max", "min"):
         name = "Maximum" if tensor.kind == "max" else "Minimum"
         place = "its two extreme entries are equal"

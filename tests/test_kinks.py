@@ -479,6 +479,19 @@ def test_verify_finds_a_choice_that_is_not_the_convention() -> None:
     assert failed == {"complex step"}
 
 
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_verify_names_a_singular_value_of_zero_and_finds_what_is_no_slope_there(backend: str) -> None:
+    A = sp.MatrixSymbol("A", 3, 2)
+    nuclear = sum(sg.linalg.svdvals(A)[k, 0] for k in range(2))
+    rank_one = np.array([[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]])
+    report = sg.verify(nuclear, wrt=A, at={A: rank_one}, backend=backend)
+    assert report.ok
+    assert any("svdvals(A[i, j]) where a singular value is 0" in note for note in report.notes)
+    assert not any("svdvals" in note for note in sg.verify(nuclear, wrt=A, at={A: np.eye(3, 2)}).notes)
+    wrong = sg.verify(nuclear, wrt=A, at={A: rank_one}, grad=lambda a: 2 * a, backend=backend)
+    assert not wrong.ok
+
+
 def test_verify_says_where_kinks_meet_and_the_convention_is_no_slope() -> None:
     identity = sp.Max(a, 0) - sp.Max(-a, 0)
     report = sg.verify(identity, at={a: 0.0}, backend="numpy")

@@ -101,7 +101,9 @@ def compare_claim(claim: Claim, tolerances: Tolerances, findings: Findings) -> N
     if skip.any():  # one-sided slopes do not add up along a direction
         skip[[k for k, c in enumerate(claim.checks) if c.vector is not None]] = True
     is_open = np.stack([claim.is_open(check) for check in claim.checks])
-    everything = is_open.copy()  # the complex step takes the same side of a kink as the program
+    # The complex step takes the same side of a kink as the program, where a convention says which.
+    is_free = any(kink.is_free for kink in _kinks_here(function))
+    by_convention = (skip if is_free else False) | is_open
     is_left_out = bool(skip.any()) or any(kink.is_jump for kink in _kinks_here(function))
     skip |= is_open
     by_complex = _slopes(claim, exact=False)
@@ -112,7 +114,7 @@ def compare_claim(claim: Claim, tolerances: Tolerances, findings: Findings) -> N
     rows = [
         _difference_row(claim, FORWARD, swept.forward, skip, tolerances),
         _difference_row(claim, CENTRAL, swept.central, skip, tolerances),
-        _slope_row(claim, COMPLEX, by_complex, {}, everything, tolerances),
+        _slope_row(claim, COMPLEX, by_complex, {}, by_convention, tolerances),
         _slope_row(claim, exactly(function.digits), by_digits, errors, skip, tolerances),
         *taylor_rows(claim, swept.sweeps, has_kinks, is_left_out, tolerances),
         *_kink_rows(claim, swept),

@@ -81,6 +81,13 @@ def _is_whole(value: Any) -> Any:
     return value == np.round(value)
 
 
+def _has_no_full_rank(matrix: Any) -> Any:
+    """Whether the least singular value, over the last two axes, is 0 but for rounding."""
+    a = np.asarray(matrix, dtype=np.float64)
+    s = np.linalg.svd(a, compute_uv=False) if np.isfinite(a).all() else np.ones((*a.shape[:-2], 1))
+    return (s[..., -1:] <= max(a.shape[-2:]) * np.finfo(np.float64).eps * s[..., :1])[..., None]
+
+
 _TESTS: Mapping[str, Test] = {
     "Abs": _is_zero,
     "sign": _is_zero,
@@ -92,6 +99,7 @@ _TESTS: Mapping[str, Test] = {
     "Max": _tie(1),
     "Min": _tie(-1),
     "Maximum": _extreme_entries_tie(1),
+    "svdvals": _has_no_full_rank,
     "Minimum": _extreme_entries_tie(-1),
     "floor": _is_whole,
     "ceiling": _is_whole,
