@@ -25,6 +25,7 @@ from symgrad.loops.columns import columns_in_blocks
 from symgrad.loops.lines import Lines
 from symgrad.loops.lower import Interface, lower
 from symgrad.loops.nest import Routine
+from symgrad.loops.packed import packed
 from symgrad.loops.peel import peeled
 from symgrad.loops.pieces import in_pieces
 from symgrad.loops.reroll import rerolled, to_reroll
@@ -154,7 +155,7 @@ def assemble(
         )
     better = optimise(unit, announce)
     is_late = backend == "llvm" and memory is None  # the search for loops can wait
-    routine = routine_of(better, name, words, backend == "llvm", memory, search=not is_late)
+    routine = routine_of(better, name, words, backend == "llvm", memory, search=not is_late, packs=True)
     announce("lower", routine)
     units = (unit, better)
     if memory is not None:
@@ -180,6 +181,7 @@ def routine_of(
     memory: Memory = None,
     search: bool = True,
     vectors: bool = True,
+    packs: bool = False,
 ) -> Routine:
     """Loop nests for an optimised unit; outputs keep its order.
 
@@ -188,6 +190,7 @@ def routine_of(
     memory   the budget of its workspace; None for as much as it takes.
     search   whether parts of straight-line code that repeat become loops now, or when it is compiled well.
     vectors  whether its loops run in vectors; else matrix products are plain loops, too.
+    packs    whether it takes many single numbers as one array.
     """
     if memory is not None:
         unit = unit.moved(*slices_inlined(unit.graph, unit.roots))
@@ -199,6 +202,7 @@ def routine_of(
         return routine
     if not isinstance(routine.body, Lines):
         routine = peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(routine)))))
+    routine = packed(routine) if packs else routine
     return rerolled(routine) if search else to_reroll(routine)
 
 

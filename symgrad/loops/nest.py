@@ -393,6 +393,7 @@ class Routine:
     straight  of one whose loops were found in straight-line code (`loops.reroll`): the routine before that,
               whose numbers it keeps to the bit.
     repeats   whether loops have still to be looked for in it (`loops.reroll`): when it is compiled well.
+    apart     of one whose single numbers are one array (`loops.packed`): its inputs before that.
     """
 
     name: str
@@ -408,6 +409,7 @@ class Routine:
     contracts: bool = True
     straight: Routine | None = None
     repeats: bool = False
+    apart: tuple[Buffer, ...] = ()
 
     def buffers_of(self, role: str) -> tuple[Buffer, ...]:
         return tuple(b for b in self.buffers if b.role == role)

@@ -152,7 +152,7 @@ def unused_name(routine: Routine, name: str) -> str:
 def taken_names(routine: Routine) -> set[str]:
     """The names of its buffers, sizes and variables."""
     taken = {*routine.sizes, *(b.name for b in routine.buffers), *(s.var for s in routine.derived)}
-    if not has_blocks(routine.body) and _HAS_VARIABLE.isdisjoint(map(type, routine.body)):
+    if not has_blocks(routine.body) and _HAS_VARIABLE.isdisjoint(_own_types(routine.body)):
         return taken  # long straight-line code
     return taken | {
         s.var for _, s in walk(routine.body, into_parts=True) if isinstance(s, For | LoadInt | ToInt | Least)

@@ -15,6 +15,7 @@ from symgrad.ir.unit import Unit
 from symgrad.loops.nest import Routine
 from symgrad.run.kernel import Built, Kernel, Plan, Runner, Spec, call_compiled
 from symgrad.run.memory import Memory
+from symgrad.run.packing import packing_of
 from symgrad.run.samples import Samples
 from symgrad.run.signature import Signature, Sizes
 from symgrad.run.sparse import SparseKernel
@@ -63,7 +64,8 @@ def _built(spec: Spec, routine: Routine, loaded: Loaded) -> Built:
         by_name = {n: sizes[s] for n, s in zip(routine.sizes, routine.size_symbols, strict=True)}
         return workspace_elements(routine, by_name) + loaded.extra
 
-    one, many = call_compiled(loaded.call, np.dtype(spec.dtype)), Samples(spec, loaded)
+    one = call_compiled(loaded.call, np.dtype(spec.dtype), packing_of(routine))
+    many = Samples(spec, loaded)
 
     def run(inputs: Sequence[np.ndarray], buffers: Sequence[np.ndarray | None], plan: Plan) -> list[Any]:
         return (many if plan.batch else one)(inputs, buffers, plan)

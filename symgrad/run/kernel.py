@@ -37,6 +37,7 @@ from symgrad.run.fastcall import FastCallable
 from symgrad.run.intake import Intake, passed_of
 from symgrad.run.lost_digits import precision_lost
 from symgrad.run.memory import Memory, planned
+from symgrad.run.packing import Packing, packing_of
 from symgrad.run.records import record_of
 from symgrad.run.results import check_out, direct, flat_out, leaves_of, returned, structured, written
 from symgrad.run.signature import (
@@ -139,7 +140,8 @@ class Kernel(FastCallable):
     """A compiled function of arrays. Call it by position or by symbol name.
 
     source      the text that was compiled, or is being compiled in the background (see `tier`).
-    address     of the machine code (0 for the reference backend).
+    address     of the machine code (0 for the reference backend), which takes addresses of inputs, outputs
+                and the workspace if there is one, then sizes; 16 or more single numbers as one array, first.
     program     what it was compiled from; None in a kernel that was unpickled.
     """
 
@@ -462,6 +464,7 @@ class Kernel(FastCallable):
             passed,
             ranges,
             self._is_brief(sizes),
+            None if self._spec.routine is None else packing_of(self._spec.routine),
         )
 
     def _is_brief(self, sizes: Sizes) -> bool:
@@ -553,7 +556,7 @@ def _broadcast(arguments: Sequence[Argument], leads: Sequence[Shape]) -> Shape:
 # ---- machine code ----------------------------------------------------------------------------------
 
 
-def call_compiled(call: Callable[[int, int], None], real: np.dtype) -> Runner:
+def call_compiled(call: Callable[[int, int], None], real: np.dtype, packing: Packing | None = None) -> Runner:
     """A runner that hands addresses to `NAME_call` (see targets.base).
 
     Finding the address of an array costs more than the call, so single numbers share one block of
@@ -562,6 +565,7 @@ def call_compiled(call: Callable[[int, int], None], real: np.dtype) -> Runner:
     width = real.itemsize
 
     def run(inputs: Sequence[np.ndarray], buffers: Sequence[np.ndarray | None], plan: Plan) -> list[Any]:
+        inputs = inputs if packing is None else packing.inputs(inputs, ())
         place = plan.workspace
         block = np.empty(place + plan.numbers, real)
         base = address_of(block)

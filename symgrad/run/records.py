@@ -1,17 +1,21 @@
 """What the calls look like that machine code makes by itself (`run.trampoline`), as 64-bit integers.
 
-    record   HEADER words, ARGUMENT words per argument, RESULT words per result, meta, codes, ranges
+    record   HEADER words, ARRAY words per array among the arguments, RESULT words per result, meta, codes,
+             ranges, one word per argument, and one per array that the machine code takes
     header   arguments, results, codes, NAME_call, bytes of the block, place of the first number in it,
              bytes of a real, words of meta, the descriptor of reals, arguments passed by position,
              parts of tangent= (0 none, SINGLE what is passed itself), whether there is a cotangent=, ranges,
-             whether it is so brief that the GIL is kept
-    argument kind (0 a number, 1 an array), descriptor, number of axes, bytes, extents
+             whether it is so brief that the GIL is kept, arrays that NAME_call takes, arrays among arguments
+    array    descriptor, number of axes, bytes, extents
     result   number of axes, bytes, extents, NumPy's type number, depth, and its path in the structure of all
              results: the length of each tuple around it, outermost first, and the place in it
-    ranges   of indices: argument, number of entries, least and largest value allowed
     codes    how the structure is built: -1 takes the next result, n >= 0 makes a tuple of the last n things
+    ranges   of indices: place among what NAME_call takes, number of entries, least and largest value allowed
+    argument twice its place among what NAME_call takes, and 1 more for an array; of numbers that lie in one
+             array the place UNUSED
+    taken    bytes of each array that the caller owns, 0 for numbers in the block
 
-A single number is passed in the block, and its shape is ().
+A single number is passed in the block, in which all of them follow each other, and its shape is ().
 """
 
 from __future__ import annotations
@@ -22,14 +26,17 @@ from math import prod
 
 import numpy as np
 
+from symgrad.run.packing import Packing
+
 RECORD = 24  # where an object has the address of its record
 FUNCTION = 3  # the word with the address of NAME_call
 MAX_AXES = 6
 MAX_DEPTH = 3  # of tuples: outputs, symbols, symbols again
-HEADER, ARGUMENT, RESULT, RANGE = 14, 4 + MAX_AXES, 4 + MAX_AXES + 2 * MAX_DEPTH, 4
+HEADER, ARRAY, RESULT, RANGE = 16, 3 + MAX_AXES, 4 + MAX_AXES + 2 * MAX_DEPTH, 4
 SINGLE = -1
 MOST_INDICES = 1 << 14  # entries of integer arrays that the machine code looks at; Python is faster for more
-MAX_ARGUMENTS, MAX_RESULTS, MAX_META = 64, 64, 256
+MAX_ARGUMENTS, MAX_TAKEN, MAX_RESULTS, MAX_META = 1024, 64, 64, 256
+UNUSED = MAX_TAKEN + MAX_RESULTS + 1  # behind all that NAME_call takes
 MAX_CODES = 3 * MAX_RESULTS
 Tree = None | tuple["Tree", ...]  # the structure of results: None stands for one
 
@@ -54,6 +61,7 @@ def record_of(
     passed: Passed,
     ranges: Sequence[tuple[int, int, int, int]] = (),
     is_brief: bool = False,
+    packing: Packing | None = None,
 ) -> np.ndarray | None:
     """The record of a call; None for one that is beyond the fixed sizes of the machine code.
 
@@ -64,12 +72,18 @@ def record_of(
     passed     which arguments are passed how.
     ranges     of indices, as in the record.
     is_brief   whether to keep the GIL.
+    packing    of arguments into one array of numbers.
     """
+    order = range(len(arguments)) if packing is None else packing.others
+    place = {argument: k for k, argument in enumerate(order, packing is not None)}
+    taken = len(order) + (packing is not None)
+    meta = meta[: meta.size + taken - len(arguments)]  # of one sample nobody reads the strides
     ranks = [len(shape) for shape in (*(shape for _, shape in arguments), *results)]
     codes, paths = list(_codes(structure)), list(_paths(structure, ()))
     if (
         max(ranks, default=0) > MAX_AXES
         or len(arguments) > MAX_ARGUMENTS
+        or taken > MAX_TAKEN
         or not 0 < len(results) <= MAX_RESULTS
         or meta.size > MAX_META
         or len(codes) > MAX_CODES
@@ -82,15 +96,19 @@ def record_of(
     words = [
         len(arguments), len(results), len(codes), call_address, size, workspace, real.itemsize,
         meta.size, id(real), passed.inputs, passed.tangents, int(passed.cotangent), len(ranges),
-        int(is_brief),
+        int(is_brief), taken, sum(shape != () for _, shape in arguments),
     ]  # fmt: skip
-    for dtype, shape in arguments:
-        length = prod(shape) * dtype.itemsize
-        words += [int(bool(shape)), id(dtype), len(shape), length, *_padded(shape, MAX_AXES)]
+    owned = [0] * taken
+    for k, (dtype, shape) in enumerate(arguments):
+        if shape != ():
+            owned[place[k]] = prod(shape) * dtype.itemsize
+            words += [id(dtype), len(shape), owned[place[k]], *_padded(shape, MAX_AXES)]
     for shape, path in zip(results, paths, strict=True):
         words += [len(shape), prod(shape) * real.itemsize, *_padded(shape, MAX_AXES), real.num]
         words += [len(path), *_padded([word for step in path for word in step], 2 * MAX_DEPTH)]
-    return np.array([*words, *meta, *codes, *(word for r in ranges for word in r)], np.int64)
+    indices = [word for argument, *rest in ranges for word in (place[argument], *rest)]
+    kinds = [2 * place.get(k, UNUSED) + (shape != ()) for k, (_, shape) in enumerate(arguments)]
+    return np.array([*words, *meta, *codes, *indices, *kinds, *owned], np.int64)
 
 
 def _codes(tree: Tree) -> Iterator[int]:

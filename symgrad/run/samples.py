@@ -18,8 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symgrad.ir.count import operations
+from symgrad.loops.nest import Routine
+from symgrad.loops.packed import apart
 from symgrad.loops.split import split
 from symgrad.run.addresses import address_of, pointers_to
+from symgrad.run.packing import Packing, packing_of
 from symgrad.run.signature import Sizes
 from symgrad.targets.base import LANES, Loaded, batch_elements, extra_elements, target_named
 
@@ -36,6 +39,7 @@ class Code:
 
     workspace  elements, None where a call for one sample says it.
     sample     address of the routine for one sample, 0 where `call` does not ask for it.
+    packing    of the arguments into what `call` takes.
     """
 
     call: Callable[[int, int], None]
@@ -43,6 +47,7 @@ class Code:
     workspace: int | None
     sample: int
     keepalive: object
+    packing: Packing | None = None
 
 
 class Samples:
@@ -66,21 +71,21 @@ class Samples:
     def _compiled(self) -> Code:
         spec, one = self._spec, self._one
         assert spec.routine is not None
-        many = target_named(spec.backend).build_batch(spec.routine, spec.dtype)
-        if many is None:
-            return Code(one.call, lambda: "", None, 0, one)
-        elements = batch_elements(spec.routine, spec.dtype)
+        routine = apart(spec.routine)
+        many = None if routine is None else target_named(spec.backend).build_batch(routine, spec.dtype)
+        if routine is None or many is None:
+            return Code(one.call, lambda: "", None, 0, one, packing_of(spec.routine))
+        elements = batch_elements(routine, spec.dtype)
         if isinstance(spec.memory, int) and elements * self._real.itemsize > spec.memory:
-            return Code(one.call, lambda: "", None, 0, one)
-        alone = self._alone()
+            return Code(one.call, lambda: "", None, 0, one, packing_of(spec.routine))
+        alone = self._alone(routine)
         return Code(many.call, many.text, elements, alone.address, (alone, many))
 
-    def _alone(self) -> Loaded:
+    def _alone(self, routine: Routine) -> Loaded:
         """The routine for one sample, for a workspace no larger than that of the form for batches."""
         spec, one = self._spec, self._one
-        assert spec.routine is not None
-        cut = split(spec.routine)
-        if one.extra <= extra_elements(spec.routine, cut):
+        cut = split(routine)
+        if routine is spec.routine and one.extra <= extra_elements(routine, cut):
             return one
         return target_named(spec.backend).build(cut, spec.dtype, "quick")
 
@@ -95,24 +100,38 @@ class Samples:
         shares = self._shares(int(plan.meta[0]), plan, length)
         length = -(-length // _APART) * _APART
         work = np.empty(length * len(shares), np.uint8)
+        whole = plan.meta
+        if code.packing is not None:
+            inputs, whole = self._packed(code.packing, inputs, plan)
         starts, base = [address_of(x) for x in (*inputs, *outputs)], address_of(work)
         if len(shares) <= 1:
             pointers = pointers_to([*starts, base, code.sample])
-            code.call(pointers.buffer_info()[0], plan.meta_address)
+            code.call(pointers.buffer_info()[0], address_of(whole))
             return outputs
-        steps = self._steps([*inputs, *outputs], plan)
+        steps = self._steps([*inputs, *outputs], whole)
         jobs = []
         for k, (first, size) in enumerate(shares):
-            meta = plan.meta.copy()
+            meta = whole.copy()
             meta[0] = size
             places = [start + first * step for start, step in zip(starts, steps, strict=True)]
             jobs.append((pointers_to([*places, base + k * length, code.sample]), meta))
         _run(code.call, jobs)
         return outputs
 
-    def _steps(self, arrays: Sequence[np.ndarray], plan: Plan) -> list[int]:
+    def _packed(
+        self, packing: Packing, arguments: Sequence[np.ndarray], plan: Plan
+    ) -> tuple[list[np.ndarray], np.ndarray]:
+        """What `call` takes for these arguments, and its meta (see `targets.base`)."""
+        inputs = packing.inputs(arguments, plan.batch)
+        first = 1 + len(self._spec.signature.passed)  # of the strides
+        strides = plan.meta[first:]
+        width = len(packing.numbers) if inputs[0].ndim > 1 else 0
+        kept = [width, *strides[list(packing.others)], *strides[len(arguments) :]]
+        return inputs, np.array([*plan.meta[:first], *kept], np.int64)
+
+    def _steps(self, arrays: Sequence[np.ndarray], meta: np.ndarray) -> list[int]:
         """Bytes from one sample to the next in each array."""
-        strides = plan.meta[1 + len(self._spec.signature.passed) :].tolist()
+        strides = meta[1 + len(self._spec.signature.passed) :].tolist()
         return [step * x.itemsize for x, step in zip(arrays, strides, strict=False)]
 
     def _shares(self, count: int, plan: Plan, workspace: int) -> list[tuple[int, int]]:

@@ -21,7 +21,7 @@ from llvmlite import ir
 
 from symgrad.run import cpython
 from symgrad.run.records import (
-    ARGUMENT,
+    ARRAY,
     HEADER,
     MAX_ARGUMENTS,
     MAX_AXES,
@@ -32,6 +32,7 @@ from symgrad.run.records import (
     RECORD,
     RESULT,
     SINGLE,
+    UNUSED,
 )
 
 STACK_BYTES = 4096  # of the block; larger ones are allocated
@@ -90,12 +91,17 @@ class _Trampoline:
         self._require(self._differs(self.record, _NULL))
         self.given = self.b.and_(self.count, _I64(~_OFFSET_FLAG & (2**64 - 1)))
         self.n_arguments, self.n_results, self.n_codes = (self._header(k) for k in range(3))
+        self.n_taken, self.n_arrays = self._header(14), self._header(15)
         self._require(self.b.icmp_signed("==", self.given, self._header(9)))
         self.out, tangent, cotangent = self._keyword_arguments()
         self._collect(tangent, cotangent)
         self.width = self._header(6)  # the record is not read after the kernel has run: it may be gone
         self._store(self.place, self._header(5))
+        self._store(self.array, self._at(self.record, _I64(HEADER), 8))
         self._make_block()
+        self._store(
+            self.buffers, self.b.ptrtoint(self._next_number(), _I64)
+        )  # that of all of them, if packed
         self._each(self.n_arguments, self._argument)
         self._each(self._header(12), self._range)
         self._each(self.n_results, self._result)
@@ -104,11 +110,12 @@ class _Trampoline:
 
     def _reserve(self) -> None:
         """Memory on the stack: pointers for the kernel, results, the block, meta, codes."""
-        self.buffers = self._local(ir.ArrayType(_I64, MAX_ARGUMENTS + MAX_RESULTS + 1))
+        self.buffers = self._local(ir.ArrayType(_I64, UNUSED + 1))
         self.arrays = self._local(ir.ArrayType(_PTR, MAX_RESULTS))
         self.lent = self._local(ir.ArrayType(_I64, MAX_RESULTS))  # the caller's, not counted yet
         self.all_lent = self._local(_I64)
-        self.objects = self._local(ir.ArrayType(_PTR, MAX_ARGUMENTS))
+        self.collected = self._local(ir.ArrayType(_PTR, MAX_ARGUMENTS))
+        self.array = self._local(_PTR)  # the facts of the next array
         self.meta = self._local(ir.ArrayType(_I64, MAX_META))
         self.codes = self._local(ir.ArrayType(_I64, MAX_CODES))
         self.stack = self._local(ir.ArrayType(_BYTE, STACK_BYTES))
@@ -141,23 +148,26 @@ class _Trampoline:
 
     def _collect(self, tangent: Value, cotangent: Value) -> None:
         """The arguments in order: those by position, the parts of the tangent, the cotangent."""
-        self._copy(self.objects, self.args, self.given)
-        parts = self._header(10)
-        rest = self._at(self.objects, self.given, 8)
+        parts, last = self._header(10), self._header(11)
         wanted = self.b.icmp_signed("!=", parts, _I64(0))
         self._require(self.b.icmp_signed("==", wanted, self._differs(tangent, _NULL)))
-        with self.b.if_then(self.b.icmp_signed("==", parts, _I64(SINGLE))):
-            self._store(rest, tangent)
-        with self.b.if_then(self.b.icmp_signed(">", parts, _I64(0))):
-            self._require(self._equals(self._load(_PTR, tangent, cpython.TYPE), self._object("tuple")))
-            size = self._load(_I64, tangent, cpython.TUPLE_SIZE)
-            self._require(self.b.icmp_signed("==", size, parts))
-            self._copy(rest, self._at(tangent, _I64(cpython.TUPLE_ITEMS), 1), parts)
-        wanted = self.b.icmp_signed("!=", self._header(11), _I64(0))
-        self._require(self.b.icmp_signed("==", wanted, self._differs(cotangent, _NULL)))
-        with self.b.if_then(wanted):
-            last = self.b.sub(self.n_arguments, _I64(1))
-            self._store(self._at(self.objects, last, 8), cotangent)
+        ends = self.b.icmp_signed("!=", last, _I64(0))
+        self._require(self.b.icmp_signed("==", ends, self._differs(cotangent, _NULL)))
+        several = self.b.or_(wanted, ends)
+        self.objects = self.b.select(several, self.collected, self.args)
+        with self.b.if_then(several, likely=False):
+            self._copy(self.collected, self.args, self.given)
+            rest = self._at(self.collected, self.given, 8)
+            with self.b.if_then(self.b.icmp_signed("==", parts, _I64(SINGLE))):
+                self._store(rest, tangent)
+            with self.b.if_then(self.b.icmp_signed(">", parts, _I64(0))):
+                self._require(self._equals(self._load(_PTR, tangent, cpython.TYPE), self._object("tuple")))
+                size = self._load(_I64, tangent, cpython.TUPLE_SIZE)
+                self._require(self.b.icmp_signed("==", size, parts))
+                self._copy(rest, self._at(tangent, _I64(cpython.TUPLE_ITEMS), 1), parts)
+            with self.b.if_then(ends):
+                at = self.b.sub(self.n_arguments, _I64(1))
+                self._store(self._at(self.collected, at, 8), cotangent)
 
     def _make_block(self) -> None:
         size = self._header(4)
@@ -184,15 +194,25 @@ class _Trampoline:
 
     def _argument(self, k: Value) -> None:
         x = self._load(_PTR, self._at(self.objects, k, 8))
-        facts = self._at(self.record, self.b.add(self.b.mul(k, _I64(ARGUMENT)), _I64(HEADER)), 8)
-        is_number = self.b.icmp_signed("==", self._load(_I64, facts), _I64(0))
+        kind = self._load(_I64, self._at(self._argument_kinds(), k, 8))
+        buffer = self._at(self.buffers, self.b.ashr(kind, _I64(1)), 8)
+        is_number = self.b.icmp_signed("==", self.b.and_(kind, _I64(1)), _I64(0))
         with self.b.if_else(is_number) as (number, array):
             with number:
-                self._number(k, x)
+                self._store(buffer, self.b.ptrtoint(self._number(x), _I64))
             with array:
+                facts = self.b.load(self.array, typ=_PTR)
                 flags = cpython.C_CONTIGUOUS | cpython.ALIGNED
-                self._require_array(x, facts, self._load(_I64, facts, 8), 2, flags)
-                self._store(self._at(self.buffers, k, 8), self._load(_I64, x, cpython.DATA))
+                self._require_array(x, facts, self._load(_I64, facts), 1, flags)
+                self._store(buffer, self._load(_I64, x, cpython.DATA))
+                self._store(self.array, self._at(facts, _I64(ARRAY), 8))
+
+    def _argument_kinds(self) -> Value:
+        """What stands behind the ranges."""
+        behind = self.b.add(
+            self.b.add(self._header(7), self.n_codes), self.b.mul(self._header(12), _I64(RANGE))
+        )
+        return self._at(self._facts_of_result(self.n_results), behind, 8)
 
     def _range(self, k: Value) -> None:
         """The entries of an integer array are indices that exist; if not, the slow path says which."""
@@ -211,37 +231,41 @@ class _Trampoline:
         self._each(count, look)
         self._require(self.b.icmp_signed("==", self.b.load(bad, typ=_I64), _I64(0)))
 
-    def _number(self, k: Value, x: Value) -> None:
-        """A Python float, NumPy's float64, or an array without axes."""
-        kind = self._load(_PTR, x, cpython.TYPE)
+    def _number(self, x: Value) -> Value:
+        """Where in the block it is now: a Python float, NumPy's float64, or an array without axes."""
+        kind, where = self._load(_PTR, x, cpython.TYPE), self._number_place()
+        is_double = self.b.icmp_signed("==", self.width, _I64(8))
         with self.b.if_else(self._equals(kind, self._object("ndarray"))) as (array, other):
             with array:
                 has = self.b.and_(self._load(_I32, x, cpython.FLAGS), _I32(cpython.ALIGNED))
                 self._require(self.b.icmp_signed("==", has, _I32(cpython.ALIGNED)))
                 self._require(self.b.icmp_signed("==", self._load(_I64, x, cpython.DESCR), self._header(8)))
                 self._require(self.b.icmp_signed("==", self._load(_I32, x, cpython.NDIM), _I32(0)))
-                self._store(self._at(self.buffers, k, 8), self._load(_I64, x, cpython.DATA))
-                self._number_place()
+                data = self._load(_PTR, x, cpython.DATA)
+                with self.b.if_else(is_double) as (double, single):
+                    with double:
+                        self._store(where, self._load(_DOUBLE, data))
+                    with single:
+                        self._store(where, self._load(_FLOAT, data))
             with other:
                 is_float = self.b.or_(*(self._equals(kind, self._object(t)) for t in ("float", "float64")))
                 self._require(is_float)
-                self._float_argument(k, x)
-
-    def _float_argument(self, k: Value, x: Value) -> None:
-        value = self._load(_DOUBLE, x, cpython.FLOAT_VALUE)
-        where = self._number_place()
-        is_double = self.b.icmp_signed("==", self.width, _I64(8))
-        with self.b.if_else(is_double) as (double, single):
-            with double:
-                self._store(where, value)
-            with single:
-                self._store(where, self.b.fptrunc(value, _FLOAT))
-        self._store(self._at(self.buffers, k, 8), self.b.ptrtoint(where, _I64))
+                value = self._load(_DOUBLE, x, cpython.FLOAT_VALUE)
+                with self.b.if_else(is_double) as (double, single):
+                    with double:
+                        self._store(where, value)
+                    with single:
+                        self._store(where, self.b.fptrunc(value, _FLOAT))
+        return where
 
     def _number_place(self) -> Value:
-        """The address of the next single number in the block."""
+        """The address of the next single number in the block, which is taken."""
+        where = self._next_number()
+        self._store(self.place, self.b.add(self.b.load(self.place, typ=_I64), _I64(1)))
+        return where
+
+    def _next_number(self) -> Value:
         place = self.b.load(self.place, typ=_I64)
-        self._store(self.place, self.b.add(place, _I64(1)))
         return self._at(self.b.load(self.block, typ=_PTR), self.b.mul(place, self.width), 1)
 
     def _require_array(self, x: Value, facts: Value, descr: Value, first: int, flags: int) -> None:
@@ -264,13 +288,13 @@ class _Trampoline:
     # ---- results ---------------------------------------------------------------------------
 
     def _facts_of_result(self, k: Value) -> Value:
-        skipped = self.b.mul(self.n_arguments, _I64(ARGUMENT))
+        skipped = self.b.mul(self.n_arrays, _I64(ARRAY))
         words = self.b.add(self.b.mul(k, _I64(RESULT)), self.b.add(skipped, _I64(HEADER)))
         return self._at(self.record, words, 8)
 
     def _result(self, k: Value) -> None:
         facts = self._facts_of_result(k)
-        buffer = self._at(self.buffers, self.b.add(self.n_arguments, k), 8)
+        buffer = self._at(self.buffers, self.b.add(self.n_taken, k), 8)
         axes, given = self._load(_I64, facts), self._given(k)
         is_number = self.b.icmp_signed("==", axes, _I64(0))
         with self.b.if_else(self.b.and_(is_number, self._equals(given, _NULL))) as (number, array):
@@ -335,15 +359,16 @@ class _Trampoline:
         first = self._load(_I64, array, cpython.DATA)
         last = self.b.add(first, self._load(_I64, facts, 8))
 
+        owned = self._at(self._argument_kinds(), self.n_arguments, 8)
+
         def apart_from_argument(j: Value) -> None:
-            words = self.b.add(self.b.mul(j, _I64(ARGUMENT)), _I64(HEADER + 3))
-            self._require_apart(first, last, j, self._load(_I64, self._at(self.record, words, 8)))
+            self._require_apart(first, last, j, self._load(_I64, self._at(owned, j, 8)))
 
         def apart_from_result(j: Value) -> None:
             size = self._load(_I64, self._facts_of_result(j), 8)
-            self._require_apart(first, last, self.b.add(self.n_arguments, j), size)
+            self._require_apart(first, last, self.b.add(self.n_taken, j), size)
 
-        self._each(self.n_arguments, apart_from_argument)
+        self._each(self.n_taken, apart_from_argument)
         self._each(k, apart_from_result)
 
     def _require_apart(self, first: Value, last: Value, j: Value, size: Value) -> None:
@@ -356,7 +381,7 @@ class _Trampoline:
 
     def _run(self) -> None:
         """Call it with everything on this stack: once the GIL is gone, the record may change."""
-        after = self.b.add(self.n_arguments, self.n_results)
+        after = self.b.add(self.n_taken, self.n_results)
         block = self.b.load(self.block, typ=_PTR)
         self._store(self._at(self.buffers, after, 8), self.b.ptrtoint(block, _I64))
         source = self._facts_of_result(self.n_results)
@@ -425,7 +450,7 @@ class _Trampoline:
         return self.b.icmp_signed("!=", self._load(_I64, self._at(self.lent, k, 8)), _I64(0))
 
     def _float(self, k: Value) -> Value:
-        where = self._load(_PTR, self._at(self.buffers, self.b.add(self.n_arguments, k), 8))
+        where = self._load(_PTR, self._at(self.buffers, self.b.add(self.n_taken, k), 8))
         value = self._local(_DOUBLE)
         is_double = self.b.icmp_signed("==", self.width, _I64(8))
         with self.b.if_else(is_double) as (double, single):

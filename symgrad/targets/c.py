@@ -9,6 +9,7 @@ from symgrad.errors import IllegalProgram
 from symgrad.loops.contract import contract_routine
 from symgrad.loops.lanes import across_lanes, lanes_loop
 from symgrad.loops.nest import Buffer, For, Least, LoadInt, Part, Routine, Statement, ToInt
+from symgrad.loops.packed import numbers_of
 from symgrad.loops.split import split
 from symgrad.loops.walk import variables, walk
 from symgrad.targets import c_build, contract_c, special_c
@@ -334,6 +335,9 @@ class CFile:
             lines.append(
                 f" * {b.role:<7} {self.names.spelled[b.name]} {shape} {kind}{_called(b.symbol, b.name)}"
             )
+            if b is r.buffers[0]:
+                names = ", ".join(comment_text(n.symbol or n.name) for n in numbers_of(r))
+                lines += [f" *         {line}" for line in wrapped(names) if line]
         if r.notes:
             lines += [" *", *(f" * {comment_text(note)}" for note in r.notes)]
         return [*lines, " */"]

@@ -19,6 +19,7 @@ from symgrad.loops.nest import Buffer, evaluate_poly
 from symgrad.loops.split import split
 from symgrad.pipeline import optimise, routine_of
 from symgrad.program import Program
+from symgrad.run.packing import packing_of
 from symgrad.targets.base import batch_elements, target_named, workspace_elements
 
 Arrays = Sequence[np.ndarray]
@@ -62,7 +63,8 @@ class SymgradCode:
     ) -> None:  # fmt: skip
         with common.stopwatch() as seconds:
             derived = program().derived(words, storage)
-            routine = split(routine_of(optimise(derived.unit), f"bench{next(_NUMBERS)}", derived.words))
+            name, packs = f"bench{next(_NUMBERS)}", samples == 1
+            routine = split(routine_of(optimise(derived.unit), name, derived.words, packs=packs))
             one = target_named(backend).build(routine)
             many = target_named(backend).build_batch(routine) if samples > 1 else None
         self.loaded = many or one
@@ -71,6 +73,8 @@ class SymgradCode:
         self.backend, self.routine = backend, routine
         symbols = dict(sizes or {})
         named = {n: symbols[s] for n, s in zip(routine.sizes, routine.size_symbols, strict=True)}
+        packing = packing_of(routine)
+        inputs = inputs if packing is None else packing.inputs([np.asarray(x) for x in inputs], ())
         kinds = [np.int64 if b.dtype == "int" else np.float64 for b in routine.buffers_of("input")]
         self.inputs = [np.ascontiguousarray(x, dtype=kind) for x, kind in zip(inputs, kinds, strict=True)]
         lead = (samples,) if samples > 1 else ()
