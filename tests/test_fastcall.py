@@ -296,6 +296,37 @@ def test_nested_results_and_arrays_without_axes_need_no_python_code(monkeypatch,
     assert isinstance(grads, tuple) and np.array_equal(grads[0], grad_v)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_calls_that_may_fail_need_no_python_code_until_they_do(monkeypatch, dtype):
+    n, x, y = sp.Symbol("n", integer=True, positive=True), *sp.symbols("x y")
+    A, B = sp.MatrixSymbol("A", n, n), sp.MatrixSymbol("B", n, 1)
+    solve = sg.compile(sg.linalg.solve(A, B), outputs=("value", "jvp"), wrt=B, dtype=dtype, accuracy=0.1)
+    leg = sg.compile(sp.sqrt(x**2 + y**2) - y, outputs=("value", "grad"), dtype=dtype, accuracy=0.1)
+    good, bad = np.array([[3, 1], [1, 2]], dtype), np.ones((2, 2), dtype)
+    b, grad, asked = np.ones((2, 1), dtype), np.empty(2, dtype), []
+    expected = solve(good, b, tangent=b), leg(3.0, 4.0)  # the first calls make the records
+    plain = type(leg)._call
+
+    def counted(self, *args, **options):
+        asked.append(args)
+        return plain(self, *args, **options)
+
+    monkeypatch.setattr(type(leg), "_call", counted)
+    for _ in range(100):
+        value, product = solve(good, b, tangent=b)
+        number, slope = leg(3.0, 4.0, out=(None, grad))
+    assert not asked and slope is grad and number == expected[1][0] == 1
+    np.testing.assert_array_equal(value, expected[0][0])
+    np.testing.assert_array_equal(product, expected[0][1])
+    count = sys.getrefcount(grad)
+    for _ in range(20):
+        with pytest.raises(sg.errors.NoFactorisation):
+            solve(bad, b, tangent=b)
+        with pytest.raises(sg.errors.PrecisionLost):
+            leg(1.0, 1e9, out=(None, grad))
+    assert len(asked) == 40 and sys.getrefcount(grad) == count
+
+
 def test_wrong_structures_of_out_are_left_to_python():
     x, y = sp.symbols("x y")
     n = sp.Symbol("n", integer=True, positive=True)

@@ -338,10 +338,7 @@ class Kernel(FastCallable):
         return structured(signature, written(outs, results, done))
 
     def _run(self, arrays: Sequence[np.ndarray], buffers: Sequence[Any], plan: Plan) -> list[Any]:
-        """One result per output buffer; raises where the status, the last buffer, is not 0.
-
-        And where the last output, a number of entries that are not sure enough, is not.
-        """
+        """One result per output buffer; raises where the status is not 0, or a number of lost entries."""
         outputs = plan.built.run(arrays, buffers, plan)
         if self._failures:
             *outputs, status = outputs
@@ -407,7 +404,8 @@ class Kernel(FastCallable):
         )
         in_words = tuple(batch + _shape(leaf.shape, sizes) for leaf in self._leaves)
         in_buffers = tuple(batch + s for s in shapes)
-        in_order = [leaf.buffer for leaf in self._leaves] == list(range(len(shapes)))
+        alarms = int(self._spec.precision is not None)
+        in_order = [leaf.buffer for leaf in self._leaves] == list(range(len(shapes) - alarms))
         flat = all(isinstance(tree, OutputLeaf) for tree in signature.outputs)
         is_plain = flat and in_order and in_words == in_buffers
         built = self._built
@@ -426,7 +424,7 @@ class Kernel(FastCallable):
             meta,
             address_of(meta),
             built,
-            self._new_record(built, arrays, in_words, workspace, meta, sizes)
+            self._new_record(built, arrays, in_words, workspace, meta, sizes, alarms + bool(self._failures))
             if in_order and by_shape
             else None,
         )
@@ -439,11 +437,12 @@ class Kernel(FastCallable):
         workspace: int,
         meta: np.ndarray,
         sizes: Sizes,
+        alarms: int,
     ) -> np.ndarray | None:
-        """Of calls with arguments like these; only machine code that cannot fail has one."""
+        """Of calls with arguments like these."""
         signature, function = self._spec.signature, built.call_address
         passed = passed_of(signature)
-        if not function or passed is None or self._failures:
+        if not function or passed is None:
             return None
         if any(x.ndim == 0 and x.dtype != self._real for x in arrays):
             return None
@@ -465,6 +464,7 @@ class Kernel(FastCallable):
             ranges,
             self._is_brief(sizes),
             None if self._spec.routine is None else packing_of(self._spec.routine),
+            alarms,
         )
 
     def _is_brief(self, sizes: Sizes) -> bool:

@@ -5,7 +5,8 @@
     header   arguments, results, codes, NAME_call, bytes of the block, place of the first number in it,
              bytes of a real, words of meta, the descriptor of reals, arguments passed by position,
              parts of tangent= (0 none, SINGLE what is passed itself), whether there is a cotangent=, ranges,
-             whether it is so brief that the GIL is kept, arrays that NAME_call takes, arrays among arguments
+             whether it is so brief that the GIL is kept, arrays that NAME_call takes, arrays among arguments,
+             alarms: single numbers after the results that say by not being 0 that something is wrong
     array    descriptor, number of axes, bytes, extents
     result   number of axes, bytes, extents, NumPy's type number, depth, and its path in the structure of all
              results: the length of each tuple around it, outermost first, and the place in it
@@ -32,11 +33,11 @@ RECORD = 24  # where an object has the address of its record
 FUNCTION = 3  # the word with the address of NAME_call
 MAX_AXES = 6
 MAX_DEPTH = 3  # of tuples: outputs, symbols, symbols again
-HEADER, ARRAY, RESULT, RANGE = 16, 3 + MAX_AXES, 4 + MAX_AXES + 2 * MAX_DEPTH, 4
+HEADER, ARRAY, RESULT, RANGE = 17, 3 + MAX_AXES, 4 + MAX_AXES + 2 * MAX_DEPTH, 4
 SINGLE = -1
 MOST_INDICES = 1 << 14  # entries of integer arrays that the machine code looks at; Python is faster for more
-MAX_ARGUMENTS, MAX_TAKEN, MAX_RESULTS, MAX_META = 1024, 64, 64, 256
-UNUSED = MAX_TAKEN + MAX_RESULTS + 1  # behind all that NAME_call takes
+MAX_ARGUMENTS, MAX_TAKEN, MAX_RESULTS, MAX_ALARMS, MAX_META = 1024, 64, 64, 2, 256
+UNUSED = MAX_TAKEN + MAX_RESULTS + MAX_ALARMS + 1  # behind all that NAME_call takes
 MAX_CODES = 3 * MAX_RESULTS
 Tree = None | tuple["Tree", ...]  # the structure of results: None stands for one
 
@@ -62,6 +63,7 @@ def record_of(
     ranges: Sequence[tuple[int, int, int, int]] = (),
     is_brief: bool = False,
     packing: Packing | None = None,
+    alarms: int = 0,
 ) -> np.ndarray | None:
     """The record of a call; None for one that is beyond the fixed sizes of the machine code.
 
@@ -73,6 +75,7 @@ def record_of(
     ranges     of indices, as in the record.
     is_brief   whether to keep the GIL.
     packing    of arguments into one array of numbers.
+    alarms     how many single numbers follow the results that have to be 0.
     """
     order = range(len(arguments)) if packing is None else packing.others
     place = {argument: k for k, argument in enumerate(order, packing is not None)}
@@ -85,18 +88,19 @@ def record_of(
         or len(arguments) > MAX_ARGUMENTS
         or taken > MAX_TAKEN
         or not 0 < len(results) <= MAX_RESULTS
+        or alarms > MAX_ALARMS
         or meta.size > MAX_META
         or len(codes) > MAX_CODES
         or max(map(len, paths)) > MAX_DEPTH
         or sum(count for _, count, _, _ in ranges) > MOST_INDICES
     ):
         return None
-    numbers = sum(shape == () for shape in (*(shape for _, shape in arguments), *results))
+    numbers = alarms + sum(shape == () for shape in (*(shape for _, shape in arguments), *results))
     size = (workspace + numbers) * real.itemsize
     words = [
         len(arguments), len(results), len(codes), call_address, size, workspace, real.itemsize,
         meta.size, id(real), passed.inputs, passed.tangents, int(passed.cotangent), len(ranges),
-        int(is_brief), taken, sum(shape != () for _, shape in arguments),
+        int(is_brief), taken, sum(shape != () for _, shape in arguments), alarms,
     ]  # fmt: skip
     owned = [0] * taken
     for k, (dtype, shape) in enumerate(arguments):

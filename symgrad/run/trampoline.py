@@ -2,7 +2,7 @@
 
 It has CPython's vectorcall signature (PEP 590). Each kernel has a record (`run.records`)
 that says what the call it is prepared for looks like. A call that looks like that is
-made at once, anything else is handed to the Python method `_call`.
+made at once, anything else is handed to the Python method `_call`; so is one that raises an alarm.
 
 The block holds the workspace, then the single numbers among arguments and results. It lives on the stack
 where it is small. The largest block that was not is kept for later calls, one per process: fresh memory costs
@@ -105,7 +105,10 @@ class _Trampoline:
         self._each(self.n_arguments, self._argument)
         self._each(self._header(12), self._range)
         self._each(self.n_results, self._result)
+        self.n_alarms = self._header(16)
+        self._each(self.n_alarms, self._alarm)
         self._run()
+        self._each(self.n_alarms, self._require_silence)
         self._answer()
 
     def _reserve(self) -> None:
@@ -377,13 +380,23 @@ class _Trampoline:
         after = self.b.icmp_unsigned("<=", self.b.add(other, size), first)
         self._require(self.b.or_(before, after))
 
+    def _alarm(self, k: Value) -> None:
+        self._store(self._alarm_place(k), self.b.ptrtoint(self._number_place(), _I64))
+
+    def _alarm_place(self, k: Value) -> Value:
+        after = self.b.add(self.n_taken, self.n_results)
+        return self._at(self.buffers, self.b.add(after, k), 8)
+
+    def _require_silence(self, k: Value) -> None:
+        where = self.b.inttoptr(self._load(_I64, self._alarm_place(k)), _PTR)
+        self._require(self.b.fcmp_ordered("==", self._double(where), _DOUBLE(0.0)))
+
     # ---- the kernel ------------------------------------------------------------------------
 
     def _run(self) -> None:
         """Call it with everything on this stack: once the GIL is gone, the record may change."""
-        after = self.b.add(self.n_taken, self.n_results)
         block = self.b.load(self.block, typ=_PTR)
-        self._store(self._at(self.buffers, after, 8), self.b.ptrtoint(block, _I64))
+        self._store(self._alarm_place(self.n_alarms), self.b.ptrtoint(block, _I64))
         source = self._facts_of_result(self.n_results)
         self._copy(self.meta, source, self._header(7))
         self._copy(self.codes, self._at(source, self._header(7), 8), self.n_codes)
@@ -451,6 +464,13 @@ class _Trampoline:
 
     def _float(self, k: Value) -> Value:
         where = self._load(_PTR, self._at(self.buffers, self.b.add(self.n_taken, k), 8))
+        x = self._call("PyFloat_FromDouble", _PTR, self._double(where))
+        with self.b.if_then(self._equals(x, _NULL), likely=False):
+            self._fail()
+        return x
+
+    def _double(self, where: Value) -> Value:
+        """The real at an address, as a double."""
         value = self._local(_DOUBLE)
         is_double = self.b.icmp_signed("==", self.width, _I64(8))
         with self.b.if_else(is_double) as (double, single):
@@ -458,10 +478,7 @@ class _Trampoline:
                 self._store(value, self._load(_DOUBLE, where))
             with single:
                 self._store(value, self.b.fpext(self._load(_FLOAT, where), _DOUBLE))
-        x = self._call("PyFloat_FromDouble", _PTR, self.b.load(value, typ=_DOUBLE))
-        with self.b.if_then(self._equals(x, _NULL), likely=False):
-            self._fail()
-        return x
+        return self.b.load(value, typ=_DOUBLE)
 
     # ---- leaving ---------------------------------------------------------------------------
 
