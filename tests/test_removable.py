@@ -375,6 +375,10 @@ def _node(g: Graph, op: str, u: int) -> int:
         "besselj": (g.const(2), u),
         "besseli": (g.one, u),
     } | two
+    if op.endswith("_difference") and op not in args:
+        args[op] = (above_one, u, shifted)
+    if op.endswith("_less_side"):
+        args[op] = (above_one, shifted, above_one)[: 3 if op.startswith("root") else 2]
     if op.startswith("radial_"):
         args[op] = (
             (u, g.intern("mul", (u, u))) if "bessel" in op else (shifted, g.intern("mul", (shifted, shifted)))

@@ -620,8 +620,9 @@ def test_every_op_but_some_special_functions_has_a_complex_form():
     assert set(OPS) - special <= set(COMPLEX_FORMS) <= set(OPS)
 
 
-# Arguments that belong together are not moved alone: tests/test_removable.py, tests/test_log_products.py.
-_APART = ("where", "mask", "cast", "log_in_range", *REMOVABLE)
+# Arguments that belong together are not moved alone: test_removable.py, test_log_products.py,
+# test_cancellation.py.
+_APART = ("where", "mask", "cast", "log_in_range", "root_less_side", *REMOVABLE)
 _NUMERIC = [
     op for op in OPS.values() if op.name in COMPLEX_FORMS and op.result == "real" and op.name not in _APART
 ]

@@ -195,6 +195,17 @@ _SYMBOLIC = Arithmetic(
     lambda c: sp.Rational(c.numerator, c.denominator),
 )
 
+_DIFFERENCES: dict[str, Callable[[Expr], Expr]] = {
+    "exp": sp.exp, "log": sp.log, "sqrt": sp.sqrt, "sin": sp.sin, "cos": sp.cos, "atan": sp.atan,
+    "reciprocal": lambda x: 1 / x, "reciprocal_root": lambda x: 1 / sp.sqrt(x),
+    "logistic": lambda x: 1 / (1 + sp.exp(-x)),
+}  # fmt: skip
+
+
+def _difference_of(f: Callable[[Expr], Expr]) -> Callable[[Sequence[Expr], bool], Expr]:
+    return _formula(lambda c, u, v: f(c + u) - f(c + v))
+
+
 _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "pow": lambda v, exact: power_of(v[0], v[1], exact),
     "pow_1": lambda v, exact: power_of(v[0], v[1] - 1, exact),
@@ -228,6 +239,9 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "log1msq": _formula(lambda x: sp.log(1 - x**2)),
     "loghypot1": _formula(lambda x: sp.log(1 + x**2) / 2),
     "hypot1m1": _formula(lambda x: sp.sqrt(1 + x**2) - 1),
+    "hypot_less_side": _formula(lambda x, y: sp.sqrt(x**2 + y**2) - x),
+    "leg_less_side": _formula(lambda x, y: sp.sqrt(x**2 - y**2) - x),
+    "root_less_side": _formula(lambda x, s, r: r - x),
     "sqrt1pm1": _formula(lambda x: sp.sqrt(1 + x) - 1),
     "log_abs": _formula(lambda x: sp.log(sp.Abs(x))),
     "log_product": _formula(lambda x, y: sp.log(x * y)),
@@ -263,6 +277,7 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "and": lambda v, exact: sp.And(*v, evaluate=exact),
     "or": lambda v, exact: sp.Or(*v, evaluate=exact),
     "not": lambda v, exact: sp.Not(v[0], evaluate=exact),
+    **{f"{name}_difference": _difference_of(f) for name, f in _DIFFERENCES.items()},
     **SPECIAL_FORMS,
 }
 

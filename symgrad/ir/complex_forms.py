@@ -18,12 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from symgrad.ir.differences import NAMES as DIFFERENCES
 from symgrad.ir.kinks import DEFAULT, slope_of_abs_at_zero, tie_goes_to
 from symgrad.ir.ops import OPS
 from symgrad.ir.quotients import ROWS as QUOTIENT_ROWS
 from symgrad.ir.quotients import numpy_value
 from symgrad.ir.radial import ROWS as RADIAL_ROWS
 from symgrad.ir.radial import numpy_value as radial_value
+from symgrad.ir.sides import NAMES as SIDES
 from symgrad.ir.stable_ops import LOGARITHM_ENDS
 
 Form = Callable[..., Any]
@@ -239,6 +241,7 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "radial_coshm1": lambda h, s: 2 * np.sinh(h / 2) ** 2,
     "radial_logcosh": lambda h, s: _logcosh(h),
     "square_difference": OPS["square_difference"].numpy,
+    **{op: OPS[op].numpy for op in (*DIFFERENCES, *SIDES)},
     "hypot_slope": _hypot_slope,
     "inversion": _inversion,
     "direction_cosine": lambda x, y: x / _hypot(x, y),

@@ -25,7 +25,7 @@ def by_expansion(expand: Expand, arity: int) -> Callable[..., Any]:
     def built() -> tuple[Graph, list[int], int]:
         from symgrad.ir.graph import Graph  # whose module imports the table that this is a part of
 
-        g = Graph()
+        g = Graph(stabilise=False)  # rules would make the op again
         size = g.size("n")
         axis = g.fresh_axis(size)
         inputs = [g.input(f"x{k}", (size,)) for k in range(arity)]
@@ -36,10 +36,11 @@ def by_expansion(expand: Expand, arity: int) -> Callable[..., Any]:
         from symgrad.ir.evaluate import evaluate
 
         kind = np.result_type(*(np.asarray(a) for a in args))
-        wide = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in args))
+        number = np.complex128 if kind.kind == "c" else np.float64
+        wide = np.broadcast_arrays(*(np.asarray(a, dtype=number) for a in args))
         g, inputs, result = built()
         flat = {t: w.ravel() for t, w in zip(inputs, wide, strict=True)}
-        (value,) = evaluate(g, [result], flat, {"n": wide[0].size})
-        return value.reshape(wide[0].shape).astype(kind if kind.kind == "f" else np.float64)[()]
+        (value,) = evaluate(g, [result], flat, {"n": wide[0].size}, number)
+        return value.reshape(wide[0].shape).astype(kind if kind.kind in "fc" else np.float64)[()]
 
     return call

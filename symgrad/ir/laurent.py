@@ -481,6 +481,11 @@ def _doubled_square(half: Callable[[Series], Series]) -> Callable[[Series], Seri
     return function
 
 
+def _difference(op: str) -> Callable[[Series, Series, Series], Series]:
+    """f(c + u) - f(c + v)."""
+    return lambda c, u, v: sub(FUNCTIONS[op](add(c, u)), FUNCTIONS[op](add(c, v)))
+
+
 FUNCTIONS: dict[str, Callable[..., Series]] = {
     "add": add, "sub": sub, "neg": neg, "mul": mul, "div": div, "pow": _power, "sqrt": root,
     **{op: lambda away: away for op in ROWS},
@@ -505,6 +510,14 @@ FUNCTIONS: dict[str, Callable[..., Series]] = {
     "xlogx": lambda a: mul(a, _log(a)),
     "square_difference": lambda a, b: sub(mul(a, a), mul(b, b)),
     "leg": lambda a, b: root(sub(mul(a, a), mul(b, b))),
+    **{
+        f"{op}_difference": _difference(op) for op in ("exp", "log", "sqrt", "sin", "cos", "atan", "logistic")
+    },
+    "reciprocal_difference": lambda c, u, v: div(sub(v, u), mul(add(c, u), add(c, v))),
+    "hypot_less_side": lambda x, y: sub(root(add(mul(x, x), mul(y, y))), x),
+    "leg_less_side": lambda x, y: sub(root(sub(mul(x, x), mul(y, y))), x),
+    "root_less_side": lambda x, s, r: sub(root(add(mul(x, x), s)), x),
+    "reciprocal_root_difference": lambda c, u, v: sub(*(power(add(c, x), Fraction(-1, 2)) for x in (u, v))),
     "sqrt1pm1": lambda a: sub(root(_beside_one(a, 1, 1)), _like(1, a)),
     "hypot1m1": lambda a: sub(root(_beside_one(a, 1)), _like(1, a)),
     "log1msq": lambda a: _log(_beside_one(a, -1)),

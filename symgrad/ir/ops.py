@@ -470,4 +470,4 @@ _row("cast", 1, np.asarray, lambda a: a, (None,), c="({real}){0}", llvm="sitofp"
 OPS |= SPECIAL
 
 # They enter their rows, and those of `ir.quotients`.
-from symgrad.ir import hypot, log_products, norm, radial, removable, stable_ops  # noqa: E402, F401
+from symgrad.ir import differences, hypot, log_products, norm, radial, removable, sides, stable_ops  # noqa: E402, F401

@@ -48,6 +48,7 @@ from symgrad.targets.trace import (
 
 _ROUNDER = 1.5 * 2.0**52  # adding it leaves an integer in the low bits
 _VANISHING = -1418.0  # about log(2^-2046), which is a product of two powers of 2 with no bit set
+_OVERFLOWS = 712.0  # what a compiler adds to it before it rounds does not bring it back
 _MANTISSA = (1 << 52) - 1
 
 # ---- exponentials ------------------------------------------------------------------------------
@@ -113,7 +114,7 @@ def _in_range(x: Value) -> Value:
     What gives 0 becomes one for which both factors of `_scaled` are 0: a product that underflows takes
     processors a hundred cycles, and so would a vector with a masked lane that holds nothing.
     """
-    return select(x < -746.0, _VANISHING, at_most(x, 710.0))
+    return select(x < -746.0, _VANISHING, at_most(x, _OVERFLOWS))
 
 
 def _exp(x: Value, precision: str) -> Value:
@@ -136,7 +137,7 @@ def _expm1(x: Value, precision: str) -> Value:
         e = _exponential(at_least(at_most(x, 100.0), -40.0), precision)
         scale = _power_of_two(e.shifted)
         return select(magnitude(x) < 2.0**-27, x, fma(scale, e.rest(), scale - 1.0))
-    e = _exponential(at_least(at_most(x, 710.0), -40.0), precision)
+    e = _exponential(at_least(at_most(x, _OVERFLOWS), -40.0), precision)
     first = 1.0 - _inverse_power(e, 0)
     head = first + e.r  # |first| > |r|, or first = 0
     result = _scaled(head + (first - head + e.r + e.tail()), e)

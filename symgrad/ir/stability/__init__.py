@@ -20,7 +20,9 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     share_terms.py   the same in sums of several terms
     guarded.py       sin(x)/x with its value at 0 filled in
     radial.py        even functions of a root: cos(|v|), sin(|v|)/|v|
+    sides.py         a root less one of its sides
     squares.py       differences of squares
+    steps.py         differences of one function at two arguments, divided ones
     flat.py          functions of a root that are flat where it is 0
     singularities.py formulas of one value that are regular where it is 0
 """
@@ -42,8 +44,10 @@ from symgrad.ir.stability import (
     ratios,
     share_terms,
     shares,
+    sides,
     singularities,
     squares,
+    steps,
 )
 from symgrad.ir.stability.audit import AUDITS, Audit
 
@@ -65,6 +69,8 @@ __all__ = [
     "ratios",
     "share_terms",
     "shares",
+    "sides",
     "singularities",
     "squares",
+    "steps",
 ]

@@ -189,9 +189,12 @@ def log_of_expm1_to_logexpm1(g: Graph, a: Args) -> int | None:
         "log(exp(x) - exp(y))", "logsubexp(x, y)", "always", _MAECHLER,
         at_pairs((800.0, 799.0), (1.0, 1.0 - 2.0**-30), (3.0, -40.0), (-800.0, -801.0)),
     ),
-    on=among("sub"),
+    on=among("sub", "exp_difference"),
 )  # fmt: skip
 def log_difference_to_logsubexp(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] == "exp_difference":
+        c, u, v = g.args[a[0]]
+        return g.add(c, g.node("logsubexp", u, v))
     if g.op[a[0]] != "sub":
         return None
     x, y = (exponent_of(g, part) for part in g.args[a[0]])

@@ -1,0 +1,112 @@
+"""A root beside what it is nearly equal to: sqrt(x^2 + y^2) - x, and the roots of a quadratic equation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symgrad.ir.rules import Args, among
+from symgrad.ir.stability.audit import Audit, at_pairs, stable
+from symgrad.ir.stability.patterns import (
+    factors_of,
+    quotient_of,
+    remove,
+    root_of_square,
+    sum_of_signed,
+    terms_of,
+    under_root,
+    without,
+)
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+_ROOTS = ("sqrt", "norm", "hypot", "leg")
+_CONJUGATE = "Higham 2002, section 1.8; Goldberg 1991, section 1.4"
+
+
+@stable(
+    "sub",
+    "sqrt(x**2 + s) - x cancels where s is small beside x**2",
+    Audit(
+        "x - sqrt(x**2 + y**2)", "-hypot_less_side(x, y)",
+        "the square of x is a term under the root", _CONJUGATE,
+        at_pairs((1.0, 1e-8), (1e8, 1.0), (3.0, 4.0), (-2.0, 1e-3)),
+    ),
+    on=among(*_ROOTS),
+    needs=_ROOTS,
+)  # fmt: skip
+def root_less_its_side(g: Graph, a: Args) -> int | None:
+    for root, side, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
+        made = _less(g, root, side) if g.op[root] in _ROOTS else None
+        if made is not None:
+            return made if sign > 0 else g.neg(made)
+    return None
+
+
+@stable(
+    "add",
+    "x + sqrt(x**2 + s) cancels where x < 0",
+    Audit(
+        "x + sqrt(x**2 + y)", "root_less_side(-x, y, sqrt(x**2 + y))", "likewise", _CONJUGATE,
+        at_pairs((-1.0, 1e-12), (-1e8, 1.0), (-2.0, 3.0), (5.0, 1.0), (-3.0, -1e-9)),
+    ),
+    on=among(*_ROOTS),
+    needs=_ROOTS,
+)  # fmt: skip
+def root_plus_its_side(g: Graph, a: Args) -> int | None:
+    for root, side in (a, a[::-1]):
+        made = _less(g, root, g.neg(side)) if g.op[root] in _ROOTS else None
+        if made is not None:
+            return made
+    return None
+
+
+def _less(g: Graph, root: int, side: int) -> int | None:
+    """The root less a side."""
+    op, either = g.op[root], (side, g.neg(side))
+    if op in ("hypot", "leg"):
+        x, y = g.args[root]
+        if op == "hypot" and y in either:
+            x, y = y, x
+        return g.node(f"{op}_less_side", side, y) if x in either else None
+    rest = _beside_square(g, root, either)
+    return None if rest is None else g.node("root_less_side", side, rest, root)
+
+
+def _beside_square(g: Graph, root: int, either: tuple[int, int]) -> int | None:
+    """s of sqrt(x^2 + s) for the side x or -x."""
+    inside = under_root(g, root)
+    terms = [] if inside is None else terms_of(g, inside)
+    for place, (sign, term) in enumerate(terms if len(terms) > 1 else ()):
+        if sign > 0 and root_of_square(g, term) in either:
+            return sum_of_signed(g, terms[:place] + terms[place + 1 :])
+    return None
+
+
+@stable(
+    "div",
+    "(sqrt(x**2 + s) - x)/y, where y is a factor of s, is regular at y = 0",
+    Audit(
+        "(sqrt(x**2 - 4*y) - x)/(2*y)", "-2/(sqrt(x**2 - 4*y) + x)",
+        "x > 0; a factor of what is added to the square", "Goldberg 1991, section 1.4: the quadratic formula",
+        at_pairs((1.0, 1e-9), (2.0, 0.75), (-2.0, 0.5), (1e5, 1.0)),
+    ),
+    on=lambda ops: ops[0] in ("root_less_side", "mul", "neg"),
+    needs=("root_less_side",),
+)  # fmt: skip
+def root_less_side_over_factor(g: Graph, a: Args) -> int | None:
+    above, below = factors_of(g, a[0]), factors_of(g, a[1])
+    for place, factor in enumerate(above):
+        if g.op[factor] != "root_less_side":
+            continue
+        x, s, r = g.args[factor]
+        left, rest = remove(factors_of(g, s), below)
+        shared, _ = remove(factors_of(g, s), left)
+        if all(g.op[f] == "const" for f in shared):
+            continue
+        is_back = g.node("le", x, g.zero)
+        slope = g.div(g.one, g.where(is_back, g.one, g.add(r, x)))
+        others = without(above, place)
+        apart = quotient_of(g, [*others, factor], [g.where(is_back, a[1], g.one)])
+        return g.where(is_back, apart, quotient_of(g, [*others, *left, slope], rest))
+    return None

@@ -1,0 +1,142 @@
+"""Differences that cancel, and their quotients at ties: value, gradient and Hessian to 1e-13 relative.
+
+The reference is independent of symgrad: SymPy differentiates the expression as it is written, and mpmath
+evaluates that with hundreds of digits, a little beside a tie, where the expression is 0/0.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+
+import symgrad as sg
+
+RELATIVE = 1e-13
+DIGITS = 300
+ASIDE = 60  # digits after which a point is beside a tie
+x, y, z = sp.symbols("x y z", real=True)
+exp, log, sqrt, sin, cos, tan, tanh, atan = sp.exp, sp.log, sp.sqrt, sp.sin, sp.cos, sp.tan, sp.tanh, sp.atan
+
+TURNS = ((1.0, 1e-12), (3.0, 2.0), (0.5, 1024.0), (1e-9, 2e-9))
+STEPS = ((1.0, 1e-12), (3.0, 2.0), (1e8, 1e-3), (1e-9, 2e-9), (0.3, 1e3))
+SMALL_ON_EVERY_TARGET = [str(e) for e in (
+    cos(x + y) - cos(x), (exp(x) - exp(y)) / (x - y), sqrt(x**2 + y**2) - y, log(x + y) - log(x),
+)]  # fmt: skip
+SMALL_STEPS = ((1.0, 1e-12), (3.0, 2.0), (20.0, 1e-3), (1e-9, 2e-9))
+TIES = ((1.0, 1.0), (1.0, 1 + 2.0**-40), (1e-9, 2e-9), (3.0, 2.0))
+WIDE_TIES = (*TIES, (1e8, 1e8 + 1))
+SIDES = ((1.0, 1e-12), (1e-5, 1.0), (1e8, 1e-3), (3.0, 4.0), (1e-3, -5.0))
+ROOTS = ((1e-8, 1.0, 2.0), (1.0, -3.0, 1.0), (1.0, 1e5, 1.0))
+
+ON_EVERY_TARGET = [str(e) for e in (
+    cos(x + y) - cos(x), (exp(x) - exp(y)) / (x - y), sqrt(x**2 + y**2) - y, log(x + y) - log(x),
+)]  # fmt: skip
+
+# What is written, and points of its arguments (sorted by name).
+CASES: dict[str, tuple[Any, tuple[tuple[float, ...], ...]]] = {
+    str(e): (e, points)
+    for e, points in (
+        (cos(x + y) - cos(x), TURNS),
+        (sin(x + y) - sin(x), TURNS),
+        (exp(x + y) - exp(x), SMALL_STEPS),
+        (tanh(x + y) - tanh(x), SMALL_STEPS),
+        (log(x + y) - log(x), STEPS),
+        (sqrt(x + y) - sqrt(x), STEPS),
+        (atan(x + y) - atan(x), STEPS),
+        (1 / x - 1 / (x + y), STEPS),
+        (z / sqrt(x) - z / sqrt(x + y), ((1.0, 1e-12, 2.0), (0.5, 3.0, -1.0))),
+        (2 * cos(x + y) - 2 * cos(x), STEPS[:2]),
+        (exp(x) - exp(y), TIES[1:]),
+        (cos(x) - cos(y), TIES[1:]),
+        (tanh(x) - tanh(y), (*TIES[1:], (20.0, 21.0))),
+        (atan(x) - atan(y), WIDE_TIES[1:]),
+        (sqrt(x**2 + y**2) - y, SIDES),
+        (x - sqrt(x**2 - y**2), ((1.0, 1e-8), (3.0, 2.0))),
+        (sqrt(x**2 + y**2 + z**2) - z, ((1e-5, 2e-5, 3.0), (1.0, 2.0, -3.0))),
+        (sqrt(x**2 + y) + x, ((-1.0, 1e-12), (-1e8, 1.0), (2.0, 3.0))),
+        (-y + sqrt(y**2 - 4 * x * z), ROOTS),
+        ((-y + sqrt(y**2 - 4 * x * z)) / (2 * x), ROOTS),
+        ((exp(x) - exp(y)) / (x - y), (*TIES, (3.0, -2.0))),
+        ((log(x) - log(y)) / (x - y), WIDE_TIES),
+        ((sqrt(x) - sqrt(y)) / (x - y), WIDE_TIES),
+        ((sin(x) - sin(y)) / (x - y), TIES),
+        ((cos(x) - cos(y)) / (x - y), TIES),
+        ((atan(x) - atan(y)) / (x - y), TIES),
+        ((tanh(x) - tanh(y)) / (x - y), TIES),
+        ((1 / x - 1 / y) / (x - y), WIDE_TIES),
+        ((x**2 - y**2) / (x - y), TIES),
+        ((x - y) / log(x / y), TIES),
+        ((x - y) / (log(x) - log(y)), TIES),
+        ((exp(x) - exp(y)) / (sin(x) - sin(y)), TIES[:3]),
+        ((sin(x + y) - sin(x)) / y, (*SMALL_STEPS, (1.0, 0.0))),
+        (x * (exp(-x * z) - exp(-y * z)) / (y - x), ((1.0, 1.0, 1.0), (1.0, 3.0, 2.0))),
+    )
+}
+
+
+def arguments(expr: Any) -> list[Any]:
+    return sorted(expr.free_symbols, key=str)
+
+
+@lru_cache
+def exact(name: str) -> list[list[mpmath.mpf]]:
+    """For each point: the value, the gradient and the Hessian by rows, one after the other."""
+    expr, points = CASES[name]
+    args = arguments(expr)
+    gradient = [sp.diff(expr, a) for a in args]
+    function = sp.lambdify(
+        args, [expr, *gradient, *(sp.diff(d, a) for d in gradient for a in args)], modules="mpmath", cse=True
+    )
+    with mpmath.workdps(DIGITS):
+        found = []
+        for point in points:
+            at = [mpmath.mpf(t) for t in point]
+            try:
+                found.append(function(*at))
+            except ZeroDivisionError:
+                aside = mpmath.mpf(10) ** -ASIDE
+                found.append(function(*(t + k * aside for k, t in enumerate(at))))
+        return found
+
+
+def wrong_entries(name: str, target: str) -> list[Any]:
+    expr, points = CASES[name]
+    args = arguments(expr)
+    compiled = sg.compile(expr, args=args, wrt=args, outputs=("value", "grad", "hess"), backend=target)
+    wrong = []
+    for point, wanted in zip(points, exact(name), strict=True):
+        found = np.concatenate([np.ravel(part) for part in compiled(*point)])
+        for k, (f, w) in enumerate(zip(found, wanted, strict=True)):
+            if not abs(f - w) <= RELATIVE * abs(w) + 1e-55:
+                wrong.append((point, k, f, float(w)))
+    return wrong
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_cancels_in_value_gradient_and_hessian(name: str) -> None:
+    assert wrong_entries(name, "numpy") == []
+
+
+@pytest.mark.parametrize("target", ["llvm", "c"])
+@pytest.mark.parametrize("name", ON_EVERY_TARGET)
+def test_nor_on_compiled_targets(name: str, target: str) -> None:
+    assert wrong_entries(name, target) == []
+
+
+def test_differences_in_which_nothing_cancels_stay_as_they_are() -> None:
+    for expr in (
+        cos(x) * cos(y) - sin(x) * sin(y), sin(x + 1) - sin(x), sin(x) - sin(y), log(x) - log(y),
+        1 / x - 1 / y, sqrt(x) - sqrt(y), x - y**2,
+    ):  # fmt: skip
+        fired = sg.program(expr, args=arguments(expr)).translation.graph.rewritten
+        assert not fired, (expr, fired)
+
+
+def test_the_logarithm_of_a_difference_of_exponentials_is_still_one() -> None:
+    kernel = sg.compile(log(exp(x) - exp(y)), args=(x, y))
+    np.testing.assert_allclose(kernel(1000.0, 999.0), 1000 + np.log(-np.expm1(-1.0)), rtol=1e-15)
