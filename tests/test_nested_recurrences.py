@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
 import sympy as sp
 
 import symgrad as sg
-from symgrad.errors import IllegalProgram
+
+jax.config.update("jax_enable_x64", True)
 
 BACKENDS = ("numpy", "llvm", "c")
 x, u = sp.Symbol("x", real=True), sp.Symbol("u", real=True)
@@ -177,17 +181,238 @@ def test_matrices_and_arrays_are_states_of_recurrences_in_a_step(backend: str) -
         np.testing.assert_allclose(by_v[k], loop(w0, moved).imag / 1e-30, rtol=1e-12)
 
 
-@pytest.mark.parametrize("length", [n, 65])
-def test_many_turns_in_a_step_are_refused(length: Any) -> None:
-    final = sg.scan(
-        lambda q, t: sg.scan(lambda v, s: v * q, init=q, length=length).final, init=x, length=T
-    ).final
-    with pytest.raises(IllegalProgram) as caught:
-        sg.compile(final, args=(x, T, n))
-    assert str(caught.value) == (
-        "a recurrence of many turns inside the step of another one\n"
-        "  where    x[T]\n"
-        "  because  it depends on the state of the outer one, and is written out turn by turn: 64 at most, "
-        "and their number has to be known\n"
-        "  try      fewer turns (max_steps=), a number of them, or one recurrence whose state holds both"
+# ---- any number of turns -----------------------------------------------------------------------
+
+
+def relaxing(q: Any, t: Any) -> Any:
+    return sg.scan(lambda v, s: sp.sin(v) * x + q / (s + 1 + t), init=q, length=n).final
+
+
+def relaxing_by_hand(p: Any, turns: int, steps: int) -> Any:
+    q = p
+    for t in range(steps):
+        v = q
+        for s in range(turns):
+            v = mpmath.sin(v) * p + q / (s + 1 + t)
+        q = v
+    return q
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_number_of_turns_is_a_size_of_each_call(backend: str) -> None:
+    final = sg.scan(relaxing, init=x, length=T).final
+    kernel = sg.compile(
+        final, args=(x, n, T), wrt=x, outputs=("value", "grad", "hess", "hvp"), backend=backend
     )
+    for turns, steps in ((4, 3), (0, 3), (1, 2), (3, 1), (5, 0), (40, 6)):
+        with mpmath.workdps(40):
+            wanted = [
+                float(mpmath.diff(lambda p: relaxing_by_hand(p, turns, steps), mpmath.mpf("0.7"), k))  # noqa: B023
+                for k in (0, 1, 2)
+            ]
+        found = kernel(0.7, turns, steps, tangent=1.0)
+        np.testing.assert_allclose(found, [*wanted, wanted[2]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+def test_no_turn_and_one_are_told_apart(turns: int) -> None:
+    final = sg.scan(lambda q, t: relaxing(q, t).subs(n, turns), init=x, length=T).final
+    value, slope = sg.compile(final, args=(x, T), wrt=x, outputs=("value", "grad"))(0.7, 3)
+    np.testing.assert_allclose(value, float(relaxing_by_hand(0.7, turns, 3)), rtol=1e-14)
+    with mpmath.workdps(40):
+        exact = float(mpmath.diff(lambda p: relaxing_by_hand(p, turns, 3), mpmath.mpf("0.7")))
+    np.testing.assert_allclose(slope, exact, rtol=1e-13)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_three_loops_stand_in_each_other(backend: str) -> None:
+    m = sp.Symbol("m", integer=True, positive=True)
+
+    def middle(q: Any, t: Any) -> Any:
+        def inner(v: Any, s: Any) -> Any:
+            turn = sg.scan(lambda w, r: sp.cos(w) * x + v * q / (r + s + t + 2), init=v, length=m)
+            return turn.final + q / 3
+
+        return sg.scan(inner, init=q / 2, length=n).final
+
+    def by_hand(p: Any) -> Any:
+        q = p
+        for t in range(3):
+            v = q / 2
+            for s in range(2):
+                w = v
+                for r in range(4):
+                    w = mpmath.cos(w) * p + v * q / (r + s + t + 2)
+                v = w + q / 3
+            q = v
+        return q
+
+    final = sg.scan(middle, init=x, length=T).final
+    words = ("value", "grad", "hess")
+    found = sg.compile(final, args=(x, m, n, T), wrt=x, outputs=words, backend=backend)(0.7, 4, 2, 3)
+    with mpmath.workdps(40):
+        wanted = [float(mpmath.diff(by_hand, mpmath.mpf("0.7"), k)) for k in (0, 1, 2)]
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+def test_the_code_does_not_grow_with_the_number_of_turns() -> None:
+    def source(turns: int) -> str:
+        final = sg.scan(lambda q, t: relaxing(q, t).subs(n, turns), init=x, length=T).final
+        return sg.compile(final, args=(x, T), wrt=x, outputs=("value", "grad"), backend="c").source
+
+    few, many = source(11).splitlines(), source(1111).splitlines()
+    assert len(few) == len(many)
+    assert [line for line in few if "11" in line] != [], "the number of turns is in the code"
+
+
+@pytest.mark.parametrize("backend", ["llvm", "c"])
+def test_a_loop_in_a_step_is_left_where_its_condition_fails(backend: str) -> None:
+    def halving(q: Any, t: Any) -> Any:
+        return sg.while_loop(lambda v: v > 1, lambda v, s: v / 2, q * 3, max_steps=10**15).final
+
+    kernel = sg.compile(
+        sg.scan(halving, init=x, length=T).final, args=(x, T), outputs="value", backend=backend
+    )
+    q = 0.9
+    for _ in range(1000):
+        q *= 3
+        while q > 1:
+            q /= 2
+    assert kernel(0.9, 1000) == q
+
+
+# ---- what they are for -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_runge_kutta_steps_between_observations_agree_with_jax(backend: str) -> None:
+    b = sp.Symbol("b", integer=True)
+    samples, per_gap = sp.symbols("samples per_gap", integer=True, positive=True)
+    y0, seen = sp.IndexedBase("y0", shape=(samples, 2)), sp.IndexedBase("seen", shape=(T,))
+    a = sp.IndexedBase("a", shape=(3,))
+
+    def slope(y: Any) -> Any:
+        return sp.Matrix([y[1], -a[0] * sp.sin(y[0]) - a[1] * y[1]])
+
+    def rk4(y: Any, s: Any) -> Any:
+        h = 1 / (10 * per_gap)
+        d1 = slope(y)
+        d2 = slope(y + h / 2 * d1)
+        d3 = slope(y + h / 2 * d2)
+        d4 = slope(y + h * d3)
+        return y + h / 6 * (d1 + 2 * d2 + 2 * d3 + d4)
+
+    def observe(state: Any, t: Any) -> Any:
+        y, loss = state
+        after = sg.scan(rk4, init=y, length=per_gap).final
+        return after, loss + (after[0] - a[2] * seen[t]) ** 2
+
+    start = sp.Matrix([y0[b, 0], y0[b, 1]])
+    loss = sp.Sum(sg.scan(observe, init=(start, sp.Integer(0)), length=T).final[1], (b, 0, samples - 1))
+    kernel = sg.compile(
+        loss, args=(a, y0, seen, per_gap), wrt=(a, y0), outputs=("value", "grad"), backend=backend
+    )
+    for gap in (4, 1):
+        at, exact, slopes = observed_by_jax(gap)
+        value, grads = kernel(*at, gap)
+        np.testing.assert_allclose(value, exact, rtol=1e-13)
+        for mine, theirs in zip(grads, slopes, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-11, atol=1e-13)
+
+
+@cache
+def observed_by_jax(gap: int) -> tuple[Any, Any, Any]:
+    """The same of some numbers: those, value and gradient."""
+
+    def f(y: Any, a: Any) -> Any:
+        return jnp.stack([y[1], -a[0] * jnp.sin(y[0]) - a[1] * y[1]])
+
+    def rk4(y: Any, a: Any) -> Any:
+        h = 1 / (10 * gap)
+        d1 = f(y, a)
+        d2 = f(y + h / 2 * d1, a)
+        d3 = f(y + h / 2 * d2, a)
+        d4 = f(y + h * d3, a)
+        return y + h / 6 * (d1 + 2 * d2 + 2 * d3 + d4)
+
+    def loss(a: Any, y: Any, seen: Any) -> Any:
+        def observe(state: Any, wanted: Any) -> Any:
+            y, loss = state
+            y, _ = jax.lax.scan(lambda y, _: (rk4(y, a), None), y, None, length=gap)
+            return (y, loss + (y[0] - a[2] * wanted) ** 2), None
+
+        return jax.lax.scan(observe, (y, 0.0), seen)[0][1]
+
+    rng = np.random.default_rng(2)
+    at = np.array([1.3, 0.2, 0.7]), rng.normal(size=(3, 2)), rng.normal(size=7)
+    total = jax.jit(jax.value_and_grad(lambda *v: jax.vmap(loss, (None, 0, None))(*v).sum(), argnums=(0, 1)))
+    return (at, *total(*at))
+
+
+@pytest.mark.parametrize("backend", ["llvm", "c"])
+def test_backward_euler_over_1000_steps_has_an_exact_gradient(backend: str) -> None:
+    """y' = -p*(y**3 - cos t), each step solved by Newton's method, which no derivative goes through."""
+    h = sp.Rational(1, 100)
+
+    def step(q: Any, t: Any) -> Any:
+        return sg.implicit(u - q + h * x * (u**3 - sp.cos(h * (t + 1))), u, guess=q)
+
+    final = sg.scan(step, init=sp.Integer(2), length=T).final
+    kernel = sg.compile(final, args=(x, T), wrt=x, outputs=("value", "grad"), backend=backend)
+
+    def by_hand(p: complex) -> complex:
+        q = 2.0 + 0j
+        for t in range(1000):
+            before, forced = q, np.cos((t + 1) / 100)
+            for _ in range(8):
+                q = q - (q - before + p / 100 * (q**3 - forced)) / (1 + p / 100 * 3 * q**2)
+        return q
+
+    exact = by_hand(3.0 + 1e-30j)
+    value, slope = kernel(3.0, 1000)
+    np.testing.assert_allclose([value, slope], [exact.real, exact.imag / 1e-30], rtol=1e-12)
+    assert kernel.workspace(T=1000) < 20 * 8 * 1000, "the states of the searches are not stored"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_parameters_of_an_optimizer_in_a_step_are_learned(backend: str) -> None:
+    """Descent on a quadratic in every step of an outer loop, which follows its own target."""
+    d = sp.Symbol("d", integer=True, positive=True)
+    A, w = sp.MatrixSymbol("A", d, d), sp.MatrixSymbol("w", d, 1)
+
+    def outer(w: Any, t: Any) -> Any:
+        def descent(v: Any, s: Any) -> Any:
+            return v - x * (A * v - w / (t + 1))
+
+        return sg.scan(descent, init=w, length=n).final
+
+    final = sg.scan(outer, init=w, length=T).final
+    kernel = sg.compile(
+        sp.Trace(final.T * final),
+        args=(x, A, w, n, T),
+        wrt=(x, A),
+        outputs=("value", "grad"),
+        backend=backend,
+    )
+    (a0, w0), exact, (want_rate, want_a) = learned_by_jax()
+    value, (by_rate, by_a) = kernel(0.3, a0, w0, 5, 4)
+    np.testing.assert_allclose(value, exact, rtol=1e-13)
+    np.testing.assert_allclose(by_rate, want_rate, rtol=1e-12)
+    np.testing.assert_allclose(by_a, want_a, rtol=1e-11, atol=1e-14)
+
+
+@cache
+def learned_by_jax() -> tuple[Any, Any, Any]:
+    rng = np.random.default_rng(5)
+    a0, w0 = np.eye(3) + 0.2 * rng.normal(size=(3, 3)), rng.normal(size=(3, 1))
+
+    def loss(rate: Any, a: Any) -> Any:
+        w = jnp.asarray(w0)
+        for t in range(4):
+            v = w
+            for _ in range(5):
+                v = v - rate * (a @ v - w / (t + 1))
+            w = v
+        return (w * w).sum()
+
+    return ((a0, w0), *jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))(0.3, a0))

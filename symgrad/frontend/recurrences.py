@@ -1,7 +1,7 @@
 """Recurrences to definitions: the step is translated with hidden inputs in the place of the states.
 
-One that depends on the state of another one, in whose step it is, is written out turn by turn: a few steps of
-Newton's method in every step of an integrator.
+One that depends on the state of another one, in whose step it is, runs over the time of that one as well,
+once the hidden inputs of that one are its states: a recurrence in the step of another (`ir.scan`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from symgrad.frontend.matrices import Matrix, is_matrix, of_entries
 from symgrad.frontend.scan import Recurrence, StateAt, StateElement
 from symgrad.ir.bounds import index_is_in_range
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.scan import MOST_WRITTEN_OUT, ReadRule, close_scan, nested, new_state, opened
+from symgrad.ir.opening import opened
+from symgrad.ir.scan import close_scan, new_state
 
 if TYPE_CHECKING:
     from symgrad.frontend.translate import Translator
@@ -40,7 +41,7 @@ def _element(tr: Translator, e: Expr) -> Task:
             where=show(e),
             try_="one index for each axis",
         )
-    return _inside(tr.graph, tensor, (*index, *further))
+    return _inside(tr.graph, tensor, (index[0], *further, *index[1:]))
 
 
 @matrix(StateAt)
@@ -49,15 +50,13 @@ def _matrix(tr: Translator, e: Expr) -> Task:
     tensors, further = yield trajectories(tr, recurrence)
     at = yield tr.integer(time, "a time", e)
     tensor = tensors[int(number)]
-    _, rows, cols, *_ = tr.graph.tensors[tensor].extents
-    return of_entries(tr.graph, rows, cols, lambda i, j: _inside(tr.graph, tensor, (at, i, j, *further)))
+    rows, cols = tr.graph.tensors[tensor].extents[-2:]
+    return of_entries(tr.graph, rows, cols, lambda i, j: _inside(tr.graph, tensor, (at, *further, i, j)))
 
 
 def _inside(g: Graph, tensor: TensorId, index: Sequence[Node]) -> Node:
     """An element, or nan where an index that may leave the trajectory does."""
     value = g.read(tensor, *index)
-    if g.tensors[tensor].kind == "map" and g.rational(index[0]) is not None:  # a few turns, written out
-        value = g.substitute(g.tensors[tensor].body, dict(zip(g.tensors[tensor].out, index, strict=True)))
     for i, extent in zip(index, g.tensors[tensor].extents, strict=True):
         if not index_is_in_range(g, i, extent):
             last = g.isub(g.isub(extent, g.one), i)
@@ -101,8 +100,6 @@ def _translated(tr: Translator, e: Recurrence) -> Task:
             tr.inputs[state] = tensor
     _check_shapes(g, e, values, after)
     parts = (list(hidden.values()), values, after)
-    if _depends_on(g, frozenset(tr.hidden.values()) & frozenset(tr.inputs.values()), values, after):
-        return _written_out(g, clock, *parts)
     return _closed(g, clock, *parts)
 
 
@@ -118,17 +115,17 @@ def _while(g: Graph, going: Node, clock: Node, state: TensorId, after: Value) ->
 def _closed(
     g: Graph, clock: Node, hidden: Sequence[TensorId], firsts: Sequence[Value], steps: Sequence[Value]
 ) -> Trajectories:
-    """Close the recurrence: its states run over the free axes of all its parts as well."""
+    """Close the recurrence: its states run over the free axes of all its parts as well, behind time."""
     further = _further(g, clock, (*firsts, *steps))
     more = tuple(g.extent(a) for a in further)
-    states = [new_state(g, g.extent(clock), (*g.tensors[t].extents, *more)) for t in hidden]
+    states = [new_state(g, g.extent(clock), (*more, *g.tensors[t].extents)) for t in hidden]
     rules = {
-        t: (lambda index, s=s: g.read(s, clock, *index, *further))
+        t: (lambda index, s=s: g.read(s, clock, *further, *index))
         for t, s in zip(hidden, states, strict=True)
     }
-    first = [g.define("map", (*axes, *further), (), body) for axes, body in firsts]
+    first = [g.define("map", (*further, *axes), (), body) for axes, body in firsts]
     step = [
-        g.define("map", (clock, *axes, *further), (), opened(g, body, rules, (clock, *further)))
+        g.define("map", (clock, *further, *axes), (), opened(g, body, rules, (clock, *further)))
         for axes, body in steps
     ]
     return close_scan(g, states, first, step), further
@@ -138,48 +135,6 @@ def _further(g: Graph, clock: Node, values: Sequence[Value]) -> tuple[Node, ...]
     """The free axes of all parts of a recurrence: its states run over them as well."""
     used = frozenset().union(*(g.axes[body] - set(axes) for axes, body in values))
     return tuple(sorted(used - {clock}, key=g.order_key))
-
-
-# ---- in the step of another one ----------------------------------------------------------------
-
-
-def _depends_on(g: Graph, states: frozenset[TensorId], *parts: Sequence[Value]) -> bool:
-    """Whether a recurrence is made of the state of one around it, in whose step it is."""
-    reads = [g.args[r][0] for r in g.reads([body for part in parts for _, body in part])]
-    return bool(states) and not states.isdisjoint(g.definitions_below(reads))
-
-
-def _written_out(
-    g: Graph, clock: Node, hidden: Sequence[TensorId], firsts: Sequence[Value], steps: Sequence[Value]
-) -> Trajectories:
-    """The states turn by turn, for a few turns: part of the step of the recurrence around."""
-    length = g.rational(g.extent(clock))
-    if length is None or length > MOST_WRITTEN_OUT:
-        raise nested()
-    further = _further(g, clock, (*firsts, *steps))
-    turns = [[g.define("map", (*axes, *further), (), body) for axes, body in firsts]]
-    for turn in range(int(length)):
-        rules = {t: _at_further(g, s, further) for t, s in zip(hidden, turns[-1], strict=True)}
-        bodies = [opened(g, body, rules, (clock, *further)) for _, body in steps]
-        now = g.substitute_all(bodies, {clock: g.const(turn)})
-        turns.append([
-            g.define("map", (*axes, *further), (), body)
-            for (axes, _), body in zip(steps, now, strict=True)
-        ])  # fmt: skip
-    return tuple(_trajectory(g, states) for states in zip(*turns, strict=True)), further
-
-
-def _at_further(g: Graph, t: TensorId, further: Sequence[Node]) -> ReadRule:
-    return lambda index: g.read(t, *index, *further)
-
-
-def _trajectory(g: Graph, states: Sequence[TensorId]) -> TensorId:
-    """A tensor with time in front, for the states at all times."""
-    time, *axes = (g.fresh_axis(e) for e in (g.const(len(states)), *g.tensors[states[0]].extents))
-    body = g.read(states[-1], *axes)
-    for turn, state in reversed(list(enumerate(states[:-1]))):
-        body = g.where(g.ieq0(g.isub(time, g.const(turn))), g.read(state, *axes), body)
-    return g.define("map", (time, *axes), (), body)
 
 
 def _value(tr: Translator, e: Expr, state: Expr) -> Task:

@@ -224,11 +224,10 @@ def scan(step: Callable[..., Any], init: State | Sequence[State], length: Any) -
     computes on the way from them, or within a budget computes them again (`memory=` of `compile`); the
     parameters of a step get their gradients by one sum over time.
 
-    A recurrence (`scan`, `while_loop`, `implicit`) in the step of another one that depends on its state is
-    written out in that step: its number of steps has to be a number then, at most 64.
+    A recurrence (`scan`, `while_loop`, `implicit`) may stand in the step of another one, and depend on its
+    state: it is a loop in the loop of that one, of any length, and `memory=` counts its states as well.
 
-    Raises BadArgument for what is no state, ShapeMismatch where a step changes the shape of a state, and
-    IllegalProgram, when it is compiled, for a recurrence of more steps that depends on another one's state.
+    Raises BadArgument for what is no state, ShapeMismatch where a step changes the shape of a state.
 
         >>> a, y, n = sp.Symbol("a"), sp.Symbol("y"), sp.Symbol("n", integer=True, positive=True)
         >>> euler = scan(lambda y, t: y - a*y/n, y, n)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from symgrad.grad.outputs import Problem, gradient_parts
 from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.opening import opened
 from symgrad.ir.reduce import reduce
-from symgrad.ir.scan import ReadRule, close_scan, new_state, opened
+from symgrad.ir.scan import ReadRule, close_scan, new_state
 
 Update = Callable[[Graph, Node, Node, Sequence[Node], Sequence[Node]], tuple[Node, tuple[Node, ...]]]
 """`(graph, parameter, gradient, kept, numbers) -> next parameter, next kept`, entry by entry."""

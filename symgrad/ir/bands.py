@@ -14,7 +14,7 @@ Source: the delta rule of `ir.reduce`, applied to the axes of the result instead
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.multiplied_out import MultipliedOut, Term, is_solvable
@@ -144,17 +144,17 @@ def _renamed(
 
 
 def masked_bands(
-    g: Graph, axes: Sequence[Node], body: Node, fixed: Node | None = None
+    g: Graph, axes: Sequence[Node], body: Node, fixed: Collection[Node] = ()
 ) -> tuple[list[tuple[int, Node]], list[Band]]:
     """(the dense signed terms, the rest as bands) of a body over `axes` whose terms are masked already.
 
-    fixed  one of the axes that is not solved for.
+    fixed  axes that are not solved for.
     """
     dense: list[tuple[int, Node]] = []
     found: list[Band] = []
     for sign, term in additive_terms(g, body):
         parts = conjuncts(g, g.args[term][0]) if g.op[term] == "mask" else []
-        if any(g.op[p] == "ieq" and is_solvable(g, p, a) for p in parts for a in g.axes[p] - {fixed}):
+        if any(g.op[p] == "ieq" and is_solvable(g, p, a) for p in parts for a in g.axes[p].difference(fixed)):
             inner = g.args[term][1]
             whole = Term((), tuple(parts), inner if sign > 0 else g.neg(inner))
             found += bands_of(g, tuple(axes), whole, fixed)

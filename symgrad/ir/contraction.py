@@ -7,7 +7,7 @@ axis of the result that the other one lacks. Axes are told apart by who has them
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -31,14 +31,14 @@ class Term:
     depth: tuple[Node, ...]
 
 
-def terms_of(g: Graph, tensor: Tensor, time: Node | None = None) -> tuple[Term, ...]:
+def terms_of(g: Graph, tensor: Tensor, times: Collection[Node] = ()) -> tuple[Term, ...]:
     """The matrix products that a definition is the sum of; none if it is anything else.
 
-    time  an axis that has a loop already.
+    times  axes that have a loop already.
     """
     if tensor.kind != "sum" or is_small(g, tensor):
         return ()
-    out = [a for a in tensor.out if a != time]
+    out = [a for a in tensor.out if a not in times]
     terms = [_term(g, out, tensor.red, sign, body) for sign, body in additive_terms(g, tensor.body)]
     found = tuple(t for t in terms if t is not None)
     return found if len(found) == len(terms) else ()

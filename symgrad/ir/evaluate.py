@@ -19,7 +19,7 @@ from symgrad.ir.matrix_failures import no_value, not_tall
 from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.matrix_values import NoValue
 from symgrad.ir.ops import OPS
-from symgrad.ir.scan import Scan, clocks, is_scan, outer_definitions, scan_of
+from symgrad.ir.scan import Clock, Scan, clocks, clocks_around, is_scan, outer_definitions, scan_of
 from symgrad.ir.signs import is_root_at_least_value
 
 Inspect = Callable[[TensorId, Mapping[Node, Any], Mapping[Node, Any]], None]
@@ -60,7 +60,7 @@ def evaluate(
                 values[t] = _input_array(g, tensor, inputs[t], sizes, dtype)
             elif is_scan(g, t):
                 if t not in values:
-                    _run_scan(g, scan_of(g, t), values, sizes, dtype, inspect)
+                    _Run(g, values, sizes, dtype, inspect).scan(scan_of(g, t))
             else:
                 definition = _Definition(g, tensor, values, sizes, dtype, counts)
                 values[t] = definition.run()
@@ -72,30 +72,52 @@ def evaluate(
     return [values[t] for t in tensors]
 
 
-def _run_scan(
-    g: Graph, scan: Scan, values: dict[TensorId, np.ndarray], sizes: Mapping[str, int], dtype: Any,
-    inspect: Inspect | None,
-) -> None:  # fmt: skip
-    """The trajectories of a recurrence: each definition of its step, one time after the other."""
-    inside = clocks(g, scan)
-    for t in (*scan.states, *inside):
-        shape = tuple(max(evaluate_size(g, e, sizes), 0) for e in g.tensors[t].extents)
-        values[t] = np.full(shape, np.nan, dtype=dtype)
-    for state, first, result in zip(scan.states, scan.firsts, scan.results, strict=True):
-        values[state][-scan.lag, ...] = values[first]
-        values[result] = values[state]
-    times = range(max(evaluate_size(g, scan.length, sizes), 0))
-    for time in reversed(times) if scan.lag else times:
-        for t, clock in inside.items():
-            definition = _Definition(g, g.tensors[t], values, sizes, dtype, {}, {clock.axis: time})
-            part = definition.run()
-            if inspect is not None:
-                inspect(t, definition.done, definition.poison)
-            if g.tensors[t].kind == "scatter":
-                part = part.take([time], clock.position)
-            values[t][(slice(None),) * clock.position + (slice(time, time + 1),)] = part
-        for state, step in zip(scan.states, scan.steps, strict=True):
-            values[state][time + 1 - scan.lag, ...] = values[step][time]
+class _Run:
+    """One run of a recurrence: each definition of its step, one time after the other.
+
+    around  (where its time is in the states of this one, the time it is at) of each recurrence around it.
+    """
+
+    def __init__(
+        self, g: Graph, values: dict[TensorId, np.ndarray], sizes: Mapping[str, int], dtype: Any,
+        inspect: Inspect | None,
+    ) -> None:  # fmt: skip
+        self.g, self.values, self.sizes, self.dtype, self.inspect = g, values, sizes, dtype, inspect
+
+    def scan(self, scan: Scan, around: Sequence[tuple[int, int]] = ()) -> None:
+        g, values, inside = self.g, self.values, clocks(self.g, scan)
+        outer = [(clocks_around(g, scan, position), at) for position, at in around]
+        for t in (*scan.states, *inside):
+            shape = tuple(max(evaluate_size(g, e, self.sizes), 0) for e in g.tensors[t].extents)
+            values[t] = np.full(shape, np.nan, dtype=self.dtype)
+        for state, first, result in zip(scan.states, scan.firsts, scan.results, strict=True):
+            values[state][-scan.lag, ...] = values[first]
+            values[result] = values[state]
+        times = range(max(evaluate_size(g, scan.length, self.sizes), 0))
+        for time in reversed(times) if scan.lag else times:
+            for t in inside:
+                own = [(places[t], at) for places, at in ((inside, time), *outer)]
+                if not is_scan(g, t):
+                    self._definition(t, own)
+                elif t == min(r for r in scan_of(g, t).results if r in inside):
+                    self.scan(scan_of(g, t), [(clock.position, at) for clock, at in own])
+            for state, step in zip(scan.states, scan.steps, strict=True):
+                values[state][time + 1 - scan.lag, ...] = values[step][time]
+
+    def _definition(self, t: TensorId, own: Sequence[tuple[Clock, int]]) -> None:
+        """A definition of the step, at the given times."""
+        tensor = self.g.tensors[t]
+        fixed = {clock.axis: at for clock, at in own}
+        definition = _Definition(self.g, tensor, self.values, self.sizes, self.dtype, {}, fixed)
+        part = definition.run()
+        if self.inspect is not None:
+            self.inspect(t, definition.done, definition.poison)
+        place = [slice(None)] * len(tensor.extents)
+        for clock, at in own:
+            if tensor.kind == "scatter":
+                part = part.take([at], clock.position)
+            place[clock.position] = slice(at, at + 1)
+        self.values[t][tuple(place)] = part
 
 
 def _input_array(g: Graph, tensor: Tensor, value: Any, sizes: Mapping[str, int], dtype: Any) -> np.ndarray:

@@ -12,6 +12,10 @@ state, its whole trajectory, with links `(state, first, step)` to the tensors of
 What does not read a state does not depend on the one before: it is computed for all times at once,
 before the scan. What a scan needs step by step is found by `clocks`.
 
+A scan in the step of another one, whose state it reads, has the time of that one as an ordinary axis as well:
+`inner[k, t]` is the state after k turns in step t of the outer scan. The place of `t` is the same in all its
+states. Outside of the step it is a scan for all t at once.
+
 States are numbered by the nesting of scans, so that equal scans are one object and substitution in a
 step never captures the state of another. Source: tensor_ir study, section 3.5.
 """
@@ -26,13 +30,15 @@ from symgrad.ir.graph import SCANS, Graph, Node, TensorId
 
 _LEVEL = 1 << 16  # canonical numbers of states: level * _LEVEL + position
 _FRESH = 1 << 40  # numbers of states whose scan is not closed yet
-_TIED = ("map", "sum", "prod", "max", "min", "logsumexp")  # definitions with an axis per index of theirs
 ReadRule = Callable[[tuple[Node, ...]], Node]  # what a read at these indices becomes
 
 
 @dataclass(frozen=True)
 class Clock:
-    """The place of time in a definition: axis `position` of the result, the bound axis `axis`."""
+    """The place of time in a definition: axis `position` of the result, the bound axis `axis`.
+
+    A scan binds no axes: there `axis` is 0.
+    """
 
     position: int
     axis: Node
@@ -118,18 +124,6 @@ def scan_of(g: Graph, t: TensorId) -> Scan:
 # ---- what belongs to a step --------------------------------------------------------------------
 
 
-MOST_WRITTEN_OUT = 64  # turns of a recurrence that is part of the step of another one
-
-
-def nested() -> IllegalProgram:
-    return IllegalProgram(
-        "a recurrence of many turns inside the step of another one",
-        because="it depends on the state of the outer one, and is written out turn by turn: "
-        f"{MOST_WRITTEN_OUT} at most, and their number has to be known",
-        try_="fewer turns (max_steps=), a number of them, or one recurrence whose state holds both",
-    )
-
-
 def dependents(g: Graph, roots: Iterable[TensorId], states: Iterable[TensorId]) -> list[TensorId]:
     """The tensors that `roots` need and that depend on one of `states`, ascending; the states left out.
 
@@ -144,23 +138,41 @@ def dependents(g: Graph, roots: Iterable[TensorId], states: Iterable[TensorId]) 
     return order
 
 
-def clocks(g: Graph, scan: Scan) -> dict[TensorId, Clock]:
+def clocks(g: Graph, scan: Scan, more: Iterable[TensorId] = ()) -> dict[TensorId, Clock]:
     """Where time is in each definition of a step (those that depend on its states), ascending.
 
+    more  further tensors that depend on its states.
     Raises IllegalProgram where a definition reads what is not there yet: another time than its own.
     """
-    places = dict.fromkeys(scan.states, (0, scan.lag))
+    return _followed(g, (*scan.steps, *more), dict.fromkeys(scan.states, (0, scan.lag)))
+
+
+def clocks_around(
+    g: Graph, scan: Scan, position: int, more: Iterable[TensorId] = ()
+) -> dict[TensorId, Clock]:
+    """Where the time of a recurrence around `scan` is in each definition of its step.
+
+    position  of that time in the states of `scan`.
+    """
+    return _followed(g, (*scan.steps, *more), dict.fromkeys(scan.states, (position, 0)))
+
+
+Places = Mapping[TensorId, tuple[int, int]]  # where a time is, and how much earlier it is than the index
+
+
+def _followed(g: Graph, roots: Iterable[TensorId], start: Places) -> dict[TensorId, Clock]:
+    """A time from the tensors in `start` on, through all definitions below `roots`."""
+    places = dict(start)
     found: dict[TensorId, Clock] = {}
-    for t in dependents(g, scan.steps, scan.states):
-        clock = found[t] = _clock(g, t, places)
+    for t in dependents(g, roots, start):
+        clock = Clock(_place_in(g, scan_of(g, t), places), g.zero) if is_scan(g, t) else _clock(g, t, places)
+        found[t] = clock
         places[t] = (clock.position, 0)
     return found
 
 
-def _clock(g: Graph, t: TensorId, places: Mapping[TensorId, tuple[int, int]]) -> Clock:
+def _clock(g: Graph, t: TensorId, places: Places) -> Clock:
     tensor = g.tensors[t]
-    if is_scan(g, t):
-        raise nested()
     times = set()
     for r in g.reads_of(t):
         s, *index = g.args[r]
@@ -170,13 +182,43 @@ def _clock(g: Graph, t: TensorId, places: Mapping[TensorId, tuple[int, int]]) ->
     axis = min(times)
     results = tensor.target if tensor.kind == "scatter" else tensor.out
     if len(times) != 1 or axis not in results:
-        raise IllegalProgram(
-            f"the step of a recurrence reads a state at another time than its own (t{t})",
-            because="a step may only use the state it starts from",
-            try_="keep older values in the state as well",
-        )
+        raise _of_another_time(t)
     position = results.index(axis) + (1 if tensor.kind == "enum" else 0)
     return Clock(position, axis)
+
+
+def _of_another_time(t: TensorId) -> IllegalProgram:
+    return IllegalProgram(
+        f"the step of a recurrence reads a state at another time than its own (t{t})",
+        because="a step may only use the state it starts from",
+        try_="keep older values in the state as well",
+    )
+
+
+def _place_in(g: Graph, scan: Scan, places: Places) -> int:
+    """Where a time is in the states of a recurrence that reads tensors in `places`: the same in all."""
+    apart = _followed(g, scan.steps, places)  # as if the states did not know the time
+    found = {places[t][0] + 1 for t in scan.firsts if t in places}
+    found |= {places[t][0] for t in scan.steps if t in places}
+    found |= {apart[t].position for t in scan.steps if t in apart}
+    position = min(found)
+    inside = _followed(g, scan.steps, {**places, **dict.fromkeys(scan.states, (position, 0))})
+    if len(found) != 1 or any(t not in inside and t not in places for t in scan.steps):
+        raise _of_another_time(scan.results[0])
+    if any(inside[t].position != position for t in scan.steps if t in inside):
+        raise _of_another_time(scan.results[0])
+    return position
+
+
+def has_place(g: Graph, scan: Scan, position: int) -> bool:
+    """Whether a recurrence runs for every place on an axis of its states by itself."""
+    if any(position >= g.tensors[s].rank for s in scan.states):
+        return False
+    try:
+        inside = clocks_around(g, scan, position)
+    except IllegalProgram:
+        return False
+    return all(inside[t].position == position for t in scan.steps if t in inside)
 
 
 def frontier(g: Graph, scan: Scan) -> tuple[TensorId, ...]:
@@ -244,12 +286,34 @@ def rebuilt(
     for t in dependents(g, roots, rules):
         tensor = g.tensors[t]
         if is_scan(g, t):
-            raise nested()
+            if t not in made:
+                made.update(_rebuilt_scan(g, scan_of(g, t), rules, made))
+            continue
         nodes = moved(g, (*tensor.bodies, *tensor.target), rules, made)
         count = len(tensor.bodies)
         bodies, target = nodes[:count], nodes[count:]
         made[t] = g.define(tensor.kind, tensor.out, tensor.red, bodies, target, tensor.extents, tensor.name)
     return made
+
+
+def _rebuilt_scan(
+    g: Graph, scan: Scan, rules: Mapping[TensorId, ReadRule], made: Mapping[TensorId, TensorId]
+) -> dict[TensorId, TensorId]:
+    """All trajectories of a recurrence again, on states of its own."""
+    states = [new_state(g, scan.length, g.tensors[s].extents[1:]) for s in scan.states]
+    moves = {**made, **dict(zip(scan.states, states, strict=True))}
+    moves |= rebuilt(g, scan.steps, {**rules, **{t: same_place(g, new) for t, new in moves.items()}})
+    firsts = [moves[t] if t in moves else _placed(g, t, rules) for t in scan.firsts]
+    steps = [moves[t] if t in moves else _placed(g, t, rules) for t in scan.steps]
+    return dict(zip(scan.results, close_scan(g, states, firsts, steps, scan.lag), strict=True))
+
+
+def _placed(g: Graph, t: TensorId, rules: Mapping[TensorId, ReadRule]) -> TensorId:
+    """What stands for a tensor of which reads are replaced."""
+    if t not in rules:
+        return t
+    axes = [g.fresh_axis(e) for e in g.tensors[t].extents]
+    return g.define("map", axes, (), rules[t](tuple(axes)))
 
 
 def moved(
@@ -273,74 +337,3 @@ def on_tensors(g: Graph, body: Node, rules: Mapping[TensorId, ReadRule]) -> Node
     """An expression with reads of some tensors replaced, also inside the definitions it reads."""
     made = rebuilt(g, [g.args[r][0] for r in g.reads((body,))], rules)
     return moved(g, (body,), rules, made)[0]
-
-
-def opened(g: Graph, body: Node, rules: Mapping[TensorId, ReadRule], axes: Sequence[Node]) -> Node:
-    """`body` with reads of inputs replaced by values over further `axes`.
-
-    Definitions on the way are made again with those of the axes in front that they then depend on. An axis of
-    theirs that is one of those wherever they are read is that one: `A[t, j]*state[j]` has one time, not two.
-    """
-    order = dependents(g, [g.args[r][0] for r in g.reads((body,))], rules)
-    tied = _tied(g, body, order, axes)
-    made: dict[TensorId, tuple[TensorId, tuple[Node, ...]]] = {}
-
-    def replaced(nodes: Sequence[Node]) -> list[Node]:
-        changes: dict[Node, Node] = {}
-        for r in g.reads(nodes):  # those in the indices of others first
-            t, *index = g.args[r]
-            if t in rules or t in made:
-                index = g.substitute_all(index, changes)
-            if t in rules:
-                changes[r] = rules[t](tuple(index))
-            elif t in made:
-                new, more = made[t]
-                split = 1 if g.tensors[t].kind == "enum" else 0
-                rest = [i for p, i in enumerate(index) if p >= split and p not in tied[t]]
-                changes[r] = g.read(new, *index[:split], *more, *rest)
-        return g.substitute_all(nodes, changes)
-
-    for t in order:
-        tensor = g.tensors[t]
-        if is_scan(g, t):
-            raise nested()
-        own = {a: g.fresh_axis(g.extent(a)) for a in (*tensor.out, *tensor.red)}
-        own |= {tensor.out[p]: a for p, a in tied[t].items()}
-        nodes = replaced(g.substitute_all((*tensor.bodies, *tensor.target), own))
-        count = len(tensor.bodies)
-        more = tuple(a for a in axes if any(a in g.axes[n] for n in nodes))
-        out = [own[a] for p, a in enumerate(tensor.out) if p not in tied[t]]
-        red = [own[a] for a in tensor.red]
-        if tensor.kind == "scatter":
-            extents = (*(g.extent(a) for a in more), *tensor.extents)
-            new = g.define("scatter", (), (*red, *more), nodes[:count], (*more, *nodes[count:]), extents)
-        else:
-            new = g.define(tensor.kind, (*more, *out), red, nodes[:count], name=tensor.name)
-        made[t] = new, more
-    return replaced((body,))[0]
-
-
-def _tied(
-    g: Graph, body: Node, order: Sequence[TensorId], axes: Sequence[Node]
-) -> dict[TensorId, dict[int, Node]]:
-    """For each definition, the places of its axes that every read of it has at one of `axes`.
-
-    order  the definitions below `body`, ascending.
-    """
-    tied: dict[TensorId, dict[int, Node]] = {t: {} for t in order}
-    seen: set[TensorId] = set()
-
-    def meet(nodes: Sequence[Node], names: Mapping[Node, Node]) -> None:
-        for r in g.reads(nodes):
-            t, *index = g.args[r]
-            if t in tied and g.tensors[t].kind in _TIED:
-                here = {p: names.get(i, i) for p, i in enumerate(index) if names.get(i, i) in axes}
-                known = tied[t].items() if t in seen else here.items()
-                tied[t] = {p: a for p, a in known if here.get(p) == a}
-            seen.add(t)
-
-    meet((body,), {})
-    for t in reversed(order):
-        tensor = g.tensors[t]
-        meet((*tensor.bodies, *tensor.target), {tensor.out[p]: a for p, a in tied[t].items()})
-    return tied

@@ -7,7 +7,7 @@ with guards where a place may lie outside; nothing where the guards contradict e
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
 
 from symgrad.ir.bounds import Fact, facts_of, is_implied, is_nonnegative, typical
@@ -31,11 +31,11 @@ class Band:
     value: Node
 
 
-def bands_of(g: Graph, target: tuple[Node, ...], term: Term, fixed: Node | None = None) -> list[Band]:
+def bands_of(g: Graph, target: tuple[Node, ...], term: Term, fixed: Collection[Node] = ()) -> list[Band]:
     """A term with its equalities solved, though not for `fixed`; nothing where its guards contradict."""
     loops = set(term.bound) | {a for i in target for a in g.axes[i]}
     guards, value = list(term.guards), term.value
-    while (best := _equality_to_solve(g, loops - {fixed}, guards)) is not None:
+    while (best := _equality_to_solve(g, loops.difference(fixed), guards)) is not None:
         equation, axis = best
         place = _solution(g, equation, axis)
         last = g.iadd(g.extent(axis), g.const(-1))

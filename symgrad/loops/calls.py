@@ -25,15 +25,15 @@ class Calls:
         self.failures: list[Failure] = []
         self.status: str = ""
 
-    def emit(self, low: Lowering, t: TensorId, time: Node | None) -> None:
+    def emit(self, low: Lowering, t: TensorId, times: Mapping[Node, Poly]) -> None:
         """The loops of the call `t`, for each value of the axes before its result's.
 
-        time  the axis among them, if any, whose loop is around everything already (of a recurrence).
+        times  where those among them are whose loops are around everything already (of recurrences).
         """
         g, tensor, row = low.g, low.g.tensors[t], MATRIX_FUNCTIONS[low.g.tensors[t].name]
         outer = tensor.out[: len(tensor.out) - len(row.result)]
         names = {a: low.loop_name(d) for d, a in enumerate(outer)}
-        places = {a: low.time if a == time else variable(name) for a, name in names.items()}
+        places = {a: times[a] if a in times else variable(name) for a, name in names.items()}
         w = _writer(low, len(outer))
         operands = tuple(
             _operand(low, w, b, r, places) for b, r in zip(tensor.bodies, row.ranks, strict=True)
@@ -61,7 +61,7 @@ class Calls:
                 self._report(low, w, Failure(tensor.name, failure_text(g, tensor.name, tensor.bodies[0])))
                 _fill_with_nan(w, result, extents)
         body: list[Statement] = w.statements
-        for a in reversed([a for a in outer if a != time]):
+        for a in reversed([a for a in outer if a not in times]):
             body = [For(names[a], (poly(0),), (low.poly(g.extent(a)),), body)]
         low.top.extend(body)
 

@@ -106,7 +106,7 @@ def _longest(axes: Sequence[_Axis]) -> _Axis:
 class Products:
     """The calls for one definition.
 
-    time  the axis whose loop is around everything, if there is one.
+    times  where axes are whose loops are around everything.
     fill  appends loops that set the result to 0.
     span  the part of one of the axes that is made; the result may be what is there and more.
     """
@@ -115,22 +115,21 @@ class Products:
         self,
         low: Lowering,
         t: TensorId,
-        time: Node | None,
+        times: Mapping[Node, Poly],
         fill: Callable[[], None],
         span: Span | None = None,
     ) -> None:
         self.span, self.adds_up = span, span is not None and span.adds_up
         self.low, self.g, self.t, self.tensor, self.fill = low, low.g, t, low.g.tensors[t], fill
-        own = [a for a in (*self.tensor.out, *self.tensor.red) if a != time]
+        own = [a for a in (*self.tensor.out, *self.tensor.red) if a not in times]
         self.marks = {a: f"@{a}" for a in own}  # stand for axes until it is known which of them get loops
         self.places = {a: variable(mark) for a, mark in self.marks.items()}
-        if time is not None:
-            self.places[time] = low.time
+        self.places.update(times)
         self.extents = {a: low.poly(self.g.extent(a)) for a in own}
         if span is not None:
             self._use_span(span)
         self.c = self._place(t, self.tensor.out)
-        self.is_symmetric = time is None and is_symmetric_sum(self.g, self.tensor)
+        self.is_symmetric = not times and is_symmetric_sum(self.g, self.tensor)
 
     def _use_span(self, span: Span) -> None:
         """One axis starts later, and is as long as the span is."""

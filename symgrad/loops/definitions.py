@@ -59,10 +59,9 @@ class Nest(Levels):
     def __init__(self, lowering: Lowering, t: TensorId) -> None:
         self.t = t
         self.tensor: Tensor = lowering.g.tensors[t]
-        clock = lowering.clocks.get(t)
-        time = clock.axis if clock is not None else None
-        super().__init__(lowering, loop_order(lowering.g, self.tensor), time, lowering.span(t))
-        self.is_plain = time is None and self.span is None
+        times = lowering.times_of(t)
+        super().__init__(lowering, loop_order(lowering.g, self.tensor), times, lowering.span(t))
+        self.is_plain = not times and self.span is None
         self.adds_up = self.span is not None and self.span.adds_up
         self.mirror = self.is_plain and is_symmetric_sum(self.g, self.tensor) and self._halves_in_order()
 
@@ -76,12 +75,12 @@ class Nest(Levels):
             self._emit_maps()
             return
         if t.kind == "call":
-            self.low.calls.emit(self.low, self.t, self.time)
+            self.low.calls.emit(self.low, self.t, self.times)
             return
         is_shifted = self.span is not None and self.span.is_shifted
-        if not self.low.plain and not is_shifted and (terms := terms_of(self.g, t, self.time)):
+        if not self.low.plain and not is_shifted and (terms := terms_of(self.g, t, self.times)):
             fill = partial(self._emit_start, _IDENTITY["sum"])
-            Products(self.low, self.t, self.time, fill, self.span).emit(terms)
+            Products(self.low, self.t, self.times, fill, self.span).emit(terms)
             return
         if (running := running_form(self.g, t)) is not None:
             self._emit_running(running)
@@ -149,12 +148,12 @@ class Nest(Levels):
             self._emit_band(band, is_mirrored=half is not None)
 
     def _split_bands(self, body: Node) -> tuple[Node, list[Band]]:
-        return split_bands(self.g, self.tensor.out, body, self.low.absorbed, self.time)
+        return split_bands(self.g, self.tensor.out, body, self.low.absorbed, self.times)
 
     def _emit_cases(self) -> bool:
         """One store for each place along short axes whose places differ; False where there are none."""
         g, out = self.g, self.tensor.out
-        told_apart = cases(g, [a for a in out if a != self.time], self.tensor.body)
+        told_apart = cases(g, [a for a in out if a not in self.times], self.tensor.body)
         if len(told_apart) == 1:
             return False
         if any(self._split_bands(value)[1] for _, value in told_apart):
@@ -278,8 +277,8 @@ class Nest(Levels):
         value, extents = low.fresh_value(), self.tensor.extents
         names = [low.loop_name(d) for d in range(len(extents))]
         index = [variable(n) for n in names]
-        if self.time is not None:
-            index[low.clocks[self.t].position] = low.time
+        for clock in low.clocks.get(self.t, ()):
+            index[clock.position] = self.times[clock.axis]
         body: list[Statement] = [
             Const(value, identity),
             Store(*low.element(self.t, tuple(index)), value),

@@ -8,7 +8,7 @@ blocks of observations is a fill with zeros and the loops of its bands (`ir.band
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from symgrad.ir.bands import Band, masked_bands
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
@@ -17,14 +17,14 @@ from symgrad.ir.triangle import mirrored_entry
 
 
 def split_bands(
-    g: Graph, out: tuple[Node, ...], body: Node, absorbed: frozenset[TensorId], time: Node | None = None
+    g: Graph, out: tuple[Node, ...], body: Node, absorbed: frozenset[TensorId], times: Collection[Node] = ()
 ) -> tuple[Node, list[Band]]:
     """(the rest of the body, what is added to it) of a map over the axes `out`.
 
     absorbed  scatters that are added, not read.
-    time      an axis that has no loop here.
+    times     axes that have no loop here.
     """
-    terms, found = masked_bands(g, out, body, time)
+    terms, found = masked_bands(g, out, body, times)
     dense = g.zero
     for sign, term in terms:
         if g.op[term] == "read" and g.args[term][0] in absorbed:

@@ -66,16 +66,16 @@ class Scope:
 class Levels:
     """Statements by level: level 0 is outside all loops, level k inside the k-th.
 
-    time  the axis of a loop around all of them, if there is one.
-    span  the part of one of the loops that is made, if it is not the whole.
+    times  the axes of loops around all of them, and where those are.
+    span   the part of one of the loops that is made, if it is not the whole.
     """
 
     def __init__(
-        self, lowering: Lowering, loops: list[Node], time: Node | None, span: Span | None = None
+        self, lowering: Lowering, loops: list[Node], times: Mapping[Node, Poly], span: Span | None = None
     ) -> None:
         self.low = lowering
         self.g = lowering.g
-        self.time = time
+        self.times = times
         self.span = span
         self._use_loops(loops)
         self.doubts: dict[Node, Doubts] = {}
@@ -84,14 +84,14 @@ class Levels:
         """Start with empty levels for these loops, outermost first."""
         self._performing: Sequence[Node] = ()
         self._performed: frozenset[Node] | None = None
-        self.loops = loops = [a for a in loops if a != self.time]
+        self.loops = loops = [a for a in loops if a not in self.times]
         self.values: dict[Node, Value] = {}
         self.loaded: set[Node] = set()  # gathered indices already in a variable of this nest
         self.names = {a: self.low.loop_name(d) for d, a in enumerate(loops)}
         self.depth = {a: d + 1 for d, a in enumerate(loops)}
         self.variables = {a: variable(name) for a, name in self.names.items()}
-        if self.time is not None:
-            self.variables[self.time], self.depth[self.time] = self.low.time, 0
+        self.variables |= self.times
+        self.depth |= dict.fromkeys(self.times, 0)
         self.pre: list[list[Statement]] = [self.low.top, *([] for _ in loops)]
         self.scopes = [Scope(statements, level) for level, statements in enumerate(self.pre)]
         self.post: list[list[Statement]] = [[] for _ in range(len(loops) + 1)]
@@ -180,7 +180,7 @@ class Levels:
             return False
         axis = max(g.axes[index], key=lambda a: self.depth[a])
         k = terms.get(axis, 0)
-        if axis == self.time or abs(k) != 1 or any(axis in g.axes[a] for a in terms if a != axis):
+        if axis in self.times or abs(k) != 1 or any(axis in g.axes[a] for a in terms if a != axis):
             return False
         rest = self.poly(g.isub(index, g.iscale(axis, k)))
         if k == 1:
@@ -192,7 +192,7 @@ class Levels:
     def _one_turn(self, axis: Node, value: Node) -> None:
         """Bound the loop over an axis to the place that a value of outer loops names, or to none."""
         level = self.level(value)
-        if axis == self.time or level >= self.depth[axis] or self._unsafe(value):
+        if axis in self.times or level >= self.depth[axis] or self._unsafe(value):
             return
         scope = self.scopes[level]
         self._emit_nodes((value,), scope, {})
@@ -232,7 +232,7 @@ class Levels:
         return n in local or n in self.values or n in self.low.top_values
 
     def _emit_nodes(self, roots: Sequence[Node], scope: Scope, local: dict[Node, Value]) -> None:
-        if not self.loops and self.time is None and scope.statements is self.pre[0]:
+        if not self.loops and not self.times and scope.statements is self.pre[0]:
             straight = self._straight(roots)
             if straight is not None:
                 self._emit_straight(straight, scope)

@@ -9,13 +9,13 @@ its tensor is only made where its condition holds. Where memory is scarce, time 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.names import mangled
-from symgrad.ir.scan import Clock, Scan, clocks, is_scan, outer_definitions, scan_of
+from symgrad.ir.scan import Clock, Scan, is_scan, scan_of
 from symgrad.loops.blocks import blocked
 from symgrad.loops.calls import Calls
 from symgrad.loops.contract import SCRATCH
@@ -44,11 +44,12 @@ from symgrad.loops.nest import (
     poly_mul,
     variable,
 )
-from symgrad.loops.records import Record, last_states, records
+from symgrad.loops.records import Record
+from symgrad.loops.recurrences import Loop, Recurrences
 from symgrad.loops.runs import with_lines
 from symgrad.loops.strips import stripped
 from symgrad.loops.sweeps import Span, Sweeps, in_order
-from symgrad.loops.tiles import Surroundings, tilings
+from symgrad.loops.tiles import tilings
 from symgrad.loops.turns import without_single_turns
 
 _LOOP_NAMES = ("i", "j", "k", "l", "p", "q", "r", "s")
@@ -101,34 +102,19 @@ class Lowering:
         self.top: list[Statement] = []
         self.outermost = self.top
         self.top_values: dict[Node, Value] = {}
-        self.scans = _scans(g, self.order)
-        self.clocks: dict[TensorId, Clock] = {}  # definitions that stand in a loop over time
-        self.records: dict[
-            TensorId, Record
-        ] = {}  # those of them that the loop being made keeps for all times
-        self.records_of: dict[Scan, dict[TensorId, Record]] = {}
-        outer = outer_definitions(g, (t for _, t in interface.outputs))
-        for scan in self.scans:
-            self.clocks.update(clocks(g, scan))
-        self.ends = last_states(g, self.scans, self.order, [t for _, t in interface.outputs])
-        self.aliases: dict[TensorId, tuple[TensorId, int, Record]] = {}  # what a trajectory holds
-        free = set(outer) - {t for _, t in interface.outputs}
-        for scan in self.scans:
-            found = records(g, scan, outer)
-            for step, result in zip(scan.steps, scan.results, strict=True):
-                record = found.pop(step, None)
-                if record is not None and record.tensor in free:
-                    self.aliases[record.tensor] = result, 1 - scan.lag, record
-            self.records_of[scan] = found
-        self.around = Surroundings(outer, set(roots), self.records_of, self.aliases, self.ends)
-        found_tilings = tilings(g, self.around) if tiled else []
+        self.recurrences = Recurrences(g, roots)
+        self.clocks = self.recurrences.clocks
+        self.records: dict[TensorId, Record] = {}  # what the loops being made keep for all times
+        self.aliases = self.recurrences.aliases
+        found_tilings = tilings(g, self.recurrences) if tiled else []
         self.sweeps = [Sweeps(self, tiling) for tiling in found_tilings]
         self.follows = {t: s for s in self.sweeps for t in s.tiling.owner}
-        self.ends -= set(self.follows)
-        self.fixed = {*roots, *(s for t in self.order for s in g.tensors[t].links)}
+        self.ends = self.recurrences.agreed(self.recurrences.ends - set(self.follows))
         links = {s for t in self.order for s in g.tensors[t].links}
+        self.fixed = {*roots, *links}
         self.absorbed = absorbed_scatters(g, roots, {*roots, *links, *self.clocks, *self.follows})
-        self.time: Poly = ()  # the time that loop is at
+        self.around: Loop | None = None  # the innermost of those loops
+        self.times: tuple[Poly, ...] = ()  # the times those loops are at, the outermost first
         self.trajectories: dict[TensorId, tuple[TensorId, int]] = {}  # what stands there, and how much later
         self.integers: dict[Node, str] = {}
         self.next_value = 0
@@ -137,7 +123,7 @@ class Lowering:
         self._make_buffers(names[len(self.size_symbols) :])
 
     def run(self) -> Routine:
-        for item in in_order(self, self.around, self.sweeps):
+        for item in in_order(self, self.recurrences, self.sweeps):
             if isinstance(item, tuple):
                 sweeps, stage = item
                 sweeps.sweep(stage)
@@ -164,7 +150,7 @@ class Lowering:
         """First values, then one loop over time with the nests of the step inside."""
         length = self.poly(scan.length)
         for first, result in zip(scan.firsts, scan.results, strict=True):
-            self._copy(first, (), result, (length if scan.lag else poly(0),))
+            self._copy(first, None, result, length if scan.lag else poly(0))
         name = self.fresh_name("time")
         time = variable(name)
         if scan.lag:
@@ -177,36 +163,56 @@ class Lowering:
         The values of each step are written where the next one reads them: into the trajectory.
         """
         later = 1 - scan.lag
-        self.trajectories = {s: (r, 0) for s, r in zip(scan.states, scan.results, strict=True)}
+        outside = self.top, dict(self.top_values), self.records, self.trajectories, self.times
+        self.trajectories = {
+            **self.trajectories, **{s: (r, 0) for s, r in zip(scan.states, scan.results, strict=True)}
+        }  # fmt: skip
         for step, result in zip(scan.steps, scan.results, strict=True):
             if step in self.clocks and result not in self.ends:
                 self.trajectories.setdefault(step, (result, later))
-        outside, known = self.top, dict(self.top_values)
-        self.top, self.records, self.time = loop.body, self.records_of[scan], time
-        halt = halt_of(self.g, scan, self.records, self.around.outer, self.fixed)
+        around, self.around = self.around, Loop(scan, self.around)
+        self.records = {**self.records, **self.recurrences.records[self.around]}
+        self.top, self.times = loop.body, (*self.times, time)
+        halt = halt_of(self.g, self.recurrences, self.around, self.fixed)
         if halt is None:
             self._emit_step(scan, frozenset(), later)
         else:
             self._emit_halting(scan, halt, loop)
-        outside.append(loop)
-        self.top, self.top_values, self.records, self.trajectories = outside, known, {}, {}
+        self.top, self.top_values, self.records, self.trajectories, self.times = outside
+        self.around = around
+        self.top.append(loop)
+
+    @property
+    def time(self) -> Poly:
+        """The time the innermost of those loops is at."""
+        return self.times[-1]
+
+    def times_of(self, t: TensorId) -> dict[Node, Poly]:
+        """Where the axes of a definition are that have a loop over time around it."""
+        return {c.axis: at for c, at in zip(self.clocks.get(t, ()), self.times, strict=False)}
 
     def _emit_step(self, scan: Scan, done: Collection[TensorId], later: int) -> None:
         """One step, but for the definitions that are there already."""
-        for t in clocks(self.g, scan):
-            if t not in done:
-                Nest(self, t).emit()
+        self._emit_all([t for t in self.recurrences.inside[scan] if t not in done])
         for step, result in zip(scan.steps, scan.results, strict=True):
             if self.trajectories.get(step) != (result, later):
-                self._copy(step, (self.time,), result, (poly_add(self.time, poly(later)),))
+                self._copy(step, self.time, result, poly_add(self.time, poly(later)))
+
+    def _emit_all(self, tensors: Iterable[TensorId]) -> None:
+        """Definitions of a step, and the recurrences in it."""
+        elsewhere = {*self.aliases, *self.recurrences.provided[self.around], *self.absorbed}
+        own = [t for t in tensors if t not in elsewhere or t in self.trajectories]
+        for item in dict.fromkeys(scan_of(self.g, t) if is_scan(self.g, t) else t for t in own):
+            if isinstance(item, Scan):
+                self._emit_scan(item)
+            else:
+                Nest(self, item).emit()
 
     def _emit_halting(self, scan: Scan, halt: Halt, loop: For) -> None:
         """A step that does nothing where its condition fails (`loops.halting`)."""
         later = 1 - scan.lag
-        for t in clocks(self.g, scan):
-            if t in halt.always:
-                Nest(self, t).emit()
-        (going,) = Levels(self, [], halt.time)._values((halt.going,))
+        self._emit_all(t for t in self.recurrences.inside[scan] if t in halt.always)
+        (going,) = Levels(self, [], dict(zip(halt.times, self.times, strict=True)))._values((halt.going,))
         stopped = self.fresh_value()
         self.top.append(Compute(stopped, "not", (going,)))
         inside, steps = self.top, list[Statement]()
@@ -219,7 +225,7 @@ class Lowering:
             return
         for r in scan.results:
             if r not in self.ends:
-                self._copy(r, (poly_add(self.time, poly(scan.lag)),), r, (poly_add(self.time, poly(later)),))
+                self._copy(r, poly_add(self.time, poly(scan.lag)), r, poly_add(self.time, poly(later)))
         if self.top:
             inside.append(If(stopped, self.top))
         self.top = steps
@@ -232,26 +238,41 @@ class Lowering:
         self.top, now, at = [], self.time, variable(name)
         for r in scan.results:
             if r not in self.ends:
-                self._copy(r, (now,), r, (poly_add(at, poly(1)),))
+                self._copy(r, now, r, poly_add(at, poly(1)))
         for t in sorted(halt.condition & self.records.keys()):
-            place = self.clocks[t].position
-            extents = list(map(self.poly, self.g.tensors[t].extents))
-            del extents[place]
-            self.copy(extents, self._step_element(t, place, now), self._step_element(t, place, at))
+            *outer, clock = self.clocks[t]
+            self._copy_at(t, {**self._outer_times(outer), clock.position: (now, at)}, t, t)
         if self.top:
             outside.append(For(name, (now,), loop.upper, self.top))
         self.top = outside
 
-    def _step_element(self, t: TensorId, place: int, time: Poly) -> Address:
-        return lambda rest: self.element(t, (*rest[:place], time, *rest[place:]))
+    def _copy(self, source: TensorId, source_time: Poly | None, target: TensorId, target_time: Poly) -> None:
+        """Copy the state of one time; without a time, a first value."""
+        known = self._outer_times(self.clocks.get(target, ()))
+        at = poly(0) if source_time is None else source_time
+        self._copy_at(target, {**known, 0: (at, target_time)}, source, target, int(source_time is None))
 
-    def _copy(self, source: TensorId, at: tuple[Poly, ...], target: TensorId, to: tuple[Poly, ...]) -> None:
-        """Copy: target[to, ...] = source[at, ...]."""
-        extents = [self.poly(e) for e in self.g.tensors[target].extents[len(to) :]]
+    def _outer_times(self, outer: Sequence[Clock]) -> dict[int, tuple[Poly, Poly]]:
+        return {c.position: (at, at) for c, at in zip(outer, self.times, strict=False)}
+
+    def _copy_at(
+        self, t: TensorId, fixed: Mapping[int, tuple[Poly, Poly]], source: TensorId, target: TensorId,
+        left_out: int = 0,
+    ) -> None:  # fmt: skip
+        """Copy a tensor with the extents of `t` at some fixed places, those of the source and of the target.
+
+        left_out  how many axes the source does not have, the first ones.
+        """
+        extents = self.g.tensors[t].extents
+
+        def index(rest: tuple[Poly, ...], which: int) -> tuple[Poly, ...]:
+            others = iter(rest)
+            return tuple(fixed[p][which] if p in fixed else next(others) for p in range(len(extents)))
+
         self.copy(
-            extents,
-            lambda rest: self.element(source, (*at, *rest)),
-            lambda rest: self.element(target, (*to, *rest)),
+            [self.poly(e) for p, e in enumerate(extents) if p not in fixed],
+            lambda rest: self.element(source, index(rest, 0)[left_out:]),
+            lambda rest: self.element(target, index(rest, 1)),
         )
 
     def copy(self, extents: Sequence[Poly], source: Address, target: Address) -> None:
@@ -265,19 +286,19 @@ class Lowering:
 
     def element(self, t: TensorId, index: tuple[Poly, ...]) -> tuple[str, tuple[Poly, ...]]:
         """(buffer, index) of an element of a tensor, or of the part of it at its first indices."""
-        if t in self.trajectories:
-            result, later = self.trajectories[t]
-            if result in self.ends:
-                return self.buffers[result].name, index[1:]
-            return self._stored(result, (poly_add(index[0], poly(later)), *index[1:]))
-        if t in self.aliases:
-            result, later, alias = self.aliases[t]
-            index = tuple(index[alias.order.index(k)] for k in range(len(index)))
-            return self._stored(result, (poly_add(index[0], poly(later)), *index[1:]))
-        record = self.records.get(t)
-        if record is not None:
-            return self._stored(record.tensor, tuple(index[p] for p in record.order if p < len(index)))
-        return self._stored(t, self.without_time(t, index))
+        while True:
+            if t in self.trajectories:
+                t, later = self.trajectories[t]
+                index = (poly_add(index[0], poly(later)), *index[1:])
+            elif t in self.aliases:
+                t, later, alias = self.aliases[t]
+                index = tuple(index[alias.order.index(k)] for k in range(len(index)))
+                index = (poly_add(index[0], poly(later)), *index[1:])
+            elif t in self.records:
+                record = self.records[t]
+                t, index = record.tensor, tuple(index[p] for p in record.order if p < len(index))
+            else:
+                return self._stored(t, self.without_time(t, index))
 
     def _stored(self, t: TensorId, index: tuple[Poly, ...]) -> tuple[str, tuple[Poly, ...]]:
         """Where an element of a tensor lies; what follows tiles of time may be kept for one only."""
@@ -306,12 +327,9 @@ class Lowering:
 
         So are the states of a recurrence of which only the last are needed.
         """
-        if t in self.ends:
-            return tuple(parts[1:])
-        clock = self.clocks.get(t)
-        if clock is None:
-            return tuple(parts)
-        return (*parts[: clock.position], *parts[clock.position + 1 :])
+        left_out = {clock.position for clock in self.clocks.get(t, ())}
+        left_out |= {0} if t in self.ends else set()
+        return tuple(part for place, part in enumerate(parts) if place not in left_out)
 
     def _make_buffers(self, names: Sequence[str]) -> None:
         g, n_inputs = self.g, len(self.interface.inputs)
@@ -321,19 +339,19 @@ class Lowering:
         for name, (symbol, t) in zip(names[n_inputs:], self.interface.outputs, strict=True):
             assert t not in self.buffers, "every output is a definition of its own"
             self._add_buffer(t, name, "output", symbol)
-        own: set[TensorId] = set()  # what a loop over time keeps for one time, in a buffer of its own
-        for scan in self.scans:  # a definition may belong to the steps of several
-            placed = {*self.records_of[scan], *scan.steps}
-            own.update(t for t in clocks(g, scan) if t not in placed)
-            own.update(s for s, r in zip(scan.steps, scan.results, strict=True) if r in self.ends)
-        elsewhere = {*self.absorbed, *self.aliases, *(t for t in self.clocks if t not in own)}
-        results = [r for scan in self.scans for r in scan.results]
-        for t in dict.fromkeys((*self.order, *results)):
-            is_stored = g.tensors[t].kind not in ("input", "state") and t not in elsewhere
-            if is_stored and t not in self.buffers:
+        for t in self._stored_tensors():
+            if g.tensors[t].kind not in ("input", "state") and t not in self.buffers:
                 self._add_buffer(t, self.fresh_name("t"), "work", "")
         for sweeps in self.sweeps:
             sweeps.make_buffers()
+
+    def _stored_tensors(self) -> list[TensorId]:
+        """What has memory of its own; what a loop over time keeps for one time does as well."""
+        own = set(self.recurrences.stored(self.ends))
+        results = [r for loop in self.recurrences.loops for r in loop.scan.results]
+        elsewhere = {*self.absorbed, *self.aliases, *(t for t in self.clocks if t not in own)}
+        used = own.union(self.recurrences.outer, results)
+        return [t for t in dict.fromkeys((*self.order, *results)) if t in used and t not in elsewhere]
 
     def _add_buffer(self, t: TensorId, name: str, role: str, symbol: str) -> None:
         tensor = self.g.tensors[t]
@@ -399,11 +417,6 @@ class Lowering:
         if op == "imul":
             return poly_mul(self.poly(args[0], axes), self.poly(args[1], axes))
         return variable(self.integers[atom])
-
-
-def _scans(g: Graph, tensors: Sequence[TensorId]) -> list[Scan]:
-    """The recurrences among some tensors, each once."""
-    return list(dict.fromkeys(scan_of(g, t) for t in tensors if is_scan(g, t)))
 
 
 def _sizes_in_use(g: Graph, tensors: Sequence[TensorId]) -> list[str]:

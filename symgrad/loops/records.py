@@ -6,12 +6,12 @@ Where something outside needs it, the loop stores its values there as it goes: n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import permutations
 
-from symgrad.ir.graph import Graph, Node, Tensor, TensorId
-from symgrad.ir.scan import Scan, is_scan, rebuilt, same_place
+from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.scan import Scan, is_scan
 
 _MOST_AXES = 4  # of definitions whose axes are tried in every order
 _PERMUTED = ("map", "sum", "prod", "max", "min")
@@ -30,16 +30,20 @@ class Record:
         return list(self.order) != sorted(self.order)
 
 
-def records(g: Graph, scan: Scan, needed: Collection[TensorId]) -> dict[TensorId, Record]:
-    """The definitions of the steps of a scan that `needed` asks for at all times, each with its place."""
-    wanted = {t for t in needed if not is_scan(g, t)}
-    results = {s: same_place(g, r) for s, r in zip(scan.states, scan.results, strict=True)}
-    images = rebuilt(g, scan.steps, results)
-    calls = [t for t in (*needed, *images) if g.tensors[t].kind == "call"]
+def places(
+    g: Graph, images: Mapping[TensorId, TensorId], scope: Iterable[TensorId], wanted: set[TensorId]
+) -> dict[TensorId, Record]:
+    """The definitions of a step that are asked for at all times, each with its place.
+
+    images  of each definition of the step, the same for all times.
+    scope   the definitions around the recurrence.
+    wanted  those that are asked for; what has a place is taken out.
+    """
+    calls = [t for t in (*scope, *images) if g.tensors[t].kind == "call"]
     operands = {s for t in calls for s in g.sources_of(t)}
     found: dict[TensorId, Record] = {}
     for t, image in images.items():
-        record = _place(g, g.tensors[image], wanted)
+        record = _place(g, image, wanted)
         # Matrices lie as their calls expect: rows, then columns.
         if record is not None and not (record.is_moved and operands & {t, record.tensor}):
             wanted.discard(record.tensor)
@@ -66,10 +70,13 @@ def last_states(
     return found
 
 
-def _place(g: Graph, tensor: Tensor, wanted: Collection[TensorId]) -> Record | None:
-    """The tensor among `wanted` that is `tensor` but for the order of its axes."""
+def _place(g: Graph, image: TensorId, wanted: Collection[TensorId]) -> Record | None:
+    """The tensor among `wanted` that is `image` but for the order of its axes."""
+    tensor = g.tensors[image]
     rank = len(tensor.extents)
     same = tuple(range(rank))
+    if is_scan(g, image):
+        return Record(image, same) if image in wanted else None
     movable = tensor.kind in _PERMUTED and rank <= _MOST_AXES
     for order in permutations(same) if movable else (same,):
         out = [tensor.out[p] for p in order] if movable else tensor.out

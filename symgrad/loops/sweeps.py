@@ -42,7 +42,8 @@ from symgrad.loops.nest import (
     poly_mul,
     variable,
 )
-from symgrad.loops.tiles import Item, Member, Surroundings, Tiling, own_item, provider
+from symgrad.loops.recurrences import Recurrences
+from symgrad.loops.tiles import Item, Member, Tiling, own_item, provider
 
 if TYPE_CHECKING:
     from symgrad.loops.lower import Lowering
@@ -309,7 +310,7 @@ class Sweeps:
 
 
 def in_order(
-    low: Lowering, around: Surroundings, sweeps: Sequence[Sweeps]
+    low: Lowering, around: Recurrences, sweeps: Sequence[Sweeps]
 ) -> Iterator[Item | tuple[Sweeps, int]]:
     """Definitions, recurrences and sweeps, each after what it needs."""
     g = low.g

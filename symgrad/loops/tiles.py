@@ -17,15 +17,15 @@ differentiation; Griewank & Walther 2008, Evaluating Derivatives, chapter 12 (mu
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import additive_terms
 from symgrad.ir.running import running_form
-from symgrad.ir.scan import Scan, clocks, is_scan, outer_sources, scan_of
-from symgrad.loops.records import Record
+from symgrad.ir.scan import Scan, is_scan, outer_sources, scan_of
+from symgrad.loops.recurrences import Loop, Recurrences
 
 _FOLLOWING = ("map", "enum", "scatter", "sum", "prod", "max", "min")
 _SHORT = 16  # a recurrence of a given number of steps below this is not worth tiles
@@ -89,29 +89,12 @@ class Tiling:
         return 1 + max(self.stages.values())
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What lowering knows of a program (see `loops.lower`).
-
-    outer    its definitions, ascending, without those inside of recurrences.
-    records  of each recurrence, what its loop stores for other definitions.
-    aliases  definitions that trajectories hold: trajectory, how much later, and where its axes are.
-    ends     trajectories of which only the last states are stored anyway.
-    """
-
-    outer: Sequence[TensorId]
-    outputs: Collection[TensorId]
-    records: Mapping[Scan, Mapping[TensorId, Record]]
-    aliases: Mapping[TensorId, tuple[TensorId, int, Record]]
-    ends: Collection[TensorId]
-
-
-def tilings(g: Graph, around: Surroundings) -> list[Tiling]:
+def tilings(g: Graph, around: Recurrences) -> list[Tiling]:
     """One for each length of recurrences that storing less pays for."""
     by_length: dict[Node, dict[Scan, None]] = {}
     for t in around.outer:
-        if is_scan(g, t):
-            scan = scan_of(g, t)
+        scan = scan_of(g, t) if is_scan(g, t) else None
+        if scan is not None and Loop(scan) in around.records:
             by_length.setdefault(scan.length, {})[scan] = None
     found = []
     for length, scans in by_length.items():
@@ -144,7 +127,7 @@ class _Use:
 class _Analysis:
     """Who follows the tiles of one length, found from the recurrences on, then back to what they read."""
 
-    def __init__(self, g: Graph, around: Surroundings, length: Node, scans: tuple[Scan, ...]) -> None:
+    def __init__(self, g: Graph, around: Recurrences, length: Node, scans: tuple[Scan, ...]) -> None:
         self.g, self.around, self.length, self.scans = g, around, length, scans
         self.results = {r: scan for scan in scans for r in scan.results}
         self.cover: dict[TensorId, _Cover] = {}
@@ -173,7 +156,7 @@ class _Analysis:
         for t in self.around.outer:
             if not is_scan(self.g, t):
                 yield t
-            elif (scan := scan_of(self.g, t)) not in seen:
+            elif (scan := scan_of(self.g, t)) not in seen and Loop(scan) in self.around.records:
                 seen.add(scan)
                 yield scan
 
@@ -183,14 +166,17 @@ class _Analysis:
         """What the loops of the recurrences leave behind besides their states."""
         self.kept: dict[TensorId, _Cover] = {}
         for scan in self.scans:
-            inside = clocks(self.g, scan)
-            for t, record in self.around.records[scan].items():
-                self.kept[record.tensor] = _Cover(record.order.index(inside[t].position), 0, 0)
+            times = self.around.times[scan]
+            for t, record in self.around.records[Loop(scan)].items():
+                self.kept[record.tensor] = _Cover(record.order.index(times[t][-1].position), 0, 0)
                 self.owner[record.tensor] = scan
         for t, (result, later, record) in self.around.aliases.items():
             if result in self.results:
                 self.kept[t] = _Cover(record.order.index(0), -later, 1 - later)
                 self.owner[t] = self.results[result]
+            elif result in self.kept:
+                self.kept[t] = _Cover(record.order.index(self.kept[result].position), 0, 0)
+                self.owner[t] = self.owner[result]
 
     def _follow_from_recurrences(self) -> None:
         for t in self.around.outer:
@@ -213,17 +199,20 @@ class _Analysis:
 
     def _scan_reads(self, scan: Scan) -> Iterator[tuple[TensorId, tuple[Node, ...], Node]]:
         """(tensor, index, time) of each read of something outside in the steps."""
-        inside = clocks(self.g, scan)
-        own = {*inside, *scan.states}
-        for t, clock in inside.items():
+        for t in self.around.everything_in(Loop(scan)):
             for r in self.g.reads_of(t):
                 s, *index = self.g.args[r]
-                if s not in own:
-                    yield s, tuple(index), clock.axis
-        for step in scan.steps:
-            if step not in inside:
-                axes = tuple(self.g.fresh_axis(e) for e in self.g.tensors[step].extents)
-                yield step, axes, axes[0]
+                if s not in self.around.clocks and self.g.tensors[s].kind != "state":
+                    yield s, tuple(index), self.around.clocks[t][0].axis
+        for loop in self.around.within(Loop(scan)):
+            inner = loop.scan
+            for first, step, r in zip(inner.firsts, inner.steps, inner.results, strict=True):
+                position = self.around.clocks[r][0].position if inner is not scan else 0
+                links = [(step, position)] if inner is scan else [(step, position), (first, position - 1)]
+                for t, place in links:
+                    if t not in self.around.clocks:
+                        axes = tuple(self.g.fresh_axis(e) for e in self.g.tensors[t].extents)
+                        yield t, axes, axes[place]
 
     def _follow(self, t: TensorId) -> None:
         """`t` follows if all it reads of what follows is at the same time, up to a shift."""
@@ -322,11 +311,11 @@ class _Analysis:
                 readers.setdefault(s, []).append((index, axis))
         for t in reversed(self.around.outer):
             tensor = g.tensors[t]
+            if t in self.kept or t in self.around.provided[None]:
+                continue
             if is_scan(g, t):
                 if t not in self.results:
                     elsewhere.update(outer_sources(g, t))
-                continue
-            if t in self.kept:
                 continue
             known = t in self.owner or t in elsewhere or tensor.kind in ("input", "scatter")
             known = known or any(g.args[r][0] in self.cover for r in g.reads_of(t))
@@ -507,18 +496,17 @@ class _Analysis:
         )
 
 
-def provider(g: Graph, around: Surroundings, t: TensorId) -> Item | None:
+def provider(g: Graph, around: Recurrences, t: TensorId) -> Item | None:
     """What computes a tensor, where nothing follows tiles: a recurrence, itself, or nothing for inputs."""
     if g.tensors[t].kind == "input":
         return None
     if t in around.aliases:
         t = around.aliases[t][0]
-    if is_scan(g, t):
-        return scan_of(g, t)
-    for scan, kept in around.records.items():
-        if any(t == record.tensor for record in kept.values()):
-            return scan
-    return t
+    if t in around.provided[None]:
+        for loop, records in around.records.items():
+            if loop.around is None and any(t == r.tensor for r in records.values()):
+                return loop.scan
+    return scan_of(g, t) if is_scan(g, t) else t
 
 
 def _shift(g: Graph, index: Node, axis: Node) -> int | None:
@@ -527,7 +515,7 @@ def _shift(g: Graph, index: Node, axis: Node) -> int | None:
     return constant if terms == {axis: 1} else None
 
 
-def own_item(g: Graph, around: Surroundings, t: TensorId) -> Item | None:
+def own_item(g: Graph, around: Recurrences, t: TensorId) -> Item | None:
     """What has to be done for a tensor itself; None where something else leaves it behind."""
     item = provider(g, around, t)
     return item if item == t or is_scan(g, t) else None
