@@ -207,6 +207,17 @@ def test_accuracies_that_mean_nothing_are_refused(options, text):
         sg.compile(x, **options)
 
 
+def test_verify_judges_the_numbers_of_a_checked_kernel_and_leaves_their_bounds_out():
+    words = ("value", "grad", "grad_error")
+    kernel = sg.compile(sp.exp(x) * y**2, wrt=(x, y), outputs=words, accuracy=1e-10)
+    report = sg.verify(kernel, at={x: 0.5})
+    assert report.ok and {row.output for row in report.rows} == {"value", "grad"}
+    with pytest.raises(BadOption, match="nothing to verify beside grad_error"):
+        sg.verify(kernel, outputs="grad_error")
+    with pytest.raises(PrecisionLost):
+        sg.verify(sg.compile(LEG, accuracy=1e-10), at={x: 1.0, y: 1e6})
+
+
 def test_explain_says_what_is_checked():
     text = str(sg.explain(LEG, accuracy=1e-8, allowance=1e-12))
     assert "a call raises PrecisionLost where an error may exceed 1e-08*|entry| + 1e-12" in text

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from symgrad.errors import NoFactorisation, NotConverged
+from symgrad.errors import NoFactorisation, NotConverged, PrecisionLost
 from symgrad.frontend.arguments import name_of
 from symgrad.ir.complex_forms import COMPLEX_FORMS
 from symgrad.ir.count import operations
@@ -210,11 +210,11 @@ class Function:
         """nan where a matrix function or a solution has no value."""
         try:
             return self._called(points)
-        except (NoFactorisation, NotConverged):
+        except (NoFactorisation, NotConverged, PrecisionLost):
             here = self._called(self.at[None])  # which has one
         values = np.full((len(points), here.shape[1]), np.nan)
         for k, point in enumerate(points):
-            with suppress(NoFactorisation, NotConverged):
+            with suppress(NoFactorisation, NotConverged, PrecisionLost):
                 values[k] = self._called(point[None])[0]
         return values
 

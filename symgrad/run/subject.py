@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from symgrad.errors import BadArgument, BadOption
+from symgrad.grad.outputs import ERROR_WORDS
 from symgrad.program import Program, program
 from symgrad.run.emitted import emitted_kernel, words_in_file
 from symgrad.run.kernel import Kernel
@@ -40,6 +41,7 @@ def subject_of(
         _check_alone(own, kernel)
         words = words_in_file(against) if outputs is None else _as_words(outputs)
         kernel = emitted_kernel(source, against, words, str(np.dtype(dtype)))
+        words = _judged(words)
         return Subject(source, kernel, words, own, f"{', '.join(words)}  ({against}, {kernel.dtype})")
     if own:
         _check_own(own, outputs)
@@ -48,7 +50,20 @@ def subject_of(
         return Subject(source, kernel, tuple(own), own, ", ".join(names[word] for word in own))
     words = _words(source, kernel, outputs)
     kernel = kernel or _compiled(source, words, backend, dtype)
+    words = _judged(words)
     return Subject(source, kernel, words, own, f"{', '.join(words)}  ({kernel.backend}, {kernel.dtype})")
+
+
+def _judged(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The outputs that are values and derivatives: bounds of rounding errors are neither."""
+    judged = tuple(word for word in words if word not in ERROR_WORDS)
+    if not judged:
+        raise BadOption(
+            "there is nothing to verify beside " + ", ".join(words),
+            because="a bound of a rounding error is neither a value nor a derivative",
+            try_="the outputs that they are bounds of",
+        )
+    return judged
 
 
 def default_outputs(source: Program) -> tuple[str, str]:

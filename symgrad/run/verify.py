@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from symgrad.errors import BadOption, NoFactorisation, NotConverged
+from symgrad.errors import BadOption, NoFactorisation, NotConverged, PrecisionLost
 from symgrad.ir.evaluate import evaluate_size
 from symgrad.program import Program
 from symgrad.run.claims import Analytic, analytic_outputs, claim_of
@@ -170,7 +170,7 @@ def _point(about: Subject, at: Any, sizes: Any, inside: Mapping[str, Interval], 
     def is_usable(arrays: Arrays, chosen: dict[str, int]) -> bool:
         try:
             found = analytic_outputs(kernel, arrays, chosen, seed)
-        except (NoFactorisation, NotConverged):
+        except (NoFactorisation, NotConverged, PrecisionLost):
             return False
         return all(np.isfinite(part).all() for parts in found.outputs.values() for part in parts)
 
