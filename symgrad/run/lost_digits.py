@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from symgrad.errors import PrecisionLost, SymgradError
-from symgrad.frontend.to_sympy import node_to_sympy
+from symgrad.frontend.to_sympy import to_sympy
 from symgrad.grad.precision import Precision
 from symgrad.grad.reverse import cotangents
 from symgrad.grad.rounding import Rounding
@@ -28,6 +28,7 @@ from symgrad.ir.ops import OPS
 from symgrad.ir.scan import on_tensors, outer_definitions, same_place
 from symgrad.ir.text import node_text
 from symgrad.ir.unit import Unit
+from symgrad.opt.plain import without_norm_guards
 from symgrad.opt.rebuild import copy_with
 
 Shape = tuple[int, ...]
@@ -209,36 +210,34 @@ def _text(g: Graph, unit: Unit, suspect: _Suspect) -> str:
     node = suspect.node
     if node is None:
         node = g.read(suspect.tensor, *g.tensors[suspect.tensor].out)
-    symbols = _symbols(g, unit)
-    node = _with_named_states(g, node, symbols)
+    inputs = dict(unit.inputs)
+    node = _with_named_states(g, node, inputs)
     axes = sorted(g.axes[node], key=g.order_key)
+    place, _ = without_norm_guards(
+        Unit(g, tuple(inputs.items()), (("place", g.define("map", axes, (), node)),))
+    )
     try:
-        text = str(node_to_sympy(g, node, axes, symbols, {}))
+        text = str(to_sympy(place.graph, place.roots[0], _symbols(place), {}))
     except SymgradError:
         text = node_text(g, node)
     text = " ".join(text.split())
     return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 4] + " ..."
 
 
-def _symbols(g: Graph, unit: Unit) -> dict[TensorId, Any]:
+def _symbols(unit: Unit) -> dict[TensorId, Any]:
     """A symbol for each input, by its name."""
     import sympy as sp
 
-    found: dict[TensorId, Any] = {}
-    for name, t in unit.inputs:
-        rank = g.tensors[t].rank
-        found[t] = sp.IndexedBase(name) if rank else sp.Symbol(name)
-    return found
+    ranks = {name: unit.graph.tensors[t].rank for name, t in unit.inputs}
+    return {t: sp.IndexedBase(name) if ranks[name] else sp.Symbol(name) for name, t in unit.inputs}
 
 
-def _with_named_states(g: Graph, node: Node, symbols: dict[TensorId, Any]) -> Node:
-    """The node with the states of recurrences that it reads as arrays "state"."""
-    import sympy as sp
-
+def _with_named_states(g: Graph, node: Node, inputs: dict[str, TensorId]) -> Node:
+    """The node with the states of recurrences that it reads as further inputs "state"."""
     below = outer_definitions(g, [g.args[r][0] for r in g.reads((node,))])
     rules = {}
     for k, t in enumerate(t for t in below if g.tensors[t].kind in ("state", *SCANS)):
         name = f"state_{k + 1}" if k else "state"
-        made = g.input(name, g.tensors[t].extents)
-        symbols[made], rules[t] = sp.IndexedBase(name), same_place(g, made)
+        inputs[name] = g.input(name, g.tensors[t].extents)
+        rules[t] = same_place(g, inputs[name])
     return on_tensors(g, node, rules) if rules else node
