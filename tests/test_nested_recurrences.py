@@ -281,6 +281,74 @@ def test_a_loop_in_a_step_is_left_where_its_condition_fails(backend: str) -> Non
     assert kernel(0.9, 1000) == q
 
 
+# ---- branches not taken ------------------------------------------------------------------------
+
+
+def by_complex_step(loop: Callable[[complex], complex], p: float) -> list[float]:
+    moved = loop(p + 1e-30j)
+    return [moved.real, moved.imag / 1e-30]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_recurrence_in_a_branch_not_taken_leaves_no_nan(backend: str) -> None:
+    def step(q: Any, t: Any) -> Any:
+        roots = sg.scan(lambda w, r: sp.sqrt(q) + sp.sqrt(w) * x, init=q, length=n).final
+        return sp.Piecewise((roots - 3, q > 0), (q * x + 2, True))
+
+    def by_hand(p: complex) -> complex:
+        q = p
+        for _ in range(5):
+            w = q
+            for _ in range(3):
+                w = np.sqrt(q) + np.sqrt(w) * p if q.real > 0 else w
+            q = w - 3 if q.real > 0 else q * p + 2
+        return q
+
+    final = sg.scan(step, init=x, length=T).final
+    kernel = sg.compile(final, args=(x, n, T), wrt=x, outputs=("value", "grad"), backend=backend)
+    np.testing.assert_allclose(kernel(0.7, 3, 5), by_complex_step(by_hand, 0.7), rtol=1e-13)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_recurrence_in_the_step_of_a_loop_that_has_ended_leaves_no_nan(backend: str) -> None:
+    def step(q: Any, t: Any) -> Any:
+        return sg.scan(lambda w, r: sp.sqrt(q) / 2 + sp.sqrt(w) * x, init=q, length=3).final - 1
+
+    def by_hand(p: complex) -> complex:
+        q = p + 3
+        while q.real > 0:
+            w = q
+            for _ in range(3):
+                w = np.sqrt(q) / 2 + np.sqrt(w) * p
+            q = w - 1
+        return q
+
+    final = sg.while_loop(lambda q: q > 0, step, init=x + 3, max_steps=20).final
+    found = sg.compile(final, wrt=x, outputs=("value", "grad"), backend=backend)(0.7)
+    np.testing.assert_allclose(found, by_complex_step(by_hand, 0.7), rtol=1e-13)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_recurrence_for_every_entry_in_a_branch_not_taken_leaves_no_nan(backend: str) -> None:
+    v = sp.IndexedBase("v", shape=(n,))
+    path = sg.scan(lambda q, t: sp.sqrt(v[i]) + sp.sqrt(q) * x, init=v[i], length=3).final
+    total = sp.Sum(sp.Piecewise((path, v[i] > 0), (v[i], True)), (i, 0, n - 1))
+    kernel = sg.compile(total, args=(v, x), wrt=(v, x), outputs="grad", backend=backend)
+    by_v, by_x = kernel(np.array([1.0, -2.0, 0.5]), 0.3)
+
+    def by_hand(p: complex, a: complex) -> complex:
+        q = a
+        for _ in range(3):
+            q = np.sqrt(a) + np.sqrt(q) * p
+        return q
+
+    slopes = [by_hand(0.3, a + 1e-30j).imag / 1e-30 for a in (1.0, 0.5)]
+    np.testing.assert_allclose(by_v, [slopes[0], 1.0, slopes[1]], rtol=1e-13)
+    np.testing.assert_allclose(
+        by_x, sum(by_hand(0.3 + 1e-30j, a).imag / 1e-30 for a in (1.0, 0.5)), rtol=1e-13
+    )
+
+
 # ---- what they are for -------------------------------------------------------------------------
 
 

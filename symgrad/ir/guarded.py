@@ -16,6 +16,9 @@ call is guarded, and a search for the solution of an equation that has none is n
 
     where(p, scan(first, step), x)   is   where(p, scan(mask(p, first), mask(p, step)), x)
 
+So does one that runs for all places on an axis, where the condition is about the place; and one in the step
+of another, where a condition on the state of that one does not hold.
+
 A definition that reads arrays at places which exist only where conditions on its own indices hold reads
 nothing elsewhere:
 
@@ -24,14 +27,23 @@ nothing elsewhere:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from symgrad.ir.bounds import facts_of, is_index_predicate, read_is_in_range
 from symgrad.ir.check import unproven_reads
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.reduce import conjunction, conjuncts
-from symgrad.ir.scan import close_scan, dependents, is_scan, outer_definitions, outer_sources, scan_of
+from symgrad.ir.scan import (
+    Scan,
+    close_scan,
+    dependents,
+    has_place,
+    is_scan,
+    outer_definitions,
+    outer_sources,
+    scan_of,
+)
 
 Conditions = frozenset[Node]
 
@@ -42,7 +54,7 @@ def guard(g: Graph, value: TensorId) -> TensorId:
     doubtful = _doubtful_reads(g, value)
     if not doubtful and not any(g.tensors[t].kind == "call" or is_scan(g, t) for t in order):
         return value
-    needed = _conditions(g, order, value)
+    needed = _conditions(g, order, (value,))
     moved: dict[TensorId, TensorId] = {}
     for t in order:
         if not is_scan(g, t):
@@ -71,34 +83,60 @@ def _move(
 def _move_scan(
     g: Graph, t: TensorId, needed: Mapping[TensorId, Conditions], moved: dict[TensorId, TensorId]
 ) -> None:
-    """All trajectories of a recurrence again, likewise."""
+    """All trajectories of a recurrence again, likewise; also those of recurrences in its step."""
     scan = scan_of(g, t)
-    needed_all = frozenset.intersection(*(needed[r] for r in scan.results if r in needed))
-    # Conditions on sizes are not worth a mask: without elements, loops have no turns.
-    conditions = frozenset(p for p in _fixed(g, needed_all) if not is_index_predicate(g, p))
-    if not conditions and not any(s in moved for s in outer_sources(g, t)):
+    conditions = _on_scan(g, scan, frozenset.intersection(*(needed[r] for r in scan.results if r in needed)))
+    step = dependents(g, scan.steps, scan.states)
+    inner = {s for s in step if is_scan(g, s)}
+    if not conditions and not inner and not any(s in moved for s in outer_sources(g, t)):
         return
-    inside = dict(moved)
-    for s in dependents(g, scan.steps, scan.states):
-        _move(g, s, conditions, (), inside)
-    firsts, steps = (
-        [_masked(g, inside.get(s, s), conditions) for s in tensors] for tensors in (scan.firsts, scan.steps)
-    )
+    inside, fixed = dict(moved), _fixed(g, conditions)
+    needed_there = _conditions(g, step, scan.steps, in_step=True) if inner else {}
+    for s in step:
+        if s not in inner:
+            _move(g, s, fixed, (), inside)
+        elif s not in inside:
+            _move_scan(g, s, needed_there, inside)
+    if not conditions and not any(s in inside for s in (*step, *outer_sources(g, t))):
+        return
+    firsts = [_masked(g, inside.get(s, s), conditions, 1) for s in scan.firsts]
+    steps = [_masked(g, inside.get(s, s), conditions, 0) for s in scan.steps]
     moved.update(zip(scan.results, close_scan(g, scan.states, firsts, steps, scan.lag), strict=True))
 
 
-def _masked(g: Graph, t: TensorId, conditions: Conditions) -> TensorId:
-    """A definition that is 0 where the conditions do not hold.
+def _on_scan(g: Graph, scan: Scan, needed: Conditions) -> Conditions:
+    """The conditions that a recurrence is guarded by: without axes, or about those it runs over.
+
+    Conditions on sizes are not worth a mask: without elements, loops have no turns.
+    """
+    kept = [p for p in needed if not is_index_predicate(g, p)]
+    used = frozenset[Node]().union(*(g.axes[p] for p in kept))
+    places = [k for k, a in enumerate(_axes_of(g, scan.results[0])) if a in used]
+    own = {_axes_of(g, scan.results[0])[k] for k in places if k and has_place(g, scan, k)}
+    return frozenset(p for p in kept if g.axes[p] <= own)
+
+
+def _axes_of(g: Graph, t: TensorId) -> tuple[Node, ...]:
+    """The axes that conditions about the places of a definition are over; of a recurrence, one for each."""
+    tensor = g.tensors[t]
+    return tuple(map(g.axis, range(tensor.rank), tensor.extents)) if is_scan(g, t) else tensor.out
+
+
+def _masked(g: Graph, t: TensorId, conditions: Conditions, left_out: int) -> TensorId:
+    """A first value, which has no time (1 place is left out), or a step; 0 where the conditions do not hold.
 
     Of a step that ends where a condition of its own fails, only the arm that goes on: it still ends there.
     """
     if not conditions:
         return t
     holds, tensor = conjunction(g, sorted(conditions, key=g.order_key)), g.tensors[t]
-    if tensor.kind == "map" and g.op[tensor.body] == "where":
+    is_ending = tensor.kind == "map" and g.op[tensor.body] == "where"
+    axes = tensor.out if is_ending else tuple(g.fresh_axis(e) for e in tensor.extents)
+    there = {g.axis(k, g.extent(a)): a for k, a in enumerate(axes, left_out)}
+    holds = g.substitute(holds, there)
+    if is_ending:
         going, after, before = g.args[tensor.body]
-        return g.define("map", tensor.out, (), g.where(going, g.mask(holds, after), before))
-    axes = [g.fresh_axis(e) for e in tensor.extents]
+        return g.define("map", axes, (), g.where(going, g.mask(holds, after), before))
     return g.define("map", axes, (), g.mask(holds, g.read(t, *axes)))
 
 
@@ -140,9 +178,15 @@ def _other_matrix(g: Graph, t: TensorId, body: Node, conditions: Conditions) -> 
     return g.where(holds, body, other)
 
 
-def _conditions(g: Graph, order: list[TensorId], value: TensorId) -> dict[TensorId, Conditions]:
-    """Of each definition, the conditions that hold wherever it is needed."""
-    needed: dict[TensorId, Conditions] = {value: frozenset()}
+def _conditions(
+    g: Graph, order: Sequence[TensorId], roots: Iterable[TensorId], in_step: bool = False
+) -> dict[TensorId, Conditions]:
+    """Of each definition, the conditions that hold wherever it is needed.
+
+    order    the definitions, ascending; `roots` are needed as they are.
+    in_step  they are those of the step of a recurrence: nothing is asked of several times at once.
+    """
+    needed: dict[TensorId, Conditions] = dict.fromkeys(roots, frozenset())
 
     def meet(t: TensorId, conditions: Conditions) -> None:
         needed[t] = needed[t] & conditions if t in needed else conditions
@@ -152,7 +196,7 @@ def _conditions(g: Graph, order: list[TensorId], value: TensorId) -> dict[Tensor
             for s in outer_sources(g, t):
                 meet(s, _fixed(g, needed[t]))
             continue
-        for read, conditions in _conditions_of_reads(g, t).items():
+        for read, conditions in _conditions_of_reads(g, t, in_step).items():
             meet(g.args[read][0], _said_of(g, read, needed[t] | conditions))
     return needed
 
@@ -162,13 +206,13 @@ def _said_of(g: Graph, read: Node, conditions: Conditions) -> Conditions:
     t, *index = g.args[read]
     tensor = g.tensors[t]
     own = index[1:] if tensor.kind == "enum" else index
-    names = {i: a for i, a in zip(own, tensor.out, strict=False) if g.op[i] == "axis"}
+    names = {i: a for i, a in zip(own, _axes_of(g, t), strict=False) if g.op[i] == "axis"}
     kept = [p for p in conditions if g.axes[p] <= names.keys()]
     return frozenset(g.substitute_all(kept, names))
 
 
-def _conditions_of_reads(g: Graph, t: TensorId) -> dict[Node, Conditions]:
-    """Of each read in a definition, the conditions on every way to it: without axes, or about its indices."""
+def _conditions_of_reads(g: Graph, t: TensorId, in_step: bool) -> dict[Node, Conditions]:
+    """Of each read in a definition, the conditions on every way to it."""
     tensor = g.tensors[t]
     held: dict[Node, Conditions] = dict.fromkeys((*tensor.bodies, *tensor.target), frozenset())
     below = g.reachable(held)
@@ -177,20 +221,23 @@ def _conditions_of_reads(g: Graph, t: TensorId) -> dict[Node, Conditions]:
         for k, child in enumerate(g.children(n)):
             more = held[n]
             if arms and k > 0:
-                more |= _told(g, predicate if k == 1 else g.node("not", predicate), held[n])
+                more |= _told(g, predicate if k == 1 else g.node("not", predicate), held[n], in_step)
             held[child] = held[child] & more if child in held else more
     return {n: held[n] for n in below if g.op[n] == "read" and g.tensors[g.args[n][0]].kind != "input"}
 
 
-def _told(g: Graph, predicate: Node, held: Conditions) -> Conditions:
-    """The conditions that a conjunction is made of; of one on values of entries, whether any is like that.
+def _told(g: Graph, predicate: Node, held: Conditions, in_step: bool) -> Conditions:
+    """The conditions that a conjunction is made of; of those on entries, also whether any is like that.
 
     held  conditions that hold besides: entries outside of them are not looked at.
     """
     parts = conjuncts(g, predicate)
     told = [p for p in parts if not g.axes[p] or is_index_predicate(g, p)]
-    where = sorted({p for p in (*held, *told) if g.axes[p]}, key=g.order_key)
-    return frozenset((*told, *(_anywhere(g, conjunction(g, [*where, p])) for p in parts if p not in told)))
+    if in_step:
+        return frozenset(parts)
+    known = {p for p in (*held, *told) if g.axes[p] and is_index_predicate(g, p)}
+    where = sorted(known, key=g.order_key)
+    return frozenset((*parts, *(_anywhere(g, conjunction(g, [*where, p])) for p in parts if p not in told)))
 
 
 def _anywhere(g: Graph, predicate: Node) -> Node:
