@@ -7,7 +7,8 @@ end in row-major order. Its entries come
     variable. The pattern is known here and now.
   - from definitions over axes, as the bands of `ir.bands`. Where the entries lie follows from sizes and
     integer arrays by index equations, which `run.patterns` evaluates once per set of them; the kernel takes
-    the places of each band's values as an integer array, and adds the values up there.
+    the places of each band's values as an integer array, and adds the values up there. Where all bands are
+    diagonals there is nothing to add up: values are computed one after the other, and then put in order.
 
 Symmetric matrices are computed on and below the diagonal; the rest is read from there.
 Source: Griewank & Walther 2008, Evaluating Derivatives, chapters 7 (sparsity) and 10 (symmetric Hessians).
@@ -58,8 +59,10 @@ class SparseOutput:
     shape      of the matrix.
     entries    places of the values, row and column by value, where they are known; else None, and
     bands      per band two definitions over its loops, 1 + row and column of its values (both 0 where there
-               is none), and the integer input that takes their places among the values (-1 there).
-    count      the name of the size that is the number of values computed.
+               is none).
+    places     per band the integer input that takes their places among the values (-1 there); none where they
+               are computed band after band.
+    count      the name of the size that is the number of values computed, where there are places.
     mirror     the integer input that says which computed value each value of the result is, if there is one;
                its length is the size named `total`.
     """
@@ -69,7 +72,8 @@ class SparseOutput:
     shape: tuple[Node, Node]
     is_symmetric: bool
     entries: tuple[tuple[int, int], ...] | None = None
-    bands: tuple[tuple[TensorId, TensorId, TensorId], ...] = ()
+    bands: tuple[tuple[TensorId, TensorId], ...] = ()
+    places: tuple[TensorId, ...] = ()
     count: str = ""
     mirror: TensorId | None = None
     total: str = ""
@@ -77,8 +81,7 @@ class SparseOutput:
     @property
     def inputs(self) -> tuple[TensorId, ...]:
         """The integer inputs of the kernel that belong to this output."""
-        own = tuple(places for _, _, places in self.bands)
-        return own if self.mirror is None else (*own, self.mirror)
+        return self.places if self.mirror is None else (*self.places, self.mirror)
 
 
 def storage_of(format: str | None, triangle: str, words: Sequence[str]) -> Storage | None:  # noqa: A002
@@ -155,6 +158,13 @@ def _banded(p: Problem, word: str, storage: Storage, new_name: NewName) -> tuple
     columns = _sum(g, lengths)
     shape = (columns if symmetric else _count(g, g.tensors[p.value].extents), columns)
     found = _matrix_bands(p, word)
+    diagonals = _diagonals(g, found)
+    if diagonals:
+        total = new_name(f"stored_{word}")
+        order = g.input(new_name(f"order_{word}"), (g.size(total),), "int")
+        values = _in_order(g, _one_after_the_other(g, diagonals), order)
+        made = SparseOutput(word, storage, shape, symmetric, None, _where(g, diagonals), (), "", order, total)
+        return Leaf(values, g.tensors[values].extents), made
     count, total = new_name(f"entries_{word}"), ""
     places = tuple(
         g.input(new_name(f"places_{word}_{k}"), [g.extent(a) for a in band.loops], "int")
@@ -166,13 +176,8 @@ def _banded(p: Problem, word: str, storage: Storage, new_name: NewName) -> tuple
     if symmetric and storage.triangle == "full":
         total = new_name(f"stored_{word}")
         mirror = g.input(new_name(f"mirror_{word}"), (g.size(total),), "int")
-        k = g.fresh_axis(g.size(total))
-        values = g.define("map", (k,), (), g.read(values, g.read(mirror, k)))
-    where = tuple(
-        (*_places(g, band, indicator), own)
-        for band, indicator, own in zip(found, filled, places, strict=True)
-    )
-    made = SparseOutput(word, storage, shape, symmetric, None, where, count, mirror, total)
+        values = _in_order(g, values, mirror)
+    made = SparseOutput(word, storage, shape, symmetric, None, _where(g, found), places, count, mirror, total)
     return Leaf(values, g.tensors[values].extents), made
 
 
@@ -190,12 +195,55 @@ def _values(
     return g.define("map", (k,), (), total)
 
 
+def _in_order(g: Graph, values: TensorId, order: TensorId) -> TensorId:
+    k = g.fresh_axis(*g.tensors[order].extents)
+    return g.define("map", (k,), (), g.read(values, g.read(order, k)))
+
+
+def _where(g: Graph, found: Sequence[Band]) -> tuple[tuple[TensorId, TensorId], ...]:
+    """`SparseOutput.bands`."""
+    indicators = Indicators(g)
+    return tuple(_places(g, band, indicators.of(band.value)) for band in found)
+
+
 def _places(g: Graph, band: Band, indicator: Node) -> tuple[TensorId, TensorId]:
     """1 + row and column of each value of a band, 0 where a guard does not hold or the value is zero."""
     here = conjunction(g, [*band.guards, g.node("lt", g.zero, indicator)])
     row, column = band.target
     above, beside = (g.mask(here, g.cast(i)) for i in (g.iadd(row, g.one), column))
     return g.define("map", band.loops, (), above), g.define("map", band.loops, (), beside)
+
+
+def _diagonals(g: Graph, found: Sequence[Band]) -> list[Band]:
+    """The bands as diagonals without guards, no entry of the matrix in two of them; none if they are not all.
+
+    A diagonal has one loop, and takes one step down and one to the right in each turn.
+    """
+    made: dict[int, Band] = {}
+    for band in found:
+        if len(band.loops) != 1:
+            return []
+        loop, (row, column) = band.loops[0], band.target
+        offset, rest = g.linear(g.isub(row, column))
+        if rest or g.linear(row)[1].get(loop) != 1 or loop in g.axes[g.isub(row, loop)]:
+            return []
+        same = made.setdefault(offset, Band(band.loops, band.target, (), g.zero))
+        if (same.loops, same.target) != (band.loops, band.target):
+            return []
+        value = g.add(same.value, g.mask(conjunction(g, band.guards), band.value))
+        made[offset] = Band(band.loops, band.target, (), value)
+    return list(made.values())
+
+
+def _one_after_the_other(g: Graph, diagonals: Sequence[Band]) -> TensorId:
+    """The values of diagonals, from the first to the last."""
+    count = _sum(g, [g.extent(*band.loops) for band in diagonals])
+    k, total, first = g.fresh_axis(count), g.zero, g.zero
+    for band in diagonals:
+        (loop,) = band.loops
+        own = g.define("scatter", (), band.loops, hoist(g, band.value), (g.iadd(first, loop),), (count,))
+        total, first = g.add(total, g.read(own, k)), g.iadd(first, g.extent(loop))
+    return g.define("map", (k,), (), total)
 
 
 def _matrix_bands(p: Problem, word: str) -> list[Band]:

@@ -55,6 +55,8 @@ def make_pattern(
         places = np.array(output.entries, np.int64).reshape(-1, 2)
         return Pattern(shape, places[:, 0], places[:, 1], (), {})
     found = _numbers(g, output, arrays, sizes, shape)
+    if not output.count:
+        return _of_diagonals(output, shape, np.concatenate(found))
     kept = [numbers >= 0 for numbers in found]
     numbers = np.concatenate([np.zeros(0, np.int64), *(x[k] for x, k in zip(found, kept, strict=True))])
     computed, inverse = np.unique(numbers, return_inverse=True)
@@ -64,9 +66,26 @@ def make_pattern(
         computed, mirror = _mirrored(computed, shape[0])
         inputs.append(mirror)
         counts[output.total] = len(computed)
-    major, minor = np.divmod(computed, max(_minor_length(output, shape), 1))
-    rows, columns = (minor, major) if output.storage.format == "csc" else (major, minor)
-    return Pattern(shape, rows, columns, tuple(inputs), counts)
+    return Pattern(shape, *_rows_and_columns(output, shape, computed), tuple(inputs), counts)
+
+
+def _of_diagonals(output: SparseOutput, shape: tuple[int, int], found: Integers) -> Pattern:
+    """Of values that are computed diagonal after diagonal; `found`: their places, -1 for those not stored."""
+    (stored,) = np.nonzero(found >= 0)
+    stored = stored[np.argsort(found[stored], kind="stable")]
+    numbers = found[stored]
+    if output.is_symmetric and output.storage.triangle == "full":
+        numbers, source = _mirrored(numbers, shape[0])
+        stored = stored[source]
+    counts = {output.total: len(numbers)}
+    return Pattern(shape, *_rows_and_columns(output, shape, numbers), (stored,), counts)
+
+
+def _rows_and_columns(
+    output: SparseOutput, shape: tuple[int, int], numbers: Integers
+) -> tuple[Integers, Integers]:
+    major, minor = np.divmod(numbers, max(_minor_length(output, shape), 1))
+    return (minor, major) if output.storage.format == "csc" else (major, minor)
 
 
 def _minor_length(output: SparseOutput, shape: tuple[int, ...]) -> int:
@@ -81,7 +100,7 @@ def _numbers(
     shape: tuple[int, ...],
 ) -> list[Integers]:
     """Each band's places as numbers in the order of the format; -1 where there is no value."""
-    wanted = [t for row, column, _ in output.bands for t in (row, column)]
+    wanted = [t for band in output.bands for t in band]
     places = [x.astype(np.int64) for x in evaluate(g, wanted, arrays, sizes)]
     found = []
     for above, column in zip(places[::2], places[1::2], strict=True):

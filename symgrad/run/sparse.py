@@ -61,7 +61,7 @@ class SparseKernel(Kernel):
     def _integer_arguments(self) -> list[int]:
         """The arguments that patterns depend on besides sizes."""
         unit, outputs = self._spec.units[0], self._spec.sparse
-        equations = [t for output in outputs for row, column, _ in output.bands for t in (row, column)]
+        equations = [t for output in outputs for band in output.bands for t in band]
         below = set(unit.graph.definitions_below(equations))
         return [k for k, a in enumerate(self._user.arguments) if unit.inputs[k][1] in below and not a.is_size]
 
@@ -162,8 +162,9 @@ class SparseKernel(Kernel):
         counts: Sizes = {}
         for output in self._spec.sparse:
             lengths = [[evaluate_size(g, e, checked) for e in g.tensors[t].extents] for *_, t in output.bands]
-            counts[output.count] = sum(prod(max(n, 0) for n in own) for own in lengths)
-            counts[output.total] = 2 * counts[output.count]
+            entries = sum(prod(max(n, 0) for n in own) for own in lengths)
+            counts |= {output.count: entries, output.total: 2 * entries}
+        counts.pop("", None)
         return {**checked, **counts}
 
     @property

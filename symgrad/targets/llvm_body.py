@@ -10,7 +10,7 @@ from itertools import chain
 from symgrad.errors import IllegalProgram
 from symgrad.ir.ops import OPS
 from symgrad.loops import contract, small_matrices
-from symgrad.loops.independent import is_parallel
+from symgrad.loops.independent import is_parallel, only_gathers
 from symgrad.loops.nest import (
     Accumulate,
     Bool,
@@ -89,10 +89,10 @@ class LoopMarks:
         self.has_forecasts = True
         return f", !prof !{self.first + (3 if is_first else 4)}"
 
-    def new_loop(self, is_parallel: bool, is_rest: bool, is_short: bool) -> str:
-        """What stands at the end of a further loop: independent turns, fewer than a vector takes, or few."""
+    def new_loop(self, is_parallel: bool, is_rest: bool, s: For) -> str:
+        """What stands at the end of a further loop: independent turns, or fewer than a vector takes."""
         numbers = [self.first + 1] * is_parallel + [self.first + 2] * is_rest
-        numbers += [self.first + 5, self.first + 6] * is_short
+        numbers += [self.first + 5] * (s.short or only_gathers(s)) + [self.first + 6] * s.short
         if not numbers:
             return ""
         own = self.first + 7 + len(self.loops)
@@ -614,7 +614,7 @@ class Body:
         mark = ""
         if self.marks is not None:
             apart = is_parallel(s)
-            self._access, mark = self.marks.access * apart, self.marks.new_loop(apart, part == _REST, s.short)
+            self._access, mark = self.marks.access * apart, self.marks.new_loop(apart, part == _REST, s)
 
         def close() -> None:
             self._loops.pop()
