@@ -20,6 +20,7 @@ from symgrad.grad.rounding import Rounding
 from symgrad.ir.evaluate import evaluate
 from symgrad.ir.last_places import MEASURED, is_power_of_two, is_representable, last_places
 from symgrad.ir.ops import OPS
+from symgrad.run.emitted import emitted_kernel
 
 x, y, a, b, c = sp.symbols("x y a b c")
 n, m, T = sp.symbols("n m T", integer=True, positive=True)
@@ -138,11 +139,12 @@ def test_the_bound_in_single_precision_is_that_much_larger():
 
 
 def test_exported_c_returns_bounds(tmp_path):
-    paths = sg.export_c(
-        x * y + sp.sin(x), "checked", tmp_path, outputs=("value", "value_error", "grad_error")
-    )
-    assert "value_error" in paths[0].read_text()
-    assert sg.verify(sg.program(x * y + sp.sin(x)), at={x: 0.5, y: 2.0}).ok
+    program, words = sg.program(x * y + sp.sin(x)), ("value", "value_error", "grad_error")
+    paths = sg.export_c(program, "checked", tmp_path, outputs=words)
+    kernel = emitted_kernel(program, paths[0], words, "float64")
+    found, wanted = kernel(0.5, 2.0), sg.compile(program, outputs=words)(0.5, 2.0)
+    assert found[:2] == pytest.approx(wanted[:2], rel=1e-12)
+    np.testing.assert_allclose(found[2], wanted[2], rtol=1e-12)
 
 
 def test_bounds_have_the_structure_of_the_results():
@@ -209,6 +211,32 @@ def test_errors_of_a_recurrence_grow_with_its_steps():
     found = [sg.compile(half, args=(x, y, T), outputs=("value", "value_error"))(1.5, 1.0, k) for k in (5, 50)]
     for steps, (value, bound) in zip((5, 50), found, strict=True):
         assert bound == pytest.approx(steps * U * value, rel=1e-9)
+
+
+def test_a_loop_that_ends_is_as_far_off_as_its_turns_make_it():
+    doubled = sg.while_loop(lambda s: s < y, lambda s, t: s * x, sp.Integer(1), max_steps=40).final
+    kernel = sg.compile(doubled, args=(x, y), outputs=("value", "value_error"))
+    for limit, turns in ((5.0, 4), (50.0, 10)):
+        value, bound = kernel(1.5, limit)
+        assert abs(value - 1.5**turns) <= bound
+        assert bound == pytest.approx(turns * U * value, rel=0.3)
+
+
+def test_a_recurrence_in_the_step_of_another_one_has_a_bound():
+    def root(s: Any) -> Any:
+        return sg.scan(lambda r, t: (r + s / r) / 2, init=sp.Integer(1), length=5).final
+
+    outer = sg.scan(lambda s, t: root(s + 2) * x, init=y, length=T).final
+    value, bound = sg.compile(outer, args=(x, y, T), outputs=("value", "value_error"))(0.75, 0.3, 3)
+    with mpmath.workdps(40):
+        exact = mpmath.mpf(0.3)
+        for _ in range(3):
+            r = mpmath.mpf(1)
+            for _ in range(5):
+                r = (r + (exact + 2) / r) / 2
+            exact = r * mpmath.mpf(0.75)
+        error = abs(float(mpmath.mpf(value) - exact))
+    assert error <= bound < 1e-14
 
 
 def test_stability_rewrites_count():
