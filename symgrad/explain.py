@@ -337,7 +337,7 @@ def _operation_lines(e: Explanation) -> list[str]:
         f"{what} as derived: {e.derived_operations:,}, {e.ratio:.2f} times the value",
         f"{what} optimised: {e.optimised_operations:,}",
     ]
-    if set(e.outputs) <= {"value", "grad"} and "grad" in e.outputs:
+    if set(e.outputs) <= {"value", "grad"} and "grad" in e.outputs and not e.accuracy:
         kept = "kept" if e.derived_operations <= PROMISE * e.value_operations else "NOT KEPT"
         lines.append(f"promise, a gradient costs at most {PROMISE} times its value as derived: {kept}")
     return lines

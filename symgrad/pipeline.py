@@ -114,7 +114,7 @@ def compile(  # noqa: A001  (the verb users look for)
     storage = storage_of(sparse, triangle, words)
     count = check_threads(threads, backend)
     check_tier(tier, backend)
-    precision = check_precision(accuracy, allowance)
+    precision = check_precision(accuracy, allowance, words)
     announce = watch or (lambda stage, thing: None)
     is_ready = isinstance(expr, Program) and args is None and wrt is None and not options
     source = expr if is_ready else program(expr, args, wrt, **options)

@@ -206,6 +206,7 @@ def test_an_ill_conditioned_system_is_refused():
         ({"accuracy": "high"}, "accuracy is 'high'"),
         ({"accuracy": 1e-6, "allowance": -1.0}, "allowance is -1.0"),
         ({"allowance": 1e-6}, "allowance without accuracy"),
+        ({"accuracy": 1e-6, "outputs": "grad_error"}, "nothing to check beside grad_error"),
     ],
 )
 def test_accuracies_that_mean_nothing_are_refused(options, text):
@@ -228,6 +229,7 @@ def test_explain_says_what_is_checked():
     text = str(sg.explain(LEG, accuracy=1e-8, allowance=1e-12))
     assert "a call raises PrecisionLost where an error may exceed 1e-08*|entry| + 1e-12" in text
     assert "PrecisionLost" not in str(sg.explain(LEG))
+    assert "promise" in str(sg.explain(LEG)) and "promise" not in text  # that of derivatives alone
 
 
 def test_what_is_not_asked_for_is_compiled_as_before():

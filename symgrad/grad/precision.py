@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from symgrad.errors import BadOption
-from symgrad.grad.outputs import Leaf, Result
+from symgrad.grad.outputs import ERROR_WORDS, OUTPUT_WORDS, Leaf, Result
 from symgrad.grad.rounding import Rounding
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import reduce
@@ -29,8 +29,10 @@ class Precision:
         return f"{self.accuracy:.3g}*|entry|{more}"
 
 
-def check_precision(accuracy: float | None, allowance: float) -> Precision | None:
-    """What `accuracy=` and `allowance=` mean; BadOption for numbers that mean nothing."""
+def check_precision(
+    accuracy: float | None, allowance: float, words: Iterable[str] = OUTPUT_WORDS
+) -> Precision | None:
+    """What `accuracy=` and `allowance=` mean for these outputs; BadOption for what means nothing."""
     if accuracy is None:
         if allowance:
             raise BadOption(
@@ -51,6 +53,13 @@ def check_precision(accuracy: float | None, allowance: float) -> Precision | Non
                 else "it is an absolute error, 0 or more",
                 try_="accuracy=1e-10",
             )
+    if set(words) <= set(ERROR_WORDS):
+        raise BadOption(
+            "there is nothing to check beside " + ", ".join(words),
+            where="accuracy=",
+            because="the outputs are bounds already",
+            try_="the outputs that they are bounds of",
+        )
     return Precision(float(accuracy), float(allowance))
 
 

@@ -5,10 +5,11 @@ Forward mode with absolute values. For a value y = f(a, b) that an op computes t
     err(y) = |df/da| err(a) + |df/db| err(b) + 2 k u |y|
 
 with u half the spacing of the numbers at 1, to first order in u. All bounds are kept in units of u until
-they are results. Inputs are exact; a constant that is no number of the type is off by one rounding. A sum
-of n terms, in whatever order a loop adds them, is off by (n - 1) u times the sum of their moduli. What a
-branch or a maximum does not take has no part; that the other side was taken by an error of a condition is
-not seen. Neither is underflow.
+they are results. Inputs and integers are exact; a constant that is no number of the type is off by one
+rounding. A sum of n terms, in whatever order a loop adds them, is off by (n - 1) u times the sum of their
+moduli. Errors of one origin that reach a value on two ways are added, though they may cancel. What a branch
+or a maximum does not take has no part; that the other side was taken by an error of a condition is not seen.
+Neither is underflow.
 Source: Higham 2002, Accuracy and Stability of Numerical Algorithms, sections 3.1, 3.3 and 4.2; for
 log-sum-exp, which is computed as the largest exponent and the rest (`opt.logsumexp`), Blanchard, Higham &
 Higham 2021, section 4.
