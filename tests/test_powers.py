@@ -56,3 +56,17 @@ def test_the_derivative_of_a_power_prints_as_a_power() -> None:
     assert program.grad == y * x ** (y - 1)
     twice = sg.program(sp.Derivative(x**y, (x, 2)), args=(x, y), wrt=x)
     assert x ** (y - 3) in twice.grad.atoms(sp.Pow)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_slope_of_a_power_varies_with_its_exponent_where_it_is_zero(backend: str) -> None:
+    """d/dy of y*x**(y - 1) is 1/x at y = 0, of y*(y - 1)*x**(y - 2) is 1/x at y = 1."""
+    base = np.array([0.3, 1.0, 2.0, 1e5])
+    hess = sg.compile(x**y, args=(x, y), wrt=(x, y), outputs="hess", backend=backend)
+    for a, found in zip(base, hess(base, np.zeros(4)), strict=True):
+        np.testing.assert_allclose(found, [[0, 1 / a], [1 / a, np.log(a) ** 2]], rtol=1e-15)
+    curvature = sp.Derivative(x**y, (x, 2))
+    slope = sg.compile(curvature, args=(x, y), wrt=y, outputs="grad", backend=backend)
+    np.testing.assert_allclose(np.ravel(slope(base, np.ones(4))), 1 / base, rtol=1e-15)
+    at_ends = hess(np.array([0.0, 5e-324]), np.zeros(2))
+    assert at_ends[0].tolist() == [[0, 0], [0, 0]] and at_ends[1, 0, 0] == 0

@@ -88,16 +88,20 @@ _row(
 )  # fmt: skip
 
 
+def _times_power(g: Graph, factor: int, power: int) -> int:
+    """The product, and 0 where it were 0*inf; it still varies with the factor where that is 0."""
+    is_finite = g.node("lt", g.node("abs", power), g.const(float("inf")))
+    return g.mask(g.node("or", g.node("ne", factor, g.zero), is_finite), g.mul(factor, power))
+
+
 def _pow_by_base(g: Graph, a: tuple[int, ...], y: int) -> int:
-    """b*x**(b - 1), and 0 at b = 0, also where x = 0 (0*inf otherwise).
+    """b*x**(b - 1), and 0 at b = 0, also where x = 0.
 
     0 also at the zero of what is never negative, where its root has its least value.
     """
     lowered = g.node("pow_1", *a) if g.rational(a[1]) is None else g.node("pow", a[0], g.sub(a[1], g.one))
-    slope = g.mul(a[1], lowered)
-    if is_root_at_least_value(g, y):
-        slope = g.mask(g.node("ne", a[0], g.zero), slope)
-    return g.mask(g.node("ne", a[1], g.zero), slope)
+    slope = _times_power(g, a[1], lowered)
+    return g.mask(g.node("ne", a[0], g.zero), slope) if is_root_at_least_value(g, y) else slope
 
 
 def _pow_by_exponent(g: Graph, a: tuple[int, ...], y: int) -> int:
@@ -117,13 +121,13 @@ _LOWERED = 3  # so many orders of derivatives of a power are accurate for every 
 
 
 def _pow_minus_by_base(k: int) -> Partial:
-    """(b - k)*x**(b - k - 1), and 0 where b = k."""
+    """(b - k)*x**(b - k - 1), and 0 where b = k, also where x = 0."""
 
     def slope(g: Graph, a: tuple[int, ...], y: int) -> int:
         x, b = a
         plain = k == _LOWERED
         next_power = g.node("pow", x, g.sub(b, g.const(k + 1))) if plain else g.node(f"pow_{k + 1}", x, b)
-        return g.mask(g.node("ne", b, g.const(k)), g.mul(g.sub(b, g.const(k)), next_power))
+        return _times_power(g, g.sub(b, g.const(k)), next_power)
 
     return slope
 
