@@ -8,6 +8,7 @@ from typing import Any
 
 from symgrad.errors import BadOption, quoted
 from symgrad.frontend.arguments import name_of
+from symgrad.grad.precision import Precision, check_precision
 from symgrad.ir.count import operations
 from symgrad.ir.kinks import CONVENTIONS
 from symgrad.ir.unit import Unit
@@ -35,6 +36,8 @@ def export_c(
     own_functions: bool = False,
     blas: str = "built-in",
     memory: str | None = None,
+    accuracy: float | None = None,
+    allowance: float = 0.0,
     **options: Any,
 ) -> list[Path]:
     """Write NAME.c, NAME.h, NAME_main.c and a Makefile for an expression or a program.
@@ -54,6 +57,8 @@ def export_c(
     memory     "stored" (the default), "checkpointed" or "recomputed": recurrences keep what they need in
                reverse for tiles of time only, and compute the rest again. How many blocks, tiles in a block
                and steps in a tile are then the last sizes: the caller's choice, as the header says.
+    accuracy, allowance  add an output, `lost`: how many entries of the others may be off by more than
+               accuracy*|entry| + allowance, by the bounds of their rounding errors.
     options    of `program`.
     Returns the paths written; the same arguments give the same bytes.
     Raises BadName if `name` cannot be a C function, and what `compile` raises.
@@ -66,7 +71,8 @@ def export_c(
             try_='blas="built-in", which needs no library',
         )
     budget = _budget(memory, options)
-    source, derived, unit = _derived(expr, args, wrt, outputs, options)
+    precision = check_precision(accuracy, allowance, check_words(outputs))
+    source, derived, unit = _derived(expr, args, wrt, outputs, options, precision)
     routine = routine_of(unit, name, derived.words, memory=budget)
     header = _header(source, derived, unit)
     if own_functions:
@@ -88,6 +94,8 @@ def export_cuda(
     dtype: Any = "float64",
     own_functions: bool = False,
     memory: str | None = None,
+    accuracy: float | None = None,
+    allowance: float = 0.0,
     **options: Any,
 ) -> list[Path]:
     """Write NAME.cu for an expression or a program: a device function, and a kernel for many samples.
@@ -106,7 +114,8 @@ def export_cuda(
     Raises BadOption for a shared argument that is none, and what `export_c` raises.
     """
     budget = _budget(memory, options)
-    source, derived, unit = _derived(expr, args, wrt, outputs, options)
+    precision = check_precision(accuracy, allowance, check_words(outputs))
+    source, derived, unit = _derived(expr, args, wrt, outputs, options, precision)
     routine = routine_of(unit, name, derived.words, memory=budget, vectors=False)
     header = _header(source, derived, unit)
     if own_functions:
@@ -138,12 +147,17 @@ def _budget(memory: str | None, options: Mapping[str, Any]) -> Memory:
 
 
 def _derived(
-    expr: Any, args: Sequence[Any] | None, wrt: Any, outputs: str | Sequence[str], options: dict[str, Any]
+    expr: Any,
+    args: Sequence[Any] | None,
+    wrt: Any,
+    outputs: str | Sequence[str],
+    options: dict[str, Any],
+    precision: Precision | None,
 ) -> tuple[Program, Derived, Unit]:
     """The program, what was asked of it, and that optimised."""
     is_ready = isinstance(expr, Program) and args is None and wrt is None and not options
     source = expr if is_ready else program(expr, args, wrt, **options)
-    derived = source.derived(check_words(outputs))
+    derived = source.derived(check_words(outputs), precision=precision)
     return source, derived, optimise(derived.unit)
 
 
@@ -173,6 +187,8 @@ def _header(source: Program, derived: Derived, unit: Unit) -> dict[str, str]:
         lines["kinks"] = f"{source.options.kinks} ({CONVENTIONS[source.options.kinks]})"
     for word, result in zip(derived.words, derived.results, strict=True):
         lines[word] = _result_text(derived, result)
+    if derived.precision is not None:
+        lines["lost"] = f"how many entries may be off by more than {derived.precision}"
     sizes = dict.fromkeys(source.translation.sizes, _COUNTED_AT)
     before = operations(derived.unit.graph, derived.unit.roots, sizes)
     after = operations(unit.graph, unit.roots, sizes)

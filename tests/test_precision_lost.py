@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import pickle
 from typing import Any
 
@@ -11,6 +12,7 @@ import sympy as sp
 
 import symgrad as sg
 from symgrad.errors import BadOption, PrecisionLost, SymgradError, format_error
+from symgrad.targets.c_build import shared_library
 
 x, y, a, b, c = sp.symbols("x y a b c")
 n, T = sp.symbols("n T", integer=True, positive=True)
@@ -193,6 +195,23 @@ def test_an_ill_conditioned_system_is_refused():
     hilbert = 1 / (np.arange(9)[:, None] + np.arange(9) + 1.0)
     np.testing.assert_allclose(kernel(hilbert[:3, :3], np.ones((3, 1))), [[3], [-24], [30]], rtol=1e-10)
     assert lost(kernel, hilbert, np.ones((9, 1))).summary.startswith("value[")
+
+
+def test_exported_c_counts_the_entries_that_are_lost(tmp_path):
+    paths = sg.export_c(
+        SEVENTH, "seventh", tmp_path, outputs=("value", "grad"), accuracy=1e-6, allowance=1e-30
+    )
+    source, header = (paths[k].read_text() for k in (0, 1))
+    assert "lost: how many entries may be off by more than 1e-06*|entry| + 1e-30" in header
+    with shared_library(
+        source.replace('#include "seventh.h"', header), ("-O2", "-shared", "-fPIC")
+    ) as library:
+        call = ctypes.CDLL(str(library)).seventh
+    for at, lost_there in ((3.0, 0.0), (1.01, 2.0)):
+        point, value, grad, count = (np.full(1, number) for number in (at, -1.0, -1.0, -1.0))
+        call(*(array.ctypes.data_as(ctypes.c_void_p) for array in (point, value, grad, count)))
+        assert count[0] == lost_there
+        assert value[0] == pytest.approx((at - 1) ** 7, abs=1e-12)
 
 
 # ---- options ---------------------------------------------------------------------------------------
