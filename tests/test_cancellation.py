@@ -73,6 +73,16 @@ CASES: dict[str, tuple[Any, tuple[tuple[float, ...], ...]]] = {
         ((x - y) / log(x / y), TIES),
         ((x - y) / (log(x) - log(y)), TIES),
         ((exp(x) - exp(y)) / (sin(x) - sin(y)), TIES[:3]),
+        (x**y - 1, ((1.5, 1e-12), (1e-5, 1e-8), (2.0, 3.0))),
+        ((1 + x) ** y - 1, ((1e-9, 360.0), (0.05, 1e-9), (0.25, 30.0))),
+        ((x**y - 1) / y, ((1.5, 1e-12), (2.0, 0.0), (0.5, 1e-3), (2.0, 3.0))),
+        (y / (x**y - 1), ((1.5, 0.25), (2.0, 3.0))),
+        ((1 - (1 + x) ** (-y)) / x, ((1e-9, 360.0), (0.05, 1e-9), (0.0, 30.0), (0.25, 12.0))),
+        ((x**y - 1) / (x - 1), ((1.0, 3.0), (1 + 2.0**-40, 3.5), (0.5, 2.0), (1.0, 0.5))),
+        ((1 - sin(x)) / cos(x) ** 2, ((np.pi / 2,), (np.pi / 2 + 1e-5,), (1.0,))),
+        (tan(x) - 1 / cos(x), ((np.pi / 2,), (np.pi / 2 + 1e-5,), (1.0,))),
+        (sin(sp.pi * x) / sin(2 * sp.pi * x), ((1 + 2.0**-30,), (-1.25,))),
+        (cos(3 * x) / cos(x), ((np.pi / 2,), (-np.pi / 2,), (1.5,))),
         ((sin(x + y) - sin(x)) / y, (*SMALL_STEPS, (1.0, 0.0))),
         (x * (exp(-x * z) - exp(-y * z)) / (y - x), ((1.0, 1.0, 1.0), (1.0, 3.0, 2.0))),
     )
@@ -100,7 +110,7 @@ def exact(name: str) -> list[list[mpmath.mpf]]:
                 found.append(function(*at))
             except ZeroDivisionError:
                 aside = mpmath.mpf(10) ** -ASIDE
-                found.append(function(*(t + k * aside for k, t in enumerate(at))))
+                found.append(function(*(t + k * aside for k, t in enumerate(at, start=1))))
         return found
 
 

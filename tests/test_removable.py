@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import cache
 
 import mpmath
@@ -12,7 +13,7 @@ import sympy as sp
 import symgrad as sg
 from symgrad.ir.evaluate import evaluate
 from symgrad.ir.graph import Graph
-from symgrad.ir.laurent import FUNCTIONS, ROWS, formula_of, series_of
+from symgrad.ir.laurent import FUNCTIONS, ROWS, formula_of, series_of, value_of
 from symgrad.ir.probe import probe, variable_of
 
 TARGETS = ("numpy", "llvm", "c")
@@ -377,6 +378,8 @@ def _node(g: Graph, op: str, u: int) -> int:
     } | two
     if op.endswith("_difference") and op not in args:
         args[op] = (above_one, u, shifted)
+    if op == "powm1":
+        args[op] = (above_one, g.const(2.5), u)
     if op.endswith("_less_side"):
         args[op] = (above_one, shifted, above_one)[: 3 if op.startswith("root") else 2]
     if op.startswith("radial_"):
@@ -433,10 +436,11 @@ def test_series_and_formula_meet_at_the_radius(expr: sp.Expr) -> None:
     (argument,) = program.translation.inputs.values()
     nodes = [n for n in g.reachable(g.tensors[value].bodies) if g.op[n] == "removable"]
     for n in nodes:
-        variable, radius, _, near, away = g.args[n]
+        variable, radius, t, near, away = g.args[n]
         end = g.rational(radius)
         assert end is not None and g.op[variable] == "read"
-        for at in (end, -end):
+        center = Fraction(0) if t == variable else value_of(formula_of(g, g.args[t][1], t))
+        for at in (center + end, center - end):
             with mpmath.workdps(40):
                 inputs = {argument: mpmath.mpf(at.numerator) / at.denominator}
                 tensors = [g.define("map", (), (), arm) for arm in (near, away)]

@@ -239,6 +239,7 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "log1msq": _formula(lambda x: sp.log(1 - x**2)),
     "loghypot1": _formula(lambda x: sp.log(1 + x**2) / 2),
     "hypot1m1": _formula(lambda x: sp.sqrt(1 + x**2) - 1),
+    "powm1": _formula(lambda x, y, t: x**y - 1),
     "hypot_less_side": _formula(lambda x, y: sp.sqrt(x**2 + y**2) - x),
     "leg_less_side": _formula(lambda x, y: sp.sqrt(x**2 - y**2) - x),
     "root_less_side": _formula(lambda x, s, r: r - x),

@@ -241,7 +241,7 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "radial_coshm1": lambda h, s: 2 * np.sinh(h / 2) ** 2,
     "radial_logcosh": lambda h, s: _logcosh(h),
     "square_difference": OPS["square_difference"].numpy,
-    **{op: OPS[op].numpy for op in (*DIFFERENCES, *SIDES)},
+    **{op: OPS[op].numpy for op in (*DIFFERENCES, *SIDES, "powm1")},
     "hypot_slope": _hypot_slope,
     "inversion": _inversion,
     "direction_cosine": lambda x, y: x / _hypot(x, y),

@@ -196,6 +196,7 @@ MEASURED: dict[str, float] = {
     "cos_difference": 1.4,
     "atan_difference": 1.4,
     "logistic_difference": 3.0,
+    "powm1": 1.3,
     "root_less_side": 1.2,
     "hypot_less_side": 1.8,
     "leg_less_side": 1.3,

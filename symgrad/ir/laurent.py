@@ -386,8 +386,8 @@ def _waves(a: Series) -> tuple[Series, Series]:
     import mpmath
 
     terms = a.taylor()
-    # A sum with 1 makes an exact 0 of what is one: cos(pi/2).
-    start = [part if abs(part) == 1 else _total([1, part]) - 1 for part in mpmath.cos_sin(terms[0])]
+    nothing = mpmath.ldexp(1, -_ZERO)  # an exact 0, but for rounding: cos(3*pi/2)
+    start = [part if abs(part) > nothing else _number(0) for part in mpmath.cos_sin(terms[0])]
     cosine, sine = ([part] for part in start)
     for n in range(1, len(terms)):
         weights = [(k, k * terms[k]) for k in range(1, n + 1) if terms[k]]
@@ -514,6 +514,7 @@ FUNCTIONS: dict[str, Callable[..., Series]] = {
         f"{op}_difference": _difference(op) for op in ("exp", "log", "sqrt", "sin", "cos", "atan", "logistic")
     },
     "reciprocal_difference": lambda c, u, v: div(sub(v, u), mul(add(c, u), add(c, v))),
+    "powm1": lambda x, y, t: sub(_power(x, y), _like(1, x)),
     "hypot_less_side": lambda x, y: sub(root(add(mul(x, x), mul(y, y))), x),
     "leg_less_side": lambda x, y: sub(root(sub(mul(x, x), mul(y, y))), x),
     "root_less_side": lambda x, s, r: sub(root(add(mul(x, x), s)), x),

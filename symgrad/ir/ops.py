@@ -474,4 +474,14 @@ _row("cast", 1, np.asarray, lambda a: a, (None,), c="({real}){0}", llvm="sitofp"
 OPS |= SPECIAL
 
 # They enter their rows, and those of `ir.quotients`.
-from symgrad.ir import differences, hypot, log_products, norm, radial, removable, sides, stable_ops  # noqa: E402, F401
+from symgrad.ir import (  # noqa: E402
+    differences,  # noqa: F401
+    hypot,  # noqa: F401
+    log_products,  # noqa: F401
+    norm,  # noqa: F401
+    powers_less_one,  # noqa: F401
+    radial,  # noqa: F401
+    removable,  # noqa: F401
+    sides,  # noqa: F401
+    stable_ops,  # noqa: F401
+)

@@ -1,13 +1,14 @@
 """Where formulas of one value vanish, as constants that can be computed to any number of digits: pi/2, e, 4.
 
 They are found by undoing one operation after the other: log(x/2) - 1 is 0 where x is 2*e. That takes a few
-steps and finds few of the zeros of most formulas; nothing depends on finding them all. Those of sin, cos and
-tan are not looked for, as there is no end of them: sin(x)/(x - pi) has one by its divisor.
+steps and finds few of the zeros of most formulas; nothing depends on finding them all. Of those of sin, cos
+and tan, as there is no end of them, the ones next to 0 on both sides are looked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from math import isfinite, nan
 from typing import TYPE_CHECKING
 
@@ -188,6 +189,38 @@ def _of_xlogx(g: Graph, args: tuple[int, ...], value: int) -> Pairs:
     return [(args[0], g.one)] if value == g.zero else []
 
 
+def _turns(g: Graph, *halves: int) -> list[int]:
+    """Multiples of pi/2."""
+    return [g.mul(g.const(Fraction(k, 2)), g.const("pi")) for k in halves]
+
+
+def _whole(g: Graph, value: int) -> int:
+    """A whole number, or one that is no value of sin and cos."""
+    q = g.rational(value)
+    return int(q) if q is not None and q.denominator == 1 else 2
+
+
+def _of_sine(g: Graph, args: tuple[int, ...], value: int) -> Pairs:
+    found = {0: (0, 2, -2), 1: (1,), -1: (-1,)}.get(_whole(g, value))
+    if found is None:
+        angle = g.node("asin", value)
+        return [(args[0], angle), (args[0], g.sub(g.const("pi"), angle))]
+    return [(args[0], c) for c in _turns(g, *found)]
+
+
+def _of_cosine(g: Graph, args: tuple[int, ...], value: int) -> Pairs:
+    found = {0: (1, -1), 1: (0,), -1: (2, -2)}.get(_whole(g, value))
+    if found is None:
+        angle = g.node("acos", value)
+        return [(args[0], angle), (args[0], g.neg(angle))]
+    return [(args[0], c) for c in _turns(g, *found)]
+
+
+def _of_tangent(g: Graph, args: tuple[int, ...], value: int) -> Pairs:
+    at = _turns(g, 0, 2, -2) if value == g.zero else [g.node("atan", value)]
+    return [(args[0], c) for c in at]
+
+
 def _by(op: str) -> Callable[[Graph, tuple[int, ...], int], Pairs]:
     return lambda g, args, value: [(args[0], g.node(op, value))]
 
@@ -199,6 +232,7 @@ _UNDONE: dict[str, Callable[[Graph, tuple[int, ...], int], Pairs]] = {
     "sqrt": _of_root, "pow": _of_power,
     "exp": _by("log"), "log": _by("exp"),
     "expm1": _of_expm1, "log1p": _of_log1p, "xlogx": _of_xlogx,
+    "sin": _of_sine, "cos": _of_cosine, "tan": _of_tangent,
     "asin": _by("sin"), "acos": _by("cos"),
     "atan": _by("tan"), "acosh": _by("cosh"), "sinh": _by("asinh"), "asinh": _by("sinh"),
     "tanh": _by("atanh"), "atanh": _by("tanh"),

@@ -29,6 +29,7 @@ _WIDE = (
 WIDE = frozenset(_WIDE.split())
 _COMPOSITE = ("logistic", "softplus", "logaddexp", "sech", "sinc", *NORM, *LOGS)
 _SELECTIONS = ("where", "mask", "cast", "anchor", *REMOVABLE)  # the last: test_removable.py
+_TOGETHER = ("root_less_side", "powm1")  # the last argument is made of the others
 _SPECIAL = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, 10.0)
 
 Points = np.ndarray
@@ -94,7 +95,7 @@ def derivatives_of(row: Op) -> tuple[int, ...]:
     None of functions of a root and of what is under it: these two belong together (`ir/radial.py`), as the
     arguments of a norm do (`ir/norm.py`).
     """
-    if row.name.startswith("radial_") or row.name in NORM | LOGS or row.name == "root_less_side":
+    if row.name.startswith("radial_") or row.name in NORM | LOGS or row.name in _TOGETHER:
         return ()
     known = [p is not None and not isinstance(p, NoDerivative) for p in row.partials]
     return tuple(k for k, is_known in enumerate(known) if is_known)
@@ -115,6 +116,9 @@ def _points(row: Op, wide: bool, rng: np.random.Generator, count: int, dtype: np
     """Uniform in the domain and around 0, logarithmic around 0 and around 1; and corners."""
     if row.name in NORM | LOGS:
         return _of_one_sum(row, rng, count)
+    if row.name == "powm1":
+        x, y = (rng.uniform(*row.domain[k], 2 * count).astype(np.float32).astype(float) for k in (0, 1))
+        return np.stack([x, y, y * np.log(x)], axis=1)
     if row.name == "root_less_side":
         x, rest = (rng.uniform(*row.domain[k], 2 * count) for k in (0, 1))
         return np.stack([x, rest, np.sqrt(x * x + rest)], axis=1)

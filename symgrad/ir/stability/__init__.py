@@ -20,6 +20,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     share_terms.py   the same in sums of several terms
     guarded.py       sin(x)/x with its value at 0 filled in
     radial.py        even functions of a root: cos(|v|), sin(|v|)/|v|
+    powers.py        x**y - 1, also over y and x - 1
     sides.py         a root less one of its sides
     squares.py       differences of squares
     steps.py         differences of one function at two arguments, divided ones
@@ -38,6 +39,7 @@ from symgrad.ir.stability import (
     guarded,
     logarithms,
     norms,
+    powers,
     products,
     quotients,
     radial,
@@ -63,6 +65,7 @@ __all__ = [
     "guarded",
     "logarithms",
     "norms",
+    "powers",
     "products",
     "quotients",
     "radial",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
-from symgrad.ir.stability.patterns import factors_of, quotient_of, remove, without
+from symgrad.ir.stability.patterns import PRODUCTS, factors_of, quotient_of, remove, without
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -29,7 +29,7 @@ _BELOW = ("sin", "tan", "log1p")  # far from 0, derivatives of 1/sinhc(x) and 1/
 
 
 def _may_be_below(ops: Sequence[str]) -> bool:
-    return ops[1] in ("mul", "neg", *_QUOTIENT_OF)
+    return ops[1] in (*PRODUCTS, *_QUOTIENT_OF)
 
 
 @stable(
@@ -39,7 +39,7 @@ def _may_be_below(ops: Sequence[str]) -> bool:
         "sin(x)/x", "sinc(x)", "sin, sinh, tan, exp(x) - 1, log(1 + x) above a factor of their argument",
         _GSL, at(*_NEAR_ZERO),
     ),
-    on=among("mul", "neg", *_QUOTIENT_OF),
+    on=among(*PRODUCTS, *_QUOTIENT_OF),
     needs=(*_QUOTIENT_OF, "xlog1py"),
 )  # fmt: skip
 def quotient_by_own_argument(g: Graph, a: Args) -> int | None:

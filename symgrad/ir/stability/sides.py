@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import (
+    PRODUCTS,
     factors_of,
     quotient_of,
     remove,
@@ -91,7 +92,7 @@ def _beside_square(g: Graph, root: int, either: tuple[int, int]) -> int | None:
         "x > 0; a factor of what is added to the square", "Goldberg 1991, section 1.4: the quadratic formula",
         at_pairs((1.0, 1e-9), (2.0, 0.75), (-2.0, 0.5), (1e5, 1.0)),
     ),
-    on=lambda ops: ops[0] in ("root_less_side", "mul", "neg"),
+    on=lambda ops: ops[0] in ("root_less_side", *PRODUCTS),
     needs=("root_less_side",),
 )  # fmt: skip
 def root_less_side_over_factor(g: Graph, a: Args) -> int | None:

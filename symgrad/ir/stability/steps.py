@@ -18,6 +18,7 @@ from symgrad.ir.probe import CONSTANT, variable_of
 from symgrad.ir.rules import Args
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import (
+    PRODUCTS,
     difference_of,
     factors_of,
     quotient_of,
@@ -161,7 +162,7 @@ _CHANGES = frozenset((*NAMES, "add", "sub", "square_difference", "log_quotient")
 
 
 def _may_be_divided(ops: Sequence[str]) -> bool:
-    return any(op in _CHANGES or op in ("mul", "neg") for op in ops)
+    return any(op in _CHANGES or op in PRODUCTS for op in ops)
 
 
 @stable(
