@@ -309,6 +309,20 @@ def test_values_and_gradients_of_models_are_within_their_bounds(model):
         assert np.max(most) < 1e-11 * np.max(np.abs(got))
 
 
+@pytest.mark.parametrize("backend", QUICK)
+def test_near_zeros_of_oscillating_functions_bounds_count_the_amplitude(backend):
+    cases = ((sp.besselj(0, x), "besseljzero", (0, 3)), (sp.bessely(1, x), "besselyzero", (1, 2)),
+             (sp.airyai(x), "airyaizero", (4,)))  # fmt: skip
+    for expr, zero, which in cases:
+        at = float(getattr(mpmath, zero)(*which))
+        value, bound = sg.compile(expr, outputs=("value", "value_error"), backend=backend)(at)
+        with mpmath.workdps(40):
+            exact = sp.lambdify(x, expr, "mpmath")(mpmath.mpf(at))
+            error = abs(float(mpmath.mpf(value) - exact))
+        assert error <= bound < 1e-10
+        assert bound > abs(value)
+
+
 # ---- matrices --------------------------------------------------------------------------------------
 
 

@@ -26,7 +26,7 @@ from symgrad.grad.rules import weight
 from symgrad.grad.store import stored
 from symgrad.grad.sweep import partials
 from symgrad.ir.graph import EPSILON, Graph, Node, TensorId
-from symgrad.ir.last_places import is_power_of_two, is_representable, last_places
+from symgrad.ir.last_places import OSCILLATING, is_power_of_two, is_representable, last_places
 from symgrad.ir.matrix_call import over, taken_apart
 from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.ops import OPS
@@ -204,7 +204,15 @@ class Rounding:
         for error in self._carried(n, errors):
             total = g.add(total, error)
         own = Fraction(2 * last_places(op)).limit_denominator(1 << 20) if op in OPS else 0
-        return g.add(total, g.mul(g.const(own), self._modulus(n))) if own else total
+        return g.add(total, g.mul(g.const(own), self._size(n))) if own else total
+
+    def _size(self, n: Node) -> Node:
+        """|f(x)|, and |x f'(x)| more for a function whose last places are those of its amplitude."""
+        g, args = self.g, self.g.args[n]
+        slope = OPS[g.op[n]].partials[-1] if g.op[n] in OSCILLATING else None
+        if slope is None:
+            return self._modulus(n)
+        return g.add(self._modulus(n), self._modulus(g.mul(args[-1], slope(g, args, n))))
 
     def _carried(self, n: Node, errors: Mapping[Node, Node]) -> Iterable[Node]:
         """What the arguments' errors become; that of an exact argument is 0 where the slope is infinite."""

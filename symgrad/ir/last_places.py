@@ -14,6 +14,11 @@ _EXACT = frozenset((
     "neg", "abs", "sign", "maximum", "minimum", "floor", "ceil", "where", "mask", "cast", "scaled", "anchor",
     "lt", "le", "eq", "ne", "and", "or", "not", "ige", "ieq", "out_of_range",
 ))  # fmt: skip
+# Near their zeros the unit is the last place of the amplitude, which x f'(x) has there.
+OSCILLATING = frozenset((
+    "besselj", "bessely", "spherical_jn", "spherical_yn",
+    "airyai", "airybi", "airyaiprime", "airybiprime", "Ci",
+))  # fmt: skip
 _ROUNDED = frozenset(("add", "sub", "mul", "div", "sqrt", "norm_cosine"))  # one rounding
 
 

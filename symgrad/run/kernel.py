@@ -345,16 +345,17 @@ class Kernel(FastCallable):
             if np.any(status):
                 raise failure(self._failures, status)
         if self._spec.precision is not None and np.any(outputs[-1]):
-            raise self._lost(arrays, plan, outputs[-1])
+            raise self._lost(arrays, plan, outputs)
         return outputs
 
-    def _lost(self, arrays: Sequence[np.ndarray], plan: Plan, counts: Any) -> SymgradError:
+    def _lost(self, arrays: Sequence[np.ndarray], plan: Plan, outputs: Sequence[Any]) -> SymgradError:
         """The error of the first sample of which an entry is not sure enough."""
-        spec, sample = self._spec, first_sample(counts)
+        spec, sample = self._spec, first_sample(outputs[-1])
         assert spec.precision is not None
         inputs = [x[sample] if x.ndim > len(core) else x for x, core in zip(arrays, plan.cores, strict=True)]
         shapes = {leaf.buffer: _shape(leaf.shape, plan.sizes) for leaf in self._leaves}
-        return precision_lost(spec.units[0], spec.precision, inputs, plan.sizes, self._real, shapes, sample)
+        at = (inputs, [np.asarray(x)[sample] for x in outputs], plan.sizes, self._real, shapes, sample)
+        return precision_lost(spec.units[0], spec.precision, *at)
 
     # ---- plans -----------------------------------------------------------------------------
 

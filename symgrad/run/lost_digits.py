@@ -75,6 +75,7 @@ def precision_lost(
     unit: Unit,
     precision: Precision,
     inputs: Sequence[np.ndarray],
+    results: Sequence[np.ndarray],
     sizes: Mapping[str, int],
     real: np.dtype,
     shapes: Mapping[int, Shape],
@@ -82,7 +83,7 @@ def precision_lost(
 ) -> PrecisionLost:
     """The error for the entry that exceeds what it may by the largest factor.
 
-    inputs  of the sample that failed, in the order of the unit's.
+    inputs, results  of the sample that failed, in the order of the unit's.
     shapes  of the outputs as the user sees them.
     """
     g, moved = copy_with(unit.graph, unit.roots)
@@ -92,7 +93,7 @@ def precision_lost(
         extents = tuple(max(evaluate_size(g, e, sizes), 0) for e in g.tensors[t].extents)
         given[t] = x.reshape(extents)
     point = _Point(g, given, sizes, real.type)
-    entry = _worst(point, unit, precision, shapes)
+    entry = _worst(point, unit, precision, results, shapes)
     allowed = precision.accuracy * abs(entry.value) + precision.allowance
     return PrecisionLost(
         f"{entry.name} is {entry.value:.6g} with a rounding error of up to {entry.bound:.2g}",
@@ -103,13 +104,20 @@ def precision_lost(
     )
 
 
-def _worst(point: _Point, unit: Unit, precision: Precision, shapes: Mapping[int, Shape]) -> _Entry:
+def _worst(
+    point: _Point,
+    unit: Unit,
+    precision: Precision,
+    results: Sequence[np.ndarray],
+    shapes: Mapping[int, Shape],
+) -> _Entry:
     outputs = [unit.outputs[k] for k in precision.checked]
     rounding = Rounding(point.g)
     bounds = [rounding.result(t) for _, t in outputs]
-    found = point.values([*(t for _, t in outputs), *bounds])
+    found = point.values(bounds)
     worst, largest = None, -1.0
-    for k, value, bound in zip(precision.checked, found, found[len(outputs) :], strict=False):
+    for k, bound in zip(precision.checked, found, strict=True):
+        value = np.reshape(results[k], bound.shape)
         if not value.size:
             continue
         with np.errstate(all="ignore"):

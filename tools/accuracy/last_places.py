@@ -44,15 +44,24 @@ def table(found: dict[str, float]) -> str:
     return _START + "".join(f'    "{op}": {worst!r},\n' for op, worst in found.items()) + "}\n"
 
 
-def main() -> int:
-    text = (_ROOT / "tools" / "bench" / "ACCURACY.md").read_text()
-    made = table(measured(text))
-    source = TARGET.read_text()
+def written() -> str:
+    """The module as it should read."""
+    made, source = (
+        table(measured((_ROOT / "tools" / "bench" / "ACCURACY.md").read_text())),
+        TARGET.read_text(),
+    )
     start = source.index(_START)
-    new = source[:start] + made + source[source.index("}\n", start) + 2 :]
+    return source[:start] + made + source[source.index("}\n", start) + 2 :]
+
+
+def write() -> None:
+    TARGET.write_text(written())
+
+
+def main() -> int:
     if "--write" in sys.argv:
-        TARGET.write_text(new)
-    elif new != source:
+        write()
+    elif written() != TARGET.read_text():
         print("symgrad/ir/last_places.py is not what ACCURACY.md says: run this with --write")
         return 1
     return 0

@@ -1,5 +1,7 @@
 """How far every op and every composite is from the exact result: writes tools/bench/ACCURACY.md.
 
+And what bounds of rounding errors take from it, `symgrad/ir/last_places.py`.
+
     python tools/accuracy/table.py                  # about five minutes on two cores
     python tools/accuracy/table.py --only exp,norm  # some of it, printed
     python tools/accuracy/table.py --points 1000    # more points
@@ -16,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import last_places
 from bounds import BOUNDS, EXCEPTIONS, INFINITE, bound
 from cases import Case, op_cases
 from composites import composite_cases
@@ -62,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         results = list(pool.map(_measured, jobs))
     text = document(cases, results)
     print(text) if options.only else TARGET.write_text(text)
+    if not options.only:
+        last_places.write()
     wrong = list(violations(cases, results))
     print("\n".join(wrong) or "every error is within its bound", file=sys.stderr)
     return 1 if wrong else 0
