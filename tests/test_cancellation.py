@@ -79,6 +79,8 @@ CASES: dict[str, tuple[Any, tuple[tuple[float, ...], ...]]] = {
         (y / (x**y - 1), ((1.5, 0.25), (2.0, 3.0))),
         ((1 - (1 + x) ** (-y)) / x, ((1e-9, 360.0), (0.05, 1e-9), (0.0, 30.0), (0.25, 12.0))),
         ((x**y - 1) / (x - 1), ((1.0, 3.0), (1 + 2.0**-40, 3.5), (0.5, 2.0), (1.0, 0.5))),
+        (log((x + y) / x), STEPS),
+        ((exp(x) - exp(y)) / (exp(x) + exp(y)), ((1.0, 1 + 2.0**-40), (-800.0, -801.0), (800.0, 801.0))),
         ((1 - sin(x)) / cos(x) ** 2, ((np.pi / 2,), (np.pi / 2 + 1e-5,), (1.0,))),
         (tan(x) - 1 / cos(x), ((np.pi / 2,), (np.pi / 2 + 1e-5,), (1.0,))),
         (sin(sp.pi * x) / sin(2 * sp.pi * x), ((1 + 2.0**-30,), (-1.25,))),
@@ -150,3 +152,20 @@ def test_differences_in_which_nothing_cancels_stay_as_they_are() -> None:
 def test_the_logarithm_of_a_difference_of_exponentials_is_still_one() -> None:
     kernel = sg.compile(log(exp(x) - exp(y)), args=(x, y))
     np.testing.assert_allclose(kernel(1000.0, 999.0), 1000 + np.log(-np.expm1(-1.0)), rtol=1e-15)
+
+
+def test_ends_of_the_range_and_negative_arguments_stay_right() -> None:
+    cases = (
+        (1 / sqrt(x) - 1 / sqrt(x + y), (2.0**-876, 0.0), 0.0),
+        ((x - y) / log(x / y), (-1.0, -2.0), -1 / np.log(2.0)),
+        ((x**y - 1) / (x - 1), (0.0, 0.0), 0.0),
+        (log((x + y) / x), (-2.0, 1.0), -np.log(2.0)),
+        (exp(x) - exp(y), (-np.inf, -np.inf), 0.0),
+        (atan(x) - atan(y), (np.inf, 0.0), np.pi / 2),
+        (sqrt(x + y) - sqrt(x), (0.0, 0.0), 0.0),
+        (sqrt(x**2 + y**2) - x, (1e200, 1e200), 1e200 * (np.sqrt(2.0) - 1)),
+        (cos(x) - cos(y), (1e300, 1e300), 0.0),
+    )
+    for expr, point, wanted in cases:
+        found = sg.compile(expr, args=(x, y), backend="numpy")(*point)
+        np.testing.assert_allclose(found, wanted, rtol=1e-15, err_msg=str(expr))

@@ -255,6 +255,9 @@ EXAMPLES: dict[str, Example] = {
         g.mul(g.const(2), g.node("sin", g.add(v.x, v.y))), g.mul(g.const(-2), g.node("sin", v.x))),
     "root_less_its_side": lambda g, v: (_norm(g, v), v.x),
     "root_plus_its_side": lambda g, v: (g.node("sqrt", g.add(g.mul(v.x, v.x), v.y)), v.x),
+    "log_of_nearly_equal": lambda g, v: (g.add(v.x, v.y), v.x),
+    "difference_over_sum_of_exponentials": lambda g, v: (
+        g.sub(g.node("exp", v.x), g.node("exp", v.y)), g.add(g.node("exp", v.x), g.node("exp", v.y))),
     "power_plus_minus_one": lambda g, v: (g.node("pow", v.x, v.y), g.minus_one),
     "one_minus_power": lambda g, v: (g.one, g.node("pow", g.add(g.one, v.x), v.y)),
     "power_less_one_over_factor": lambda g, v: (g.add(g.node("pow", v.x, v.y), g.minus_one), v.y),

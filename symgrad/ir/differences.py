@@ -74,6 +74,22 @@ def slope_node(g: Graph, family: str, c: int, u: int, v: int) -> int:
     return g.where(near, f.slope(g, a, b, d, (c, u, v)), apart)
 
 
+def log_slope_of_quotient(g: Graph, x: int, y: int) -> int:
+    """log(x/y)/(x - y), with its limit at x = y; both may be negative."""
+    d = g.sub(x, y)
+    near = _of_one_size(g, x, y, d)
+    apart = g.div(g.node("log_quotient", x, y), g.where(near, g.one, d))
+    return g.where(near, g.div(g.node("log1prel", g.div(d, y)), y), apart)
+
+
+def log_of_near_quotient(g: Graph, c: int, u: int, v: int) -> int:
+    """log((c + u)/(c + v)) by what the two differ in; both may be negative."""
+    a, b, d = g.add(c, u), g.add(c, v), g.sub(u, v)
+    near = _of_one_size(g, a, b, d)
+    apart = g.node("log_quotient", g.where(near, g.one, a), b)
+    return g.where(near, g.node("log1p", g.div(d, b)), apart)
+
+
 def _expand(name: str) -> Callable[[Graph, Args], int]:
     def expand(g: Graph, args: Args) -> int:
         f, (c, u, v) = FAMILIES[name], args
@@ -162,7 +178,8 @@ def _reciprocal_root(g: Graph, x: int) -> int:
 
 
 def _reciprocal_root_value(g: Graph, a: int, b: int, d: int, parts: Args) -> int:
-    return g.mul(d, _reciprocal_root_slope(g, a, b, d, parts))
+    x, y = (g.node("sqrt", part) for part in (a, b))
+    return g.neg(g.intern("div", (g.intern("div", (g.div(d, g.add(x, y)), x)), y)))
 
 
 def _reciprocal_root_slope(g: Graph, a: int, b: int, d: int, parts: Args) -> int:

@@ -85,7 +85,8 @@ def power_less_one_over_factor(g: Graph, a: Args) -> int | None:
             if found is None:
                 continue
             parts, rest = found
-            near = power_is_near_one(g, g.args[factor][2])
+            x, _, t = g.args[factor]
+            near = g.node("and", power_is_near_one(g, t), g.node("lt", g.zero, x))
             mine = without(mine, place)
             regular = ([*mine, *parts], rest) if is_above else (rest, [*mine, *parts])
             hidden = g.where(near, g.one, factor if not is_above else a[1])

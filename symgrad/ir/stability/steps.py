@@ -11,11 +11,19 @@ or where the function saturates (atan, tanh, the logistic function): others are 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from symgrad.ir.differences import FAMILIES, NAMES, difference_node, slope_node
+from symgrad.ir.differences import (
+    FAMILIES,
+    NAMES,
+    difference_node,
+    log_of_near_quotient,
+    log_slope_of_quotient,
+    slope_node,
+)
 from symgrad.ir.probe import CONSTANT, variable_of
-from symgrad.ir.rules import Args
+from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import (
     PRODUCTS,
@@ -155,6 +163,40 @@ def _is_of_one_value(g: Graph, x: int, y: int) -> bool:
     return first == second or CONSTANT in (first, second)
 
 
+@stable(
+    "log_quotient",
+    "log((x + y)/x) cancels where y is small beside x",
+    Audit("log((x + y)/x)", "log1p(y/x)", "a term in common above and below, and neither is much larger",
+          _CONJUGATE, at_pairs((1.0, 1e-12), (3.0, 1e-5), (-2.0, 1e-9), (0.5, 3.0))),
+    on=among("add", "sub"),
+)  # fmt: skip
+def log_of_nearly_equal(g: Graph, a: Args) -> int | None:
+    parts = _common(g, *a)
+    return None if parts is None else log_of_near_quotient(g, *parts)
+
+
+@stable(
+    "div",
+    "(exp(x) - exp(y))/(exp(x) + exp(y)) is 0/0 or infinity over infinity out of range",
+    Audit("(exp(x) - exp(y))/(exp(x) + exp(y))", "tanh((x - y)/2)", "the same exponentials", _CONJUGATE,
+          at_pairs((800.0, 801.0), (-800.0, -800.5), (1.0, 1 + 1e-9), (0.5, -3.0))),
+    on=lambda ops: ops[1] == "add" and ops[0] in ("exp_difference", *PRODUCTS),
+    needs=("exp_difference",),
+)  # fmt: skip
+def difference_over_sum_of_exponentials(g: Graph, a: Args) -> int | None:
+    if g.op[a[1]] != "add" or any(g.op[part] != "exp" for part in g.args[a[1]]):
+        return None
+    exponents = {g.args[part][0] for part in g.args[a[1]]}
+    above = factors_of(g, a[0])
+    for place, factor in enumerate(above):
+        if g.op[factor] == "exp_difference":
+            c, u, v = g.args[factor]
+            if exponents == {g.add(c, u), g.add(c, v)}:
+                made = g.node("tanh", g.mul(g.const(Fraction(1, 2)), g.sub(u, v)))
+                return quotient_of(g, [*without(above, place), made], [])
+    return None
+
+
 # ---- divided differences -------------------------------------------------------------------------
 
 
@@ -199,7 +241,7 @@ def _change(g: Graph, node: int) -> tuple[str, Parts] | None:
     if op == "square_difference":
         return "square", (g.zero, *args)
     if op == "log_quotient":
-        return "log", (g.zero, *args)
+        return "log_quotient", (g.zero, *args)
     if op == "sub" and g.op[args[0]] == g.op[args[1]] and g.op[args[0]] in _FUNCTIONS:
         x, y = args
         return g.op[x], (g.zero, g.args[x][0], g.args[y][0])
@@ -245,6 +287,8 @@ def _slope(g: Graph, family: str, parts: Parts) -> int:
     c, u, v = parts
     if family == "square":
         return g.add(u, v)
+    if family == "log_quotient":
+        return log_slope_of_quotient(g, u, v)
     if family == "tanh":
         return g.mul(g.const(4), slope_node(g, "logistic", *(g.mul(g.const(2), part) for part in parts)))
     return slope_node(g, family, c, u, v)
