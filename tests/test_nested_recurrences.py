@@ -281,6 +281,45 @@ def test_a_loop_in_a_step_is_left_where_its_condition_fails(backend: str) -> Non
     assert kernel(0.9, 1000) == q
 
 
+def coupled(q: Any, t: Any) -> Any:
+    def turn(state: Any, s: Any) -> Any:
+        v, w = state
+        after = sp.Piecewise((sp.sin(v * w) + x, w > 0), (v / 3, True))
+        return after, sp.tanh(w * q / 2 + sp.sin(v)) + q / 5
+
+    return sg.scan(turn, init=(q, x), length=n).final[0] / 2
+
+
+def coupled_by_hand(p: Any) -> Any:
+    q = p
+    for _ in range(40):
+        v, w = q, p
+        for _ in range(3):
+            after = mpmath.sin(v * w) + p if w > 0 else v / 3
+            v, w = after, mpmath.tanh(w * q / 2 + mpmath.sin(v)) + q / 5
+        q = v / 2
+    return q
+
+
+@pytest.mark.parametrize(
+    ("backend", "memory"), [("llvm", None), ("c", None), ("llvm", "checkpointed"), ("llvm", "recomputed")]
+)
+def test_states_that_only_derivatives_read_are_there(backend: str, memory: Any) -> None:
+    final = sg.scan(coupled, init=x, length=T).final
+    words = ("value", "grad") if memory else ("value", "grad", "hess")
+    kernel = sg.compile(final, args=(x, n, T), wrt=x, outputs=words, backend=backend, memory=memory)
+    with mpmath.workdps(30):
+        wanted = [float(mpmath.diff(coupled_by_hand, mpmath.mpf("0.6"), k)) for k in range(len(words))]
+    np.testing.assert_allclose(kernel(0.6, 3, 40), wanted, rtol=1e-11)
+
+
+def test_a_sum_over_recurrences_leaves_their_branches_where_they_are() -> None:
+    v = sp.IndexedBase("v", shape=(n,))
+    path = sg.scan(lambda q, t: sp.Piecewise((q * x, q > 1), (q + v[i], True)), init=v[i], length=3).final
+    found = sg.compile(sp.Sum(path, (i, 0, n - 1)), args=(v, x), outputs="value")(np.array([0.4, 2.0]), 0.7)
+    np.testing.assert_allclose(found, 1.2 * 0.7 + 2.0 * 0.7**2 + 2.0, rtol=1e-14)
+
+
 # ---- branches not taken ------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import sympy as sp
 from sympy.matrices.expressions import MatrixExpr, MatrixSymbol
 
-from symgrad.entries import Entries, entries, is_matrix, scalar
+from symgrad.entries import Entries, entries, is_matrix, piecewise_to_where, scalar
 from symgrad.errors import BadArgument, ShapeMismatch
 from symgrad.frontend.describe import show
 
@@ -365,7 +365,7 @@ def _next(state: Any, value: Any) -> Any:
     if is_matrix(value):
         _check_shape(state, value.shape)
         return value.as_immutable() if isinstance(value, sp.MatrixBase) else value
-    return scalar(value, "scan")
+    return piecewise_to_where(scalar(value, "scan"))  # SymPy would take the branches out of the recurrence
 
 
 def _held(value: Any) -> Any:

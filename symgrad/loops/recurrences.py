@@ -123,7 +123,7 @@ class Recurrences:
             g, inside = self.g, clocks(self.g, scan)
             own = [t for t in inside if t not in scan.steps]
             for inner in dict.fromkeys(scan_of(g, t) for t in inside if is_scan(g, t)):
-                own += self.images(inner).values()
+                own += [*inner.results, *self.images(inner).values()]
             images = rebuilt(g, own, self._rules(scan))
             self._images[scan] = {t: images[t] for t in dict.fromkeys(own)}
         return self._images[scan]

@@ -17,7 +17,7 @@ differentiation; Griewank & Walther 2008, Evaluating Derivatives, chapter 12 (mu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -96,11 +96,12 @@ def tilings(g: Graph, around: Recurrences) -> list[Tiling]:
         scan = scan_of(g, t) if is_scan(g, t) else None
         if scan is not None and Loop(scan) in around.records:
             by_length.setdefault(scan.length, {})[scan] = None
-    found = []
+    found: list[Tiling] = []
     for length, scans in by_length.items():
         known = g.rational(length)
         if known is None or known >= _SHORT:
-            tiling = _Analysis(g, around, length, tuple(scans)).run()
+            taken = {t for tiling in found for t in tiling.owner}
+            tiling = _Analysis(g, around, length, tuple(scans), taken).run()
             if tiling is not None:
                 found.append(tiling)
     return found
@@ -125,10 +126,20 @@ class _Use:
 
 
 class _Analysis:
-    """Who follows the tiles of one length, found from the recurrences on, then back to what they read."""
+    """Who follows the tiles of one length, found from the recurrences on, then back to what they read.
 
-    def __init__(self, g: Graph, around: Recurrences, length: Node, scans: tuple[Scan, ...]) -> None:
-        self.g, self.around, self.length, self.scans = g, around, length, scans
+    taken  definitions that follow the tiles of another length.
+    """
+
+    def __init__(
+        self,
+        g: Graph,
+        around: Recurrences,
+        length: Node,
+        scans: tuple[Scan, ...],
+        taken: Collection[TensorId],
+    ) -> None:
+        self.g, self.around, self.length, self.scans, self.taken = g, around, length, scans, taken
         self.results = {r: scan for scan in scans for r in scan.results}
         self.cover: dict[TensorId, _Cover] = {}
         self.axis: dict[TensorId, Node] = {}  # the loop over time of definitions that follow
@@ -277,7 +288,7 @@ class _Analysis:
 
     def _can_follow(self, t: TensorId, axis: Node) -> bool:
         g, tensor = self.g, self.g.tensors[t]
-        if tensor.kind not in _FOLLOWING or self._surplus_of(axis) is None:
+        if tensor.kind not in _FOLLOWING or t in self.taken or self._surplus_of(axis) is None:
             return False
         running = running_form(g, tensor)
         return running is None or axis not in (running.axis, *tensor.red)
