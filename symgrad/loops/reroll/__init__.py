@@ -4,6 +4,7 @@ A formula written out (a sum of a thousand terms, an explicit matrix, a thousand
 code of which large parts are equal but for what they read. `rerolled` writes such parts once, as loops:
 
     code      the statements as arrays, equal instructions under one number
+    fills     outputs that hold one number nearly everywhere, as loops that fill them
     sums      long sums as one statement each
     groups    parts that repeat: roles, and which statement has which role in which turn
     schedule  which roles share a loop, in which order loops and the statements left over run

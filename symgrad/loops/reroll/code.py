@@ -24,7 +24,8 @@ from symgrad.loops.nest import (
     StoreReduce,
     Value,
 )
-from symgrad.loops.walk import has_blocks, walk
+from symgrad.loops.reroll.fills import without_fills
+from symgrad.loops.walk import has_blocks, unused_name, walk
 
 Ints = NDArray[np.int64]
 COMMUTATIVE = ("add", "mul", "and", "or", "eq", "ne")
@@ -117,6 +118,8 @@ def read(routine: Routine) -> Code | None:
     places: dict[int, tuple[int, ...]] = {}
     fills = [s for s in routine.body if isinstance(s, For)] if has_blocks(routine.body) else []
     straight = [s for s in routine.body if not isinstance(s, For)] if fills else routine.body
+    straight, more = without_fills(straight, buffers, unused_name(routine, "fill"))
+    fills += more
     for k, s in enumerate(straight):
         own: tuple[int, ...] = ()
         if type(s) is Compute:  # nearly all of them
