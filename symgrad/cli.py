@@ -46,8 +46,6 @@ examples
   symgrad verify model.py:loss --against out/softmax.c
   symgrad export model.py:loss --wrt W --outputs value,grad --name softmax --directory out
   symgrad why ParseError
-
-An expression that starts with a minus sign goes after `--`.
 """
 
 
@@ -55,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `argv` is without the program's name, as in sys.argv[1:]."""
     parser = _parser()
     try:
-        options = parser.parse_args(argv)
+        options = parser.parse_args(_with_minus_signs(sys.argv[1:] if argv is None else argv))
     except SystemExit as stop:  # argparse has printed the help or its complaint
         return int(stop.code or 0)
     try:
@@ -68,6 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output, as `head` does, has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still writes
         return 0
+
+
+def _with_minus_signs(argv: Sequence[str]) -> list[str]:
+    """Expressions may start with a minus sign: behind a space, argparse takes none for an option."""
+    return [f" {word}" if re.match("-[^-h]|-h.", word) else word for word in argv]
 
 
 # --- the commands ------------------------------------------------------------------------------------
@@ -155,7 +158,7 @@ def _own(options: argparse.Namespace, texts: Sequence[str], program: Any) -> Any
     is_typed = _file_and_name(options.expression) is None
     declared = parse_declarations(options.let) if is_typed else {}
     known = _symbols_by_name(program.expr, declared, program.args)
-    parts = [parse_expression(text, known) for text in texts]
+    parts = [parse_expression(text.lstrip(), known) for text in texts]
     return parts[0] if len(parts) == 1 else parts
 
 
@@ -246,7 +249,7 @@ def _value_and_symbols(options: argparse.Namespace) -> tuple[Any, dict[str, obje
         from symgrad.frontend.parse import parse_expression
 
         symbols = parse_declarations(options.let)
-        return parse_expression(options.expression, symbols), symbols
+        return parse_expression(options.expression.lstrip(), symbols), symbols
     if options.let:
         raise BadOption("--let declares names of an expression typed as text, not of one in a file")
     return _value_in_file(*found), {}

@@ -154,3 +154,12 @@ def test_a_loop_is_left_where_any_of_its_conditions_fails():
         by_a, by_y = by_a / 1.5 - x / 1.5**2, by_y / 1.5
         x, z, half = x / 1.5, z / 2, half / 2
     np.testing.assert_allclose([value, *slope], [x + z, by_a, by_y + half], rtol=1e-14)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_derivatives_of_a_loop_that_does_not_end_are_nan_as_its_value_is(backend):
+    growing = sg.while_loop(lambda y: y < 100, lambda y, t: a * y + 1, y0, 20).final
+    outputs = ("value", "grad", "hess")
+    kernel = sg.compile(growing, args=(a, y0), wrt=(a, y0), outputs=outputs, backend=backend)
+    assert all(np.isnan(part).all() for part in kernel(0.5, 0.2))
+    assert all(np.isfinite(part).all() for part in kernel(2.0, 0.2))

@@ -265,7 +265,7 @@ def test_one_thing_is_verified_at_a_time(exported: Path) -> None:
 def test_the_command_line_verifies_a_gradient_typed_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "x**2*y", "--grad", "2*x*y", "--grad", "x**2"]) == 0
     capsys.readouterr()
-    assert main(["verify", "x**2*y", "--grad", "2*x*y", "--grad=-x**2", "--json"]) == 1
+    assert main(["verify", "x**2*y", "--grad", "2*x*y", "--grad", "-x**2", "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
     assert report["hints"] == ["grad y: the opposite sign"]
     assert report["worst"]["symbol"] == "y"

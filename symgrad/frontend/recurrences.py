@@ -104,12 +104,16 @@ def _translated(tr: Translator, e: Recurrence) -> Task:
 
 
 def _while(g: Graph, going: Node, clock: Node, state: TensorId, after: Value) -> Value:
-    """The next state while a condition holds, else the same one; nan where it holds at the last step."""
+    """The next state while a condition holds, else the same one; nan where it holds at the last step.
+
+    That nan is a multiple of the state, so that derivatives are nan as well.
+    """
     axes, body = after
     places = [g.zero if g.extent(a) == g.one else a for a in axes]
     is_last = g.ieq0(g.isub(g.isub(g.extent(clock), g.one), clock))
-    body = g.where(is_last, g.const(float("nan")), body)
-    return axes, g.where(going, body, g.read(state, *places))
+    before = g.read(state, *places)
+    body = g.where(is_last, g.mul(g.const(float("nan")), before), body)
+    return axes, g.where(going, body, before)
 
 
 def _closed(
