@@ -196,7 +196,7 @@ MEASURED: dict[str, float] = {
     "log_difference": 1.4,
     "sqrt_difference": 1.5,
     "reciprocal_difference": 2.4,
-    "reciprocal_root_difference": 3.6,
+    "reciprocal_root_difference": 4.1,
     "sin_difference": 1.7,
     "cos_difference": 1.4,
     "atan_difference": 1.4,
