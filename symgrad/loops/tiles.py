@@ -90,7 +90,10 @@ class Tiling:
 
 
 def tilings(g: Graph, around: Recurrences) -> list[Tiling]:
-    """One for each length of recurrences that storing less pays for."""
+    """One for each length of recurrences that storing less pays for.
+
+    Where recurrences stand in the steps of others, one in all: images of those have another length.
+    """
     by_length: dict[Node, dict[Scan, None]] = {}
     for t in around.outer:
         scan = scan_of(g, t) if is_scan(g, t) else None
@@ -104,6 +107,8 @@ def tilings(g: Graph, around: Recurrences) -> list[Tiling]:
             tiling = _Analysis(g, around, length, tuple(scans), taken).run()
             if tiling is not None:
                 found.append(tiling)
+                if any(loop.around is not None for loop in around.loops):
+                    break
     return found
 
 
