@@ -100,3 +100,25 @@ def _error(found: float, wanted: mpmath.mpf) -> float:
     if abs(wanted) > _LARGEST:
         return 0.0 if abs(found) >= _LARGEST and found * wanted > 0 else np.inf
     return table.ulps(np.array(found), np.array(wanted, dtype=object))
+
+
+x = sp.Symbol("x", real=True)
+FAR = {
+    sp.log(1 + x**2) / x: 1e100,
+    sp.log(1 + x**2) / x**2: 1e90,
+    sp.log(1 + x**4) / x**2: 1e50,
+    (1 - sp.exp(-(x**2))) / x: 1e100,
+    x / sp.log(1 + x): 1e140,
+}
+
+
+@pytest.mark.parametrize("target", ["numpy", "llvm"])
+@pytest.mark.parametrize("expr", FAR, ids=str)
+def test_quotients_regular_at_zero_have_their_derivatives_far_away(expr: sp.Expr, target: str) -> None:
+    kernel = sg.compile(expr, wrt=x, outputs=("value", "grad", "hess"), backend=target)
+    entries = [sp.lambdify(x, sp.diff(expr, x, order), "mpmath") for order in range(3)]
+    for at in (1e-9, 1e-3, 0.3, 20.0, 1e5, FAR[expr]):
+        with mpmath.workdps(400):
+            wanted = [f(mpmath.mpf(at)) for f in entries]
+        for found, exact in zip(kernel(at), wanted, strict=True):
+            assert abs(float(found) - exact) <= 1e-13 * abs(exact) + mpmath.mpf("1e-320")

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _SUMS = ("add", "sub", "neg")
 _SLOPE = "logistic_slope"
+_SHARED = frozenset((_SLOPE, "logistic", "tanh"))
+_ARITHMETIC = frozenset((*_SUMS, "mul", "div"))
+_MOST_STEPS = 32  # into a sum
 Terms = dict[tuple[int, ...], Fraction]  # the factors of a term, ascending, and its number
 
 
@@ -37,7 +40,7 @@ def _may_hold_pairs(ops: Sequence[str]) -> bool:
 
 
 def _merged(g: Graph, a: Args, sign: int) -> int | None:
-    if not _may_hold_pairs([g.op[x] for x in a]):
+    if not _may_hold_pairs([g.op[x] for x in a]) or not all(_may_have_share(g, x) for x in a):
         return None
     terms = _terms(g, a, sign)
     if terms is None:
@@ -53,6 +56,19 @@ def _merged(g: Graph, a: Args, sign: int) -> int | None:
             if whole == number and g.op[share] == "tanh":
                 return _sum(g, terms, factors, fewer, g.add(g.one, share))
     return None
+
+
+def _may_have_share(g: Graph, node: int) -> bool:
+    """Whether one of the functions is a factor of a term: asked of every sum, so it is quick."""
+    ops, args, stack, left = g.op, g.args, [node], _MOST_STEPS
+    while stack and left:
+        n, left = stack.pop(), left - 1
+        op = ops[n]
+        if op in _SHARED:
+            return True
+        if op in _ARITHMETIC:
+            stack += args[n]
+    return False
 
 
 def _terms(g: Graph, a: Args, sign: int) -> Terms | None:
