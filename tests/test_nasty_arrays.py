@@ -45,6 +45,12 @@ def total(scale: Any, q: Sequence[Any]) -> Any:
     return sum(exp(scale * c) for c in q)
 
 
+def entropy(q: Sequence[Any]) -> Any:
+    shares = [exp(c) / total(1, q) for c in q]
+    return -sum(p * log(p) for p in shares)
+
+
+SHARE = exp(v[i]) / over(exp(v[j]), j)
 HOT, COLD = sp.Integer(250), sp.Integer(-30)  # a temperature of 0.004, and energies
 SPREAD = tuple(map(tuple, (np.random.default_rng(1).standard_normal((6, 5)) * 0.02).tolist()))
 SCORES = ((1.5, 1.25, 1.375), (3.0, -2.0, 1.0), (0.03125, 0.0, -0.0625))
@@ -62,6 +68,9 @@ CASES: dict[str, Case] = {
     "softmax of energies": Case(
         exp(COLD * v[1]) / over(exp(COLD * v[i])), lambda q: exp(COLD * q[1]) / total(COLD, q), SCORES),
     "soft minimum": Case(-log(over(exp(-v[i]))), lambda q: -log(total(-1, q)), ((-40.0, 0.0, 1.0), *SCORES)),
+    "entropy of a softmax": Case(
+        -over(SHARE * log(SHARE)), entropy,
+        ((40.0, 0.0, 1.0), (10.0, 0.0, -5.0), (0.0, 50.0, -20.0), (1000.25, 1000.0, 999.5))),
     "square of a softmax": Case(
         (exp(30 * v[0]) / over(exp(30 * v[i]))) ** 2, lambda q: (exp(30 * q[0]) / total(30, q)) ** 2, SCORES),
     "square of what a softmax leaves": Case(

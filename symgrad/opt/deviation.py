@@ -7,7 +7,8 @@ nearly all of s, and nothing is left of c - s. A number r that is taken from eve
                                                   are), where these have more than half of the whole
 
 so that the term which was nearly everything is 0; r = 0 where no x has so much, or c - r might overflow. The
-derivative by a temperature is a covariance sum(p*c*x) - s*sum(p*x), and has the same in it. This comes after
+derivative by a temperature is a covariance sum(p*c*x) - s*sum(p*x), and has the same in it. c may be a sum,
+multiplied out: the gradient of an entropy is p*s - p - p*log(p), with s = sum(p + p*log(p)). This comes after
 differentiation, for which s is one thing (`opt.logsumexp`), so derivatives of any order are looked at.
 
 Source: sums of shifted numbers as for variances, Chan, Golub & LeVeque 1983, section 2; the largest x as in
@@ -56,6 +57,15 @@ def less_its_mean(g: Graph, node: Node, means: Means) -> Node:
             changed = True
             products[place] = products[other] = None
             terms[other], terms[place] = (1, made), (1, g.zero)
+    for place, whole in enumerate(products):
+        found = None if whole is None else _grouped(g, means, whole, products)
+        if found is not None:
+            made, others = found
+            g.fired[NAME] += 1
+            changed = True
+            for other in (place, *others):
+                products[other], terms[other] = None, (1, g.zero)
+            terms[place] = (1, made)
     return sum_of_signed(g, terms) if changed else node
 
 
@@ -81,6 +91,46 @@ def _apart(g: Graph, means: Means, mean: Mean, read: Node, whole: Product, candi
             here = whole_of(g, Product(Fraction(1), tuple(above), tuple(below)))
             apart = means.less(g, mean, read, places, here)
             return whole_of(g, Product(candidate.number, (*rest, apart), whole.below))
+    return None
+
+
+def _grouped(
+    g: Graph, means: Means, whole: Product, products: Sequence[Product | None]
+) -> tuple[Node, list[int]] | None:
+    """p*(c - s) if `whole` is -p*s, and p*c stands among the products term by term; and where."""
+    for read in whole.above:
+        mean = means.of(g, read)
+        if mean is None or not mean.parts:
+            continue
+        rest = list(whole.above)
+        rest.remove(read)
+        for candidate in products:
+            for places in islice(_places(g, mean, read, candidate), _MOST_PLACES) if candidate else ():
+                parts = [_substituted(g, part, places) for part in mean.parts]
+                wanted = [replace(p, number=-whole.number * p.number, above=(*rest, *p.above),
+                                  below=(*whole.below, *p.below)) for p in parts]  # fmt: skip
+                found = [_place_of(g, means, one, products) for one in wanted]
+                others = [k for k in found if k is not None]
+                if len({*others}) == len(parts):
+                    here = g.sum_of(whole_of(g, part) for part in parts)
+                    apart = means.less(g, mean, read, places, here)
+                    return whole_of(g, Product(-whole.number, (*rest, apart), whole.below)), others
+    return None
+
+
+def _substituted(g: Graph, part: Product, places: dict[Node, Node]) -> Product:
+    above, below = (tuple(g.substitute(n, places) for n in side) for side in (part.above, part.below))
+    return replace(part, above=above, below=below)
+
+
+def _place_of(g: Graph, means: Means, wanted: Product, products: Sequence[Product | None]) -> int | None:
+    """Where a product is among others."""
+    keys, below = means.keys(g, wanted.above), Counter(wanted.below)
+    for place, other in enumerate(products):
+        if other is None or other.number != wanted.number:
+            continue
+        if means.keys(g, other.above) == keys and Counter(other.below) == below:
+            return place
     return None
 
 

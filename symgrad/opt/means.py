@@ -14,6 +14,7 @@ from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
 from symgrad.ir.product import Product, product_of, whole_of
 from symgrad.ir.reduce import memory_order, store
+from symgrad.ir.stability.patterns import terms_of
 from symgrad.opt.saturation import Softmax, Split, softmax_of
 
 _ROOM = 2**55  # c - r does not overflow if r times this does not
@@ -23,12 +24,16 @@ _CHEAP = 2  # operations that are done again rather than stored
 
 @dataclass(frozen=True)
 class Mean:
-    """The definition s = sum(p*c): p over the axes of s, and the factors of c."""
+    """The definition s = sum(p*c): p over the axes of s, and the factors of c.
+
+    parts  of a sum of products with p, what p is multiplied with in each; c is their sum.
+    """
 
     softmax: Softmax
     p: Node
     body: Node  # x as it is compared with the largest
     c: Product
+    parts: tuple[Product, ...] = ()
 
 
 class Means:
@@ -65,6 +70,32 @@ class Means:
             if whole is not None and softmax is not None and body is not None:
                 others = (*whole.above[:place], *whole.above[place + 1 :])
                 return Mean(softmax, factor, body, Product(whole.number, others, whole.below))
+        return self._found_in_sum(g, t)
+
+    def _found_in_sum(self, g: Graph, t: TensorId) -> Mean | None:
+        """Of sum(p*c1 + p*c2), as p is in every term."""
+        tensor = g.tensors[t]
+        terms = [product_of(g, term, MOST_FACTORS, sign) for sign, term in terms_of(g, tensor.body)]
+        products = [term for term in terms if term is not None]
+        if len(terms) < 2 or len(products) < len(terms):
+            return None
+        for factor in products[0].above:
+            softmax = softmax_of(g, factor, self.splits)
+            body = None if softmax is None else _exponent_over(g, softmax, tensor.red)
+            if softmax is None or body is None:
+                continue
+            parts = [self._without(g, product, factor) for product in products]
+            found = tuple(part for part in parts if part is not None)
+            if len(found) == len(parts):
+                c = g.sum_of(whole_of(g, part) for part in found)
+                return Mean(softmax, factor, body, Product(Fraction(1), (c,), ()), found)
+        return None
+
+    def _without(self, g: Graph, product: Product, p: Node) -> Product | None:
+        """The product without one factor p."""
+        for place, factor in enumerate(product.above):
+            if self.keys(g, (factor,)) == self.keys(g, (p,)):
+                return replace(product, above=(*product.above[:place], *product.above[place + 1 :]))
         return None
 
     def row(self, g: Graph, mean: Mean, read: Node) -> tuple[Node, ...]:
