@@ -22,6 +22,7 @@ x, a, b, c = sp.symbols("x a b c", real=True)
 length = sp.Symbol("length", positive=True)
 
 QUOTIENTS = (
+    sp.LambertW(x / 2) / x, sp.sqrt(1 + x**2) / x - 1 / x,
     sp.tanh(x) / x, sp.atan(x) / x, sp.asin(x) / x, sp.erf(x) / x, sp.asinh(x) / x, sp.atanh(x) / x,
     x / (sp.exp(x) - 1), x / sp.sinh(x), x / sp.tanh(x), x * sp.coth(x), x * sp.gamma(x),
     sp.sin(x) / sp.tan(x),
@@ -370,6 +371,7 @@ def _node(g: Graph, op: str, u: int) -> int:
     above_one = g.intern("add", (shifted, g.one))
     args = {
         "leg": (above_one, shifted),
+        "hypot": (above_one, shifted),
         "acosh": (above_one,),
         "polygamma": (g.const(2), shifted),
         "pow": (above_one, g.const(2.5)),

@@ -398,6 +398,20 @@ def _waves(a: Series) -> tuple[Series, Series]:
     return _from_constant(sine), _from_constant(cosine)
 
 
+def _lambertw(a: Series) -> Series:
+    """W exp(W) = a by Newton's method, which doubles the terms that are right; DLMF 4.13.1."""
+    import mpmath
+
+    start = mpmath.mpmathify(mpmath.lambertw(a.constant()))
+    if start.imag:
+        raise NoSeries
+    w = constant_like(start.real, a)
+    for _ in range(len(a.taylor()).bit_length()):
+        grown = exp(w)
+        w = sub(w, div(sub(mul(w, grown), a), mul(grown, _beside_one(w, 1, 1))))
+    return w
+
+
 def _half(a: Series) -> Series:
     return Series(a.valuation, tuple(c / 2 for c in a.terms))
 
@@ -507,8 +521,10 @@ FUNCTIONS: dict[str, Callable[..., Series]] = {
     "exp_share": lambda a: neg(div(_like(1, a), sub(exp(neg(a)), _like(1, a)))),
     "softplus": lambda a: _log(_beside_one(exp(a), 1, 1)),
     "logcosh": lambda a: _log(_cosh(a)),
+    "lambertw": _lambertw, "lambertw_above": lambda a: _beside_one(_lambertw(a), 1, 1),
     "xlogx": lambda a: mul(a, _log(a)),
     "square_difference": lambda a, b: sub(mul(a, a), mul(b, b)),
+    "hypot": lambda a, b: root(add(mul(a, a), mul(b, b))),
     "leg": lambda a, b: root(sub(mul(a, a), mul(b, b))),
     **{
         f"{op}_difference": _difference(op) for op in ("exp", "log", "sqrt", "sin", "cos", "atan", "logistic")
