@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -207,7 +207,7 @@ def test_the_number_of_turns_is_a_size_of_each_call(backend: str) -> None:
     for turns, steps in ((4, 3), (0, 3), (1, 2), (3, 1), (5, 0), (40, 6)):
         with mpmath.workdps(40):
             wanted = [
-                float(mpmath.diff(lambda p: relaxing_by_hand(p, turns, steps), mpmath.mpf("0.7"), k))  # noqa: B023
+                float(mpmath.diff(partial(relaxing_by_hand, turns=turns, steps=steps), mpmath.mpf("0.7"), k))
                 for k in (0, 1, 2)
             ]
         found = kernel(0.7, turns, steps, tangent=1.0)

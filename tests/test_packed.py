@@ -23,7 +23,7 @@ COMPILED = ["llvm", "c"]
 N = 20
 S = sp.symbols(f"s0:{N}", real=True)
 V = sp.IndexedBase("v", shape=(sp.Symbol("n", integer=True, positive=True),))
-I = sp.Symbol("i", integer=True)  # noqa: E741
+I = sp.Symbol("i", integer=True)  # noqa: E741  (an index)
 K = sp.Symbol("k", integer=True)
 n = V.shape[0]
 STRAIGHT = sp.Add(*(sp.sin(a * b) + a / (1 + b**2) for a, b in zip(S, S[1:] + S[:1], strict=True)))

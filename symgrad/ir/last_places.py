@@ -36,7 +36,7 @@ def is_representable(q: Fraction, bits: int) -> bool:
 
 def is_power_of_two(q: Fraction | None) -> bool:
     """Whether multiplying by the number changes an exponent, and perhaps a sign, alone."""
-    return bool(q) and _odd_part(q.numerator) == 1 == _odd_part(q.denominator)  # type: ignore[union-attr]
+    return q is not None and _odd_part(q.numerator) == 1 == _odd_part(q.denominator)
 
 
 def _odd_part(n: int) -> int:
