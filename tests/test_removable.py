@@ -22,7 +22,7 @@ x, a, b, c = sp.symbols("x a b c", real=True)
 length = sp.Symbol("length", positive=True)
 
 QUOTIENTS = (
-    sp.LambertW(x / 2) / x, sp.sqrt(1 + x**2) / x - 1 / x,
+    sp.LambertW(x / 2) / x, sp.sqrt(1 + x**2) / x - 1 / x, 1 / (1 + x**2) - 1,
     sp.tanh(x) / x, sp.atan(x) / x, sp.asin(x) / x, sp.erf(x) / x, sp.asinh(x) / x, sp.atanh(x) / x,
     x / (sp.exp(x) - 1), x / sp.sinh(x), x / sp.tanh(x), x * sp.coth(x), x * sp.gamma(x),
     sp.sin(x) / sp.tan(x),
@@ -372,6 +372,7 @@ def _node(g: Graph, op: str, u: int) -> int:
     args = {
         "leg": (above_one, shifted),
         "hypot": (above_one, shifted),
+        "direction_cosine": (above_one, shifted),
         "acosh": (above_one,),
         "polygamma": (g.const(2), shifted),
         "pow": (above_one, g.const(2.5)),

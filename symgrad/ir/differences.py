@@ -256,7 +256,8 @@ def _atan_change(g: Graph, c: int, u: int, v: int, y: int) -> int:
     first, second = (g.add(g.one, g.mul(x, x)) for x in (a, b))
     near = g.neg(g.mul(g.div(d, first), g.div(g.add(a, b), second)))
     apart = g.intern("sub", (g.div(g.one, first), g.div(g.one, second)))
-    return g.where(_within_one(g, a, b, d), near, apart)
+    in_range = [g.node("lt", g.node("abs", x), g.const(_HUGE)) for x in (a, b)]
+    return g.where(g.node("and", *in_range), near, apart)
 
 
 def _is_finite(g: Graph, a: int, b: int, d: int) -> int:

@@ -525,6 +525,7 @@ FUNCTIONS: dict[str, Callable[..., Series]] = {
     "xlogx": lambda a: mul(a, _log(a)),
     "square_difference": lambda a, b: sub(mul(a, a), mul(b, b)),
     "hypot": lambda a, b: root(add(mul(a, a), mul(b, b))),
+    "direction_cosine": lambda a, b: div(a, root(add(mul(a, a), mul(b, b)))),
     "leg": lambda a, b: root(sub(mul(a, a), mul(b, b))),
     **{
         f"{op}_difference": _difference(op) for op in ("exp", "log", "sqrt", "sin", "cos", "atan", "logistic")
