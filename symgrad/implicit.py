@@ -24,6 +24,7 @@ from symgrad.frontend.describe import show
 from symgrad.frontend.gradient import GradientElement
 from symgrad.frontend.linalg import MatrixCall
 from symgrad.frontend.named_numbers import EPSILON
+from symgrad.frontend.row_major import RowMajor
 from symgrad.frontend.scan import scan_of
 from symgrad.linalg import solve
 
@@ -41,10 +42,10 @@ def implicit(
              kind "fixed_point": the expression that equals `unknown` there, of its shape;
              kind "argmin": a scalar, of which the solution is a stationary point (a minimum if the guess
              is near one).
-    unknown  a Symbol, a tuple of Symbols (F and guess are then tuples too), a MatrixSymbol of one column,
-             (n, 1), or a MatrixSymbol whose sizes are numbers.
+    unknown  a Symbol, a tuple of Symbols (F and guess are then tuples too), or a MatrixSymbol; its sizes
+             may be symbols.
     guess    where Newton's method starts: a number or expression, of the shape of `unknown`.
-    max_steps  of Newton's method, each with one solve of an n x n system.
+    max_steps  of Newton's method, each with one solve of a system with one equation for each entry.
     tol      the search ends when the entries of a Newton step, divided by tol*(1 + |x|), have a Euclidean
              norm below 1. Rounding is allowed beside it, so that single precision ends too.
 
@@ -65,12 +66,11 @@ def implicit(
         [1.0, 2.0]
     """
     _check(F, unknown, guess, kind)
+    _check_guess(unknown, guess)
     _check_search(max_steps, tol)
     options = {"max_steps": max_steps, "tol": tol}
     if isinstance(unknown, tuple | list):
         return _several(F, unknown, guess, kind, options)
-    if is_matrix(unknown) and unknown.shape[1] != 1:
-        return _matrix(F, unknown, guess, kind, options)
     F = F if is_matrix(F) else scalar(F, "implicit")
 
     def newton(x: Any, t: Any = None) -> Any:
@@ -85,9 +85,9 @@ def implicit(
     first, turns = (guess, sp.Integer(2)), sp.sympify(max_steps) + 2
     found, size = scan_of(search, first, turns, lambda state: state[1] > 1, by_entries=False).final
     if is_matrix(found):
-        start = MatrixCall("settled", found, _column(found.shape[0], lambda i: size))
+        start = MatrixCall("settled", found, _of_entries(found.shape, lambda i, j: size))
     else:
-        start = MatrixCall("settled", _column(1, lambda i: found), _column(1, lambda i: size))[0, 0]
+        start = MatrixCall("settled", *map(_one_entry, (found, size)))[0, 0]
     return scan_of(newton, start, _POLISH, by_entries=False).final
 
 
@@ -96,32 +96,40 @@ def _step(F: Any, x: Any, kind: str) -> Any:
     if not is_matrix(x):
         f = GradientElement(F, x) if kind == "argmin" else x - F if kind == "fixed_point" else F
         return f / GradientElement(f, x)
-    entries: dict[str, Callable[[Any], Any]] = {
-        "argmin": lambda i: GradientElement(F, x, i, 0),
-        "fixed_point": lambda i: x[i, 0] - F[i, 0],
-        "root": lambda i: F[i, 0],
+    entries: dict[str, Callable[[Any, Any], Any]] = {
+        "argmin": lambda i, j: GradientElement(F, x, i, j),
+        "fixed_point": lambda i, j: x[i, j] - F[i, j],
+        "root": lambda i, j: F[i, j],
     }
-    entry, size = entries[kind], x.shape[0]
-    i, j = sp.Dummy("i", integer=True), sp.Dummy("j", integer=True)
-    slope = GradientElement(entry(i), x, j, 0)
-    return solve(FunctionMatrix(size, size, sp.Lambda((i, j), slope)), _column(size, entry))
+    entry, (rows, cols) = entries[kind], x.shape
+    i, j, k, m = (sp.Dummy(name, integer=True) for name in "ijkm")
+    slope = RowMajor((rows, cols, rows, cols), sp.Lambda((i, j, k, m), GradientElement(entry(i, j), x, k, m)))
+    side = RowMajor((rows, cols, 1, 1), sp.Lambda((i, j, k, m), entry(i, j)))
+    step = solve(slope, side)
+    return step if cols == 1 else _of_entries((rows, cols), lambda i, j: step[i * cols + j, 0])
 
 
 def _squared_size(step: Any, x: Any, tol: float) -> Any:
     """The sum of the squares of (entry of a step) / (tol*(1 + |entry of x|))."""
     if not is_matrix(x):
         return (step / ((tol + _ROUNDING * EPSILON) * (1 + sp.Abs(x)))) ** 2
-    i, size = sp.Dummy("i", integer=True), x.shape[0]
-    least = tol + _ROUNDING * sp.sqrt(size) * EPSILON
-    return sp.Sum((step[i, 0] / (least * (1 + sp.Abs(x[i, 0])))) ** 2, (i, 0, size - 1))
+    (rows, cols), i, j = x.shape, sp.Dummy("i", integer=True), sp.Dummy("j", integer=True)
+    least = tol + _ROUNDING * sp.sqrt(rows * cols) * EPSILON
+    ranges = [(i, 0, rows - 1), *([] if cols == 1 else [(j, 0, cols - 1)])]
+    j = sp.S.Zero if cols == 1 else j
+    return sp.Sum((step[i, j] / (least * (1 + sp.Abs(x[i, j])))) ** 2, *ranges)
 
 
-def _column(size: Any, entry: Any) -> MatrixExpr:
+def _of_entries(shape: tuple[Any, Any], entry: Callable[[Any, Any], Any]) -> MatrixExpr:
     i, j = sp.Dummy("i", integer=True), sp.Dummy("j", integer=True)
-    return FunctionMatrix(size, 1, sp.Lambda((i, j), entry(i)))
+    return FunctionMatrix(*shape, sp.Lambda((i, j), entry(i, j)))
 
 
-# ---- other unknowns, as a column --------------------------------------------------------------------
+def _one_entry(value: Any) -> MatrixExpr:
+    return _of_entries((sp.S.One, sp.S.One), lambda i, j: value)
+
+
+# ---- several unknowns, as a column --------------------------------------------------------------------
 
 
 def _several(
@@ -139,26 +147,6 @@ def _several(
     return tuple(found[k, 0] for k in range(len(unknowns)))
 
 
-def _matrix(F: Any, unknown: Any, guess: Any, kind: str, options: dict[str, Any]) -> MatrixExpr:
-    """A matrix of fixed sizes: its entries row by row, as a column."""
-    rows, cols = unknown.shape
-    column = MatrixSymbol(sp.Dummy(unknown.name), rows * cols, 1)
-
-    def as_matrix(entries: Any) -> MatrixExpr:
-        i, j = sp.Dummy("i", integer=True), sp.Dummy("j", integer=True)
-        return FunctionMatrix(rows, cols, sp.Lambda((i, j), entries[i * cols + j, 0]))
-
-    def as_column(m: Any) -> MatrixExpr:
-        i, j = sp.Dummy("i", integer=True), sp.Dummy("j", integer=True)
-        ranges = (j, 0, cols - 1), (i, 0, rows - 1)
-        return _column(rows * cols, lambda k: sp.Sum(sp.KroneckerDelta(k, i * cols + j) * m[i, j], *ranges))
-
-    equations = F.xreplace({unknown: as_matrix(column)})
-    if kind != "argmin":
-        equations = as_column(equations)
-    return as_matrix(implicit(equations, column, as_column(guess), kind, **options))
-
-
 # ---- input that does not fit ---------------------------------------------------------------------------
 
 
@@ -172,16 +160,9 @@ def _check(F: Any, unknown: Any, guess: Any, kind: str) -> None:
         raise BadArgument(
             f"the unknown is a {type(unknown).__name__}",
             where=show(unknown),
-            try_="a Symbol, a tuple of Symbols, or a MatrixSymbol of one column",
+            try_="a Symbol, a tuple of Symbols, or a MatrixSymbol",
         )
     shape = getattr(unknown, "shape", ())
-    if shape and shape[1] != 1 and not all(n.is_Integer for n in shape):
-        raise ShapeMismatch(
-            f"the unknown has shape {shape}",
-            where=show(unknown),
-            because="an unknown with rows and columns needs sizes that are numbers",
-            try_="numbers for its sizes, or a column, (n, 1)",
-        )
     if kind == "argmin" and is_matrix(F):
         raise NonScalarGradient("a minimum of a matrix", where=show(F), try_="a scalar, such as its Trace")
     for what, value in (("guess", guess), *((("F", F),) if kind != "argmin" else ())):
@@ -191,6 +172,18 @@ def _check(F: Any, unknown: Any, guess: Any, kind: str) -> None:
                 f"{what} has shape {tuple(given)}, the unknown {tuple(shape)}",
                 where=show(value),
                 try_="the shape of the unknown",
+            )
+
+
+def _check_guess(unknown: Any, guess: Any) -> None:
+    unknowns = set(unknown if isinstance(unknown, tuple | list) else (unknown,))
+    for value in guess if isinstance(guess, tuple | list) else (guess,):
+        if unknowns & sp.sympify(value).free_symbols:
+            raise BadArgument(
+                "the guess depends on the unknown",
+                where=show(value),
+                because="the search starts there, before there is a value of the unknown",
+                try_="a number, or an expression in the other symbols",
             )
 
 

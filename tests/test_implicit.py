@@ -8,7 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 import sympy as sp
-from scipy.linalg import solve_discrete_lyapunov
+from scipy.linalg import solve_discrete_lyapunov, solve_sylvester
 
 import symgrad as sg
 from symgrad.errors import BadArgument, BadOption, NonScalarGradient, NotConverged, ShapeMismatch
@@ -16,7 +16,7 @@ from symgrad.errors import BadArgument, BadOption, NonScalarGradient, NotConverg
 jax.config.update("jax_enable_x64", True)
 
 x, a, b = sp.symbols("x a b")
-n, d = sp.symbols("n d", integer=True, positive=True)
+n, m, k, d = sp.symbols("n m k d", integer=True, positive=True)
 BACKENDS = ("numpy", "llvm", "c")
 
 
@@ -133,7 +133,10 @@ def test_what_is_no_equation_for_the_unknown_is_refused():
     for arguments, error in [
         ((x - a, x, 1, "zero"), BadOption),
         ((x - a, x + 1, 1), BadArgument),
-        ((M, M, M), ShapeMismatch),
+        ((M, M, M), BadArgument),
+        ((M, M, v), ShapeMismatch),
+        ((x - a, x, 2 * x), BadArgument),
+        (((x - a, b), (x, b), (1, x)), BadArgument),
         ((v, v, 1), ShapeMismatch),
         ((x - a, v, v), ShapeMismatch),
         ((v, v, v, "argmin"), NonScalarGradient),
@@ -192,6 +195,48 @@ def test_a_matrix_of_fixed_sizes_is_an_unknown(backend):
     x, y = solve_discrete_lyapunov(at[0], at[1]), solve_discrete_lyapunov(at[0].T, at[2])
     assert value == pytest.approx(float((at[2] * x).sum()), rel=1e-12)
     np.testing.assert_allclose(gradient, y @ at[0] @ x.T + y.T @ at[0] @ x, rtol=1e-11)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_matrix_of_symbolic_sizes_is_an_unknown(backend):
+    """A X + X B = C; with A' L + L B' = D, the gradients of <D, X> are -L X' by A, -X' L by B, L by C."""
+    A, B, C, X, D = (
+        sp.MatrixSymbol(name, *shape)
+        for name, shape in zip("ABCXD", [(n, n), (m, m), (n, m), (n, m), (n, m)], strict=True)
+    )
+    solution = sg.implicit(A * X + X * B - C, X, guess=sp.ZeroMatrix(n, m))
+    assert solution.shape == (n, m)
+    kernel = sg.compile(
+        sp.Trace(D.T * solution),
+        args=(A, B, C, D),
+        wrt=(A, B, C),
+        outputs=("value", "grad"),
+        backend=backend,
+    )
+    rng = np.random.default_rng(4)
+    for rows, cols in [(3, 2), (1, 4), (4, 1)]:
+        a, b = (0.3 * rng.normal(size=(k, k)) + 2 * np.eye(k) for k in (rows, cols))
+        c, d = rng.normal(size=(2, rows, cols))
+        value, gradients = kernel(a, b, c, d)
+        x, adjoint = solve_sylvester(a, b, c), solve_sylvester(a.T, b.T, d)
+        assert value == pytest.approx(float((d * x).sum()), rel=1e-12)
+        wanted = -adjoint @ x.T, -x.T @ adjoint, adjoint
+        for gradient, exact in zip(gradients, wanted, strict=True):
+            np.testing.assert_allclose(gradient, exact, rtol=1e-11, atol=1e-13)
+
+
+def test_a_ridge_regression_of_several_outputs_is_differentiated_twice():
+    """W = (X'X + a I)^-1 X'Y: the derivatives of |W|^2 by a are -2 <W, HW> and 6 |HW|^2, H the inverse."""
+    X, Y, W = sp.MatrixSymbol("X", n, m), sp.MatrixSymbol("Y", n, k), sp.MatrixSymbol("W", m, k)
+    loss = sp.Trace((X * W - Y).T * (X * W - Y)) + a * sp.Trace(W.T * W)
+    best = sg.implicit(loss, W, guess=sp.ZeroMatrix(m, k), kind="argmin")
+    kernel = sg.compile(sp.Trace(best.T * best), args=(a, X, Y), wrt=a, outputs=("value", "grad", "hess"))
+    rng = np.random.default_rng(5)
+    data, targets = rng.normal(size=(7, 3)), rng.normal(size=(7, 2))
+    inverse = np.linalg.inv(data.T @ data + 0.7 * np.eye(3))
+    w = inverse @ data.T @ targets
+    exact = (w**2).sum(), -2 * (w * (inverse @ w)).sum(), 6 * ((inverse @ w) ** 2).sum()
+    np.testing.assert_allclose(kernel(0.7, data, targets), exact, rtol=1e-12)
 
 
 def test_a_rectangular_unknown_minimises_a_scalar():

@@ -26,6 +26,7 @@ from sympy.tensor.array.expressions import ArrayElement, ArraySymbol
 from symgrad.extrema import Extremum
 from symgrad.frontend.gradient import GradientElement
 from symgrad.frontend.heads import Expr
+from symgrad.frontend.row_major import RowMajor
 from symgrad.frontend.scan import Recurrence, StateArray, StateAt, StateElement, StateMatrix
 
 VALUE, INDEX, SIZE = 0, 1, 2
@@ -214,6 +215,11 @@ def _function_matrix(s: Survey, e: Expr, c: Context) -> list[Visit]:
     return [(rows, SIZE), (cols, SIZE), (entry, VALUE)]
 
 
+def _row_major(s: Survey, e: Expr, c: Context) -> list[Visit]:
+    extents, entry = e._args
+    return [*((n, SIZE) for n in extents._args), (entry, VALUE)]
+
+
 def _slice(s: Survey, e: Expr, c: Context) -> list[Visit]:
     return [(e._args[0], c), *((a, SIZE) for a in e._args[1:])]
 
@@ -244,6 +250,7 @@ _VISITORS: dict[type, Callable[[Survey, Expr, Context], list[Visit]]] = {
     OneMatrix: _sizes_only,
     FunctionMatrix: _function_matrix,
     MatrixSlice: _slice,
+    RowMajor: _row_major,
 }
 
 
