@@ -24,7 +24,8 @@ from symgrad.loops.split import split
 from symgrad.run import samples as samples_module
 from symgrad.targets import c as c_target
 from symgrad.targets import c_build
-from symgrad.targets.base import LANES, batch_elements, target_named
+from symgrad.targets.abreast import batch_elements
+from symgrad.targets.base import LANES, target_named
 from symgrad.targets.c import MOST_SIDE_BY_SIDE
 from symgrad.targets.tiles import exchanges, merges
 

@@ -24,7 +24,8 @@ from symgrad.loops.split import split
 from symgrad.run.addresses import address_of, pointers_to
 from symgrad.run.packing import Packing, packing_of
 from symgrad.run.signature import Sizes
-from symgrad.targets.base import LANES, Loaded, batch_elements, extra_elements, target_named
+from symgrad.targets.abreast import batch_elements
+from symgrad.targets.base import LANES, Loaded, extra_elements, target_named
 
 if TYPE_CHECKING:
     from symgrad.run.kernel import Plan, Spec

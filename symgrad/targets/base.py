@@ -10,8 +10,8 @@ holds the number of samples, the sizes, and one stride in elements per input and
 works on `buffer + s*stride`. There are no globals and no allocation; both are re-entrant.
 
 Straight-line code has a second form, for batches (`loops/lanes.py`), with functions of the same names:
-`NAME` computes a block of LANES samples on tiles, and `NAME_call` any number of samples with it. The
-workspace has `batch_elements` elements, and after it `buffers` holds the address of the first form's `NAME`.
+`NAME` computes a block of samples on tiles, and `NAME_call` any number of samples with it. The workspace has
+`abreast.batch_elements` elements, and after it `buffers` holds the address of the first form's `NAME`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,10 @@ import numpy as np
 from symgrad.errors import BadOption, IllegalProgram, quoted
 from symgrad.ir.evaluate import constant_value
 from symgrad.ir.graph import EPSILON
-from symgrad.loops.lanes import across_lanes
 from symgrad.loops.nest import Buffer, Poly, Routine, element_count, with_derived
 
 ALIGNMENT = 8  # elements; every slice of the workspace is a multiple of this
 LANES = {"float64": 8, "float32": 16}  # 512 bits; processors with shorter registers use several
-_CACHE_LINE = 64  # bytes; what moving the tiles to the beginning of one can cost
 DTYPES = ("float64", "float32")
 TIERS = ("auto", "quick", "optimised")
 
@@ -112,15 +110,6 @@ def extra_elements(routine: Routine, compiled: Routine) -> int:
     """How many elements the buffers need that a target has added to those of a routine."""
     added = [b for b in compiled.buffers[len(routine.buffers) :] if b.role == "work"]
     return sum(-(-element_count(b, {}) // ALIGNMENT) * ALIGNMENT for b in added)
-
-
-def batch_elements(routine: Routine, dtype: str) -> int:
-    """How many elements the workspace of its form for batches needs: workspace and tiles."""
-    block = across_lanes(routine, LANES[dtype])
-    assert block is not None
-    tiles = sum(element_count(b, {}) for b in block.buffers if b.role != "work")
-    most = LANES[dtype] + _CACHE_LINE // np.dtype(dtype).itemsize  # samples computed alone, and the gap
-    return workspace_elements(block, {}) + tiles + most
 
 
 def check_dtype(dtype: str) -> str:

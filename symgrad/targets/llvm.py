@@ -29,6 +29,7 @@ from symgrad.loops.reroll import rerolled
 from symgrad.loops.split import split
 from symgrad.loops.walk import walk
 from symgrad.targets import contract_llvm, external_llvm, llvm_build, tape_llvm
+from symgrad.targets.abreast import lanes_with
 from symgrad.targets.base import (
     ALIGNMENT,
     LANES,
@@ -81,10 +82,13 @@ class LLVMTarget:
         return llvm_build.build(source, routine.name, shape, tier, extra)
 
     def build_batch(self, routine: Routine, dtype: str = "float64") -> Loaded | None:
-        source = emit_llvm_batch(routine, dtype, llvm_build.has_fused_multiply_add())
+        lanes = lanes_with(processor()[1], routine, dtype)
+        source = emit_llvm_batch(routine, dtype, llvm_build.has_fused_multiply_add(), lanes)
         if source is None:
             return None
-        return llvm_build.build(source, routine.name, replace(shape_of(routine, dtype), lanes=True))
+        # Two vectors alternate in the text; moved to save registers, they would wait again.
+        shape = replace(shape_of(routine, dtype), lanes=True, in_order=lanes > LANES[dtype])
+        return llvm_build.build(source, routine.name, shape)
 
 
 TARGET = LLVMTarget()
@@ -251,17 +255,20 @@ def emit_llvm(
     return _Module(routine, check_dtype(dtype), tile, rest_lanes=rest_lanes).text()
 
 
-def emit_llvm_batch(routine: Routine, dtype: str = "float64", own: bool = True) -> str | None:
+def emit_llvm_batch(routine: Routine, dtype: str = "float64", own: bool = True, lanes: int = 0) -> str | None:
     """The routine on samples side by side, as one module; None where it is no straight-line code.
 
     `NAME` of this module computes a block of samples on tiles, `NAME_call` any number; see `base.py`.
+
+    lanes  how many samples a block has; one vector of them unless it is given.
     """
-    block, far = across_lanes(routine, LANES[check_dtype(dtype)]), ""
+    lanes = lanes or LANES[check_dtype(dtype)]
+    block, far = across_lanes(routine, lanes), ""
     if block is None:
         return None
     if own:
         block, far = with_lane_functions(block)
-    return _Module(block, dtype, far=far).text()
+    return _Module(block, dtype, far=far, lanes=lanes).text()
 
 
 class _Module:
@@ -270,12 +277,13 @@ class _Module:
     def __init__(
         self, routine: Routine, dtype: str, tile: contract_llvm.Shape | None = None, far: str = "",
         rest_lanes: int = 0, tape: Tape | None = None, check: llvm_build.Check = llvm_build.unchecked,
+        lanes: int = 1,
     ) -> None:  # fmt: skip
         self.routine, self.dtype, self.tile, self.far = routine, dtype, tile, far
         self.tape, self.check = tape, check
         loop = lanes_loop(routine)
         self.body = loop.body if loop else routine.body
-        self.lane, self.lanes = (loop.var, LANES[dtype]) if loop else ("", 1)
+        self.lane, self.lanes = (loop.var, lanes) if loop else ("", 1)
         self.each_used: dict[str, int] = {}
         self.real = "double" if dtype == "float64" else "float"
         self.name = check_identifier(routine.name)

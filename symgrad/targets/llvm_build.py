@@ -13,7 +13,8 @@ import json
 import os
 import pkgutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from importlib import resources
@@ -59,6 +60,7 @@ class CodeShape:
     block        directly in the longest body of a loop or condition.
     loops, cells whether there are any.
     lanes        it computes samples side by side, in vectors.
+    in_order     instructions keep the order of the text, whatever registers that takes.
     """
 
     statements: int
@@ -67,6 +69,7 @@ class CodeShape:
     loops: bool
     cells: bool
     lanes: bool = False
+    in_order: bool = False
 
 
 def has_tiers(shape: CodeShape) -> bool:
@@ -248,7 +251,21 @@ def _compile_module(
             called[f.name] = str(f.global_value_type)
         else:
             defined.add(f.name)
-    return bytes(machine.emit_object(module))
+    with _scheduler(on=not shape.in_order):
+        return bytes(machine.emit_object(module))
+
+
+@contextmanager
+def _scheduler(on: bool) -> Iterator[None]:
+    """Whether LLVM moves instructions. An option of the process, which is right again afterwards."""
+    if on:
+        yield
+        return
+    llvm.set_option("symgrad", "-enable-misched=false")
+    try:
+        yield
+    finally:
+        llvm.set_option("symgrad", "-enable-misched=true")
 
 
 def _load(code: bytes, text: Callable[[], str], name: str) -> Loaded:

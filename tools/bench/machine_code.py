@@ -20,7 +20,8 @@ from symgrad.loops.split import split
 from symgrad.pipeline import optimise, routine_of
 from symgrad.program import Program
 from symgrad.run.packing import packing_of
-from symgrad.targets.base import batch_elements, target_named, workspace_elements
+from symgrad.targets.abreast import batch_elements
+from symgrad.targets.base import target_named, workspace_elements
 
 Arrays = Sequence[np.ndarray]
 _NUMBERS = count(1)  # a name of its own for every routine: the C cache must not know it
