@@ -5,14 +5,18 @@ from __future__ import annotations
 from functools import partial
 
 import sympy as sp
-
-from problems.common import Prepared, kernel
+from problems.common import Prepared
+from problems.from_c import Timed, timed_functions
 
 _x = sp.Symbol("x")
-_square = kernel(_x**2, wrt=_x, outputs="value")
-_double = kernel(_x**2, wrt=_x, outputs="grad")
+_functions = timed_functions(_x**2, _x, ("value", "grad"))
+
+
+def _prepared(function: Timed, x: float) -> Prepared:
+    return Prepared(lambda: function(x)[0], float, lambda: function(x))
+
 
 FUNCTIONS = {
-    "square": lambda x: Prepared(partial(_square, x), float),
-    "double": lambda x: Prepared(partial(_double, x), float),
+    "square": partial(_prepared, _functions["value"]),
+    "double": partial(_prepared, _functions["grad"]),
 }
