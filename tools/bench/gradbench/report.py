@@ -24,8 +24,8 @@ Valid means what the suite's eval says: results are compared with those of `manu
 neither is in the times below. JAX's clock stops when its result is there, which the suite's own does not wait
 for; it compiles in its first run, so that medians of three runs or more are without that. `hello` is a single
 multiplication: exported C, with the clock read in C around it as the C++ tools do. What is seen is the clock,
-which counts in steps of 10 ns here (a call from Python takes 100 ns, after a pause 3 us). The gradient of `ode` in `manual` is a closed form and not the
-derivative of the steps: it is no "best".
+which counts in steps of 10 ns here (a call from Python takes 100 ns, after a pause 3 us).
+The gradient of `ode` in `manual` is a closed form and not the derivative of the steps: it is no "best".
 
 - manual, finite: the suite's Makefiles, g++ 12 -O3 -march=native.
 - CoDiPack 2.3.1, CppAD 20250000.2, Adept 2.1.3 (without BLAS): from source, then the suite's Makefiles.

@@ -15,10 +15,11 @@ from typing import Any
 
 import cffi
 import sympy as sp
-from problems.common import COMPILE, SYMBOLIC, put_down
 
 import symgrad as sg
+from problems.common import COMPILE, SYMBOLIC, put_down
 
+_FLAGS = ["-O3", "-fvisibility=hidden"]  # hidden: it may be inlined, as the C++ functions are
 _TIMER = """
 #include <time.h>
 
@@ -37,7 +38,7 @@ Timed = Callable[[float], tuple[float, int]]  # the result at a number, and nano
 
 
 def timed_functions(expr: Any, x: sp.Symbol, words: Sequence[str]) -> dict[str, Timed]:
-    """For each output word of `expr` by `x`, a number each: the exported C function with a clock around it."""
+    """For each output word of `expr` by `x`, a number each: the exported C function, a clock around it."""
     start = time.perf_counter_ns()
     with tempfile.TemporaryDirectory() as folder:
         for word in words:
@@ -55,7 +56,7 @@ def _built(folder: str, names: Sequence[str]) -> Any:
     for name in names:
         builder.cdef(f"int64_t {name}_timed(double x, double *result);")
     files = [(Path(folder) / f"{name}.c").read_text() + _TIMER.format(name=name) for name in names]
-    builder.set_source("_timed", "\n".join(files), include_dirs=[folder], extra_compile_args=["-O3", "-fvisibility=hidden"])
+    builder.set_source("_timed", "\n".join(files), include_dirs=[folder], extra_compile_args=_FLAGS)
     path = builder.compile(tmpdir=folder)
     spec = importlib.util.spec_from_file_location("_timed", path)
     assert spec is not None and spec.loader is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import sympy as sp
+
 from problems.common import Prepared
 from problems.from_c import Timed, timed_functions
 
