@@ -12,6 +12,9 @@ from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import conjunction, conjuncts
 
+Signed = tuple[Node, bool]  # a node, and whether its opposite is meant
+_HAVE_SIGNS = frozenset(("sub", "mask", "const"))  # what holds a sign inside, and products with a constant
+
 
 def active_nodes(g: Graph, roots: Iterable[Node], active: frozenset[TensorId]) -> list[Node]:
     """Nodes below `roots` whose value depends on a tensor in `active`, ascending."""
@@ -32,28 +35,57 @@ def active_nodes(g: Graph, roots: Iterable[Node], active: frozenset[TensorId]) -
 def pullback(g: Graph, seeds: Mapping[Node, Node], active: frozenset[TensorId]) -> dict[Node, Node]:
     """Cotangents of every read below the seeds' keys; `seeds` maps a node to its cotangent.
 
-    Each node is visited once; a partial derivative is built once per active argument.
+    Each node is visited once; a partial derivative is built once per active argument. Signs are carried
+    beside the cotangents: most of them cancel, or end in a difference.
     """
     order = active_nodes(g, seeds, active)
     alive = set(order)
-    cotangent = {n: bar for n, bar in seeds.items() if n in alive}
+    cotangent = {n: signed(g, bar) for n, bar in seeds.items() if n in alive}
     reads: dict[Node, Node] = {}
-    ops, zero, one, node = g.op, g.zero, g.one, g.node
+    ops, zero, one, minus_one, node = g.op, g.zero, g.one, g.minus_one, g.node
     for n in reversed(order):
-        bar = cotangent.pop(n, zero)
+        bar, is_minus = cotangent.pop(n, (zero, False))
         if bar == zero:
             continue
         if ops[n] == "read":
-            reads[n] = bar
+            reads[n] = g.neg(bar) if is_minus else bar
             continue
         for argument, part in partials(g, n, alive):
+            if part == one:
+                new = bar, is_minus
+            elif part == minus_one:
+                new = signed(g, bar, not is_minus)
+            elif ops[part] == "neg":
+                new = signed(g, node("mul", bar, g.args[part][0]), not is_minus)
+            else:
+                new = signed(g, node("mul", bar, part), is_minus)
             old = cotangent.get(argument)
-            new = bar if part == one else node("mul", bar, part)
             cotangent[argument] = new if old is None else _joined(g, argument, old, new)
     return reads
 
 
-def _joined(g: Graph, n: Node, a: Node, b: Node) -> Node:
+def signed(g: Graph, n: Node, is_minus: bool = False) -> Signed:
+    """`n`, or its opposite, without the sign that is on top, and whether that is a minus."""
+    op = g.op[n]
+    if op == "neg":
+        n, is_minus = g.args[n][0], not is_minus
+        op = g.op[n]
+    if is_minus and (op in _HAVE_SIGNS or (op == "mul" and g.op[g.args[n][0]] == "const")):
+        opposite = g.neg(n)
+        if g.op[opposite] != "neg":
+            return opposite, False
+    return n, is_minus
+
+
+def _joined(g: Graph, n: Node, a: Signed, b: Signed) -> Signed:
+    """The sum of two contributions to the cotangent of `n`."""
+    (first, is_minus), (second, other) = a, b
+    if is_minus == other:
+        return signed(g, _sum(g, n, first, second), is_minus)
+    return signed(g, g.sub(second, first) if is_minus else g.sub(first, second))
+
+
+def _sum(g: Graph, n: Node, a: Node, b: Node) -> Node:
     """The sum of two contributions to the cotangent of `n`, under a mask if both are.
 
     Where neither guard holds, `n` and what it is made of may be infinite, nan or out of range. The

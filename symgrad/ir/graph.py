@@ -30,7 +30,7 @@ from itertools import compress
 from typing import Any
 
 from symgrad.ir import stability  # noqa: F401  registers its rules
-from symgrad.ir.keys import KEYS, MASK, key_of, literals
+from symgrad.ir.keys import MASK, key_of, literals
 from symgrad.ir.kinks import DEFAULT, check_convention
 from symgrad.ir.ops import OPS
 from symgrad.ir.probe import Probe
@@ -39,6 +39,7 @@ from symgrad.ir.rules import Rule, select
 
 Node = int
 TensorId = int
+Table = tuple[dict[tuple[Any, ...], Node], int, str | None]  # of one op; no kind: a leaf
 NO_AXES: frozenset[Node] = frozenset()
 _FIRST_FRESH = 1_000_000
 SHARE_LOOKED_FOR = 16  # a 16th of all nodes is found from its roots, more of them by looking at all
@@ -115,7 +116,7 @@ class Graph:
         self.expansions: dict[tuple[Node, Node], Expansion] = {}  # of formulas in values (`ir.removable`)
         self.probes: dict[Node, Probe] = {}  # what they are close to 0
         self._reads_of: dict[TensorId, tuple[Node, ...]] = {}
-        self._nodes: dict[tuple[str, tuple[Any, ...]], Node] = {}
+        self._tables: dict[str, Table] = {}
         self._rationals: dict[Node, Fraction] = {}
         self._tensor_ids: dict[Tensor, TensorId] = {}
         self._below: dict[tuple[Node, ...], list[Node]] = {}  # what `reachable` said last
@@ -137,27 +138,20 @@ class Graph:
 
     def intern(self, op: str, args: tuple[Any, ...]) -> Node:
         """The node `op(args)`, without any rewriting."""
-        name = (op, args)
-        found = self._nodes.get(name)
-        if found is not None:
+        table, key, kind = self._tables.get(op) or self._appears(op)
+        node = len(self.op)
+        found = table.setdefault(args, node)
+        if found != node:
             return found
-        self._nodes[name] = node = len(self.op)
-        key = KEYS.get(op) or key_of(op)
-        kind = _KIND_OF.get(op)
-        if kind is None:
-            return self._intern_leaf(node, op, args, key)
-        if op not in self.present:
-            self._appears(op)
         self.op.append(op)
         self.args.append(args)
+        if kind is None:
+            self._intern_leaf(node, op, args, key)
+            return node
         self.arguments.append(args)
         self.kind.append(kind)
-        keys, all_axes, axes = (
-            self._key,
-            self.axes,
-            NO_AXES,
-        )  # `_follow`, written out for most nodes there are
-        for a in args:
+        keys, all_axes, axes = self._key, self.axes, NO_AXES
+        for a in args:  # `_follow`, written out for most nodes there are
             key = ((key ^ keys[a]) * 6364136223846793005 + 1442695040888963407) & MASK
             more = all_axes[a]
             if more and more is not axes:
@@ -166,18 +160,20 @@ class Graph:
         all_axes.append(axes)
         return node
 
-    def _appears(self, name: str) -> None:
+    def _appears(self, op: str) -> Table:
+        """Nodes by their arguments, a key and a kind for an op that there is from now on."""
+        table = self._tables[op] = ({}, key_of(op), _KIND_OF.get(op))
+        self._is_there(op)
+        return table
+
+    def _is_there(self, name: str) -> None:
         """Note that there is an op, or a kind of tensor: rules that need it may fire from now on."""
         self.present.add(name)
         self._rules.clear()
 
-    def _intern_leaf(self, node: Node, op: str, args: tuple[Any, ...], key: int) -> Node:
-        """The same for what is no row of the table: some arguments are no nodes."""
+    def _intern_leaf(self, node: Node, op: str, args: tuple[Any, ...], key: int) -> None:
+        """The rest for what is no row of the table: some arguments are no nodes."""
         nodes = self.children_of(op, args)
-        if op not in self.present:
-            self._appears(op)
-        self.op.append(op)
-        self.args.append(args)
         self.arguments.append(nodes)
         if nodes is not args:
             for literal in literals(op, args, nodes):
@@ -188,7 +184,6 @@ class Graph:
             self.axes[node] = frozenset((node,))
         elif op == "const" and args[0] == "q":
             self._rationals[node] = Fraction(args[1], args[2])
-        return node
 
     def _follow(self, key: int, nodes: tuple[Node, ...]) -> None:
         """Note the key and the free axes of a new node with these arguments."""
@@ -449,7 +444,7 @@ class Graph:
         found = self._tensor_ids.get(tensor)
         if found is None:
             if tensor.kind not in self.present:
-                self._appears(tensor.kind)
+                self._is_there(tensor.kind)
             found = self._tensor_ids[tensor] = len(self.tensors)
             self.tensors.append(tensor)
         return found

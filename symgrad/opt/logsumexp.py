@@ -42,10 +42,10 @@ def split_logsumexp(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[Te
     means = Means(parts.values())
 
     def on_node(copy: Copy, t: TensorId, old: Node, new: Node) -> Node:
-        new = _apart(copy.new, new, parts)
-        if not g.stabilise:
-            return new
-        return beside_target(copy.new, less_its_mean(copy.new, new, means), parts.values())
+        if parts:  # nothing is a softmax of no log-sum-exp
+            new = _apart(copy.new, new, parts)
+            new = less_its_mean(copy.new, new, means) if g.stabilise else new
+        return beside_target(copy.new, new, parts.values()) if g.stabilise else new
 
     def on_tensor(copy: Copy, t: TensorId) -> TensorId | None:
         return _split(copy, t, parts, on_node) if copy.old.tensors[t].kind == "logsumexp" else None

@@ -205,8 +205,9 @@ def _spell(g: Graph, root: Node, done: dict[Node, Node]) -> Node:
     Recurses only over expansions of expansions, so no deeper than the op table.
     """
     for n in _unsettled(g, root, done):
-        made = g.rebuild(n, [done.get(c, c) for c in g.children(n)])
-        made = _half_integer_power(g, made) or made
+        made = g.rebuild(n, [done.get(c, c) for c in g.arguments[n]])
+        if g.op[made] == "pow":
+            made = _half_integer_power(g, made) or made
         row = OPS.get(g.op[made])
         if row is not None and row.expand is not None:
             for argument in g.args[made]:
@@ -217,6 +218,8 @@ def _spell(g: Graph, root: Node, done: dict[Node, Node]) -> Node:
 
 
 def _unsettled(g: Graph, root: Node, done: dict[Node, Node]) -> list[Node]:
+    if all(map(done.__contains__, g.arguments[root])):  # as of a copy, whose arguments came before
+        return [] if root in done else [root]
     seen: set[Node] = set()
     stack = [root]
     while stack:

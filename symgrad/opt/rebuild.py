@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from symgrad.ir.graph import SCANS, Graph, Node, TensorId
+from symgrad.ir.ops import OPS
 
+_ROWS = OPS.keys() - {"cast"}  # what `Graph.node` makes as it stands
 NodeHook = Callable[["Copy", TensorId, Node, Node], Node]
 TensorHook = Callable[["Copy", TensorId], "TensorId | None"]
 
@@ -32,12 +34,15 @@ class Copy:
 
     def nodes(self, roots: Sequence[Node], t: TensorId, on_node: NodeHook | None = None) -> list[Node]:
         done: dict[Node, Node] = {}
+        ops, args, node = self.old.op, self.old.args, self.new.node
         for n in self.old.reachable(roots):
-            made = self._node(n, done)
+            op = ops[n]
+            made = node(op, *[done[a] for a in args[n]]) if op in _ROWS else self._leaf(n, done)
             done[n] = on_node(self, t, n, made) if on_node is not None else made
         return [done[r] for r in roots]
 
-    def _node(self, n: Node, done: Mapping[Node, Node]) -> Node:
+    def _leaf(self, n: Node, done: Mapping[Node, Node]) -> Node:
+        """The copy of what is no elementwise operation: constants, reads and indices."""
         op, args = self.old.op[n], self.old.args[n]
         new, children = self.new, [done[c] for c in self.old.children(n)]
         if op == "read":

@@ -42,7 +42,7 @@ def _may_hold_pairs(ops: Sequence[str]) -> bool:
 def _merged(g: Graph, a: Args, sign: int) -> int | None:
     if not _may_hold_pairs([g.op[x] for x in a]) or not all(_may_have_share(g, x) for x in a):
         return None
-    terms = _terms(g, a, sign)
+    terms = _terms(g, a, sign) if _may_have_slope(g, a) else None
     if terms is None:
         return None
     for factors, number in terms.items():
@@ -68,6 +68,21 @@ def _may_have_share(g: Graph, node: int) -> bool:
             return True
         if op in _ARITHMETIC:
             stack += args[n]
+    return False
+
+
+def _may_have_slope(g: Graph, a: Args) -> bool:
+    """Whether a slope is a factor of a term, or there are too many to say; terms are compared after that."""
+    ops, args, left = g.op, g.args, _MOST_STEPS
+    stack = [*a]
+    while stack:
+        n, left = stack.pop(), left - 1
+        if not left:
+            return True
+        if ops[n] in _SUMS or (ops[n] == "mul" and ops[args[n][0]] == "const" and ops[args[n][1]] in _SUMS):
+            stack += args[n]
+        elif any(ops[f] == _SLOPE for f in all_factors(g, n)[0]):
+            return True
     return False
 
 
