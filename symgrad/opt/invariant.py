@@ -25,7 +25,7 @@ _LARGE = Fraction(1000)
 def invariant(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
     """Regroup products for the loops around them."""
     below = g.definitions_below(roots)
-    chosen = {t: _regrouped(g, t) for t in below if not _may_be_symmetric(g, t)}
+    chosen = {t: _regrouped(g, t) for t in below if not may_be_symmetric(g, t)}
     if not any(chosen.values()):
         return g, {t: t for t in below}
 
@@ -37,7 +37,7 @@ def invariant(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId
     return copy_with(g, roots, on_node=on_node, stabilise=False)
 
 
-def _may_be_symmetric(g: Graph, t: TensorId) -> bool:
+def may_be_symmetric(g: Graph, t: TensorId) -> bool:
     """Whether two axes are of one length: what is the same with them exchanged is written in one way."""
     extents = [g.extent(a) for a in g.tensors[t].out]
     return len(set(extents)) < len(extents)

@@ -17,6 +17,7 @@ logsumexp a log-sum-exp becomes the largest exponent and the rest, two numbers (
 legalise  what targets do not spell: ops that are expansions of others, and matrix functions, which
           become factorisations and what is read off them (`opt.factorise`).
 invariant constant factors are multiplied with those that fewer loops change (`opt.invariant`).
+reciprocals divisions by roots that a loop repeats become products (`opt.reciprocals`).
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from symgrad.opt.layout import layout
 from symgrad.opt.logsumexp import split_logsumexp
 from symgrad.opt.operands import operands
 from symgrad.opt.rebuild import Copy, copy_with, linked
+from symgrad.opt.reciprocals import reciprocals
 from symgrad.opt.symmetric import symmetric
 from symgrad.opt.together import together
 from symgrad.opt.totals import totals
@@ -243,4 +245,5 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("logsumexp", split_logsumexp),
     ("legalise", legalise),
     ("invariant", invariant),
+    ("reciprocals", reciprocals),
 )

@@ -26,7 +26,7 @@ def unvarying(g: Graph, t: TensorId) -> dict[Node, bool]:
     """
     tensor = g.tensors[t]
     loops = frozenset((*tensor.out, *tensor.red))
-    inner = _innermost(g, t, loops) if len(loops) > 1 else None
+    inner = innermost(g, t, loops) if len(loops) > 1 else None
     if inner is None:
         return {}
     found: dict[Node, bool] = {}
@@ -34,19 +34,19 @@ def unvarying(g: Graph, t: TensorId) -> dict[Node, bool]:
     for n in reversed(g.reachable(tensor.bodies)):
         row = OPS.get(g.op[n])
         is_dear = row is not None and row.cost >= _DIVISION and bool(g.axes[n])
-        if is_dear and n not in inside and _is_repeated(g, loops - g.axes[n]):
+        if is_dear and n not in inside and is_repeated(g, loops - g.axes[n]):
             found[n] = inner in g.axes[n]
         if n in found or n in inside:
             inside.update(g.children(n))
     return found
 
 
-def _is_repeated(g: Graph, others: frozenset[Node]) -> bool:
+def is_repeated(g: Graph, others: frozenset[Node]) -> bool:
     """Whether loops over these axes have many turns."""
     return prod(typical(g, g.extent(a)) for a in others) >= _MANY
 
 
-def _innermost(g: Graph, t: TensorId, loops: frozenset[Node]) -> Node | None:
+def innermost(g: Graph, t: TensorId, loops: frozenset[Node]) -> Node | None:
     """The axis that most reads in all loops walk with stride one; where there are none, that of a map."""
     tensor = g.tensors[t]
     places = [g.args[n][-1] for n in g.reads_of(t) if g.axes[n] >= loops]
