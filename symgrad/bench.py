@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from math import prod
 from typing import Any
@@ -18,6 +18,7 @@ from symgrad.ir.count import operations_by_name
 from symgrad.loops.nest import evaluate_poly
 from symgrad.program import Program, program
 from symgrad.rates import Rates, seconds_of_each
+from symgrad.records import dataclass
 from symgrad.run.kernel import Kernel
 from symgrad.run.point import directions_of, make_point, names_of
 from symgrad.run.results import leaves_of

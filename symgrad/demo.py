@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 import symgrad as sg
 from symgrad.data import digits
 from symgrad.errors import BadOption, quoted
+from symgrad.records import dataclass
 
 OPTIMUM = 0.2618645472
 """The least loss, to ten digits; SciPy's L-BFGS-B on the same loss written in NumPy finds the same."""

@@ -9,7 +9,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from symgrad import pipeline
@@ -39,6 +39,7 @@ from symgrad.loops.nest import (
 from symgrad.loops.reroll import rerolled
 from symgrad.loops.walk import walk
 from symgrad.program import Program, program
+from symgrad.records import dataclass
 from symgrad.run.kernel import Kernel
 from symgrad.run.point import choose_sizes, names_of
 from symgrad.run.signature import poly_text

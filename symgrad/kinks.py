@@ -7,7 +7,7 @@ itself is in `symgrad.ir.kinks`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from symgrad.errors import UnsupportedExpression
@@ -17,6 +17,7 @@ from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.kinks import arguments_of, slope_of_abs_at_zero, tie_goes_to
 from symgrad.ir.ops import OPS
 from symgrad.ir.signs import is_root_at_least_value
+from symgrad.records import dataclass
 
 _RELATIONS = ("lt", "le", "eq", "ne")
 _TIE = {

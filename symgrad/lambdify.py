@@ -10,7 +10,7 @@ import inspect
 import itertools
 import keyword
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod
 from typing import Any
 
@@ -25,6 +25,7 @@ from symgrad.frontend.arguments import name_of
 from symgrad.frontend.describe import show
 from symgrad.frontend.parse import parse_expression
 from symgrad.pipeline import compile as compile_kernel
+from symgrad.records import dataclass
 from symgrad.run.kernel import Kernel
 
 Array = np.ndarray

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,7 @@ from symgrad.ir.kinks import DEFAULT, check_convention
 from symgrad.ir.unit import Mirror, Unit
 from symgrad.kinks import Kink, kinks_of
 from symgrad.opt.plain import without_norm_guards
+from symgrad.records import dataclass
 
 
 @dataclass(frozen=True)

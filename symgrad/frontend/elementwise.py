@@ -8,7 +8,6 @@ raised and the caller writes indices instead.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
@@ -19,6 +18,7 @@ from symgrad.frontend.matrix_algebra import add, apply, diagonal, hadamard, matm
 from symgrad.frontend.printed_size import MOST_SEARCHED, PrintedSize
 from symgrad.frontend.triangle import Triangle
 from symgrad.ir.graph import Node
+from symgrad.records import dataclass
 
 Expr = Any
 Matrix = Any

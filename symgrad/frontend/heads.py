@@ -8,8 +8,9 @@ results; the translator runs them with a stack of its own, so nothing recurses o
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from symgrad.records import dataclass
 
 if TYPE_CHECKING:
     from symgrad.frontend.translate import Translator

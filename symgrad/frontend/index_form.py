@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -27,6 +26,7 @@ from symgrad.frontend.scalar_form import Leaves, ScalarForm
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.reduce import conjunction, conjuncts
+from symgrad.records import dataclass
 
 Expr = Any
 Name = Callable[[TensorId, Sequence[Expr], Expr], Expr | None]

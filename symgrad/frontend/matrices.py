@@ -7,7 +7,6 @@ renaming; a side of extent 1 has no axis, its index is 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sympy as sp
@@ -40,6 +39,7 @@ from symgrad.ir.bounds import typical
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.matrix_call import Array, call
 from symgrad.ir.reduce import reduce
+from symgrad.records import dataclass
 
 if TYPE_CHECKING:
     from symgrad.frontend.translate import Translator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
 
 from symgrad.errors import IndexOutOfRange, quoted
 from symgrad.frontend.describe import index_text
@@ -11,6 +10,7 @@ from symgrad.ir.bounds import is_index_predicate, is_nonnegative
 from symgrad.ir.check import unproven_reads
 from symgrad.ir.graph import SCANS, Graph, Node, TensorId
 from symgrad.ir.reduce import conjunction, conjuncts
+from symgrad.records import dataclass
 
 _IN_RANGE = ("state", *SCANS)  # read at times of their own, or with nan outside (`frontend.recurrences`)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 
 from symgrad.errors import ParseError, quoted
+from symgrad.records import dataclass
 
 MAX_TEXT = 1_000_000  # characters
 MAX_PIECE = 60  # characters of the user's text shown in a message

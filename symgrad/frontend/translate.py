@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sympy as sp
@@ -39,6 +38,7 @@ from symgrad.frontend.survey import SIZE, Survey
 from symgrad.ir.collection import collection_paused
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.guarded import guard
+from symgrad.records import dataclass
 
 __all__ = ["Translation", "Translator", "Value", "translate"]
 # Imported for what they register.

@@ -8,13 +8,13 @@ with the parameters read from the state and the samples from the data of all of 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from symgrad.grad.outputs import Problem, gradient_parts
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.opening import opened
 from symgrad.ir.reduce import reduce
 from symgrad.ir.scan import ReadRule, close_scan, new_state
+from symgrad.records import dataclass
 
 Update = Callable[[Graph, Node, Node, Sequence[Node], Sequence[Node]], tuple[Node, tuple[Node, ...]]]
 """`(graph, parameter, gradient, kept, numbers) -> next parameter, next kept`, entry by entry."""

@@ -12,7 +12,7 @@ take the direction with fewer operations.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 from symgrad.errors import BadOption, NonScalarGradient, quoted
@@ -26,6 +26,7 @@ from symgrad.ir.bounds import typical
 from symgrad.ir.count import operations_below
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import conjunction, reduce
+from symgrad.records import dataclass
 
 _NOT_WORTH = 3  # sweeps that visit so many times what edge pushing computes are not tried
 

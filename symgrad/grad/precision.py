@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import isfinite
 
 from symgrad.errors import BadOption
@@ -11,6 +10,7 @@ from symgrad.grad.outputs import ERROR_WORDS, OUTPUT_WORDS, Leaf, Result
 from symgrad.grad.rounding import Rounding
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import reduce
+from symgrad.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ Source: Griewank & Walther 2008, Evaluating Derivatives, chapters 7 (sparsity) a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from symgrad.errors import BadOption
 from symgrad.grad.outputs import (
@@ -36,6 +35,7 @@ from symgrad.ir.bands import Band, bands, lower_triangle, merged
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import conjunction, hoist
 from symgrad.ir.structure import Indicators
+from symgrad.records import dataclass
 
 FORMATS = ("csc", "csr", "coo")
 TRIANGLES = ("full", "lower")

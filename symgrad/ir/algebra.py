@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symgrad.ir.graph import Graph, Node
+from symgrad.records import dataclass
 
 Array = NDArray[np.floating]
 

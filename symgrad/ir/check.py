@@ -7,7 +7,6 @@ A read that is neither proven right nor certainly wrong is legal; `unproven_read
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from symgrad.errors import IllegalProgram, quoted
@@ -16,6 +15,7 @@ from symgrad.ir.graph import KINDS, REDUCTIONS, SCANS, Graph, Node, Tensor, Tens
 from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS, result_extents
 from symgrad.ir.ops import OPS
 from symgrad.ir.scan import clocks, scan_of
+from symgrad.records import dataclass
 
 _MAX_CONTEXTS = 8  # guard contexts told apart per node; beyond that only what they share is used
 _NAMED_CONSTANTS = ("pi", "e", "euler", "phi", "catalan", "epsilon")

@@ -8,12 +8,12 @@ axis of the result that the other one lacks. Axes are told apart by who has them
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from math import prod
 
 from symgrad.ir.bounds import read_is_in_range, typical
 from symgrad.ir.graph import Graph, Node, Tensor
 from symgrad.ir.reduce import additive_terms, factors_of
+from symgrad.records import dataclass
 
 _LARGEST_SCALE = 2**30  # targets hand it over as an int
 _FEW = 64  # products in all; below, loops that a compiler unrolls take less time than a call

@@ -20,13 +20,13 @@ DLMF 4.21.6 to 4.21.9, 4.24.15.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from symgrad.ir.expansion import by_expansion
 from symgrad.ir.op import Interval, Op, mp_function
 from symgrad.ir.ops import OPS
+from symgrad.records import dataclass
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import compress
 from typing import Any
@@ -36,6 +35,7 @@ from symgrad.ir.ops import OPS
 from symgrad.ir.probe import Probe
 from symgrad.ir.removable import Expansion
 from symgrad.ir.rules import Rule, select
+from symgrad.records import dataclass
 
 Node = int
 TensorId = int

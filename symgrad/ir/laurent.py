@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from itertools import count
@@ -23,6 +22,7 @@ from symgrad.ir.quotients import ROWS as QUOTIENT_ROWS
 from symgrad.ir.quotients import Arithmetic
 from symgrad.ir.radial import NAMES as RADIAL
 from symgrad.ir.radial import ROWS as RADIAL_ROWS
+from symgrad.records import dataclass
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph

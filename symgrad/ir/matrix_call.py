@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import reduce
+from symgrad.records import dataclass
 
 Entry = Callable[..., Node]
 

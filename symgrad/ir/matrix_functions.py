@@ -13,12 +13,12 @@ differentiation; Seeger, Hetzel, Dai, Meissner & Lawrence 2017, Auto-differentia
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from symgrad.errors import NoFactorisation, NotConverged, SymgradError
 from symgrad.ir import matrix_rules as rules
 from symgrad.ir import matrix_values as values
+from symgrad.records import dataclass
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph, Node, TensorId

@@ -14,11 +14,12 @@ Source: Golub & Van Loan 2013, Matrix Computations, sections 3.1, 3.4, 4.2 and 5
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
+
+from symgrad.records import dataclass
 
 Matrix = np.ndarray
 SMALL = 1e-3  # of the largest entry of an eigenvector: an entry that does not decide the sign

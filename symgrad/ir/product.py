@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
+
+from symgrad.records import dataclass
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph

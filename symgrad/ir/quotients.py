@@ -16,7 +16,6 @@ Stumpff function (Stumpff 1959, Himmelsmechanik I; Battin 1999, section 4.5). Le
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from math import factorial
@@ -26,6 +25,7 @@ import numpy as np
 
 from symgrad.ir.op import Op
 from symgrad.ir.ops import OPS
+from symgrad.records import dataclass
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph

@@ -20,7 +20,6 @@ of DLMF 10.6.6 and 10.29.4 for those of order 0; the recurrences are these.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from math import factorial
@@ -31,6 +30,7 @@ import numpy as np
 from symgrad.ir.op import Op
 from symgrad.ir.ops import OPS
 from symgrad.ir.quotients import QUOTIENTS, Arithmetic
+from symgrad.records import dataclass
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph

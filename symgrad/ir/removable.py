@@ -28,7 +28,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from math import frexp
@@ -42,6 +41,7 @@ from symgrad.ir.op import Op
 from symgrad.ir.ops import OPS
 from symgrad.ir.radial import NAMES as RADIAL
 from symgrad.ir.radial import by_root
+from symgrad.records import dataclass
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph

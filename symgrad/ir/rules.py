@@ -9,9 +9,10 @@ none makes a nan. One removes nans and infinities: a constant 0 annihilates (`mu
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
+
+from symgrad.records import dataclass
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph

@@ -7,9 +7,8 @@ Cumulative sums and products have this form, and so do the exclusive products of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from symgrad.ir.graph import Graph, Node, Tensor
+from symgrad.records import dataclass
 
 
 @dataclass(frozen=True)

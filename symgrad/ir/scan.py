@@ -23,10 +23,10 @@ step never captures the state of another. Source: tensor_ir study, section 3.5.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from symgrad.errors import IllegalProgram
 from symgrad.ir.graph import SCANS, Graph, Node, TensorId
+from symgrad.records import dataclass
 
 _LEVEL = 1 << 16  # canonical numbers of states: level * _LEVEL + position
 _FRESH = 1 << 40  # numbers of states whose scan is not closed yet

@@ -8,13 +8,13 @@ with guards where a place may lie outside; nothing where the guards contradict e
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence, Set
-from dataclasses import dataclass
 
 from symgrad.ir.bounds import Fact, facts_of, is_implied, is_nonnegative, typical
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.multiplied_out import Term, is_solvable
 from symgrad.ir.reduce import conjunction, conjuncts, reduce
 from symgrad.ir.structure import is_over_integers
+from symgrad.records import dataclass
 
 
 @dataclass(frozen=True)

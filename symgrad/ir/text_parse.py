@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 
 from symgrad.errors import ParseError
 from symgrad.ir.graph import KINDS, SCANS, Graph, Node, TensorId
 from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
 from symgrad.ir.ops import OPS
+from symgrad.records import dataclass
 
 _TOKEN = re.compile(
     r"""\s*(?: (?P<string>"(?:[^"\\]|\\.)*") | (?P<temporary>%[0-9]+) | (?P<constant>@-?[A-Za-z_]+)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from symgrad.ir.graph import Graph, TensorId
+from symgrad.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ The numbers differ from those of plain loops by the order in which the terms of 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from symgrad.ir.bounds import typical
@@ -33,6 +32,7 @@ from symgrad.loops.nest import (
     variable,
 )
 from symgrad.loops.triangles import is_read_only_where, is_zero_unless
+from symgrad.records import dataclass
 
 if TYPE_CHECKING:
     from symgrad.loops.lower import Lowering

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from symgrad.loops.nest import (
     Accumulate,
@@ -25,6 +24,7 @@ from symgrad.loops.nest import (
     Tile,
 )
 from symgrad.loops.walk import Name, defined, operands, polynomials, variables, walk
+from symgrad.records import dataclass
 
 Index = tuple[Poly, ...]
 

@@ -10,7 +10,6 @@ fail, and the loop is left.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import conjunction, conjuncts
@@ -24,6 +23,7 @@ from symgrad.ir.scan import (
     scan_of,
 )
 from symgrad.loops.recurrences import Loop, Recurrences
+from symgrad.records import dataclass
 
 _MOST_CANDIDATES = 8
 _REDUCED = ("map", "sum", "scatter")  # zero where their bodies are

@@ -8,7 +8,6 @@ holds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +38,7 @@ from symgrad.loops.nest import (
 )
 from symgrad.loops.order import place_named
 from symgrad.loops.runs import LEAST
+from symgrad.records import dataclass
 
 if TYPE_CHECKING:
     from symgrad.loops.lower import Lowering

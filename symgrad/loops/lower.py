@@ -10,7 +10,6 @@ its tensor is only made where its condition holds. Where memory is scarce, time 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from symgrad.ir.graph import Graph, Node, TensorId
@@ -51,6 +50,7 @@ from symgrad.loops.strips import stripped
 from symgrad.loops.sweeps import Span, Sweeps, in_order
 from symgrad.loops.tiles import tilings
 from symgrad.loops.turns import without_single_turns
+from symgrad.records import dataclass
 
 _LOOP_NAMES = ("i", "j", "k", "l", "p", "q", "r", "s")
 

@@ -12,10 +12,10 @@ singular values, which keeps the digits of small ones).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from symgrad.loops.nest import Poly, poly
 from symgrad.loops.writer import Index, Number, Register, View, Writer, minus, plus
+from symgrad.records import dataclass
 
 _SWEEPS = 60  # of Jacobi's method, which needs about ten
 _NEGLIGIBLE = 16  # an entry below 1/16 epsilon of the largest one is zero

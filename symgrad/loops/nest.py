@@ -8,8 +8,10 @@ indices) and row-major buffers. Integers are polynomials in integer variables.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from symgrad.records import dataclass
 
 Value = int
 Monomial = tuple[str, ...]

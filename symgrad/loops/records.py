@@ -7,11 +7,11 @@ Where something outside needs it, the loop stores its values there as it goes: n
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import permutations
 
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.scan import Scan, is_scan
+from symgrad.records import dataclass
 
 _MOST_AXES = 4  # of definitions whose axes are tried in every order
 _PERMUTED = ("map", "sum", "prod", "max", "min")

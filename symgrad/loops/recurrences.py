@@ -8,7 +8,6 @@ The inner loop stores them there as it goes (`loops.records`), and no loops are 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from symgrad.ir.graph import Graph, TensorId
 from symgrad.ir.scan import (
@@ -24,6 +23,7 @@ from symgrad.ir.scan import (
     scan_of,
 )
 from symgrad.loops.records import Record, last_states, places
+from symgrad.records import dataclass
 
 Alias = tuple[TensorId, int, Record]  # what a trajectory holds: that one, how much later, where its axes are
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from symgrad.loops.lines import Lines
 from symgrad.loops.nest import (
@@ -45,6 +45,7 @@ from symgrad.loops.walk import (
     variables,
     walk,
 )
+from symgrad.records import dataclass
 
 LIMIT = 2_000  # statements; a run no longer than this stays whole
 PART = 1_000  # statements in one part (studies/limits.md, section 3)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product as cartesian
 from typing import Any
 
@@ -45,6 +45,7 @@ from symgrad.loops.nest import (
     variable,
 )
 from symgrad.loops.walk import defined, free_name, has_blocks, operands, taken_names, types_in, walk
+from symgrad.records import dataclass
 
 _STEP = 96  # rows of a strip
 _SPARE = 48  # more of the last one, which so has no fewer

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +43,7 @@ from symgrad.loops.nest import (
 )
 from symgrad.loops.recurrences import Recurrences
 from symgrad.loops.tiles import Item, Member, Tiling, own_item, provider
+from symgrad.records import dataclass
 
 if TYPE_CHECKING:
     from symgrad.loops.lower import Lowering

@@ -18,7 +18,6 @@ differentiation; Griewank & Walther 2008, Evaluating Derivatives, chapter 12 (mu
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import inf
 
 from symgrad.ir.graph import Graph, Node, TensorId
@@ -26,6 +25,7 @@ from symgrad.ir.reduce import additive_terms
 from symgrad.ir.running import running_form
 from symgrad.ir.scan import Scan, is_scan, outer_sources, scan_of
 from symgrad.loops.recurrences import Loop, Recurrences
+from symgrad.records import dataclass
 
 _FOLLOWING = ("map", "enum", "scatter", "sum", "prod", "max", "min")
 _SHORT = 16  # a recurrence of a given number of steps below this is not worth tiles

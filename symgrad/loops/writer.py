@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from symgrad.loops.nest import (
@@ -39,6 +38,7 @@ from symgrad.loops.nest import (
     poly_mul,
     variable,
 )
+from symgrad.records import dataclass
 
 Index = Poly | int
 

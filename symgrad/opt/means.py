@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
 from symgrad.ir.graph import Graph, Node, TensorId
@@ -16,6 +16,7 @@ from symgrad.ir.product import Product, product_of, whole_of
 from symgrad.ir.reduce import memory_order, store
 from symgrad.ir.stability.patterns import terms_of
 from symgrad.opt.saturation import Softmax, Split, softmax_of
+from symgrad.records import dataclass
 
 _ROOM = 2**55  # c - r does not overflow if r times this does not
 MOST_FACTORS = 20  # a product is searched this far

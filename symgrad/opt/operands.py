@@ -19,13 +19,13 @@ Stored numbers count as finite here, as they do in `ir.reduce`: 0*w[k] is 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from symgrad.ir.bounds import facts_of, index_is_in_range, read_is_in_range, typical
 from symgrad.ir.contraction import is_linear_read, is_plain_read, is_small, scale_of, terms_of
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.reduce import additive_terms, conjunction, conjuncts, factors_of, reduce
 from symgrad.opt.rebuild import Copy, copy_with
+from symgrad.records import dataclass
 
 _SHORT = 4  # passes over an operand; for fewer it is not worth storing
 

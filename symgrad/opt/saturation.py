@@ -17,10 +17,10 @@ Source: the complement, a sum of the other probabilities; Blanchard, Higham & Hi
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.stability.audit import AUDITS, Audit, at_pairs
+from symgrad.records import dataclass
 
 NAME = "probability_beside_its_target"  # what `Graph.fired` counts
 AUDITS[NAME] = Audit(

@@ -11,7 +11,6 @@ for is incremented as they go).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from symgrad.errors import IllegalProgram
 from symgrad.ir.contraction import terms_of
@@ -32,6 +31,7 @@ from symgrad.ir.scan import (
     scan_of,
 )
 from symgrad.opt.together import with_others
+from symgrad.records import dataclass
 
 _MOST = 16  # recurrences that are looked at
 

@@ -8,11 +8,11 @@ Source: Muller 2005, On the definition of ulp(x), INRIA RR-5504 (here: Goldberg'
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from symgrad.records import dataclass
 from symgrad.run.point import Array
 
 

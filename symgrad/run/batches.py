@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice, takewhile
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symgrad.errors import BadOption, ShapeMismatch, quoted
+from symgrad.records import dataclass
 from symgrad.run.optim.base import check_count
 
 Axes = dict[Hashable, tuple[int, ...]]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from symgrad.errors import BadArgument
+from symgrad.records import dataclass
 from symgrad.run.batches import Chosen
 from symgrad.run.flat import Arrays, Layout, Matrix, Vector
 from symgrad.run.optim.base import Evaluation, Linearisation

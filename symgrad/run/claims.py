@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from symgrad.records import dataclass
 from symgrad.run.functions import Function, Variables, outputs_of
 from symgrad.run.kernel import Kernel
 from symgrad.run.point import Array, Arrays, directions_of

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from symgrad.kinks import Kink, kink_texts
+from symgrad.records import dataclass
 from symgrad.run.accuracy import measured
 from symgrad.run.bisection import with_entry_found
 from symgrad.run.claims import Check, Claim

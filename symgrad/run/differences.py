@@ -7,9 +7,10 @@ direction; every method reads its answer off the same values.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
+
+from symgrad.records import dataclass
 
 Array = np.ndarray
 Values = Callable[[Array], Array]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from symgrad.errors import BadArgument, BadOption, IllegalProgram, quoted
 from symgrad.grad.outputs import ERROR_WORDS, OUTPUT_WORDS
 from symgrad.loops.nest import Routine, evaluate_poly
 from symgrad.program import Program
+from symgrad.records import dataclass
 from symgrad.run.interface import signature_of
 from symgrad.run.kernel import Built, Kernel, Spec, call_compiled
 from symgrad.run.signature import Sizes

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from symgrad.records import dataclass
 from symgrad.run.accuracy import Accuracy, Measurement, summary
 from symgrad.run.report import FAILED, LEFT_OUT, NO_ANSWER, OK, Row
 

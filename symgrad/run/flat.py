@@ -8,13 +8,13 @@ else reuses.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symgrad.errors import BadArgument, BadOption, DtypeMismatch, ShapeMismatch, quoted
+from symgrad.records import dataclass
 
 Vector = NDArray[np.floating[Any]]
 Matrix = NDArray[np.floating[Any]]

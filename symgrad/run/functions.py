@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -24,6 +23,7 @@ from symgrad.ir.matrix_functions import grids
 from symgrad.ir.ops import OPS
 from symgrad.kinks import Kink
 from symgrad.program import Program
+from symgrad.records import dataclass
 from symgrad.run.kernel import Kernel
 from symgrad.run.kinks import kinks_at
 from symgrad.run.point import Array, Arrays, Point

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from symgrad.records import dataclass
 from symgrad.run.claims import Check, Claim
 from symgrad.run.point import Array
 from symgrad.run.report import FAILED, NO_ANSWER, OK, Entry, Row

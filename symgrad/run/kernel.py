@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -30,6 +29,7 @@ from symgrad.ir.count import operations
 from symgrad.ir.evaluate import evaluate
 from symgrad.ir.unit import Unit
 from symgrad.loops.nest import Failure, Poly, Routine, evaluate_poly
+from symgrad.records import dataclass
 from symgrad.run.addresses import address_of, pointers_to
 from symgrad.run.brief import is_brief
 from symgrad.run.failures import failure, first_sample

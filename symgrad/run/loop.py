@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from itertools import count as numbers_from
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from symgrad.errors import BadOption
+from symgrad.records import dataclass
 from symgrad.run.batches import Batches, Chosen, Turn, Turns
 from symgrad.run.calls import Bindings, Calls, Functions, Leap, Leaps
 from symgrad.run.flat import Arrays, Layout, Vector, layout_of

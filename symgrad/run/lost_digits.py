@@ -10,7 +10,6 @@ Source: Higham 2002, sections 1.6 and 1.7.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import log2
 from typing import Any
 
@@ -30,6 +29,7 @@ from symgrad.ir.text import node_text
 from symgrad.ir.unit import Unit
 from symgrad.opt.plain import without_norm_guards
 from symgrad.opt.rebuild import copy_with
+from symgrad.records import dataclass
 
 Shape = tuple[int, ...]
 _MOST_SUSPECTS = 32

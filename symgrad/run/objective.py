@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from symgrad.errors import BadArgument, DtypeMismatch, ShapeMismatch, quoted
 from symgrad.frontend.arguments import default_arguments
 from symgrad.frontend.survey import Survey
 from symgrad.program import program as make_program
+from symgrad.records import dataclass
 from symgrad.run.flat import Arrays, Layout, float_dtype, layout_of
 from symgrad.run.optim.base import Linearisation
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from symgrad.loops.nest import Routine
 from symgrad.loops.packed import numbers_of
+from symgrad.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ then on is one integer per value: its place.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from symgrad.errors import ShapeMismatch
 from symgrad.grad.sparsity import SparseOutput
 from symgrad.ir.evaluate import evaluate, evaluate_size
 from symgrad.ir.graph import Graph, TensorId
+from symgrad.records import dataclass
 
 Integers = NDArray[np.int64]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from symgrad.errors import BadArgument, BadOption, DtypeMismatch, ShapeMismatch, quoted
 from symgrad.frontend.arguments import name_of
 from symgrad.loops.nest import evaluate_poly
+from symgrad.records import dataclass
 from symgrad.run.signature import Argument, Signature, Sizes, shape_text, solve_sizes
 
 Array = np.ndarray

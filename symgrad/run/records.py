@@ -22,11 +22,11 @@ A single number is passed in the block, in which all of them follow each other, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
+from symgrad.records import dataclass
 from symgrad.run.packing import Packing
 
 RECORD = 24  # where an object has the address of its record

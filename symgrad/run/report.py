@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from symgrad.errors import VerificationFailed
+from symgrad.records import dataclass
 from symgrad.run.accuracy import Accuracy
 
 Index = tuple[int, ...]

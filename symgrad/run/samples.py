@@ -12,7 +12,6 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from symgrad.ir.count import operations
 from symgrad.loops.nest import Routine
 from symgrad.loops.packed import apart
 from symgrad.loops.split import split
+from symgrad.records import dataclass
 from symgrad.run.addresses import address_of, pointers_to
 from symgrad.run.packing import Packing, packing_of
 from symgrad.run.signature import Sizes

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from symgrad.errors import BadArgument, IndexOutOfRange, ShapeMismatch, listed, quoted
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.loops.nest import Poly, evaluate_poly, poly, poly_add, poly_mul, variable
+from symgrad.records import dataclass
 
 Sizes = dict[str, int]
 

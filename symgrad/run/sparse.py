@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -19,6 +19,7 @@ from symgrad.errors import BadArgument, BadOption, ShapeMismatch, quoted
 from symgrad.grad.sparsity import SparseOutput
 from symgrad.ir.evaluate import evaluate_size
 from symgrad.ir.graph import TensorId
+from symgrad.records import dataclass
 from symgrad.run.intake import Intake
 from symgrad.run.kernel import Kernel, Spec
 from symgrad.run.patterns import Pattern, make_pattern

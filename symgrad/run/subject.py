@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from symgrad.errors import BadArgument, BadOption
 from symgrad.grad.outputs import ERROR_WORDS
 from symgrad.program import Program, program
+from symgrad.records import dataclass
 from symgrad.run.emitted import emitted_kernel, words_in_file
 from symgrad.run.kernel import Kernel
 

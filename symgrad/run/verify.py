@@ -10,7 +10,7 @@ structural zeros              where nothing depends on a variable, its derivativ
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 from symgrad.errors import BadOption, NoFactorisation, NotConverged, PrecisionLost
 from symgrad.ir.evaluate import evaluate_size
 from symgrad.program import Program
+from symgrad.records import dataclass
 from symgrad.run.claims import Analytic, analytic_outputs, claim_of
 from symgrad.run.comparisons import can_evaluate, compare_claim, compare_value
 from symgrad.run.domain import is_outside, note_infinite

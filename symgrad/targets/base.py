@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -28,6 +27,7 @@ from symgrad.errors import BadOption, IllegalProgram, quoted
 from symgrad.ir.evaluate import constant_value
 from symgrad.ir.graph import EPSILON
 from symgrad.loops.nest import Buffer, Poly, Routine, element_count, with_derived
+from symgrad.records import dataclass
 
 ALIGNMENT = 8  # elements; every slice of the workspace is a multiple of this
 LANES = {"float64": 8, "float32": 16}  # 512 bits; processors with shorter registers use several

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from symgrad.errors import IllegalProgram
 from symgrad.ir.ops import OPS
@@ -41,6 +40,7 @@ from symgrad.loops.nest import (
     Vector,
 )
 from symgrad.loops.walk import operands, variables
+from symgrad.records import dataclass
 from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.c_expression import ATOM, LOW, UNARY, Expression, apply, real_literal
 from symgrad.targets.call_lanes import lanes_for

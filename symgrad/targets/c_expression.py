@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from symgrad.errors import IllegalProgram
 from symgrad.ir.ops import OPS
+from symgrad.records import dataclass
 from symgrad.targets.special_c import own_function_of
 
 # How tightly an expression binds; an operand that binds less tightly is put in parentheses.

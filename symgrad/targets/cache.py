@@ -24,10 +24,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from symgrad.errors import BadOption, quoted
+from symgrad.records import dataclass
 
 DEFAULT_BYTES = 512 * 2**20
 

@@ -11,7 +11,8 @@ The function is the same for all kernels: a module of its own, compiled once per
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from symgrad.records import dataclass
 
 TILE = "tile"
 _INTEGERS = 12

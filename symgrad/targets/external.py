@@ -19,11 +19,11 @@ from __future__ import annotations
 import ctypes
 import importlib
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from symgrad.errors import IllegalProgram, quoted
+from symgrad.records import dataclass
 
 SPECIAL = "scipy.special.cython_special"
 LAPACK = "scipy.linalg.cython_lapack"

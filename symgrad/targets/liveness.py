@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from symgrad.loops.nest import (
     Accumulate,
@@ -27,6 +27,7 @@ from symgrad.loops.nest import (
     Vector,
 )
 from symgrad.loops.walk import Name, defined, operands, polynomials, variables, walk
+from symgrad.records import dataclass
 
 _STRAIGHT = frozenset((Const, Bool, Compute, Load, Store, Vector, Element))
 

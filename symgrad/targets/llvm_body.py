@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 
 from symgrad.errors import IllegalProgram
@@ -45,6 +44,7 @@ from symgrad.loops.nest import (
     variable,
 )
 from symgrad.loops.walk import has_blocks
+from symgrad.records import dataclass
 from symgrad.targets import contract_llvm, external_llvm
 from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.call_lanes import lanes_for

@@ -15,7 +15,7 @@ import pkgutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from importlib import resources
 from itertools import count
@@ -27,6 +27,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from symgrad.errors import IllegalProgram
+from symgrad.records import dataclass
 from symgrad.targets import cache
 from symgrad.targets.base import Loaded
 from symgrad.targets.external import address_for, is_external

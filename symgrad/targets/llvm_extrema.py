@@ -12,10 +12,10 @@ Source: Warren, Hacker's Delight (2nd edition), section 17-3.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from symgrad.loops.nest import Accumulate, Call, Cell, Statement, Value
 from symgrad.loops.walk import walk
+from symgrad.records import dataclass
 
 _KINDS = {"max": "smax", "min": "smin"}
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -47,6 +47,7 @@ from symgrad.loops.nest import (
     poly,
 )
 from symgrad.loops.walk import free_name
+from symgrad.records import dataclass
 from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.tape_lines import BackwardWriter
 from symgrad.targets.vector_math import APART, FUNCTIONS

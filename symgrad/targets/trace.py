@@ -7,7 +7,9 @@ and without repetitions, for targets to print.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from symgrad.records import dataclass
 
 REAL, SINGLE, BITS, TRUTH = "real", "single", "bits", "truth"  # double, float, 64-bit unsigned, bool
 

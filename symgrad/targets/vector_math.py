@@ -23,9 +23,10 @@ polynomials by tools/polynomials.py. erf and the two sums of sinh and cosh are o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
+from symgrad.records import dataclass
 from symgrad.targets import polynomials
 from symgrad.targets.trace import (
     INFINITY,

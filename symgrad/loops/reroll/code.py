@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain
 from typing import Any
 
@@ -26,6 +26,7 @@ from symgrad.loops.nest import (
 )
 from symgrad.loops.reroll.fills import without_fills
 from symgrad.loops.walk import has_blocks, unused_name, walk
+from symgrad.records import dataclass
 
 Ints = NDArray[np.int64]
 COMMUTATIVE = ("add", "mul", "and", "or", "eq", "ne")

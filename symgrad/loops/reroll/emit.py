@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from symgrad.loops.nest import (
 from symgrad.loops.reroll.code import CHAIN, CONST, Code, Ints, is_bool
 from symgrad.loops.reroll.layout import Layout, Reads, is_affine, is_grid, rows_of
 from symgrad.loops.reroll.schedule import Loop
+from symgrad.records import dataclass
 
 
 @dataclass

@@ -9,11 +9,11 @@ turn needs what a later one makes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from symgrad.loops.reroll.code import CHAIN, Code, Ints
+from symgrad.records import dataclass
 
 FEWEST_TURNS = 16
 _MOST_SEEDS = 6  # tried for one group

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from symgrad.loops.nest import Load, Store, StoreReduce
 from symgrad.loops.reroll.code import CHAIN, CONST, Code, Ints
 from symgrad.loops.reroll.groups import Groups
 from symgrad.loops.reroll.schedule import Loop, Schedule
+from symgrad.records import dataclass
 
 _MARGIN = 4  # places kept free around an array, for what its first or last turns read instead
 _MOST_ORDERS = 6  # tried for one loop

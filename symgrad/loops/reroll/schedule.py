@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
 from symgrad.loops.reroll.code import CHAIN, Code, Ints
 from symgrad.loops.reroll.groups import Groups
+from symgrad.records import dataclass
 
 _MOST_ROUNDS, _MOST_REGROWN = 12, 3
 
