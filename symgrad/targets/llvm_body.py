@@ -68,6 +68,7 @@ _EXTREMA = {"max": "maximum", "min": "minimum"}
 
 _OFTEN = 1_000_000  # to one, that what is foreseen happens
 _BLOCKS, _REST = "blocks", "rest"  # parts of a loop
+_ABREAST = 2  # vectors of a loop with functions: one is computed while results of the other are waited for
 _FEW = 1  # last turns that are no vector: one number by itself takes less time than masks and their set-up
 
 
@@ -75,7 +76,8 @@ class LoopMarks:
     """Metadata of a module for its loops, and what is foreseen; its numbers begin at `first`.
 
     Source: LLVM Language Reference Manual, "llvm.access.group", "llvm.loop.parallel_accesses",
-    "llvm.loop.unroll.disable", "llvm.loop.vectorize.enable", "llvm.loop.vectorize.predicate.enable", "prof".
+    "llvm.loop.unroll.disable", "llvm.loop.interleave.count", "llvm.loop.vectorize.enable",
+    "llvm.loop.vectorize.predicate.enable", "prof".
     """
 
     def __init__(self, first: int) -> None:
@@ -89,13 +91,14 @@ class LoopMarks:
         self.has_forecasts = True
         return f", !prof !{self.first + (3 if is_first else 4)}"
 
-    def new_loop(self, is_parallel: bool, is_rest: bool, s: For) -> str:
-        """What stands at the end of a further loop: independent turns, or fewer than a vector takes."""
-        numbers = [self.first + 1] * is_parallel + [self.first + 2] * is_rest
+    def new_loop(self, is_parallel: bool, part: str, s: For) -> str:
+        """What stands at the end of a further loop: independent turns, or one of its parts."""
+        numbers = [self.first + 1] * is_parallel + [self.first + 2] * (part == _REST)
+        numbers += [self.first + 7] * (part == _BLOCKS)
         numbers += [self.first + 5] * (s.short or only_gathers(s)) + [self.first + 6] * s.short
         if not numbers:
             return ""
-        own = self.first + 7 + len(self.loops)
+        own = self.first + 8 + len(self.loops)
         self.loops.append(f"!{own} = distinct !{{{', '.join(f'!{n}' for n in (own, *numbers))}}}")
         return f", !llvm.loop !{own}"
 
@@ -107,6 +110,7 @@ class LoopMarks:
             f'!{self.first + 2} = !{{!"llvm.loop.vectorize.predicate.enable", i1 true}}',
             f'!{self.first + 5} = !{{!"llvm.loop.vectorize.enable", i1 false}}',
             f'!{self.first + 6} = !{{!"llvm.loop.unroll.disable"}}',
+            f'!{self.first + 7} = !{{!"llvm.loop.interleave.count", i32 {_ABREAST}}}',
         )
         forecasts = (
             f'!{self.first + 3} = !{{!"branch_weights", i32 {_OFTEN}, i32 1}}',
@@ -614,7 +618,7 @@ class Body:
         mark = ""
         if self.marks is not None:
             apart = is_parallel(s)
-            self._access, mark = self.marks.access * apart, self.marks.new_loop(apart, part == _REST, s)
+            self._access, mark = self.marks.access * apart, self.marks.new_loop(apart, part, s)
 
         def close() -> None:
             self._loops.pop()
@@ -642,10 +646,10 @@ class Body:
         turns = shared(f"call i64 @llvm.smax.i64(i64 {count}, i64 0)")
         if and_one:
             others = shared(f"call i64 @llvm.smax.i64(i64 {shared(f'sub nsw i64 {turns}, 1')}, i64 0)")
-            more = shared(f"add nsw i64 {shared(f'and i64 {others}, {-self.rest_lanes}')}, 1")
+            more = shared(f"add nsw i64 {shared(f'and i64 {others}, {-self.rest_lanes * _ABREAST}')}, 1")
             whole = shared(f"call i64 @llvm.smin.i64(i64 {more}, i64 {turns})")
         else:
-            whole = shared(f"and i64 {turns}, {-self.rest_lanes}")
+            whole = shared(f"and i64 {turns}, {-self.rest_lanes * _ABREAST}")
         is_few = shared(f"icmp sle i64 {shared(f'sub nsw i64 {turns}, {whole}')}, {_FEW}")
         return self.integers.sum(first, shared(f"select i1 {is_few}, i64 {turns}, i64 {whole}"))
 
