@@ -74,13 +74,6 @@ def _softmax(g: Graph, v: SimpleNamespace) -> Node:
     return g.node("exp", g.sub(g.read(v.u, g.zero), total))
 
 
-def _sum_with_a_share(g, v, op):
-    """x + s - s*p, where p is a share, and s has the slope of one: a sum or a difference of two."""
-    slope = g.mul(v.z, g.node("logistic_slope", v.x))
-    share = g.mul(slope, g.node("logistic", v.y))
-    return (slope, g.sub(v.x, share)) if op == "add" else (g.node("add", v.x, slope), share)
-
-
 def _products_of_shares(g: Graph, v: SimpleNamespace) -> tuple[Node, Node]:
     p, q, r = (g.node("logistic", a) for a in (v.x, v.y, v.z))
     return g.mul(p, q), g.mul(g.mul(p, q), r)
@@ -131,8 +124,6 @@ EXAMPLES: dict[str, Example] = {
     "own_argument_by_quotient": lambda g, v: (v.x, g.node("sin", v.x)),
     "root_of_squares_to_norm": lambda g, v: (_sum_of_squares(g, v),),
     "product_less_its_share": _products_of_shares,
-    "sum_of_term_and_its_share": lambda g, v: _sum_with_a_share(g, v, "add"),
-    "difference_of_term_and_its_share": lambda g, v: _sum_with_a_share(g, v, "sub"),
     "delta_plus_minus_its_share": lambda g, v: (
         g.mask(g.node("and", v.p, g.ieq0(v.point)), g.one), g.mask(v.p, g.neg(_softmax(g, v)))),
     "incomplete_gamma_to_regularised": lambda g, v: (
@@ -205,6 +196,9 @@ EXAMPLES: dict[str, Example] = {
     "product_with_own_log_to_xlogx": lambda g, v: (v.x, g.node("log", v.x)),
     "exp_times_exp": lambda g, v: (g.node("exp", v.x), g.node("exp", v.y)),
     "one_minus_logistic": lambda g, v: (g.one, g.node("logistic", v.x)),
+    "one_minus_share": lambda g, v: (g.one, g.node("share", v.x, v.y, v.z)),
+    "log_of_share": lambda g, v: (g.node("share", v.x, v.y, v.z),),
+    "exp_of_log_share_to_share": lambda g, v: (g.node("log_share", v.x, v.y, v.z),),
     "one_minus_tanh": lambda g, v: (g.one, g.node("tanh", v.x)),
     "one_plus_tanh": lambda g, v: (g.one, g.node("tanh", v.x)),
     "one_minus_tanh_squared": lambda g, v: (g.one, g.mul(g.node("tanh", v.x), g.node("tanh", v.x))),

@@ -39,7 +39,9 @@ Mark = tuple[str, int]  # ("node", a node) or ("tensor", a definition)
 
 _SINGLE_BITS, _DOUBLE_BITS = 24, 53
 _BETWEEN = Fraction(1, 1 << 40)  # of the spacings at 1 of the two types
-_POSITIVE = frozenset(("abs", "exp", "sqrt", "hypot", "norm", "logistic", "softplus", "sech"))
+_POSITIVE = frozenset(
+    ("abs", "exp", "sqrt", "hypot", "norm", "logistic", "share", "share_of_others", "softplus", "sech")
+)
 _PER_TERM, _BESIDES = 2, 6  # roundings of a log-sum-exp of n terms, its last addition aside: n + 3 log(n) + 4
 
 

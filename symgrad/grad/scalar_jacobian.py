@@ -121,6 +121,8 @@ def _tangents(g: Graph, read: Node, reach: list[Node]) -> dict[Node, Node]:
     """The tangents of `read` and of what depends on it, zeros left out."""
     dot: dict[Node, Node] = {read: g.one}
     for n in reach:
+        if all(c not in dot for c in g.children(n)):
+            continue  # reached through what has no slope: a jump, an anchor
         value = push_one(g, n, dot)
         if value != g.zero:
             dot[n] = value

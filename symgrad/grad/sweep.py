@@ -163,12 +163,11 @@ def partials(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node, Node
     if op == "add":
         return [(a, g.one) for a in args if a in alive]
     row = OPS.get(op)
-    if row is None or len(row.partials) != len(args):
+    rules = () if row is None else row.partials_of(len(args))
+    if len(rules) != len(args):
         raise UnsupportedExpression(
             f"no derivative rule for `{op}`", try_="write the expression with other functions"
         )
     return [
-        (a, rule(g, args, n))
-        for a, rule in zip(args, row.partials, strict=True)
-        if rule is not None and a in alive
+        (a, rule(g, args, n)) for a, rule in zip(args, rules, strict=True) if rule is not None and a in alive
     ]

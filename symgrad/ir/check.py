@@ -265,8 +265,9 @@ def _check_call(g: Graph, t: TensorId, n: Node) -> None:
     row = OPS.get(op)
     if row is None:
         raise _illegal(g, t, f"there is no operation {op!r}")
-    if len(args) != row.arity:
-        raise _illegal(g, t, f"{op} takes {row.arity} arguments", f"it has {len(args)}")
+    if not row.takes(len(args)):
+        least = "" if row.further is None else " or more"
+        raise _illegal(g, t, f"{op} takes {row.arity}{least} arguments", f"it has {len(args)}")
     for position, a in enumerate(args):
         wanted = _wanted_kind(op, position)
         fits = _is_integer(g, a) if wanted == "int" else g.kind[a] in (wanted, "const")

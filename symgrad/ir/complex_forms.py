@@ -33,7 +33,7 @@ Form = Callable[..., Any]
 _NUMPY_IS_ANALYTIC = (
     "add", "sub", "mul", "div", "neg", "sqrt", "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin",
     "acos", "atan", "sinh", "cosh", "tanh", "sech", "asinh", "acosh", "atanh", "erf", "erfc",
-    "and", "or", "not", "where", "mask", "cast",
+    "logaddexp", "share", "share_of_others", "log_share", "and", "or", "not", "where", "mask", "cast",
 )  # fmt: skip
 
 
@@ -86,11 +86,6 @@ def _logistic(x: Any) -> Any:
 
 def _softplus(x: Any) -> Any:
     return np.where(np.real(x) >= 0, x, 0) + np.log1p(np.exp(-_abs(x)))
-
-
-def _logaddexp(x: Any, y: Any) -> Any:
-    equal = np.real(x) == np.real(y)  # equal infinities have no difference
-    return np.where(equal, (x + y) / 2 + np.log(2), _larger(x, y) + np.log1p(np.exp(-_abs(x - y))))
 
 
 def _quotient(op: str) -> Form:
@@ -191,10 +186,6 @@ def _beta_weight(p: Any, q: Any, a: Any, b: Any, x: Any) -> Any:
     return np.exp(left + right - _loggamma(a) - _loggamma(b) + _loggamma(a + b))
 
 
-def _larger(x: Any, y: Any) -> Any:
-    return np.where(np.real(x) >= np.real(y), x, y)
-
-
 def _real_parts(op: str) -> Form:
     """A jump or a predicate: what the real parts say."""
     return lambda *args: OPS[op].numpy(*map(np.real, args))
@@ -221,7 +212,6 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "atan2": _atan2,
     "logistic": _logistic,
     "softplus": _softplus,
-    "logaddexp": _logaddexp,
     "gamma": _gamma,
     "loggamma": _loggamma,
     "digamma": _digamma,

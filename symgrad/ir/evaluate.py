@@ -440,7 +440,7 @@ def _to_mpf(value: Any) -> Any:
 def _by_mpmath(op: str, args: list[Any]) -> Any:
     row = OPS[op]
     call = row.mpmath if row.result == "bool" else _as_ieee(op, row.mpmath)
-    out = np.frompyfunc(call, row.arity, 1)(*args)
+    out = np.frompyfunc(call, len(args), 1)(*args)
     return np.asarray(out, dtype=bool) if row.result == "bool" else out
 
 

@@ -37,6 +37,7 @@ class Op:
     kink      where the derivative jumps, in words.
     formulas  how many of the last arguments are formulas of the first one, no arguments of their own.
     total     whether finite arguments give a finite result (overflow aside).
+    further   of an op that takes further arguments: the partial derivative by argument number k (from 0).
     """
 
     name: str
@@ -56,6 +57,17 @@ class Op:
     formulas: int = 0
     total: bool = False
     source: str = "calculus"
+    further: Callable[[int], Partial] | None = None
+
+    def takes(self, count: int) -> bool:
+        """Whether there may be so many arguments."""
+        return count == self.arity or (count > self.arity and self.further is not None)
+
+    def partials_of(self, count: int) -> tuple[Partial | None, ...]:
+        """One builder for each of so many arguments."""
+        if count <= self.arity or self.further is None:
+            return self.partials
+        return (*self.partials, *map(self.further, range(self.arity, count)))
 
 
 @dataclass(frozen=True)

@@ -238,24 +238,6 @@ _row(
     cost=40, source="Maechler 2012, Accurately computing log(1 - exp(-|a|))", total=True,
 )  # fmt: skip
 
-
-def _expand_logaddexp(g: Graph, a: tuple[int, ...]) -> int:
-    """The larger one plus at most log(2); equal ones apart, or equal infinities would make a nan."""
-    far = g.node("log1p", g.node("exp", g.neg(g.node("abs", g.sub(*a)))))
-    larger = g.node("maximum", *a)
-    return g.where(g.node("eq", *a), g.add(a[0], g.node("log", g.const(2))), g.add(larger, far))
-
-
-_row(
-    "logaddexp", 2, np.logaddexp, lambda a, b: max(a, b) + _mp("log1p")(_mp("exp")(-abs(a - b))),
-    (
-        lambda g, a, y: g.node("logistic", g.sub(a[0], a[1])),
-        lambda g, a, y: g.node("logistic", g.sub(a[1], a[0])),
-    ),
-    expand=_expand_logaddexp, cost=42, domain=((0.1, 4.0), (0.1, 4.0)),
-    source="Blanchard, Higham & Higham 2021, section 2", total=True,
-)  # fmt: skip
-
 # ---- trigonometric and hyperbolic --------------------------------------------------------------
 
 _row(
@@ -483,5 +465,6 @@ from symgrad.ir import (  # noqa: E402
     radial,  # noqa: F401
     removable,  # noqa: F401
     sides,  # noqa: F401
+    softmax,  # noqa: F401
     stable_ops,  # noqa: F401
 )

@@ -268,7 +268,7 @@ def _slopes(g: Graph, nodes: Sequence[int], x: int) -> list[int]:
         for n in (n for n in g.reachable(nodes) if n != x):
             total = g.zero
             row = OPS.get(g.op[n])
-            for a, partial in zip(g.args[n], row.partials, strict=True) if row else ():
+            for a, partial in zip(g.args[n], row.partials_of(len(g.args[n])), strict=True) if row else ():
                 if partial is not None and a in found:
                     total = g.add(total, g.mul(partial(g, g.args[n], n), found[a]))
             if total != g.zero:

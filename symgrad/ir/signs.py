@@ -8,7 +8,10 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _MOST_NODES = 1000  # of one search: a derivative rule takes bounded time
-_AT_LEAST_ZERO = ("exp", "abs", "hypot", "norm", "logistic", "softplus", "logistic_slope", "sech", "logcosh")
+_AT_LEAST_ZERO = (
+    "exp", "abs", "hypot", "norm", "logistic", "softplus", "logistic_slope", "sech", "logcosh", "share",
+    "share_of_others",
+)  # fmt: skip
 
 
 def is_never_negative(g: Graph, node: int) -> bool:

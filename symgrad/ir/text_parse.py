@@ -479,6 +479,6 @@ class _Expression:
         arity = _ARITY.get(text, OPS[text].arity if text in OPS else None)
         if arity is None:
             raise _Problem(f"there is no operation {text!r}")
-        if len(items) != arity:
+        if len(items) != arity and not (text in OPS and OPS[text].takes(len(items))):
             raise _Problem(f"{text} takes {arity} arguments, not {len(items)}")
         return g.intern(text, tuple(items))

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.softmax import share_of_others
 from symgrad.ir.stability.audit import AUDITS, Audit, at_pairs
 from symgrad.records import dataclass
 
@@ -29,6 +30,7 @@ AUDITS[NAME] = Audit(
     "Blanchard, Higham & Higham 2021, section 4",
     at_pairs((40.0, 1.0), (800.0, 1.0), (3.0, 0.96875), (-3.0, 0.5)),
 )  # fmt: skip
+_WRITTEN_OUT = ("logistic", "share")
 _MOST_FACTORS = 8  # a product is searched this far
 _MOST_STEPS = 4  # from what is written to the exponential it is
 
@@ -81,11 +83,11 @@ class Share:
 
 
 def may_saturate(g: Graph, tensors: Sequence[TensorId]) -> bool:
-    """Whether a logistic function is added to anything (log-sum-exp: see who calls)."""
-    if not g.stabilise or "logistic" not in g.op:
+    """Whether there is a logistic function, or a softmax that is written out (log-sum-exp: see who calls)."""
+    if not g.stabilise or not any(op in g.op for op in _WRITTEN_OUT):
         return False
     bodies = [b for t in tensors for b in g.tensors[t].bodies]
-    return any(g.op[n] == "logistic" for n in g.reachable(bodies))
+    return any(g.op[n] in _WRITTEN_OUT for n in g.reachable(bodies))
 
 
 def beside_target(g: Graph, node: Node, splits: Collection[Split]) -> Node:
@@ -179,7 +181,7 @@ def _replaced(g: Graph, path: Path, value: Node) -> Node:
 def _share(g: Graph, node: Node, splits: Collection[Split]) -> Share | None:
     if g.op[node] == "logistic":
         return _logistic(g, node)
-    return _softmax(g, node, splits)
+    return _of_few(g, node) if g.op[node] == "share" else _softmax(g, node, splits)
 
 
 def _logistic(g: Graph, node: Node) -> Share:
@@ -192,6 +194,12 @@ def _logistic(g: Graph, node: Node) -> Share:
         return g.div(g.where(condition, g.neg(e), above), g.add(g.one, e))
 
     return Share(g.node("lt", g.zero, z), either)
+
+
+def _of_few(g: Graph, node: Node) -> Share:
+    """That of scores which are written out."""
+    rest = share_of_others(g, g.args[node][0], g.args[node][1:])
+    return Share(g.node("lt", rest, node), lambda condition: g.where(condition, g.neg(rest), node))
 
 
 def _softmax(g: Graph, node: Node, splits: Collection[Split]) -> Share | None:

@@ -69,6 +69,8 @@ EXCEPTIONS: dict[tuple[str, str], Allowed] = {
     ("log-sum-exp", "second"): Allowed(
         INFINITE, "p*(1 - p) where p is rounded near 1: the digits of 1 - p go"
     ),
+    ("share", "second"): Allowed(INFINITE, "p*(1 - p)*(1 - 2*p) vanishes, and its terms do not"),
+    ("share_of_others", "second"): Allowed(INFINITE, "p*(1 - p)*(1 - 2*p) vanishes, and its terms do not"),
     ("softmax", "value"): Allowed(40, f"exp(v - lse): {_AMPLIFIED}"),
     ("softmax", "first"): Allowed(INFINITE, "p*(1 - p) where p is rounded near 1: the digits of 1 - p go"),
     ("softmax", "second"): Allowed(INFINITE, "p*(1 - p)*(1 - 2*p) vanishes, and its terms do not"),

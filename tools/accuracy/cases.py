@@ -18,6 +18,7 @@ from symgrad.ir.norm import NAMES as NORM
 from symgrad.ir.op import NoDerivative
 from symgrad.ir.ops import OPS, Op
 from symgrad.ir.removable import NAMES as REMOVABLE
+from symgrad.ir.softmax import NAMES as SOFTMAX
 from symgrad.program import Program
 
 # Functions of these ops are sampled over (nearly) all numbers of the type where they are finite; those of the
@@ -27,7 +28,7 @@ _WIDE = (
     " acos atan atan2 sinh cosh tanh sech asinh acosh atanh erf erfc abs sign maximum minimum floor ceil"
 )
 WIDE = frozenset(_WIDE.split())
-_COMPOSITE = ("logistic", "softplus", "logaddexp", "sech", "sinc", *NORM, *LOGS)
+_COMPOSITE = ("logistic", "softplus", "logaddexp", *SOFTMAX, "sech", "sinc", *NORM, *LOGS)
 _SELECTIONS = ("where", "mask", "cast", "anchor", *REMOVABLE)  # the last: test_removable.py
 _TOGETHER = ("root_less_side", "powm1")  # the last argument is made of the others
 _SPECIAL = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, 10.0)

@@ -17,7 +17,6 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     quotients.py     sin(x)/x and its like
     ratios.py        x/(x + c), forms in x and y over x**2 + y**2
     complements.py   p*(1 - p), what is left of a whole beside a share of it
-    share_terms.py   the same in sums of several terms
     guarded.py       sin(x)/x with its value at 0 filled in
     radial.py        even functions of a root: cos(|v|), sin(|v|)/|v|
     powers.py        x**y - 1, also over y and x - 1
@@ -44,7 +43,6 @@ from symgrad.ir.stability import (
     quotients,
     radial,
     ratios,
-    share_terms,
     shares,
     sides,
     singularities,
@@ -70,7 +68,6 @@ __all__ = [
     "quotients",
     "radial",
     "ratios",
-    "share_terms",
     "shares",
     "sides",
     "singularities",

@@ -43,11 +43,42 @@ def anchored(g: Graph, exponent: int, out: Sequence[int], red: Sequence[int]) ->
     if g.op[u] != "read":
         u = g.read(g.define("map", axes, (), u), *axes)  # rounded once, as m is
     highest, lowest = (g.read(g.define(kind, out, red, u), *out) for kind in ("max", "min"))
+    anchor = g.node("anchor", g.read(g.define("map", out, (), _top(g, s, highest, lowest)), *out))
+    return _times(g, outside, g.sub(u, anchor)), _times(g, outside, anchor)
+
+
+def anchored_few(g: Graph, exponents: Sequence[int]) -> tuple[list[int], int]:
+    """The same for a few exponents that are written out."""
+    factors = [all_factors(g, x) for x in exponents]
+    above, below = (_common([parts[side] for parts in factors]) for side in (0, 1))
+    if all(_is_number(g, f) for f in (*above, *below)):
+        return list(exponents), g.zero
+    us = [quotient_of(g, remove(over, above)[0], remove(under, below)[0]) for over, under in factors]
+    highest = lowest = us[0]
+    for u in us[1:]:
+        highest, lowest = g.node("maximum", highest, u), g.node("minimum", lowest, u)
+    anchor = g.node("anchor", _top(g, quotient_of(g, above, below), highest, lowest))
+    # Signs stay outside, as they are where one of the exponents is found again.
+    outside = [f for f in above if f != g.minus_one], below
+    parts = [_times(g, outside, part) for part in (*(g.sub(u, anchor) for u in us), anchor)]
+    if above.count(g.minus_one) % 2:
+        parts = [g.neg(part) for part in parts]
+    return parts[:-1], parts[-1]
+
+
+def _common(factors: Sequence[list[int]]) -> list[int]:
+    """The factors that all have."""
+    shared = factors[0]
+    for others in factors[1:]:
+        shared = remove(shared, remove(shared, others)[0])[0]
+    return shared
+
+
+def _top(g: Graph, s: int, highest: int, lowest: int) -> int:
+    """The u of the largest s*u, 0 where that is not finite."""
     top = g.where(g.node("lt", s, g.zero), lowest, highest)
     is_finite = g.node("lt", g.node("abs", top), g.const(float("inf")))
-    m = g.read(g.define("map", out, (), g.where(is_finite, top, g.zero)), *out)
-    anchor = g.node("anchor", m)
-    return _times(g, outside, g.sub(u, anchor)), _times(g, outside, anchor)
+    return g.where(is_finite, top, g.zero)
 
 
 def is_anchored(g: Graph, exponent: int) -> bool:

@@ -12,15 +12,21 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args
-from symgrad.ir.stability.audit import Audit, stable
+from symgrad.ir.stability.audit import Audit, at, stable
 from symgrad.ir.stability.patterns import all_factors, conditions_of, quotient_of, remove
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 COMPLEMENT = "Blanchard, Higham & Higham 2021, section 4"
-_MAY_BE_SHARE = frozenset(("logistic", "logistic_slope", "exp", "where", "read"))
-SHARES = ("logistic", "logistic_slope", "logsumexp")  # what every share is made of
+_MAY_BE_SHARE = frozenset(("logistic", "logistic_slope", "share", "share_of_others", "exp", "where", "read"))
+SHARES = (
+    "logistic",
+    "logistic_slope",
+    "logsumexp",
+    "share",
+    "share_of_others",
+)  # what every share is made of
 _MOST_STEPS = 4  # from a read to the exponential it stands for
 
 
@@ -33,10 +39,9 @@ def _may_differ_by_a_share(ops: Sequence[str]) -> bool:
     "sub",
     "p*q - p*q*r, where r is a share of the whole, is p*q*(1 - r): the share of the others does not cancel",
     Audit(
-        "log(exp(x) + exp(y) + exp(z))", "p*q*(1 - r)",
+        "1/(1 + exp(-x)) - 1/(1 + exp(-x))**2", "p*q*(1 - r)",
         "products that differ by one logistic function or softmax",
-        COMPLEMENT,
-        ({"x": 40.0, "y": 0.0, "z": 1.0}, {"x": 0.0, "y": 1.0, "z": 40.0}, {"x": 0.5, "y": -1.0, "z": 0.25}),
+        COMPLEMENT, at(40.0, -30.0, 0.5),
     ),
     on=_may_differ_by_a_share,
     needs=SHARES,
@@ -180,7 +185,9 @@ def is_share(g: Graph, node: int) -> bool:
     """logistic(z), or exp(x - logsumexp(x)), or that where some x is not -inf and 0 elsewhere."""
     if g.op[node] == "where" and g.args[node][1] == g.zero:
         node = g.args[node][2]
-    return g.op[node] == "logistic" or (g.op[node] == "exp" and _is_less_its_total(g, g.args[node][0]))
+    return g.op[node] in ("logistic", "share", "share_of_others") or (
+        g.op[node] == "exp" and _is_less_its_total(g, g.args[node][0])
+    )
 
 
 def _is_less_its_total(g: Graph, node: int) -> bool:

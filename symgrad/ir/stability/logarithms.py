@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among
-from symgrad.ir.stability.anchors import anchored
+from symgrad.ir.stability.anchors import anchored, anchored_few
 from symgrad.ir.stability.audit import SCORES, Audit, at, at_pairs, stable
 from symgrad.ir.stability.patterns import (
-    MOST_TERMS,
+    MOST_SCORES,
     argument_of,
     beside_one,
     exponent_of,
@@ -55,13 +55,13 @@ def _shift_apart(g: Graph, exponent: int, red: tuple[int, ...]) -> tuple[int, in
 
 
 def _log_of_terms(g: Graph, node: int) -> int | None:
-    """log(exp(a) + exp(b) + ...), by pairs; the terms may have positive factors, or be positive numbers."""
+    """log(exp(a) + exp(b) + ...), the terms may have positive factors, or be positive numbers."""
     rest = one_plus(g, node)
     if rest is not None and exponent_of(g, rest) is not None:
         return None  # softplus and the logistic function have rules of their own
     logs: list[int | None] = []
     stack = [node]
-    while stack and len(stack) + len(logs) <= MOST_TERMS:
+    while stack and len(stack) + len(logs) <= MOST_SCORES:
         part = stack.pop()
         if g.op[part] == "add":
             stack += g.args[part][::-1]
@@ -70,10 +70,8 @@ def _log_of_terms(g: Graph, node: int) -> int | None:
     known = [part for part in logs if part is not None]
     if stack or len(known) < len(logs) or all(g.op[part] in ("const", "log") for part in known):
         return None
-    total = known[0]
-    for part in known[1:]:
-        total = g.node("logaddexp", total, part)
-    return total
+    exponents, anchor = anchored_few(g, known)
+    return g.add(g.node("logaddexp", *exponents), anchor)
 
 
 def _log_of_term(g: Graph, node: int) -> int | None:

@@ -15,6 +15,7 @@ Item = TypeVar("Item")
 
 MOST_FACTORS = 8  # a product is searched this far
 MOST_TERMS = 8  # and a sum
+MOST_SCORES = 64  # and a sum of exponentials
 LOGARITHM_IN = {"xlogy": "log", "xlog1py": "log1p"}  # products with a logarithm
 PRODUCTS = ("mul", "neg", *LOGARITHM_IN)  # what `factors_of` takes apart
 

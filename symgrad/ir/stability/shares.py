@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from symgrad.ir import softmax
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import SCORES, Audit, at, at_pairs, stable
 from symgrad.ir.stability.logarithms import log_of_sum
 from symgrad.ir.stability.patterns import (
-    MOST_TERMS,
+    MOST_SCORES,
     argument_of,
     difference_of,
     exponent_of,
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _LOG_SUM_EXP = "Blanchard, Higham & Higham 2021"
+_THREE = tuple(
+    dict(zip("xyz", scores, strict=True))
+    for scores in ((40.0, 0.0, 1.0), (1000.5, 1000.0, 999.0), (0.5, 1.0, -2.0))
+)
 _MAECHLER = "Maechler 2012"
 _COMPLEMENT = "the function's symmetry"
 
@@ -43,8 +48,8 @@ def softmax_to_exp_of_difference(g: Graph, a: Args) -> int | None:
     for place, divisor in enumerate(below):
         lse = log_of_sum(g, divisor)
         if k is not None and lse is not None:
-            softmax = g.node("exp", g.sub(g.args[above[k]][0], lse))
-            return quotient_of(g, [*without(above, k), softmax], without(below, place))
+            share = g.node("exp", g.sub(g.args[above[k]][0], lse))
+            return quotient_of(g, [*without(above, k), share], without(below, place))
     return None
 
 
@@ -233,6 +238,50 @@ def one_plus_erf(g: Graph, a: Args) -> int | None:
     return None
 
 
+@stable(
+    "exp",
+    "exp(log_share(x, y, z)) is the share itself: its digits do not go through a logarithm",
+    Audit(
+        "exp(x)/(exp(x) + exp(y) + exp(z))", "share(x, y, z)", "always", _LOG_SUM_EXP, _THREE
+    ),
+    on=among("log_share"),
+)  # fmt: skip
+def exp_of_log_share_to_share(g: Graph, a: Args) -> int | None:
+    return softmax.share(g, *_scores(g, a[0])) if g.op[a[0]] == "log_share" else None
+
+
+@stable(
+    "log",
+    "a softmax near 1 is rounded, and a small one may underflow: its logarithm has its own digits",
+    Audit("log(exp(x)/(exp(x) + exp(y) + exp(z)))", "log_share(x, y, z)", "always", _LOG_SUM_EXP, _THREE),
+    on=among("share"),
+)
+def log_of_share(g: Graph, a: Args) -> int | None:
+    return softmax.log_share(g, *_scores(g, a[0])) if g.op[a[0]] == "share" else None
+
+
+@stable(
+    "sub",
+    "1 - p cancels where p is near 1; the share of the others does not",
+    Audit("1 - exp(x)/(exp(x) + exp(y) + exp(z))", "share_of_others(x, y, z)", "always", _COMPLEMENT, _THREE),
+    on=among("const"),
+    needs=("share", "share_of_others"),
+)
+def one_minus_share(g: Graph, a: Args) -> int | None:
+    for one, other, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
+        if one == g.one and g.op[other] in ("share", "share_of_others"):
+            complement = softmax.share_of_others if g.op[other] == "share" else softmax.share
+            share = complement(g, *_scores(g, other))
+            return share if sign > 0 else g.neg(share)
+    return None
+
+
+def _scores(g: Graph, node: int) -> tuple[int, list[int]]:
+    """The number that a share is of, and the others."""
+    x, *rest = g.args[node]
+    return x, rest
+
+
 # ---- log-softmax of a few numbers --------------------------------------------------------------
 
 
@@ -251,10 +300,10 @@ def log_softmax_to_softplus(g: Graph, a: Args) -> int | None:
         if x not in logs:
             continue
         logs.remove(x)
-        rest = difference_of(g, logs[0], x)
-        for log in logs[1:]:
-            rest = g.node("logaddexp", rest, difference_of(g, log, x))
-        result = g.node("softplus", rest)
+        if len(logs) > 1:
+            result = softmax.log_share(g, x, logs)
+            return result if sign < 0 else g.neg(result)
+        result = g.node("softplus", difference_of(g, logs[0], x))
         return result if sign > 0 else g.neg(result)
     return None
 
@@ -267,7 +316,7 @@ def _logs_of(g: Graph, node: int) -> list[int]:
         return []
     logs: list[int] = []
     stack = [node]
-    while stack and len(stack) + len(logs) <= MOST_TERMS:
+    while stack and len(stack) + len(logs) <= MOST_SCORES:
         part = stack.pop()
         if g.op[part] == "logaddexp":
             stack += g.args[part][::-1]
