@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 from symgrad.loops.nest import (
     Accumulate,
@@ -40,7 +41,7 @@ class Effects:
     changes: frozenset[Name]
     leaves: bool = False  # the loop around: nothing passes it
 
-    @property
+    @cached_property
     def touches(self) -> frozenset[str]:
         return self.reads | self.writes
 

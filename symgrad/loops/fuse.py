@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import chain, count, permutations
+from itertools import count, permutations
 
 from symgrad.ir.ops import OPS
 from symgrad.loops.effects import Effects, Index, accesses, commute, effects, is_elementwise
@@ -54,6 +54,8 @@ def fused(routine: Routine) -> Routine:
 
 def _block(body: Sequence[Statement]) -> list[Statement]:
     """Statements with their loops fused, the inner ones after the outer ones."""
+    if not any(isinstance(s, For) for s in body):
+        return [*body]
     done: list[Statement] = []
     known: list[Effects] = []
     for statement in body:
@@ -81,8 +83,9 @@ def _merged(done: list[Statement], known: list[Effects], loop: For) -> bool:
     for k in range(len(done) - 1, -1, -1):
         candidate = done[k]
         if isinstance(candidate, For) and not _is_fill_apart(known[k], own):
-            both = _one_loop(candidate, loop)
-            if both is not None and (places := _rearranged(known, k, own)) is not None:
+            places = _rearranged(known, k, own) if _have_one_range(candidate, loop) else None
+            both = None if places is None else _one_loop(candidate, loop, known[k], own)
+            if both is not None and places is not None:
                 front, back = places
                 order = [*range(k), *front, None, *back]
                 done[:], known[:] = (
@@ -118,34 +121,40 @@ def _rearranged(known: Sequence[Effects], k: int, own: Effects) -> tuple[list[in
     return front, back
 
 
-def _one_loop(first: For, second: For) -> For | None:
-    """Both loops as one, None where that would change what they compute, or be too much for one loop."""
-    if (first.lower, first.upper, first.step) != (second.lower, second.upper, second.step):
+def _have_one_range(first: For, second: For) -> bool:
+    return (first.lower, first.upper, first.step) == (second.lower, second.upper, second.step)
+
+
+def _one_loop(first: For, second: For, one: Effects, two: Effects) -> For | None:
+    """Both loops, of one range and with these effects, as one.
+
+    None where that would change what they compute, or be too much for one loop. What the name of the variable
+    has no part in is asked first.
+    """
+    size = _size(first) + _size(second)
+    if not _may_be_fused(first) or size > MOST_STATEMENTS or not _are_alike(first.body, second.body):
         return None
-    if not _may_be_fused(first) or _size(first) + _size(second) > MOST_STATEMENTS:
-        return None
-    name = _common_name(first, second)
-    first = replace(first, var=name, body=renamed(first.body, {first.var: name}))
-    again = renamed(second.body, {second.var: name})
-    one, two = effects(first), effects(replace(second, var=name, body=again))
     if one.changes & (two.uses | two.changes) or two.changes & one.uses:
         return None
-    if _is_choosing(first.body) != _is_choosing(again) or _is_spoilt(
-        replace(first, body=[*first.body, *again])
-    ):
-        return None
-    if any(_is_vectorised(a) and _is_scalar(b) for a, b in permutations((first.body, again))):
-        return None
-    if _is_innermost(first.body) != _is_innermost(again) and (
-        _is_vectorised(first.body) or _is_vectorised(again)
-    ):
+    name = _common_name(first, second)
+    body = renamed(first.body, {first.var: name})
+    again = renamed(second.body, {second.var: name})
+    both = replace(first, var=name, body=[*body, *again])
+    if _is_spoilt(both):
         return None
     shared = (one.writes & two.touches) | (one.reads & two.writes)
-    if not all(_in_one_turn(b, name, chain(first.body, again)) for b in shared):
+    if not all(_in_one_turn(b, name, both.body) for b in shared):
         return None
-    if _size(first) + _size(second) > _MOST_APART and not _touch_the_same(first.body, again):
-        return None
-    return replace(first, body=[*first.body, *again])
+    return None if size > _MOST_APART and not _touch_the_same(body, again) else both
+
+
+def _are_alike(one: Sequence[Statement], two: Sequence[Statement]) -> bool:
+    """Whether compilers treat the loops around these alike: neither loses by being one with the other."""
+    if _is_choosing(one) != _is_choosing(two):
+        return False
+    if any(_is_vectorised(a) and _is_scalar(b) for a, b in permutations((one, two))):
+        return False
+    return _is_innermost(one) == _is_innermost(two) or not (_is_vectorised(one) or _is_vectorised(two))
 
 
 def _common_name(first: For, second: For) -> str:

@@ -9,7 +9,8 @@ its tensor is only made where its condition holds. Where memory is scarce, time 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from symgrad.ir.graph import Graph, Node, TensorId
@@ -96,6 +97,7 @@ class Lowering:
         )
         self.size_names = dict(zip(self.size_symbols, names, strict=False))
         self.taken = set(names)
+        self.numbers: dict[str, Iterator[int]] = {}  # the next ones of names
         self.chosen_sizes: dict[str, str] = {}
         self.buffers: dict[TensorId, Buffer] = {}
         self.copies: list[tuple[Buffer, TensorId]] = []  # one tensor asked for twice
@@ -381,11 +383,10 @@ class Lowering:
         return name
 
     def fresh_name(self, stem: str) -> str:
-        k = 1
-        while f"{stem}{k}" in self.taken:
-            k += 1
-        self.taken.add(f"{stem}{k}")
-        return f"{stem}{k}"
+        numbers = self.numbers.setdefault(stem, count(1))  # those before are taken
+        name = next(n for k in numbers if (n := f"{stem}{k}") not in self.taken)
+        self.taken.add(name)
+        return name
 
     def fresh_value(self) -> Value:
         self.next_value += 1

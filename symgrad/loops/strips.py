@@ -185,9 +185,13 @@ class _Strips:
     def _piece(self, s: Statement, known: Effects) -> _Piece | None:
         for piece in self.known.pieces(s, self.extent, self.buffers):
             is_concerned = not self.pieces or known.touches & self.written or self._begins(piece)
-            if is_concerned and all(_may_share_strips(p, piece) for p in self.pieces):
+            if is_concerned and self._may_share_strips(piece):
                 return piece
         return None
+
+    def _may_share_strips(self, piece: _Piece) -> bool:
+        """Whether it may begin on a strip before each piece there is is done with the next one."""
+        return self.done.commute(piece.effects) or all(_may_share_strips(p, piece) for p in self.pieces)
 
     def _begins(self, piece: _Piece) -> bool:
         """Whether it writes arrays that may become smaller: zeros that others add to, say."""

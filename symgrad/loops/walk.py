@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence, Set
+from itertools import count
 
 from symgrad.ir.ops import OPS
 from symgrad.loops.lines import Lines
@@ -161,7 +162,7 @@ def taken_names(routine: Routine) -> set[str]:
 
 def free_name(taken: Collection[str], name: str) -> str:
     """`name`, or `name` and a number, whichever is not taken."""
-    return next(n for n in (name, *(f"{name}_{k}" for k in range(1, 2 + len(taken)))) if n not in taken)
+    return name if name not in taken else next(n for k in count(1) if (n := f"{name}_{k}") not in taken)
 
 
 def is_bool(statement: Statement, bools: Container[Value] | Container[Name]) -> bool:

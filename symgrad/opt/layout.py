@@ -198,9 +198,10 @@ class _Layout:
 
     def contiguous(self, s: TensorId, index: Sequence[Node]) -> Node | None:
         """The index that moves by one element; an axis of extent 1 is none."""
-        last, extents = self.last.get(s, len(index) - 1), self.g.tensors[s].extents
-        places = [*(p for p in range(len(index)) if p != last), last] if index else []
-        return next((index[p] for p in reversed(places) if extents[p] != self.g.one), None)
+        last, extents, one = self.last.get(s, len(index) - 1), self.g.tensors[s].extents, self.g.one
+        if index and extents[last] != one:
+            return index[last]
+        return next((index[p] for p in reversed(range(len(index))) if extents[p] != one), None)
 
 
 class _Walks:
@@ -245,6 +246,8 @@ class _Moves:
 
     def __init__(self, search: _Layout, t: TensorId, terms: Sequence[Term]) -> None:
         self.search, self.t, self.terms = search, t, terms
+        axes = {group for term in terms for group in (term.rows, term.columns, term.depth)}
+        self.volumes = {group: self._volume(group) for group in axes}
         self.parts = [self._part(term) for term in terms]
         self.sum = sum(self.parts)
         args = search.g.args
@@ -262,16 +265,15 @@ class _Moves:
 
     def _part(self, term: Term) -> int:
         """The price of packing, copying, and numbers that lie apart, of the product or of its transpose."""
-        search, out = self.search, self.search.g.tensors[self.t].out
+        search, out, volumes = self.search, self.search.g.tensors[self.t].out, self.volumes
 
-        def price(a: Node, b: Node, rows: Sequence[Node], columns: Sequence[Node]) -> int:
+        def price(a: Node, b: Node, rows: tuple[Node, ...], columns: tuple[Node, ...]) -> int:
             both = [c for c in columns if search.is_contiguous(self.t, out, (c,))]
             copying = not both
             packing = not search.is_contiguous(*self._access(b), both or columns)
             apart = not search.is_contiguous(*self._access(a), term.depth)
-            return _STRIDED * self._volume(columns) * (
-                packing * self._volume(term.depth) + copying * self._volume(rows)
-            ) + _APART * apart * self._volume(rows) * self._volume(term.depth)  # fmt: skip
+            wide, long, deep = volumes[columns], volumes[rows], volumes[term.depth]
+            return _STRIDED * wide * (packing * deep + copying * long) + _APART * apart * long * deep
 
         return min(
             price(term.a, term.b, term.rows, term.columns), price(term.b, term.a, term.columns, term.rows)
