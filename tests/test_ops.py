@@ -286,7 +286,7 @@ def test_nan_goes_through_every_smooth_op(row):
     for place in range(row.arity):
         arguments = [np.float64(1.0)] * row.arity
         arguments[place] = np.float64(np.nan)
-        if row.name.startswith("pow") and (place == 1 or row.name == "pow_1"):
+        if row.name.startswith("pow") and (place == 1 or row.name in ("pow_1", "pow_slope")):
             continue  # 1**nan and nan**0 are 1 in C99
         with np.errstate(all="ignore"):
             assert np.isnan(row.numpy(*arguments))

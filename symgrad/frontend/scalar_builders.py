@@ -208,6 +208,8 @@ def _difference_of(f: Callable[[Expr], Expr]) -> Callable[[Sequence[Expr], bool]
 
 _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "pow": lambda v, exact: power_of(v[0], v[1], exact),
+    "pow_slope": lambda v, exact: v[1] * power_of(v[0], v[1] - 1, exact),
+    "pow_log": lambda v, exact: power_of(v[0], v[1], exact) * sp.log(v[0]),
     "pow_1": lambda v, exact: power_of(v[0], v[1] - 1, exact),
     "pow_2": lambda v, exact: power_of(v[0], v[1] - 2, exact),
     "pow_3": lambda v, exact: power_of(v[0], v[1] - 3, exact),

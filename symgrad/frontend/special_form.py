@@ -53,6 +53,15 @@ def _rise(n: int) -> Callable[[Sequence[Expr], bool], Expr]:
     return lambda v, exact: sp.polygamma(n, v[0] + v[1]) - sp.polygamma(n, v[0])
 
 
+def _hazard(x: Expr) -> Expr:
+    return 2 * sp.exp(-(x**2)) / (sp.sqrt(sp.pi) * sp.erfc(x))
+
+
+def _bend_slope(x: Expr) -> Expr:
+    excess = _hazard(x) - 2 * x
+    return _hazard(x) * (excess**2 + _hazard(x) * excess - 2)
+
+
 SPECIAL_FORMS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "gammainc": _regularised(sp.lowergamma),
     "gammaincc": _regularised(sp.uppergamma),
@@ -60,6 +69,14 @@ SPECIAL_FORMS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "gamma_weight": lambda v, exact: v[2] ** v[0] * sp.exp(-v[2]) / sp.gamma(v[1]),
     "beta_weight": lambda v, exact: v[4] ** v[0] * (1 - v[4]) ** v[1] / sp.beta(v[2], v[3]),
     "lambertw_above": lambda v, exact: 1 + sp.LambertW(*v),
+    "erfc_hazard": lambda v, exact: _hazard(*v),
+    "erfcx": lambda v, exact: sp.exp(v[0] ** 2) * sp.erfc(v[0]),
+    "erfc_excess": lambda v, exact: _hazard(*v) - 2 * v[0],
+    "erfc_bend": lambda v, exact: 2 - _hazard(*v) * (_hazard(*v) - 2 * v[0]),
+    "erfc_rise": lambda v, exact: _hazard(*v) * (_hazard(*v) - 2 * v[0]),
+    "erfc_bend_slope": lambda v, exact: _bend_slope(*v),
+    "log_erfc": lambda v, exact: sp.log(sp.erfc(*v)),
+    "log_half_erfc": lambda v, exact: sp.log(sp.erfc(*v) / 2),
     "betaln": lambda v, exact: sp.log(sp.beta(*v)),
     "elliptic_d": _d(sp.elliptic_k, sp.elliptic_e),
     "incomplete_d": _d(sp.elliptic_f, sp.elliptic_e),

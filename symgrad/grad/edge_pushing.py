@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from symgrad.grad.sweep import active_nodes, partials, pushforward
+from symgrad.ir.decay import within
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
 
@@ -117,7 +118,8 @@ class _Sweep:
         places, template = self.templates[key]
         here = {place: args[k] for k, place in places.items()}
         found: dict[tuple[Node, Node], Node] = {}
-        nodes = g.substitute_all(tuple(template.values()), here)
+        inside = within(g, n)
+        nodes = [g.mask(inside, s) for s in g.substitute_all(tuple(template.values()), here)]
         for (j, k), second in zip(template, nodes, strict=True):
             a, b = max(args[j], args[k]), min(args[j], args[k])
             twice = g.add(second, second) if j != k and a == b else second

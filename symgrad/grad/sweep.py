@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 
 from symgrad.errors import UnsupportedExpression
+from symgrad.ir.decay import within
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import conjunction, conjuncts
@@ -168,6 +169,10 @@ def partials(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node, Node
         raise UnsupportedExpression(
             f"no derivative rule for `{op}`", try_="write the expression with other functions"
         )
-    return [
+    found = [
         (a, rule(g, args, n)) for a, rule in zip(args, rules, strict=True) if rule is not None and a in alive
     ]
+    if row is None or row.decay is None:
+        return found
+    inside = within(g, n)
+    return [(a, g.mask(inside, part)) for a, part in found]

@@ -204,6 +204,8 @@ def _remainder(op: str) -> Form:
 COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others below
     **{op: OPS[op].numpy for op in _NUMPY_IS_ANALYTIC},
     "pow": _pow,
+    "pow_slope": lambda x, y: y * _pow(x, y - 1),
+    "pow_log": lambda x, y: _pow(x, y) * np.log(x),
     "pow_1": lambda x, y: _pow(x, y - 1),
     "pow_2": lambda x, y: _pow(x, y - 2),
     "pow_3": lambda x, y: _pow(x, y - 3),

@@ -35,6 +35,7 @@ class Op:
     cost      rough price in additions.
     domain    one interval per argument to sample in tests.
     kink      where the derivative jumps, in words.
+    decay     `(graph, args) -> v`, where derivatives of every order fall at least like exp(-v) (`ir.decay`).
     formulas  how many of the last arguments are formulas of the first one, no arguments of their own.
     total     whether finite arguments give a finite result (overflow aside).
     further   of an op that takes further arguments: the partial derivative by argument number k (from 0).
@@ -54,6 +55,7 @@ class Op:
     cost: int = 1
     domain: tuple[Interval, ...] = ((-2.0, 2.0),)
     kink: str = ""
+    decay: Callable[[Graph, tuple[int, ...]], int] | None = None
     formulas: int = 0
     total: bool = False
     source: str = "calculus"

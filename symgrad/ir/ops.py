@@ -20,6 +20,7 @@ from symgrad.ir.op import Interval, Op, Partial, scipy_function
 from symgrad.ir.op import mp_function as _mp
 from symgrad.ir.signs import is_root_at_least_value
 from symgrad.ir.special import SPECIAL
+from symgrad.ir.special_erfc import mp_erfc
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -99,19 +100,21 @@ def _pow_by_base(g: Graph, a: tuple[int, ...], y: int) -> int:
 
     0 also at the zero of what is never negative, where its root has its least value.
     """
-    lowered = g.node("pow_1", *a) if g.rational(a[1]) is None else g.node("pow", a[0], g.sub(a[1], g.one))
-    slope = _times_power(g, a[1], lowered)
+    if g.rational(a[1]) is None:
+        slope = g.node("pow_slope", *a)
+    else:
+        slope = _times_power(g, a[1], g.node("pow", a[0], g.sub(a[1], g.one)))
     return g.mask(g.node("ne", a[0], g.zero), slope) if is_root_at_least_value(g, y) else slope
 
 
-def _pow_by_exponent(g: Graph, a: tuple[int, ...], y: int) -> int:
+def _times_log(g: Graph, a: tuple[int, ...], y: int) -> int:
     """y*log(x), and 0 at x = 0, where x**y is 0 on a whole neighbourhood of exponents."""
     return g.mask(g.node("ne", a[0], g.zero), g.mul(y, g.node("log", a[0])))
 
 
 _row(
     "pow", 2, np.power, lambda a, b: a**b,
-    (_pow_by_base, _pow_by_exponent),
+    (_pow_by_base, lambda g, a, y: g.node("pow_log", *a)),
     sympy="Pow", c="pow{f}({0}, {1})", llvm="intrinsic llvm.pow", cost=40,
     domain=((0.1, 4.0), (-2.0, 2.0)), kink="the zero of a sum of squares (derivative 0)",
 )  # fmt: skip
@@ -164,13 +167,48 @@ def _mp_pow_minus(k: int) -> Callable[[Any, Any], Any]:
     return lambda a, b: a ** (b - k)
 
 
+def _by_both(g: Graph, a: tuple[int, ...], y: int) -> int:
+    """x**(b - 1)*(1 + b*log(x)); at x = 0 the limit: -inf for 0 < b <= 1, with one term inf, 0 for b > 1.
+
+    0 at x = b = 0, as the slopes are.
+    """
+    x, b = a
+    power, log, at_zero = g.node("pow_1", x, b), g.node("log", x), g.node("eq", x, g.zero)
+    apart = g.add(power, g.mul(g.mul(b, power), log))
+    together = g.mul(power, g.add(g.one, g.mul(b, log)))
+    is_flat = g.node("or", g.node("lt", g.one, b), g.node("eq", b, g.zero))
+    return g.mask(g.node("not", g.node("and", at_zero, is_flat)), g.where(at_zero, together, apart))
+
+
+def _np_pow_slope(x: Any, b: Any) -> Any:
+    with np.errstate(all="ignore"):
+        return np.where(b == 0, b, b * OPS["pow_1"].numpy(x, b))
+
+
+def _np_pow_log(x: Any, b: Any) -> Any:
+    with np.errstate(all="ignore"):
+        return np.where(x == 0, np.result_type(x).type(0), np.power(x, b) * np.log(x))
+
+
 for _k in range(1, _LOWERED + 1):
     _row(
         f"pow_{_k}", 2, _np_pow_minus(_k), _mp_pow_minus(_k),
-        (_pow_minus_by_base(_k), _pow_by_exponent),
+        (_pow_minus_by_base(_k), _times_log),
         expand=_expand_pow_minus(_k), cost=45, domain=((0.1, 4.0), (-2.0, 2.0)),
         source=f"x**(b - {_k}): derivatives of a power; accurate also where b - {_k} is rounded",
     )  # fmt: skip
+# The first derivatives of a power by base and exponent. Of both, a sum of two terms: infinite ones at 0.
+_row(
+    "pow_slope", 2, _np_pow_slope, lambda x, b: b * x ** (b - 1) if b else b,
+    (lambda g, a, y: _times_power(g, a[1], _pow_minus_by_base(1)(g, a, y)), _by_both),
+    expand=lambda g, a: _times_power(g, a[1], g.node("pow_1", *a)), cost=48,
+    domain=((0.1, 4.0), (-2.0, 2.0)), source="calculus; 0 where b is",
+)  # fmt: skip
+_row(
+    "pow_log", 2, _np_pow_log, lambda x, b: x**b * _mp("log")(x) if x else x,
+    (_by_both, _times_log), expand=lambda g, a: _times_log(g, a, g.node("pow", *a)), cost=60,
+    domain=((0.1, 4.0), (-2.0, 2.0)), source="calculus; 0 where x is",
+)  # fmt: skip
 
 
 def _sqrt_slope(g: Graph, a: tuple[int, ...], y: int) -> int:
@@ -193,13 +231,22 @@ _row(
 
 # ---- exponentials and logarithms ---------------------------------------------------------------
 
+
+def _to_the_left(g: Graph, a: tuple[int, ...]) -> int:
+    return g.neg(a[0])
+
+
+def _on_both_sides(g: Graph, a: tuple[int, ...]) -> int:
+    return g.node("abs", a[0])
+
+
 _row(
     "exp", 1, np.exp, _mp("exp"), (lambda g, a, y: y,),
-    sympy="exp", c="exp{f}({0})", llvm="intrinsic llvm.exp", cost=15, total=True,
+    sympy="exp", c="exp{f}({0})", llvm="intrinsic llvm.exp", cost=15, total=True, decay=_to_the_left,
 )  # fmt: skip
 _row(
     "expm1", 1, np.expm1, _mp("expm1"), (lambda g, a, y: g.node("exp", a[0]),),
-    c="expm1{f}({0})", llvm="call expm1", cost=18, total=True,
+    c="expm1{f}({0})", llvm="call expm1", cost=18, total=True, decay=_to_the_left,
 )  # fmt: skip
 _row(
     "log", 1, np.log, _mp("log"), (lambda g, a, y: g.div(g.one, a[0]),),
@@ -226,7 +273,7 @@ def _expand_logistic(g: Graph, a: tuple[int, ...]) -> int:
 _row(
     "logistic", 1, _np_logistic, lambda a: 1 / (1 + _mp("exp")(-a)),
     (lambda g, a, y: g.node("logistic_slope", a[0]),),
-    expand=_expand_logistic, cost=25, total=True,
+    expand=_expand_logistic, cost=25, total=True, decay=_on_both_sides,
 )  # fmt: skip
 _row(
     "softplus", 1, lambda x: np.logaddexp(x, x.dtype.type(0) if hasattr(x, "dtype") else 0.0),
@@ -235,7 +282,7 @@ _row(
     expand=lambda g, a: g.add(
         g.node("maximum", a[0], g.zero), g.node("log1p", g.node("exp", g.neg(g.node("abs", a[0]))))
     ),
-    cost=40, source="Maechler 2012, Accurately computing log(1 - exp(-|a|))", total=True,
+    cost=40, source="Maechler 2012, Accurately computing log(1 - exp(-|a|))", total=True, decay=_to_the_left,
 )  # fmt: skip
 
 # ---- trigonometric and hyperbolic --------------------------------------------------------------
@@ -283,12 +330,13 @@ _row(
 )  # fmt: skip
 _row(
     "tanh", 1, np.tanh, _mp("tanh"), (lambda g, a, y: _square(g, g.node("sech", a[0])),),
-    sympy="tanh", c="tanh{f}({0})", llvm="call tanh", cost=20, total=True,
+    sympy="tanh", c="tanh{f}({0})", llvm="call tanh", cost=20, total=True, decay=_on_both_sides,
 )  # fmt: skip
 _row(  # the derivative of tanh is its square: 1 - tanh(x)**2 has no digits left from |x| = 19 on
     "sech", 1, lambda x: 1 / np.cosh(x), _mp("sech"),
     (lambda g, a, y: g.neg(g.mul(y, g.node("tanh", a[0]))),),
-    expand=lambda g, a: g.div(g.one, g.node("cosh", a[0])), cost=29, total=True,
+    expand=lambda g, a: g.intern("div", (g.one, g.node("cosh", a[0]))), cost=29, total=True,
+    decay=_on_both_sides,
 )  # fmt: skip
 _row(
     "asinh", 1, np.arcsinh, _mp("asinh"),
@@ -319,10 +367,12 @@ def _erf_slope(g: Graph, a: tuple[int, ...], y: int) -> int:
 _row(
     "erf", 1, scipy_function("erf"), _mp("erf"), (_erf_slope,),
     sympy="erf", c="erf{f}({0})", llvm="call erf", cost=30, source="DLMF 7.2.1", total=True,
+    decay=_on_both_sides,
 )  # fmt: skip
 _row(
-    "erfc", 1, scipy_function("erfc"), _mp("erfc"), (lambda g, a, y: g.neg(_erf_slope(g, a, y)),),
+    "erfc", 1, scipy_function("erfc"), mp_erfc, (lambda g, a, y: g.neg(_erf_slope(g, a, y)),),
     sympy="erfc", c="erfc{f}({0})", llvm="call erfc", cost=30, source="DLMF 7.2.2", total=True,
+    decay=_on_both_sides,
 )  # fmt: skip
 
 # ---- kinks and jumps ---------------------------------------------------------------------------

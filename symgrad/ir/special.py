@@ -15,6 +15,7 @@ from symgrad.ir import (
     special_bessel,
     special_differences,
     special_elliptic,
+    special_erfc,
     special_gamma,
     special_incomplete,
     special_integrals,
@@ -30,5 +31,6 @@ _FAMILIES = (
     special_integrals,
     special_elliptic,
     special_moments,
+    special_erfc,
 )
 SPECIAL: dict[str, Op] = {row.name: row for family in _FAMILIES for row in family.ROWS}

@@ -59,6 +59,7 @@ def _logistic_slope_partial(g: Graph, a: Args, y: int) -> int:
 _enter(
     "logistic_slope", 1, _np_logistic_slope, lambda x: 1 / (2 * _mp("cosh")(x / 2)) ** 2,
     (_logistic_slope_partial,), expand=_expand_logistic_slope, cost=25, total=True,
+    decay=lambda g, a: g.node("abs", a[0]),
 )  # fmt: skip
 
 
@@ -329,5 +330,6 @@ _enter(
     "exp_of_sum", 2, _np_exp_of_sum, lambda x, y: _mp("exp")(x + y),
     (lambda g, a, y: y, lambda g, a, y: y),
     expand=_expand_exp_of_sum, cost=25, domain=((-2.0, 2.0), (-2.0, 2.0)), total=True,
+    decay=lambda g, a: g.neg(g.add(*a)),
     source="Knuth 1997, The Art of Computer Programming 2, section 4.2.2, theorem B",
 )  # fmt: skip

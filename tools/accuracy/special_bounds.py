@@ -17,11 +17,14 @@ _SQUARE = "exp amplifies the rounding of its argument, a square, by as much as t
 _PHASE = "the phase 2/3 |x|**1.5 is rounded, as the argument is: half a place of x changes as much"
 _SMALL_SHAPES = "1/a + 1/b takes all digits of the mixed derivative where both shapes are tiny"
 _END = "the parameter is next to 1, where a difference of K, E and D is divided by a power of 1 - m"
+_MILLS = "next to 0 on the left, where products of a few numbers are subtracted"
+_FIFTH = "fifth and higher derivatives of log(erfc(x)) cancel far out"
 _QUADRATURE = "closed forms where the quadrature ends, which cancel some"
 
 LINES: tuple[tuple[str, str, float, str], ...] = (
     ("pow_1 pow_2", "second", 400, _ZERO),
-    ("pow_3", SLOPES, 400, _ZERO),
+    ("pow_3 pow_slope", SLOPES, 400, _ZERO),
+    ("pow_log", "second", 400, _ZERO),
     ("hypot_slope inversion logistic_slope loghypot1", "second", ANY, _ZERO),
     ("direction_cosine log_squares double_cosine", "second", ANY, _ZERO),
     ("xlogx", "first", ANY, _ZERO),
@@ -47,6 +50,13 @@ LINES: tuple[tuple[str, str, float, str], ...] = (
     ("gamma_weight", "value", 40, "the error of gamma, of a power and of exp together"),
     ("gamma_weight", "second", ANY, _ZERO),
     ("beta_weight", ALL, 400, f"{_SCIPY} beta"),
+    ("erfc_hazard erfc_excess", "second", 32, _MILLS),
+    ("erfc_bend", "value first", 32, _MILLS),
+    ("erfc_rise", "first", 32, _MILLS),
+    ("erfc_bend_slope", "value", 32, _MILLS),
+    ("erfc_bend erfc_rise", "second", 2e4, _FIFTH),
+    ("erfc_bend_slope", "first", 2e4, _FIFTH),
+    ("erfc_bend_slope", "second", ANY, _FIFTH),
     ("besselj bessely", "value first", 5e3, f"{_SCIPY}; recurrences over the order in C"),
     ("besselj", "second", 2e4, "differences of three functions of neighbouring orders"),
     ("bessely", "second", ANY, "functions of neighbouring orders overflow before their difference does"),

@@ -11,6 +11,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     exponentials.py  exp(x) - 1, products of exponentials
     anchors.py       exponents with a common factor: log-sum-exp and softmax over a temperature
     shares.py        softmax and logistic functions, their complements, log-softmax
+    error_functions.py  1 - erf(x), the logarithm of erfc
     differences.py   1 - cos(x), differences of roots, variance, hypot
     norms.py         roots of sums of squares
     products.py      logarithms of products and quotients, x*log(y)
@@ -33,6 +34,7 @@ from symgrad.ir.stability import (
     complements,
     determinants,
     differences,
+    error_functions,
     exponentials,
     flat,
     guarded,
@@ -58,6 +60,7 @@ __all__ = [
     "complements",
     "determinants",
     "differences",
+    "error_functions",
     "exponentials",
     "flat",
     "guarded",

@@ -91,6 +91,31 @@ def large_over_large(g: Graph, a: Args) -> int | None:
 
 
 @stable(
+    "div",
+    "cosh(x) is infinite where 1/cosh(x) has derivatives still, and sinh(x)/cosh(x) is 1",
+    Audit("sinh(x)/cosh(x)", "tanh(x); over cosh(x) times sech(x) else", "factors of a quotient", _HIGHAM,
+          at(800.0, -750.0, 0.5, 40.0)),
+    on=among("cosh", "mul"),
+    needs=("cosh",),
+)  # fmt: skip
+def over_cosh(g: Graph, a: Args) -> int | None:
+    below = factors_of(g, a[1])
+    for place, factor in enumerate(below):
+        x = argument_of(g, "cosh", factor)
+        if x is None:
+            continue
+        above, opposite = factors_of(g, a[0]), g.node("sinh", x)
+        if factor in above:
+            return None
+        if opposite in above:
+            made = [*without(above, above.index(opposite)), g.node("tanh", x)]
+        else:
+            made = [*above, g.node("sech", x)]
+        return quotient_of(g, made, without(below, place))
+    return None
+
+
+@stable(
     "mul",
     "exp(x) times 1/(exp(x) - 1) is infinity times 0 where it is 1; so derivatives of x/(exp(x) - 1) come",
     Audit("x/sinh(x)", "of derivatives: x/sinh(x)/tanh(x)", "factors of a product with a quotient", _HIGHAM,

@@ -207,38 +207,6 @@ def one_minus_tanh_squared(g: Graph, a: Args) -> int | None:
 
 
 @stable(
-    "sub",
-    "1 - erf(x) cancels where erf saturates",
-    Audit("1 - erf(x)", "erfc(x)", "always", "DLMF 7.2.2", at(5.0, 20.0, 0.5, -3.0)),
-    on=among("const"),
-)
-def one_minus_erf(g: Graph, a: Args) -> int | None:
-    for one, other, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
-        for op, complement in (("erf", "erfc"), ("erfc", "erf")):
-            x = argument_of(g, op, other)
-            if x is not None and one == g.one:
-                made = g.node(complement, x)
-                return made if sign > 0 else g.neg(made)
-    return None
-
-
-@stable(
-    "add",
-    "1 + erf(x) cancels where erf saturates",
-    Audit("1 + erf(x)", "erfc(-x)", "always", "DLMF 7.2.2", at(-5.0, -20.0, 0.5, 3.0)),
-    on=among("const"),
-)
-def one_plus_erf(g: Graph, a: Args) -> int | None:
-    for one, other in (a, a[::-1]):
-        x = argument_of(g, "erf", other)
-        if x is not None and one == g.one:
-            return g.node("erfc", g.neg(x))
-        if x is not None and one == g.minus_one:
-            return g.neg(g.node("erfc", x))
-    return None
-
-
-@stable(
     "exp",
     "exp(log_share(x, y, z)) is the share itself: its digits do not go through a logarithm",
     Audit(

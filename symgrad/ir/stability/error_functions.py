@@ -1,0 +1,158 @@
+"""The complementary error function: where erf saturates, and its logarithm where it underflows."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from symgrad.ir.rules import Args, among
+from symgrad.ir.stability.audit import Audit, at, stable
+from symgrad.ir.stability.patterns import argument_of, factors_of, quotient_of, without
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+_DLMF = "DLMF 7.2.2"
+_FAR = "DLMF 7.8.1, 7.9.4"
+
+
+def _multiple_of(g: Graph, op: str, node: int) -> tuple[int, int] | None:
+    """(c, x) if the node is c*op(x) for a number c."""
+    if g.op[node] == op:
+        return g.one, int(g.args[node][0])
+    if g.op[node] != "mul":
+        return None
+    c, rest = g.args[node]
+    return (c, int(g.args[rest][0])) if g.op[c] == "const" and g.op[rest] == op else None
+
+
+def _complement(g: Graph, number: int, other: int, sign: int) -> int | None:
+    """c + sign*c*erf(x) as c*erfc(-sign*x); 2*c - c*erfc(x) as c*erfc(-x)."""
+    found = _multiple_of(g, "erf", other)
+    if found is not None and number in (found[0], g.neg(found[0])):
+        direction = -sign if number == found[0] else sign
+        return g.mul(number, g.node("erfc", found[1] if direction > 0 else g.neg(found[1])))
+    found = _multiple_of(g, "erfc", other)
+    if found is not None and number == g.mul(g.const(-2 * sign), found[0]):
+        return g.mul(g.const(-sign), g.mul(found[0], g.node("erfc", g.neg(found[1]))))
+    return None
+
+
+@stable(
+    "sub",
+    "1 - erf(x) cancels where erf saturates",
+    Audit("1 - erf(x)", "erfc(x)", "always; 2 - erfc(x) is erfc(-x), with common factors too", _DLMF,
+          at(5.0, 20.0, 0.5, -3.0)),
+    on=among("const"),
+    needs=("erf", "erfc"),
+)  # fmt: skip
+def one_minus_erf(g: Graph, a: Args) -> int | None:
+    for number, other, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
+        made = _complement(g, number, other, -1) if g.op[number] == "const" else None
+        if made is not None:
+            return made if sign > 0 else g.neg(made)
+        x = argument_of(g, "erfc", other)
+        if number == g.one and x is not None:
+            return g.node("erf", x) if sign > 0 else g.neg(g.node("erf", x))
+    return None
+
+
+@stable(
+    "add",
+    "1 + erf(x) cancels where erf saturates",
+    Audit("1 + erf(x)", "erfc(-x)", "always, with a common factor too", _DLMF, at(-5.0, -20.0, 0.5, 3.0)),
+    on=among("const"),
+    needs=("erf", "erfc"),
+)  # fmt: skip
+def one_plus_erf(g: Graph, a: Args) -> int | None:
+    for number, other in (a, a[::-1]):
+        made = _complement(g, number, other, 1) if g.op[number] == "const" else None
+        if made is not None:
+            return made
+    return None
+
+
+@stable(
+    "log",
+    "erfc(x) underflows for x > 26.5, and is rounded to 2 for x < -6",
+    Audit("log(erfc(x))", "log_erfc(x), by x: -erfc_hazard(x)", "a number as a factor, too", _FAR,
+          at(40.0, 0.25, -3.0, 300.0)),
+    on=among("erfc", "mul"),
+    needs=("erfc",),
+)  # fmt: skip
+def log_of_erfc(g: Graph, a: Args) -> int | None:
+    found = _multiple_of(g, "erfc", a[0])
+    if found is None:
+        return None
+    c, x = found
+    if c == g.const(0.5):
+        return g.node("log_half_erfc", x)
+    value = g.node("log_erfc", x)
+    return value if c == g.one else g.add(value, g.node("log", c))
+
+
+def _is_square(g: Graph, exponent: int, x: int, sign: int) -> bool:
+    """Whether the exponent is sign*x**2, numbers and their roots multiplied out."""
+    wanted, of_x = _sorted(g, factors_of(g, x) * 2)
+    number, factors = _sorted(g, factors_of(g, exponent))
+    return wanted is not None and number == sign * wanted and factors == of_x
+
+
+def _sorted(g: Graph, factors: list[int]) -> tuple[Fraction | None, list[int]]:
+    """The product of the numbers among factors, and the others; roots of numbers come in pairs."""
+    number, roots, others = Fraction(1), Fraction(1), list[int]()
+    for f in factors:
+        q = g.rational(f)
+        under = g.rational(g.args[f][0]) if g.op[f] == "sqrt" else None
+        if q is not None:
+            number *= q
+        elif under is not None:
+            roots *= under
+        else:
+            others.append(f)
+    root = g.rational(g.node("sqrt", g.const(roots)))
+    return None if root is None else number * root, sorted(others)
+
+
+def _of_both(g: Graph, powers: list[int], others: list[int], sign: int) -> tuple[int, int, int] | None:
+    """The places of exp(sign*x**2) and erfc(x), and x."""
+    for k, f in enumerate(others):
+        x = argument_of(g, "erfc", f)
+        for j, power in enumerate(powers if x is not None else ()):
+            if x is not None and g.op[power] == "exp" and _is_square(g, g.args[power][0], x, sign):
+                return j, k, x
+    return None
+
+
+@stable(
+    "mul",
+    "exp(x**2) overflows and erfc(x) underflows where their product is 1/(sqrt(pi)*x)",
+    Audit("exp(x**2)*erfc(x)", "erfcx(x), by x: -erfcx(x)*erfc_excess(x)", "numbers as factors of x, too",
+          _FAR, at(30.0, 300.0, 0.5, -3.0)),
+    on=among("exp", "erfc"),
+    needs=("erfc",),
+)  # fmt: skip
+def exp_times_erfc(g: Graph, a: Args) -> int | None:
+    factors = [*factors_of(g, a[0]), *factors_of(g, a[1])]
+    found = _of_both(g, factors, factors, 1)
+    if found is None:
+        return None
+    rest = [f for k, f in enumerate(factors) if k not in found[:2]]
+    return quotient_of(g, [*rest, g.node("erfcx", found[2])], [])
+
+
+@stable(
+    "div",
+    "exp(-x**2)/erfc(x) is 0/0 for x > 26.5, where it is sqrt(pi)*x",
+    Audit("exp(-x**2)/erfc(x)", "sqrt(pi)/2*erfc_hazard(x)", "likewise", _FAR, at(30.0, 300.0, 0.5, -3.0)),
+    on=lambda ops: ops[0] in ("exp", "mul", "neg") and ops[1] in ("erfc", "mul", "neg"),
+    needs=("erfc",),
+)  # fmt: skip
+def exp_over_erfc(g: Graph, a: Args) -> int | None:
+    above, below = factors_of(g, a[0]), factors_of(g, a[1])
+    found = _of_both(g, above, below, -1)
+    if found is None:
+        return None
+    j, k, x = found
+    half_root_pi = g.mul(g.const(Fraction(1, 2)), g.node("sqrt", g.const("pi")))
+    return quotient_of(g, [*without(above, j), half_root_pi, g.node("erfc_hazard", x)], without(below, k))
