@@ -13,9 +13,10 @@
  * output  grad_w (O, C, K) double
  * work    t1 (B, O, T - K + 1) double
  * work    t2 (B, rows, T - K + 1) double
- * work    t3 (O, B, T - K + 1) double
- * work    t4 (B, O, K + T - 1) double
- * work    t5 (9600,) double
+ * work    t3 (B, rows, T - K + 1) double
+ * work    t4 (O, B, T - K + 1) double
+ * work    t5 (B, O, K + T - 1) double
+ * work    t6 (9600,) double
  *
  * expression: Sum(tanh(Sum(w[o, c, k]*x[b, c, k + t], (c, 0, C - 1), (k, 0, K - 1)))**2, (b, 0, B - 1), (o, 0, O - 1), (t, 0, -K + T))
  * differentiated by: x, w
@@ -277,10 +278,12 @@ void convolution(const double *restrict x, const double *restrict w, double *res
     double *const restrict t2 = work + at1;
     const int64_t at2 = at1 + convolution_slice(convolution_extent(B)*convolution_extent(rows)*convolution_extent(T - K + 1));
     double *const restrict t3 = work + at2;
-    const int64_t at3 = at2 + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1));
+    const int64_t at3 = at2 + convolution_slice(convolution_extent(B)*convolution_extent(rows)*convolution_extent(T - K + 1));
     double *const restrict t4 = work + at3;
-    const int64_t at4 = at3 + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1));
+    const int64_t at4 = at3 + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1));
     double *const restrict t5 = work + at4;
+    const int64_t at5 = at4 + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1));
+    double *const restrict t6 = work + at5;
     double c1 = 0.0;
     for (int64_t i = 0; i < B; i++) {
         for (int64_t j = 0; j < O; j++) {
@@ -322,7 +325,7 @@ void convolution(const double *restrict x, const double *restrict w, double *res
                     }
                 }
                 if (C*T*strip + C*strip >= C*K*strip + 33) {
-                    convolution_contract(&w[first*C*K + j], &x[i*C*T + j], &t1[(i*O + first)*(T - K + 1)], &t5[0],
+                    convolution_contract(&w[first*C*K + j], &x[i*C*T + j], &t1[(i*O + first)*(T - K + 1)], &t6[0],
                         strip, T - K + 1, C, C*K, K, T, 1, T - K + 1, 1, 1, 1, 0);
                 }
             }
@@ -331,17 +334,19 @@ void convolution(const double *restrict x, const double *restrict w, double *res
             for (int64_t j = first; j < first + strip; j++) {
                 convolution_SUM(c1)
                 for (int64_t k = 0; k < T - K + 1; k++) {
-                    const double tt1 = tanh(t1[(i*O + j)*(T - K + 1) + k]);
-                    t2[(i*rows + j - first)*(T - K + 1) + k] = tt1;
-                    c1 += tt1 * tt1;
+                    const double tt1 = t1[(i*O + j)*(T - K + 1) + k];
+                    const double tt2 = tanh(tt1);
+                    t2[(i*rows + j - first)*(T - K + 1) + k] = tt2;
+                    t3[(i*rows + j - first)*(T - K + 1) + k] = 1.0 / cosh(tt1);
+                    c1 += tt2 * tt2;
                 }
             }
         }
         for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < B; j++) {
                 for (int64_t k = 0; k < T - K + 1; k++) {
-                    const double tt2 = cosh(t1[(j*O + i)*(T - K + 1) + k]);
-                    t3[(i*B + j)*(T - K + 1) + k] = 2.0 * (1.0 / tt2 / tt2 * t2[(j*rows + i - first)*(T - K + 1) + k]);
+                    const double tt3 = t3[(j*rows + i - first)*(T - K + 1) + k];
+                    t4[(i*B + j)*(T - K + 1) + k] = 2.0 * (tt3 * tt3 * t2[(j*rows + i - first)*(T - K + 1) + k]);
                 }
             }
         }
@@ -350,9 +355,9 @@ void convolution(const double *restrict x, const double *restrict w, double *res
                 for (int64_t k = 0; k < K + T - 1; k++) {
                     double c3 = 0.0;
                     if ((k + 1 >= K) && (T >= k + 1)) {
-                        c3 = t3[(j*B + i)*(T - K + 1) + k - K + 1];
+                        c3 = t4[(j*B + i)*(T - K + 1) + k - K + 1];
                     }
-                    t4[(i*O + j)*(K + T - 1) + k] = c3;
+                    t5[(i*O + j)*(K + T - 1) + k] = c3;
                 }
             }
         }
@@ -366,14 +371,14 @@ void convolution(const double *restrict x, const double *restrict w, double *res
                     for (int64_t column = 0; column < T; column++) {
                         double c4 = 0.0;
                         for (int64_t term = 0; term < K; term++) {
-                            c4 += w[j*C*K + K*row + term] * t4[(i*O + j)*(K + T - 1) + K + column - term - 1];
+                            c4 += w[j*C*K + K*row + term] * t5[(i*O + j)*(K + T - 1) + K + column - term - 1];
                         }
                         grad_x[i*C*T + T*row + column] += c4;
                     }
                 }
             }
             if (C*K*T >= 33) {
-                convolution_contract(&w[j*C*K], &t4[(i*O + j)*(K + T - 1) + K - 1], &grad_x[i*C*T], &t5[0], C, T,
+                convolution_contract(&w[j*C*K], &t5[(i*O + j)*(K + T - 1) + K - 1], &grad_x[i*C*T], &t6[0], C, T,
                     K, K, 1, -1, 1, T, 1, 1, 1, 0);
             }
         }
@@ -386,14 +391,14 @@ void convolution(const double *restrict x, const double *restrict w, double *res
                     for (int64_t column = 0; column < K; column++) {
                         double c5 = 0.0;
                         for (int64_t term = 0; term < T - K + 1; term++) {
-                            c5 += t3[j*(T - K + 1) + B*T*row + B*row + term - B*K*row] * x[(j*C + i)*T + column + term];
+                            c5 += t4[j*(T - K + 1) + B*T*row + B*row + term - B*K*row] * x[(j*C + i)*T + column + term];
                         }
                         grad_w[i*K + C*K*row + column] += c5;
                     }
                 }
             }
             if (K*O + K*O*T >= K*K*O + 33) {
-                convolution_contract(&t3[j*(T - K + 1)], &x[(j*C + i)*T], &grad_w[i*K], &t5[0], O, K, T - K + 1,
+                convolution_contract(&t4[j*(T - K + 1)], &x[(j*C + i)*T], &grad_w[i*K], &t6[0], O, K, T - K + 1,
                     B + B*T - B*K, 1, 1, 1, C*K, 1, 1, 1, 0);
             }
         }
@@ -403,7 +408,7 @@ void convolution(const double *restrict x, const double *restrict w, double *res
 int64_t convolution_work_size(int64_t B, int64_t C, int64_t T, int64_t O, int64_t K)
 {
     (void)C;
-    return convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(convolution_min(144, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1)) + 9600;
+    return convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(convolution_min(144, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(convolution_min(144, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1)) + 9600;
 }
 
 int64_t convolution_argument_count(void)

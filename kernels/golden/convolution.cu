@@ -13,10 +13,11 @@
  * output  value (samples,) double
  * output  grad_x (B, C, T, samples) double
  * output  grad_w (O, C, K, samples) double
- * work    t1 (B, O, T - K + 1, threads) double
+ * work    t1 (T - K + 1, threads) double
  * work    t2 (B, O, T - K + 1, threads) double
- * work    t3 (O, B, T - K + 1, threads) double
- * work    t4 (B, O, K + T - 1, threads) double
+ * work    t3 (B, O, T - K + 1, threads) double
+ * work    t4 (O, B, T - K + 1, threads) double
+ * work    t5 (B, O, K + T - 1, threads) double
  *
  * expression: Sum(tanh(Sum(w[o, c, k]*x[b, c, k + t], (c, 0, C - 1), (k, 0, K - 1)))**2, (b, 0, B - 1), (o, 0, O - 1), (t, 0, -K + T))
  * differentiated by: x, w
@@ -53,12 +54,14 @@ static __device__ void convolution(const double *__restrict__ x, const double *_
     int64_t T, int64_t O, int64_t K, int64_t samples, int64_t threads)
 {
     double *const __restrict__ t1 = work;
-    const int64_t at1 = convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)*convolution_extent(threads));
+    const int64_t at1 = convolution_slice(convolution_extent(T - K + 1)*convolution_extent(threads));
     double *const __restrict__ t2 = work + at1;
     const int64_t at2 = at1 + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)*convolution_extent(threads));
     double *const __restrict__ t3 = work + at2;
-    const int64_t at3 = at2 + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1)*convolution_extent(threads));
+    const int64_t at3 = at2 + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)*convolution_extent(threads));
     double *const __restrict__ t4 = work + at3;
+    const int64_t at4 = at3 + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1)*convolution_extent(threads));
+    double *const __restrict__ t5 = work + at4;
     double c1 = 0.0;
     for (int64_t i = 0; i < B; i++) {
         for (int64_t j = 0; j < O; j++) {
@@ -69,12 +72,14 @@ static __device__ void convolution(const double *__restrict__ x, const double *_
                         c2 += x[((i*C + l)*T + k + p)*samples] * w[((j*C + l)*K + p)*samples];
                     }
                 }
-                t1[((i*O + j)*(T - K + 1) + k)*threads] = c2;
+                t1[k*threads] = c2;
             }
             for (int64_t k = 0; k < T - K + 1; k++) {
-                const double tt1 = tanh(t1[((i*O + j)*(T - K + 1) + k)*threads]);
-                t2[((i*O + j)*(T - K + 1) + k)*threads] = tt1;
-                c1 += tt1 * tt1;
+                const double tt1 = t1[k*threads];
+                const double tt2 = tanh(tt1);
+                t2[((i*O + j)*(T - K + 1) + k)*threads] = tt2;
+                t3[((i*O + j)*(T - K + 1) + k)*threads] = 1.0 / cosh(tt1);
+                c1 += tt2 * tt2;
             }
         }
     }
@@ -82,8 +87,8 @@ static __device__ void convolution(const double *__restrict__ x, const double *_
     for (int64_t i = 0; i < O; i++) {
         for (int64_t j = 0; j < B; j++) {
             for (int64_t k = 0; k < T - K + 1; k++) {
-                const double tt2 = cosh(t1[((j*O + i)*(T - K + 1) + k)*threads]);
-                t3[((i*B + j)*(T - K + 1) + k)*threads] = 2.0 * (1.0 / tt2 / tt2 * t2[((j*O + i)*(T - K + 1) + k)*threads]);
+                const double tt3 = t3[((j*O + i)*(T - K + 1) + k)*threads];
+                t4[((i*B + j)*(T - K + 1) + k)*threads] = 2.0 * (tt3 * tt3 * t2[((j*O + i)*(T - K + 1) + k)*threads]);
             }
         }
         for (int64_t j = 0; j < C; j++) {
@@ -91,7 +96,7 @@ static __device__ void convolution(const double *__restrict__ x, const double *_
                 double c3 = 0.0;
                 for (int64_t l = 0; l < B; l++) {
                     for (int64_t p = 0; p < T - K + 1; p++) {
-                        c3 += t3[((i*B + l)*(T - K + 1) + p)*threads] * x[((l*C + j)*T + k + p)*samples];
+                        c3 += x[((l*C + j)*T + k + p)*samples] * t4[((i*B + l)*(T - K + 1) + p)*threads];
                     }
                 }
                 grad_w[((i*C + j)*K + k)*samples] = c3;
@@ -103,9 +108,9 @@ static __device__ void convolution(const double *__restrict__ x, const double *_
             for (int64_t k = 0; k < K + T - 1; k++) {
                 double c4 = 0.0;
                 if ((k + 1 >= K) && (T >= k + 1)) {
-                    c4 = t3[((j*B + i)*(T - K + 1) + k - K + 1)*threads];
+                    c4 = t4[((j*B + i)*(T - K + 1) + k - K + 1)*threads];
                 }
-                t4[((i*O + j)*(K + T - 1) + k)*threads] = c4;
+                t5[((i*O + j)*(K + T - 1) + k)*threads] = c4;
             }
         }
     }
@@ -116,9 +121,9 @@ static __device__ void convolution(const double *__restrict__ x, const double *_
             }
             for (int64_t k = 0; k < K; k++) {
                 for (int64_t l = 0; l < O; l++) {
-                    const double tt3 = w[((l*C + j)*K + k)*samples];
+                    const double tt4 = w[((l*C + j)*K + k)*samples];
                     for (int64_t p = 0; p < T; p++) {
-                        grad_x[((i*C + j)*T + p)*samples] += t4[((i*O + l)*(K + T - 1) + K + p - k - 1)*threads] * tt3;
+                        grad_x[((i*C + j)*T + p)*samples] += tt4 * t5[((i*O + l)*(K + T - 1) + K + p - k - 1)*threads];
                     }
                 }
             }
@@ -132,7 +137,7 @@ inline __host__ __device__ int64_t convolution_work_size(int64_t B, int64_t C, i
 {
     (void)C;
     (void)samples;
-    return convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)*convolution_extent(threads)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)*convolution_extent(threads)) + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1)*convolution_extent(threads)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1)*convolution_extent(threads));
+    return convolution_slice(convolution_extent(T - K + 1)*convolution_extent(threads)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)*convolution_extent(threads)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)*convolution_extent(threads)) + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1)*convolution_extent(threads)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1)*convolution_extent(threads));
 }
 
 /*

@@ -18,19 +18,19 @@
  * output  grad_b2 (c,) double
  * work    t1 (rows, h) double
  * work    t2 (rows, h) double
- * work    t3 (rows, c) double
- * work    t4 (c,) double
- * work    t5 (rows,) double
+ * work    t3 (rows, h) double
+ * work    t4 (rows, c) double
+ * work    t5 (c,) double
  * work    t6 (rows,) double
- * work    t7 (c,) double
- * work    t8 (rows,) double
+ * work    t7 (rows,) double
+ * work    t8 (c,) double
  * work    t9 (rows,) double
  * work    t10 (rows,) double
- * work    t12 (rows,) double
+ * work    t11 (rows,) double
  * work    t13 (rows,) double
- * work    t14 () double
- * work    t15 (c, h) double
- * work    t16 (rows, h) double
+ * work    t14 (rows,) double
+ * work    t15 () double
+ * work    t16 (c, h) double
  * work    t17 (h,) double
  * work    t18 (rows, c) double
  * work    t19 (c,) double
@@ -312,30 +312,30 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     double *const restrict t2 = work + at1;
     const int64_t at2 = at1 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
     double *const restrict t3 = work + at2;
-    const int64_t at3 = at2 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c));
+    const int64_t at3 = at2 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
     double *const restrict t4 = work + at3;
-    const int64_t at4 = at3 + dense_index_slice(dense_index_extent(c));
+    const int64_t at4 = at3 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c));
     double *const restrict t5 = work + at4;
-    const int64_t at5 = at4 + dense_index_slice(dense_index_extent(rows));
+    const int64_t at5 = at4 + dense_index_slice(dense_index_extent(c));
     double *const restrict t6 = work + at5;
     const int64_t at6 = at5 + dense_index_slice(dense_index_extent(rows));
     double *const restrict t7 = work + at6;
-    const int64_t at7 = at6 + dense_index_slice(dense_index_extent(c));
+    const int64_t at7 = at6 + dense_index_slice(dense_index_extent(rows));
     double *const restrict t8 = work + at7;
-    const int64_t at8 = at7 + dense_index_slice(dense_index_extent(rows));
+    const int64_t at8 = at7 + dense_index_slice(dense_index_extent(c));
     double *const restrict t9 = work + at8;
     const int64_t at9 = at8 + dense_index_slice(dense_index_extent(rows));
     double *const restrict t10 = work + at9;
     const int64_t at10 = at9 + dense_index_slice(dense_index_extent(rows));
-    double *const restrict t12 = work + at10;
+    double *const restrict t11 = work + at10;
     const int64_t at11 = at10 + dense_index_slice(dense_index_extent(rows));
     double *const restrict t13 = work + at11;
     const int64_t at12 = at11 + dense_index_slice(dense_index_extent(rows));
     double *const restrict t14 = work + at12;
-    double *const restrict t15 = work + at12 + 8;
-    const int64_t at13 = at12 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
-    double *const restrict t16 = work + at13;
-    const int64_t at14 = at13 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
+    const int64_t at13 = at12 + dense_index_slice(dense_index_extent(rows));
+    double *const restrict t15 = work + at13;
+    double *const restrict t16 = work + at13 + 8;
+    const int64_t at14 = at13 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
     double *const restrict t17 = work + at14;
     const int64_t at15 = at14 + dense_index_slice(dense_index_extent(h));
     double *const restrict t18 = work + at15;
@@ -357,7 +357,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     const double tt1 = (double)n;
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < h; j++) {
-            t15[i*h + j] = 0.0;
+            t16[i*h + j] = 0.0;
         }
         t19[i] = 0.0;
     }
@@ -389,8 +389,12 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
                 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
+            dense_index_INDEPENDENT
             for (int64_t j = 0; j < h; j++) {
-                t2[(i - first)*h + j] = tanh(b1[j] + t1[(i - first)*h + j]);
+                const double tt3 = t1[(i - first)*h + j];
+                const double tt4 = b1[j];
+                t2[(i - first)*h + j] = tanh(tt4 + tt3);
+                t3[(i - first)*h + j] = 1.0 / cosh(tt4 + tt3);
             }
         }
         if (32 >= c*h*strip) {
@@ -401,79 +405,76 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
                     for (int64_t term = 0; term < h; term++) {
                         c3 += t2[h*row + term] * W2[c*term + column];
                     }
-                    t3[c*row + column] = c3;
+                    t4[c*row + column] = c3;
                 }
             }
         }
         if (c*h*strip >= 33) {
-            dense_index_contract(&t2[0], &W2[0], &t3[0], &t25[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
+            dense_index_contract(&t2[0], &W2[0], &t4[0], &t25[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < c; j++) {
-                t4[j] = t3[(i - first)*c + j] + b2[j];
+                t5[j] = b2[j] + t4[(i - first)*c + j];
             }
             double c4 = -INFINITY;
             for (int64_t j = 0; j < c; j++) {
-                const double tt3 = t4[j];
-                c4 = (tt3 > c4 || tt3 != tt3) ? tt3 : c4;
+                const double tt5 = t5[j];
+                c4 = (tt5 > c4 || tt5 != tt5) ? tt5 : c4;
             }
-            t5[i - first] = c4;
-            const double tt4 = t5[i - first];
-            const double tt5 = (fabs(tt4) < INFINITY) ? tt4 : 0.0;
-            t6[i - first] = tt5;
+            t6[i - first] = c4;
+            const double tt6 = t6[i - first];
+            const double tt7 = (fabs(tt6) < INFINITY) ? tt6 : 0.0;
+            t7[i - first] = tt7;
             double c5 = 0.0;
             double c6 = 0.0;
             dense_index_SUM(c5, c6)
             for (int64_t j = 0; j < c; j++) {
-                const double tt6 = t4[j];
-                const double tt7 = exp(tt6 - tt5);
-                t7[j] = tt7;
-                c5 += (tt6 == tt5) ? 0.0 : tt7;
-                c6 += (tt6 == tt5) ? 1.0 : 0;
+                const double tt8 = t5[j];
+                const double tt9 = exp(tt8 - tt7);
+                t8[j] = tt9;
+                c5 += (tt8 == tt7) ? 0.0 : tt9;
+                c6 += (tt8 == tt7) ? 1.0 : 0;
             }
-            t8[i - first] = c5;
-            t9[i - first] = c6;
-            const double tt8 = t8[i - first];
-            const double tt9 = t9[i - first];
-            t10[i - first] = tt8 + (tt9 - 1.0);
+            t9[i - first] = c5;
+            t10[i - first] = c6;
+            const double tt10 = t9[i - first];
+            const double tt11 = t10[i - first];
+            t11[i - first] = tt10 + (tt11 - 1.0);
             double c7 = 0.0;
             const int64_t g1 = label[i];
-            const int tt10 = (g1 >= 0) && (c >= g1 + 1);
+            const int tt12 = (g1 >= 0) && (c >= g1 + 1);
             for (int64_t j = 0; j < h; j++) {
-                const double tt11 = t2[(i - first)*h + j];
-                c7 += W2[j*c + g1] * tt11;
-                if (tt10) {
-                    t15[g1*h + j] += -(tt11 / tt1);
+                const double tt13 = t2[(i - first)*h + j];
+                const double tt14 = W2[j*c + g1];
+                c7 += tt14 * tt13;
+                if (tt12) {
+                    t16[g1*h + j] += -(tt13 / tt1);
                 }
+                const double tt15 = t3[(i - first)*h + j];
+                t17[j] += tt14 * (tt15 * tt15);
             }
-            t13[i - first] = c7;
-            dense_index_INDEPENDENT
-            for (int64_t j = 0; j < h; j++) {
-                const double tt12 = 1.0 / cosh(b1[j] + t1[(i - first)*h + j]);
-                t16[(i - first)*h + j] = tt12;
-                t17[j] += W2[j*c + g1] * (tt12 * tt12);
-            }
-            const double tt13 = tt9 + tt8;
+            t14[i - first] = c7;
+            const double tt16 = tt11 + tt10;
             for (int64_t j = 0; j < c; j++) {
-                t18[(i - first)*c + j] = t7[j] / tt13;
+                t18[(i - first)*c + j] = t8[j] / tt16;
             }
         }
         dense_index_SUM(c1)
         for (int64_t i = first; i < first + strip; i++) {
-            const double tt14 = log1p(t10[i - first]);
-            const double tt15 = t6[i - first];
-            t12[i - first] = tt15 + tt14;
+            const double tt17 = log1p(t11[i - first]);
+            const double tt18 = t7[i - first];
+            t13[i - first] = tt18 + tt17;
             const int64_t g2 = label[i];
-            c1 += tt14 - (t13[i - first] - tt15) - b2[g2];
+            c1 += tt17 - (t14[i - first] - tt18) - b2[g2];
         }
         for (int64_t i = first; i < first + strip; i++) {
-            const double tt16 = t12[i - first];
-            const int tt17 = tt16 == -INFINITY;
-            const int tt18 = tt16 == -INFINITY;
+            const double tt19 = t13[i - first];
+            const int tt20 = tt19 == -INFINITY;
+            const int tt21 = tt19 == -INFINITY;
             for (int64_t j = 0; j < c; j++) {
-                const double tt19 = t18[(i - first)*c + j];
-                t19[j] += tt17 ? 0.0 : tt19;
-                t20[(i - first)*c + j] = (tt18 ? 0.0 : tt19) / tt1;
+                const double tt22 = t18[(i - first)*c + j];
+                t19[j] += tt20 ? 0.0 : tt22;
+                t20[(i - first)*c + j] = (tt21 ? 0.0 : tt22) / tt1;
             }
         }
         dense_index_contract(&t20[0], &t2[0], &t21[0], &t25[0], c, h, strip, 1, c, h, 1, h, 1, first, 1,
@@ -497,24 +498,24 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             const int64_t g5 = label[i];
             dense_index_INDEPENDENT
             for (int64_t j = 0; j < h; j++) {
-                const double tt20 = t16[(i - first)*h + j];
-                const double tt21 = t22[(i - first)*h + j];
-                t23[j] += tt21 * (tt20 * tt20);
-                const double tt22 = tt20 * tt20;
-                t24[(i - first)*h + j] = tt21 * tt22 - W2[j*c + g5] / tt1 * tt22;
+                const double tt23 = t3[(i - first)*h + j];
+                const double tt24 = t22[(i - first)*h + j];
+                t23[j] += tt24 * (tt23 * tt23);
+                const double tt25 = tt23 * tt23;
+                t24[(i - first)*h + j] = tt24 * tt25 - tt25 * (W2[j*c + g5] / tt1);
             }
         }
         dense_index_contract(&X[first*d], &t24[0], &grad_W1[0], &t25[0], d, h, strip, 1, d, h, 1, h, 1,
             first, 1, 0);
     }
-    t14[0] = c1;
-    value[0] = t14[0] / tt1;
+    t15[0] = c1;
+    value[0] = t15[0] / tt1;
     for (int64_t i = 0; i < h; i++) {
         grad_b1[i] = t23[i] - t17[i] / tt1;
     }
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < h; j++) {
-            grad_W2[j*c + i] = t15[i*h + j] + t21[i*h + j];
+            grad_W2[j*c + i] = t16[i*h + j] + t21[i*h + j];
         }
         grad_b2[i] = t19[i] / tt1;
     }
@@ -529,7 +530,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
 int64_t dense_index_work_size(int64_t n, int64_t d, int64_t h, int64_t c)
 {
     (void)d;
-    return dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + 9600;
+    return dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + 9600;
 }
 
 int64_t dense_index_argument_count(void)

@@ -11,7 +11,7 @@
  * output  grad_E (m, d) double
  * output  grad_u (d,) double
  * work    t1 (n,) double
- * work    t3 (n,) double
+ * work    t4 (n,) double
  *
  * expression: Sum(tanh(Sum(E[token[t], k]*u[k], (k, 0, d - 1)))**2, (t, 0, n - 1))
  * differentiated by: E, u
@@ -49,7 +49,7 @@ void embedding(const double *restrict E, const int64_t *restrict token, const do
 {
     double *const restrict t1 = work;
     const int64_t at1 = embedding_slice(embedding_extent(n));
-    double *const restrict t3 = work + at1;
+    double *const restrict t4 = work + at1;
     for (int64_t i = 0; i < n; i++) {
         double c1 = 0.0;
         const int64_t g1 = token[i];
@@ -64,9 +64,9 @@ void embedding(const double *restrict E, const int64_t *restrict token, const do
     for (int64_t i = 0; i < n; i++) {
         const double tt1 = t1[i];
         const double tt2 = tanh(tt1);
+        const double tt3 = 1.0 / cosh(tt1);
         c2 += tt2 * tt2;
-        const double tt3 = cosh(tt1);
-        t3[i] = 2.0 * (tt2 * (1.0 / tt3 / tt3));
+        t4[i] = 2.0 * (tt2 * (tt3 * tt3));
     }
     value[0] = c2;
     for (int64_t i = 0; i < d; i++) {
@@ -79,10 +79,10 @@ void embedding(const double *restrict E, const int64_t *restrict token, const do
     }
     for (int64_t i = 0; i < n; i++) {
         const int64_t g2 = token[i];
-        const double tt4 = t3[i];
+        const double tt4 = t4[i];
         const int tt5 = (g2 >= 0) && (m >= g2 + 1);
         for (int64_t j = 0; j < d; j++) {
-            grad_u[j] += tt4 * E[g2*d + j];
+            grad_u[j] += E[g2*d + j] * tt4;
             if (tt5) {
                 grad_E[g2*d + j] += u[j] * tt4;
             }

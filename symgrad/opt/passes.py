@@ -7,8 +7,8 @@ diagonal  of what is only read on a diagonal, only that is computed (`opt.diagon
 inline    maps of rank 0, and maps read once in loops no larger than their own, become part of
           their reader.
 share     expensive values (transcendental functions) needed by several definitions, or at several
-          places of one, are computed once and stored; so are divisions that a loop repeats
-          (`opt.unvarying`).
+          places of one, are computed once and stored, with their derivatives in the same loop; so are
+          divisions that a loop repeats (`opt.unvarying`).
 forward   maps that only copy are read where they copy from (`opt.forward`).
 operands  what is multiplied in sums that can be matrix products is stored (`opt.operands`).
 layout    stored tensors get the axis order that their readers walk (`opt.layout`).
@@ -23,7 +23,7 @@ reciprocals divisions by roots that a loop repeats become products (`opt.recipro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.ops import OPS
@@ -44,6 +44,13 @@ from symgrad.opt.unvarying import unvarying
 
 Pass = Callable[[Graph, Sequence[TensorId]], tuple[Graph, dict[TensorId, TensorId]]]
 _MOST_HALVES = 8  # of an exponent that is a product and a root
+_KIN = {
+    "tanh": "sech",
+    "sin": "cos",
+    "cos": "sin",
+    "sinh": "cosh",
+    "cosh": "sinh",
+}  # and the derivative of each
 _EXPENSIVE = 10  # ops at least this dear are stored rather than computed twice
 
 
@@ -128,15 +135,30 @@ def share(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, Te
                     places.setdefault(form, set()).add((t, n))
     wanted = {f for f, where in places.items() if len(where) > 1 and not _is_whole_map(g, f, where)}
     wanted |= repeated
+    beside = _kin(g, places, wanted)
+    wanted |= set(beside.values())
     if not wanted:
         return _unchanged(g, roots)
 
     def on_node(copy: Copy, t: TensorId, old: Node, new: Node) -> Node:
         if form_of.get((t, old)) not in wanted or not copy.new.axes[new]:
             return new
-        return store(copy.new, copy.new.first_occurrence(new, copy.new.axes[new]), new)
+        axes = copy.new.first_occurrence(new, copy.new.axes[new])
+        kept = store(copy.new, axes, new)
+        if form_of[t, old] in beside and copy.new.op[new] in _KIN:  # next to each other, to be one loop
+            store(copy.new, axes, copy.new.node(_KIN[copy.new.op[new]], *copy.new.args[new]))
+        return kept
 
     return copy_with(g, roots, on_node=on_node)
+
+
+def _kin(
+    g: Graph, places: Mapping[Node, set[tuple[TensorId, Node]]], stored: Iterable[Node]
+) -> dict[Node, Node]:
+    """Functions that are stored, and the ones beside them that share most of their steps in one loop."""
+    made = {(g.op[f], g.args[f]): f for f, where in places.items() if not _is_whole_map(g, f, where)}
+    pairs = {f: (_KIN[g.op[f]], g.args[f]) for f in stored if g.op[f] in _KIN}
+    return {f: made[pair] for f, pair in pairs.items() if pair in made}
 
 
 def _alpha_form(g: Graph, n: Node) -> Node:
