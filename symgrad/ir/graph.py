@@ -29,17 +29,19 @@ from itertools import compress
 from typing import Any
 
 from symgrad.ir import stability  # noqa: F401  registers its rules
-from symgrad.ir.keys import MASK, key_of, literals
+from symgrad.ir.keys import LEAF_KINDS, MASK, key_of, literals
 from symgrad.ir.kinks import DEFAULT, check_convention
+from symgrad.ir.laurent import meant
 from symgrad.ir.ops import OPS
-from symgrad.ir.probe import Probe
+from symgrad.ir.probe import CONSTANT, Probe, is_formula, variable_among
 from symgrad.ir.removable import Expansion
 from symgrad.ir.rules import Rule, select
 from symgrad.records import dataclass
 
 Node = int
 TensorId = int
-Table = tuple[dict[tuple[Any, ...], Node], int, str | None]  # of one op; no kind: a leaf
+# Of one op: its nodes by their arguments, a key, a kind (none: a leaf), and what `is_formula` says.
+Table = tuple[dict[tuple[Any, ...], Node], int, str | None, bool | None]
 NO_AXES: frozenset[Node] = frozenset()
 _FIRST_FRESH = 1_000_000
 SHARE_LOOKED_FOR = 16  # a 16th of all nodes is found from its roots, more of them by looking at all
@@ -112,7 +114,7 @@ class Graph:
         self._key: list[int] = []  # name-free structural key, orders commutative arguments
         self.multiplicities: dict[Node, Node] = {}  # of maxima and minima, see `ir.kinks`
         self.frontiers: dict[tuple[TensorId, ...], tuple[TensorId, ...]] = {}  # of scans (`ir.scan`)
-        self.variables: dict[Node, Node] = {}  # what values of one node are made of (`ir.probe`)
+        self.variables: list[Node] = []  # the one node that a value is made of (`ir.probe`)
         self.expansions: dict[tuple[Node, Node], Expansion] = {}  # of formulas in values (`ir.removable`)
         self.probes: dict[Node, Probe] = {}  # what they are close to 0
         self._reads_of: dict[TensorId, tuple[Node, ...]] = {}
@@ -121,9 +123,7 @@ class Graph:
         self._tensor_ids: dict[Tensor, TensorId] = {}
         self._below: dict[tuple[Node, ...], list[Node]] = {}  # what `reachable` said last
         self.present: set[str] = set()  # ops of nodes and kinds of tensors that there are
-        self._rules: dict[
-            tuple[str, ...], tuple[Rule, ...]
-        ] = {}  # that may fire, by ops; for what is present
+        self._rules: dict[tuple[str, ...], tuple[Rule, ...]] = {}  # that may fire, by ops; of what is present
         self._fresh = _FIRST_FRESH
         self.zero = self.const(0)
         self.one = self.const(1)
@@ -138,7 +138,7 @@ class Graph:
 
     def intern(self, op: str, args: tuple[Any, ...]) -> Node:
         """The node `op(args)`, without any rewriting."""
-        table, key, kind = self._tables.get(op) or self._appears(op)
+        table, key, kind, formula = self._tables.get(op) or self._appears(op)
         node = len(self.op)
         found = table.setdefault(args, node)
         if found != node:
@@ -150,19 +150,24 @@ class Graph:
             return node
         self.arguments.append(args)
         self.kind.append(kind)
-        keys, all_axes, axes = self._key, self.axes, NO_AXES
-        for a in args:  # `_follow`, written out for most nodes there are
+        keys, all_axes, variables = self._key, self.axes, self.variables
+        axes, variable = NO_AXES, CONSTANT if formula else node
+        for a in args:  # `_follow`, written out for most nodes there are, and `variable_among`
             key = ((key ^ keys[a]) * 6364136223846793005 + 1442695040888963407) & MASK
             more = all_axes[a]
             if more and more is not axes:
                 axes = axes | more if axes else more
+            own = variables[a]
+            if own != variable and own != CONSTANT:
+                variable = own if variable == CONSTANT else node
         keys.append(key)
         all_axes.append(axes)
+        variables.append(variable if formula is not None else variable_among(self, node, meant(self, node)))
         return node
 
     def _appears(self, op: str) -> Table:
-        """Nodes by their arguments, a key and a kind for an op that there is from now on."""
-        table = self._tables[op] = ({}, key_of(op), _KIND_OF.get(op))
+        """What `intern` asks about an op that there is from now on."""
+        table = self._tables[op] = ({}, key_of(op), _KIND_OF.get(op), is_formula(op))
         self._is_there(op)
         return table
 
@@ -178,8 +183,9 @@ class Graph:
         if nodes is not args:
             for literal in literals(op, args, nodes):
                 key = (key * 69069 + key_of(literal)) & MASK
-        self.kind.append(self.tensors[args[0]].dtype if op == "read" else _LEAF_KINDS[op])
+        self.kind.append(self.tensors[args[0]].dtype if op == "read" else LEAF_KINDS[op])
         self._follow(key, nodes)
+        self.variables.append(CONSTANT if op == "const" else node)
         if op == "axis":
             self.axes[node] = frozenset((node,))
         elif op == "const" and args[0] == "q":
@@ -633,7 +639,3 @@ class Graph:
 
 
 _KIND_OF = {op.name: op.result for op in OPS.values()}
-_LEAF_KINDS = {
-    "const": "const", "size": "int", "axis": "int", "lin": "int", "imul": "int",
-    "true": "bool", "false": "bool", "ige": "bool", "ieq": "bool",
-}  # fmt: skip

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 MASK = (1 << 61) - 1
+LEAF_KINDS = {  # of leaves but reads, whose kind is that of what is read
+    "const": "const", "size": "int", "axis": "int", "lin": "int", "imul": "int",
+    "true": "bool", "false": "bool", "ige": "bool", "ieq": "bool",
+}  # fmt: skip
 KEYS: dict[object, int] = {}  # of the texts asked for so far
 
 

@@ -1,14 +1,14 @@
 """Which one value a formula is made of, and what it is close to 0: where cancellation is looked for first.
 
 The variable of a formula is the one node that every path from it ends in, constants aside: x in tanh(2*x)/x,
-the product a*b in sin(a*b) - a*b. Each node is asked once for a graph, whatever is built on it.
+the product a*b in sin(a*b) - a*b. It is found when a node is made (`Graph.variables`): most are asked for.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import nan
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,39 +46,20 @@ class Probe(NamedTuple):
 _ITSELF = Probe(POINT, True)
 
 
-def variable_of(g: Graph, node: int) -> int:
-    """The one node that a value is made of, itself if there are several, `CONSTANT` if there is none.
+def is_formula(op: str) -> bool | None:
+    """Whether values of an op are made of the variables of their arguments; None: of those of some."""
+    return op in FUNCTIONS and (True if op not in _PARTLY else None)
 
-    Iterative, and remembered. Large graphs are asked for nearly all of their nodes, so this is all that is
-    found out about most of them.
-    """
-    known = g.variables
-    found = known.get(node)
-    if found is not None:
-        return found
-    args = g.arguments[node]
-    if len(args) == 2 and g.op[node] in ALGEBRA and args[0] in known and args[1] in known:
-        first, second = known[args[0]], known[args[1]]  # most of the nodes of large graphs
-        either = second if first == CONSTANT else first
-        known[node] = found = node if second not in (CONSTANT, either) else either
-        return found
-    stack = [node]
-    while stack:
-        n = stack[-1]
-        op = g.op[n]
-        variable = CONSTANT if op == "const" or op in FUNCTIONS else n
-        for a in (meant(g, n) if op in _PARTLY else g.arguments[n]) if variable != n else ():
-            own = known.get(a)
-            if own is None:
-                stack.append(a)
-                break
-            if own not in (CONSTANT, variable):
-                variable = own if variable == CONSTANT else n
-                if variable == n:
-                    break
-        if stack[-1] == n:
-            known[stack.pop()] = variable
-    return known[node]
+
+def variable_among(g: Graph, node: int, args: Iterable[int]) -> int:
+    """The variable of a formula with these arguments."""
+    found = {g.variables[a] for a in args} - {CONSTANT}
+    return found.pop() if len(found) == 1 else node if found else CONSTANT
+
+
+def variable_of(g: Graph, node: int) -> int:
+    """The one node that a value is made of, itself if there are several, `CONSTANT` if there is none."""
+    return g.variables[node]
 
 
 def is_function(g: Graph, node: int) -> bool:

@@ -225,9 +225,7 @@ def regular_difference(g: Graph, a: Args) -> int | None:
 def _regular_sum(g: Graph, a: Args, sign: int) -> int | None:
     """Large graphs are full of sums: what is asked of all of them comes first, and is quick."""
     x, y = a
-    known = g.variables
-    first = known[x] if x in known else variable_of(g, x)
-    second = known[y] if y in known else variable_of(g, y)
+    first, second = g.variables[x], g.variables[y]
     is_one = first in (second, CONSTANT) or second == CONSTANT
     if not is_one and g.op[x] not in _POLES and g.op[y] not in _POLES:
         return None
