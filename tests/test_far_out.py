@@ -72,6 +72,14 @@ def test_exponents_that_cannot_outrun_themselves_pay_nothing():
     assert "where" not in str(a) and a != b
 
 
+@pytest.mark.parametrize("under", [sp.sqrt(1 + y**2), sp.sqrt(sp.Rational(1, 100) + y**4), 3 + sp.Abs(y)])
+def test_quotients_by_what_is_apart_from_zero_pay_nothing(under):
+    grad = sg.compile(sp.tanh(x / under), wrt=(x, y), outputs="grad", backend="c")
+    assert "4096" not in grad.source
+    poles = sg.compile(sp.tanh(x / (under - 5)), wrt=(x, y), outputs="grad", backend="c")
+    assert "4096" in poles.source
+
+
 @pytest.mark.parametrize("backend", TARGETS)
 def test_a_heat_kernel_has_finite_derivatives_for_a_short_time(backend):
     heat = sp.exp(-(x**2) / (4 * y)) / sp.sqrt(y)

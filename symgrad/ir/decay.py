@@ -7,8 +7,9 @@ whole (`mul_into_mask`): the other factors, and what they are differentiated to,
 not far out, and stays one.
 
 This is asked for only where x may be large while its own derivatives are larger still: where it has a
-quotient, a logarithm or an exponential. Sums and products of values pay nothing, nor do exponents of a
-softmax, less the logarithm of a sum or a largest value: these are shares, with rules of their own.
+quotient by what may be 0, a logarithm or an exponential. Sums and products of values pay nothing, nor do
+quotients by sqrt(v + 0.01), as in a normalisation, nor exponents of a softmax, less the logarithm of a sum or
+a largest value: these are shares, with rules of their own.
 
 Source: DLMF 4.4.16: x^a*exp(-x) tends to 0 for every a.
 """
@@ -18,6 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from symgrad.ir.ops import OPS
+from symgrad.ir.signs import is_never_negative
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -53,7 +55,7 @@ def _may_outrun(g: Graph, n: int) -> bool:
         if op in _NO_POLE:
             level += args
         elif op == "div":
-            found = found or not _is_number(g, args[1])
+            found = found or not (_is_number(g, args[1]) or _is_apart_from_zero(g, args[1]))
             level.append(args[0])
         elif op != "read" and op not in _ENDS:
             found = True
@@ -67,3 +69,21 @@ def _is_number(g: Graph, n: int) -> bool:
             return False
         n = g.args[n][-1]
     return g.op[n] in ("const", "cast")
+
+
+def _is_apart_from_zero(g: Graph, n: int) -> bool:
+    """A positive constant and what is never negative, or a root of that: no quotient by it has a pole."""
+    for _ in range(_MOST_NODES):
+        if g.op[n] in ("sqrt", "neg"):
+            n = g.args[n][0]
+        elif g.op[n] == "read" and g.tensors[g.args[n][0]].kind == "map":
+            n = g.tensors[g.args[n][0]].body
+        else:
+            break
+    if g.op[n] not in ("add", "hypot"):
+        return False
+    for constant, rest in (g.args[n], g.args[n][::-1]):
+        q = g.rational(constant)
+        if q and (g.op[n] == "hypot" or (q > 0 and is_never_negative(g, rest))):
+            return True
+    return False
