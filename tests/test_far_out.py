@@ -133,3 +133,33 @@ def test_a_power_by_base_and_exponent_has_its_limits_at_zero(backend):
     with mpmath.workdps(40):
         base = mpmath.mpf(1e-300)
         assert abs(mixed / (base**-0.5 * (1 + mpmath.log(base) / 2)) - 1) < 1e-14
+
+
+LARGE = {
+    sp.log(1 + x**2): (1e100, -1e150),
+    x / sp.log(1 + x**2): (1e80, 1e140),
+    x**2 / sp.log(1 + x**2): (1e80, 1e140),
+    sp.log((sp.exp(x) - 1) / x): (300.0, 800.0, 1e8, 1e100, -40.0, 1e-9),
+    sp.log(sp.sinh(x) / x): (300.0, -800.0, 1e100, 1e308, 1e-9),
+    (sp.exp(x) - 1) / x: (100.0, 700.0, 714.0, -800.0),
+    1 / sp.cosh(x) ** 2: (350.0, 800.0, -1e300),
+}
+
+
+@pytest.mark.parametrize("expr", LARGE, ids=str)
+def test_second_derivatives_far_away(expr):
+    check(expr, LARGE[expr], "llvm", tolerance=1e-12 if expr.has(sp.exp) else 1e-13)
+
+
+@pytest.mark.parametrize("backend", TARGETS)
+def test_a_quotient_that_overflows_has_infinite_derivatives(backend):
+    kernel = sg.compile((sp.exp(x) - 1) / x, wrt=x, outputs=("value", "grad", "hess"), backend=backend)
+    for point in (745.0, 1e4, 1e308, np.inf):
+        assert [float(part) for part in kernel(point)] == [np.inf] * 3
+
+
+@pytest.mark.parametrize("backend", TARGETS)
+def test_entries_beside_a_side_that_is_zero_are_zero(backend):
+    kernel = sg.compile(sp.sqrt(x**2 + y**2), args=(x, y), wrt=(x, y), outputs="hess", backend=backend)
+    for side in (1e-300, 1e-200, 1e200):
+        assert kernel(0.0, side)[0, 1] == kernel(side, 0.0)[0, 1] == 0

@@ -119,6 +119,7 @@ EXAMPLES: dict[str, Example] = {
     "radial_removable_as_made_again": lambda g, v: (
         *_radial_removable(g, v.x, v.y, v.x)[:4], _raw(g, "removable", *_removable(g, v.x))),
     "fold_offset": lambda g, v: (g.const(3), g.const(2), g.const(2), g.zero, g.zero),
+    "log_of_exponential_quotient": lambda g, v: (g.node("exprel", v.x),),
     "over_cosh": lambda g, v: (v.y, g.node("cosh", v.x)),
     "log_of_erfc": lambda g, v: (g.mul(g.const(3), g.node("erfc", v.x)),),
     "exp_times_erfc": lambda g, v: (g.node("exp", g.mul(v.x, v.x)), g.node("erfc", v.x)),

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from symgrad.grad.sweep import active_nodes, partials, pushforward
+from symgrad.grad.sweep import active_nodes, as_whole, partials, pushforward
 from symgrad.ir.decay import within
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
@@ -110,6 +110,11 @@ class _Sweep:
         g, op, args = self.g, self.g.op[n], self.g.args[n]
         if op in ("add", "sub", "neg", "mask", "where"):
             return {}
+        whole = as_whole(g, n)
+        if whole is not None:
+            return {
+                k: g.mul(whole[0], second) for k, second in self._second_partials(whole[1], alive).items()
+            }
         own = len(args) - OPS[op].formulas
         moving = [k for k, a in enumerate(args[:own]) if a in alive]
         key = (op, *(None if k in moving else a for k, a in enumerate(args)))

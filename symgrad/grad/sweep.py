@@ -153,6 +153,19 @@ def _push_selection(g: Graph, n: Node, dot: Mapping[Node, Node]) -> Node:
     return g.where(predicate, *tangents)
 
 
+def as_whole(g: Graph, n: Node) -> tuple[Node, Node] | None:
+    """(c, m) if a node is differentiated as c*m: log(1 + x^2) as 2*log(hypot(1, x)).
+
+    By the square of x its second derivative underflows where by x it does not.
+    """
+    if g.op[n] != "log1p" or not g.stabilise:
+        return None
+    (square,) = g.args[n]
+    if g.op[square] != "mul" or g.args[square][0] != g.args[square][1]:
+        return None
+    return g.const(2), g.intern("loghypot1", (g.args[square][0],))
+
+
 def partials(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node, Node]]:
     """(argument, d n / d argument) for the arguments in `alive`, structural zeros left out."""
     op, args = g.op[n], g.args[n]
@@ -163,6 +176,10 @@ def partials(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node, Node
         return [(b, a)] if b in alive else []
     if op == "add":
         return [(a, g.one) for a in args if a in alive]
+    whole = as_whole(g, n)
+    if whole is not None:
+        times, inner = whole
+        return [(a, g.mul(times, part)) for a, part in partials(g, inner, alive)]
     row = OPS.get(op)
     rules = () if row is None else row.partials_of(len(args))
     if len(rules) != len(args):

@@ -88,9 +88,12 @@ def _expand_double(g: Graph, a: Args) -> int:
 
 
 def _bending(g: Graph, a: Args, slope: int) -> int:
-    """`slope` times (y/hypot)/hypot, without a difference: 1 - (x/hypot)^2 would cancel."""
+    """`slope` times y/hypot, over hypot, without a difference: 1 - (x/hypot)^2 would cancel.
+
+    In this order: 1/hypot may overflow beside a 0.
+    """
     length = g.node("hypot", *a)
-    return _unless_origin(g, length, g.mul(slope, g.div(g.node("hypot_slope", a[1], a[0]), length)))
+    return _unless_origin(g, length, g.div(g.mul(slope, g.node("hypot_slope", a[1], a[0])), length))
 
 
 def _turning(g: Graph, a: Args, n: int, dots: Mapping[int, int]) -> int:
@@ -139,7 +142,7 @@ def _np_cosine(x: Any, y: Any) -> Any:
 
 def _bent(g: Graph, a: Args, slope: int) -> int:
     """As `_bending`, but nan at the origin."""
-    return g.mul(slope, g.div(g.node("direction_cosine", a[1], a[0]), g.node("hypot", *a)))
+    return g.div(g.mul(slope, g.node("direction_cosine", a[1], a[0])), g.node("hypot", *a))
 
 
 def _parts_of_double(g: Graph, a: Args) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
-from math import factorial
+from math import exp, factorial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +59,7 @@ class Quotient:
     domain: tuple[float, float]
     written: str
     total: bool = True
+    grows: bool = False  # as exp(x), so that it overflows later than its numerators
 
     def op(self, order: int) -> str:
         """The op of the derivative of this order."""
@@ -87,18 +88,23 @@ class Quotient:
             return a.call("mul", x, series) if odd else series
         return _horner(a, terms, x)
 
-    def away(self, a: Arithmetic, order: int, x: Any, lower: Callable[[int], Any] | None = None) -> Any:
-        """Leibniz's rule; `lower` gives the derivatives below `order` (default: by the same rule)."""
+    def away(
+        self, a: Arithmetic, order: int, x: Any, lower: Callable[[int], Any] | None = None, at: Any = None
+    ) -> Any:
+        """Leibniz's rule; `lower` gives the derivatives below `order` (default: by the same rule).
+
+        at  where numerators are taken, if not at x.
+        """
         if order and lower is not None:
             return self._leibniz(a, order, x, lower(order - 1))
-        value = a.call("div", self.numerator(a, 0, x), x)
+        value = a.call("div", self.numerator(a, 0, x if at is None else at), x)
         for n in range(1, order + 1):
-            value = self._leibniz(a, n, x, value)
+            value = self._leibniz(a, n, x, value, at)
         return value
 
-    def _leibniz(self, a: Arithmetic, n: int, x: Any, last: Any) -> Any:
+    def _leibniz(self, a: Arithmetic, n: int, x: Any, last: Any, at: Any = None) -> Any:
         less = last if n == 1 else a.call("mul", a.number(Fraction(n)), last)
-        return a.call("div", a.call("sub", self.numerator(a, n, x), less), x)
+        return a.call("div", a.call("sub", self.numerator(a, n, x if at is None else at), less), x)
 
 
 def _horner(a: Arithmetic, terms: list[Fraction], x: Any) -> Any:
@@ -106,6 +112,19 @@ def _horner(a: Arithmetic, terms: list[Fraction], x: Any) -> Any:
     for c in terms[-2::-1]:
         value = a.call("add", a.call("mul", value, x), a.number(c))
     return value
+
+
+_FAR, _SHIFT = 80, 40  # f(x) = exp(40)*(numerators at x - 40)/x beyond 80, to the last place
+_END = 740  # infinite from here on
+
+
+def _scaled_away(q: Quotient, a: Arithmetic, order: int, x: Any) -> Any:
+    """Leibniz's rule for what grows as exp(x): numerators overflow before quotients do, and cancel then."""
+    is_far = a.call("lt", a.number(Fraction(_FAR)), x)
+    x = a.call("minimum", x, a.number(Fraction(_END)))
+    shift = a.call("where", is_far, a.number(Fraction(_SHIFT)), a.number(Fraction(0)))
+    scale = a.call("where", is_far, a.number(Fraction(exp(_SHIFT))), a.number(Fraction(1)))
+    return a.call("mul", q.away(a, order, x, at=a.call("sub", x, shift)), scale)
 
 
 # ---- the meanings of a row ---------------------------------------------------------------------
@@ -118,7 +137,7 @@ def _in_graph(g: Graph) -> Arithmetic:
 
 def _expanded(q: Quotient, order: int, g: Graph, args: tuple[int, ...]) -> int:
     a, (x,) = _in_graph(g), args
-    away = q.away(a, order, x)
+    away = _scaled_away(q, a, order, x) if q.grows else q.away(a, order, x)
     if order == 0:
         return g.where(g.node("eq", x, g.zero), g.const(q.coefficient(0)), away)
     is_near = g.node("lt", g.node("abs", x), g.const(q.radius))
@@ -130,7 +149,7 @@ def numpy_value(q: Quotient, order: int, x: Any, forms: dict[str, Call] | None =
     x = np.asarray(x)
     a = Arithmetic(lambda op, *args: (forms[op] if forms else OPS[op].numpy)(*args), float)
     with np.errstate(all="ignore"):
-        away = q.away(a, order, x)
+        away = _scaled_away(q, a, order, x) if q.grows and not forms else q.away(a, order, x)
         if order == 0 and not forms:
             return np.where(x == 0, x.dtype.type(float(q.coefficient(0))), away)
         is_near = np.abs(np.real(x)) < float(q.radius)
@@ -209,7 +228,7 @@ QUOTIENTS: dict[str, Quotient] = {
         Quotient("sinhc", _cycle((1, "sinh"), (1, "cosh")), lambda k: _even(k, 1, 1), Fraction(4),
                  (-4.0, 4.0), "sinh(x)/x"),
         Quotient("exprel", _exponential, lambda k: Fraction(1, factorial(k + 1)), Fraction(2),
-                 (-4.0, 4.0), "(exp(x) - 1)/x"),
+                 (-4.0, 4.0), "(exp(x) - 1)/x", grows=True),
         Quotient("log1prel", _logarithm, lambda k: Fraction((-1) ** k, k + 1), Fraction(2, 5),
                  (-0.9, 4.0), "log(1 + x)/x", total=False),
     )

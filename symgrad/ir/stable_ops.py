@@ -230,8 +230,7 @@ def _expand_loghypot1(g: Graph, a: Args) -> int:
 
 def _loghypot1_slope(g: Graph, a: Args, y: int) -> int:
     """x/(1 + x^2), whose square would overflow."""
-    length = g.node("hypot", g.one, a[0])
-    return g.div(g.div(a[0], length), length)
+    return g.node("inversion", a[0], g.one)
 
 
 _enter(

@@ -229,7 +229,8 @@ def form_over_two_squares(g: Graph, a: Args) -> int | None:
     "1/h**2, h = hypot(x, y), overflows before x/h**2 does",
     Audit(
         "(x**2 + y**2)*log(x**2 + y**2)", "of second derivatives: (x/h)/h for x*(1/h/h)",
-        "a side beside what is divided by the length twice", "Blue 1978",
+        "a side beside what is divided by the length twice; inversion(x, 1) for x/(1 + x**2)",
+        "Blue 1978",
         at_pairs((3e-160, 4e-160), (1e-100, -1e-100), (0.3, 0.4)),
     ),
     on=among("div"),
@@ -240,14 +241,22 @@ def side_over_length_twice(g: Graph, a: Args) -> int | None:
         if g.op[quotient] != "div" or g.op[g.args[quotient][1]] != "hypot":
             continue
         inner, h = g.args[quotient]
-        if g.op[inner] != "div" or g.args[inner][1] != h:
+        is_cosine = g.op[inner] == "direction_cosine"
+        if g.op[inner] != "div" and not is_cosine:
+            continue
+        if h != (g.node("hypot", *g.args[inner]) if is_cosine else g.args[inner][1]):
             continue
         factors, sides = factors_of(g, other), g.args[h]
         place = next((k for k, f in enumerate(factors) if f in sides and g.op[f] != "const"), None)
-        if place is not None:
-            side = factors[place]
-            cosine = g.node("direction_cosine", side, sides[1] if side == sides[0] else sides[0])
-            return quotient_of(g, [*without(factors, place), g.args[inner][0], cosine], [h])
+        if place is None:
+            continue
+        side = factors[place]
+        rest, second = without(factors, place), sides[1] if side == sides[0] else sides[0]
+        if not is_cosine:
+            cosine = g.node("direction_cosine", side, second)
+            return quotient_of(g, [*rest, g.args[inner][0], cosine], [h])
+        if g.op[second] == "const" and g.args[inner][0] == second:  # the origin is not among its points
+            return quotient_of(g, [*rest, second, g.node("inversion", side, second)], [])
     return None
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _SMALL, _LARGE = 2.0**-12, 2.0**12  # at a variable of 2^-30: what vanishes at 0, what has a pole there
 _CANCELS = 2.0**-20  # relative to the terms
+_GROWN = 4  # from here on both terms of (log((exp(x) - 1)/x))'' are well apart
 _POLES = ("div", "tan", "gamma", "digamma", "polygamma", "exp_share")  # what may have one
 _LEAVES = ("const", "read", "cast", "mask", "where")
 
@@ -267,6 +268,27 @@ def _beside_poles(g: Graph, a: Args, sign: int) -> int | None:
 
 @stable(
     "log",
+    "log((exp(x) - 1)/x) is infinite for x > 716, and its second derivative 1/x**2 cancels from 10 on",
+    Audit(
+        "log((exp(x) - 1)/x)", "x - log(x) + log1mexp(-x) for x > 4, removable(..) else",
+        "log(sinh(x)/x) likewise", "Higham 2002, section 1.14", at(300.0, 1e8, -40.0, 1e-8, 2.5),
+    ),
+    on=among("exprel", "sinhc"),
+    needs=("exprel", "sinhc"),
+)  # fmt: skip
+def log_of_exponential_quotient(g: Graph, a: Args) -> int | None:
+    if IS_PART.get() or g.op[a[0]] not in ("exprel", "sinhc"):
+        return None
+    (x,) = g.args[a[0]]
+    near = removable(g, g.intern("log", a), variable_of(g, a[0])) if is_function(g, a[0]) else None
+    value = g.intern("log", a) if near is None else near
+    for side in (x,) if g.op[a[0]] == "exprel" else (x, g.neg(x)):
+        value = g.where(g.node("lt", g.const(_GROWN), side), _log_far(g, g.op[a[0]], side), value)
+    return value
+
+
+@stable(
+    "log",
     "log(f(x)), where f is 1 at x = 0, loses its digits near 0",
     _audit("log(sin(x)/x)", "f is a formula of one value, and 1 where that is 0"),
     on=lambda ops: ops[0] not in (*_LEAVES, "exp"),
@@ -280,6 +302,13 @@ def log_of_nearly_one(g: Graph, a: Args) -> int | None:
     if found.is_algebra or not abs(found.value - 1) < _CANCELS:
         return None
     return removable(g, g.intern("log", a), variable_of(g, a[0]))
+
+
+def _log_far(g: Graph, op: str, x: int) -> int:
+    """log(exprel(x)) or log(sinhc(x)) for x > 0, by the logarithm of 1 - exp(-x) or 1 - exp(-2*x)."""
+    rest = g.node("log1mexp", g.neg(x) if op == "exprel" else g.mul(g.const(-2), x))
+    less = g.node("log", x) if op == "exprel" else g.add(g.node("log", x), g.node("log", g.const(2)))
+    return g.add(g.sub(x, less), rest)
 
 
 # ---- what is made ------------------------------------------------------------------------------
