@@ -74,6 +74,27 @@ def _softmax(g: Graph, v: SimpleNamespace) -> Node:
     return g.node("exp", g.sub(g.read(v.u, g.zero), total))
 
 
+def _mean(g: Graph, v: SimpleNamespace, power: int) -> Node:
+    """That of the powers of the numbers, under their softmax."""
+    axis, other = g.fresh_axis(v.n), g.fresh_axis(v.n)
+    total = g.read(g.define("logsumexp", (), (other,), g.read(v.u, other)))
+    x = g.read(v.u, axis)
+    return g.read(
+        g.define("sum", (), (axis,), g.mul(g.node("exp", g.sub(x, total)), g.integer_power(x, power)))
+    )
+
+
+def _mean_of_two(g: Graph, v: SimpleNamespace, power: int) -> tuple[Node, Node]:
+    shares = g.node("logistic", g.sub(v.x, v.y)), g.node("logistic", g.sub(v.y, v.x))
+    first, second = (g.mul(p, g.integer_power(x, power)) for p, x in zip(shares, (v.x, v.y), strict=True))
+    return first, second
+
+
+def _square_of_mean(g: Graph, v: SimpleNamespace) -> Node:
+    mean = g.add(*_mean_of_two(g, v, 1))
+    return g.mul(mean, mean)
+
+
 def _products_of_shares(g: Graph, v: SimpleNamespace) -> tuple[Node, Node]:
     p, q, r = (g.node("logistic", a) for a in (v.x, v.y, v.z))
     return g.mul(p, q), g.mul(g.mul(p, q), r)
@@ -128,6 +149,16 @@ EXAMPLES: dict[str, Example] = {
     "large_times_quotient": lambda g, v: (g.node("cosh", v.x), g.div(v.y, g.node("sinh", v.x))),
     "own_argument_by_quotient": lambda g, v: (v.x, g.node("sin", v.x)),
     "root_of_squares_to_norm": lambda g, v: (_sum_of_squares(g, v),),
+    "weighted_mean_of_few": lambda g, v: (
+        _raw(g, "add", g.mul(v.z, g.node("exp", v.x)), g.node("exp", v.y)),
+        _raw(g, "add", g.node("exp", v.x), g.node("exp", v.y))),
+    "margin_of_softmax": lambda g, v: (g.node("exp_difference", g.zero, v.x, v.y), _sum_of_exp(g, v)),
+    "log_one_plus_sum_of_exp_to_softplus": lambda g, v: (_sum_of_exp(g, v),),
+    "mean_of_product_less_product_of_means": lambda g, v: (
+        _mean(g, v, 2), g.mul(_mean(g, v, 1), _mean(g, v, 1))),
+    "total_less_mean_of_exponents": lambda g, v: (g.node("log", _sum_of_exp(g, v)), _mean(g, v, 1)),
+    "mean_of_squares_less_square_of_mean": lambda g, v: (
+        g.sub(_mean_of_two(g, v, 2)[0], _square_of_mean(g, v)), _mean_of_two(g, v, 2)[1]),
     "product_less_its_share": _products_of_shares,
     "delta_plus_minus_its_share": lambda g, v: (
         g.mask(g.node("and", v.p, g.ieq0(v.point)), g.one), g.mask(v.p, g.neg(_softmax(g, v)))),

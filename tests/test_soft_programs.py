@@ -14,21 +14,24 @@ import mpmath
 import numpy as np
 import pytest
 import sympy as sp
-from soft_programs import DIGITS, PROGRAMS, SYMBOLS, Program, exact, lost, points
+from soft_programs import DIGITS, POWER, PROGRAMS, SYMBOLS, Program, exact, i, lost, mean, over, points
 
 import symgrad as sg
+from symgrad.opt.pairs import NAME as PAIRED
 
 SIZE = 4
 CHOSEN = ("30", "40, last", "700", "offset, near", "offset, far", "ties on top", "ladder")
 WORDS = ("value", "grad", "hess")
 OVER_ARRAYS = (
-    "log-sum-exp", "softmax", "log-softmax", "mean of data", "variance", "entropy", "soft cross-entropy",
-    "cross-entropy", "softmax at a temperature",
+    "log-sum-exp", "softmax", "log-softmax", "mean of scores", "mean of data", "variance",
+    "variance by squares", "entropy", "entropy by the mean", "soft cross-entropy", "cross-entropy",
+    "softmax at a temperature", "soft minimum", "hinge",
 )  # fmt: skip
 WRITTEN_OUT = (
     "log-sum-exp", "softmax", "softmax, its last", "log-softmax", "mean of scores", "mean of data",
     "variance", "variance by squares", "entropy", "entropy by the mean", "perplexity", "soft cross-entropy",
-    "cross-entropy", "label smoothing", "softmax at a temperature", "energy", "soft minimum",
+    "cross-entropy", "label smoothing", "softmax at a temperature", "energy", "heat capacity",
+    "soft minimum",
 )  # fmt: skip
 
 
@@ -149,6 +152,40 @@ def test_shares_of_two_infinite_scores_have_no_limit(backend: str) -> None:
     value, gradient = total(INF, 0.0, INF)
     assert value == INF
     np.testing.assert_array_equal(gradient, [np.nan, 0.0, np.nan])
+
+
+# ---- what overflowed -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_large_scores_in_quotients_of_sums_do_not_overflow(backend: str) -> None:
+    """A square of a mean, a difference of exponentials over their sum, log(1 + a sum)."""
+    v = SYMBOLS["v"]
+    whole = over(POWER)
+    formulas = (mean(v[i], POWER) ** 2, (sp.exp(v[0]) - sp.exp(v[1])) / whole, sp.log(1 + whole))
+    found = [
+        sg.compile(f, wrt=v, outputs="value", backend=backend)(np.array([1000.0, 999.0])) for f in formulas
+    ]
+    p = 1 / (1 + np.exp(-1.0))
+    np.testing.assert_allclose(found, [(999 + p) ** 2, 2 * p - 1, 1000 - np.log(p)], rtol=1e-13)
+
+
+def test_only_shares_of_the_whole_that_is_summed_have_a_variance() -> None:
+    """Of exponentials over another sum, no identity of means holds."""
+    v, u = SYMBOLS["v"], SYMBOLS["u"]
+    whole = over(sp.exp(u[i]))
+    formula = over(v[i] ** 2 * sp.exp(v[i])) / whole - (over(v[i] * sp.exp(v[i])) / whole) ** 2
+    value = sg.compile(formula, args=(v, u), outputs="value")(x := np.array([0.5, 1.0]), np.array([0.0, 2.0]))
+    p = np.exp(x) / (1 + np.exp(2.0))
+    assert value == pytest.approx(p @ x**2 - (p @ x) ** 2, rel=1e-14)
+
+
+def test_terms_that_differ_by_a_share_are_paired_in_hessians_alone() -> None:
+    program = sg.program(PROGRAMS["mean of scores"].arrays, wrt=SYMBOLS["v"])
+    for words, times in (("hess", True), ("grad", False), ("hvp", False)):
+        units: dict[str, Any] = {}
+        sg.compile(program, outputs=words, watch=units.__setitem__)
+        assert bool(units["pairs"].graph.fired[PAIRED]) is times
 
 
 # ---- the operations --------------------------------------------------------------------------------

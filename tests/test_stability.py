@@ -10,12 +10,13 @@ import pytest
 
 from symgrad.ir.rules import TABLE
 from symgrad.ir.stability import AUDITS
-from symgrad.opt import deviation, saturation
+from symgrad.opt import deviation, pairs, saturation
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = sorted(
     [
         deviation.NAME,
+        pairs.NAME,
         saturation.NAME,
         *(r.name for rules in TABLE.values() for r in rules if r.stage == "stable"),
     ]

@@ -23,14 +23,18 @@ from symgrad.ir.unit import Unit
 from symgrad.opt.deviation import less_its_mean
 from symgrad.opt.exponentials import with_shared_exponentials
 from symgrad.opt.means import Means
+from symgrad.opt.pairs import with_pairs
 from symgrad.opt.rebuild import Copy, NodeHook, copy_with
 from symgrad.opt.saturation import Split, beside_target, may_saturate
 
 
 def with_split_logsumexp(unit: Unit) -> Unit:
-    """The unit after `split_logsumexp`."""
-    graph, moved = split_logsumexp(unit.graph, unit.roots)
-    return unit.moved(graph, moved)
+    """The unit after `with_pairs` and `split_logsumexp`."""
+    paired = unit.moved(*with_pairs(unit.graph, unit.roots))
+    made = paired.moved(*split_logsumexp(paired.graph, paired.roots))
+    if paired.graph not in (unit.graph, made.graph):
+        made.graph.fired.update(paired.graph.fired)  # in the same stage
+    return made
 
 
 def split_logsumexp(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:

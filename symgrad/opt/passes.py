@@ -4,6 +4,7 @@ together  a recurrence that follows another one step by step runs in its loop (`
 totals    sums over the states of a recurrence are taken while it runs (`opt.totals`).
 symmetric symmetric matrices are read in one order of their indices (`opt.symmetric`).
 diagonal  of what is only read on a diagonal, only that is computed (`opt.diagonal`).
+pairs     terms of a sum that differ by a probability are one (`opt.pairs`).
 inline    maps of rank 0, and maps read once in loops no larger than their own, become part of
           their reader.
 share     expensive values (transcendental functions) needed by several definitions, or at several
@@ -35,6 +36,7 @@ from symgrad.opt.invariant import invariant
 from symgrad.opt.layout import layout
 from symgrad.opt.logsumexp import split_logsumexp
 from symgrad.opt.operands import operands
+from symgrad.opt.pairs import with_pairs
 from symgrad.opt.rebuild import Copy, copy_with, linked
 from symgrad.opt.reciprocals import reciprocals
 from symgrad.opt.symmetric import symmetric
@@ -259,6 +261,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("totals", totals),
     ("symmetric", symmetric),
     ("diagonal", diagonal),
+    ("pairs", with_pairs),
     ("inline", inline),
     ("share", share),
     ("forward", forward),

@@ -18,6 +18,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     quotients.py     sin(x)/x and its like
     ratios.py        x/(x + c), forms in x and y over x**2 + y**2
     complements.py   p*(1 - p), what is left of a whole beside a share of it
+    moments.py       variances and entropies under a softmax
     guarded.py       sin(x)/x with its value at 0 filled in
     radial.py        even functions of a root: cos(|v|), sin(|v|)/|v|
     powers.py        x**y - 1, also over y and x - 1
@@ -39,6 +40,7 @@ from symgrad.ir.stability import (
     flat,
     guarded,
     logarithms,
+    moments,
     norms,
     powers,
     products,
@@ -65,6 +67,7 @@ __all__ = [
     "flat",
     "guarded",
     "logarithms",
+    "moments",
     "norms",
     "powers",
     "products",

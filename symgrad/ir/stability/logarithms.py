@@ -133,6 +133,22 @@ def log_one_plus_exp_to_softplus(g: Graph, a: Args) -> int | None:
 
 
 @stable(
+    "log1p",
+    "log(1 + sum exp(e)) overflows for e > 709, and its derivatives are differences where the e have a shift",
+    Audit(
+        "log(1 + Sum(exp(v[i] - v[0]), (i, 0, n - 1)))", "softplus(logsumexp(v) - v[0])",
+        "a sum of exponentials", _MAECHLER, ({"v": (0.0, 1000.0, 999.0)}, {"v": (40.0, 0.0, 1.0)},
+                                             {"v": (0.5, 1.0, -2.0)}),
+    ),
+    on=among("read"),
+    needs=("exp",),
+)  # fmt: skip
+def log_one_plus_sum_of_exp_to_softplus(g: Graph, a: Args) -> int | None:
+    total = log_of_sum(g, a[0]) if g.op[a[0]] == "read" else None
+    return None if total is None else g.node("softplus", total)
+
+
+@stable(
     "log",
     "1 - x**2 is (1 - x)*(1 + x): log of it near 1, log1p(-x**2) near 0",
     Audit(

@@ -55,22 +55,59 @@ def softmax_to_exp_of_difference(g: Graph, a: Args) -> int | None:
 
 @stable(
     "div",
+    "(exp(a) - exp(b))/sum(exp(c)) is exp(a - L) - exp(b - L), L = logsumexp(c): no overflow",
+    Audit(
+        "(exp(v[0]) - exp(v[1]))/Sum(exp(v[i]), (i, 0, n - 1))", "exp_difference(-L, v[0], v[1])",
+        "a difference of exponentials over a sum of such", _LOG_SUM_EXP, SCORES,
+    ),
+    on=among("exp_difference", "mul", "neg"),
+    needs=("exp_difference",),
+)  # fmt: skip
+def margin_of_softmax(g: Graph, a: Args) -> int | None:
+    above = factors_of(g, a[0])
+    k = next((k for k, factor in enumerate(above) if g.op[factor] == "exp_difference"), None)
+    below = [] if k is None else factors_of(g, a[1])
+    for place, divisor in enumerate(below):
+        lse = log_of_sum(g, divisor) if g.op[divisor] == "read" else None
+        if k is not None and lse is not None:
+            c, u, v = g.args[above[k]]
+            margin = g.node("exp_difference", g.sub(c, lse), u, v)
+            return quotient_of(g, [*without(above, k), margin], without(below, place))
+    return None
+
+
+@stable(
+    "div",
     "sum(w*exp(e))/sum(exp(e)) is sum(w*exp(e - logsumexp(e))): a mean under a softmax",
     Audit(
         "Sum(v[i]*exp(v[i]), (i, 0, n - 1))/Sum(exp(v[i]), (i, 0, n - 1))", "sum(v*exp(v - logsumexp(v)))",
         "sums over the same exponentials", _LOG_SUM_EXP,
         SCORES,
     ),
-    on=among("read"),
+    on=among("read", "mul", "neg"),
+    needs=("exp",),
 )  # fmt: skip
 def weighted_mean_to_softmax(g: Graph, a: Args) -> int | None:
-    lse = log_of_sum(g, a[1])
-    if lse is None or g.op[a[0]] != "read" or g.tensors[g.args[a[0]][0]].kind != "sum":
+    above, below = factors_of(g, a[0]), factors_of(g, a[1])
+    for place, divisor in enumerate(below):
+        for k, factor in enumerate(above) if g.op[divisor] == "read" else ():
+            mean = _mean(g, factor, divisor) if g.op[factor] == "read" else None
+            if mean is not None:
+                return quotient_of(g, [*without(above, k), mean], without(below, place))
+    return None
+
+
+def _mean(g: Graph, weighted: int, total: int) -> int | None:
+    """sum(w*p) for sum(w*exp(e)) over sum(exp(e)), where the two are read."""
+    if g.tensors[g.args[weighted][0]].kind != "sum":
         return None
-    top, bottom = g.tensors[g.args[a[0]][0]], g.tensors[g.args[a[1]][0]]
+    lse = log_of_sum(g, total)
+    if lse is None:
+        return None
+    top, bottom = g.tensors[g.args[weighted][0]], g.tensors[g.args[total][0]]
     red = {r: g.fresh_axis(g.extent(r)) for r in top.red}
-    body = g.substitute(top.body, {**red, **dict(zip(top.out, g.args[a[0]][1:], strict=True))})
-    places = dict(zip(bottom.out, g.args[a[1]][1:], strict=True))
+    body = g.substitute(top.body, {**red, **dict(zip(top.out, g.args[weighted][1:], strict=True))})
+    places = dict(zip(bottom.out, g.args[total][1:], strict=True))
     wanted = _alpha_exponent(g, g.args[bottom.body][0], places, bottom.red)
     for exponential, exponent in _exponential_factors(g, body):
         if _alpha_exponent(g, exponent, {}, tuple(red.values())) == wanted:
@@ -78,6 +115,49 @@ def weighted_mean_to_softmax(g: Graph, a: Args) -> int | None:
             shifted = g.substitute(body, {exponential: share})
             out = g.first_occurrence(shifted, g.axes[shifted] - frozenset(red.values()))
             return g.read(g.define("sum", out, tuple(red.values()), shifted), *out)
+    return None
+
+
+@stable(
+    "div",
+    "(x*exp(a) + y*exp(b))/(exp(a) + exp(b)) is x*p + y*q, with shares p and q: a mean under a softmax",
+    Audit(
+        "(x*exp(x) + y*exp(y) + z*exp(z))/(exp(x) + exp(y) + exp(z))", "x*share(x, y, z) + ...",
+        "a sum of exponentials with factors over a sum of exponentials, written out", _LOG_SUM_EXP, _THREE,
+    ),
+    on=lambda ops: ops[0] in ("add", "sub", "mul", "neg") and ops[1] in ("add", "mul"),
+    needs=("exp",),
+)  # fmt: skip
+def weighted_mean_of_few(g: Graph, a: Args) -> int | None:
+    above, below = factors_of(g, a[0]), factors_of(g, a[1])
+    for place, divisor in enumerate(below):
+        lse = log_of_sum(g, divisor) if g.op[divisor] == "add" else None
+        for k, factor in enumerate(above) if lse is not None else ():
+            shares = (
+                _shares_of(g, factor, lse) if lse is not None and g.op[factor] in ("add", "sub") else None
+            )
+            if shares is not None:
+                return quotient_of(g, [*without(above, k), shares], without(below, place))
+    return None
+
+
+def _shares_of(g: Graph, total: int, lse: int) -> int | None:
+    """The sum with exp(x - lse) for exp(x) in each of its terms; None if one has none."""
+    found, stack = g.zero, [(1, total)]
+    for _ in range(2 * MOST_SCORES):
+        if not stack:
+            return found
+        sign, node = stack.pop()
+        if g.op[node] in ("add", "sub"):
+            stack += [(-sign if g.op[node] == "sub" else sign, g.args[node][1]), (sign, g.args[node][0])]
+            continue
+        factors = factors_of(g, node)
+        k = next((k for k, factor in enumerate(factors) if g.op[factor] == "exp"), None)
+        if k is None:
+            return None
+        share = g.node("exp", g.sub(g.args[factors[k]][0], lse))
+        term = quotient_of(g, [*without(factors, k), share], [])
+        found = g.add(found, term) if sign > 0 else g.sub(found, term)
     return None
 
 
