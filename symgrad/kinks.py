@@ -154,6 +154,12 @@ def _root(g: Graph, n: Node) -> Described | None:
     return ("{a} = 0", "derivative 0", g.args[n]) if is_root_at_least_value(g, n) else None
 
 
+def _length(g: Graph, n: Node) -> Described | None:
+    """At the origin, where no side is a number other than 0."""
+    is_apart = any(g.rational(side) for side in g.args[n])
+    return None if is_apart else ("{a} = {b} = 0", "derivative 0", g.args[n])
+
+
 def _says(where: str, derivative: str) -> Describe:
     return lambda g, n: (where, derivative, g.args[n])
 
@@ -165,7 +171,7 @@ _DESCRIBED: Mapping[str, Describe] = {
     "sqrt": _root,
     "norm": lambda g, n: ("{a} = 0", "derivative 0", g.args[n][1:2]),
     "pow": _root,
-    "hypot": _says("{a} = {b} = 0", "derivative 0"),
+    "hypot": _length,
     "atan2": _says(
         "{a} = {b} = 0 or ({a} = 0 and {b} < 0)", "derivative 0 at the origin; elsewhere " + _JUMP
     ),

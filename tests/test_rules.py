@@ -168,6 +168,10 @@ EXAMPLES: dict[str, Example] = {
     ),
     "quotient_less_its_share": lambda g, v: (
         g.div(v.z, g.add(v.x, v.y)), g.div(g.div(g.mul(v.x, v.z), g.add(v.x, v.y)), g.add(v.x, v.y))),
+    "quotient_plus_its_negative_share": lambda g, v: (
+        g.div(g.neg(g.mul(g.const(2), v.z)), g.add(v.x, v.y)),
+        g.div(g.div(g.mul(g.mul(g.const(2), v.x), v.z), g.add(v.x, v.y)), g.add(v.x, v.y))),
+    "slope_beside_number": lambda g, v: (v.x, g.one),
     "form_over_two_squares": lambda g, v: (g.mul(v.x, v.y), g.add(g.mul(v.x, v.x), g.mul(v.y, v.y))),
     "side_by_norm": lambda g, v: (
         v.x, g.node("sqrt", g.sum_of((g.mul(v.x, v.x), g.mul(v.y, v.y), g.mul(v.z, v.z))))),

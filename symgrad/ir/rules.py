@@ -349,6 +349,11 @@ def hypot_order(g: Graph, a: Args) -> int | None:
     return _reordered(g, "hypot", a)
 
 
+@rule("hypot_slope", "beside a number other than 0 there is no origin to be guarded", on=among("const"))
+def slope_beside_number(g: Graph, a: Args) -> int | None:
+    return g.node("direction_cosine", *a) if any(g.rational(side) for side in a) else None
+
+
 @rule("sqrt", "the root of a perfect square is exact", on=among("const"))
 def fold_sqrt(g: Graph, a: Args) -> int | None:
     q = g.rational(a[0])

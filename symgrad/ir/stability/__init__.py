@@ -16,7 +16,8 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     norms.py         roots of sums of squares
     products.py      logarithms of products and quotients, x*log(y)
     quotients.py     sin(x)/x and its like
-    ratios.py        x/(x + c), forms in x and y over x**2 + y**2
+    common_divisors.py  x/(x + c), and other quotients beside their own terms
+    ratios.py        forms in x and y over x**2 + y**2
     complements.py   p*(1 - p), what is left of a whole beside a share of it
     moments.py       variances and entropies under a softmax
     guarded.py       sin(x)/x with its value at 0 filled in
@@ -32,6 +33,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
 from symgrad.ir import ops  # noqa: F401  the table first: the rules are about its rows
 from symgrad.ir.stability import (
     anchors,
+    common_divisors,
     complements,
     determinants,
     differences,
@@ -59,6 +61,7 @@ __all__ = [
     "AUDITS",
     "Audit",
     "anchors",
+    "common_divisors",
     "complements",
     "determinants",
     "differences",

@@ -1,7 +1,4 @@
-"""Quotients beside their own terms: x/(x + c) and its derivatives, and forms in x and y over x**2 + y**2.
-
-Of a quotient n/d whose terms are also terms of d, the quotient rule makes 1/d - n/d**2, of which nothing is
-left where those terms are nearly all of d. What is left of d without n is known by itself: (d - n)/d**2.
+"""Forms in x and y over x**2 + y**2, and their logarithms.
 
 A form in two sides over powers of x**2 + y**2 is one in the direction cosines x/h and y/h, of size 1, over
 what is left of the powers of h = hypot(x, y): nothing on the way leaves the range of numbers, and the cosines
@@ -10,21 +7,19 @@ have derivatives of their own, in which nothing cancels.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from symgrad.ir.product import Factor, product_of
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import (
     MOST_FACTORS,
     factors_of,
     quotient_of,
+    remove,
     root_of_square,
     terms_of,
-    under_root,
     without,
 )
 from symgrad.records import dataclass
@@ -33,142 +28,6 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _MOST_NODES = 64  # of a factor that is searched for the length it stands beside
-
-
-# ---- what is left of a quotient ----------------------------------------------------------------
-
-
-def _counted(g: Graph, node: int) -> tuple[Fraction, Counter[int], Counter[int]] | None:
-    """Its number, and the factors that are only above or below, with cosines and squares as of lengths."""
-
-    def inside(n: int, is_above: bool) -> list[Factor] | None:
-        if g.op[n] == "direction_cosine":
-            return [(g.args[n][0], is_above), (g.node("hypot", *g.args[n]), not is_above)]
-        length = _power_of_length(g, n) if g.op[n] == "add" and not is_above else None
-        return None if length is None else [(g.node("hypot", *length[0]), False)] * length[1]
-
-    parts = product_of(g, node, MOST_FACTORS, inside=inside)
-    if parts is None:
-        return None
-    above, below = Counter(parts.above), Counter(parts.below)
-    return parts.number, above - below, below - above
-
-
-def _has_quotient(ops: Sequence[str]) -> bool:
-    return "div" in ops and not any(op in ("add", "sub") for op in ops)
-
-
-@stable(
-    "sub",
-    "a/d - a*n/d**2, as the quotient rule makes it, cancels where n is nearly all of d",
-    Audit(
-        "x/(x + y)", "by x: a/d*((d - n)/d)", "terms of n are terms of d, which is a sum; 1 - n/d counts",
-        "Higham 2002, section 1.7", at_pairs((1e9, 1.0), (3e-9, -2.0), (0.3, 0.7), (1e200, 1e-100)),
-    ),
-    on=_has_quotient,
-    needs=("div", "direction_cosine"),
-)  # fmt: skip
-def quotient_less_its_share(g: Graph, a: Args) -> int | None:
-    if not _has_quotient([g.op[part] for part in a]) or _divisors(g, a[0]) == _divisors(g, a[1]):
-        return None
-    first, second = (_counted(g, part) for part in a)
-    if first is None or second is None:
-        return None
-    for part, one, other, sign in ((a[0], first, second, 1), (a[1], second, first, -1)):
-        number, above, below = one
-        if above - other[1] or below - other[2]:
-            continue
-        left = _less_share(g, other[0] / number, other[1] - above, other[2] - below)
-        if left is not None:
-            made = g.mul(part, left)
-            return made if sign > 0 else g.neg(made)
-    return None
-
-
-def _divisors(g: Graph, node: int) -> int:
-    """How many factors a product is divided by: what tells most differences apart from those looked for."""
-    ops, args = g.op, g.args
-    stack, count, steps = [(node, False)], 0, 0
-    while stack and steps < 2 * MOST_FACTORS:
-        steps += 1
-        n, is_below = stack.pop()
-        op = ops[n]
-        if op == "mul" or op == "div":
-            first, second = args[n]
-            stack += ((first, is_below), (second, is_below or op == "div"))
-        elif op == "neg":
-            stack.append((args[n][0], is_below))
-        else:
-            count += is_below * (2 if op in ("add", "sub") else 1)  # two of a length for a sum of squares
-    return count
-
-
-def _less_share(g: Graph, number: Fraction, above: Counter[int], below: Counter[int]) -> int | None:
-    """1 - number*above/below as (d - n)/d without the terms that both have; None if they share none."""
-    d = _as_sum(g, below)
-    if d is None or not above:
-        return None
-    whole = _collected(g, terms_of(g, d), Fraction(1))
-    factors = list(above.elements())
-    is_sum = len(factors) == 1 and g.op[factors[0]] in ("add", "sub")
-    share = _collected(g, terms_of(g, factors[0]) if is_sum else [], number)
-    if not is_sum:
-        share[tuple(sorted(factors))] = number
-    if not any(term in whole for term in share):
-        return None
-    left = dict(whole)
-    for term, times in share.items():
-        left[term] = left.get(term, Fraction(0)) - times
-    return g.div(_sum_of(g, left), d)
-
-
-def _as_sum(g: Graph, below: Counter[int]) -> int | None:
-    """The sum that is divided by, also the one under a root that is divided by twice."""
-    if below.total() == 1:
-        (d,) = below
-        return d if g.op[d] in ("add", "sub") else None
-    if below.total() == 2 and len(below) == 1:
-        (root,) = below
-        under = under_root(g, root)
-        if g.op[root] == "hypot":
-            return g.sum_of(g.mul(side, side) for side in g.args[root])
-        return under if under is not None and g.op[under] in ("add", "sub") else None
-    return None
-
-
-Terms = dict[tuple[int, ...], Fraction]  # factors -> number
-
-
-def _collected(g: Graph, terms: Sequence[tuple[int, int]], times: Fraction) -> Terms:
-    """The terms of a sum by their factors, each with its number; a difference of squares is two terms."""
-    found: Terms = {}
-    for sign, term in terms:
-        number, factors = times * sign, list[int]()
-        squares: list[tuple[int, int | None]] = []
-        for factor in factors_of(g, term):
-            q = g.rational(factor)
-            if q is not None:
-                number *= q
-            elif g.op[factor] == "square_difference" and not squares:
-                squares = [(1, g.args[factor][0]), (-1, g.args[factor][1])]
-            else:
-                factors.append(factor)
-        for part_sign, side in squares or [(1, None)]:
-            key = tuple(sorted(factors if side is None else [*factors, side, side]))
-            found[key] = found.get(key, Fraction(0)) + part_sign * number
-    return found
-
-
-def _sum_of(g: Graph, terms: Terms) -> int:
-    """The sum, positive terms first."""
-    total = g.zero
-    for factors, number in sorted(terms.items(), key=lambda item: item[1] < 0):
-        product = g.one
-        for factor in factors:
-            product = g.mul(product, factor)
-        product = g.mul(g.const(abs(number)), product)
-        total = g.sub(total, product) if number < 0 else g.add(total, product)
-    return total
 
 
 # ---- forms in two sides ------------------------------------------------------------------------
@@ -313,7 +172,7 @@ def _power_of_length(g: Graph, node: int) -> tuple[tuple[int, int], int] | None:
 def _form(g: Graph, length: _Length, node: int) -> tuple[int, int] | None:
     """(a product over some of the powers of the length, how many are left)."""
     value, rest, left, count = g.one, [], length.power, 0
-    for factor in factors_of(g, node):
+    for factor in _factors_with_sides(g, node, length.sides):
         cosine = _over_length(g, length, factor) if left else None
         if cosine is not None and cosine[1] <= left:
             value, left, count = g.mul(value, cosine[0]), left - cosine[1], count + 1
@@ -328,6 +187,21 @@ def _form(g: Graph, length: _Length, node: int) -> tuple[int, int] | None:
     for factor in rest:
         value = g.mul(factor, value)
     return value, left
+
+
+def _factors_with_sides(g: Graph, node: int, sides: tuple[int, int]) -> list[int]:
+    """The factors of a product; a side that is a product itself is one: y**2 in y**4/(x**4 + y**4)."""
+    for side in sides:
+        if g.op[side] == "mul":
+            factors, rest, found = factors_of(g, node), factors_of(g, side), list[int]()
+            while len(rest) > 1:
+                left, missing = remove(factors, rest)
+                if missing:
+                    break
+                factors, found = left, [*found, side]
+            if found:
+                return [*found, *factors]
+    return factors_of(g, node)
 
 
 def _over_length(g: Graph, length: _Length, factor: int) -> tuple[int, int] | None:

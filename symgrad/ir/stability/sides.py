@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among
+from symgrad.ir.signs import is_never_negative
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import (
     PRODUCTS,
@@ -48,7 +49,7 @@ def root_less_its_side(g: Graph, a: Args) -> int | None:
     "add",
     "x + sqrt(x**2 + s) cancels where x < 0",
     Audit(
-        "x + sqrt(x**2 + y)", "root_less_side(-x, y, sqrt(x**2 + y))", "likewise", _CONJUGATE,
+        "x + sqrt(x**2 + y)", "root_less_side(-x, y, sqrt(x**2 + y))", "x may be negative", _CONJUGATE,
         at_pairs((-1.0, 1e-12), (-1e8, 1.0), (-2.0, 3.0), (5.0, 1.0), (-3.0, -1e-9)),
     ),
     on=among(*_ROOTS),
@@ -56,10 +57,16 @@ def root_less_its_side(g: Graph, a: Args) -> int | None:
 )  # fmt: skip
 def root_plus_its_side(g: Graph, a: Args) -> int | None:
     for root, side in (a, a[::-1]):
-        made = _less(g, root, g.neg(side)) if g.op[root] in _ROOTS else None
-        if made is not None:
-            return made
+        if g.op[root] in _ROOTS and not _adds(g, side):
+            made = _less(g, root, g.neg(side))
+            if made is not None:
+                return made
     return None
+
+
+def _adds(g: Graph, side: int) -> bool:
+    """Whether nothing can cancel when a side is added to a root."""
+    return (g.rational(side) or 0) > 0 or is_never_negative(g, side)
 
 
 def _less(g: Graph, root: int, side: int) -> int | None:
