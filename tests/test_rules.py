@@ -147,7 +147,6 @@ EXAMPLES: dict[str, Example] = {
     "exp_over_erfc": lambda g, v: (g.node("exp", g.neg(g.mul(v.x, v.x))), g.node("erfc", v.x)),
     "large_over_large": lambda g, v: (g.node("exp", v.x), g.node("expm1", v.x)),
     "large_times_quotient": lambda g, v: (g.node("cosh", v.x), g.div(v.y, g.node("sinh", v.x))),
-    "own_argument_by_quotient": lambda g, v: (v.x, g.node("sin", v.x)),
     "root_of_squares_to_norm": lambda g, v: (_sum_of_squares(g, v),),
     "weighted_mean_of_few": lambda g, v: (
         _raw(g, "add", g.mul(v.z, g.node("exp", v.x)), g.node("exp", v.y)),

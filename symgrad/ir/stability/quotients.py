@@ -25,13 +25,7 @@ def _shared(g: Graph, x: int, others: list[int]) -> tuple[list[int], list[int]] 
     return None if all(g.op[f] == "const" for f in gone) else (extra, rest)
 
 
-# Far from 0, derivatives of 1/sinhc(x) and 1/exprel(x) cancel, those of x/log(1 + x) are out of range.
-_BELOW = ("sin", "tan")
 _DECAYING = ("log1p", "expm1")  # over x: derivatives by a power of x, or a product, are out of range far away
-
-
-def _may_be_below(ops: Sequence[str]) -> bool:
-    return ops[1] in (*PRODUCTS, *_QUOTIENT_OF)
 
 
 @stable(
@@ -60,30 +54,6 @@ def quotient_by_own_argument(g: Graph, a: Args) -> int | None:
             if g.op[factor] == "tan":
                 made = g.div(made, g.node("cos", x))
             return quotient_of(g, [*without(above, place), *extra, made], rest)
-    return None
-
-
-@stable(
-    "div",
-    "x/sin(x) is nan at 0; its derivatives cancel near 0",
-    Audit(
-        "x/sin(x)", "1/sinc(x)", "a factor of the argument of sin or tan above it",
-        _GSL, at(*_NEAR_ZERO),
-    ),
-    on=_may_be_below,
-    needs=(*_QUOTIENT_OF, "xlog1py"),
-)  # fmt: skip
-def own_argument_by_quotient(g: Graph, a: Args) -> int | None:
-    above, below = factors_of(g, a[0]), factors_of(g, a[1])
-    for place, factor in enumerate(below):
-        if g.op[factor] not in _BELOW or not all(f in above for f in factors_of(g, g.args[factor][0])):
-            continue
-        x, quotient = g.args[factor][0], _QUOTIENT_OF[g.op[factor]]
-        shared = _shared(g, x, above)
-        if shared is not None:
-            _, rest = shared
-            turned = [*rest, g.node("cos", x)] if g.op[factor] == "tan" else rest
-            return quotient_of(g, turned, [*without(below, place), g.node(quotient, x)])
     return None
 
 
