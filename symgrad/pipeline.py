@@ -22,6 +22,7 @@ from symgrad.ir.collection import collection_paused
 from symgrad.ir.graph import TensorId
 from symgrad.ir.unit import Unit
 from symgrad.loops.columns import columns_in_blocks
+from symgrad.loops.in_place import in_place
 from symgrad.loops.lines import Lines
 from symgrad.loops.lower import Interface, lower
 from symgrad.loops.nest import Routine
@@ -201,7 +202,7 @@ def routine_of(
     if not vectors:
         return routine
     if not isinstance(routine.body, Lines):
-        routine = peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(routine)))))
+        routine = peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(in_place(routine))))))
     routine = packed(routine) if packs else routine
     return rerolled(routine) if search else to_reroll(routine)
 

@@ -16,7 +16,6 @@
  * work    t3 () double
  * work    t5 () double
  * work    t6 (n,) double
- * work    t7 (d,) double
  *
  * expression: penalty*Sum(w[j]**2, (j, 0, d - 1))/2 + Sum(log(1 + exp(-(b + Sum(X[i, j]*w[j], (j, 0, d - 1)))*y[i])), (i, 0, n - 1))/n
  * differentiated by: w, b
@@ -59,8 +58,6 @@ void logistic_regression(const double *restrict X, const double *restrict y,
     double *const restrict t3 = work + at1;
     double *const restrict t5 = work + at1 + 8;
     double *const restrict t6 = work + at1 + 8 + 8;
-    const int64_t at2 = at1 + 8 + 8 + logistic_regression_slice(logistic_regression_extent(n));
-    double *const restrict t7 = work + at2;
     double c1 = 0.0;
     for (int64_t i = 0; i < n; i++) {
         double c2 = 0.0;
@@ -91,19 +88,19 @@ void logistic_regression(const double *restrict X, const double *restrict y,
     const double tt10 = t3[0] / tt2;
     t5[0] = c4;
     for (int64_t i = 0; i < d; i++) {
-        t7[i] = 0.0;
+        grad_w[i] = 0.0;
     }
     for (int64_t i = 0; i < n; i++) {
         const double tt11 = t6[i];
         for (int64_t j = 0; j < d; j++) {
-            t7[j] += tt11 * X[i*d + j];
+            grad_w[j] += tt11 * X[i*d + j];
         }
     }
     logistic_regression_SUM(c1)
     for (int64_t i = 0; i < d; i++) {
         const double tt12 = w[i];
         c1 += tt12 * tt12;
-        grad_w[i] = t7[i] + tt3 * tt12;
+        grad_w[i] = grad_w[i] + tt3 * tt12;
     }
     t1[0] = c1;
     value[0] = 0.5 * (t1[0] * tt3) + tt10;
@@ -112,7 +109,8 @@ void logistic_regression(const double *restrict X, const double *restrict y,
 
 int64_t logistic_regression_work_size(int64_t n, int64_t d)
 {
-    return 8 + logistic_regression_slice(logistic_regression_extent(n)) + 8 + 8 + logistic_regression_slice(logistic_regression_extent(n)) + logistic_regression_slice(logistic_regression_extent(d));
+    (void)d;
+    return 8 + logistic_regression_slice(logistic_regression_extent(n)) + 8 + 8 + logistic_regression_slice(logistic_regression_extent(n));
 }
 
 int64_t logistic_regression_argument_count(void)

@@ -7,7 +7,6 @@
  * output  grad (n,) double
  * work    t1 () double
  * work    t2 () double
- * work    t3 (n,) double
  * work    t4 (n,) double
  *
  * expression: Product(x[i], (i, 0, n - 1)) + Sum(x[i]**2, (i, 0, n - 1))/2
@@ -37,9 +36,7 @@ void product_with_zeros(const double *restrict x, double *restrict value, double
 {
     double *const restrict t1 = work;
     double *const restrict t2 = work + 8;
-    double *const restrict t3 = work + 16;
-    const int64_t at1 = 16 + product_with_zeros_slice(product_with_zeros_extent(n));
-    double *const restrict t4 = work + at1;
+    double *const restrict t4 = work + 16;
     double c1 = 1.0;
     double c2 = 0.0;
     double c3 = 1.0;
@@ -48,7 +45,7 @@ void product_with_zeros(const double *restrict x, double *restrict value, double
         const double tt1 = x[i];
         c1 *= tt1;
         c2 += tt1 * tt1;
-        t3[i] = c3;
+        grad[i] = c3;
         c3 *= tt1;
         t4[n - i - 1] = c4;
         c4 *= x[n - i - 1];
@@ -57,13 +54,13 @@ void product_with_zeros(const double *restrict x, double *restrict value, double
     t2[0] = c2;
     value[0] = t1[0] + 0.5 * t2[0];
     for (int64_t i = 0; i < n; i++) {
-        grad[i] = x[i] + t3[i] * t4[i];
+        grad[i] = x[i] + grad[i] * t4[i];
     }
 }
 
 int64_t product_with_zeros_work_size(int64_t n)
 {
-    return 16 + product_with_zeros_slice(product_with_zeros_extent(n)) + product_with_zeros_slice(product_with_zeros_extent(n));
+    return 16 + product_with_zeros_slice(product_with_zeros_extent(n));
 }
 
 int64_t product_with_zeros_argument_count(void)

@@ -41,7 +41,7 @@ from symgrad.loops.walk import has_blocks, variables, walk
 MOST_STATEMENTS = 300  # in one loop: beyond that, registers and address streams run out
 _MOST_APART = 100  # in one whose parts touch no element together: they only take registers from each other
 _DEAR = 5  # of `Op.cost`: functions, more than a division
-_TRIED = frozenset(("sin", "cos", "tan"))
+TRIED = frozenset(("sin", "cos", "tan"))
 _LOOK_BACK = 12  # statements with loops that a loop may move past
 
 
@@ -190,7 +190,7 @@ def _is_gathered(store: StoreReduce, body: Sequence[Statement]) -> bool:
 
 def _is_spoilt(loop: For) -> bool:
     """Whether a loop with a function that targets try for small arguments first could not be run again."""
-    if not any(isinstance(s, Compute) and s.op in _TRIED for s in loop.body):
+    if not any(isinstance(s, Compute) and s.op in TRIED for s in loop.body):
         return False
     varying = {loop.var, *names_inside(loop)}
     read: dict[str, list[Index]] = {}

@@ -633,7 +633,7 @@ class Body:
         return close
 
     def _whole_blocks(self, first: Integer, last: Integer, and_one: bool) -> Integer:
-        """Where the last turns of a loop begin that are fewer than a vector has lanes.
+        """Where the last turns of a loop begin that are fewer than its vectors have lanes.
 
         Nowhere, if they are few: LLVM has code for single turns behind its vectors anyway, and the choice is
         made once, before the loop.
