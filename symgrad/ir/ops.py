@@ -112,9 +112,20 @@ def _times_log(g: Graph, a: tuple[int, ...], y: int) -> int:
     return g.mask(g.node("ne", a[0], g.zero), g.mul(y, g.node("log", a[0])))
 
 
+def _pow_by_exponent(g: Graph, a: tuple[int, ...], y: int) -> int:
+    """One op, which has a limit at x = 0; in two where the logarithm is another function, as log1p."""
+    is_plain = g.op[g.node("log", a[0])] == "log"
+    return g.node("pow_log", *a) if is_plain else _times_log(g, a, y)
+
+
+def _times_log_again(g: Graph, a: tuple[int, ...], y: int) -> int:
+    """Of x**b*log(x), written out: for any x, the logarithm may become another function."""
+    return _times_log(g, a, _times_log(g, a, g.node("pow", *a)))
+
+
 _row(
     "pow", 2, np.power, lambda a, b: a**b,
-    (_pow_by_base, lambda g, a, y: g.node("pow_log", *a)),
+    (_pow_by_base, _pow_by_exponent),
     sympy="Pow", c="pow{f}({0}, {1})", llvm="intrinsic llvm.pow", cost=40,
     domain=((0.1, 4.0), (-2.0, 2.0)), kink="the zero of a sum of squares (derivative 0)",
 )  # fmt: skip
@@ -206,7 +217,7 @@ _row(
 )  # fmt: skip
 _row(
     "pow_log", 2, _np_pow_log, lambda x, b: x**b * _mp("log")(x) if x else x,
-    (_by_both, _times_log), expand=lambda g, a: _times_log(g, a, g.node("pow", *a)), cost=60,
+    (_by_both, _times_log_again), expand=lambda g, a: _times_log(g, a, g.node("pow", *a)), cost=60,
     domain=((0.1, 4.0), (-2.0, 2.0)), source="calculus; 0 where x is",
 )  # fmt: skip
 
