@@ -21,20 +21,29 @@ DIGITS = 300
 ASIDE = 60  # digits after which a point is beside a tie
 x, y, z = sp.symbols("x y z", real=True)
 exp, log, sqrt, sin, cos, tan, tanh, atan = sp.exp, sp.log, sp.sqrt, sp.sin, sp.cos, sp.tan, sp.tanh, sp.atan
+erf, loggamma, digamma = sp.erf, sp.loggamma, sp.digamma
 
 TURNS = ((1.0, 1e-12), (3.0, 2.0), (0.5, 1024.0), (1e-9, 2e-9))
 STEPS = ((1.0, 1e-12), (3.0, 2.0), (1e8, 1e-3), (1e-9, 2e-9), (0.3, 1e3))
-SMALL_ON_EVERY_TARGET = [str(e) for e in (
-    cos(x + y) - cos(x), (exp(x) - exp(y)) / (x - y), sqrt(x**2 + y**2) - y, log(x + y) - log(x),
-)]  # fmt: skip
 SMALL_STEPS = ((1.0, 1e-12), (3.0, 2.0), (20.0, 1e-3), (1e-9, 2e-9))
 TIES = ((1.0, 1.0), (1.0, 1 + 2.0**-40), (1e-9, 2e-9), (3.0, 2.0))
 WIDE_TIES = (*TIES, (1e8, 1e8 + 1))
+UNIT_STEPS = ((0.25, 1e-12), (0.75, 2e-9), (0.5, 0.25), (1e-9, 2e-9))
 SIDES = ((1.0, 1e-12), (1e-5, 1.0), (1e8, 1e-3), (3.0, 4.0), (1e-3, -5.0))
 ROOTS = ((1e-8, 1.0, 2.0), (1.0, -3.0, 1.0), (1.0, 1e5, 1.0))
 
+
+def exp_of_square(t: Any) -> Any:
+    return exp(-(t**2))
+
+
+def softplus(t: Any) -> Any:
+    return log(1 + exp(t))
+
+
 ON_EVERY_TARGET = [str(e) for e in (
     cos(x + y) - cos(x), (exp(x) - exp(y)) / (x - y), sqrt(x**2 + y**2) - y, log(x + y) - log(x),
+    erf(x) - erf(y), (x + y) ** z - x**z, loggamma(x + y) - loggamma(x),
 )]  # fmt: skip
 
 # What is written, and points of its arguments (sorted by name).
@@ -87,6 +96,28 @@ CASES: dict[str, tuple[Any, tuple[tuple[float, ...], ...]]] = {
         (cos(3 * x) / cos(x), ((np.pi / 2,), (-np.pi / 2,), (1.5,))),
         ((sin(x + y) - sin(x)) / y, (*SMALL_STEPS, (1.0, 0.0))),
         (x * (exp(-x * z) - exp(-y * z)) / (y - x), ((1.0, 1.0, 1.0), (1.0, 3.0, 2.0))),
+        *((f(x + y) - f(x), SMALL_STEPS) for f in (sp.sinh, sp.cosh, tan, exp_of_square)),
+        *((f(x + y) - f(x), STEPS) for f in (sp.asinh, softplus, lambda t: t * log(t))),
+        *((f(x + y) - f(x), UNIT_STEPS) for f in (sp.asin, sp.acos, sp.atanh)),
+        (sp.acosh(x + y) - sp.acosh(x), ((2.0, 1e-12), (1e8, 1.0))),
+        (log(1 + x + y) - log(1 + x), ((0.25, 1e-12), (1e-9, 2e-12), (1e8, 1.0))),
+        (erf(x) - erf(y), ((3.0, 3.5), (-3.0, -4.0), (0.5, 0.25))),
+        (log(erf(x) / 2 - erf(y) / 2), ((3.5, 3.0), (-3.0, -4.0), (0.5, 0.25))),
+        ((erf(x) - erf(y)) / (x - y), TIES[:2]),
+        *(((x + y) ** p - x**p, STEPS[:4]) for p in (3, -2, sp.Rational(5, 2))),
+        ((x + y) ** z - x**z, ((1.0, 1e-12, 2.5), (1e8, 1.0, 0.5), (0.5, 0.25, 3.0))),
+        *(((x**p - y**p) / (x - y), TIES) for p in (3, 4, sp.Rational(5, 2), -2)),
+        ((x**z - y**z) / (x - y), ((1.0, 1.0, 2.5), (1.0, 1 + 2.0**-40, 2.5), (3.0, 2.0, 0.5))),
+        ((x**3 - y**3) / (x**2 - y**2), TIES),
+        ((x * log(x) - y * log(y)) / (x - y), TIES[:2]),
+        (loggamma(x + y) - loggamma(x), ((1e8, 0.5), (3.0, 1e-9), (1.5, 2.5))),
+        (loggamma(x) + loggamma(y) - loggamma(x + y), ((1e8, 0.5), (3.0, 1e10), (2.0, 3.0))),
+        (digamma(x + y) - digamma(x), ((1e8, 0.5), (3.0, 1e-9))),
+        (z + exp(x + y) - exp(x), ((1.0, 1e-12, 2e-12),)),
+        *((f(x + y) - 2 * f(x) + f(x - y), ((1.0, 1e-6), (2.0, 0.125))) for f in (exp, sin, log, sqrt)),
+        *(((x + y) ** p - 2 * x**p + (x - y) ** p, ((1.0, 1e-6), (2.0, 0.125))) for p in (-1, 3)),
+        ((exp(x + y) - 2 * exp(x) + exp(x - y)) / y**2, ((1.0, 1e-6), (1.0, 0.0))),
+        ((exp(x + y) - exp(x - y)) / (2 * y), ((1.0, 1e-6), (1.0, 0.0))),
     )
 }
 

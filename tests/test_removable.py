@@ -381,6 +381,10 @@ def _node(g: Graph, op: str, u: int) -> int:
     } | two
     if op.endswith("_difference") and op not in args:
         args[op] = (above_one, u, shifted)
+    if op in ("asin_difference", "atanh_difference", "tan_difference"):
+        args[op] = (shifted, u, g.const(0.125))
+    if op == "pow_difference":
+        args[op] = (above_one, u, shifted, g.const(2.5))
     if op == "powm1":
         args[op] = (above_one, g.const(2.5), u)
     if op.endswith("_less_side"):

@@ -286,6 +286,20 @@ EXAMPLES: dict[str, Example] = {
     "difference_of_one_function": lambda g, v: (g.node("cos", g.add(v.x, v.y)), g.node("cos", v.x)),
     "sum_with_opposite_factors": lambda g, v: (
         g.mul(g.const(2), g.node("sin", g.add(v.x, v.y))), g.mul(g.const(-2), g.node("sin", v.x))),
+    "difference_of_one_power": lambda g, v: (
+        g.node("pow", g.add(v.x, v.y), g.const(Fraction(5, 2))), g.node("pow", v.x, g.const(Fraction(5, 2)))),
+    "sum_of_opposite_powers": lambda g, v: (
+        g.div(g.const(3), g.mul(g.add(v.x, v.y), g.add(v.x, v.y))), g.div(g.const(-3), g.mul(v.x, v.x))),
+    "difference_in_sum": lambda g, v: (g.sub(v.z, g.node("exp", v.x)), g.node("exp", g.add(v.x, v.y))),
+    "difference_from_sum": lambda g, v: (
+        g.add(g.node("exp", g.add(v.x, v.y)), g.node("exp", g.sub(v.x, v.y))),
+        g.mul(g.const(2), g.node("exp", v.x))),
+    "difference_of_digammas": lambda g, v: (
+        g.node("digamma", g.add(v.x, v.y)), g.node("digamma", v.x)),
+    "log_beta": lambda g, v: (
+        g.sub(g.node("loggamma", v.x), g.node("loggamma", g.add(v.x, v.y))), g.node("loggamma", v.y)),
+    "log_beta_with_other_sign": lambda g, v: (
+        g.sub(g.node("loggamma", g.add(v.x, v.y)), g.node("loggamma", v.x)), g.node("loggamma", v.y)),
     "root_less_its_side": lambda g, v: (_norm(g, v), v.x),
     "root_plus_its_side": lambda g, v: (g.node("sqrt", g.add(g.mul(v.x, v.x), v.y)), v.x),
     "log_of_nearly_equal": lambda g, v: (g.add(v.x, v.y), v.x),

@@ -199,6 +199,11 @@ _DIFFERENCES: dict[str, Callable[[Expr], Expr]] = {
     "exp": sp.exp, "log": sp.log, "sqrt": sp.sqrt, "sin": sp.sin, "cos": sp.cos, "atan": sp.atan,
     "reciprocal": lambda x: 1 / x, "reciprocal_root": lambda x: 1 / sp.sqrt(x),
     "logistic": lambda x: 1 / (1 + sp.exp(-x)),
+    "log1p": lambda x: sp.log(1 + x), "softplus": lambda x: sp.log(1 + sp.exp(x)),
+    "xlogx": lambda x: x * sp.log(x),
+    **{name: getattr(sp, name) for name in (
+        "asin", "asinh", "acosh", "atanh", "tan", "sinh", "cosh", "erf", "loggamma",
+    )},
 }  # fmt: skip
 
 
@@ -244,6 +249,7 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "log1msq": _formula(lambda x: sp.log(1 - x**2)),
     "loghypot1": _formula(lambda x: sp.log(1 + x**2) / 2),
     "hypot1m1": _formula(lambda x: sp.sqrt(1 + x**2) - 1),
+    "pow_difference": _formula(lambda c, u, v, p: (c + u) ** p - (c + v) ** p),
     "powm1": _formula(lambda x, y, t: x**y - 1),
     "hypot_less_side": _formula(lambda x, y: sp.sqrt(x**2 + y**2) - x),
     "leg_less_side": _formula(lambda x, y: sp.sqrt(x**2 - y**2) - x),

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from symgrad.ir.differences import NAMES as DIFFERENCES
+from symgrad.ir.difference_families import NAMES as DIFFERENCES
 from symgrad.ir.kinks import DEFAULT, slope_of_abs_at_zero, tie_goes_to
 from symgrad.ir.ops import OPS
 from symgrad.ir.quotients import ROWS as QUOTIENT_ROWS
@@ -233,7 +233,7 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "radial_coshm1": lambda h, s: 2 * np.sinh(h / 2) ** 2,
     "radial_logcosh": lambda h, s: _logcosh(h),
     "square_difference": OPS["square_difference"].numpy,
-    **{op: OPS[op].numpy for op in (*DIFFERENCES, *SIDES, "powm1")},
+    **{op: OPS[op].numpy for op in (*DIFFERENCES, *SIDES, "powm1", "pow_difference")},
     "hypot_slope": _hypot_slope,
     "inversion": _inversion,
     "direction_cosine": lambda x, y: x / _hypot(x, y),

@@ -47,6 +47,7 @@ class Family:
     value      (graph, a, b, d, (c, u, v)) -> f(a) - f(b), where they are.
     slope      the same over d.
     exact      (c, u, v) -> the difference, of mpmath numbers.
+    apart      (graph, a, b) -> f(a) - f(b) where they are not; none: as it is written.
     """
 
     function: Callable[[Graph, int], int]
@@ -58,6 +59,7 @@ class Family:
     exact: Callable[[Any, Any, Any], Any]
     domain: Interval = (-1.0, 1.0)
     cost: int = 60
+    apart: Callable[[Graph, int, int], int] | None = None
 
 
 def difference_node(g: Graph, family: str, c: int, u: int, v: int) -> int:
@@ -68,7 +70,8 @@ def difference_node(g: Graph, family: str, c: int, u: int, v: int) -> int:
 def slope_node(g: Graph, family: str, c: int, u: int, v: int) -> int:
     """The same over u - v, with its limit at u = v."""
     f = FAMILIES[family]
-    a, b, d = g.add(c, u), g.add(c, v), g.sub(u, v)
+    a, b = g.add(c, u), g.add(c, v)
+    d = g.mul(g.const(2), u) if g.neg(u) == v else g.sub(u, v)
     near = f.near(g, a, b, d)
     apart = g.div(difference_node(g, family, c, u, v), g.where(near, g.one, d))
     return g.where(near, f.slope(g, a, b, d, (c, u, v)), apart)
@@ -77,7 +80,7 @@ def slope_node(g: Graph, family: str, c: int, u: int, v: int) -> int:
 def log_slope_of_quotient(g: Graph, x: int, y: int) -> int:
     """log(x/y)/(x - y), with its limit at x = y; both may be negative."""
     d = g.sub(x, y)
-    near = _of_one_size(g, x, y, d)
+    near = of_one_size(g, x, y, d)
     apart = g.div(g.node("log_quotient", x, y), g.where(near, g.one, d))
     return g.where(near, g.div(g.node("log1prel", g.div(d, y)), y), apart)
 
@@ -85,7 +88,7 @@ def log_slope_of_quotient(g: Graph, x: int, y: int) -> int:
 def log_of_near_quotient(g: Graph, c: int, u: int, v: int) -> int:
     """log((c + u)/(c + v)) by what the two differ in; both may be negative."""
     a, b, d = g.add(c, u), g.add(c, v), g.sub(u, v)
-    near = _of_one_size(g, a, b, d)
+    near = of_one_size(g, a, b, d)
     apart = g.node("log_quotient", g.where(near, g.one, a), b)
     return g.where(near, g.node("log1p", g.div(d, b)), apart)
 
@@ -94,7 +97,8 @@ def _expand(name: str) -> Callable[[Graph, Args], int]:
     def expand(g: Graph, args: Args) -> int:
         f, (c, u, v) = FAMILIES[name], args
         a, b, d = g.add(c, u), g.add(c, v), g.intern("sub", (u, v))
-        apart = g.intern("sub", (f.function(g, a), f.function(g, b)))
+        written = f.apart or (lambda g, a, b: g.intern("sub", (f.function(g, a), f.function(g, b))))
+        apart = written(g, a, b)
         return g.where(f.near(g, a, b, d), f.value(g, a, b, d, args), apart)
 
     return expand
@@ -107,11 +111,11 @@ def _op(name: str) -> Callable[[Graph, int], int]:
     return lambda g, x: g.node(name, x)
 
 
-def _within_one(g: Graph, a: int, b: int, d: int) -> int:
+def within_one(g: Graph, a: int, b: int, d: int) -> int:
     return g.node("lt", g.node("abs", d), g.one)
 
 
-def _of_one_size(g: Graph, a: int, b: int, d: int) -> int:
+def of_one_size(g: Graph, a: int, b: int, d: int) -> int:
     """Both positive, or both negative, and neither much larger."""
     x, y = (g.node("abs", part) for part in (a, b))
     ratio = g.const(4)
@@ -121,7 +125,7 @@ def _of_one_size(g: Graph, a: int, b: int, d: int) -> int:
 
 def _within_one_in_range(g: Graph, a: int, b: int, d: int) -> int:
     """And sums of the two are in range."""
-    return g.node("and", _within_one(g, a, b, d), g.node("lt", g.node("abs", b), g.const(_HUGE)))
+    return g.node("and", within_one(g, a, b, d), g.node("lt", g.node("abs", b), g.const(_HUGE)))
 
 
 def _half(g: Graph, d: int) -> int:
@@ -133,7 +137,14 @@ def _exp_value(g: Graph, a: int, b: int, d: int, parts: Args) -> int:
 
 
 def _exp_slope(g: Graph, a: int, b: int, d: int, parts: Args) -> int:
-    return g.mul(g.node("exp", b), g.node("exprel", d))
+    """By the middle, which does not move where both ends move apart: central differences."""
+    return g.mul(g.node("exp", middle(g, parts)), g.node("sinhc", _half(g, d)))
+
+
+def middle(g: Graph, parts: Args) -> int:
+    """c + (u + v)/2."""
+    c, u, v = parts
+    return c if g.neg(u) == v else g.add(c, _half(g, g.add(u, v)))
 
 
 def _log_value(g: Graph, a: int, b: int, d: int, parts: Args) -> int:
@@ -283,7 +294,7 @@ def _logistic_slope(g: Graph, a: int, b: int, d: int, parts: Args) -> int:
         return g.mul(share, g.node("exprel", less))
 
     far = g.where(g.node("lt", g.zero, d), ordered(a, b, g.neg(d)), ordered(b, a, d))
-    return g.where(_within_one(g, a, b, d), g.mul(g.const(Fraction(1, 4)), close), far)
+    return g.where(within_one(g, a, b, d), g.mul(g.const(Fraction(1, 4)), close), far)
 
 
 def _logistic_change(g: Graph, c: int, u: int, v: int, y: int) -> int:
@@ -325,27 +336,27 @@ _POSITIVE = (0.5, 1.5)
 
 FAMILIES: dict[str, Family] = {
     "exp": Family(
-        _op("exp"), _op("exp"), lambda g, c, u, v, y: y, _within_one, _exp_value, _exp_slope,
+        _op("exp"), _op("exp"), lambda g, c, u, v, y: y, within_one, _exp_value, _exp_slope,
         lambda c, u, v: _exact("exp", c + v) * _exact("expm1", u - v),
     ),
     "log": Family(
         _op("log"), _reciprocal,
         lambda g, c, u, v, y: difference_node(g, "reciprocal", c, u, v),
-        _of_one_size, _log_value, _log_slope, _exact_log, _POSITIVE,
+        of_one_size, _log_value, _log_slope, _exact_log, _POSITIVE,
     ),
     "sqrt": Family(
         _op("sqrt"), lambda g, x: g.div(g.const(_HALF), g.node("sqrt", x)),
         lambda g, c, u, v, y: _half(g, difference_node(g, "reciprocal_root", c, u, v)),
-        _of_one_size, _root_value, _root_slope, _exact_root, _POSITIVE, 30,
+        of_one_size, _root_value, _root_slope, _exact_root, _POSITIVE, 30,
     ),
     "reciprocal": Family(
         _reciprocal, _reciprocal_rate,
-        _reciprocal_change, _of_one_size, _reciprocal_value, _reciprocal_slope,
+        _reciprocal_change, of_one_size, _reciprocal_value, _reciprocal_slope,
         lambda c, u, v: (v - u) / (c + u) / (c + v), _POSITIVE, 20,
     ),
     "reciprocal_root": Family(
         _reciprocal_root, lambda g, x: g.div(g.const(-_HALF), g.mul(x, g.node("sqrt", x))),
-        _reciprocal_root_change, _of_one_size, _reciprocal_root_value, _reciprocal_root_slope,
+        _reciprocal_root_change, of_one_size, _reciprocal_root_value, _reciprocal_root_slope,
         lambda c, u, v: _exact_root(c, v, u) / _exact("sqrt", c + u) / _exact("sqrt", c + v), _POSITIVE, 40,
     ),
     "sin": Family(
@@ -386,18 +397,20 @@ def _by_side(name: str, side: int) -> Callable[[Graph, Args, int], int]:
     return slope
 
 
-NAMES = frozenset(f"{name}_difference" for name in FAMILIES)
+_TOTAL = frozenset(
+    ("exp", "sin", "cos", "atan", "logistic", "asinh", "sinh", "cosh", "softplus", "erf")
+)  # finite arguments give a finite result, overflow aside
 
 
-def _enter() -> None:
-    for name, f in FAMILIES.items():
-        expand = _expand(name)
-        OPS[f"{name}_difference"] = Op(
-            f"{name}_difference", 3, by_expansion(expand, 3), f.exact,
-            (_by_common(name), _by_side(name, 1), _by_side(name, 2)), expand=expand, cost=f.cost,
-            domain=(f.domain, (-0.25, 0.25), (-0.25, 0.25)), source="this module",
-            total=name in ("exp", "sin", "cos", "atan", "logistic"),
-        )  # fmt: skip
+def enter(name: str, f: Family) -> None:
+    """The row of a family."""
+    expand = _expand(name)
+    OPS[f"{name}_difference"] = Op(
+        f"{name}_difference", 3, by_expansion(expand, 3), f.exact,
+        (_by_common(name), _by_side(name, 1), _by_side(name, 2)), expand=expand, cost=f.cost,
+        domain=(f.domain, (-0.25, 0.25), (-0.25, 0.25)), source="this module", total=name in _TOTAL,
+    )  # fmt: skip
 
 
-_enter()
+for _name, _family in FAMILIES.items():
+    enter(_name, _family)

@@ -528,9 +528,14 @@ FUNCTIONS: dict[str, Callable[..., Series]] = {
     "direction_cosine": lambda a, b: div(a, root(add(mul(a, a), mul(b, b)))),
     "leg": lambda a, b: root(sub(mul(a, a), mul(b, b))),
     **{
-        f"{op}_difference": _difference(op) for op in ("exp", "log", "sqrt", "sin", "cos", "atan", "logistic")
+        f"{op}_difference": _difference(op)
+        for op in (
+            "exp", "log", "sqrt", "sin", "cos", "atan", "logistic", "asin", "asinh", "acosh", "atanh", "tan",
+            "sinh", "cosh", "log1p", "softplus", "xlogx", "erf", "loggamma",
+        )
     },
     "reciprocal_difference": lambda c, u, v: div(sub(v, u), mul(add(c, u), add(c, v))),
+    "pow_difference": lambda c, u, v, p: sub(_power(add(c, u), p), _power(add(c, v), p)),
     "powm1": lambda x, y, t: sub(_power(x, y), _like(1, x)),
     "hypot_less_side": lambda x, y: sub(root(add(mul(x, x), mul(y, y))), x),
     "leg_less_side": lambda x, y: sub(root(sub(mul(x, x), mul(y, y))), x),

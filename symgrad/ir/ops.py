@@ -518,10 +518,12 @@ OPS |= SPECIAL
 
 # They enter their rows, and those of `ir.quotients`.
 from symgrad.ir import (  # noqa: E402
+    difference_families,  # noqa: F401
     differences,  # noqa: F401
     hypot,  # noqa: F401
     log_products,  # noqa: F401
     norm,  # noqa: F401
+    power_differences,  # noqa: F401
     powers_less_one,  # noqa: F401
     radial,  # noqa: F401
     removable,  # noqa: F401

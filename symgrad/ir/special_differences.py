@@ -47,7 +47,8 @@ class _Powers:
     def __init__(self, g: Graph, x: int, end: int, d: int) -> None:
         self.g = g
         self.u, self.v = g.div(g.one, x), g.div(g.one, end)
-        self.first = g.neg(g.mul(g.mul(d, self.u), self.v))
+        least, most = (g.node(op, self.u, self.v) for op in ("minimum", "maximum"))
+        self.first = g.neg(g.mul(g.mul(d, least), most))  # in this order it is in range
         self.found = [g.zero, self.first]
         self.power = g.one  # of u
 
@@ -66,13 +67,22 @@ def _total(g: Graph, terms: list[int]) -> int:
     return total
 
 
+def _log_of_growth(g: Graph, step: int, start: int) -> int:
+    """log((start + step)/start), also where next to nothing of the start is left."""
+    t = g.div(step, start)
+    falls = g.node("lt", t, g.const(Fraction(-1, 2)))
+    left = g.node("log", g.where(falls, g.div(g.add(start, step), start), g.one))
+    return g.where(falls, left, g.node("log1p", g.where(falls, g.zero, t)))
+
+
 def _expand(n: int) -> Callable[[Graph, Args], int]:
     """By terms of the series (DLMF 5.7.6, 5.15.1), and of the asymptotic one after ten (5.11.2, 5.15.8)."""
 
     def expand(g: Graph, a: Args) -> int:
         x, d = a
         end = g.add(x, d)
-        inside = g.node("and", g.node("lt", g.zero, x), g.node("lt", g.zero, end))
+        above = g.node("and", g.node("lt", g.zero, x), g.node("lt", g.zero, end))
+        inside = g.node("and", above, g.node("lt", d, g.const(float("inf"))))
         start, step = g.where(inside, x, g.one), g.where(inside, d, g.one)
         stop = g.where(inside, end, g.const(2))
         near = [
@@ -82,7 +92,7 @@ def _expand(n: int) -> Callable[[Graph, Args], int]:
         far = g.add(start, g.const(_DIRECT_TERMS))
         powers = _Powers(g, far, g.add(stop, g.const(_DIRECT_TERMS)), step)
         # polygamma(n, z) = sign * (the sum of z**-(n + 1) over k, and the rest): n! = 1 for n = 0
-        leading = g.neg(g.node("log1p", g.div(step, far))) if n == 0 else g.div(powers[n], g.const(n))
+        leading = g.neg(_log_of_growth(g, step, far)) if n == 0 else g.div(powers[n], g.const(n))
         rest = [leading, g.mul(g.const(Fraction(1, 2)), powers[n + 1])]
         for j, bernoulli in enumerate(_BERNOULLI, start=1):
             factor = bernoulli * prod(range(n + 1, n + 2 * j)) / factorial(2 * j)

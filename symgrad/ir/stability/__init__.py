@@ -26,6 +26,9 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     sides.py         a root less one of its sides
     squares.py       differences of squares
     steps.py         differences of one function at two arguments, divided ones
+    sum_steps.py     the same in sums of several terms, second differences
+    power_steps.py   the same of powers
+    gamma_steps.py   the same of loggamma and digamma
     flat.py          functions of a root that are flat where it is 0
     singularities.py formulas of one value that are regular where it is 0
 """
@@ -40,10 +43,12 @@ from symgrad.ir.stability import (
     error_functions,
     exponentials,
     flat,
+    gamma_steps,
     guarded,
     logarithms,
     moments,
     norms,
+    power_steps,
     powers,
     products,
     quotients,
@@ -54,6 +59,7 @@ from symgrad.ir.stability import (
     singularities,
     squares,
     steps,
+    sum_steps,
 )
 from symgrad.ir.stability.audit import AUDITS, Audit
 
@@ -68,10 +74,12 @@ __all__ = [
     "error_functions",
     "exponentials",
     "flat",
+    "gamma_steps",
     "guarded",
     "logarithms",
     "moments",
     "norms",
+    "power_steps",
     "powers",
     "products",
     "quotients",
@@ -82,4 +90,5 @@ __all__ = [
     "singularities",
     "squares",
     "steps",
+    "sum_steps",
 ]

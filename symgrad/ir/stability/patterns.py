@@ -133,6 +133,18 @@ def terms_of(g: Graph, node: int) -> list[tuple[int, int]]:
     return [(1, node)] if stack else terms
 
 
+def common_terms(g: Graph, x: int, y: int) -> tuple[int, int, int] | None:
+    """c, u and v with x = c + u and y = c + v; None if they have no term in common."""
+    first, second = terms_of(g, x), terms_of(g, y)
+    if len(first) + len(second) < 3:
+        return None
+    left, right = remove(first, second)
+    common, _ = remove(first, left)
+    if not common:
+        return None
+    return sum_of_signed(g, common), sum_of_signed(g, left), sum_of_signed(g, right)
+
+
 def conditions_of(g: Graph, predicate: int) -> list[int]:
     """The parts of a conjunction; one of more than a few is one part."""
     parts: list[int] = []

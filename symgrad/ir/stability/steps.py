@@ -11,47 +11,65 @@ or where the function saturates (atan, tanh, the logistic function): others are 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from symgrad.ir.difference_families import NAMES
 from symgrad.ir.differences import (
     FAMILIES,
-    NAMES,
     difference_node,
     log_of_near_quotient,
     log_slope_of_quotient,
     slope_node,
 )
+from symgrad.ir.power_differences import power_slope
 from symgrad.ir.probe import CONSTANT, variable_of
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import (
     PRODUCTS,
+    common_terms,
     difference_of,
     factors_of,
     quotient_of,
     remove,
-    sum_of_signed,
-    terms_of,
     without,
 )
+from symgrad.ir.stability.power_steps import powers_of_one_kind
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _CONJUGATE = "Higham 2002, sections 1.7, 1.8 and 1.14"
 _DIVIDED = "McCurdy, Ng & Parlett 1984"
-_ALONE = frozenset(("exp", "cos", "atan", "logistic", "tanh"))  # also of arguments with nothing in common
+_ALONE = frozenset(
+    ("exp", "cos", "cosh", "atan", "acos", "logistic", "tanh", "softplus", "erf", "erfc")
+)  # also of arguments with nothing in common
 _BOUNDED = frozenset(
-    ("exp", "cos", "sin", "logistic", "tanh")
+    ("exp", "cos", "sin", "tan", "sinh", "cosh", "logistic", "tanh", "softplus")
 )  # a step that is no small number is none to them
-_FUNCTIONS = frozenset((*FAMILIES, "tanh")) - {"reciprocal", "reciprocal_root"}
+_VIA = {  # op: (family, what its difference is multiplied by, what the arguments are)
+    "tanh": ("logistic", 2, 2),  # 2*logistic(2*x) - 1
+    "acos": ("asin", -1, 1),
+    "erfc": ("erf", -1, 1),
+}
+FUNCTIONS = frozenset((*FAMILIES, *_VIA)) - {"reciprocal", "reciprocal_root"}
+_INNER = ("mul", "div", "neg", "add", "sub", "hypot")
+_STEPS = NAMES | {"pow_difference"}
 _LEAST_STEP = 0.25
+_DEEPEST = 4
+_DEPTH: ContextVar[int] = ContextVar("how many functions deep a difference is looked for", default=0)
 Parts = tuple[int, int, int]  # c, u and v
 
 
+_LOGARITHMS = ("log", "log1p")
+
+
 def _may_be_alike(ops: Sequence[str]) -> bool:
-    return ops[0] == ops[1] and (ops[0] in _FUNCTIONS or ops[0] in ("mul", "div"))
+    if ops[0] != ops[1]:
+        return sorted(ops) == ["log", "log1p"]
+    return ops[0] in FUNCTIONS or ops[0] in ("mul", "div")
 
 
 @stable(
@@ -59,23 +77,24 @@ def _may_be_alike(ops: Sequence[str]) -> bool:
     "f(c + u) - f(c + v) cancels where u and v are small beside c, or near each other",
     Audit(
         "cos(x + y) - cos(x)", "cos_difference(x, y, 0)",
-        "exp, cos, atan, tanh and logistic; log, sqrt, sin and 1/x with a term in common; equal factors",
+        "exp, cos, cosh, atan, acos, tanh, logistic, softplus and erf; others with a term in common; "
+        "equal factors",
         _CONJUGATE,
         at_pairs((1.0, 1e-12), (0.5, 1e-3), (1e-9, 2e-9), (2.0, 5.0)),
     ),
     on=_may_be_alike,
-    needs=(*_FUNCTIONS, "div"),
+    needs=(*FUNCTIONS, "div"),
 )  # fmt: skip
 def difference_of_one_function(g: Graph, a: Args) -> int | None:
     op = g.op[a[0]]
     if op != g.op[a[1]]:
-        return None
+        return _of_logarithms(g, a)
     if op == "mul":
         return _with_common_factor(g, *a)
     if op == "div":
         (k, x), (m, y) = g.args[a[0]], g.args[a[1]]
         return _reciprocals(g, k, x, y) if k == m else None
-    return _difference(g, op, g.args[a[0]][0], g.args[a[1]][0]) if op in _FUNCTIONS else None
+    return _difference(g, op, g.args[a[0]][0], g.args[a[1]][0]) if op in FUNCTIONS else None
 
 
 @stable(
@@ -85,7 +104,7 @@ def difference_of_one_function(g: Graph, a: Args) -> int | None:
           _CONJUGATE,
           at_pairs((1.0, 1e-12), (0.5, 1e-3), (1e-9, 2e-9), (2.0, 5.0))),
     on=lambda ops: ops[0] == ops[1] and ops[0] in ("mul", "div"),
-    needs=(*_FUNCTIONS, "div"),
+    needs=(*FUNCTIONS, "div"),
 )  # fmt: skip
 def sum_with_opposite_factors(g: Graph, a: Args) -> int | None:
     if g.op[a[0]] != g.op[a[1]] or g.op[a[0]] not in ("mul", "div"):
@@ -98,10 +117,20 @@ def sum_with_opposite_factors(g: Graph, a: Args) -> int | None:
         return None
     if g.op[a[0]] == "div":
         return _reciprocals(g, p, x, y)
-    if g.op[x] not in _FUNCTIONS or g.op[x] != g.op[y]:
+    if g.op[x] not in FUNCTIONS or g.op[x] != g.op[y]:
         return None
     made = _difference(g, g.op[x], g.args[x][0], g.args[y][0])
     return None if made is None else g.mul(p, made)
+
+
+def _of_logarithms(g: Graph, a: Args) -> int | None:
+    """log(1 + x + y) - log1p(x)."""
+    if any(g.op[part] not in _LOGARITHMS for part in a):
+        return None
+    inside = [g.args[part][0] for part in a]
+    whole = [g.add(g.one, x) if g.op[part] == "log1p" else x for part, x in zip(a, inside, strict=True)]
+    parts = common_terms(g, *whole)
+    return None if parts is None or parts[0] == g.one else difference_node(g, "log", *parts)
 
 
 def _with_common_factor(g: Graph, a: int, b: int) -> int | None:
@@ -109,7 +138,7 @@ def _with_common_factor(g: Graph, a: int, b: int) -> int | None:
     for i in (0, 1):
         for j in (0, 1):
             x, y = g.args[a][1 - i], g.args[b][1 - j]
-            if g.args[a][i] == g.args[b][j] and g.op[x] == g.op[y] and g.op[x] in _FUNCTIONS:
+            if g.args[a][i] == g.args[b][j] and g.op[x] == g.op[y] and g.op[x] in FUNCTIONS:
                 made = _difference(g, g.op[x], g.args[x][0], g.args[y][0])
                 return None if made is None else g.mul(g.args[a][i], made)
     return None
@@ -118,14 +147,14 @@ def _with_common_factor(g: Graph, a: int, b: int) -> int | None:
 def _reciprocals(g: Graph, k: int, x: int, y: int) -> int | None:
     """k/x - k/y, for roots x and y too."""
     is_root = g.op[x] == g.op[y] == "sqrt"
-    parts = _common(g, *(g.args[n][0] if is_root else n for n in (x, y)))
+    parts = common_terms(g, *(g.args[n][0] if is_root else n for n in (x, y)))
     if parts is None:
         return None
     return g.mul(k, difference_node(g, "reciprocal_root" if is_root else "reciprocal", *parts))
 
 
 def _difference(g: Graph, op: str, x: int, y: int) -> int | None:
-    parts = _common(g, x, y)
+    parts = common_terms(g, x, y) or _by_inner_difference(g, x, y)
     if parts is not None and op in _BOUNDED and _is_large_step(g, *parts[1:]):
         return None
     if parts is None and (op not in _ALONE or _is_of_one_value(g, x, y)):
@@ -133,23 +162,31 @@ def _difference(g: Graph, op: str, x: int, y: int) -> int | None:
     return _difference_by_parts(g, op, parts or (g.zero, x, y))
 
 
+def _by_inner_difference(g: Graph, x: int, y: int) -> Parts | None:
+    """(y, x - y, 0) where x - y is a difference of one function itself: exp(-(x + h)^2) - exp(-x^2).
+
+    A few functions deep: nothing recurses over a user's expression.
+    """
+    op, depth = g.op[x], _DEPTH.get()
+    if op != g.op[y] or depth == _DEEPEST or (op not in _INNER and op not in FUNCTIONS):
+        return None
+    deeper = _DEPTH.set(depth + 1)
+    try:
+        step = g.sub(x, y)
+    finally:
+        _DEPTH.reset(deeper)
+    return (y, step, g.zero) if any(g.op[f] in _STEPS for f in factors_of(g, step)) else None
+
+
 def _difference_by_parts(g: Graph, op: str, parts: Parts) -> int:
-    if op == "tanh":  # 2*logistic(2*x) - 1
-        two = g.const(2)
-        return g.mul(two, difference_node(g, "logistic", *(g.mul(two, part) for part in parts)))
-    return difference_node(g, op, *parts)
+    family, times, scale = _VIA.get(op, (op, 1, 1))
+    return g.mul(g.const(times), difference_node(g, family, *_scaled(g, parts, scale)))
 
 
-def _common(g: Graph, x: int, y: int) -> Parts | None:
-    """c, u and v with x = c + u and y = c + v; None if they have no term in common."""
-    first, second = terms_of(g, x), terms_of(g, y)
-    if len(first) + len(second) < 3:
-        return None
-    left, right = remove(first, second)
-    common, _ = remove(first, left)
-    if not common:
-        return None
-    return sum_of_signed(g, common), sum_of_signed(g, left), sum_of_signed(g, right)
+def _scaled(g: Graph, parts: Parts, scale: int) -> Parts:
+    c, u, v = parts
+    by = g.const(scale)
+    return g.mul(by, c), g.mul(by, u), g.mul(by, v)
 
 
 def _is_large_step(g: Graph, u: int, v: int) -> bool:
@@ -171,7 +208,7 @@ def _is_of_one_value(g: Graph, x: int, y: int) -> bool:
     on=among("add", "sub"),
 )  # fmt: skip
 def log_of_nearly_equal(g: Graph, a: Args) -> int | None:
-    parts = _common(g, *a)
+    parts = common_terms(g, *a)
     return None if parts is None else log_of_near_quotient(g, *parts)
 
 
@@ -200,7 +237,7 @@ def difference_over_sum_of_exponentials(g: Graph, a: Args) -> int | None:
 # ---- divided differences -------------------------------------------------------------------------
 
 
-_CHANGES = frozenset((*NAMES, "add", "sub", "square_difference", "log_quotient"))
+_CHANGES = frozenset((*NAMES, "add", "sub", "square_difference", "log_quotient", "pow_difference"))
 
 
 def _may_be_divided(ops: Sequence[str]) -> bool:
@@ -216,42 +253,58 @@ def _may_be_divided(ops: Sequence[str]) -> bool:
         at_pairs((1.0, 1 + 1e-9), (1e-3, 1.001e-3), (0.5, 0.3), (3.0, -2.0)),
     ),
     on=_may_be_divided,
-    needs=(*NAMES, "sub", "square_difference", "log_quotient"),
+    needs=(*NAMES, "sub", "square_difference", "log_quotient", "pow_difference"),
 )  # fmt: skip
 def divided_difference(g: Graph, a: Args) -> int | None:
     above, below = factors_of(g, a[0]), factors_of(g, a[1])
     for mine, others, is_above in ((above, below, True), (below, above, False)):
         for place, factor in enumerate(mine):
             found = _change(g, factor)
-            if found is None:
-                continue
-            family, parts = found
-            rest = _without_step(g, parts, others)
-            if rest is not None:
-                made = [*without(mine, place), _slope(g, family, parts), *rest[0]]
+            rest = None if found is None else _without_step(g, found.parts, others)
+            if found is not None and rest is not None:
+                made = [*without(mine, place), _slope(g, found), *rest[0]]
                 return quotient_of(g, *((made, rest[1]) if is_above else (rest[1], made)))
     return None
 
 
-def _change(g: Graph, node: int) -> tuple[str, Parts] | None:
+class Change(NamedTuple):
+    """number times the difference of one function, of a power with an exponent."""
+
+    family: str
+    parts: Parts
+    exponent: int = 0
+    number: Fraction = Fraction(1)
+
+
+def _change(g: Graph, node: int) -> Change | None:
     """The function and its arguments, of what is a difference of one."""
     op, args = g.op[node], g.args[node]
     if op in NAMES:
-        return op.removesuffix("_difference"), args
-    if op == "square_difference":
-        return "square", (g.zero, *args)
-    if op == "log_quotient":
-        return "log_quotient", (g.zero, *args)
-    if op == "sub" and g.op[args[0]] == g.op[args[1]] and g.op[args[0]] in _FUNCTIONS:
+        return Change(op.removesuffix("_difference"), (args[0], args[1], args[2]))
+    if op == "pow_difference":
+        return Change("pow", (args[0], args[1], args[2]), args[3])
+    if op in ("square_difference", "log_quotient"):
+        return Change("square" if op == "square_difference" else op, (g.zero, *args))
+    if op == "sub" and g.op[args[0]] == g.op[args[1]] and g.op[args[0]] in FUNCTIONS:
         x, y = args
-        return g.op[x], (g.zero, g.args[x][0], g.args[y][0])
-    if op in ("add", "sub") and g.op[args[0]] == g.op[args[1]] == "div":
+        return Change(g.op[x], (g.zero, g.args[x][0], g.args[y][0]))
+    return _written_change(g, node) if op in ("add", "sub") else None
+
+
+def _written_change(g: Graph, node: int) -> Change | None:
+    """That of reciprocals and powers, as they are written."""
+    op, args = g.op[node], g.args[node]
+    if g.op[args[0]] == g.op[args[1]] == "div":
         (p, x), (q, y) = g.args[args[0]], g.args[args[1]]
         if p == g.one and q == (g.one if op == "sub" else g.minus_one):
-            return "reciprocal", (g.zero, x, y)
+            return Change("reciprocal", (g.zero, x, y))
         if (p, q) == (g.minus_one, g.one):
-            return "reciprocal", (g.zero, y, x)
-    return None
+            return Change("reciprocal", (g.zero, y, x))
+    powers = powers_of_one_kind(g, args[0], args[1], -1 if op == "sub" else 1)
+    if powers is None:
+        return None
+    first, second = powers
+    return Change("pow", (g.zero, first.base, second.base), first.exponent, first.number)
 
 
 def _without_step(g: Graph, parts: Parts, factors: list[int]) -> tuple[list[int], list[int]] | None:
@@ -264,8 +317,8 @@ def _without_step(g: Graph, parts: Parts, factors: list[int]) -> tuple[list[int]
     for place, factor in enumerate(signed):
         found = _change(g, factor)
         if found is not None:
-            own = _signed_factors(g, difference_of(g, *found[1][1:]))
-            signed = [*without(signed, place), _slope(g, *found), *own]
+            own = _signed_factors(g, difference_of(g, *found.parts[1:]))
+            signed = [*without(signed, place), _slope(g, found), *own]
             break
     left, rest = remove(step, signed)
     shared, _ = remove(step, left)
@@ -273,22 +326,26 @@ def _without_step(g: Graph, parts: Parts, factors: list[int]) -> tuple[list[int]
 
 
 def _signed_factors(g: Graph, node: int) -> list[int]:
-    """The factors, each x - y in one order."""
+    """The factors, each x - y in one order; x^2 - y^2 is (x - y)*(x + y)."""
     found: list[int] = []
     for factor in factors_of(g, node):
         if g.op[factor] == "sub" and not g.is_ordered(*g.args[factor]):
             found += [g.minus_one, g.neg(factor)]
+        elif g.op[factor] == "square_difference" and g.one not in g.args[factor]:
+            x, y = g.args[factor]
+            found += [*_signed_factors(g, difference_of(g, x, y)), g.add(x, y)]
         else:
             found.append(factor)
     return found
 
 
-def _slope(g: Graph, family: str, parts: Parts) -> int:
-    c, u, v = parts
-    if family == "square":
+def _slope(g: Graph, change: Change) -> int:
+    c, u, v = change.parts
+    if change.family == "square":
         return g.add(u, v)
-    if family == "log_quotient":
+    if change.family == "log_quotient":
         return log_slope_of_quotient(g, u, v)
-    if family == "tanh":
-        return g.mul(g.const(4), slope_node(g, "logistic", *(g.mul(g.const(2), part) for part in parts)))
-    return slope_node(g, family, c, u, v)
+    if change.family == "pow":
+        return g.mul(g.const(change.number), power_slope(g, c, u, v, change.exponent))
+    family, times, scale = _VIA.get(change.family, (change.family, 1, 1))
+    return g.mul(g.const(times * scale), slope_node(g, family, *_scaled(g, change.parts, scale)))

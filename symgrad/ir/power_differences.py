@@ -1,0 +1,126 @@
+"""Differences of one power at two arguments, without cancellation: a row of the op table.
+
+    pow_difference(c, u, v, p) = (c + u)^p - (c + v)^p
+
+Where a = c + u and b = c + v are of one sign and size it is b^p (exp(p*l) - 1) with l = log(1 + (u - v)/b).
+Divided by u - v, a power that is a small whole number is a sum of products, which has no limit to take.
+
+Source: Higham 2002, Accuracy and Stability of Numerical Algorithms, sections 1.7 and 1.14; DLMF 1.2(i).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from symgrad.ir.differences import Args, difference_node, of_one_size
+from symgrad.ir.expansion import by_expansion
+from symgrad.ir.op import Op
+from symgrad.ir.ops import OPS
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+_MOST_PRODUCTS = 8
+_MORE = 3  # times as many digits for what is exact
+
+
+def power_difference(g: Graph, c: int, u: int, v: int, p: int) -> int:
+    """a^p - b^p."""
+    exponent = g.rational(p)
+    if exponent == 0:
+        return g.zero
+    if exponent == 1:
+        return g.sub(u, v)
+    if exponent == -1:
+        return difference_node(g, "reciprocal", c, u, v)
+    return g.node("pow_difference", c, u, v, p)
+
+
+def power_slope(g: Graph, c: int, u: int, v: int, p: int) -> int:
+    """The same over u - v, with its limit at u = v."""
+    a, b, d = g.add(c, u), g.add(c, v), g.sub(u, v)
+    products = _products(g, a, b, p)
+    if products is not None:
+        return products
+    t, near = _near(g, a, b, d, p)
+    rate = g.mul(p, g.div(g.node("pow", b, p), b))
+    regular = g.mul(
+        rate, g.mul(g.node("exprel", g.mul(p, g.mul(t, g.node("log1prel", t)))), g.node("log1prel", t))
+    )
+    apart = g.div(power_difference(g, c, u, v, p), g.where(near, g.one, d))
+    return g.where(near, regular, apart)
+
+
+def _products(g: Graph, a: int, b: int, p: int) -> int | None:
+    """a^k + a^(k-1) b + ... + b^k for an exponent k + 1 that is a small whole number."""
+    exponent = g.rational(p)
+    if exponent is None or exponent.denominator != 1 or not 0 < exponent <= _MOST_PRODUCTS:
+        return None
+    total, power = g.one, g.one
+    for _ in range(int(exponent) - 1):
+        power = g.mul(power, b)
+        total = g.add(g.mul(total, a), power)
+    return total
+
+
+def _near(g: Graph, a: int, b: int, d: int, p: int) -> tuple[int, int]:
+    """d/b, and whether both are of one size and their powers too."""
+    is_alike = of_one_size(g, a, b, d)
+    t = g.div(g.where(is_alike, d, g.zero), g.where(is_alike, b, g.one))
+    growth = g.node("abs", g.mul(p, g.node("log1p", t)))
+    return t, g.node("and", is_alike, g.node("lt", growth, g.one))
+
+
+def _expand(g: Graph, args: Args) -> int:
+    c, u, v, p = args
+    a, b, d = g.add(c, u), g.add(c, v), g.intern("sub", (u, v))
+    below, products = g.node("pow", b, p), _products(g, a, b, p)
+    if products is not None:
+        apart = g.intern("sub", (g.node("pow", a, p), below))
+        return g.where(of_one_size(g, a, b, d), g.mul(d, products), apart)
+    t, near = _near(g, a, b, d, p)
+    together = g.mul(below, g.node("expm1", g.mul(p, g.node("log1p", t))))
+    return g.where(near, together, g.intern("sub", (g.node("pow", a, p), below)))
+
+
+def _exact(c: Any, u: Any, v: Any, p: Any) -> Any:
+    import mpmath
+
+    with mpmath.workprec(_MORE * mpmath.mp.prec):
+        made = OPS["pow"].mpmath(c + u, p) - OPS["pow"].mpmath(c + v, p)
+    return +made
+
+
+def _rate(g: Graph, x: int, p: int, place: int) -> int:
+    made = OPS["pow"].partials[place]
+    assert made is not None
+    return made(g, (x, p), g.node("pow", x, p))
+
+
+def _by_common(g: Graph, a: Args, y: int) -> int:
+    c, u, v, p = a
+    return g.mul(p, power_difference(g, c, u, v, g.sub(p, g.one)))
+
+
+def _by_exponent(g: Graph, a: Args, y: int) -> int:
+    """a^p log(a) - b^p log(b) = (a^p - b^p)*(log(b) + l) + b^p l, where l = log(a) - log(b)."""
+    c, u, v, p = a
+    first, second = g.add(c, u), g.add(c, v)
+    near = of_one_size(g, first, second, g.intern("sub", (u, v)))
+    rise = difference_node(g, "log", c, u, v)
+    start = g.node("log", g.where(near, second, g.one))
+    together = g.add(g.mul(y, g.add(start, rise)), g.mul(g.node("pow", second, p), rise))
+    return g.where(near, together, g.intern("sub", (_rate(g, first, p, 1), _rate(g, second, p, 1))))
+
+
+OPS["pow_difference"] = Op(
+    "pow_difference", 4, by_expansion(_expand, 4), _exact,
+    (
+        _by_common,
+        lambda g, a, y: _rate(g, g.add(a[0], a[1]), a[3], 0),
+        lambda g, a, y: g.neg(_rate(g, g.add(a[0], a[2]), a[3], 0)),
+        _by_exponent,
+    ),
+    expand=_expand, cost=150, domain=((0.5, 1.5), (-0.25, 0.25), (-0.25, 0.25), (0.5, 3.0)),
+    source="this module",
+)  # fmt: skip
