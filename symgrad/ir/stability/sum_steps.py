@@ -33,36 +33,44 @@ def _may_hold(ops: Sequence[str]) -> bool:
     return (first in _SUMS and second in _HELD) or (second in _SUMS and first in _HELD)
 
 
-def _is_candidate(g: Graph, node: int) -> bool:
-    """A function or a power, or a number times one: most products are neither."""
+def _kind(g: Graph, node: int) -> str:
+    """The function that a node is of, also times a number, "pow" for powers; "" for what is neither."""
     op, args = g.op[node], g.args[node]
+    if op in FUNCTIONS:
+        return op
     if op == "mul":
-        if g.op[args[0]] != "const":
-            return bool(args[0] == args[1] or "mul" in (g.op[args[0]], g.op[args[1]]))
-        return bool(g.op[args[1]] in FUNCTIONS or g.op[args[1]] in ("mul", "pow"))
-    return bool(op in FUNCTIONS or op == "pow" or (op == "div" and g.op[args[0]] == "const"))
+        one, other = args
+        if g.op[one] == "const":
+            return "pow" if g.op[other] == "mul" else _kind_of_factor(g.op[other])
+        is_power = one == other or (g.op[one] == "mul" and other in g.args[one])
+        return "pow" if is_power or (g.op[other] == "mul" and one in g.args[other]) else ""
+    return "pow" if op == "pow" or (op == "div" and g.op[args[0]] == "const") else ""
+
+
+def _kind_of_factor(op: str) -> str:
+    return op if op in FUNCTIONS or op == "pow" else ""
 
 
 def _in_sum(g: Graph, a: Args, sign: int) -> int | None:
     """The sum with two terms of it, or three, put together."""
-    last = 0 if g.op[a[0]] not in _SUMS else 1
-    if not _is_candidate(g, a[last]):
+    single = 0 if g.op[a[0]] not in _SUMS else 1
+    kind = _kind(g, a[single])
+    if not kind:
         return None
-    terms = [*terms_of(g, a[0]), *((sign * s, t) for s, t in terms_of(g, a[1]))]
-    if len(terms) < 3:
+    others = terms_of(g, a[1 - single])
+    kept = [k for k, (_, t) in enumerate(others) if _kind(g, t) == kind]
+    if not kept or len(others) < 2:
         return None
-    kept = [k for k, (_, t) in enumerate(terms) if _is_candidate(g, t)]
-    if len(kept) < 2:
-        return None
-    made = _second_difference(g, terms, kept)
+    if sign < 0 and single == 0:
+        others = [(-s, t) for s, t in others]
+    last = (sign if single == 1 else 1, a[single])
+    made = _second_difference(g, [*others, last], [*kept, len(others)])
     if made is not None:
         return made
-    last = 0 if last == 0 else len(terms) - 1
     for k in kept:
-        together = _together(g, terms[last], terms[k]) if k != last else None
+        together = _together(g, last, others[k])
         if together is not None:
-            rest = [term for place, term in enumerate(terms) if place not in (last, k)]
-            return g.add(sum_of_signed(g, rest), together)
+            return g.add(sum_of_signed(g, [*others[:k], *others[k + 1 :]]), together)
     return None
 
 
