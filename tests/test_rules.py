@@ -300,6 +300,18 @@ EXAMPLES: dict[str, Example] = {
         g.sub(g.node("loggamma", v.x), g.node("loggamma", g.add(v.x, v.y))), g.node("loggamma", v.y)),
     "log_beta_with_other_sign": lambda g, v: (
         g.sub(g.node("loggamma", g.add(v.x, v.y)), g.node("loggamma", v.x)), g.node("loggamma", v.y)),
+    "acos_of_nearly_one": lambda g, v: (g.sub(g.one, v.t),),
+    "acosh_of_nearly_one": lambda g, v: (g.add(g.one, g.mul(v.x, v.x)),),
+    "angle_between": lambda g, v: (
+        g.div(g.add(g.mul(v.x, v.z), g.mul(v.y, v.y)),
+              g.mul(g.node("hypot", v.x, v.y), g.node("hypot", v.z, v.y))),),
+    "log_over_distance_from_one": lambda g, v: (
+        g.node("log_product", v.x, v.y), g.add(g.mul(v.x, v.y), g.minus_one)),
+    "power_times_log_beside_one": lambda g, v: (g.add(g.one, v.x), v.y),
+    "divergence": lambda g, v: (
+        g.node("relative_entropy", v.x, v.y), g.sub(v.y, v.x)),
+    "divergence_as_difference": lambda g, v: (
+        g.div(v.x, v.y), g.add(g.one, g.node("log_quotient", v.x, v.y))),
     "root_less_its_side": lambda g, v: (_norm(g, v), v.x),
     "root_plus_its_side": lambda g, v: (g.node("sqrt", g.add(g.mul(v.x, v.x), v.y)), v.x),
     "log_of_nearly_equal": lambda g, v: (g.add(v.x, v.y), v.x),

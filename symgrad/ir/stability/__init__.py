@@ -30,21 +30,27 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     power_steps.py   the same of powers
     gamma_steps.py   the same of loggamma and digamma
     flat.py          functions of a root that are flat where it is 0
+    log_slopes.py    log(f)/(f - 1) for products and sums f
+    arcs.py          inverse cosines next to 1, angles between vectors
+    divergences.py   x*log(x/y) - x + y and its like next to x = y
     singularities.py formulas of one value that are regular where it is 0
 """
 
 from symgrad.ir import ops  # noqa: F401  the table first: the rules are about its rows
 from symgrad.ir.stability import (
     anchors,
+    arcs,
     common_divisors,
     complements,
     determinants,
     differences,
+    divergences,
     error_functions,
     exponentials,
     flat,
     gamma_steps,
     guarded,
+    log_slopes,
     logarithms,
     moments,
     norms,
@@ -67,15 +73,18 @@ __all__ = [
     "AUDITS",
     "Audit",
     "anchors",
+    "arcs",
     "common_divisors",
     "complements",
     "determinants",
     "differences",
+    "divergences",
     "error_functions",
     "exponentials",
     "flat",
     "gamma_steps",
     "guarded",
+    "log_slopes",
     "logarithms",
     "moments",
     "norms",

@@ -78,8 +78,9 @@ def regular_product(g: Graph, a: Args) -> int | None:
     variable = variable_of(g, a[0])
     if variable == CONSTANT or variable_of(g, a[1]) != variable:
         return None
-    small, large = sorted(abs(probe(g, x).value) for x in a)
-    if small < _SMALL < _LARGE < large:
+    zero, pole = sorted(a, key=lambda x: abs(probe(g, x).value))
+    small, large = (abs(probe(g, x).value) for x in (zero, pole))
+    if small < _SMALL < _LARGE < large and g.op[pole] in _POLES:  # no sum of large coefficients
         return removable(g, g.intern("mul", a), variable)
     centers = [c for x, y in (a, a[::-1]) for c in zeros_at_poles(g, x, y, variable)]
     return _if_regular(g, "mul", a, variable, centers)

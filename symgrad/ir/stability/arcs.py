@@ -1,0 +1,130 @@
+"""Inverse cosines next to 1, and angles between vectors by them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from symgrad.ir.rules import Args, among
+from symgrad.ir.stability.audit import Audit, at, stable
+from symgrad.ir.stability.patterns import (
+    factors_of,
+    root_of_square,
+    sum_of_signed,
+    terms_of,
+    under_root,
+)
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+_HALF = Fraction(1, 2)
+_MOST_SIDES = 4
+_LEAST, _LARGEST = 2.0**-960, 2.0**960  # of the product of two lengths, whose parts are in range
+_KAHAN = "Kahan 2006, How futile are mindless assessments of roundoff, section 12"
+
+
+def _beside_one(g: Graph, node: int) -> int | None:
+    """x of 1 + x, a sum of several terms too."""
+    terms = terms_of(g, node)
+    if len(terms) < 2 or (1, g.one) not in terms:
+        return None
+    return sum_of_signed(g, [term for term in terms if term != (1, g.one)])
+
+
+@stable(
+    "acos",
+    "1 - x is rounded where acos grows fastest",
+    Audit("acos(1 - x)", "2*asin(sqrt(x/2))", "x < 1, else as it is written", "the half-angle formula; "
+          "DLMF 4.21.8", at(1e-12, 1e-3, 0.75, 1.5)),
+    on=among("add", "sub"),
+)  # fmt: skip
+def acos_of_nearly_one(g: Graph, a: Args) -> int | None:
+    rest = _beside_one(g, a[0])
+    if rest is None:
+        return None
+    x = g.neg(rest)
+    near = g.node("lt", x, g.one)
+    root = g.node("sqrt", g.mul(g.const(_HALF), g.where(near, x, g.one)))
+    arc = g.mul(g.const(2), g.node("asin", root))
+    return g.where(near, arc, g.node("acos", g.where(near, g.zero, a[0])))
+
+
+@stable(
+    "acosh",
+    "1 + x is rounded where acosh grows fastest",
+    Audit("acosh(1 + x)", "2*asinh(sqrt(x/2))", "always", "the half-angle formula; DLMF 4.35.21",
+          at(1e-12, 1e-3, 0.75, 1e300)),
+    on=among("add", "sub"),
+)  # fmt: skip
+def acosh_of_nearly_one(g: Graph, a: Args) -> int | None:
+    rest = _beside_one(g, a[0])
+    if rest is None:
+        return None
+    return g.mul(g.const(2), g.node("asinh", g.node("sqrt", g.mul(g.const(_HALF), rest))))
+
+
+@stable(
+    "acos",
+    "the cosine of a small angle has half of its digits, and none of its slope",
+    Audit("acos((v[0]*v[2] + v[1]*v[3])/(sqrt(v[0]**2 + v[1]**2)*sqrt(v[2]**2 + v[3]**2)))",
+          "atan2(abs(v[0]*v[3] - v[1]*v[2]), v[0]*v[2] + v[1]*v[3])",
+          "vectors of two to four numbers, and their lengths below", _KAHAN,
+          ({"v": (1.0, 0.0, 1.0, 1e-6)}, {"v": (0.5, 1.0, -2.0, 3.0)}, {"v": (1.0, 2.0, -3.0, 0.5)})),
+    on=among("div"),
+)  # fmt: skip
+def angle_between(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] != "div":
+        return None
+    above, below = g.args[a[0]]
+    lengths = factors_of(g, below)
+    if len(lengths) != 2:
+        return None
+    first, second = (_sides(g, length) for length in lengths)
+    pairs = _pairs(g, above, first, second)
+    if pairs is None:
+        return None
+    inside = g.node("and", g.node("lt", g.const(_LEAST), below), g.node("lt", below, g.const(_LARGEST)))
+    parts = [g.sub(g.mul(p, s), g.mul(q, r)) for (p, r), (q, s) in combinations(pairs, 2)]
+    across = _length(g, [g.where(inside, part, g.one) for part in parts])
+    angle = g.node("atan2", across, g.where(inside, above, g.one))
+    return g.where(inside, angle, g.node("acos", g.where(inside, g.zero, a[0])))
+
+
+def _sides(g: Graph, length: int) -> list[int]:
+    """x, y, ... of sqrt(x^2 + y^2 + ...)."""
+    if g.op[length] == "hypot":
+        return list(g.args[length])
+    inside = under_root(g, length)
+    terms = [] if inside is None else terms_of(g, inside)
+    sides = [root_of_square(g, term) for sign, term in terms if sign > 0]
+    return [side for side in sides if side is not None] if len(sides) == len(terms) else []
+
+
+def _pairs(g: Graph, dot: int, first: list[int], second: list[int]) -> list[tuple[int, int]] | None:
+    """The sides that are multiplied with each other in a scalar product of two vectors."""
+    terms = terms_of(g, dot)
+    if not 2 <= len(terms) == len(first) == len(second) <= _MOST_SIDES:
+        return None
+    left, right, pairs = list(first), list(second), []
+    for sign, term in terms:
+        factors = factors_of(g, term)
+        if sign < 0 or len(factors) != 2:
+            return None
+        p, q = factors if factors[0] in left and factors[1] in right else factors[::-1]
+        if p not in left or q not in right:
+            return None
+        left.remove(p)
+        right.remove(q)
+        pairs.append((p, q))
+    return pairs
+
+
+def _length(g: Graph, parts: list[int]) -> int:
+    if len(parts) == 1:
+        return g.node("abs", parts[0])
+    total = g.zero
+    for part in parts:
+        total = g.add(total, g.mul(part, part))
+    return g.node("sqrt", total)
