@@ -310,8 +310,6 @@ EXAMPLES: dict[str, Example] = {
     "power_times_log_beside_one": lambda g, v: (g.add(g.one, v.x), v.y),
     "divergence": lambda g, v: (
         g.node("relative_entropy", v.x, v.y), g.sub(v.y, v.x)),
-    "divergence_as_difference": lambda g, v: (
-        g.div(v.x, v.y), g.add(g.one, g.node("log_quotient", v.x, v.y))),
     "root_less_its_side": lambda g, v: (_norm(g, v), v.x),
     "root_plus_its_side": lambda g, v: (g.node("sqrt", g.add(g.mul(v.x, v.x), v.y)), v.x),
     "log_of_nearly_equal": lambda g, v: (g.add(v.x, v.y), v.x),

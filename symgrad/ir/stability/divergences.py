@@ -44,23 +44,7 @@ class Term(NamedTuple):
     needs=_LOGARITHMS,
 )  # fmt: skip
 def divergence(g: Graph, a: Args) -> int | None:
-    return _divergence(g, a, 1)
-
-
-@stable(
-    "sub",
-    "x/y - log(x/y) - 1 is of second order in x - y, its terms are not",
-    Audit("x/y - log(x/y) - 1", "removable(t, radius, series, t - log1p(t)), t = (x - y)/y",
-          "likewise", _SOURCE, at_pairs((1.0, 1.25), (1.0, 1 + 2.0**-20), (3.0, 2.0), (1e-5, 1.0))),
-    on=always,
-    needs=_LOGARITHMS,
-)  # fmt: skip
-def divergence_as_difference(g: Graph, a: Args) -> int | None:
-    return _divergence(g, a, -1)
-
-
-def _divergence(g: Graph, a: Args, sign: int) -> int | None:
-    terms = [*terms_of(g, a[0]), *((sign * s, t) for s, t in terms_of(g, a[1]))]
+    terms = [*terms_of(g, a[0]), *terms_of(g, a[1])]
     pair = next((p for _, t in terms if (p := _pair(g, t)) is not None), None)
     if pair is None or len(terms) < 3 or g.op[pair[0]] == g.op[pair[1]] == "where":  # what this makes
         return None

@@ -30,7 +30,7 @@ def _has_logarithm(ops: Sequence[str]) -> bool:
     Audit("log(x*y)/(x*y - 1)", "log1prel(x*y - 1)", "1/2 < f < 3/2; a product, a sum, a sum of two squares",
           "Higham 2002, section 1.14", at_pairs((2.0, 0.625), (4.0, 0.25 + 2.0**-30), (3.0, 2.0))),
     on=_has_logarithm,
-    needs=_LOGARITHMS,
+    needs=(*_LOGARITHMS, "xlogy"),
 )  # fmt: skip
 def log_over_distance_from_one(g: Graph, a: Args) -> int | None:
     above, below = factors_of(g, a[0]), factors_of(g, a[1])
