@@ -92,6 +92,10 @@ def _exact(c: Any, u: Any, v: Any, p: Any) -> Any:
 
 
 def _rate(g: Graph, x: int, p: int, place: int) -> int:
+    q = g.rational(p)
+    if place == 0 and q is not None and q.denominator == 1 and q < 0:
+        # by powers of 1/x: the slope of a quotient by x^n would leave the range
+        return g.mul(p, g.node("pow", g.div(g.one, x), g.sub(g.one, p)))
     made = OPS["pow"].partials[place]
     assert made is not None
     return made(g, (x, p), g.node("pow", x, p))
