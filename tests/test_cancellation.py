@@ -66,6 +66,8 @@ CASES: dict[str, tuple[Any, tuple[tuple[float, ...], ...]]] = {
         (tanh(x) - tanh(y), (*TIES[1:], (20.0, 21.0))),
         (atan(x) - atan(y), WIDE_TIES[1:]),
         (sqrt(x**2 + y**2) - y, SIDES),
+        (1 - y / sqrt(x**2 + y**2), SIDES),
+        (1 - x / sqrt(1 + x**2), ((1e-9,), (3.0,), (1e8,), (-1e8,))),
         (x - sqrt(x**2 - y**2), ((1.0, 1e-8), (3.0, 2.0))),
         (sqrt(x**2 + y**2 + z**2) - z, ((1e-5, 2e-5, 3.0), (1.0, 2.0, -3.0))),
         (sqrt(x**2 + y) + x, ((-1.0, 1e-12), (-1e8, 1.0), (2.0, 3.0))),

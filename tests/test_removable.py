@@ -373,6 +373,7 @@ def _node(g: Graph, op: str, u: int) -> int:
         "leg": (above_one, shifted),
         "hypot": (above_one, shifted),
         "direction_cosine": (above_one, shifted),
+        "less_cosine": (above_one, shifted),
         "acosh": (above_one,),
         "polygamma": (g.const(2), shifted),
         "pow": (above_one, g.const(2.5)),

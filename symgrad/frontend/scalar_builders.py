@@ -235,6 +235,7 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "hypot_slope": _formula(lambda x, y: x / sp.sqrt(x**2 + y**2)),
     "inversion": _formula(lambda x, y: x / (x**2 + y**2)),
     "direction_cosine": _formula(lambda x, y: x / sp.sqrt(x**2 + y**2)),
+    "less_cosine": _formula(lambda x, y: 1 - x / sp.sqrt(x**2 + y**2)),
     "log_squares": _formula(lambda x, y: sp.log(x**2 + y**2)),
     "double_cosine": _formula(lambda x, y: (x**2 - y**2) / (x**2 + y**2)),
     "leg": _formula(lambda x, y: sp.sqrt(x**2 - y**2)),

@@ -237,6 +237,7 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "hypot_slope": _hypot_slope,
     "inversion": _inversion,
     "direction_cosine": lambda x, y: x / _hypot(x, y),
+    "less_cosine": lambda x, y: 1 - x / _hypot(x, y),
     "log_squares": lambda x, y: 2 * np.log(_hypot(x, y)),
     "double_cosine": lambda x, y: ((x - y) / _hypot(x, y)) * ((x + y) / _hypot(x, y)),
     "leg": lambda x, y: np.sqrt((x - y) * (x + y)),

@@ -5,6 +5,7 @@
     inversion(x, y)    x/hypot(x, y)^2, 0 at the origin: the derivatives of an angle are made of it
 
     direction_cosine(x, y)  x/hypot(x, y), nan at the origin: for quotients that are nothing there
+    less_cosine(x, y)       1 - hypot_slope(x, y), with the digits that the difference loses
     double_cosine(x, y)     (x^2 - y^2)/(x^2 + y^2), likewise: the cosine of twice the angle
     log_squares(x, y)       log(x^2 + y^2)
 
@@ -145,6 +146,20 @@ def _bent(g: Graph, a: Args, slope: int) -> int:
     return g.div(g.mul(slope, g.node("direction_cosine", a[1], a[0])), g.node("hypot", *a))
 
 
+def _np_less_cosine(x: Any, y: Any) -> Any:
+    cosine, sine = np.asarray(_np_slope(x, y)), _np_slope(y, x)
+    one = cosine.dtype.type(1)
+    return np.where(cosine > 0, sine * sine / (one + cosine), one - cosine)
+
+
+def _expand_less_cosine(g: Graph, a: Args) -> int:
+    """(y/h)^2/(1 + x/h) where 1 - x/h cancels; nodes that no rule sees: one makes this op of the latter."""
+    cosine, sine = g.node("hypot_slope", *a), g.node("hypot_slope", a[1], a[0])
+    square, beside = g.intern("mul", (sine, sine)), g.intern("add", (g.one, cosine))
+    less = g.intern("sub", (g.one, cosine))
+    return g.where(g.node("lt", g.zero, cosine), g.intern("div", (square, beside)), less)
+
+
 def _parts_of_double(g: Graph, a: Args) -> tuple[int, int]:
     """((x - y)/h, x/h + y/h), or the same with -y for y: the sum that cancels is of x and y themselves."""
     length = g.node("hypot", *a)
@@ -228,6 +243,15 @@ OPS["direction_cosine"] = Op(
         lambda g, a, y: g.neg(_bent(g, a, y)),
     ),
     expand=_expand_cosine, cost=20, domain=_APART, source="the direction cosine",
+)  # fmt: skip
+OPS["less_cosine"] = Op(
+    "less_cosine", 2, _np_less_cosine, lambda x, y: 1 - x / mp_function("hypot")(x, y) if x or y else 1 - x,
+    (
+        lambda g, a, y: g.neg(_bending(g, a, g.node("hypot_slope", a[1], a[0]))),
+        lambda g, a, y: _bending(g, a, g.node("hypot_slope", *a)),
+    ),
+    expand=_expand_less_cosine, cost=45, domain=_APART, kink="the origin (derivative 0)",
+    source="Higham 2002, section 1.7",
 )  # fmt: skip
 OPS["double_cosine"] = Op(
     "double_cosine", 2, _np_double, lambda x, y: (x - y) * (x + y) / (x * x + y * y),

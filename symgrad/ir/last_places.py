@@ -153,6 +153,7 @@ MEASURED: dict[str, float] = {
     "hypot_slope": 0.9,
     "inversion": 2.4,
     "direction_cosine": 1.3,
+    "less_cosine": 3.0,
     "double_cosine": 3.4,
     "log_squares": 1.3,
     "log_abs": 1.5,

@@ -526,6 +526,7 @@ FUNCTIONS: dict[str, Callable[..., Series]] = {
     "square_difference": lambda a, b: sub(mul(a, a), mul(b, b)),
     "hypot": lambda a, b: root(add(mul(a, a), mul(b, b))),
     "direction_cosine": lambda a, b: div(a, root(add(mul(a, a), mul(b, b)))),
+    "less_cosine": lambda a, b: sub(constant_like(1, a), div(a, root(add(mul(a, a), mul(b, b))))),
     "leg": lambda a, b: root(sub(mul(a, a), mul(b, b))),
     **{
         f"{op}_difference": _difference(op)

@@ -26,7 +26,7 @@ LINES: tuple[tuple[str, str, float, str], ...] = (
     ("pow_3 pow_slope", SLOPES, 400, _ZERO),
     ("pow_log", "second", 400, _ZERO),
     ("hypot_slope inversion logistic_slope loghypot1", "second", ANY, _ZERO),
-    ("direction_cosine log_squares double_cosine", "second", ANY, _ZERO),
+    ("direction_cosine less_cosine log_squares double_cosine", "second", ANY, _ZERO),
     ("xlogx", "first", ANY, _ZERO),
     ("gamma loggamma", "first", ANY, f"digamma, {_ZERO}"),
     ("digamma", "second", 200, "polygamma of negative numbers by reflection"),

@@ -64,6 +64,24 @@ def root_plus_its_side(g: Graph, a: Args) -> int | None:
     return None
 
 
+@stable(
+    "sub",
+    "1 - x/sqrt(x**2 + y**2) cancels where x is nearly all of the root",
+    Audit(
+        "1 - x/sqrt(x**2 + y**2)", "less_cosine(x, y)", "a side over the root", _CONJUGATE,
+        at_pairs((1e8, 1.0), (3.0, 4.0), (-1e8, 1.0), (1e-9, 2.0), (1e200, 1e190)),
+    ),
+    on=among("direction_cosine", "hypot_slope"),
+    needs=("hypot", "direction_cosine", "hypot_slope"),
+)  # fmt: skip
+def one_less_cosine(g: Graph, a: Args) -> int | None:
+    one, cosine = a
+    has_origin = g.op[cosine] == "direction_cosine" and not any(g.rational(side) for side in g.args[cosine])
+    if one != g.one or g.op[cosine] not in ("direction_cosine", "hypot_slope") or has_origin:
+        return None  # the cosine that is nan at the origin stays so
+    return g.node("less_cosine", *g.args[cosine])
+
+
 def _adds(g: Graph, side: int) -> bool:
     """Whether nothing can cancel when a side is added to a root."""
     return (g.rational(side) or 0) > 0 or is_never_negative(g, side)
