@@ -147,7 +147,10 @@ def _expanded(q: Quotient, order: int, g: Graph, args: tuple[int, ...]) -> int:
 def numpy_value(q: Quotient, order: int, x: Any, forms: dict[str, Call] | None = None) -> Any:
     """The derivative at an array of real numbers, or of complex ones with `forms` for complex numbers."""
     x = np.asarray(x)
-    a = Arithmetic(lambda op, *args: (forms[op] if forms else OPS[op].numpy)(*args), float)
+    number = float if forms else x.dtype.type  # a selection between two numbers has their type
+    a = Arithmetic(
+        lambda op, *args: (forms[op] if forms else OPS[op].numpy)(*args), lambda c: number(float(c))
+    )
     with np.errstate(all="ignore"):
         away = _scaled_away(q, a, order, x) if q.grows and not forms else q.away(a, order, x)
         if order == 0 and not forms:
