@@ -308,7 +308,6 @@ EXAMPLES: dict[str, Example] = {
               g.mul(g.node("hypot", v.x, v.y), g.node("hypot", v.z, v.y))),),
     "log_over_distance_from_one": lambda g, v: (
         g.node("log_product", v.x, v.y), g.add(g.mul(v.x, v.y), g.minus_one)),
-    "power_times_log_beside_one": lambda g, v: (g.add(g.one, v.x), v.y),
     "divergence": lambda g, v: (
         g.node("relative_entropy", v.x, v.y), g.sub(v.y, v.x)),
     "root_less_its_side": lambda g, v: (_norm(g, v), v.x),

@@ -107,18 +107,3 @@ def _regular(g: Graph, node: int, factors: list[int]) -> tuple[list[int], list[i
     r = beside_one(g, x)
     differences = (r,) if r is not None else (g.add(x, g.minus_one), g.sub(x, g.one), g.sub(g.one, x))
     return ([*own, quotient], factors) if any(f in differences for f in factors) else None
-
-
-@stable(
-    "pow_log",
-    "(1 + r)**y*log(1 + r), the slope of a power by its exponent, has no digits of a small r",
-    Audit("(1 + x)**y", "by y: (1 + x)**y*log1p(x)", "1 + r is a sum", _HIGHAM,
-          at_pairs((1e-9, 360.0), (0.05, 1e-9), (-0.5, 3.0))),
-    on=among("add", "sub"),
-)  # fmt: skip
-def power_times_log_beside_one(g: Graph, a: Args) -> int | None:
-    x, y = a
-    r = beside_one(g, x)
-    if r is None:
-        return None
-    return g.mask(g.node("ne", x, g.zero), g.mul(g.node("pow", x, y), g.node("log1p", r)))
