@@ -42,7 +42,7 @@ def log_over_distance_from_one(g: Graph, a: Args) -> int | None:
             for at, distance in enumerate(others):
                 sign = _sign_of_distance(g, distance, terms)
                 if sign:
-                    slope = _slope(g, factor, distance, sign, is_above)
+                    slope = _slope(g, factor, distance, sign)
                     lists = ([*without(mine, place), slope], without(others, at))
                     return quotient_of(g, *(lists if is_above else lists[::-1]))
     return None
@@ -84,14 +84,12 @@ def _sign_of_distance(g: Graph, node: int, terms: Counter[int]) -> int:
     return 0
 
 
-def _slope(g: Graph, log: int, distance: int, sign: int, is_above: bool) -> int:
-    """log(f)/distance, or the reciprocal."""
+def _slope(g: Graph, log: int, distance: int, sign: int) -> int:
+    """log(f)/distance: a factor above where the logarithm is, else below."""
     t = distance if sign > 0 else g.neg(distance)
     near = g.node("lt", g.node("abs", t), g.const(Fraction(1, 2)))
     regular = g.node("log1prel", g.where(near, t, g.zero))
     if sign < 0:
         regular = g.neg(regular)
     apart = g.div(log, g.where(near, g.one, distance))
-    if not is_above:
-        regular, apart = g.div(g.one, regular), g.div(distance, g.where(near, g.one, log))
     return g.where(near, regular, apart)
