@@ -122,7 +122,7 @@ def _kinks_in(tr: Translation, t: TensorId) -> Iterator[Kink]:
 
 
 def _differentiated(g: Graph, below: Sequence[Node], roots: Sequence[Node]) -> set[Node]:
-    """The nodes but the roots that are values alone, as in cos(sqrt(s)), smooth in s (`ir.radial`)."""
+    """The nodes but the roots that are values alone, as in cos(sqrt(s)), smooth in s (`radial.py`)."""
     seen = set(roots)
     for n in reversed(below):
         if n in seen:

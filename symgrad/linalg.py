@@ -24,7 +24,7 @@ one does. Derivatives of a symmetric function of `eigvalsh(A)` alone (a sum over
 repeated ones and are right to first order there; so are tangents of such functions.
 All functions raise BadArgument for what is not a matrix and ShapeMismatch for a shape that cannot be.
 
-Sources of the rules: `symgrad/ir/matrix_functions.py`.
+Sources of the rules: `symgrad/ir/matrix/functions.py`.
 """
 
 from __future__ import annotations

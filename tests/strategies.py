@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from symgrad.ir.composites.log_products import NAMES as LOGS
+from symgrad.ir.composites.norm import NAMES as NORM
+from symgrad.ir.composites.quotients import ROWS as QUOTIENT_ROWS
+from symgrad.ir.composites.radial import NAMES as RADIAL
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.log_products import NAMES as LOGS
-from symgrad.ir.norm import NAMES as NORM
 from symgrad.ir.ops import OPS
-from symgrad.ir.quotients import ROWS as QUOTIENT_ROWS
-from symgrad.ir.radial import NAMES as RADIAL
 from symgrad.ir.reduce import reduce
-from symgrad.ir.removable import NAMES as REMOVABLE
+from symgrad.ir.series.removable import NAMES as REMOVABLE
 from symgrad.ir.special import SPECIAL as SPECIAL_ROWS
 from symgrad.ir.text import print_program
 

@@ -17,7 +17,7 @@ import table
 
 import symgrad as sg
 from symgrad.ir.ops import OPS
-from symgrad.ir.removable import NAMES as REMOVABLE
+from symgrad.ir.series.removable import NAMES as REMOVABLE
 from symgrad.run.accuracy import correct_digits, last_places
 
 TARGETS, DTYPES = ("numpy", "llvm", "c"), ("float64", "float32")

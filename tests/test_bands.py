@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from symgrad.ir.bands import Band, bands, is_split, lower_triangle, on_diagonal, scattered, summed
 from symgrad.ir.evaluate import evaluate
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.reduce import conjunction, reduce
+from symgrad.ir.sums.bands import Band, bands, is_split, lower_triangle, on_diagonal, scattered, summed
 
 SIZES = {"n": 5, "m": 7}
 

@@ -9,8 +9,8 @@ from routines import TARGETS, call
 from symgrad.grad.reverse import gradient
 from symgrad.ir.evaluate import evaluate
 from symgrad.ir.graph import Graph, TensorId
-from symgrad.ir.matrix_call import Array
-from symgrad.ir.matrix_call import call as matrix_function
+from symgrad.ir.matrix.call import Array
+from symgrad.ir.matrix.call import call as matrix_function
 from symgrad.ir.reduce import reduce
 from symgrad.ir.scan import close_scan, new_state
 from symgrad.ir.unit import Unit

@@ -15,7 +15,7 @@ import pytest
 import sympy as sp
 
 import symgrad as sg
-from symgrad.ir.norm import NAMES
+from symgrad.ir.composites.norm import NAMES
 from symgrad.ir.text import print_program
 from symgrad.ir.text_parse import parse_program
 from symgrad.loops.nest import For, If, poly, variable

@@ -11,12 +11,12 @@ import pytest
 from scalar_derivatives import derivative, value_at, variables
 from tolerances import RELATIVE, ULPS, ulps_apart
 
+from symgrad.ir.composites.log_products import NAMES as LOGS
+from symgrad.ir.composites.norm import NAMES as NORM
+from symgrad.ir.composites.radial import NAMES as RADIAL
 from symgrad.ir.graph import Graph
-from symgrad.ir.log_products import NAMES as LOGS
-from symgrad.ir.norm import NAMES as NORM
 from symgrad.ir.ops import OPS, Op
-from symgrad.ir.radial import NAMES as RADIAL
-from symgrad.ir.removable import NAMES as REMOVABLE
+from symgrad.ir.series.removable import NAMES as REMOVABLE
 from symgrad.ir.special import SPECIAL as SPECIAL_ROWS
 
 SPECIAL = (0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 5e-324, 1e308, -1e308, 710.0, -750.0)

@@ -16,9 +16,9 @@ import sympy as sp
 from scalar_derivatives import derivative, value_at, variables
 
 import symgrad as sg
+from symgrad.ir.composites.radial import FAMILIES, HIGHEST, NAMES, ROWS
 from symgrad.ir.graph import Graph
 from symgrad.ir.ops import OPS
-from symgrad.ir.radial import FAMILIES, HIGHEST, NAMES, ROWS
 from symgrad.ir.text import print_program
 from symgrad.ir.text_parse import parse_program
 

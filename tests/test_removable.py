@@ -13,8 +13,8 @@ import sympy as sp
 import symgrad as sg
 from symgrad.ir.evaluate import evaluate
 from symgrad.ir.graph import Graph
-from symgrad.ir.laurent import FUNCTIONS, ROWS, formula_of, series_of, value_of
-from symgrad.ir.probe import probe, variable_of
+from symgrad.ir.series.laurent import FUNCTIONS, ROWS, formula_of, series_of, value_of
+from symgrad.ir.series.probe import probe, variable_of
 
 TARGETS = ("numpy", "llvm", "c")
 every_target = pytest.mark.parametrize("target", TARGETS)

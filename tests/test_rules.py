@@ -13,9 +13,9 @@ import pytest
 
 from symgrad.ir.evaluate import evaluate
 from symgrad.ir.graph import Graph, Node
-from symgrad.ir.laurent import ROWS as REMOVABLE
 from symgrad.ir.ops import OPS
 from symgrad.ir.rules import TABLE, Rule, select
+from symgrad.ir.series.laurent import ROWS as REMOVABLE
 
 Example = Callable[[Graph, SimpleNamespace], tuple[Node, ...]]
 

@@ -27,9 +27,9 @@ from symgrad.frontend.to_sympy import IndexedExpression, node_to_sympy, to_sympy
 from symgrad.frontend.translate import Translation, translate
 from symgrad.grad.outputs import Problem, derive
 from symgrad.grad.reverse import gradient
+from symgrad.ir.composites.quotients import ROWS as QUOTIENT_ROWS
 from symgrad.ir.evaluate import evaluate
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.quotients import ROWS as QUOTIENT_ROWS
 from symgrad.ir.unit import Unit
 from symgrad.opt.plain import without_norm_guards
 

@@ -16,7 +16,7 @@ import symgrad as sg
 from symgrad.errors import BadArgument, BadOption, ShapeMismatch, VerificationFailed
 from symgrad.ir.complex_forms import COMPLEX_FORMS
 from symgrad.ir.ops import OPS
-from symgrad.ir.removable import NAMES as REMOVABLE
+from symgrad.ir.series.removable import NAMES as REMOVABLE
 from symgrad.ir.special import SPECIAL
 from symgrad.run import claims
 from symgrad.run.differences import (

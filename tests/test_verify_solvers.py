@@ -12,7 +12,7 @@ import sympy as sp
 import symgrad as sg
 from symgrad import linalg
 from symgrad.errors import BadArgument
-from symgrad.ir.matrix_values import VALUES
+from symgrad.ir.matrix.values import VALUES
 
 n, m = sp.symbols("n m", integer=True, positive=True)
 A, D, T = sp.MatrixSymbol("A", n, n), sp.MatrixSymbol("D", n, n), sp.MatrixSymbol("T", m, n)

@@ -3,7 +3,7 @@
     python tools/special_coefficients.py
 
 digamma     (x - 3/2)-powers of digamma(x)/(x - root) on [1, 2], highest first, and the root in two parts
-erfc_...    the polynomials of symgrad/ir/special_erfc.py
+erfc_...    the polynomials of symgrad/ir/special/erfc.py
 1/gamma     Taylor coefficients of 1/gamma(1 + m), odd and even ones (DLMF 5.7.1)
 """
 
@@ -36,7 +36,7 @@ def reciprocal_gamma() -> tuple[list[float], list[float]]:
 
 def tails(center: int = 3, nodes: int = 80) -> dict[str, list[float]]:
     """Coefficients in t = (x - 3)/(x + 3), lowest power first, of functions times powers of 1 + x."""
-    from symgrad.ir.special_erfc import ROWS
+    from symgrad.ir.special.erfc import ROWS
 
     found = {}
     for name, power, degree in (("erfc_excess", 1, 31), ("erfc_bend", 2, 33), ("erfc_bend_slope", 3, 36)):

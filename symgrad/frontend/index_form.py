@@ -24,7 +24,7 @@ from symgrad.frontend.printed_size import MOST_SEARCHED
 from symgrad.frontend.scalar_builders import reachable_branches
 from symgrad.frontend.scalar_form import Leaves, ScalarForm
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.records import dataclass
 

@@ -17,9 +17,9 @@ from symgrad.frontend.matrices import as_array, of_array
 from symgrad.frontend.matrix_algebra import term_of, transpose
 from symgrad.frontend.triangle import LOWER, Triangle
 from symgrad.ir.graph import Graph, Node
-from symgrad.ir.matrix_call import Array, call
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS, SYMMETRIC, result_extents
-from symgrad.ir.symmetry import is_symmetric
+from symgrad.ir.matrix.call import Array, call
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS, SYMMETRIC, result_extents
+from symgrad.ir.matrix.symmetry import is_symmetric
 
 if TYPE_CHECKING:
     from symgrad.frontend.translate import Translator
@@ -59,7 +59,7 @@ def as_matrix(function: str, x: Any) -> Any:
 
 
 class MatrixCall(MatrixExpr):
-    """A matrix function of `ir.matrix_functions`, by its name, of matrices; a vector result is a column."""
+    """A matrix function of `ir.matrix.functions`, by its name, of matrices; a vector result is a column."""
 
     def __new__(cls, name: Any, *operands: Any) -> MatrixCall:
         return sp.Basic.__new__(cls, Str(str(name)), *operands)  # type: ignore[no-any-return]
@@ -111,7 +111,7 @@ class ScalarCall(sp.Expr):
 
 
 def linear_algebra(name: str) -> Callable[..., Any]:
-    """The function of matrices called `name` in `ir.matrix_functions`, for a parser."""
+    """The function of matrices called `name` in `ir.matrix.functions`, for a parser."""
     kind = MatrixCall if MATRIX_FUNCTIONS[name].result else ScalarCall
     return lambda *operands: kind(name, *(as_matrix(name, a) for a in operands))
 

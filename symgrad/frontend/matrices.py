@@ -37,7 +37,7 @@ from symgrad.frontend.describe import index_text, shape_text, show
 from symgrad.frontend.heads import Expr, Task, each, matrix, task
 from symgrad.ir.bounds import typical
 from symgrad.ir.graph import Graph, Node
-from symgrad.ir.matrix_call import Array, call
+from symgrad.ir.matrix.call import Array, call
 from symgrad.ir.reduce import reduce
 from symgrad.records import dataclass
 

@@ -22,7 +22,7 @@ from symgrad.frontend.printed_size import MOST_SEARCHED
 from symgrad.frontend.scalar_form import Leaves, ScalarForm
 from symgrad.frontend.triangle import LOWER, Triangle
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 
 Expr = Any
 Matrix = Any

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from symgrad.errors import UnsupportedExpression
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
-from symgrad.ir.matrix_call import call, over
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
+from symgrad.ir.matrix.call import call, over
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.reduce import reduce, store
 
 

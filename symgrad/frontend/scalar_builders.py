@@ -14,10 +14,10 @@ import sympy as sp
 
 from symgrad.errors import UnsupportedExpression
 from symgrad.frontend.special_form import SPECIAL_FORMS
+from symgrad.ir.composites.quotients import ROWS as QUOTIENT_ROWS
+from symgrad.ir.composites.quotients import Arithmetic
+from symgrad.ir.composites.radial import ROWS as RADIAL_ROWS
 from symgrad.ir.ops import OPS
-from symgrad.ir.quotients import ROWS as QUOTIENT_ROWS
-from symgrad.ir.quotients import Arithmetic
-from symgrad.ir.radial import ROWS as RADIAL_ROWS
 
 Expr = Any  # SymPy's scalars and booleans have no common type to name
 

@@ -14,8 +14,8 @@ import sympy as sp
 from symgrad.errors import UnsupportedExpression
 from symgrad.frontend.describe import show
 from symgrad.frontend.heads import SCALARS, Expr, Head, scalar
-from symgrad.ir import special_integrals
 from symgrad.ir.graph import Graph, Node
+from symgrad.ir.special import integrals as special_integrals
 
 if TYPE_CHECKING:
     from symgrad.frontend.translate import Translator

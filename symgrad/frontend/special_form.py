@@ -31,7 +31,7 @@ def _moment_11(v: Sequence[Expr], exact: bool) -> Expr:
 
 
 def _moment(j: int, k: int) -> Callable[[Sequence[Expr], bool], Expr]:
-    """The closed forms in `ir.special_moments`."""
+    """The closed forms in `ir.special.moments`."""
 
     def form(v: Sequence[Expr], exact: bool) -> Expr:
         phi, m = v

@@ -13,8 +13,8 @@ from symgrad.grad.rules import weight
 from symgrad.grad.store import stored
 from symgrad.grad.sweep import pushforward
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.matrix_call import over, taken_apart
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
+from symgrad.ir.matrix.call import over, taken_apart
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.reduce import reduce
 from symgrad.ir.scan import frontier, is_scan, outer_definitions, scan_of
 

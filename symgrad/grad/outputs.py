@@ -21,11 +21,11 @@ from symgrad.grad.forward import Forward, Tangent
 from symgrad.grad.reverse import cotangents
 from symgrad.grad.rounding import Rounding
 from symgrad.grad.scalar_jacobian import is_lower, sparse_jacobian, visits
-from symgrad.ir.bands import bands, is_split, on_diagonal, summed
 from symgrad.ir.bounds import typical
 from symgrad.ir.count import operations_below
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import conjunction, reduce
+from symgrad.ir.sums.bands import bands, is_split, on_diagonal, summed
 from symgrad.records import dataclass
 
 _NOT_WORTH = 3  # sweeps that visit so many times what edge pushing computes are not tried
@@ -57,7 +57,7 @@ class Problem:
     single     True when the user named one symbol, not a tuple: results are not wrapped.
     tangents   extra inputs, one per `wrt` (one vector when packed), for jvp and hvp.
     cotangent  extra input of the value's shape, for vjp.
-    is_banded  Jacobians and Hessians with structural zeros are sums of bands (`ir.bands`): the form to
+    is_banded  Jacobians and Hessians with structural zeros are sums of bands (`ir.sums.bands`): the form to
                compute, not the one to read.
     """
 

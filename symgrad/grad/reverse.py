@@ -18,8 +18,8 @@ from symgrad.grad.rules import weight
 from symgrad.grad.store import stored, without_needless_mask
 from symgrad.grad.sweep import pullback
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.matrix_call import over, taken_apart
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
+from symgrad.ir.matrix.call import over, taken_apart
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.reduce import conjunction, reduce
 from symgrad.ir.scan import is_scan, outer_definitions, outer_sources, scan_of
 

@@ -27,8 +27,8 @@ from symgrad.grad.store import stored
 from symgrad.grad.sweep import partials
 from symgrad.ir.graph import EPSILON, Graph, Node, TensorId
 from symgrad.ir.last_places import OSCILLATING, is_power_of_two, is_representable, last_places
-from symgrad.ir.matrix_call import over, taken_apart
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
+from symgrad.ir.matrix.call import over, taken_apart
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import conjunction, count, reduce
 from symgrad.ir.scan import frontier, is_scan, outer_definitions, scan_of

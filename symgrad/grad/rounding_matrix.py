@@ -24,9 +24,9 @@ from collections.abc import Callable, Sequence
 
 from symgrad.errors import UnsupportedExpression
 from symgrad.ir.graph import Graph, Node
-from symgrad.ir.matrix_call import Array, Call, call, elementwise, identity, lower_part, product, upper_part
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
-from symgrad.ir.matrix_rules import phi
+from symgrad.ir.matrix.call import Array, Call, call, elementwise, identity, lower_part, product, upper_part
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
+from symgrad.ir.matrix.rules import phi
 from symgrad.ir.reduce import reduce
 
 Modulus = Callable[[Node], Node]

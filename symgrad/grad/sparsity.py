@@ -5,7 +5,7 @@ end in row-major order. Its entries come
 
   - from a scalar graph, one by one: forward sweeps of `scalar_jacobian` that only visit what depends on a
     variable. The pattern is known here and now.
-  - from definitions over axes, as the bands of `ir.bands`. Where the entries lie follows from sizes and
+  - from definitions over axes, as the bands of `ir.sums.bands`. Where the entries lie follows from sizes and
     integer arrays by index equations, which `run.patterns` evaluates once per set of them; the kernel takes
     the places of each band's values as an integer array, and adds the values up there. Where all bands are
     diagonals there is nothing to add up: values are computed one after the other, and then put in order.
@@ -31,10 +31,10 @@ from symgrad.grad.outputs import (
     packed_hessian,
     packed_jacobian,
 )
-from symgrad.ir.bands import Band, bands, lower_triangle, merged
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import conjunction, hoist
-from symgrad.ir.structure import Indicators
+from symgrad.ir.sums.bands import Band, bands, lower_triangle, merged
+from symgrad.ir.sums.structure import Indicators
 from symgrad.records import dataclass
 
 FORMATS = ("csc", "csr", "coo")

@@ -12,7 +12,7 @@ from typing import Any
 from symgrad.errors import IllegalProgram, quoted
 from symgrad.ir.bounds import Fact, facts_of, index_always_leaves, index_is_in_range
 from symgrad.ir.graph import KINDS, REDUCTIONS, SCANS, Graph, Node, Tensor, TensorId
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS, result_extents
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS, result_extents
 from symgrad.ir.ops import OPS
 from symgrad.ir.scan import clocks, scan_of
 from symgrad.records import dataclass

@@ -18,15 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from symgrad.ir.difference_families import NAMES as DIFFERENCES
+from symgrad.ir.composites.difference_families import NAMES as DIFFERENCES
+from symgrad.ir.composites.quotients import ROWS as QUOTIENT_ROWS
+from symgrad.ir.composites.quotients import numpy_value
+from symgrad.ir.composites.radial import ROWS as RADIAL_ROWS
+from symgrad.ir.composites.radial import numpy_value as radial_value
+from symgrad.ir.composites.sides import NAMES as SIDES
+from symgrad.ir.composites.stable_ops import LOGARITHM_ENDS
 from symgrad.ir.kinks import DEFAULT, slope_of_abs_at_zero, tie_goes_to
 from symgrad.ir.ops import OPS
-from symgrad.ir.quotients import ROWS as QUOTIENT_ROWS
-from symgrad.ir.quotients import numpy_value
-from symgrad.ir.radial import ROWS as RADIAL_ROWS
-from symgrad.ir.radial import numpy_value as radial_value
-from symgrad.ir.sides import NAMES as SIDES
-from symgrad.ir.stable_ops import LOGARITHM_ENDS
 
 Form = Callable[..., Any]
 

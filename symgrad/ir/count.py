@@ -10,7 +10,7 @@ import numpy as np
 
 from symgrad.ir.evaluate import evaluate_size
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.ops import OPS
 from symgrad.ir.running import running_form
 

@@ -15,9 +15,9 @@ import numpy as np
 from symgrad.errors import IndexOutOfRange, ShapeMismatch, quoted
 from symgrad.ir import complex_forms
 from symgrad.ir.graph import EPSILON, Graph, Node, Tensor, TensorId
-from symgrad.ir.matrix_failures import no_value, not_tall
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
-from symgrad.ir.matrix_values import NoValue
+from symgrad.ir.matrix.failures import no_value, not_tall
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
+from symgrad.ir.matrix.values import NoValue
 from symgrad.ir.ops import OPS
 from symgrad.ir.scan import Clock, Scan, clocks, clocks_around, is_scan, outer_definitions, scan_of
 from symgrad.ir.signs import is_root_at_least_value

@@ -31,11 +31,11 @@ from typing import Any
 from symgrad.ir import stability  # noqa: F401  registers its rules
 from symgrad.ir.keys import LEAF_KINDS, MASK, key_of, literals
 from symgrad.ir.kinks import DEFAULT, check_convention
-from symgrad.ir.laurent import meant
 from symgrad.ir.ops import OPS
-from symgrad.ir.probe import CONSTANT, Probe, is_formula, variable_among
-from symgrad.ir.removable import Expansion
 from symgrad.ir.rules import Rule, select
+from symgrad.ir.series.laurent import meant
+from symgrad.ir.series.probe import CONSTANT, Probe, is_formula, variable_among
+from symgrad.ir.series.removable import Expansion
 from symgrad.records import dataclass
 
 Node = int
@@ -60,7 +60,7 @@ class Tensor:
 
     kind      input; map `T[out] = body`; a reduction `T[out] = reduce over red of body`;
               enum `T[c, out] = bodies[c]` (an explicit matrix, or several outputs sharing one graph);
-              call, the matrix function `name` of the bodies (`ir.matrix_functions`);
+              call, the matrix function `name` of the bodies (`ir.matrix.functions`);
               scatter `T[target(red)] += body(red)`;
               state, scan and backward_scan, a recurrence: `ir.scan`.
     out       canonical axes of the result (numbers 0..), enum's leading entry axis excluded.
@@ -114,8 +114,10 @@ class Graph:
         self._key: list[int] = []  # name-free structural key, orders commutative arguments
         self.multiplicities: dict[Node, Node] = {}  # of maxima and minima, see `ir.kinks`
         self.frontiers: dict[tuple[TensorId, ...], tuple[TensorId, ...]] = {}  # of scans (`ir.scan`)
-        self.variables: list[Node] = []  # the one node that a value is made of (`ir.probe`)
-        self.expansions: dict[tuple[Node, Node], Expansion] = {}  # of formulas in values (`ir.removable`)
+        self.variables: list[Node] = []  # the one node that a value is made of (`ir.series.probe`)
+        self.expansions: dict[
+            tuple[Node, Node], Expansion
+        ] = {}  # of formulas in values (`ir.series.removable`)
         self.probes: dict[Node, Probe] = {}  # what they are close to 0
         self._reads_of: dict[TensorId, tuple[Node, ...]] = {}
         self._tables: dict[str, Table] = {}

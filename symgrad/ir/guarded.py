@@ -32,7 +32,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from symgrad.ir.bounds import facts_of, is_index_predicate, read_is_in_range
 from symgrad.ir.check import unproven_reads
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.scan import (
     Scan,

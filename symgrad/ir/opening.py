@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.scan import (
     ReadRule,
     Scan,

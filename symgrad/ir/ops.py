@@ -20,7 +20,7 @@ from symgrad.ir.op import Interval, Op, Partial, scipy_function
 from symgrad.ir.op import mp_function as _mp
 from symgrad.ir.signs import is_root_at_least_value
 from symgrad.ir.special import SPECIAL
-from symgrad.ir.special_erfc import mp_erfc
+from symgrad.ir.special.erfc import mp_erfc
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -516,18 +516,5 @@ _row("cast", 1, np.asarray, lambda a: a, (None,), c="({real}){0}", llvm="sitofp"
 
 OPS |= SPECIAL
 
-# They enter their rows, and those of `ir.quotients`.
-from symgrad.ir import (  # noqa: E402
-    difference_families,  # noqa: F401
-    differences,  # noqa: F401
-    hypot,  # noqa: F401
-    log_products,  # noqa: F401
-    norm,  # noqa: F401
-    power_differences,  # noqa: F401
-    powers_less_one,  # noqa: F401
-    radial,  # noqa: F401
-    removable,  # noqa: F401
-    sides,  # noqa: F401
-    softmax,  # noqa: F401
-    stable_ops,  # noqa: F401
-)
+# They enter their rows.
+from symgrad.ir import composites, series  # noqa: E402, F401

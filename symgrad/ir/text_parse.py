@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from symgrad.errors import ParseError
 from symgrad.ir.graph import KINDS, SCANS, Graph, Node, TensorId
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.ops import OPS
 from symgrad.records import dataclass
 

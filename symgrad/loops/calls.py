@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from symgrad.ir.graph import Node, TensorId
-from symgrad.ir.matrix_failures import failure_text
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
+from symgrad.ir.matrix.failures import failure_text
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.loops.lapack import LAPACK, SMALL
 from symgrad.loops.matrix_loops import OWN, Site
 from symgrad.loops.nest import Buffer, Failure, For, Poly, Statement, Store, poly, variable

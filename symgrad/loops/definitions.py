@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from symgrad.ir.bands import Band
 from symgrad.ir.contraction import terms_of
 from symgrad.ir.graph import Node, Tensor, TensorId
 from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.running import Running, running_form
+from symgrad.ir.sums.bands import Band
 from symgrad.ir.triangle import is_symmetric_sum, mirrored_entry, triangle_conditions
 from symgrad.loops.cases import cases
 from symgrad.loops.contraction import Products

@@ -2,7 +2,7 @@
 
 `T[i, j] = a(i, j) + [i == j + 1]*b(i) + S[i, j]`, where S is a scatter that nothing else reads, is stored as
 `a`; then `b` is added along one loop, and S is added up in T itself. A Hessian that is all diagonals and
-blocks of observations is a fill with zeros and the loops of its bands (`ir.bands`).
+blocks of observations is a fill with zeros and the loops of its bands (`ir.sums.bands`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
-from symgrad.ir.bands import Band, masked_bands
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
 from symgrad.ir.reduce import additive_terms, conjuncts
+from symgrad.ir.sums.bands import Band, masked_bands
 from symgrad.ir.triangle import mirrored_entry
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import count
 
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.loops.matrix_loops import OWN, Site
 from symgrad.loops.nest import Buffer, Library, Poly, Routine, poly, variable
 from symgrad.loops.writer import Number, View, Writer, as_poly, minus, plus

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.matrix_call import Array, call, identity, over
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
+from symgrad.ir.matrix.call import Array, call, identity, over
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import reduce
 from symgrad.opt.rebuild import Copy, NodeHook

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
+from symgrad.ir.composites.softmax import share_of_others
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.softmax import share_of_others
 from symgrad.ir.stability.audit import AUDITS, Audit, at_pairs
 from symgrad.records import dataclass
 

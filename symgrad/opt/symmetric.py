@@ -2,7 +2,7 @@
 
     sum over k of w[i, k]*g[k, j] + sum over k of w[i, k]*g[j, k]   =   2*(sum over k of w[i, k]*g[k, j])
 
-Which matrices are symmetric is seen from the way they are made (`ir.symmetry`): X'X, A + A', and what is made
+Which matrices are symmetric is seen from the way they are made (`symmetry.py`): X'X, A + A', and what is made
 of such entry by entry. The last index becomes the one that goes along the rows of the result, as loops and
 matrix products walk them. Nothing changes where pairs of entries are to be equal to the bit (`opt.mirror`).
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgrad.ir.graph import Graph, Node, Tensor, TensorId
-from symgrad.ir.symmetry import symmetric_definitions
+from symgrad.ir.matrix.symmetry import symmetric_definitions
 from symgrad.ir.triangle import mirrored_entry
 from symgrad.opt.rebuild import Copy, copy_with
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from symgrad.errors import SymgradError
-from symgrad.ir.matrix_failures import failed
+from symgrad.ir.matrix.failures import failed
 from symgrad.loops.nest import Failure
 
 

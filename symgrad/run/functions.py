@@ -19,7 +19,7 @@ from symgrad.frontend.arguments import name_of
 from symgrad.ir.complex_forms import COMPLEX_FORMS
 from symgrad.ir.count import operations
 from symgrad.ir.evaluate import evaluate, evaluate_size
-from symgrad.ir.matrix_functions import grids
+from symgrad.ir.matrix.functions import grids
 from symgrad.ir.ops import OPS
 from symgrad.kinks import Kink
 from symgrad.program import Program

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.matrix_failures import matrix_text
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS
+from symgrad.ir.matrix.failures import matrix_text
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.unit import Unit
 from symgrad.loops.nest import Poly
 from symgrad.program import Derived

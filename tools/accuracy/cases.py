@@ -12,13 +12,13 @@ from regions import OSCILLATIONS, REGIONS, Oscillation, Region, points, uniform,
 
 from symgrad.frontend.ranges import ReadChecks
 from symgrad.frontend.translate import Translation
+from symgrad.ir.composites.log_products import NAMES as LOGS
+from symgrad.ir.composites.norm import NAMES as NORM
+from symgrad.ir.composites.softmax import NAMES as SOFTMAX
 from symgrad.ir.graph import Graph
-from symgrad.ir.log_products import NAMES as LOGS
-from symgrad.ir.norm import NAMES as NORM
 from symgrad.ir.op import NoDerivative
 from symgrad.ir.ops import OPS, Op
-from symgrad.ir.removable import NAMES as REMOVABLE
-from symgrad.ir.softmax import NAMES as SOFTMAX
+from symgrad.ir.series.removable import NAMES as REMOVABLE
 from symgrad.program import Program
 
 # Functions of these ops are sampled over (nearly) all numbers of the type where they are finite; those of the
@@ -93,8 +93,8 @@ def _op_case(row: Op) -> Case:
 def derivatives_of(row: Op) -> tuple[int, ...]:
     """The arguments with a derivative that is not always 0, and known.
 
-    None of functions of a root and of what is under it: these two belong together (`ir/radial.py`), as the
-    arguments of a norm do (`ir/norm.py`).
+    None of functions of a root and of what is under it: these two belong together
+    (`ir/composites/radial.py`), as the arguments of a norm do (`ir/composites/norm.py`).
     """
     if row.name.startswith("radial_") or row.name in NORM | LOGS or row.name in _TOGETHER:
         return ()
@@ -145,7 +145,7 @@ def _points(row: Op, wide: bool, rng: np.random.Generator, count: int, dtype: np
 
 
 def _of_one_sum(row: Op, rng: np.random.Generator, count: int) -> Points:
-    """Arguments that belong together (`ir/norm.py`): an entry and its sum, or a sum three times."""
+    """Arguments that belong together (`composites/norm.py`): an entry and its sum, or a sum three times."""
     s = rng.uniform(*row.domain[-1], 2 * count)
     first = {"scaled": rng.uniform(-2, 2, 2 * count), "scaled_norm": np.sqrt(s)}.get(row.name, s)
     return np.stack([first, *(s,) * (row.arity - 1)], axis=1)

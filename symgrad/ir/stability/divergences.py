@@ -10,9 +10,9 @@ from collections import Counter
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
-from symgrad.ir.laurent import formula_of
-from symgrad.ir.removable import expansion, removable
 from symgrad.ir.rules import Args, always
+from symgrad.ir.series.laurent import formula_of
+from symgrad.ir.series.removable import expansion, removable
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import all_factors, sum_of_signed, terms_of
 

@@ -1,7 +1,7 @@
 """Functions of a root h that are flat where it is 0: (1 + h)*exp(-h), tanh(h)/h, of a norm h.
 
 They have a second derivative there, f''(0) times the identity, and the chain rule does not see it: the root
-has no derivative. By what is under the root they are smooth enough (`ir.removable`).
+has no derivative. By what is under the root they are smooth enough (`ir.series.removable`).
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from symgrad.ir.laurent import ROWS, is_formula_of
-from symgrad.ir.probe import CONSTANT, variable_of
-from symgrad.ir.removable import expansion_of, removable
 from symgrad.ir.rules import Args, among, rule
+from symgrad.ir.series.laurent import ROWS, is_formula_of
+from symgrad.ir.series.probe import CONSTANT, variable_of
+from symgrad.ir.series.removable import expansion_of, removable
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import (
     above_and_below,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symgrad.ir.differences import difference_node
+from symgrad.ir.composites.differences import difference_node
 from symgrad.ir.rules import Args, among, exactly
-from symgrad.ir.special_differences import rise
+from symgrad.ir.special.differences import rise
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import common_terms
 

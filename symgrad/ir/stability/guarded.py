@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from symgrad.ir.laurent import ROWS, formula_of, is_number, series_of
-from symgrad.ir.probe import CONSTANT, is_function, variable_of
-from symgrad.ir.quotients import ROWS as QUOTIENT_ROWS
-from symgrad.ir.radial import NAMES as RADIAL
+from symgrad.ir.composites.quotients import ROWS as QUOTIENT_ROWS
+from symgrad.ir.composites.radial import NAMES as RADIAL
 from symgrad.ir.rules import Args
+from symgrad.ir.series.laurent import ROWS, formula_of, is_number, series_of
+from symgrad.ir.series.probe import CONSTANT, is_function, variable_of
 from symgrad.ir.stability.audit import Audit, stable
 from symgrad.ir.stability.patterns import factors_of
 from symgrad.ir.stability.radial import square_of_root

@@ -1,6 +1,6 @@
 """Differences of one power at two arguments: (x + h)**3 - x**3, x**p - y**p, 1/x**2 - 1/(x + h)**2.
 
-The row is in `ir.power_differences`. As those of other functions (`steps`) they are looked for where the
+The row is in `power_differences.py`. As those of other functions (`steps`) they are looked for where the
 arguments have a term in common, and where the exponent is no number: it may be near 0.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
-from symgrad.ir.power_differences import power_difference
+from symgrad.ir.composites.power_differences import power_difference
 from symgrad.ir.rules import Args
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import common_terms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symgrad.ir.powers_less_one import power_is_near_one
+from symgrad.ir.composites.powers_less_one import power_is_near_one
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import PRODUCTS, beside_one, factors_of, quotient_of, remove, without

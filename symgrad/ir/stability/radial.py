@@ -1,6 +1,6 @@
 """Even functions of a root, whose derivatives at its zero the chain rule does not see: cos(|v|).
 
-They become functions of what is under the root (`ir.radial`). The root itself keeps its convention.
+They become functions of what is under the root (`radial.py`). The root itself keeps its convention.
 """
 
 from __future__ import annotations

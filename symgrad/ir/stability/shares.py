@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symgrad.ir import softmax
+from symgrad.ir.composites import softmax
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import SCORES, Audit, at, at_pairs, stable
 from symgrad.ir.stability.logarithms import log_of_sum

@@ -1,8 +1,8 @@
 """Formulas of one value that are regular at a point, and lose their digits there: tanh(x)/x, x - tanh(x).
 
 What these rules look for is cheap to see: a divisor that vanishes at 0, two terms that cancel or have poles
-there (`ir.probe`); elsewhere, a divisor that vanishes where it is easily said to (`ir.zeros`), with something
-above it that does too: log(x)/(x - 1). Whether the singularity is removable, a series says (`ir.laurent`).
+there (`probe.py`); elsewhere, a divisor that vanishes where it is easily said to (`zeros.py`), with something
+above it that does too: log(x)/(x - 1). Whether the singularity is removable, a series says (`laurent.py`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from math import log2
 from typing import TYPE_CHECKING
 
-from symgrad.ir.laurent import FUNCTIONS, ROWS, is_formula_of
-from symgrad.ir.probe import ALGEBRA, CONSTANT, POINT, Probe, is_function, probe, variable_of
-from symgrad.ir.removable import IS_PART, center_of, centers_of, removable
 from symgrad.ir.rules import Args, among, rule
+from symgrad.ir.series.laurent import FUNCTIONS, ROWS, is_formula_of
+from symgrad.ir.series.probe import ALGEBRA, CONSTANT, POINT, Probe, is_function, probe, variable_of
+from symgrad.ir.series.removable import IS_PART, center_of, centers_of, removable
+from symgrad.ir.series.zeros import common_poles, common_zeros, zeros_at_poles
 from symgrad.ir.stability.audit import Audit, at, stable
 from symgrad.ir.stability.patterns import (
     above_and_below,
@@ -25,7 +26,6 @@ from symgrad.ir.stability.patterns import (
     sum_of_signed,
     terms_of,
 )
-from symgrad.ir.zeros import common_poles, common_zeros, zeros_at_poles
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph

@@ -3,7 +3,7 @@
     cos(x + h) - cos(x), log(x + y) - log(x)      by what the arguments differ in, h and y
     (exp(x) - exp(y))/(x - y)                     the divided difference, regular at x = y
 
-The rows are in `ir.differences`. Of arguments that have no term in common, a difference loses no more than
+The rows are in `differences.py`. Of arguments that have no term in common, a difference loses no more than
 an error of the last place of one argument does, but where both are small (exp and cos, which are not 0 at 0)
 or where the function saturates (atan, tanh, the logistic function): others are left alone.
 """
@@ -15,17 +15,17 @@ from contextvars import ContextVar
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
-from symgrad.ir.difference_families import NAMES
-from symgrad.ir.differences import (
+from symgrad.ir.composites.difference_families import NAMES
+from symgrad.ir.composites.differences import (
     FAMILIES,
     difference_node,
     log_of_near_quotient,
     log_slope_of_quotient,
     slope_node,
 )
-from symgrad.ir.power_differences import power_slope
-from symgrad.ir.probe import CONSTANT, variable_of
+from symgrad.ir.composites.power_differences import power_slope
 from symgrad.ir.rules import Args, among
+from symgrad.ir.series.probe import CONSTANT, variable_of
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import (
     PRODUCTS,
@@ -195,7 +195,7 @@ def _is_large_step(g: Graph, u: int, v: int) -> bool:
 
 
 def _is_of_one_value(g: Graph, x: int, y: int) -> bool:
-    """Formulas of one value, or constants: `ir.removable` looks after these."""
+    """Formulas of one value, or constants: `ir.series.removable` looks after these."""
     first, second = variable_of(g, x), variable_of(g, y)
     return first == second or CONSTANT in (first, second)
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import comb
 from typing import TYPE_CHECKING, NamedTuple
 
-from symgrad.ir.differences import difference_node
+from symgrad.ir.composites.differences import difference_node
 from symgrad.ir.rules import Args
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import common_terms, remove, sum_of_signed, terms_of

@@ -1,7 +1,7 @@
 """The gamma function and its relatives: rows of the op table.
 
 gamma, loggamma (log|gamma|, as C's lgamma), digamma, polygamma, beta, betaln, binomial, rising, erfinv,
-erfcinv, erfi, zeta, riemann_zeta; incomplete functions are in `special_incomplete.py`
+erfcinv, erfi, zeta, riemann_zeta; incomplete functions are in `incomplete.py`
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from symgrad.ir.expansion import by_expansion
 from symgrad.ir.op import NoDerivative, Op, mp_function, scipy_function
-from symgrad.ir.special_differences import rise
+from symgrad.ir.special.differences import rise
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph

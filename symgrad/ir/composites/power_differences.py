@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from symgrad.ir.differences import Args, difference_node, of_one_size
+from symgrad.ir.composites.differences import Args, difference_node, of_one_size
 from symgrad.ir.expansion import by_expansion
 from symgrad.ir.op import Op
 from symgrad.ir.ops import OPS

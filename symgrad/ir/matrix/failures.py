@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from symgrad.errors import ShapeMismatch, SymgradError, quoted
 from symgrad.ir.graph import Graph, Node
-from symgrad.ir.matrix_functions import MATRIX_FUNCTIONS, is_factor
+from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS, is_factor
 
 _MOST_NAMES = 4
 

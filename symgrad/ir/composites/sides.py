@@ -5,7 +5,7 @@
     root_less_side(x, s, r) = sqrt(x^2 + s) - x        r is the root
 
 For x > 0 it is s/(r + x), the conjugate; r comes with what it is the root of, as it may have been computed
-where squares are out of range (`ir.norm`, `ir.hypot`). Derivatives are by x and s: d/dx = -(r - x)/r.
+where squares are out of range (`norm.py`, `hypot.py`). Derivatives are by x and s: d/dx = -(r - x)/r.
 
 Sources: Higham 2002, Accuracy and Stability of Numerical Algorithms, section 1.8; Goldberg 1991, What every
 computer scientist should know about floating-point arithmetic, section 1.4 (the quadratic formula).

@@ -27,7 +27,7 @@ import numpy as np
 
 from symgrad.ir.expansion import by_expansion
 from symgrad.ir.op import Op
-from symgrad.ir.special_elliptic import elliptic_d_slope
+from symgrad.ir.special.elliptic import elliptic_d_slope
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph

@@ -11,26 +11,17 @@ functions of our own (`targets/special_functions.c`). Rows with an expansion nee
 
 from __future__ import annotations
 
-from symgrad.ir import (
-    special_bessel,
-    special_differences,
-    special_elliptic,
-    special_erfc,
-    special_gamma,
-    special_incomplete,
-    special_integrals,
-    special_moments,
-)
 from symgrad.ir.op import Op
+from symgrad.ir.special import bessel, differences, elliptic, erfc, gamma, incomplete, integrals, moments
 
 _FAMILIES = (
-    special_gamma,
-    special_differences,
-    special_incomplete,
-    special_bessel,
-    special_integrals,
-    special_elliptic,
-    special_moments,
-    special_erfc,
+    gamma,
+    differences,
+    incomplete,
+    bessel,
+    integrals,
+    elliptic,
+    moments,
+    erfc,
 )
 SPECIAL: dict[str, Op] = {row.name: row for family in _FAMILIES for row in family.ROWS}

@@ -6,12 +6,12 @@ coth(x) - 1/x, (x*cos(x) - sin(x))/x^2 and besselj(1, x)/x, and at 1 with log(x)
     removable(x, radius, t, near, away)      near where |t| < radius, else away
 
 holds the formula, `away`, as it is written in x, and the first terms of its Taylor series, `near`, in
-t = x - c (`ir.offset`; around 0, t is x itself). It is a function of x alone: its derivative is that of
+t = x - c (`offset.py`; around 0, t is x itself). It is a function of x alone: its derivative is that of
 `away`, symbolically, as a removable singularity again, with a series of its own; the derivative of what is
 left of a series would be less accurate with every order. Around 0 and 1 there are two, one in the other.
 
 Where x is a root, h = sqrt(s), and the derivative by it is 0 at 0, the formula is differentiated by s (as in
-`ir.radial`): (1 + h)*exp(-h) is smooth at the zero of a norm h, and the chain rule does not see it.
+`radial.py`): (1 + h)*exp(-h) is smooth at the zero of a norm h, and the chain rule does not see it.
 
     radial_removable(h, s, radius, near, away)      the same around 0; by s it is f'(h)/(2*h) near 0
 
@@ -35,12 +35,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symgrad.ir.laurent import BITS, ROWS, Formula, Series, between, formula_of, series_of, slope
-from symgrad.ir.offset import offset
+from symgrad.ir.composites.radial import NAMES as RADIAL
+from symgrad.ir.composites.radial import by_root
 from symgrad.ir.op import Op
 from symgrad.ir.ops import OPS
-from symgrad.ir.radial import NAMES as RADIAL
-from symgrad.ir.radial import by_root
+from symgrad.ir.series.laurent import BITS, ROWS, Formula, Series, between, formula_of, series_of, slope
+from symgrad.ir.series.offset import offset
 from symgrad.records import dataclass
 
 if TYPE_CHECKING:
@@ -289,5 +289,5 @@ OPS["radial_removable"] = Op(
     "radial_removable", 5, lambda h, s, radius, *rest: _numpy(h, radius, h, *rest),
     lambda h, s, radius, *rest: _exact(h, radius, h, *rest),
     (_by_h, _by_s, None, None, None), expand=lambda g, a: _expanded(g, a[0], *a[2:]), cost=2,
-    formulas=2, domain=(_ANY, _ANY, _RADIUS, _ANY, _ANY), source="this module; `ir.radial`",
+    formulas=2, domain=(_ANY, _ANY, _RADIUS, _ANY, _ANY), source="this module; `ir.composites.radial`",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""More differences of one function at two arguments (`ir.differences`): inverse, hyperbolic and special ones.
+"""More differences of one function at two arguments (`differences.py`): inverse, hyperbolic and special ones.
 
 asin, asinh and acosh are twice an arc of d over a sum of two roots, by the formulas for half the difference
 of two angles. erf and loggamma have no addition theorem: where the arguments are near each other the divided
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from symgrad.ir.differences import (
+from symgrad.ir.composites.differences import (
     FAMILIES,
     Args,
     Family,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symgrad.ir.laurent import (
+from symgrad.ir.series.laurent import (
     FUNCTIONS,
     NoSeries,
     Number,

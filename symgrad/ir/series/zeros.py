@@ -12,8 +12,8 @@ from fractions import Fraction
 from math import isfinite, nan
 from typing import TYPE_CHECKING
 
-from symgrad.ir.laurent import UNKNOWN, formula_of, is_number, value_of
-from symgrad.ir.probe import CONSTANT, is_function, probe, value_at, variable_of
+from symgrad.ir.series.laurent import UNKNOWN, formula_of, is_number, value_of
+from symgrad.ir.series.probe import CONSTANT, is_function, probe, value_at, variable_of
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph

@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from symgrad.ir.composites.quotients import QUOTIENTS, Arithmetic
 from symgrad.ir.op import Op
 from symgrad.ir.ops import OPS
-from symgrad.ir.quotients import QUOTIENTS, Arithmetic
 from symgrad.records import dataclass
 
 if TYPE_CHECKING:

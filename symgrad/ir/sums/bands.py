@@ -17,10 +17,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.multiplied_out import MultipliedOut, Term, is_solvable
 from symgrad.ir.reduce import additive_terms, conjunction, conjuncts, reduce
-from symgrad.ir.solved import Band as Band
-from symgrad.ir.solved import bands_of
+from symgrad.ir.sums.multiplied_out import MultipliedOut, Term, is_solvable
+from symgrad.ir.sums.solved import Band as Band
+from symgrad.ir.sums.solved import bands_of
 
 
 def bands(g: Graph, rows: Sequence[Node], columns: Sequence[Node], body: Node) -> list[Band]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from symgrad.ir.graph import Graph, Node
-from symgrad.ir.matrix_call import Array, Call, call, elementwise, lower_part, product, upper_part
+from symgrad.ir.matrix.call import Array, Call, call, elementwise, lower_part, product, upper_part
 from symgrad.ir.reduce import reduce
 
 Tangents = Sequence[Array | None]

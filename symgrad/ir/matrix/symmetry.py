@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.matrix_call import Array
+from symgrad.ir.matrix.call import Array
 
 _MOST = 1000  # nodes that are looked at
 

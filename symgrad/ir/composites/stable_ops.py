@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symgrad.ir import quotients
+from symgrad.ir.composites import quotients
 from symgrad.ir.op import Op
 from symgrad.ir.ops import OPS
 from symgrad.ir.signs import is_never_negative

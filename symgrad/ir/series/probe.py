@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from symgrad.ir.laurent import FUNCTIONS, ROWS, between, meant
+from symgrad.ir.composites.radial import NAMES as RADIAL
 from symgrad.ir.ops import OPS
-from symgrad.ir.radial import NAMES as RADIAL
+from symgrad.ir.series.laurent import FUNCTIONS, ROWS, between, meant
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph

@@ -1,6 +1,6 @@
 """Laurent series of a value in one of the nodes it is made of, around a point, to many digits.
 
-They say whether a singularity there is removable and what the value is near it (`ir.removable`). A series
+They say whether a singularity there is removable and what the value is near it (`removable.py`). A series
 holds its first terms as mpmath numbers of `BITS` bits; a sum of which nearly all bits cancel is taken for an
 exact 0, which is what it is in everything but a construction.
 
@@ -18,17 +18,20 @@ from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from symgrad.ir.quotients import ROWS as QUOTIENT_ROWS
-from symgrad.ir.quotients import Arithmetic
-from symgrad.ir.radial import NAMES as RADIAL
-from symgrad.ir.radial import ROWS as RADIAL_ROWS
+from symgrad.ir.composites.quotients import ROWS as QUOTIENT_ROWS
+from symgrad.ir.composites.quotients import Arithmetic
+from symgrad.ir.composites.radial import NAMES as RADIAL
+from symgrad.ir.composites.radial import ROWS as RADIAL_ROWS
 from symgrad.records import dataclass
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 BITS = 600
-ROWS = ("removable", "radial_removable")  # what stands for a formula, its last argument (`ir.removable`)
+ROWS = (
+    "removable",
+    "radial_removable",
+)  # what stands for a formula, its last argument (`ir.series.removable`)
 MOST_STEPS = 256  # of a formula that is looked into
 _ZERO = 400  # bits that cancel in an exact 0
 _MOST_KEPT = 2048  # steps around a point, of 5 KiB or so each
@@ -552,5 +555,3 @@ FUNCTIONS: dict[str, Callable[..., Series]] = {
     "radial_versine": _doubled_square(lambda h: _waves(h)[0]), "radial_coshm1": _doubled_square(_sinh),
     "radial_logcosh": lambda h: _log(_cosh(h)),
 }  # fmt: skip
-
-from symgrad.ir import laurent_gamma  # noqa: E402, F401  adds its rows to the table above

@@ -16,13 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from symgrad.errors import NoFactorisation, NotConverged, SymgradError
-from symgrad.ir import matrix_rules as rules
-from symgrad.ir import matrix_values as values
+from symgrad.ir.matrix import rules, values
 from symgrad.records import dataclass
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph, Node, TensorId
-    from symgrad.ir.matrix_call import Array, Call
+    from symgrad.ir.matrix.call import Array, Call
 
 Forward = Callable[["Call", Sequence["Array | None"]], "Array | None"]
 Reverse = Callable[["Call", "Array"], "Sequence[Array | None]"]

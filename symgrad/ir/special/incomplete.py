@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from symgrad.ir.expansion import by_expansion
 from symgrad.ir.op import NoDerivative, Op, mp_function, scipy_function
-from symgrad.ir.special_differences import rise
+from symgrad.ir.special.differences import rise
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph

@@ -4,7 +4,7 @@
     elliptic_f(phi, m), incomplete_e(phi, m), incomplete_d(phi, m) = (F - E)/m  incomplete
 
 D has no cancellation at m = 0, and with it none of the derivatives by m has a quotient by m:
-K' = (K - D)/(2(1 - m)), E' = -D/2. Those of incomplete ones are moments (`special_moments.py`).
+K' = (K - D)/(2(1 - m)), E' = -D/2. Those of incomplete ones are moments (`moments.py`).
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from symgrad.ir.laurent import formula_of, value_of
 from symgrad.ir.op import Op
 from symgrad.ir.ops import OPS
+from symgrad.ir.series.laurent import formula_of, value_of
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph

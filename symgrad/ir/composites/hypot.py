@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symgrad.ir.norm import by_range, np_scale, power_of_two, root_in_range
+from symgrad.ir.composites.norm import by_range, np_scale, power_of_two, root_in_range
 from symgrad.ir.op import Op, Partial, mp_function
 from symgrad.ir.ops import OPS
 

@@ -11,9 +11,9 @@ from collections.abc import Collection, Sequence, Set
 
 from symgrad.ir.bounds import Fact, facts_of, is_implied, is_nonnegative, typical
 from symgrad.ir.graph import Graph, Node
-from symgrad.ir.multiplied_out import Term, is_solvable
 from symgrad.ir.reduce import conjunction, conjuncts, reduce
-from symgrad.ir.structure import is_over_integers
+from symgrad.ir.sums.multiplied_out import Term, is_solvable
+from symgrad.ir.sums.structure import is_over_integers
 from symgrad.records import dataclass
 
 

@@ -1,0 +1,15 @@
+"""Rows of the op table for composites whose digits a plain formula loses: norms, differences, quotients."""
+
+from symgrad.ir.composites import (  # noqa: F401  they enter their rows
+    difference_families,
+    differences,
+    hypot,
+    log_products,
+    norm,
+    power_differences,
+    powers_less_one,
+    radial,
+    sides,
+    softmax,
+    stable_ops,
+)

@@ -1,0 +1,1 @@
+"""Matrix functions: their table, values, derivatives and failures."""

@@ -1,0 +1,1 @@
+"""Sums taken apart: terms with the places where they live."""
