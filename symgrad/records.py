@@ -87,7 +87,10 @@ def _comparison(cls: type, frozen: bool) -> tuple[Callable[[Any, Any], Any], Cal
 
 @recursive_repr()
 def _text(self: Any) -> str:
-    parts = (f"{f.name}={getattr(self, f.name)!r}" for f in dataclasses.fields(self) if f.repr)
+    parts = []
+    for f in dataclasses.fields(self):  # no generator: a frame less for each record inside another
+        if f.repr:
+            parts.append(f"{f.name}={getattr(self, f.name)!r}")  # noqa: PERF401  as above
     return f"{type(self).__qualname__}({', '.join(parts)})"
 
 

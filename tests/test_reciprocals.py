@@ -64,7 +64,9 @@ def test_roots_that_are_0_infinite_or_nan_divide_as_ieee_754_says(backend: str) 
     roots = np.array([4.0, 0.0, 0.0, np.inf, 9.0, np.nan])
     with np.errstate(all="ignore"):
         (found,) = cells(x, roots)
-        wanted = 1 / np.cosh(x / np.sqrt(roots)) ** 2 / np.sqrt(roots)
+        scaled = x / np.sqrt(roots)
+        wanted = 1 / np.cosh(scaled) ** 2 / np.sqrt(roots)
+    wanted[np.isinf(scaled)] = 0.0  # the slope of tanh decays faster than anything that it is divided by
     np.testing.assert_allclose(found, wanted, rtol=2e-15, atol=0)
 
 

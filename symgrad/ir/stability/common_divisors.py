@@ -69,7 +69,8 @@ def quotient_plus_its_negative_share(g: Graph, a: Args) -> int | None:
 
 def _over_common_divisor(g: Graph, a: Args, sign: int) -> int | None:
     """a[0] + sign*a[1] without what cancels over the divisor of both; None if nothing does."""
-    if (sign > 0 and _is_negative(g, a[0]) == _is_negative(g, a[1])) or not _may_cancel(g, a):
+    has_other_sign = sign < 0 or _is_negative(g, a[0]) != _is_negative(g, a[1])
+    if not _may_cancel(g, a, has_other_sign):
         return None
     first, second = (_powers(g, part) for part in a)
     if first is None or second is None:
@@ -82,8 +83,13 @@ def _over_common_divisor(g: Graph, a: Args, sign: int) -> int | None:
     rest, other = (_divided(q.powers, shared) for q in (first, second))
     if any(shared[f] >= 0 and g.op[f] in _SUMS and not _is_polynomial(g, f) for f in (*rest, *other)):
         return None
+    for part, number, divisor in ((a[0], first.number, rest), (a[1], sign * second.number, other)):
+        if divisor and all(shared[f] < 0 for f in divisor):  # a share of it: nothing on the way is larger
+            left = _sum_of_both(g, rest, first.number / number, other, second.number / number)
+            inverse = {f: -e for f, e in divisor.items()}
+            return None if left is None else g.mul(part, _over(g, left, inverse))
     left = _sum_of_both(g, rest, first.number, other, second.number)
-    return None if left is None else _times_quotient(g, left, shared)
+    return None if left is None else _over(g, left, shared)
 
 
 _NONE = Fraction(0)
@@ -126,12 +132,14 @@ def _is_quotient(g: Graph, node: int) -> bool:
     return g.op[node] == "div"
 
 
-def _may_cancel(g: Graph, a: Args) -> bool:
+def _may_cancel(g: Graph, a: Args, has_other_sign: bool) -> bool:
     """Whether both may be over one sum, once more in one than in the other, and else of the same factors."""
     ops = g.op[a[0]], g.op[a[1]]
     if "div" not in ops and not (_is_quotient(g, a[0]) and _is_quotient(g, a[1])):
         return False
     first, second = sorted((_sides(g, part) for part in a), key=lambda sides: sides.below.total())
+    if not has_other_sign and not any(_may_cancel_itself(g, n) for n in second.below):
+        return False
     if first.is_mixed or second.is_mixed:
         return True
     if first.below.total() == second.below.total():
@@ -174,6 +182,17 @@ def _sides(g: Graph, node: int) -> _Sides:
 def _divided(powers: Powers, divisor: Powers) -> Powers:
     rest = {f: powers.get(f, _NONE) - e for f, e in divisor.items()}
     return {f: e for f, e in rest.items() if e}
+
+
+def _over(g: Graph, left: Terms, powers: Powers) -> int:
+    """The sum times the powers; a single term with them, so that its own factors meet them first."""
+    if len(left) != 1:
+        return _times_quotient(g, _as_node(g, left), powers)
+    ((monomial, number),) = left.items()
+    met = {**powers}
+    for factor, power in monomial:
+        met[factor] = met.get(factor, _NONE) + power
+    return _times_quotient(g, g.const(number), {f: e for f, e in met.items() if e})
 
 
 def _times_quotient(g: Graph, left: int, powers: Powers) -> int:
@@ -245,7 +264,7 @@ def _base(g: Graph, n: int) -> tuple[int, Fraction]:
 
 def _sum_of_both(
     g: Graph, rest: Powers, number: Fraction, other: Powers, other_number: Fraction
-) -> int | None:
+) -> Terms | None:
     """The sum of two products multiplied out, without what cancels; None if nothing does."""
     sums = _Sums(g)
     first = sums.multiplied_out(rest)
@@ -263,7 +282,7 @@ def _sum_of_both(
     is_mixed = len({times > 0 for times in total.values()}) > 1
     if is_mixed and any(_may_cancel_itself(g, f) for f in (*rest, *other)):
         return None
-    return _as_node(g, total)
+    return total
 
 
 def _has_power_of_sum(g: Graph, powers: Powers) -> bool:
