@@ -90,7 +90,7 @@ def _text(self: Any) -> str:
     parts = []
     for f in dataclasses.fields(self):  # no generator: a frame less for each record inside another
         if f.repr:
-            parts.append(f"{f.name}={getattr(self, f.name)!r}")  # noqa: PERF401  as above
+            parts.append(f"{f.name}={getattr(self, f.name)!r}")  # noqa: PERF401  (a comprehension is a frame, too)
     return f"{type(self).__qualname__}({', '.join(parts)})"
 
 

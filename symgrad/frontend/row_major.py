@@ -28,7 +28,7 @@ class RowMajor(MatrixExpr):
     """
 
     def __new__(cls, extents: Any, entry: Any) -> RowMajor:
-        return sp.Basic.__new__(cls, sp.Tuple(*extents), entry)  # type: ignore[no-any-return]
+        return sp.Basic.__new__(cls, sp.Tuple(*extents), entry)  # type: ignore[no-any-return]  # SymPy
 
     @property
     def shape(self) -> tuple[Any, Any]:

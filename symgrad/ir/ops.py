@@ -516,5 +516,5 @@ _row("cast", 1, np.asarray, lambda a: a, (None,), c="({real}){0}", llvm="sitofp"
 
 OPS |= SPECIAL
 
-# They enter their rows.
+# They enter their rows; at the end, because these are built from the table above.
 from symgrad.ir import composites, series  # noqa: E402, F401
