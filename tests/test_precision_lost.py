@@ -262,3 +262,19 @@ def test_what_is_not_asked_for_is_compiled_as_before():
 
 def test_every_error_of_the_check_is_one_of_ours():
     assert issubclass(PrecisionLost, SymgradError) and issubclass(PrecisionLost, ArithmeticError)
+
+
+# ---- singularities that are removed at some points, and not at others ----------------------------------
+
+
+@pytest.mark.parametrize("backend", ALL)
+@pytest.mark.parametrize("turns", [2.5, -1.5, 4.5, 100.5])
+def test_what_is_regular_at_one_zero_of_a_cosine_is_not_taken_for_regular_at_all(backend, turns):
+    """A series says what the value is next to pi/2; next to 5*pi/2 it is computed as it is written."""
+    expr = (1 - sp.sin(x)) * (1 + x**2) / sp.cos(x) ** 2
+    kernel = sg.compile(expr, outputs=("value", "grad", "hess"), accuracy=1e-10, backend=backend)
+    value, _, _ = kernel(np.pi / 2)
+    np.testing.assert_allclose(value, (1 + np.pi**2 / 4) / 2, rtol=1e-14)
+    kernel(turns * np.pi + 0.5)
+    for aside in (0.0, 1e-5):
+        assert "rounding error" in str(lost(kernel, turns * np.pi + aside))

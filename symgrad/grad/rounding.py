@@ -32,6 +32,8 @@ from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import conjunction, count, reduce
 from symgrad.ir.scan import frontier, is_scan, outer_definitions, scan_of
+from symgrad.ir.series.laurent import ROWS as REMOVABLE
+from symgrad.ir.series.removable import near_point
 
 Bound = tuple[tuple[Node, ...], Node]  # (one axis per axis of the tensor, expression over them)
 
@@ -198,15 +200,26 @@ class Rounding:
             first, second = (errors.get(a, g.zero) for a in args)
             ordered = args if op == "minimum" else args[::-1]
             return first if first == second else _selected(g, g.node("le", *ordered), [first, second])
+        if op in REMOVABLE:
+            return self._removable(n, errors)
         if op in ("mul", "div"):
             return self._product(n, errors, g.one)
         if op in ("add", "sub") and any(self._is_shifted(a) for a in args):
             return self._beside_logsumexp(n, errors)
-        total = g.zero
+        return self._of_op(n, errors)
+
+    def _of_op(self, n: Node, errors: Mapping[Node, Node]) -> Node:
+        """What arguments' errors become, and so many of the op's own last places."""
+        g, op, total = self.g, self.g.op[n], self.g.zero
         for error in self._carried(n, errors):
             total = g.add(total, error)
         own = Fraction(2 * last_places(op)).limit_denominator(1 << 20) if op in OPS else 0
         return g.add(total, g.mul(g.const(own), self._size(n))) if own else total
+
+    def _removable(self, n: Node, errors: Mapping[Node, Node]) -> Node:
+        """That of a row near the point; of the formula away from it, where it may be singular, too."""
+        g, away = self.g, self.g.args[n][-1]
+        return _selected(g, near_point(g, n), [self._of_op(n, errors), errors.get(away, g.zero)])
 
     def _size(self, n: Node) -> Node:
         """|f(x)|, and |x f'(x)| more for a function whose last places are those of its amplitude."""
@@ -365,5 +378,6 @@ def _arguments_first(g: Graph, bodies: Sequence[Node]) -> list[Node]:
             continue
         row = OPS.get(g.op[n])
         used = g.arguments[n][: -row.formulas] if row is not None and row.formulas else g.arguments[n]
+        used = (*used, g.arguments[n][-1]) if g.op[n] in REMOVABLE else used
         stack.extend(a for a in used if g.kind[a] in ("real", "const"))
     return sorted(seen)

@@ -106,6 +106,12 @@ def centers_of(g: Graph, node: int) -> list[Formula]:
     return found
 
 
+def near_point(g: Graph, node: int) -> int:
+    """Whether the value of a row is that of its series."""
+    end, around, *_ = _parts(g, node, g.args[node])
+    return _is_near(g, around, end)
+
+
 def expansion_of(g: Graph, away: int, x: int, t: int) -> Expansion | None:
     """That of the formula of a removable singularity."""
     return g.expansions.get((away, t)) or expansion(formula_of(g, away, x), center_of(g, t, x))
