@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 
 import numpy as np
@@ -13,6 +14,7 @@ import symgrad as sg
 from symgrad.loops.contract import SCRATCH
 from symgrad.loops.nest import Buffer, Contract, Poly, Routine, Start, Strided, poly, variable
 from symgrad.loops.walk import walk
+from symgrad.targets import contract_llvm, llvm_build
 from symgrad.targets.base import Loaded, target_named
 
 I, J, K, P, Q = sp.symbols("i j k p q", integer=True)  # noqa: E741  (indices)
@@ -87,6 +89,38 @@ def test_every_shape_and_layout_gives_the_product(built, target: str, dtype: str
             bound = np.abs(a.astype(float)) @ np.abs(b.astype(float))
             error = np.abs(got - a.astype(float) @ b.astype(float))
             assert (error <= TOLERANCE[dtype] * bound).all(), (rows, columns, depth, turned)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("target", TARGETS)
+def test_squares_of_a_transposed_factor_and_what_is_left_of_them_are_all_there(
+    built, target: str, dtype: str
+) -> None:
+    """Entry for entry: a times the identity is a, so each number of b is read once, and where it belongs."""
+    rng = np.random.default_rng(6)
+    for columns, depth in itertools.product((1, 7, 8, 9, 17, 24, 25, 50), (1, 5, 8, 15, 16, 33, 192, 200)):
+        b = rng.normal(size=(columns, depth)).astype(dtype).T
+        got = _product(built, target, dtype, np.eye(depth, dtype=dtype), b, False)
+        assert (got == b).all(), (columns, depth)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_narrow_vectors_without_masks_are_transposed_too(dtype: str) -> None:
+    """The functions of other processors, which this one can run, read what they should and no more."""
+    for vectors in (16, 32, 64):
+        shape = contract_llvm.Shape(4, 3, vectors // np.dtype(dtype).itemsize, masks=False)
+        texts, needs = contract_llvm.functions(shape, dtype)
+        name = f"transposed{vectors}_{dtype}"
+        call_it = (f"define void @{name}(ptr %a, ptr %b, i64 %r, i64 %w, i64 %m, i64 %n) {{\n  call void "
+                   "@transpose(ptr %a, ptr %b, i64 %r, i64 %w, i64 %m, i64 %n)\n  ret void\n}")  # fmt: skip
+        text = "\n".join([*texts, call_it, *needs.values(), "attributes #3 = { nounwind noinline }"])
+        library = llvm_build.load(lambda text=text: text, f"{name} {text}", {}, [name])
+        function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 4)(library[name])
+        for rows, columns in itertools.product((1, 2, 7, 16, 19), (1, 3, 8, 12, 17)):
+            a = np.arange(columns * rows, dtype=dtype).reshape(columns, rows)
+            b = np.zeros((32, 32), dtype)
+            function(a.ctypes.data, b.ctypes.data, rows, 32, rows, columns)
+            assert (b[:rows, :columns] == a.T).all(), (vectors, rows, columns)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

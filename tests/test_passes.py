@@ -21,6 +21,7 @@ from symgrad.ir.unit import Unit
 from symgrad.loops.lower import Interface, lower
 from symgrad.loops.nest import Contract, For, poly
 from symgrad.loops.walk import walk
+from symgrad.opt.forward import forward
 from symgrad.opt.logsumexp import split_logsumexp
 from symgrad.opt.passes import PASSES, inline, layout, legalise, share
 
@@ -95,6 +96,28 @@ def test_inline_keeps_maps_that_a_larger_loop_would_compute_again(matrix: tuple)
     product = g.define("sum", (i, k), (j,), g.mul(stored, g.read(x, k, j)))
     new, moved = inline(g, [product])
     assert "map" in [new.tensors[t].kind for t in new.definitions_below([moved[product]])]
+
+
+def test_outputs_that_only_copy_are_what_they_copy() -> None:
+    """Also where others read it; a second output that copies the same is a copy."""
+    g = Graph()
+    n, m = g.size("n"), g.size("m")
+    a, b, i, j, k = g.input("A", (n, m)), g.input("B", (m, m)), *map(g.fresh_axis, (n, m, m))
+    product = g.define("sum", (j, i), (k,), g.mul(g.read(a, i, k), g.read(b, j, k)))
+    turned = g.define("map", (i, j), (), g.read(product, j, i))
+    again = g.define("map", (j, i), (), g.read(product, j, i))
+    doubled = g.define("map", (j, i), (), g.mul(g.const(2), g.read(product, j, i)))
+    roots, sizes = [turned, again, doubled], {"n": 3, "m": 2}
+    new, moved = forward(g, roots)
+    after = [moved[t] for t in roots]
+    assert [new.tensors[t].kind for t in after] == ["sum", "map", "map"]
+    assert len(new.definitions_below(after)) == len(g.definitions_below(roots)) - 1
+    rng = np.random.default_rng(4)
+    arrays = {a: rng.normal(size=(3, 2)), b: rng.normal(size=(2, 2))}
+    copied = {moved[t]: x for t, x in arrays.items()}
+    before, values = evaluate(g, roots, arrays, sizes), evaluate(new, after, copied, sizes)
+    for x, y in zip(before, values, strict=True):
+        np.testing.assert_array_equal(y, x)
 
 
 def test_layout_makes_contiguous_what_the_reader_walks() -> None:

@@ -187,25 +187,127 @@ static void attention_index_tile(
     }
 }
 
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector) && attention_index_BYTES >= 32
+#define attention_index_SHUFFLES
+#if attention_index_BYTES == 64
+attention_index_ALWAYS void attention_index_exchange(attention_index_vector *r)
+{
+    attention_index_vector a, b;
+    a = __builtin_shufflevector(r[0], r[4], 0, 1, 2, 3, 8, 9, 10, 11);
+    b = __builtin_shufflevector(r[0], r[4], 4, 5, 6, 7, 12, 13, 14, 15);
+    r[0] = a, r[4] = b;
+    a = __builtin_shufflevector(r[1], r[5], 0, 1, 2, 3, 8, 9, 10, 11);
+    b = __builtin_shufflevector(r[1], r[5], 4, 5, 6, 7, 12, 13, 14, 15);
+    r[1] = a, r[5] = b;
+    a = __builtin_shufflevector(r[2], r[6], 0, 1, 2, 3, 8, 9, 10, 11);
+    b = __builtin_shufflevector(r[2], r[6], 4, 5, 6, 7, 12, 13, 14, 15);
+    r[2] = a, r[6] = b;
+    a = __builtin_shufflevector(r[3], r[7], 0, 1, 2, 3, 8, 9, 10, 11);
+    b = __builtin_shufflevector(r[3], r[7], 4, 5, 6, 7, 12, 13, 14, 15);
+    r[3] = a, r[7] = b;
+    a = __builtin_shufflevector(r[0], r[2], 0, 1, 8, 9, 4, 5, 12, 13);
+    b = __builtin_shufflevector(r[0], r[2], 2, 3, 10, 11, 6, 7, 14, 15);
+    r[0] = a, r[2] = b;
+    a = __builtin_shufflevector(r[1], r[3], 0, 1, 8, 9, 4, 5, 12, 13);
+    b = __builtin_shufflevector(r[1], r[3], 2, 3, 10, 11, 6, 7, 14, 15);
+    r[1] = a, r[3] = b;
+    a = __builtin_shufflevector(r[4], r[6], 0, 1, 8, 9, 4, 5, 12, 13);
+    b = __builtin_shufflevector(r[4], r[6], 2, 3, 10, 11, 6, 7, 14, 15);
+    r[4] = a, r[6] = b;
+    a = __builtin_shufflevector(r[5], r[7], 0, 1, 8, 9, 4, 5, 12, 13);
+    b = __builtin_shufflevector(r[5], r[7], 2, 3, 10, 11, 6, 7, 14, 15);
+    r[5] = a, r[7] = b;
+    a = __builtin_shufflevector(r[0], r[1], 0, 8, 2, 10, 4, 12, 6, 14);
+    b = __builtin_shufflevector(r[0], r[1], 1, 9, 3, 11, 5, 13, 7, 15);
+    r[0] = a, r[1] = b;
+    a = __builtin_shufflevector(r[2], r[3], 0, 8, 2, 10, 4, 12, 6, 14);
+    b = __builtin_shufflevector(r[2], r[3], 1, 9, 3, 11, 5, 13, 7, 15);
+    r[2] = a, r[3] = b;
+    a = __builtin_shufflevector(r[4], r[5], 0, 8, 2, 10, 4, 12, 6, 14);
+    b = __builtin_shufflevector(r[4], r[5], 1, 9, 3, 11, 5, 13, 7, 15);
+    r[4] = a, r[5] = b;
+    a = __builtin_shufflevector(r[6], r[7], 0, 8, 2, 10, 4, 12, 6, 14);
+    b = __builtin_shufflevector(r[6], r[7], 1, 9, 3, 11, 5, 13, 7, 15);
+    r[6] = a, r[7] = b;
+}
+#endif
+#if attention_index_BYTES == 32
+attention_index_ALWAYS void attention_index_exchange(attention_index_vector *r)
+{
+    attention_index_vector a, b;
+    a = __builtin_shufflevector(r[0], r[2], 0, 1, 4, 5);
+    b = __builtin_shufflevector(r[0], r[2], 2, 3, 6, 7);
+    r[0] = a, r[2] = b;
+    a = __builtin_shufflevector(r[1], r[3], 0, 1, 4, 5);
+    b = __builtin_shufflevector(r[1], r[3], 2, 3, 6, 7);
+    r[1] = a, r[3] = b;
+    a = __builtin_shufflevector(r[0], r[1], 0, 4, 2, 6);
+    b = __builtin_shufflevector(r[0], r[1], 1, 5, 3, 7);
+    r[0] = a, r[1] = b;
+    a = __builtin_shufflevector(r[2], r[3], 0, 4, 2, 6);
+    b = __builtin_shufflevector(r[2], r[3], 1, 5, 3, 7);
+    r[2] = a, r[3] = b;
+}
+#endif
+#endif
+#endif
+
+/* to[p][j] = source[j][p] for p < rows, j < columns: squares in registers, the rest number by number. */
+static void attention_index_transpose(
+    const double *source, int64_t source_row, double *to, int64_t to_row, int64_t rows, int64_t columns)
+{
+    int64_t whole_rows = 0, whole_columns = 0;
+#ifdef attention_index_SHUFFLES
+    whole_rows = rows - rows % attention_index_LANES;
+    whole_columns = columns - columns % attention_index_LANES;
+    for (int64_t j = 0; j < whole_columns; j += attention_index_LANES) {
+        for (int64_t p = 0; p < whole_rows; p += attention_index_LANES) {
+            attention_index_vector r[attention_index_LANES];
+            for (int k = 0; k < attention_index_LANES; k++) {
+                r[k] = *(const attention_index_vector *)(source + (j + k)*source_row + p);
+            }
+            attention_index_exchange(r);
+            for (int k = 0; k < attention_index_LANES; k++) {
+                *(attention_index_vector *)(to + (p + k)*to_row + j) = r[k];
+            }
+        }
+    }
+#endif
+    for (int64_t j = whole_rows < rows ? 0 : whole_columns; j < columns; j++) {
+        for (int64_t p = j < whole_columns ? whole_rows : 0; p < rows; p++) {
+            to[p*to_row + j] = source[j*source_row + p];
+        }
+    }
+}
+
 static void attention_index_contract(const double *restrict a, const double *restrict b,
     double *restrict c, double *restrict work, int64_t rows, int64_t columns, int64_t depth,
     int64_t a_row, int64_t a_depth, int64_t b_depth, int64_t b_column, int64_t c_row,
     int64_t c_column, int64_t keep, int64_t sign, int64_t lower)
 {
     double *const restrict scratch = work;
-    const int t1 = (((((b_column == 1) && (c_column == 1)) && (rows >= 1)) && (8 >= rows)) && (columns >= 1)) && (24 >= columns);
-    const int t2 = ((t1 && (depth >= 1)) && (192 >= depth)) && (704*columns + columns*columns*columns == 48*columns*columns + 3072);
+    const int t1 = (((((b_column == 1) || (b_depth == 1)) && (c_column == 1)) && (rows >= 1)) && (8 >= rows)) && (columns >= 1);
+    const int t2 = (((t1 && (24 >= columns)) && (depth >= 1)) && (192 >= depth)) && (704*columns + columns*columns*columns == 48*columns*columns + 3072);
+    const int t3 = b_column == 1;
     if (t2) {
-        attention_index_tile(&a[0], a_row, a_depth, &b[0], b_depth, &c[0], c_row, rows, columns, depth,
-            keep != 0, (int)sign);
+        if (t3) {
+            attention_index_tile(&a[0], a_row, a_depth, &b[0], b_depth, &c[0], c_row, rows, columns, depth,
+                keep != 0, (int)sign);
+        }
+        if (!t3) {
+            attention_index_transpose(&b[0], b_column, &scratch[0], 24, depth, columns);
+            attention_index_tile(&a[0], a_row, a_depth, &scratch[0], 24, &c[0], c_row, rows, columns, depth,
+                keep != 0, (int)sign);
+        }
     }
     if (!t2) {
-        const int t3 = ((7 >= columns) && (rows >= columns + 1)) && (lower == 0);
-        if (t3) {
+        const int t4 = ((7 >= columns) && (rows >= columns + 1)) && (lower == 0);
+        if (t4) {
             attention_index_contract(&b[0], &a[0], &c[0], &scratch[0], columns, rows, depth, b_column, b_depth,
                 a_depth, a_row, c_column, c_row, keep, sign, lower);
         }
-        if (!t3) {
+        if (!t4) {
             if ((0 >= depth) && (keep == 0)) {
                 for (int64_t i0 = 0; i0 < rows; i0++) {
                     for (int64_t i1 = 0; i1 < columns; i1++) {
@@ -218,12 +320,18 @@ static void attention_index_contract(const double *restrict a, const double *res
                     const int64_t n0 = attention_index_min(192, depth - i1);
                     for (int64_t i2 = 0; i2 < columns; i2 += 24) {
                         const int64_t n1 = attention_index_min(24, columns - i2);
-                        const int t4 = 704*n1 + n1*n1*n1 == 48*n1*n1 + 3072;
-                        const int t5 = !((b_column == 1) && t4);
-                        if (t5) {
-                            for (int64_t i3 = 0; i3 < n1; i3++) {
-                                for (int64_t i4 = 0; i4 < n0; i4++) {
-                                    scratch[i3 + 24*i4] = b[b_column*i2 + b_column*i3 + b_depth*i1 + b_depth*i4];
+                        const int t5 = 704*n1 + n1*n1*n1 == 48*n1*n1 + 3072;
+                        const int t6 = !((b_column == 1) && t5);
+                        if (t6) {
+                            const int t7 = b_depth == 1;
+                            if (t7) {
+                                attention_index_transpose(&b[b_column*i2 + i1], b_column, &scratch[0], 24, n0, n1);
+                            }
+                            if (!t7) {
+                                for (int64_t i3 = 0; i3 < n1; i3++) {
+                                    for (int64_t i4 = 0; i4 < n0; i4++) {
+                                        scratch[i3 + 24*i4] = b[b_column*i2 + b_column*i3 + b_depth*i1 + b_depth*i4];
+                                    }
                                 }
                             }
                             for (int64_t i3 = n1; i3 < 24; i3++) {
@@ -232,42 +340,42 @@ static void attention_index_contract(const double *restrict a, const double *res
                                 }
                             }
                         }
-                        const int t6 = (c_column == 1) && t4;
-                        if (!t5) {
+                        const int t8 = (c_column == 1) && t5;
+                        if (!t6) {
                             for (int64_t i3 = attention_index_max(i0, i2*lower); i3 < attention_index_min(i0 + 256, rows); i3 += 8) {
                                 const int64_t n2 = attention_index_min(8, rows - i3);
-                                if (t6) {
+                                if (t8) {
                                     attention_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1],
                                         b_depth, &c[c_column*i2 + c_row*i3], c_row, n2, n1, n0, i1 + keep != 0, (int)sign);
                                 }
-                                if (!t6) {
+                                if (!t8) {
                                     attention_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &b[b_column*i2 + b_depth*i1],
                                         b_depth, &scratch[4608], 24, n2, n1, n0, 0 != 0, (int)sign);
-                                    const int t7 = i1 + keep == 0;
+                                    const int t9 = i1 + keep == 0;
                                     for (int64_t i4 = 0; i4 < n2; i4++) {
                                         for (int64_t i5 = 0; i5 < n1; i5++) {
-                                            const double t8 = scratch[24*i4 + i5 + 4608] + (t7 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
-                                            c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t8;
+                                            const double t10 = scratch[24*i4 + i5 + 4608] + (t9 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
+                                            c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t10;
                                         }
                                     }
                                 }
                             }
                         }
-                        if (t5) {
+                        if (t6) {
                             for (int64_t i3 = attention_index_max(i0, i2*lower); i3 < attention_index_min(i0 + 256, rows); i3 += 8) {
                                 const int64_t n3 = attention_index_min(8, rows - i3);
-                                if (t6) {
+                                if (t8) {
                                     attention_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &scratch[0], 24,
                                         &c[c_column*i2 + c_row*i3], c_row, n3, n1, n0, i1 + keep != 0, (int)sign);
                                 }
-                                if (!t6) {
+                                if (!t8) {
                                     attention_index_tile(&a[a_depth*i1 + a_row*i3], a_row, a_depth, &scratch[0], 24, &scratch[4608],
                                         24, n3, n1, n0, 0 != 0, (int)sign);
-                                    const int t9 = i1 + keep == 0;
+                                    const int t11 = i1 + keep == 0;
                                     for (int64_t i4 = 0; i4 < n3; i4++) {
                                         for (int64_t i5 = 0; i5 < n1; i5++) {
-                                            const double t10 = scratch[24*i4 + i5 + 4608] + (t9 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
-                                            c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t10;
+                                            const double t12 = scratch[24*i4 + i5 + 4608] + (t11 ? 0.0 : c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4]);
+                                            c[c_column*i2 + c_column*i5 + c_row*i3 + c_row*i4] = t12;
                                         }
                                     }
                                 }

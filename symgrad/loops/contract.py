@@ -6,9 +6,10 @@
           for i in i0.. by ROWS:                c[i.., j0..] in registers: `nest.Tile`
 
 Packing makes a block of b contiguous where a row of b is not, and fills it up with zeros where it is no
-whole number of vectors and the machine has no masks. Where columns of c do not lie side by side, or are no
-whole number of vectors, a tile is computed in scratch memory and copied. Where c has fewer columns than a
-vector has lanes the roles are exchanged: c^T = b^T a^T.
+whole number of vectors and the machine has no masks. Where columns of b are contiguous (b is the transpose
+of a matrix), squares of it are transposed in registers: `nest.Transpose`. Where columns of c do not lie side
+by side, or are no whole number of vectors, a tile is computed in scratch memory and copied. Where c has fewer
+columns than a vector has lanes the roles are exchanged: c^T = b^T a^T.
 
 Source: Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication", ACM TOMS 34(3); Van
 Zee & van de Geijn 2015, "BLIS", ACM TOMS 41(3).
@@ -26,6 +27,7 @@ from symgrad.loops.nest import (
     Start,
     Strided,
     Tile,
+    Transpose,
     poly,
     poly_add,
     variable,
@@ -81,18 +83,24 @@ class _Blocks:
         self.tile = DEPTH * columns  # where a tile starts in scratch memory
 
     def write(self) -> None:
-        w, is_tile = self.w, self._is_tile()
+        w, is_tile, has_rows = self.w, self._is_tile(), self.w.equals_zero(minus(_B_COLUMN, 1))
         with w.when(is_tile):
             a, b, c = (self._start(x, (0, 1)) for x in "abc")
-            b_rows, c_rows = (Strided(x, (row, poly(1))) for x, row in ((b, _B_DEPTH), (c, _C_ROW)))
-            w.append(Tile(_M, _N, _K, Strided(a, (_A_ROW, _A_DEPTH)), b_rows, c_rows, _KEEP, _SIGN))
+            a_entries, c_rows = Strided(a, (_A_ROW, _A_DEPTH)), Strided(c, (_C_ROW, poly(1)))
+            with w.when(has_rows):
+                b_rows = Strided(b, (_B_DEPTH, poly(1)))
+                w.append(Tile(_M, _N, _K, a_entries, b_rows, c_rows, _KEEP, _SIGN))
+            with w.when(~has_rows):
+                w.append(Transpose(_K, _N, Strided(b, (_B_COLUMN, poly(1))), self._packed()))
+                w.append(Tile(_M, _N, _K, a_entries, self._packed(), c_rows, _KEEP, _SIGN))
         with w.when(~is_tile):
             self._write_blocks()
 
     def _is_tile(self) -> Number:
-        """Whether the product is one tile, where it is."""
+        """Whether the product is one tile, where it is, or after a transposition of b."""
         w = self.w
-        known = w.equals_zero(minus(_B_COLUMN, 1)) & w.equals_zero(minus(_C_COLUMN, 1))
+        known = w.equals_zero(minus(_B_COLUMN, 1)) | w.equals_zero(minus(_B_DEPTH, 1))
+        known = known & w.equals_zero(minus(_C_COLUMN, 1))
         for length, most in ((_M, ROWS), (_N, self.columns), (_K, DEPTH)):
             known = known & w.at_least_zero(minus(length, 1)) & w.at_least_zero(minus(most, length))
         return known if self.masks else known & self._are_whole_vectors(_N)
@@ -130,9 +138,8 @@ class _Blocks:
             with w.when(packs):
                 self._pack(p0, j0, columns, depth)
             direct = Strided(self._start("b", (p0, _B_DEPTH), (j0, _B_COLUMN)), (_B_DEPTH, poly(1)))
-            packed = Strided(Start("scratch", (poly(0),)), (poly(self.columns), poly(1)))
             in_place = w.equals_zero(minus(_C_COLUMN, 1)) & whole
-            for condition, b in ((~packs, direct), (packs, packed)):
+            for condition, b in ((~packs, direct), (packs, self._packed())):
                 with w.when(condition):
                     self._tiles(i0, p0, j0, columns, depth, b, in_place)
 
@@ -145,8 +152,11 @@ class _Blocks:
 
     def _pack(self, p0: Poly, j0: Poly, columns: Poly, depth: Poly) -> None:
         """A block of b, row by row; filled up with zeros where vectors are read whole."""
-        w, wide = self.w, self.columns
-        with w.loop(0, columns) as j, w.loop(0, depth) as p:
+        w, wide, has_columns = self.w, self.columns, self.w.equals_zero(minus(_B_DEPTH, 1))
+        with w.when(has_columns):
+            start = self._start("b", (p0, 1), (j0, _B_COLUMN))
+            w.append(Transpose(depth, columns, Strided(start, (_B_COLUMN, poly(1))), self._packed()))
+        with w.when(~has_columns), w.loop(0, columns) as j, w.loop(0, depth) as p:
             number = self.b[_place((plus(p0, p), _B_DEPTH), (plus(j0, j), _B_COLUMN))]
             self.scratch[_place((p, wide), (j, 1))] = number
         if not self.masks:
@@ -176,6 +186,10 @@ class _Blocks:
             number = self.scratch[_place((i, self.columns), (j, 1), (self.tile, 1))]
             place = _place((plus(i0, i), _C_ROW), (plus(j0, j), _C_COLUMN))
             self.c[place] = number + w.choose(fresh, 0, self.c[place])
+
+    def _packed(self) -> Strided:
+        """The block of b in scratch memory."""
+        return Strided(Start("scratch", (poly(0),)), (poly(self.columns), poly(1)))
 
     def _start(self, buffer: str, *steps: tuple[Index, Index]) -> Start:
         return Start(buffer, (_place(*steps),))

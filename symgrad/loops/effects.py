@@ -23,6 +23,7 @@ from symgrad.loops.nest import (
     Store,
     StoreReduce,
     Tile,
+    Transpose,
 )
 from symgrad.loops.walk import Name, defined, operands, polynomials, variables, walk
 from symgrad.records import dataclass
@@ -95,6 +96,9 @@ def _memory(s: Statement) -> Iterator[tuple[str, bool, bool]]:
         yield from ((array.start.buffer, True, array is s.c) for array in (s.a, s.b, s.c))
         if isinstance(s, Contract):
             yield s.scratch.buffer, True, True
+    elif isinstance(s, Transpose):
+        yield s.source.start.buffer, True, False
+        yield s.to.start.buffer, False, True
 
 
 def commute(a: Effects, b: Effects) -> bool:
@@ -152,5 +156,6 @@ def accesses(body: Iterable[Statement]) -> Iterator[tuple[str, Index, bool]]:
 def is_elementwise(body: Iterable[Statement]) -> bool:
     """Whether `accesses` sees all memory that statements touch, and no loop ends before its time."""
     return not any(
-        isinstance(s, Library | Contract | Tile | Part | Call | Leave) for _, s in walk(list(body))
+        isinstance(s, Library | Contract | Tile | Transpose | Part | Call | Leave)
+        for _, s in walk(list(body))
     )

@@ -229,6 +229,20 @@ class Tile:
 
 
 @dataclass(slots=True)
+class Transpose:
+    """to[p, j] = source[j, p] for p < rows and j < columns, through vector registers.
+
+    Rows of both are contiguous. rows and columns are at least 1; `to` has space for as many of both as make
+    whole vectors, and holds any numbers there afterwards. Made by `loops.contract`.
+    """
+
+    rows: Poly
+    columns: Poly
+    source: Strided
+    to: Strided
+
+
+@dataclass(slots=True)
 class Store:
     """buffer[index] = src."""
 
@@ -354,7 +368,7 @@ class Call:
 Statement = (
     Const | Bool | Compute | Run | Vector | Element | FromInt | ToInt | Test | Load | LoadInt | Store
     | StoreReduce | Cell | SetCell | Accumulate | For | If | Part | Leave | Call | Library | Least
-    | Contract | Tile
+    | Contract | Tile | Transpose
 )  # fmt: skip
 
 

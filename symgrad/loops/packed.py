@@ -26,6 +26,7 @@ from symgrad.loops.nest import (
     Run,
     Statement,
     Tile,
+    Transpose,
     poly,
 )
 from symgrad.loops.walk import types_in, unused_name, walk
@@ -34,7 +35,7 @@ LEAST = 16  # numbers; registers hold the addresses of fewer, more or less
 
 _Place = tuple[str, tuple[Poly, ...]]
 _Places = Mapping[_Place, _Place]
-_OPAQUE = frozenset((Library, Call, Contract, Tile))
+_OPAQUE = frozenset((Library, Call, Contract, Tile, Transpose))
 
 
 def packed(routine: Routine, least: int = LEAST) -> Routine:

@@ -28,6 +28,7 @@ from symgrad.loops.nest import (
     Test,
     Tile,
     ToInt,
+    Transpose,
     Value,
     poly_from,
 )
@@ -106,4 +107,6 @@ def _renamed_opaque(s: Statement, names: Mapping[str, str | None], same: Mapping
         s = replace(s, rows=one(s.rows), columns=one(s.columns), depth=one(s.depth), keep=one(s.keep),
                     sign=one(s.sign), a=array(s.a), b=array(s.b), c=array(s.c))  # fmt: skip
         return replace(s, lower=one(s.lower), scratch=start(s.scratch)) if isinstance(s, Contract) else s
+    if isinstance(s, Transpose):
+        return replace(s, rows=one(s.rows), columns=one(s.columns), source=array(s.source), to=array(s.to))
     return s

@@ -29,6 +29,7 @@ from symgrad.loops.nest import (
     Store,
     StoreReduce,
     Tile,
+    Transpose,
     poly,
     variable,
 )
@@ -70,7 +71,7 @@ def _at_one_sample(body: Sequence[Statement], changed: Collection[str]) -> list[
             done.append(replace(s, index=(*s.index, poly(0))))
         elif isinstance(s, For | If | Part):
             done.append(replace(s, body=_at_one_sample(s.body, changed)))
-        elif isinstance(s, Contract | Tile | Library):
+        elif isinstance(s, Contract | Tile | Transpose | Library):
             raise IllegalProgram("a sample among others cannot be handed to a function of whole arrays")
         else:
             done.append(s)

@@ -31,9 +31,11 @@ from symgrad.loops.nest import (
     Statement,
     Store,
     StoreReduce,
+    Strided,
     Test,
     Tile,
     ToInt,
+    Transpose,
     Value,
     Vector,
     variable,
@@ -127,6 +129,8 @@ def polynomials(statement: Statement) -> tuple[Poly, ...]:
         return (statement.index,)
     if isinstance(statement, Contract | Tile):
         return _of_contraction(statement)
+    if isinstance(statement, Transpose):
+        return (statement.rows, statement.columns, *_of_arrays(statement.source, statement.to))
     if isinstance(statement, Least):
         return statement.of
     if isinstance(statement, Call):
@@ -135,9 +139,12 @@ def polynomials(statement: Statement) -> tuple[Poly, ...]:
 
 
 def _of_contraction(s: Contract | Tile) -> tuple[Poly, ...]:
-    arrays = (p for array in (s.a, s.b, s.c) for p in (*array.start.index, *array.strides))
     more = (s.lower, *s.scratch.index) if isinstance(s, Contract) else ()
-    return (s.rows, s.columns, s.depth, s.keep, s.sign, *arrays, *more)
+    return (s.rows, s.columns, s.depth, s.keep, s.sign, *_of_arrays(s.a, s.b, s.c), *more)
+
+
+def _of_arrays(*arrays: Strided) -> Iterator[Poly]:
+    return (p for array in arrays for p in (*array.start.index, *array.strides))
 
 
 def variables(polys: Iterable[Poly]) -> Iterator[str]:

@@ -46,13 +46,7 @@ def layout(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, T
         return g, {t: t for t in g.definitions_below(roots)}
 
     def on_tensor(copy: Copy, t: TensorId) -> TensorId | None:
-        order = orders.get(t)
-        if order is None:
-            return None
-        made, old = copy.bodies(t), copy.old.tensors[t]
-        body, axes = made[0], made[1 + len(old.extents) :]
-        out, red = axes[: len(old.out)], axes[len(old.out) :]
-        return copy.new.define(old.kind, [out[p] for p in order], red, body)
+        return copy.reordered(t, orders[t]) if t in orders else None
 
     return copy_with(g, roots, on_tensor, orders=orders)
 

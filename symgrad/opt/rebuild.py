@@ -32,6 +32,14 @@ class Copy:
         return self.nodes((*tensor.bodies, *tensor.target, *tensor.extents, *tensor.out, *tensor.red),
                           t, on_node)  # fmt: skip
 
+    def reordered(self, t: TensorId, order: Sequence[int], on_node: NodeHook | None = None) -> TensorId:
+        """The copy of a definition with its axes in another order."""
+        old = self.old.tensors[t]
+        made = self.bodies(t, on_node)
+        axes = made[1 + len(old.extents) :]
+        out, red = axes[: len(old.out)], axes[len(old.out) :]
+        return self.new.define(old.kind, [out[p] for p in order], red, made[0])
+
     def nodes(self, roots: Sequence[Node], t: TensorId, on_node: NodeHook | None = None) -> list[Node]:
         done: dict[Node, Node] = {}
         ops, args, node = self.old.op, self.old.args, self.new.node

@@ -14,6 +14,7 @@ from symgrad.loops.nest import (
     Routine,
     Statement,
     Tile,
+    Transpose,
     evaluate_poly,
     with_derived,
 )
@@ -39,7 +40,7 @@ def _run(body: Sequence[Statement], sizes: Mapping[str, int]) -> int:
             total += turns and turns * _run(s.body, sizes)
         elif isinstance(s, If):
             total += _run(s.body, sizes)
-        elif isinstance(s, Part | Library | Call | Contract | Tile):
+        elif isinstance(s, Part | Library | Call | Contract | Tile | Transpose):
             return _MOST + 1
         if total > _MOST:
             break

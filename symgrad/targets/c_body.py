@@ -36,6 +36,7 @@ from symgrad.loops.nest import (
     Test,
     Tile,
     ToInt,
+    Transpose,
     Value,
     Vector,
 )
@@ -98,7 +99,7 @@ class Body:
             Test: self._test, Load: self._load, LoadInt: self._load_int, Store: self._store,
             StoreReduce: self._store_reduce, Cell: self._cell, SetCell: self._set_cell,
             Accumulate: self._accumulate, Part: self._part, Leave: self._leave, Library: self._library,
-            Least: self._least, Contract: self._contract, Tile: self._tile,
+            Least: self._least, Contract: self._contract, Tile: self._tile, Transpose: self._transpose,
         }  # fmt: skip
 
     def print(self, body: Sequence[Statement], part_call: Callable[[Part], str]) -> None:
@@ -271,6 +272,12 @@ class Body:
         sizes = [self._poly(p) for p in (s.rows, s.columns, s.depth)]
         flags = [f"{self._poly(s.keep)} != 0", f"(int){self._poly(s.sign)}"]
         self._call("tile", [a, *strides[:2], b, strides[2], c, strides[3], *sizes, *flags])
+
+    def _transpose(self, s: Transpose) -> None:
+        source, to = (self._address(x.start) for x in (s.source, s.to))
+        sizes = [self._poly(p) for p in (s.rows, s.columns)]
+        strides = [self._poly(x.strides[0]) for x in (s.source, s.to)]
+        self._call("transpose", [source, strides[0], to, strides[1], *sizes])
 
     def _address(self, start: Start) -> str:
         return "&" + self._place(start.buffer, start.index)

@@ -12,8 +12,11 @@ interface is that of the BLAS Technical Forum Standard (2001), appendix B.
 from __future__ import annotations
 
 from symgrad.loops.contract import BYTES
+from symgrad.targets.text import wrapped
+from symgrad.targets.tiles import exchanges
 
 LARGE = 64**3  # multiplications; below, a call of BLAS costs more than it brings
+_WIDTHS = (64, 32)  # of vectors in bytes, of which squares are transposed; narrower ones gain little
 
 
 def columns_of(dtype: str) -> int:
@@ -22,10 +25,26 @@ def columns_of(dtype: str) -> int:
 
 
 def tile_function(dtype: str, prefix: str) -> list[str]:
-    """The lines of `PREFIX_tile` and what it needs."""
-    real = "double" if dtype == "float64" else "float"
-    text = _TEXT.replace("SIZE", "8" if dtype == "float64" else "4")
+    """The lines of `PREFIX_tile` and `PREFIX_transpose`, and what they need."""
+    real, size = ("double", 8) if dtype == "float64" else ("float", 4)
+    squares = "\n".join(line for width in _WIDTHS for line in _square(width // size, width))
+    text = (_TEXT + _TRANSPOSE.replace("SQUARES", squares)).replace("SIZE", str(size))
     return text.replace("PREFIX", prefix).replace("REAL", real).strip().split("\n")
+
+
+def _square(lanes: int, width: int) -> list[str]:
+    """`PREFIX_exchange`, which transposes the square of some vectors of a width in bytes, for that width."""
+    lines = [f"#if PREFIX_BYTES == {width}"]
+    lines += ["PREFIX_ALWAYS void PREFIX_exchange(PREFIX_vector *r)", "{", "    PREFIX_vector a, b;"]
+    for distance, first, second in exchanges(lanes):
+        for i in range(lanes):
+            if not i & distance:
+                pair = f"r[{i}], r[{i + distance}]"
+                for name, places in (("a", first), ("b", second)):
+                    chosen = ", ".join(map(str, places))
+                    lines += wrapped(f"    {name} = __builtin_shufflevector({pair}, {chosen});")
+                lines.append(f"    r[{i}] = a, r[{i + distance}] = b;")
+    return [*lines, "}", "#endif"]
 
 
 def cblas_function(dtype: str, prefix: str) -> list[str]:
@@ -176,6 +195,45 @@ static void PREFIX_tile(
             PREFIX_CASES(1)
             default: break;
             }
+        }
+    }
+}
+"""
+
+
+# Rows beyond the last whole square, and columns, are copied one number at a time.
+_TRANSPOSE = """
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector) && PREFIX_BYTES >= 32
+#define PREFIX_SHUFFLES
+SQUARES
+#endif
+#endif
+
+/* to[p][j] = source[j][p] for p < rows, j < columns: squares in registers, the rest number by number. */
+static void PREFIX_transpose(
+    const REAL *source, int64_t source_row, REAL *to, int64_t to_row, int64_t rows, int64_t columns)
+{
+    int64_t whole_rows = 0, whole_columns = 0;
+#ifdef PREFIX_SHUFFLES
+    whole_rows = rows - rows % PREFIX_LANES;
+    whole_columns = columns - columns % PREFIX_LANES;
+    for (int64_t j = 0; j < whole_columns; j += PREFIX_LANES) {
+        for (int64_t p = 0; p < whole_rows; p += PREFIX_LANES) {
+            PREFIX_vector r[PREFIX_LANES];
+            for (int k = 0; k < PREFIX_LANES; k++) {
+                r[k] = *(const PREFIX_vector *)(source + (j + k)*source_row + p);
+            }
+            PREFIX_exchange(r);
+            for (int k = 0; k < PREFIX_LANES; k++) {
+                *(PREFIX_vector *)(to + (p + k)*to_row + j) = r[k];
+            }
+        }
+    }
+#endif
+    for (int64_t j = whole_rows < rows ? 0 : whole_columns; j < columns; j++) {
+        for (int64_t p = j < whole_columns ? whole_rows : 0; p < rows; p++) {
+            to[p*to_row + j] = source[j*source_row + p];
         }
     }
 }

@@ -3,7 +3,7 @@
 A tile has as many sums as the machine's registers hold beside one row of b and one number of a: 8 times 3
 vectors of 512 bits, 4 times 3 of 256 or 128. There is a loop over p for every number of rows and vectors,
 where the machine has masks also for columns that do not fill the last vector. Sums are taken in the order
-of p.
+of p. Beside it stands the function behind `nest.Transpose`, which makes rows of columns, square by square.
 
 The function is the same for all kernels: a module of its own, compiled once per type.
 """
@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from symgrad.records import dataclass
+from symgrad.targets.tiles import exchanges
 
-TILE = "tile"
+TILE, TRANSPOSE = "tile", "transpose"
 _INTEGERS = 12
 _NAMES = {"float64": "symgrad_contract_f64", "float32": "symgrad_contract_f32"}
 
@@ -50,13 +51,16 @@ def declaration(dtype: str) -> str:
     return f"declare void @{_NAMES[dtype]}({', '.join(['ptr'] * 4 + ['i64'] * _INTEGERS)})"
 
 
-def tile_function(shape: Shape, dtype: str) -> tuple[str, dict[str, str]]:
-    """The text of the function `TILE`, and the declarations it needs."""
-    writer = _Tile(shape, dtype)
-    return "\n".join(writer.text()), writer.functions
+def functions(shape: Shape, dtype: str) -> tuple[list[str], dict[str, str]]:
+    """The texts of the functions `TILE` and `TRANSPOSE`, and the declarations they need."""
+    tile, transpose = _Tile(shape, dtype), _Transpose(shape, dtype)
+    texts = ["\n".join(writer.text()) for writer in (tile, transpose)]
+    return texts, tile.functions | transpose.functions
 
 
-class _Tile:
+class _Vectors:
+    """What text about vectors of a machine is made of."""
+
     def __init__(self, shape: Shape, dtype: str) -> None:
         self.shape = shape
         self.real, bits = ("double", 64) if dtype == "float64" else ("float", 32)
@@ -74,6 +78,31 @@ class _Tile:
             self.fma: f"declare {v} @{self.fma}({v}, {v}, {v})",
         }
 
+    def _splat(self, name: str, kind: str, value: str, vector: str) -> Iterator[str]:
+        yield f"  %{name}.0 = insertelement {vector} poison, {kind} {value}, i32 0"
+        zeros = f"<{self.shape.lanes} x i32> zeroinitializer"
+        yield f"  %{name} = shufflevector {vector} %{name}.0, {vector} poison, {zeros}"
+
+    def _mask(self, count: str) -> Iterator[str]:
+        """The first `count` places of a vector."""
+        lanes = self.shape.lanes
+        yield from self._splat("lasts", "i64", count, f"<{lanes} x i64>")
+        numbers = ", ".join(f"i64 {k}" for k in range(lanes))
+        yield f"  %mask = icmp ult <{lanes} x i64> <{numbers}>, %lasts"
+
+    def _address(self, name: str, row: str, j: int) -> str:
+        return f"  %{name}.p = getelementptr {self.real}, ptr {row}, i64 {j * self.shape.lanes}"
+
+    def _load(self, name: str, row: str, j: int, masked: bool) -> Iterator[str]:
+        yield self._address(name, row, j)
+        if masked:
+            rest = f"i32 {self.align}, {self.truths} %mask, {self.vector} zeroinitializer"
+            yield f"  %{name} = call {self.vector} @{self.load}(ptr %{name}.p, {rest})"
+        else:
+            yield f"  %{name} = load {self.vector}, ptr %{name}.p, align {self.align}"
+
+
+class _Tile(_Vectors):
     def text(self) -> Iterator[str]:
         rows, vectors, lanes = self.shape.rows, self.shape.vectors, self.shape.lanes
         integers = ("ar", "ad", "bd", "cr", "rows", "columns", "depth", "keep", "sign")
@@ -88,9 +117,7 @@ class _Tile:
         yield f"  %whole = mul i64 %vector, {lanes}"
         yield "  %last = sub i64 %columns, %whole"
         yield f"  %fits = icmp eq i64 %last, {lanes}"
-        yield from self._splat("lasts", "i64", "%last", f"<{lanes} x i64>")
-        numbers = ", ".join(f"i64 {k}" for k in range(lanes))
-        yield f"  %mask = icmp ult <{lanes} x i64> <{numbers}>, %lasts"
+        yield from self._mask("%last")
         masked = rows * vectors if self.shape.masks else 0
         yield f"  %masked = select i1 %fits, i64 0, i64 {masked}"
         yield "  %row = sub i64 %rows, 1"
@@ -104,11 +131,6 @@ class _Tile:
         for number, (masked, r, v) in enumerate(kinds):
             yield from self._kind(f"k{number}", r, v, masked)
         yield from ("done:", "  ret void", "}")
-
-    def _splat(self, name: str, kind: str, value: str, vector: str) -> Iterator[str]:
-        yield f"  %{name}.0 = insertelement {vector} poison, {kind} {value}, i32 0"
-        zeros = f"<{self.shape.lanes} x i32> zeroinitializer"
-        yield f"  %{name} = shufflevector {vector} %{name}.0, {vector} poison, {zeros}"
 
     def _kind(self, k: str, rows: int, vectors: int, masked: bool) -> Iterator[str]:
         """The loop for so many rows and vectors; labels and names start with `k`."""
@@ -169,13 +191,67 @@ class _Tile:
             else:
                 yield f"  store {self.vector} {value}, ptr %{at}.p, align {self.align}"
 
-    def _address(self, name: str, row: str, j: int) -> str:
-        return f"  %{name}.p = getelementptr {self.real}, ptr {row}, i64 {j * self.shape.lanes}"
 
-    def _load(self, name: str, row: str, j: int, masked: bool) -> Iterator[str]:
-        yield self._address(name, row, j)
-        if masked:
-            rest = f"i32 {self.align}, {self.truths} %mask, {self.vector} zeroinitializer"
-            yield f"  %{name} = call {self.vector} @{self.load}(ptr %{name}.p, {rest})"
-        else:
-            yield f"  %{name} = load {self.vector}, ptr %{name}.p, align {self.align}"
+class _Transpose(_Vectors):
+    """Squares of as many numbers as a vector has lanes: read row by row, exchanged, stored row by row."""
+
+    def text(self) -> Iterator[str]:
+        lanes = self.shape.lanes
+        yield (f"define internal void @{TRANSPOSE}(ptr %source, ptr noalias %to, "
+               "i64 %from_row, i64 %to_row, i64 %rows, i64 %columns) #3 {")  # fmt: skip
+        yield "entry:"
+        yield f"  %whole = and i64 %rows, {-lanes}"
+        yield "  %rest = sub i64 %rows, %whole"
+        yield "  %fits = icmp eq i64 %rest, 0"
+        yield "  %any = icmp ne i64 %whole, 0"
+        yield from self._mask("%rest")
+        yield "  br label %strip"
+        yield "strip:"
+        yield "  %left = phi i64 [ %columns, %entry ], [ %fewer, %next ]"
+        yield "  %row0 = phi ptr [ %source, %entry ], [ %row.next, %next ]"
+        yield "  %out = phi ptr [ %to, %entry ], [ %out.next, %next ]"
+        for k in range(1, lanes):  # beyond the last column, that one again
+            yield f"  %is{k} = icmp sgt i64 %left, {k}"
+            yield f"  %step{k} = select i1 %is{k}, i64 %from_row, i64 0"
+            yield f"  %row{k} = getelementptr {self.real}, ptr %row{k - 1}, i64 %step{k}"
+        yield "  br i1 %any, label %square, label %end"
+        yield "square:"
+        yield "  %p = phi i64 [ 0, %strip ], [ %p1, %square ]"
+        yield f"  %s.t0 = phi ptr [ %out, %strip ], [ %s.t{lanes}, %square ]"
+        yield from self._square("s", "%p", masked=False)
+        yield f"  %p1 = add i64 %p, {lanes}"
+        yield "  %more = icmp slt i64 %p1, %whole"
+        yield "  br i1 %more, label %square, label %end"
+        yield "end:"
+        yield f"  %r.t0 = phi ptr [ %out, %strip ], [ %s.t{lanes}, %square ]"
+        yield "  br i1 %fits, label %next, label %part"
+        yield "part:"
+        yield from self._square("r", "%whole", masked=True)
+        yield "  br label %next"
+        yield "next:"
+        yield f"  %row.next = getelementptr {self.real}, ptr %row{lanes - 1}, i64 %from_row"
+        yield f"  %out.next = getelementptr {self.real}, ptr %out, i64 {lanes}"
+        yield f"  %fewer = sub i64 %left, {lanes}"
+        yield "  %again = icmp sgt i64 %fewer, 0"
+        yield "  br i1 %again, label %strip, label %done"
+        yield from ("done:", "  ret void", "}")
+
+    def _square(self, name: str, p: str, masked: bool) -> Iterator[str]:
+        """From row `p` of the result on, at NAME.t0; of the last square only what is there is read."""
+        lanes = self.shape.lanes
+        for k in range(lanes):
+            yield f"  %{name}.q{k} = getelementptr {self.real}, ptr %row{k}, i64 {p}"
+            yield from self._load(f"{name}.x{k}", f"%{name}.q{k}", 0, masked)
+        values = [f"%{name}.x{k}" for k in range(lanes)]
+        for distance, first, second in exchanges(lanes):
+            for i in range(lanes):
+                if not i & distance:
+                    a, b, stem = values[i], values[i + distance], f"%{name}.{distance}.{i}"
+                    for end, at, places in (("a", i, first), ("b", i + distance, second)):
+                        chosen = ", ".join(f"i32 {k}" for k in places)
+                        yield (f"  {stem}{end} = shufflevector {self.vector} {a}, {self.vector} {b}, "
+                               f"<{lanes} x i32> <{chosen}>")  # fmt: skip
+                        values[at] = f"{stem}{end}"
+        for k, value in enumerate(values):
+            yield f"  store {self.vector} {value}, ptr %{name}.t{k}, align {self.align}"
+            yield f"  %{name}.t{k + 1} = getelementptr {self.real}, ptr %{name}.t{k}, i64 %to_row"

@@ -333,8 +333,8 @@ class _Module:
         shared += texts
         self.functions |= needs
         if self.tile is not None:
-            function, needs = contract_llvm.tile_function(self.tile, self.dtype)
-            shared.append(function)
+            texts, needs = contract_llvm.functions(self.tile, self.dtype)
+            shared += texts
             self.functions |= needs
         self.functions.pop(self.name, None)  # a function that calls itself
         if self.functions:

@@ -39,6 +39,7 @@ from symgrad.loops.nest import (
     Test,
     Tile,
     ToInt,
+    Transpose,
     Value,
     Vector,
     variable,
@@ -189,7 +190,8 @@ class Body:
             Test: self._test, Load: self._load, LoadInt: self._load_int, Store: self._store,
             StoreReduce: self._store_reduce, Cell: self._cell, SetCell: self._set_cell,
             Accumulate: self._accumulate, Part: self._part, Leave: self._leave, Library: self._library,
-            Least: self.least, Contract: self._contract, Tile: self._tile, Call: self._call_nest,
+            Least: self.least, Contract: self._contract, Tile: self._tile, Transpose: self._transpose,
+            Call: self._call_nest,
         }  # fmt: skip
 
     def write(
@@ -469,6 +471,10 @@ class Body:
         arrays = [self._pointer(x.start.buffer, x.start.index) for x in (s.a, s.b, s.c)]
         strides = (*s.a.strides, s.b.strides[0], s.c.strides[0])
         self._call(contract_llvm.TILE, arrays, (*strides, s.rows, s.columns, s.depth, s.keep, s.sign))
+
+    def _transpose(self, s: Transpose) -> None:
+        arrays = [self._pointer(x.start.buffer, x.start.index) for x in (s.source, s.to)]
+        self._call(contract_llvm.TRANSPOSE, arrays, (s.source.strides[0], s.to.strides[0], s.rows, s.columns))
 
     def _call(self, name: str, arrays: Sequence[str], numbers: Sequence[Poly]) -> None:
         arguments = [f"ptr {a}" for a in arrays]

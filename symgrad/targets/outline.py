@@ -42,6 +42,7 @@ from symgrad.loops.nest import (
     Test,
     Tile,
     ToInt,
+    Transpose,
     Value,
     poly_from,
 )
@@ -114,7 +115,8 @@ def _is_unit(loop: For) -> bool:
     for _, s in walk((loop,)):
         count += 1
         loops += isinstance(s, For)
-        if isinstance(s, Library | Contract | Tile | Least | Part):  # addresses, or functions already
+        # Addresses, or functions already.
+        if isinstance(s, Library | Contract | Tile | Transpose | Least | Part):
             return False
     return count <= _MOST_TOGETHER or loops == 1
 
