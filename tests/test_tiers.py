@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import re
 import subprocess
 import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -165,6 +168,31 @@ def test_a_kernel_of_many_parts_is_several_modules_with_one_meaning(monkeypatch:
     whole = compiled(source, tier="quick")
     assert llvm_build.NEXT_MODULE not in whole.source
     assert bits(divided(*POINT)) == bits(whole(*POINT))
+
+
+def test_vectors_are_made_in_the_functions_called_and_not_by_their_callers(source: sg.Program) -> None:
+    text = compiled(source, tier="optimised").source
+    parts = re.findall(r"^define \w+ void @kernel_part.*?^}", text, re.DOTALL | re.MULTILINE)
+    assert any("@symgrad.sin.x8(" in part and "extractvalue" in part for part in parts)
+    assert not any("insertelement" in part for part in parts)
+
+
+def test_long_straight_code_is_not_moved_after_registers_are_allocated(source: sg.Program) -> None:
+    """Whether it is, is an option of the process: other code is compiled as before."""
+    text = compiled(source, tier="optimised").source.split(llvm_build.NEXT_MODULE)[0]
+    short = llvm_build.CodeShape(100, 100, 0, loops=False, cells=False)
+    before = llvm_build._compile(text, short)
+    assert llvm_build._compile(text, replace(short, statements=10_000)) != before
+    assert llvm_build._compile(text, short) == before
+
+
+def test_nothing_is_collected_while_text_is_written(
+    source: sg.Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(llvm, "outlined", lambda routine: (seen.append(gc.isenabled()), routine)[1])
+    assert gc.isenabled() and compiled(source, tier="quick").source
+    assert seen[-1] is False and gc.isenabled()
 
 
 def test_pickled_kernels_keep_their_tier(source: sg.Program) -> None:

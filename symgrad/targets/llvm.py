@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from symgrad.errors import IllegalProgram
+from symgrad.ir.collection import collection_paused
 from symgrad.loops import small_matrices
 from symgrad.loops.contract import contract_routine
 from symgrad.loops.lanes import across_lanes, lanes_loop
@@ -97,16 +98,17 @@ TARGET = LLVMTarget()
 def _source(routine: Routine, dtype: str, check: llvm_build.Check) -> tuple[str, llvm_build.CodeShape, int]:
     """Text for this machine, its shape, and elements that it adds to the workspace."""
     check()
-    if isinstance(routine.body, Lines):
-        routine = replace(routine, body=[*routine.body])  # written out once
-    cut = _settled(split(rerolled(routine) if routine.repeats else routine))
-    check()
-    extra = extra_elements(routine, cut)
-    if llvm_build.has_fused_multiply_add():
-        cut = with_own_functions(cut, dtype)
-    check()
-    cut = outlined(cut)
-    return _emitted(cut, dtype, check=check), shape_of(cut, dtype), extra
+    with collection_paused():  # statements are many small objects without cycles
+        if isinstance(routine.body, Lines):
+            routine = replace(routine, body=[*routine.body])  # written out once
+        cut = _settled(split(rerolled(routine) if routine.repeats else routine))
+        check()
+        extra = extra_elements(routine, cut)
+        if llvm_build.has_fused_multiply_add():
+            cut = with_own_functions(cut, dtype)
+        check()
+        cut = outlined(cut)
+        return _emitted(cut, dtype, check=check), shape_of(cut, dtype), extra
 
 
 def _settled(routine: Routine) -> Routine:
@@ -126,7 +128,10 @@ def _emitted(
     shape = contract_llvm.shape_for(processor()[1], dtype)
     _provide_functions(routine, dtype)
     rest_lanes = shape.lanes if shape.masks else 0
-    return _Module(routine, check_dtype(dtype), rest_lanes=rest_lanes, tape=tape, check=check).text()
+    convention = llvm_build.many_registers()
+    return _Module(
+        routine, check_dtype(dtype), rest_lanes=rest_lanes, tape=tape, check=check, convention=convention
+    ).text()
 
 
 def _provide_functions(routine: Routine, dtype: str) -> None:
@@ -277,7 +282,7 @@ class _Module:
     def __init__(
         self, routine: Routine, dtype: str, tile: contract_llvm.Shape | None = None, far: str = "",
         rest_lanes: int = 0, tape: Tape | None = None, check: llvm_build.Check = llvm_build.unchecked,
-        lanes: int = 1,
+        lanes: int = 1, convention: str = "",
     ) -> None:  # fmt: skip
         self.routine, self.dtype, self.tile, self.far = routine, dtype, tile, far
         self.tape, self.check = tape, check
@@ -294,7 +299,7 @@ class _Module:
             check_identifier(name)
         self.scopes = self._scope_names()
         self.marks = LoopMarks(1 + 3 * len(self.work) if self.scopes else 0)
-        self.rest_lanes = rest_lanes
+        self.rest_lanes, self.convention = rest_lanes, convention
         self.functions: dict[str, str] = {}
         self.own_used: set[str] = set()
         self.vectors_used: set[tuple[str, int]] = set()
@@ -323,7 +328,7 @@ class _Module:
         blocks += texts
         self.functions |= needs
         is_long = self.lanes > 1 and inlined_operations(self.body, self.dtype) > _MOST_INLINED
-        vector_texts, needs, single = vector_definitions(self.vectors_used, self.dtype, "#5")
+        vector_texts, needs, single = vector_definitions(self.vectors_used, self.dtype, "#5", self.convention)
         self.functions |= needs
         self.own_used |= single
         texts, needs = definitions(self.own_used, self.dtype, "#5" if is_long else "#4", "#5", self.lanes)
@@ -367,6 +372,7 @@ class _Module:
             self.nests[function] = name = f"{self.name}_nest{len(self.nests) + 1}"
             body = Body(function.buffers, function.integers, self.dtype, {})
             body.contracts, body.marks, body.rest_lanes = self.contracts, self.marks, self.rest_lanes
+            body.convention = self.convention
             parameters = body.open_function(function)
             body.write(function.body, self._no_part, self._no_function)
             body.close_function(function)
@@ -431,6 +437,7 @@ class _Module:
         integers = (*self.routine.sizes, *(part.integers if part else ()))
         body = Body(self.routine.buffers, integers, self.dtype, self.scopes, self.lane, self.lanes)
         body.contracts, body.marks, body.rest_lanes = self.contracts, self.marks, self.rest_lanes
+        body.convention = self.convention
         for s in self.routine.derived:
             body.least(s)
         body.write(statements, self._no_part if part else self._part_call, self._name_of)

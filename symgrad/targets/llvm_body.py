@@ -58,7 +58,14 @@ from symgrad.targets.llvm_extrema import Ordered, extremum_cells
 from symgrad.targets.llvm_integers import Integer, Integers
 from symgrad.targets.text import comment_text
 from symgrad.targets.vector_math import function_of
-from symgrad.targets.vector_math_llvm import function_name, lanes_suffix, lanes_type, splat, vector_name
+from symgrad.targets.vector_math_llvm import (
+    function_name,
+    lanes_suffix,
+    lanes_type,
+    numbers_type,
+    splat,
+    vector_name,
+)
 
 # Flags: multiply-add may fuse; only the order of a loop's sum is free. Never nnan, ninf, nsz, afn.
 _FAST = {"fadd": "fadd contract", "fsub": "fsub contract", "fmul": "fmul contract"}
@@ -172,6 +179,7 @@ class Body:
         self.handed_over: list[Value] = []  # cells of the caller
         self.contracts = True  # whether LLVM may fuse products and sums outside loops
         self.marks: LoopMarks | None = None
+        self.convention = ""  # how functions of several numbers at once are called
         self.rest_lanes = 0  # of a vector, where loops with functions get a loop for their last turns
         self.foresight = Foresight(dtype)
         self._access = ""  # metadata of loads and stores in such a loop
@@ -346,22 +354,17 @@ class Body:
         """A call of a vector function; lanes beyond the arguments repeat the last one."""
         lanes = lanes_for(len(s.args))
         self.vectors_used.add((s.op, lanes))
-        kind = lanes_type(self.element, lanes)
         filled = [*s.args, *[s.args[-1]] * (lanes - len(s.args))]
-        operands = []
-        for column in zip(*filled, strict=True):
-            vector = "poison"
-            for lane, value in enumerate(column):
-                number = f"{self.element} {self._get(value)}"
-                vector = self._new(f"insertelement {kind} {vector}, {number}, i64 {lane}")
-            operands.append(f"{kind} {vector}")
-        name = vector_name(s.op, lanes)
-        self._values[s.dst] = self._new(f"call {kind} @{name}({', '.join(operands)})")
-        self._vector_kinds[s.dst] = kind
+        operands = ", ".join(
+            f"{self.element} {self._get(x)}" for column in zip(*filled, strict=True) for x in column
+        )
+        kind = self._vector_kinds[s.dst] = numbers_type(self.element, lanes)
+        call = f"call {self.convention}{kind} @{vector_name(s.op, lanes)}({operands})"
+        self._values[s.dst] = self._new(call)
 
     def _element(self, s: Element) -> None:
-        kind, vector = self._vector_kinds[s.src], self._values[s.src]
-        self._values[s.dst] = self._new(f"extractelement {kind} {vector}, i64 {s.place}")
+        numbers = f"{self._vector_kinds[s.src]} {self._values[s.src]}"
+        self._values[s.dst] = self._new(f"extractvalue {numbers}, {s.place}")
 
     def _from_int(self, s: FromInt) -> None:
         number = self._new(f"sitofp i64 {self.integers.polynomial(s.index)} to {self.element}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from symgrad.targets.trace import Operation
 from symgrad.targets.vector_math import APART, FUNCTIONS, OWN, function_of, is_limited, traced
@@ -35,14 +35,26 @@ def function_name(op: str) -> str:
 
 
 def vector_name(op: str, lanes: int) -> str:
-    """How the function that takes a vector of any arguments is called."""
+    """How the function of so many arguments at once is called."""
     return f"symgrad.{op}.x{lanes}"
 
 
-def _defined(
-    op: str, dtype: str, attributes: str, lanes: int = 1, name: str = ""
-) -> tuple[str, dict[str, str]]:
+def numbers_type(element: str, lanes: int) -> str:
+    """The type of the results of such a function, which LLVM returns in one register each."""
+    return f"[{lanes} x {element}]"
+
+
+def _defined(op: str, dtype: str, attributes: str, lanes: int = 1) -> tuple[str, dict[str, str]]:
     """The text of `define internal REAL @symgrad.OP(REAL)`, and the declarations it needs by name."""
+    lines, result, declarations = _body(op, dtype, lanes)
+    real = result.rpartition(" ")[0]
+    parameters = ", ".join(f"{real} {x}" for x in ARGUMENTS[: FUNCTIONS[function_of(op)].arity])
+    head = f"define internal {real} @{function_name(op)}({parameters}) {attributes} {{"
+    return "\n".join([head, *lines, f"  ret {result}", "}"]), declarations
+
+
+def _body(op: str, dtype: str, lanes: int) -> tuple[list[str], str, dict[str, str]]:
+    """What computes our own function of ARGUMENTS: lines, the result with its type, declarations by name."""
     operations = traced(function_of(op), dtype)
     types = {kind: lanes_type(name, lanes) for kind, name in _TYPES.items()}
     suffix = lanes_suffix("f64", lanes)
@@ -65,10 +77,7 @@ def _defined(
                 called = f"{_INTRINSICS[o.op]}.{suffix}"
                 parameters = ", ".join([types["real"]] * len(o.args))
                 declarations[called] = f"declare {types['real']} @{called}({parameters})"
-    real = types[operations[-1].kind]
-    parameters = ", ".join(f"{real} {x}" for x in ARGUMENTS[: FUNCTIONS[function_of(op)].arity])
-    head = f"define internal {real} @{name or function_name(op)}({parameters}) {attributes} {{"
-    return "\n".join([head, *lines, f"  ret {real} {values[-1]}", "}"]), declarations
+    return lines, f"{types[operations[-1].kind]} {values[-1]}", declarations
 
 
 def lanes_type(name: str, lanes: int) -> str:
@@ -140,26 +149,22 @@ def definitions(
 
 
 def vector_definitions(
-    functions: set[tuple[str, int]], dtype: str, attributes: str
+    functions: set[tuple[str, int]], dtype: str, attributes: str, convention: str = ""
 ) -> tuple[list[str], dict[str, str], set[str]]:
     """The functions `vector_name`, the declarations they need, and the ops for single numbers that they call.
 
     functions   op and number of lanes of each.
     attributes  of functions that are never inlined.
+    convention  how they are called (`llvm_build.many_registers`).
     """
     texts: list[str] = []
     declarations: dict[str, str] = {}
     single: set[str] = set()
     for op, lanes in sorted(functions):
-        name = vector_name(op, lanes)
-        inside = f"{name}.within" if is_limited(op) else name
-        text, needs = _defined(OWN + op, dtype, attributes, lanes, inside)
-        texts.append(text)
+        found, needs = _at_once(op, dtype, attributes, lanes, convention)
+        texts += found
         declarations |= needs
         if is_limited(op):
-            text, needs = _any_arguments(op, dtype, attributes, lanes)
-            texts.append(text)
-            declarations |= needs
             single.add(APART + op)
     return texts, declarations, single
 
@@ -177,24 +182,69 @@ def lane_by_lane(name: str, vectors: Sequence[str], element: str, lanes: int) ->
     return [*lines, f"  ret {vector} {result}"]
 
 
-def _any_arguments(op: str, dtype: str, attributes: str, lanes: int) -> tuple[str, dict[str, str]]:
-    """The vector function within its limit; one lane after the other if any argument is beyond."""
+def _at_once(
+    op: str, dtype: str, attributes: str, lanes: int, convention: str
+) -> tuple[list[str], dict[str, str]]:
+    """A function of several numbers, which computes with vectors and gives one result for each.
+
+    Vectors are made and taken apart here, once, rather than by every caller: that takes LLVM longer than all
+    else that a caller does.
+    """
+    element = "double" if dtype == "float64" else "float"
+    vector, results = lanes_type(element, lanes), numbers_type(element, lanes)
+    arguments = ARGUMENTS[: FUNCTIONS[op].arity]
+    parameters = ", ".join(f"{element} {x}{lane}" for x in arguments for lane in range(lanes))
+
+    def function(name: str, lines: Sequence[str], values: Sequence[str]) -> str:
+        head = f"define internal {convention}{results} @{name}({parameters}) {attributes} {{"
+        return "\n".join([head, *lines, *_returned(values, results, element), "}"])
+
+    name, values = vector_name(op, lanes), [f"%v{k}" for k in range(lanes)]
+    lines = [line for x in arguments for line in _gathered(x, vector, element, lanes)]
+    body, result, declarations = _body(OWN + op, dtype, lanes)
+    texts = []
+    if is_limited(op):
+        called = f"call {element} @{function_name(APART + op)}({element}"
+        each = [f"  {value} = {called} %x{k})" for k, value in enumerate(values)]
+        texts.append(function(f"{name}.each", each, values))
+        guard, needs = _guard(op, dtype, lanes, f"{convention}{results} @{name}.each({parameters})")
+        lines += [*guard, f"  ret {results} %there", "own:"]
+        declarations |= needs
+    lines += [*body, *(f"  {value} = extractelement {result}, i64 {k}" for k, value in enumerate(values))]
+    return [*texts, function(name, lines, values)], declarations
+
+
+def _guard(op: str, dtype: str, lanes: int, otherwise: str) -> tuple[list[str], dict[str, str]]:
+    """What goes to the block `own` where all arguments are within the limit, and else calls `otherwise`.
+
+    That is a function of its own: this one has no registers to save for calls of the library.
+    """
     element, suffix = ("double", "f64") if dtype == "float64" else ("float", "f32")
-    name, real, truth = vector_name(op, lanes), lanes_type(element, lanes), lanes_type("i1", lanes)
+    real, truth = lanes_type(element, lanes), lanes_type("i1", lanes)
     size, reduce = f"llvm.fabs.{lanes_suffix(suffix, lanes)}", f"llvm.vector.reduce.or.v{lanes}i1"
-    lines = [
-        f"define internal {real} @{name}({real} %x) {attributes} {{",
+    return [
         f"  %size = call {real} @{size}({real} %x)",
         f"  %far = fcmp ogt {real} %size, {splat(element, _real_literal(FUNCTIONS[op].limit), lanes)}",
         f"  %any = call i1 @{reduce}({truth} %far)",
         "  br i1 %any, label %each, label %own",
-        "own:",
-        f"  %here = call {real} @{name}.within({real} %x)",
-        f"  ret {real} %here",
         "each:",
-        *lane_by_lane(function_name(APART + op), ["%x"], element, lanes),
-    ]
-    return "\n".join([*lines, "}"]), {
-        size: f"declare {real} @{size}({real})",
-        reduce: f"declare i1 @{reduce}({truth})",
-    }
+        f"  %there = call {otherwise}",
+    ], {size: f"declare {real} @{size}({real})", reduce: f"declare i1 @{reduce}({truth})"}
+
+
+def _gathered(x: str, vector: str, element: str, lanes: int) -> Iterator[str]:
+    """The lines that make the vector `x` of the numbers x0, x1, ..."""
+    before = "poison"
+    for lane in range(lanes):
+        name = x if lane == lanes - 1 else f"{x}.{lane}"
+        yield f"  {name} = insertelement {vector} {before}, {element} {x}{lane}, i64 {lane}"
+        before = name
+
+
+def _returned(numbers: Sequence[str], results: str, element: str) -> Iterator[str]:
+    """The lines that return numbers beside each other."""
+    before = "poison"
+    for k, number in enumerate(numbers):
+        yield f"  %r{k} = insertvalue {results} {before}, {element} {number}, {k}"
+        before = f"%r{k}"
+    yield f"  ret {results} {before}"
