@@ -464,6 +464,25 @@ def test_a_missing_compiler_is_reported_with_what_to_do(monkeypatch: pytest.Monk
     assert "because  CC=/nowhere/cc does not run" in str(caught.value)
 
 
+def test_gcc_moves_the_instructions_of_loops_before_it_allocates_registers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Other compilers, which refuse the flags or warn, and code without loops are compiled without them."""
+    taken: list[tuple[str, ...]] = []
+
+    def library(source: str, flags: tuple[str, ...]) -> None:
+        taken.append(flags)
+        raise IllegalProgram("not built")
+
+    monkeypatch.setattr(c_build, "shared_library", library)
+    gnu = "gcc (Debian) 12.2.0\nCopyright (C) 2022 Free Software Foundation, Inc."
+    for version, loops in ((gnu, True), (gnu, False), ("Debian clang version 14.0.6", True)):
+        monkeypatch.setattr(c_build, "find_compiler", lambda version=version: (("cc",), version))
+        with pytest.raises(IllegalProgram):
+            c_build.build("text", "f", 10, loops)
+    assert ["-fschedule-insns" in flags for flags in taken] == [True, False, False]
+
+
 def test_a_refused_text_shows_what_the_compiler_said() -> None:
     with pytest.raises(IllegalProgram, match="undeclared"):
         c_build.build("void f(void) { nonsense; }\n", "f", 1, False)

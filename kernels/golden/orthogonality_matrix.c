@@ -73,6 +73,13 @@ typedef double orthogonality_matrix_vector;
 #define orthogonality_matrix_UNROLL
 #endif
 
+/* One copy of it serves all callers: clones double the compiler's time, and are no faster. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define orthogonality_matrix_ONCE __attribute__((noinline, noclone))
+#else
+#define orthogonality_matrix_ONCE
+#endif
+
 typedef struct {
     const double *a, *b;
     double *c;
@@ -127,7 +134,7 @@ orthogonality_matrix_ALWAYS void orthogonality_matrix_block(const orthogonality_
 #define orthogonality_matrix_CASES(rows) \
     orthogonality_matrix_CASE(rows, 1) orthogonality_matrix_CASE(rows, 2) orthogonality_matrix_CASE(rows, 3)
 
-static void orthogonality_matrix_tile(
+static orthogonality_matrix_ONCE void orthogonality_matrix_tile(
     const double *a, int64_t a_row, int64_t a_depth, const double *b, int64_t b_depth, double *c, int64_t c_row,
     int64_t rows, int64_t columns, int64_t depth, int keep, int sign)
 {
