@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from symgrad.ir.rules import TABLE
-from symgrad.ir.stability import AUDITS
+from symgrad.ir.stability import AUDITS, quadratic_forms
 from symgrad.opt import deviation, pairs, saturation
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,6 +18,7 @@ NAMES = sorted(
         deviation.NAME,
         pairs.NAME,
         saturation.NAME,
+        quadratic_forms.NAME,
         *(r.name for rules in TABLE.values() for r in rules if r.stage == "stable"),
     ]
 )

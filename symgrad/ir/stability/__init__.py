@@ -25,6 +25,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     powers.py        x**y - 1, also over y and x - 1
     sides.py         a root less one of its sides
     squares.py       differences of squares
+    quadratic_forms.py  variances, covariances and squares written out in numbers
     steps.py         differences of one function at two arguments, divided ones
     sum_steps.py     the same in sums of several terms, second differences
     power_steps.py   the same of powers
@@ -57,6 +58,7 @@ from symgrad.ir.stability import (
     power_steps,
     powers,
     products,
+    quadratic_forms,
     quotients,
     radial,
     ratios,
@@ -91,6 +93,7 @@ __all__ = [
     "power_steps",
     "powers",
     "products",
+    "quadratic_forms",
     "quotients",
     "radial",
     "ratios",

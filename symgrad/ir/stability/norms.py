@@ -8,17 +8,46 @@ over an axis is computed only where it is needed: elsewhere the plain one is the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from symgrad.ir.product import product_of
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
-from symgrad.ir.stability.patterns import factors_of, quotient_of, sum_of_signed, terms_of, without
+from symgrad.ir.stability.patterns import (
+    MOST_FACTORS,
+    factors_of,
+    quotient_of,
+    sum_of_signed,
+    terms_of,
+    without,
+)
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _MOST_NODES = 256  # of a sum of squares that is searched
+
+
+@stable(
+    "sqrt",
+    "x**2 overflows and underflows before its root does, and by the chain rule |x|'' is no 0",
+    Audit(
+        "sqrt(x**2 - 2*x*y + y**2)", "|x - y|", "factors in pairs, times a positive number", "Blue 1978",
+        at_pairs((5e200, 3e200), (5e-200, -3e-200), (1 + 2.0**-40, 1.0), (-3.0, 0.5)),
+    ),
+    on=among("mul"),
+)  # fmt: skip
+def root_of_square_to_modulus(g: Graph, a: Args) -> int | None:
+    parts = product_of(g, a[0], MOST_FACTORS) if g.op[a[0]] == "mul" else None
+    if parts is None or parts.below or parts.number <= 0:
+        return None
+    times = Counter(parts.above)
+    if not times or any(n % 2 for n in times.values()):
+        return None
+    moduli = [g.node("abs", x) for x, n in times.items() for _ in range(n // 2)]
+    return quotient_of(g, [g.node("sqrt", g.const(parts.number)), *moduli], [])
 
 
 @stable(

@@ -75,3 +75,22 @@ def modulus_times_sign(g: Graph, a: Args) -> int | None:
             rest = without(factors, factors.index(modulus))
             return quotient_of(g, [*rest, g.args[sign][0]], [])
     return None
+
+
+@stable(
+    "div",
+    "x/|x| by the quotient rule has derivatives that cancel, or do not",
+    Audit("x*y/(Abs(x)*Abs(y))", "sign(x)*sign(y)", "a factor above and its modulus below, or the other way",
+          "school mathematics", at_pairs((5e-200, 3e-200), (-1e200, 3e200), (0.3, 0.1))),
+    on=lambda ops: any(op in ("abs", "mul") for op in ops),
+    needs=("abs",),
+)  # fmt: skip
+def quotient_by_modulus(g: Graph, a: Args) -> int | None:
+    above, below = factors_of(g, a[0]), factors_of(g, a[1])
+    for mine, others, is_above in ((below, above, False), (above, below, True)):
+        for place, factor in enumerate(mine):
+            if g.op[factor] == "abs" and (x := g.args[factor][0]) in others:
+                rest = without(others, others.index(x))
+                made = [*without(mine, place), g.node("sign", x)]
+                return quotient_of(g, made, rest) if is_above else quotient_of(g, [*rest, made.pop()], made)
+    return None
