@@ -125,3 +125,23 @@ def test_a_loop_of_one_turn_that_is_left_stays() -> None:
     inside = [Bool(0, True), If(0, [Leave()])]
     left = Routine("f", (), (), (), [For("i", (poly(0),), (poly(1),), inside)])
     assert without_single_turns(left).body == left.body
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_entries_that_calls_check_need_no_condition_in_loops(is_nested: bool) -> None:
+    n, m, q = sp.symbols("n m q", integer=True, positive=True)
+    x, first, second = (sp.IndexedBase(s, shape=(e,)) for s, e in (("x", m), ("first", n), ("second", q)))
+    i = sp.Symbol("i", integer=True)
+    place = second[first[i]] if is_nested else first[i]
+    args = (x, first, second) if is_nested else (x, first)
+    grad = sg.compile(sp.Sum(sp.sin(x[place]), (i, 0, n - 1)), args=args, wrt=x, outputs="grad", backend="c")
+    assert " >= 0" not in grad.source and "if (" not in grad.source.split("_call")[0]
+    places = [np.array([0, 2, 1, 1]), np.array([2, 1, 0])][: len(args) - 1]
+    read = places[1][places[0]] if is_nested else places[0]
+    values = np.array([0.5, 1.5, -2.0])
+    assert grad(values, *places) == pytest.approx(np.cos(values) * np.bincount(read, minlength=3), abs=1e-15)
+    for k in range(len(places)):
+        outside = [p.copy() for p in places]
+        outside[k][1] = 3
+        with pytest.raises(sg.errors.IndexOutOfRange):
+            grad(values, *outside)

@@ -340,6 +340,8 @@ def test_what_sparse_kernels_refuse():
         kernel(v, first, second, out=np.zeros(3))
     with pytest.raises(IndexOutOfRange, match="'a' holds the index 9"):
         kernel(v, np.full_like(first, 9), second)
+    with pytest.raises(IndexOutOfRange, match="'a' holds the index 9"):
+        kernel.sparsity(n=9, m=12, a=np.full_like(first, 9), b=second)
     with pytest.raises(BadArgument, match="array 'b' is missing"):
         kernel.sparsity(n=9, m=12, a=first)
     with pytest.raises(BadArgument, match="size 'm' is missing"):

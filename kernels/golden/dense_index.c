@@ -557,39 +557,37 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             t11[i - first] = tt10 + (tt11 - 1.0);
             double c7 = 0.0;
             const int64_t g1 = label[i];
-            const int tt12 = (g1 >= 0) && (c >= g1 + 1);
+            dense_index_SUM(c7)
             for (int64_t j = 0; j < h; j++) {
-                const double tt13 = t2[(i - first)*h + j];
-                const double tt14 = W2[j*c + g1];
-                c7 += tt14 * tt13;
-                if (tt12) {
-                    t16[g1*h + j] += -(tt13 / tt1);
-                }
-                const double tt15 = t3[(i - first)*h + j];
-                t17[j] += tt14 * (tt15 * tt15);
+                const double tt12 = t2[(i - first)*h + j];
+                const double tt13 = W2[j*c + g1];
+                c7 += tt13 * tt12;
+                t16[g1*h + j] += -(tt12 / tt1);
+                const double tt14 = t3[(i - first)*h + j];
+                t17[j] += tt13 * (tt14 * tt14);
             }
             t14[i - first] = c7;
-            const double tt16 = tt11 + tt10;
+            const double tt15 = tt11 + tt10;
             for (int64_t j = 0; j < c; j++) {
-                t18[(i - first)*c + j] = t8[j] / tt16;
+                t18[(i - first)*c + j] = t8[j] / tt15;
             }
         }
         dense_index_SUM(c1)
         for (int64_t i = first; i < first + strip; i++) {
-            const double tt17 = log1p(t11[i - first]);
-            const double tt18 = t7[i - first];
-            t13[i - first] = tt18 + tt17;
+            const double tt16 = log1p(t11[i - first]);
+            const double tt17 = t7[i - first];
+            t13[i - first] = tt17 + tt16;
             const int64_t g2 = label[i];
-            c1 += tt17 - (t14[i - first] - tt18) - b2[g2];
+            c1 += tt16 - (t14[i - first] - tt17) - b2[g2];
         }
         for (int64_t i = first; i < first + strip; i++) {
-            const double tt19 = t13[i - first];
-            const int tt20 = tt19 == -INFINITY;
-            const int tt21 = tt19 == -INFINITY;
+            const double tt18 = t13[i - first];
+            const int tt19 = tt18 == -INFINITY;
+            const int tt20 = tt18 == -INFINITY;
             for (int64_t j = 0; j < c; j++) {
-                const double tt22 = t18[(i - first)*c + j];
-                t19[j] += tt20 ? 0.0 : tt22;
-                t20[(i - first)*c + j] = (tt21 ? 0.0 : tt22) / tt1;
+                const double tt21 = t18[(i - first)*c + j];
+                t19[j] += tt19 ? 0.0 : tt21;
+                t20[(i - first)*c + j] = (tt20 ? 0.0 : tt21) / tt1;
             }
         }
         dense_index_contract(&t20[0], &t2[0], &t21[0], &t25[0], c, h, strip, 1, c, h, 1, h, 1, first, 1,
@@ -613,11 +611,11 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             const int64_t g5 = label[i];
             dense_index_INDEPENDENT
             for (int64_t j = 0; j < h; j++) {
-                const double tt23 = t3[(i - first)*h + j];
-                const double tt24 = t22[(i - first)*h + j];
-                t23[j] += tt24 * (tt23 * tt23);
-                const double tt25 = tt23 * tt23;
-                t24[(i - first)*h + j] = tt24 * tt25 - tt25 * (W2[j*c + g5] / tt1);
+                const double tt22 = t3[(i - first)*h + j];
+                const double tt23 = t22[(i - first)*h + j];
+                t23[j] += tt23 * (tt22 * tt22);
+                const double tt24 = tt22 * tt22;
+                t24[(i - first)*h + j] = tt23 * tt24 - tt24 * (W2[j*c + g5] / tt1);
             }
         }
         dense_index_contract(&X[first*d], &t24[0], &grad_W1[0], &t25[0], d, h, strip, 1, d, h, 1, h, 1,
@@ -636,9 +634,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     }
     for (int64_t i = 0; i < n; i++) {
         const int64_t g6 = label[i];
-        if ((g6 >= 0) && (c >= g6 + 1)) {
-            grad_b2[g6] += tt2;
-        }
+        grad_b2[g6] += tt2;
     }
 }
 

@@ -33,6 +33,15 @@
 #define embedding_SUM(...)
 #endif
 
+/* The turns of a loop touch different elements of all arrays. */
+#if defined(__clang__)
+#define embedding_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define embedding_INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define embedding_INDEPENDENT
+#endif
+
 static int64_t embedding_extent(int64_t a)
 {
     return a > 0 ? a : 0;
@@ -80,12 +89,10 @@ void embedding(const double *restrict E, const int64_t *restrict token, const do
     for (int64_t i = 0; i < n; i++) {
         const int64_t g2 = token[i];
         const double tt4 = t4[i];
-        const int tt5 = (g2 >= 0) && (m >= g2 + 1);
+        embedding_INDEPENDENT
         for (int64_t j = 0; j < d; j++) {
             grad_u[j] += E[g2*d + j] * tt4;
-            if (tt5) {
-                grad_E[g2*d + j] += u[j] * tt4;
-            }
+            grad_E[g2*d + j] += u[j] * tt4;
         }
     }
 }

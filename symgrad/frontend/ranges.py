@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable
 
 from symgrad.errors import IndexOutOfRange, quoted
 from symgrad.frontend.describe import index_text
-from symgrad.ir.bounds import is_index_predicate, is_nonnegative
+from symgrad.ir.bounds import Entries, is_index_predicate, is_nonnegative, of_sizes
 from symgrad.ir.check import unproven_reads
 from symgrad.ir.graph import SCANS, Graph, Node, TensorId
 from symgrad.ir.reduce import conjunction, conjuncts
@@ -63,6 +63,17 @@ def check_reads(g: Graph, roots: Iterable[TensorId]) -> ReadChecks:
                     bounded.add((n, position))
     escapes = (*_escapes(g, roots, bounded), *_guarded_escapes(g, roots))
     return ReadChecks(tuple(conditions), tuple(gathers), escapes)
+
+
+def known_entries(g: Graph, reads: ReadChecks) -> dict[str, tuple[Entries, ...]]:
+    """What the checks of a call say of the entries of integer inputs, as `Graph.entries` has it."""
+    found: dict[str, tuple[Entries, ...]] = {}
+    for gather in reads.gathers:
+        low, high = of_sizes(g, gather.low), of_sizes(g, gather.high)
+        if low is not None and high is not None:
+            name = g.tensors[gather.tensor].name
+            found[name] = (*found.get(name, ()), Entries(low, high))
+    return found
 
 
 def _unguarded_reads(g: Graph, roots: Iterable[Node]) -> list[Node]:

@@ -458,6 +458,7 @@ def _translate(tr: Translator, expr: Any) -> Translation:
         is_matrix = len(shape or ()) == 2
     tensor = guard(tr.graph, tensor)
     reads = ranges.check_reads(tr.graph, (tensor,))
+    tr.graph.entries = ranges.known_entries(tr.graph, reads)
     return Translation(tr.graph, tr.args, tr.inputs, tensor, shape, is_matrix, tr.sizes, reads)
 
 

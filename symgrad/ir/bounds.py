@@ -1,6 +1,6 @@
 """What is known about integers: lower bounds, what guards imply, and typical values that rank alternatives.
 
-Nothing here makes nodes, so asking cannot change a program.
+Nothing here makes nodes (but those of sizes), so asking cannot change a program.
 """
 
 from __future__ import annotations
@@ -16,6 +16,20 @@ _COMBINED_FACTS = 2  # how many facts one proof may add up
 Linear = tuple[int, dict[Node, int]]  # a constant, and integer coefficients of atoms
 
 
+class OfSizes(NamedTuple):
+    """A number and multiples of sizes, by name: the same in every graph."""
+
+    constant: int
+    terms: tuple[tuple[str, int], ...]
+
+
+class Entries(NamedTuple):
+    """`low <= entry <= high` for every entry of an integer input, as calls check it (`Graph.entries`)."""
+
+    low: OfSizes
+    high: OfSizes
+
+
 class Fact(NamedTuple):
     """`constant + sum(k*atom) >= 0`, or `== 0`, at some place of a program."""
 
@@ -24,10 +38,19 @@ class Fact(NamedTuple):
     terms: tuple[tuple[Node, int], ...]
 
 
+def of_sizes(g: Graph, index: Node) -> OfSizes | None:
+    """An integer made of sizes alone; None if it holds anything else, or a product of them."""
+    constant, terms = g.linear(index)
+    if any(g.op[atom] != "size" for atom in terms):
+        return None
+    return OfSizes(constant, tuple((g.args[atom][0], k) for atom, k in terms.items()))
+
+
 def is_nonnegative(g: Graph, index: Node) -> bool:
     """True when `index >= 0` holds for every value of its axes, all sizes being >= 0.
 
-    Axes range over [0, extent), and a loop that runs has extents >= 1. False means "not proven".
+    Axes range over [0, extent), and a loop that runs has extents >= 1; entries of integer inputs are where
+    `Graph.entries` says. False means "not proven".
     """
     return _is_proven(g, g.linear(index))
 
@@ -165,6 +188,22 @@ def _minus(a: Linear, b: Linear, scale: int = 1) -> Linear:
 
 
 def _is_proven(g: Graph, form: Linear) -> bool:
+    """`form >= 0` from the ranges of its axes, and of the entries that it holds."""
+    gathered = next((atom for atom in form[1] if g.op[atom] == "read"), None)
+    if gathered is None:
+        return _is_proven_of_axes(g, form)
+    k = form[1][gathered]
+    known = g.entries.get(g.tensors[g.args[gathered][0]].name, ())
+    return any(_is_proven(g, _with(g, form, gathered, e.low if k > 0 else e.high)) for e in known)
+
+
+def _with(g: Graph, form: Linear, atom: Node, bound: OfSizes) -> Linear:
+    """The form with a bound in the place of an atom."""
+    value = (bound.constant, {g.size(name): c for name, c in bound.terms})
+    return _minus(form, _minus((0, {atom: 1}), value), form[1][atom])
+
+
+def _is_proven_of_axes(g: Graph, form: Linear) -> bool:
     """`form >= 0` from the ranges of its axes alone."""
     constant, terms = form
     low: Linear = (constant, {})
@@ -175,7 +214,7 @@ def _is_proven(g: Graph, form: Linear) -> bool:
         elif g.op[atom] == "size" or (g.op[atom] == "imul" and not _gathers(g, atom)):
             low = _minus(low, (0, {atom: -k}))
         else:
-            return False  # a gathered index: nothing is known
+            return False  # a product with a gathered index: nothing is known
     return _is_proven_bound(g, low, frozenset().union(*(g.axes[a] for a in terms)))
 
 

@@ -26,7 +26,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import compress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symgrad.ir import stability  # noqa: F401  registers its rules
 from symgrad.ir.keys import LEAF_KINDS, MASK, key_of, literals
@@ -37,6 +37,9 @@ from symgrad.ir.series.laurent import meant
 from symgrad.ir.series.probe import CONSTANT, Probe, is_formula, variable_among
 from symgrad.ir.series.removable import Expansion
 from symgrad.records import dataclass
+
+if TYPE_CHECKING:
+    from symgrad.ir.bounds import Entries
 
 Node = int
 TensorId = int
@@ -103,6 +106,7 @@ class Graph:
         self.stabilise = stabilise
         self.kinks = check_convention(kinks)  # which derivative is taken at kinks (`ir.kinks`)
         self.hints: dict[str, int] = {}  # typical values of sizes; only rank alternatives
+        self.entries: dict[str, tuple[Entries, ...]] = {}  # of integer inputs, by name: what calls check
         self.op: list[str] = []
         self.args: list[tuple[Any, ...]] = []
         self.arguments: list[tuple[Node, ...]] = []  # those of `args` that are nodes

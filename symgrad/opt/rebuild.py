@@ -23,6 +23,7 @@ class Copy:
         self.old = old
         self.new = Graph(stabilise, old.kinks)
         self.new.hints = dict(old.hints)
+        self.new.entries = dict(old.entries)
         self.tensors: dict[TensorId, TensorId] = {}
         self.orders = orders  # tensors whose axes are permuted on the way
 

@@ -321,7 +321,7 @@ class Kernel(FastCallable):
         if plan.record is not self._record:
             self._use_record(plan)
         if signature.index_ranges:
-            self._check_indices(arrays, plan)
+            self._check_indices(dict(enumerate(arrays)), plan.sizes)
         if signature.escapes:
             self._check_escapes(arrays, plan)
         for k in plan.spread:
@@ -476,13 +476,14 @@ class Kernel(FastCallable):
             routine, {n: sizes[s] for n, s in zip(routine.sizes, routine.size_symbols, strict=True)}
         )
 
-    def _check_indices(self, arrays: Sequence[np.ndarray], plan: Plan) -> None:
+    def _check_indices(self, arrays: Mapping[int, np.ndarray], sizes: Sizes) -> None:
+        """Whether these arguments, by number, stay inside the arrays that they index."""
         signature = self._spec.signature
         for r in signature.index_ranges:
-            x = arrays[r.argument]
-            if x.size == 0:
+            x = arrays.get(r.argument)
+            if x is None or x.size == 0:
                 continue
-            low, high = evaluate_poly(r.low, plan.sizes), evaluate_poly(r.high, plan.sizes)
+            low, high = evaluate_poly(r.low, sizes), evaluate_poly(r.high, sizes)
             least, most = int(x.min()), int(x.max())
             if least < low or most > high:
                 raise IndexOutOfRange(

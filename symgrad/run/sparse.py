@@ -18,7 +18,6 @@ import numpy as np
 from symgrad.errors import BadArgument, BadOption, ShapeMismatch, quoted
 from symgrad.grad.sparsity import SparseOutput
 from symgrad.ir.evaluate import evaluate_size
-from symgrad.ir.graph import TensorId
 from symgrad.records import dataclass
 from symgrad.run.intake import Intake
 from symgrad.run.kernel import Kernel, Spec
@@ -112,16 +111,19 @@ class SparseKernel(Kernel):
             known = dict(zip((self._user.arguments[k].name for k in self._sized), values, strict=True))
             cores = [x.shape for x in arrays]
             sizes = solve_sizes(self._user.arguments, cores, {**given, **known}, self._user.sizes)
-            found = self._make(sizes, {self._spec.units[0].inputs[k][1]: arrays[k] for k in self._integers})
+            found = self._make(sizes, {k: arrays[k] for k in self._integers})
             with self._guard:
                 if len(self._patterns) >= _MOST_PATTERNS:
                     del self._patterns[next(iter(self._patterns))]
                 self._patterns[key] = found
         return found
 
-    def _make(self, sizes: Sizes, integers: Mapping[TensorId, np.ndarray]) -> Found:
-        g = self._spec.units[0].graph
-        patterns = [make_pattern(g, output, integers, sizes) for output in self._spec.sparse]
+    def _make(self, sizes: Sizes, integers: Mapping[int, np.ndarray]) -> Found:
+        """The patterns for integer arguments, by number."""
+        self._check_indices(integers, sizes)
+        unit = self._spec.units[0]
+        given = {unit.inputs[k][1]: x for k, x in integers.items()}
+        patterns = [make_pattern(unit.graph, output, given, sizes) for output in self._spec.sparse]
         counts = {name: n for p in patterns for name, n in p.sizes.items()}
         matrices = tuple(
             _empty(output, p, self.dtype) for output, p in zip(self._spec.sparse, patterns, strict=True)
@@ -145,8 +147,7 @@ class SparseKernel(Kernel):
                 because="the pattern depends on the integers in it",
                 try_="pass it by name",
             )
-        unit = self._spec.units[0]
-        integers = {unit.inputs[k][1]: np.asarray(values[name], np.int64) for name, k in names.items()}
+        integers = {k: np.asarray(values[name], np.int64) for name, k in names.items()}
         found = self._make(super()._checked_sizes(sizes), integers)
         words = [output.word for output in self._spec.sparse]
         patterns = [_filled(m, np.ones(m.nnz, bool)) for m in found.matrices]

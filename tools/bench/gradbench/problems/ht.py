@@ -15,9 +15,9 @@ import sympy as sp
 import symgrad as sg
 from problems.common import Prepared, as_list, kernel, numbers
 
-_sizes = "n vertices used bones parameters depth"
-_n, _vertices, _used, _bones, _parameters, _depth = sp.symbols(_sizes, integer=True, positive=True)
-_i, _r, _s = sp.Idx("i", _n), sp.Idx("r", 3), sp.Idx("s", 2)
+_n, _triangles, _vertices, _used = sp.symbols("n triangles vertices used", integer=True, positive=True)
+_bones, _parameters, _depth = sp.symbols("bones parameters depth", integer=True, positive=True)
+_i, _r = sp.Idx("i", _n), sp.Idx("r", 3)
 
 
 def _array(name: str, *shape: Any) -> sp.IndexedBase:
@@ -25,7 +25,8 @@ def _array(name: str, *shape: Any) -> sp.IndexedBase:
 
 
 _theta, _us, _points = _array("theta", _parameters), _array("us", _n, 2), _array("points", _n, 3)
-_corner, _which = _array("corner", _n, 3), _array("which", _used)  # corners count used vertices only
+_found, _which = _array("found", _n), _array("which", _used)
+_corner = _array("corner", _triangles, 3)  # corners count used vertices only
 _base, _weight = _array("base", _vertices, 4), _array("weight", _vertices, _bones)
 _relative, _inverse = _array("relative", _bones, 4, 4), _array("inverse", _bones, 4, 4)
 _parent, _flip = _array("parent", _bones), _array("flip", 3)
@@ -103,33 +104,32 @@ def _vertex_positions() -> Any:
 
 
 _position = _vertex_positions()
-_corners = [_position[_corner[_i, k], _r] for k in range(3)]
+_corners = [_position[_corner[_found[_i], k], _r] for k in range(3)]
 _first, _second = _us[_i, 0], _us[_i, 1]
 _on_vertex = _points[_i, _r] - _corners[0]
 _on_triangle = _points[_i, _r] - (
     _first * _corners[0] + _second * _corners[1] + (1 - _first - _second) * _corners[2]
 )
-_by_places = sp.Derivative(_on_triangle, _us[_i, _s], evaluate=False)
 
-_model = (_corner, _which, _base, _weight, _relative, _inverse, _parent, _flip)
+_model = (_found, _corner, _which, _base, _weight, _relative, _inverse, _parent, _flip)
 _constants = (_bend, _turn, _axis, _shift, _cross)
 _arguments_of = {"simple": (_theta, _points, *_model, *_constants)}
 _arguments_of["complicated"] = (_us, *_arguments_of["simple"])
 
 
-def _kernel_of(error: sp.Expr, variant: str, axes: list[Any], **options: Any) -> sg.Kernel:
-    return kernel(error, args=_arguments_of[variant], wrt=_theta, axes=axes, **options)
+def _kernel_of(error: sp.Expr, variant: str, wrt: Any = _theta, **options: Any) -> sg.Kernel:
+    return kernel(error, args=_arguments_of[variant], wrt=wrt, axes=[_i, _r], **options)
 
 
 _errors = {
-    "simple": _kernel_of(_on_vertex, "simple", [_i, _r], outputs="value"),
-    "complicated": _kernel_of(_on_triangle, "complicated", [_i, _r], outputs="value"),
+    "simple": _kernel_of(_on_vertex, "simple", outputs="value"),
+    "complicated": _kernel_of(_on_triangle, "complicated", outputs="value"),
 }
 _slopes = {
-    "simple": _kernel_of(_on_vertex, "simple", [_i, _r], outputs="jac"),
-    "complicated": _kernel_of(_on_triangle, "complicated", [_i, _r], outputs="jac"),
+    "simple": _kernel_of(_on_vertex, "simple", outputs="jac"),
+    "complicated": _kernel_of(_on_triangle, "complicated", outputs="jac"),
 }
-_slopes_by_places = _kernel_of(_by_places, "complicated", [_i, _r, _s], outputs="value")
+_slopes_by_places = _kernel_of(_on_triangle, "complicated", _us, outputs="jac", sparse="csr")  # two in a row
 
 
 def _rotations() -> np.ndarray:
@@ -173,6 +173,8 @@ def _prepared(data: dict[str, Any]) -> tuple[str, Callable[[], tuple[Any, ...]],
     variant = "complicated" if us.size else "simple"
     given = [numbers(data["theta"]), numbers(data["data"]["points"])]
     parents, triangles = np.array(model["parents"]), np.array(model["triangles"])
+    if variant == "simple":  # measured at vertices: triangles of one corner
+        triangles = np.repeat(np.arange(len(model["weights"]))[:, None], 3, axis=1)
     found = np.array(data["data"]["correspondences"])
     skin = [numbers(model[name]) for name in ("base_positions", "weights")]
     bones = [numbers(model[name]) for name in ("base_relatives", "inverse_base_absolutes")]
@@ -181,13 +183,14 @@ def _prepared(data: dict[str, Any]) -> tuple[str, Callable[[], tuple[Any, ...]],
 
     def arguments() -> tuple[Any, ...]:
         """Which vertices are read is found out in every run."""
-        read = triangles[found] if variant == "complicated" else np.stack([found] * 3, axis=1)
-        is_used = np.zeros(len(skin[0]), bool)
-        is_used[read] = True
+        is_found, is_used = np.zeros(len(triangles), bool), np.zeros(len(skin[0]), bool)
+        is_found[found] = True
+        is_used[triangles[is_found]] = True
         which = np.flatnonzero(is_used)
         number = np.cumsum(is_used) - 1
+        number[~is_used] = 0  # corners of triangles that nothing reads
         first = (us,) if variant == "complicated" else ()
-        return (*first, *given, number[read], which, *skin, *bones, parents, flip, *constants)
+        return (*first, *given, found, number[triangles], which, *skin, *bones, parents, flip, *constants)
 
     return variant, arguments, _depth_of(parents)
 
@@ -203,7 +206,9 @@ def _jacobian(data: dict[str, Any]) -> Prepared:
     def run() -> list[np.ndarray]:
         values = arguments()
         pose = _slopes[variant](*values, depth=depth)
-        return [_slopes_by_places(*values, depth=depth), pose] if variant == "complicated" else [pose]
+        if variant == "simple":
+            return [pose]
+        return [_slopes_by_places(*values, depth=depth).data.reshape(-1, 2), pose]
 
     def output(parts: list[np.ndarray]) -> Any:
         return as_list(np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts], axis=1))
