@@ -96,6 +96,15 @@ def test_terms_that_need_fewer_loops_are_summed_apart():
     assert c.cost(node) == 4 * 3 + 4
 
 
+def test_a_sum_over_no_axes_is_what_is_summed() -> None:
+    """Its parts stay as they are: what they share with other sums is computed once."""
+    c = Case()
+    i = c.axis("n")
+    shared = c.g.sub(c.read("x", i), c.g.mul(c.read("s"), c.read("x", i)))
+    body = c.g.sub(c.read("s"), shared)
+    assert reduce(c.g, "sum", [], body) == body
+
+
 @pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
 def test_sums_of_terms_of_any_sign_end(signs):
     c = Case()

@@ -44,9 +44,9 @@ void branches(const double *restrict x, const double *restrict y, double *restri
     const double t19 = 0.5 / t12;
     const double t20 = ((t11 && t10) ? (((t19 == 0.0) && t15) ? 0.0 : (t19 * t14)) : 0) + ((t18 && t10) ? ((t15 && (t7 == 0.0)) ? 0.0 : (t7 * t14)) : 0);
     const int t21 = (t18 && t8) && t9;
-    const double t22 = (t17 || t21) ? (2.0 * (t3 * ((t17 ? t1 : 0) + (t21 ? ((t15 && t4) ? 0.0 : (t3 * t14)) : 0)))) : 0;
+    const double t22 = (t17 || t21) ? (t3 * ((t17 ? t1 : 0) + (t21 ? ((t15 && t4) ? 0.0 : (t3 * t14)) : 0))) : 0;
     grad[0] = (t17 ? t7 : 0) + (t10 ? (t16 ? 0.0 : (t13 / t1)) : 0) + t2;
-    grad[1] = (t17 ? t6 : 0) + (t20 + t22);
+    grad[1] = t20 + t22 + t22 + (t17 ? t6 : 0);
 }
 
 int64_t branches_work_size(void)

@@ -317,7 +317,7 @@ class Graph:
             return self.intern("const", ("f", repr(value)))
         if type(value) is int:
             return self.intern("const", ("q", value, 1))
-        q = Fraction(value)
+        q = value if type(value) is Fraction else Fraction(value)
         return self.intern("const", ("q", q.numerator, q.denominator))
 
     def rational(self, node: Node) -> Fraction | None:

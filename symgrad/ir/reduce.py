@@ -27,6 +27,8 @@ def reduce(g: Graph, kind: str, axes: Sequence[Node], body: Node) -> Node:
     """
     single = {a: g.zero for a in axes if g.extent(a) == g.one}
     axes, body = [a for a in axes if a not in single], g.substitute(body, single)
+    if not axes:  # as for all of a scalar program; taking its sums apart would lose what they share
+        return body
     if kind == "sum":
         return _sum(g, frozenset(axes), body)
     used = [a for a in axes if a in g.axes[body]]

@@ -214,12 +214,14 @@ def fold_mul(g: Graph, a: Args) -> int | None:
 
 @rule("mul", "x*1 is x, x*(-1) is -x", on=among("const"))
 def mul_one(g: Graph, a: Args) -> int | None:
-    for x, y in (a, a[::-1]):
-        if y == g.one:
-            return x
-        if y == g.minus_one:
-            return g.neg(x)
-    return None
+    x, y = a
+    if y == g.one:
+        return x
+    if y == g.minus_one:
+        return g.neg(x)
+    if x == g.one:
+        return y
+    return g.neg(y) if x == g.minus_one else None
 
 
 @rule("mul", "a mask annihilates, so the product moves inside", on=among("mask"))
@@ -250,25 +252,22 @@ def _is_rational(g: Graph, node: int) -> bool:
 
 @rule("mul", "c*(d*x) is (c*d)*x for rational c and d", on=exactly("const", "mul"))
 def mul_constants_together(g: Graph, a: Args) -> int | None:
-    for x, y in (a, a[::-1]):
-        if g.op[y] == "mul" and _is_rational(g, x) and _is_rational(g, g.args[y][0]):
-            product = _fold(g, (x, g.args[y][0]), lambda c, d: c * d)
-            return None if product is None else g.mul(product, g.args[y][1])
-    return None
+    x, product = a if g.op[a[1]] == "mul" else a[::-1]
+    if g.op[product] != "mul" or not _is_rational(g, g.args[product][0]):  # as most products
+        return None
+    c, rest = g.args[product]
+    number = _fold(g, (x, c), lambda c, d: c * d)
+    return None if number is None else g.mul(number, rest)
 
 
 @rule("mul", "x*(c*y) is c*(x*y): constants move outwards and meet, rational ones outermost", on=among("mul"))
 def mul_constant_outwards(g: Graph, a: Args) -> int | None:
-    ops = g.op
-    for k in (1, 0):  # which one is c*y
-        if ops[a[k]] != "mul":
-            continue
-        c, rest = g.args[a[k]]
-        if ops[c] != "const":
-            continue
-        x = a[1 - k]
-        if ops[x] != "const" or (_is_rational(g, c) and not _is_rational(g, x)):
-            return g.mul(c, g.mul(x, rest))
+    ops, args, (one, other) = g.op, g.args, a
+    for x, product in ((one, other), (other, one)):
+        if ops[product] == "mul" and ops[args[product][0]] == "const":
+            c, rest = args[product]
+            if ops[x] != "const" or (_is_rational(g, c) and not _is_rational(g, x)):
+                return g.mul(c, g.mul(x, rest))
     return None
 
 
@@ -280,7 +279,11 @@ def mul_reciprocal(g: Graph, a: Args) -> int | None:
     return None
 
 
-@rule("mul", "one order of factors: rational constants, other constants, the rest", on=among("const"))
+@rule(
+    "mul",
+    "one order of factors: rational constants, other constants, the rest",
+    on=lambda ops: ops[1] == "const",  # else it is the right one
+)
 def mul_constants_first(g: Graph, a: Args) -> int | None:
     first, second = (0 if _is_rational(g, n) else 1 if g.op[n] == "const" else 2 for n in a)
     if first == second:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _HIGHAM = "Higham 2002, sections 1.7 and 1.14"
 _MOST = 8  # of the exponent of a power that is written as a product
+_ONE = Fraction(1)
 _POWERS = ("mul", "div", "pow")
 
 
@@ -33,7 +34,7 @@ class Power(NamedTuple):
 
 def power_in(g: Graph, node: int) -> Power | None:
     """What a node is as a power, also as a product and with a number before it; None for others."""
-    number = Fraction(1)
+    number = _ONE
     if g.op[node] == "mul":
         q = g.rational(g.args[node][0])
         if q is not None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     on=among("mul"),
 )  # fmt: skip
 def difference_of_squares(g: Graph, a: Args) -> int | None:
-    if all(g.op[part] == "const" for part in a):
+    if g.op[a[0]] == g.op[a[1]] == "const":
         return None
     x = root_of_square(g, a[0])
     y = None if x is None else root_of_square(g, a[1])

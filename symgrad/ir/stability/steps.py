@@ -135,12 +135,11 @@ def _of_logarithms(g: Graph, a: Args) -> int | None:
 
 def _with_common_factor(g: Graph, a: int, b: int) -> int | None:
     """k*f(x) - k*f(y)."""
-    for i in (0, 1):
-        for j in (0, 1):
-            x, y = g.args[a][1 - i], g.args[b][1 - j]
-            if g.args[a][i] == g.args[b][j] and g.op[x] == g.op[y] and g.op[x] in FUNCTIONS:
-                made = _difference(g, g.op[x], g.args[x][0], g.args[y][0])
-                return None if made is None else g.mul(g.args[a][i], made)
+    (p, q), (r, s) = g.args[a], g.args[b]
+    for k, m, x, y in ((p, r, q, s), (p, s, q, r), (q, r, p, s), (q, s, p, r)):
+        if k == m and g.op[x] == g.op[y] and g.op[x] in FUNCTIONS:
+            made = _difference(g, g.op[x], g.args[x][0], g.args[y][0])
+            return None if made is None else g.mul(k, made)
     return None
 
 
