@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from routines import DTYPES, TARGETS, ZERO, I, N, call
@@ -23,7 +24,9 @@ from symgrad.loops.nest import (
     poly,
     poly_add,
 )
+from symgrad.targets import llvm_build
 from symgrad.targets.base import target_named
+from symgrad.targets.host import processor
 from symgrad.targets.llvm import emit_llvm
 from symgrad.targets.own_functions import with_own_functions
 
@@ -49,7 +52,7 @@ def test_every_number_of_turns_gives_the_same_as_one_by_one(
     routine = functions(I if step == 1 else TWICE, first)
     loaded = target_named(target).build(routine, dtype)
     rng = np.random.default_rng(0)
-    for n in (0, 1, 2, 3, 7, 8, 9, 10, 11, 12, 15, 16, 17, 18, 19, 31, 32, 33, 65):
+    for n in (*range(4), *range(7, 13), *range(15, 20), 31, 32, 33, 47, 48, 49, 63, 64, 65, 81, 100, 129):
         x = rng.uniform(-1, 1, 2 * n).astype(dtype)
         found = call(target, routine, {"n": n}, {"x": x}, dtype, loaded=loaded)
         expected = np.exp(x.astype(np.float64))[: step * n : step][first:]
@@ -66,6 +69,21 @@ def test_a_single_last_turn_is_none_for_a_masked_vector() -> None:
     assert f"{turns} = call i64 @llvm.smax.i64(" in text
     assert f"{whole} = and i64 {turns}, -16" in text  # two vectors
     assert len(re.findall(rf"phi i64 \[ {border[0]}, ", text)) == 1  # the last turns begin there
+
+
+@pytest.mark.skipif("+avx512f" not in processor()[1].split(","), reason="no masks: loops have no such parts")
+def test_whole_blocks_have_code_for_whole_blocks_only() -> None:
+    """Four vectors, two, one number, one masked vector: LLVM adds nothing for turns that there are not."""
+    text = emit_llvm(with_own_functions(functions(I, 0), "float64"), own=False, rest_lanes=8)
+    assert [text.count(f'interleave.count", i32 {k}}}') for k in (4, 2)] == [1, 1]
+    machine = llvm_build._machine(2)
+    module = llvm.parse_assembly(text)
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    llvm_build.optimise(module, machine, llvm_build.CodeShape(20, 20, 20, True, True))
+    alone, _, _ = str(module).partition("define void @f_call")
+    assert alone.count("  store <8 x double>") == 4 + 2
+    assert alone.count("  store double") == 1 + 1  # a single turn, and the sum
+    assert alone.count("call void @llvm.masked.store") == 1
 
 
 def test_only_loops_with_functions_have_a_loop_for_their_last_turns() -> None:

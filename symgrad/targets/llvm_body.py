@@ -45,14 +45,13 @@ from symgrad.loops.nest import (
     variable,
 )
 from symgrad.loops.walk import has_blocks
-from symgrad.records import dataclass
 from symgrad.targets import contract_llvm, external_llvm
 from symgrad.targets.base import literal_value, row_major
 from symgrad.targets.call_lanes import lanes_for
 from symgrad.targets.external import BLAS, LAPACK, symbol_of
 from symgrad.targets.foresight import LOOKED_AT, Foresight
 from symgrad.targets.lanes_llvm import lanes_function
-from symgrad.targets.last_turns import has_rest, is_interleaved
+from symgrad.targets.last_turns import ABREAST, BLOCKS, MANY, ONE, REST, Turns, has_rest, parts
 from symgrad.targets.liveness import liveness
 from symgrad.targets.llvm_extrema import Ordered, extremum_cells
 from symgrad.targets.llvm_integers import Integer, Integers
@@ -75,9 +74,6 @@ _EXTREMA = {"max": "maximum", "min": "minimum"}
 
 
 _OFTEN = 1_000_000  # to one, that what is foreseen happens
-_BLOCKS, _REST = "blocks", "rest"  # parts of a loop
-_ABREAST = 2  # vectors of a loop with functions: one is computed while results of the other are waited for
-_FEW = 1  # last turns that are no vector: one number by itself takes less time than masks and their set-up
 
 
 class LoopMarks:
@@ -101,12 +97,13 @@ class LoopMarks:
 
     def new_loop(self, is_parallel: bool, part: str, s: For) -> str:
         """What stands at the end of a further loop: independent turns, or one of its parts."""
-        numbers = [self.first + 1] * is_parallel + [self.first + 2] * (part == _REST)
-        numbers += [self.first + 7] * (part == _BLOCKS)
-        numbers += [self.first + 5] * (s.short or only_gathers(s)) + [self.first + 6] * s.short
+        numbers = [self.first + 1] * is_parallel + [self.first + 2] * (part == REST)
+        numbers += [self.first + 7] * (part == MANY) + [self.first + 8] * (part == BLOCKS)
+        few = s.short or part == ONE
+        numbers += [self.first + 5] * (few or only_gathers(s)) + [self.first + 6] * few
         if not numbers:
             return ""
-        own = self.first + 8 + len(self.loops)
+        own = self.first + 9 + len(self.loops)
         self.loops.append(f"!{own} = distinct !{{{', '.join(f'!{n}' for n in (own, *numbers))}}}")
         return f", !llvm.loop !{own}"
 
@@ -118,7 +115,8 @@ class LoopMarks:
             f'!{self.first + 2} = !{{!"llvm.loop.vectorize.predicate.enable", i1 true}}',
             f'!{self.first + 5} = !{{!"llvm.loop.vectorize.enable", i1 false}}',
             f'!{self.first + 6} = !{{!"llvm.loop.unroll.disable"}}',
-            f'!{self.first + 7} = !{{!"llvm.loop.interleave.count", i32 {_ABREAST}}}',
+            f'!{self.first + 7} = !{{!"llvm.loop.interleave.count", i32 {ABREAST[MANY]}}}',
+            f'!{self.first + 8} = !{{!"llvm.loop.interleave.count", i32 {ABREAST[BLOCKS]}}}',
         )
         forecasts = (
             f'!{self.first + 3} = !{{!"branch_weights", i32 {_OFTEN}, i32 1}}',
@@ -127,13 +125,6 @@ class LoopMarks:
         return "\n".join(
             [*(properties if self.loops else ()), *(forecasts if self.has_forecasts else ()), *self.loops]
         )
-
-
-@dataclass(frozen=True)
-class _Rest:
-    """The last turns of a loop, fewer than a vector has lanes."""
-
-    loop: For
 
 
 class Body:
@@ -216,18 +207,17 @@ class Body:
         self.part_call, self.name_of = part_call, name_of
         live = liveness(body, self.handed_over)
         self.extrema = extremum_cells(body) if has_blocks(body) and self.lanes == 1 else {}
-        stack: list[tuple[Iterator[Statement | _Rest], Callable[[], None]]] = [(iter(body), lambda: None)]
+        stack: list[tuple[Iterator[Statement | Turns], Callable[[], None]]] = [(iter(body), lambda: None)]
         while stack:
             rest, close = stack[-1]
             statement = next(rest, None)
             if statement is None:
                 close()
                 stack.pop()
-            elif isinstance(statement, _Rest):
-                stack.append((iter(statement.loop.body), self._open_for(statement.loop, _REST)))
+            elif isinstance(statement, Turns):
+                stack.append((iter(statement.loop.body), self._open_for(statement.loop, statement)))
             elif isinstance(statement, For) and self.rest_lanes and has_rest(statement):
-                stack[-1] = chain([_Rest(statement)], rest), close
-                stack.append((iter(statement.body), self._open_for(statement, _BLOCKS)))
+                stack[-1] = chain(self._parts(statement), rest), close
             elif isinstance(statement, For):
                 stack.append((iter(statement.body), self._open_for(statement)))
             elif isinstance(statement, If):
@@ -605,18 +595,16 @@ class Body:
 
         return close
 
-    def _open_for(self, s: For, part: str = "") -> Callable[[], None]:
+    def _open_for(self, s: For, part: Turns | None = None) -> Callable[[], None]:
         """A loop tested at its end, entered only if it has a turn to make; or one of its parts."""
-        first = self._bound(s.lower, "smax")
-        last = self._bound(s.upper, "smin")
-        if part:
-            middle = self._whole_blocks(first, last, is_interleaved(s))
-            first, last = (first, middle) if part == _BLOCKS else (middle, last)
+        first = part.first if part else self._bound(s.lower, "smax")
+        last = part.last if part else self._bound(s.upper, "smin")
         n, before = self._fresh(), self._block
         var = f"%i{n}"
         if s.comment:
             self.lines.append(f"  ; {comment_text(s.comment)}")
-        self.lines.append(f"  %any{n} = icmp slt i64 {first}, {last}")
+        is_any = (part and part.is_any) or f"slt i64 {first}, {last}"
+        self.lines.append(f"  %any{n} = icmp {is_any}")
         self.lines.append(f"  br i1 %any{n}, label %loop{n}, label %done{n}")
         self._begin(f"loop{n}")
         place = len(self.lines)
@@ -627,7 +615,10 @@ class Body:
         mark = ""
         if self.marks is not None:
             apart = is_parallel(s)
-            self._access, mark = self.marks.access * apart, self.marks.new_loop(apart, part, s)
+            self._access, mark = (
+                self.marks.access * apart,
+                self.marks.new_loop(apart, part.name if part else "", s),
+            )
 
         def close() -> None:
             self._loops.pop()
@@ -641,26 +632,9 @@ class Body:
 
         return close
 
-    def _whole_blocks(self, first: Integer, last: Integer, and_one: bool) -> Integer:
-        """Where the last turns of a loop begin that are fewer than its vectors have lanes.
-
-        Nowhere, if they are few: LLVM has code for single turns behind its vectors anyway, and the choice is
-        made once, before the loop.
-        and_one  after one more turn: LLVM leaves at least one out of its vectors.
-        """
-        for pick in ("smax", "smin"):
-            self.functions[f"llvm.{pick}.i64"] = f"declare i64 @llvm.{pick}.i64(i64, i64)"
-        shared = self.integers.shared
-        count = shared(f"sub nsw i64 {last}, {first}")
-        turns = shared(f"call i64 @llvm.smax.i64(i64 {count}, i64 0)")
-        if and_one:
-            others = shared(f"call i64 @llvm.smax.i64(i64 {shared(f'sub nsw i64 {turns}, 1')}, i64 0)")
-            more = shared(f"add nsw i64 {shared(f'and i64 {others}, {-self.rest_lanes * _ABREAST}')}, 1")
-            whole = shared(f"call i64 @llvm.smin.i64(i64 {more}, i64 {turns})")
-        else:
-            whole = shared(f"and i64 {turns}, {-self.rest_lanes * _ABREAST}")
-        is_few = shared(f"icmp sle i64 {shared(f'sub nsw i64 {turns}, {whole}')}, {_FEW}")
-        return self.integers.sum(first, shared(f"select i1 {is_few}, i64 {turns}, i64 {whole}"))
+    def _parts(self, s: For) -> list[Turns]:
+        first, last = self._bound(s.lower, "smax"), self._bound(s.upper, "smin")
+        return parts(s, first, last, self.rest_lanes, self.integers, self.functions)
 
     def _bound(self, polys: tuple[Poly, ...], pick: str) -> Integer:
         return _extreme(polys, pick, self.integers, self.functions)
