@@ -256,6 +256,10 @@ EXAMPLES: dict[str, Example] = {
     "square_less_a_number": lambda g, v: (g.mul(v.x, v.x), g.const(-4)),
     "sign_of_power": lambda g, v: (g.mul(v.x, g.mul(v.x, v.x)),),
     "modulus_times_sign": lambda g, v: (g.mul(v.y, g.node("abs", v.x)), g.node("sign", v.x)),
+    "sum_with_opposite_terms": lambda g, v: (g.sub(v.x, v.y), g.add(v.y, v.z)),
+    "quotient_in_lowest_terms": lambda g, v: (
+        g.mul(v.z, g.node("square_difference", v.x, v.y)), g.add(v.x, v.y)
+    ),
     "root_of_square_to_modulus": lambda g, v: (g.mul(g.const(3), g.mul(v.x, v.x)),),
     "quotient_by_modulus": lambda g, v: (g.mul(v.x, v.y), g.mul(v.z, g.node("abs", v.x))),
     "root_of_difference_to_leg": lambda g, v: (

@@ -23,7 +23,7 @@ from symgrad.frontend.heads import SCALARS, Expr, Head, leaf, scalar
 from symgrad.frontend.named_numbers import NAMED_NUMBERS
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.ops import OPS
-from symgrad.ir.stability.quadratic_forms import with_forms_of_differences
+from symgrad.ir.stability.whole_sums import as_stable_terms
 
 if TYPE_CHECKING:
     from symgrad.frontend.translate import Translator
@@ -116,7 +116,7 @@ def _add(tr: Translator, e: Expr, values: list[Node]) -> Node:
                 total = g.iadd(total, i)
             values.append(g.cast(total))
             break
-    terms = with_forms_of_differences(g, values) if g.stabilise else values
+    terms = as_stable_terms(g, values) if g.stabilise else values
     total = terms[0]
     for v in terms[1:]:
         total = g.node("add", total, v)

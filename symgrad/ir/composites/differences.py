@@ -90,6 +90,9 @@ def log_of_near_quotient(g: Graph, c: int, u: int, v: int) -> int:
     a, b, d = g.add(c, u), g.add(c, v), g.sub(u, v)
     near = of_one_size(g, a, b, d)
     apart = g.node("log_quotient", g.where(near, g.one, a), b)
+    if g.neg(u) == v:  # odd in u, and so are its even derivatives
+        inside = g.div(g.where(near, u, g.zero), g.where(near, c, g.one))
+        return g.where(near, g.mul(g.const(2), g.node("atanh", inside)), apart)
     return g.where(near, g.node("log1p", g.div(d, b)), apart)
 
 

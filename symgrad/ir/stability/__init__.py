@@ -26,6 +26,10 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     sides.py         a root less one of its sides
     squares.py       differences of squares
     quadratic_forms.py  variances, covariances and squares written out in numbers
+    reduced_quotients.py  quotients of polynomials in lowest terms
+    perfect_squares.py   a**2 - 2*a*b + b**2 in a sum, over and times something
+    weighted_variances.py  variances under weights that are symbols
+    whole_sums.py    what is looked for in a sum as a whole
     steps.py         differences of one function at two arguments, divided ones
     sum_steps.py     the same in sums of several terms, second differences
     power_steps.py   the same of powers
@@ -55,6 +59,7 @@ from symgrad.ir.stability import (
     logarithms,
     moments,
     norms,
+    perfect_squares,
     power_steps,
     powers,
     products,
@@ -62,12 +67,15 @@ from symgrad.ir.stability import (
     quotients,
     radial,
     ratios,
+    reduced_quotients,
     shares,
     sides,
     singularities,
     squares,
     steps,
     sum_steps,
+    weighted_variances,
+    whole_sums,
 )
 from symgrad.ir.stability.audit import AUDITS, Audit
 
@@ -90,6 +98,7 @@ __all__ = [
     "logarithms",
     "moments",
     "norms",
+    "perfect_squares",
     "power_steps",
     "powers",
     "products",
@@ -97,10 +106,13 @@ __all__ = [
     "quotients",
     "radial",
     "ratios",
+    "reduced_quotients",
     "shares",
     "sides",
     "singularities",
     "squares",
     "steps",
     "sum_steps",
+    "weighted_variances",
+    "whole_sums",
 ]

@@ -100,21 +100,53 @@ def cosh_plus_minus_one(g: Graph, a: Args) -> int | None:
     return None
 
 
+_TWO_SUMS = {"add", "sub"}
+
+
+def _are_sums(ops: Sequence[str]) -> bool:
+    return _TWO_SUMS.issuperset(ops)
+
+
 @stable(
     "sub",
-    "both differences are rounded before what they share cancels",
+    "both sums are rounded before what they share cancels",
     Audit(
         "exp(v[0] - v[1])/Sum(exp(v[i] - v[1]), (i, 0, n - 1))", "exp(v[0] - logsumexp(v))",
-        "one subtrahend twice", "Higham 2002, section 1.7",
+        "two sums of a few terms with one in common", "Higham 2002, section 1.7",
         ({"v": (40.0, 0.0, 1.0)}, {"v": (1000.5, -3.0, 1000.0)}, {"v": (0.5, 1.0, -2.0)}),
     ),
-    on=exactly("sub", "sub"),
+    on=_are_sums,
 )  # fmt: skip
 def difference_of_shifted(g: Graph, a: Args) -> int | None:
-    if any(g.op[part] != "sub" for part in a):
+    return _without_opposites(g, a, -1)
+
+
+@stable(
+    "add",
+    "the same where a term of one is that of the other with the other sign",
+    Audit(
+        "(x - y)*(x + y)", "by x: 2*x", "two sums of a few terms, with opposite ones",
+        "Higham 2002, section 1.7", at_pairs((1e-9, 1.0), (1.0, -1e-9), (3e-12, 0.7), (3.0, 2.0)),
+    ),
+    on=_are_sums,
+)  # fmt: skip
+def sum_with_opposite_terms(g: Graph, a: Args) -> int | None:
+    return _without_opposites(g, a, 1)
+
+
+def _without_opposites(g: Graph, a: Args, sign: int) -> int | None:
+    if not _are_sums([g.op[part] for part in a]):
         return None
-    (x, c), (y, d) = (g.args[part] for part in a)
-    return g.sub(x, y) if c == d else None
+    first, second = _with_positive_numbers(g, a[0], 1), _with_positive_numbers(g, a[1], -sign)
+    left, rest = remove(first, second)
+    if len(left) == len(first):
+        return None
+    return g.sub(sum_of_signed(g, left), sum_of_signed(g, rest))
+
+
+def _with_positive_numbers(g: Graph, node: int, sign: int) -> list[tuple[int, int]]:
+    terms = [(sign * s, term) for s, term in terms_of(g, node)]
+    return [(-s, g.neg(t)) if (g.rational(t) or 0) < 0 else (s, t) for s, t in terms]
 
 
 @stable(

@@ -44,10 +44,11 @@ def root_of_square_to_modulus(g: Graph, a: Args) -> int | None:
     if parts is None or parts.below or parts.number <= 0:
         return None
     times = Counter(parts.above)
-    if not times or any(n % 2 for n in times.values()):
-        return None
     moduli = [g.node("abs", x) for x, n in times.items() for _ in range(n // 2)]
-    return quotient_of(g, [g.node("sqrt", g.const(parts.number)), *moduli], [])
+    if not moduli:
+        return None
+    rest = quotient_of(g, [g.const(parts.number), *(x for x, n in times.items() if n % 2)], [])
+    return quotient_of(g, [g.node("sqrt", rest), *moduli], [])
 
 
 @stable(

@@ -143,14 +143,14 @@ def _term(g: Graph, node: int, with_one: bool) -> _Term | None:
         return None
     if len(parts.above) < 2 and not with_one:
         return None
-    factors = [_linear(g, n) for n in parts.above]
+    factors = [linear_form(g, n) for n in parts.above]
     while len(factors) < 2:
         factors.append({g.one: _ONE})
     first, second = factors
     return None if first is None or second is None else _Term(node, parts.number, first, second)
 
 
-def _linear(g: Graph, node: int) -> Linear | None:
+def linear_form(g: Graph, node: int) -> Linear | None:
     """A sum as a linear form in what its terms are but for numbers; None if it is long."""
     found: Linear = {}
     stack = [(_ONE, node)]
@@ -206,7 +206,7 @@ def _made(g: Graph, form: Quadratic, terms: Sequence[_Term]) -> list[int] | None
         if isinstance(products, Deviations):
             made.append(_of_deviations(g, products))
         elif products is not None:
-            made += _of_products(g, products)
+            made += nodes_of_products(g, products)
         else:
             made += [_times(g, q, g.mul(x, y)) for (x, y), q in part.items()]
     return made
@@ -224,25 +224,28 @@ def _cancels(form: Quadratic, terms: Sequence[_Term]) -> bool:
 # ---- what is made ------------------------------------------------------------------------------
 
 
-def _of_products(g: Graph, products: Sequence[Product]) -> list[int]:
+def nodes_of_products(g: Graph, products: Sequence[Product]) -> list[int]:
+    """One term for each product, or one for all where they have one number before them."""
     numbers: list[Fraction] = []
     nodes: list[int] = []
     for p in products:
-        number, first, second = _in_range(*_primitive(p))
+        number, first, second = _in_range(*_primitive(g, p))
         numbers.append(number)
-        nodes.append(g.mul(_sum_of(g, first), _sum_of(g, second)))
+        nodes.append(g.mul(sum_of_linear(g, first), sum_of_linear(g, second)))
     if len(set(numbers)) == 1:
         return [g.mul(g.const(numbers[0]), g.sum_of(nodes))]
     return [g.mul(g.const(q), n) for q, n in zip(numbers, nodes, strict=True)]
 
 
-def _primitive(p: Product) -> tuple[Fraction, Linear, Linear]:
-    """In small whole numbers, if that is what the linear forms are multiples of."""
+def _primitive(g: Graph, p: Product) -> tuple[Fraction, Linear, Linear]:
+    """In small whole numbers, if that is what the linear forms are multiples of, and of one sign."""
     number, made = p.number, []
     for form in (p.first, p.second):
         below = lcm(*(c.denominator for c in form.values()))
         above = gcd(*(c.numerator for c in form.values()))
         scale = Fraction(below, above) if below < _LARGE else _ONE
+        if form[min(form, key=g.order_key)] < 0:
+            scale = -scale
         number /= scale
         made.append({x: c * scale for x, c in form.items()})
     return number, made[0], made[1]
@@ -256,7 +259,7 @@ def _in_range(number: Fraction, first: Linear, second: Linear) -> tuple[Fraction
     return number, first, second
 
 
-def _sum_of(g: Graph, form: Linear) -> int:
+def sum_of_linear(g: Graph, form: Linear) -> int:
     """A linear form; by differences, which are exact near ties, if its coefficients sum to 0."""
     if len(form) > 2 and not sum(form.values()):
         pivot = max(form, key=lambda x: abs(form[x]))

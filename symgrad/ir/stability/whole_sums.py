@@ -1,0 +1,22 @@
+"""What is looked for in a sum as a whole, before its terms are added two by two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from symgrad.ir.stability.perfect_squares import with_perfect_squares
+from symgrad.ir.stability.quadratic_forms import with_forms_of_differences
+from symgrad.ir.stability.weighted_variances import with_weighted_variances
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+_LOOKED_FOR = (with_forms_of_differences, with_weighted_variances, with_perfect_squares)
+
+
+def as_stable_terms(g: Graph, terms: Sequence[int]) -> Sequence[int]:
+    """The same sum in terms that do not cancel, as far as one of the patterns is there."""
+    for rewrite in _LOOKED_FOR:
+        terms = rewrite(g, terms)
+    return terms
