@@ -138,7 +138,9 @@ def _may_cancel(g: Graph, a: Args, has_other_sign: bool) -> bool:
     if "div" not in ops and not (_is_quotient(g, a[0]) and _is_quotient(g, a[1])):
         return False
     first, second = sorted((_sides(g, part) for part in a), key=lambda sides: sides.below.total())
-    if not has_other_sign and not any(_may_cancel_itself(g, n) for n in second.below):
+    if not has_other_sign and not any(
+        _may_cancel_itself(g, n) for n in (*second.below, *first.above, *second.above)
+    ):
         return False
     if first.is_mixed or second.is_mixed:
         return True
