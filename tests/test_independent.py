@@ -8,22 +8,26 @@ import sympy as sp
 from routines import TARGETS
 
 import symgrad as sg
-from symgrad.loops.independent import is_parallel, never_meet
+from symgrad.loops.independent import is_parallel, never_meet, only_gathers
 from symgrad.loops.nest import (
     Accumulate,
     Bool,
+    Buffer,
     Cell,
     For,
     If,
     Load,
     LoadInt,
+    Routine,
     Statement,
     Store,
     poly,
     poly_add,
     variable,
 )
+from symgrad.targets.c import emit_c
 from symgrad.targets.c_body import simd_cells
+from symgrad.targets.llvm import emit_llvm
 
 n, m = sp.symbols("n m", integer=True, positive=True)
 i = sp.Symbol("i", integer=True)
@@ -109,3 +113,19 @@ def test_elements_never_meet_only_where_a_fixed_index_differs_by_a_number() -> N
     assert not never_meet((following, I), (time, I), {"i", "t"})  # another turn's time
     assert not never_meet((time, I), (time, poly_add(I, poly(1))), {"i"})  # the next turn's element
     assert not never_meet((time, I), (N, I), {"i"})  # who knows
+
+
+def test_loops_that_only_gather_are_no_vectors() -> None:
+    """On both targets; a loop that reads something else, or writes what it reads, is as before."""
+    at, read, write = LoadInt("g", "idx", (I,)), Load(0, "x", (G,)), Store("y", (I,), 0)
+    assert only_gathers(loop(at, read, write))
+    assert not only_gathers(loop(at, read, Load(1, "z", (I,)), write))
+    assert not only_gathers(loop(at, Load(0, "y", (G,)), write))
+    buffers = (
+        Buffer("idx", "input", (N,), "int"), Buffer("x", "input", (N,)), Buffer("y", "output", (N,)),
+    )  # fmt: skip
+    gathering = Routine("f", ("n",), ("n",), buffers, [loop(at, read, write)])
+    copying = Routine("f", ("n",), ("n",), buffers, [loop(Load(0, "x", (I,)), write)])
+    for emit, mark in ((emit_c, "simdlen(1)"), (emit_llvm, "llvm.loop.vectorize.enable")):
+        assert mark in emit(gathering)
+        assert mark not in emit(copying)

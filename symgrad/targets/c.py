@@ -393,6 +393,7 @@ class CFile:
             "any": _any_macro(self.name),
             "lanes": _lanes_macro(self.name),
             "parallel": _parallel_macro(self.name),
+            "gather": _gather_macro(self.name),
             "noinline": _noinline_macro(self.name),
             "min": _integer_function(f"{self.name}_min", "a, b", "a < b ? a : b"),
             "max": _integer_function(f"{self.name}_max", "a, b", "a > b ? a : b"),
@@ -439,6 +440,17 @@ def _lanes_macro(name: str) -> list[str]:
         f'#define {name}_SIDE_BY_SIDE _Pragma("omp simd")',
         "#else",
         f"#define {name}_SIDE_BY_SIDE",
+        "#endif",
+    ]
+
+
+def _gather_macro(name: str) -> list[str]:
+    return [
+        "/* Processors load vectors of addresses number by number. */",
+        "#ifdef SYMGRAD_SIMD",
+        f'#define {name}_ONE_BY_ONE _Pragma("omp simd simdlen(1)")',
+        "#else",
+        f"#define {name}_ONE_BY_ONE",
         "#endif",
     ]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from symgrad.errors import IllegalProgram
 from symgrad.ir.ops import OPS
 from symgrad.loops import contract
-from symgrad.loops.independent import is_parallel, writes_apart
+from symgrad.loops.independent import is_parallel, only_gathers, writes_apart
 from symgrad.loops.nest import (
     Accumulate,
     Bool,
@@ -356,6 +356,9 @@ class Body:
             self.helpers_used.add("lanes")
             self._side_by_side = True
             self._line(f"{self.helper}_SIDE_BY_SIDE")
+        elif only_gathers(s):
+            self.helpers_used.add("gather")
+            self._line(f"{self.helper}_ONE_BY_ONE")
         elif is_parallel(s) and not s.short:
             self.helpers_used.add("parallel")
             self._line(f"{self.helper}_INDEPENDENT")
