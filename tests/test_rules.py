@@ -90,6 +90,19 @@ def _mean_of_two(g: Graph, v: SimpleNamespace, power: int) -> tuple[Node, Node]:
     return first, second
 
 
+def _norm_of_three(g: Graph, v: SimpleNamespace) -> Node:
+    return g.node("sqrt", g.sum_of(g.mul(a, a) for a in (v.x, v.y, v.z)))
+
+
+def _power(g: Graph, v: SimpleNamespace) -> Node:
+    return g.node("scaled", g.one, g.add(g.one, g.mul(v.z, v.z)))
+
+
+def _mask_inside_mask(g: Graph, v: SimpleNamespace) -> tuple[Node, Node]:
+    is_not_zero = g.node("ne", g.node("scaled", v.x, v.z), g.zero)
+    return is_not_zero, g.add(g.mask(is_not_zero, v.x), v.y)
+
+
 def _square_of_mean(g: Graph, v: SimpleNamespace) -> Node:
     mean = g.add(*_mean_of_two(g, v, 1))
     return g.mul(mean, mean)
@@ -181,6 +194,12 @@ EXAMPLES: dict[str, Example] = {
         v.z, g.add(g.div(g.node("anchor", g.zero), v.z), v.x)),
     "side_over_length_twice": lambda g, v: (
         v.x, g.div(g.div(v.z, g.node("hypot", v.x, v.y)), g.node("hypot", v.x, v.y))),
+    "side_over_repeated_divisor": lambda g, v: (
+        v.x, g.div(g.div(g.one, _norm_of_three(g, v)), _norm_of_three(g, v))),
+    "power_over_itself": lambda g, v: (g.mul(v.x, _power(g, v)), _power(g, v)),
+    "power_beside_its_reciprocal": lambda g, v: (_power(g, v), g.div(v.x, _power(g, v))),
+    "power_outwards": lambda g, v: (v.x, g.mul(_power(g, v), v.y)),
+    "mask_inside_mask": _mask_inside_mask,
     "log_of_two_squares": lambda g, v: (g.add(g.mul(v.x, v.x), g.mul(v.y, v.y)),),
     "fold_add": lambda g, v: (g.const(2), g.const(Fraction(1, 3))),
     "add_zero": lambda g, v: (v.x, g.zero),

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from symgrad.grad.composed import composed_slopes
 from symgrad.grad.sweep import active_nodes, as_whole, partials, pushforward
 from symgrad.ir.decay import within
 from symgrad.ir.graph import Graph, Node, TensorId
@@ -28,9 +29,12 @@ def can_push(g: Graph, value: Node) -> bool:
     """Whether `value` is one smooth scalar graph: no reads of definitions, no selections, no kinks.
 
     Cotangents of reverse mode keep the guards of branches together, pairs of nodes do not; and the slope of a
-    kinked function may depend on what its argument is made of, which a placeholder hides.
+    kinked function may depend on what its argument is made of, which a placeholder hides. So do
+    operations that are differentiated with what their argument is made of.
     """
     for n in g.reachable((value,)):
+        if composed_slopes(g, n):
+            return False
         if g.op[n] in OPS and (g.op[n] in ("mask", "where") or OPS[g.op[n]].kink):
             return False
         if g.op[n] == "read" and g.tensors[g.args[n][0]].kind != "input":

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 
 from symgrad.errors import UnsupportedExpression
+from symgrad.grad.composed import composed_slopes
 from symgrad.ir.decay import within
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
@@ -51,7 +52,7 @@ def pullback(g: Graph, seeds: Mapping[Node, Node], active: frozenset[TensorId]) 
         if ops[n] == "read":
             reads[n] = g.neg(bar) if is_minus else bar
             continue
-        for argument, part in partials(g, n, alive):
+        for argument, part in slopes(g, n, alive):
             if part == one:
                 new = bar, is_minus
             elif part == minus_one:
@@ -137,7 +138,7 @@ def push_one(g: Graph, n: Node, dot: Mapping[Node, Node]) -> Node:
     if row is not None and row.tangent is not None:
         return row.tangent(g, g.args[n], n, dot)
     total = g.zero
-    for argument, part in partials(g, n, dot):
+    for argument, part in slopes(g, n, dot):
         total = g.add(total, g.mul(part, dot[argument]))
     return total
 
@@ -164,6 +165,12 @@ def as_whole(g: Graph, n: Node) -> tuple[Node, Node] | None:
     if g.op[square] != "mul" or g.args[square][0] != g.args[square][1]:
         return None
     return g.const(2), g.intern("loghypot1", (g.args[square][0],))
+
+
+def slopes(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node, Node]]:
+    """(node, derivative of n by it) for nodes in `alive` that n is made of: its arguments, but for a few."""
+    composed = composed_slopes(g, n)
+    return [(a, slope) for a, slope in composed if a in alive] if composed else partials(g, n, alive)
 
 
 def partials(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node, Node]]:

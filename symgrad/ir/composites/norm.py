@@ -80,7 +80,7 @@ def _norm_slope(g: Graph, a: Args, y: int) -> int:
     r, s, t = a
     root = g.intern("sqrt", (t,)) if r == t else g.node("scaled_norm", y, s, t)
     slope = g.div(g.div(g.const(0.5), root), g.node("scaled", g.one, s))
-    at_zero = t if r == t else y
+    at_zero = root if r == t else y  # the root has a mask like this of its own
     return g.mask(g.node("ne", at_zero, g.zero), slope) if is_never_negative(g, s) else slope
 
 

@@ -18,6 +18,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     quotients.py     sin(x)/x and its like
     common_divisors.py  x/(x + c), and other quotients beside their own terms
     ratios.py        forms in x and y over x**2 + y**2
+    repeated_divisors.py  x*(1/h/h) for a length h of which x is a side
     complements.py   p*(1 - p), what is left of a whole beside a share of it
     moments.py       variances and entropies under a softmax
     guarded.py       sin(x)/x with its value at 0 filled in
@@ -68,6 +69,7 @@ from symgrad.ir.stability import (
     radial,
     ratios,
     reduced_quotients,
+    repeated_divisors,
     shares,
     sides,
     singularities,
@@ -107,6 +109,7 @@ __all__ = [
     "radial",
     "ratios",
     "reduced_quotients",
+    "repeated_divisors",
     "shares",
     "sides",
     "singularities",

@@ -122,11 +122,13 @@ def _is_negative(g: Graph, node: int) -> bool:
 
 
 def _is_quotient(g: Graph, node: int) -> bool:
-    """Whether a product with one or two factors before it is divided by something."""
+    """Whether a product with one or two factors before it is divided by something, powers of two aside."""
     for _ in range(_NEAR):
         if g.op[node] != "mul":
             break
         first, node = g.args[node]
+        if g.op[node] == "scaled":
+            first, node = node, first
         if g.op[first] == "div":
             return True
     return g.op[node] == "div"

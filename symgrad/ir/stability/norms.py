@@ -4,6 +4,9 @@ A root of two squares is `hypot` (`differences.py`). One of more, or of a sum ov
 root of the same sum of numbers that are divided by a power of two, which is 1 unless the plain sum overflows
 or loses digits to underflow. Derivatives of all orders go through the numbers that are divided. Their sum
 over an axis is computed only where it is needed: elsewhere the plain one is the same to the last digit.
+
+Derivatives have the power for a factor, and its reciprocal: they cancel where they meet, and what is left is
+multiplied last.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from symgrad.ir.product import product_of
-from symgrad.ir.rules import Args, among
+from symgrad.ir.rules import Args, among, rule
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import (
     MOST_FACTORS,
@@ -23,11 +26,13 @@ from symgrad.ir.stability.patterns import (
     terms_of,
     without,
 )
+from symgrad.ir.stability.repeated_divisors import divided_once_less
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _MOST_NODES = 256  # of a sum of squares that is searched
+_DEEP = 6  # levels of products and sums in which a mask is looked for
 
 
 @stable(
@@ -85,6 +90,70 @@ def root_of_squares_to_norm(g: Graph, a: Args) -> int | None:
 def root_of_difference_to_leg(g: Graph, a: Args) -> int | None:
     x, y = g.args[a[0]] if g.op[a[0]] == "square_difference" else (g.one, g.one)
     return None if g.op[x] == "const" else g.node("leg", x, y)
+
+
+@rule("div", "a power of two over itself is 1", on=lambda ops: ops[1] == "scaled", needs=("scaled",))
+def power_over_itself(g: Graph, a: Args) -> int | None:
+    factors = factors_of(g, a[0])
+    if not _is_power(g, a[1]) or a[1] not in factors:
+        return None
+    return quotient_of(g, without(factors, factors.index(a[1])), [])
+
+
+@rule("mul", "a power of two beside its reciprocal is 1", on=among("scaled"), needs=("scaled",))
+def power_beside_its_reciprocal(g: Graph, a: Args) -> int | None:
+    for power, other in (a, a[::-1]):
+        if _is_power(g, power) and g.op[other] in ("mul", "div"):
+            less = divided_once_less(g, other, power)
+            if less is not None:
+                return less
+    return None
+
+
+@rule(
+    "mask",
+    "where a length is not 0, a mask that says so takes nothing away",
+    on=among("mul", "add", "sub"),
+    needs=("scaled",),
+)
+def mask_inside_mask(g: Graph, a: Args) -> int | None:
+    """So that the terms of second derivatives meet, which cancel."""
+    if g.op[a[0]] != "ne" or g.zero not in g.args[a[0]]:
+        return None
+    bare = _without_mask(g, a[0], a[1], _DEEP)
+    return None if bare == a[1] else g.mask(a[0], bare)
+
+
+def _without_mask(g: Graph, predicate: int, node: int, depth: int) -> int:
+    """The factors and terms of a node without masks of this predicate."""
+    op, args = g.op[node], g.args[node]
+    if op == "mask":
+        return int(args[1]) if args[0] == predicate else node
+    if depth == 0 or op not in ("mul", "add", "sub"):
+        return node
+    bare = tuple(_without_mask(g, predicate, part, depth - 1) for part in args)
+    return node if bare == args else g.node(op, *bare)
+
+
+@rule(
+    "mul",
+    "a power of two is multiplied last, with what is of the size of the result",
+    on=among("mul"),
+    needs=("scaled",),
+)
+def power_outwards(g: Graph, a: Args) -> int | None:
+    for product, other in (a, a[::-1]):
+        if g.op[product] != "mul" or g.op[other] == "const" or _is_power(g, other):
+            continue
+        for power, rest in (g.args[product], g.args[product][::-1]):
+            if _is_power(g, power):
+                return g.mul(power, g.mul(other, rest))
+    return None
+
+
+def _is_power(g: Graph, n: int) -> bool:
+    """Whether this is the power of two by which the sides of a norm are divided."""
+    return g.op[n] == "scaled" and g.args[n][0] == g.one
 
 
 def _may_divide_by_hypot(ops: Sequence[str]) -> bool:

@@ -1,0 +1,49 @@
+"""Operations that are differentiated together with what their argument is made of.
+
+By the chain rule the derivatives of log(x^2 + y^2 + z^2) and atan(y/x) go through the sum and the quotient,
+which leave the range of numbers long before the result does, and second derivatives lose digits. By x and y
+themselves they are products of shares of a length:
+
+    log(s), log(1 + s)  by x: 2*(x/h)/h, for a sum s of several squares and h the root of it, or of 1 + s
+    atan(y/x)           by x: -y/(x^2 + y^2), by y: x/(x^2 + y^2), as those of atan2
+
+The value is computed as it is written. Sources: Blue 1978 (`ir.composites.norm`); calculus.
+"""
+
+from __future__ import annotations
+
+from symgrad.ir.graph import Graph, Node
+from symgrad.ir.stability.patterns import terms_of
+
+Slopes = list[tuple[Node, Node]]  # (a part of the argument, the derivative by it)
+
+
+def composed_slopes(g: Graph, n: Node) -> Slopes:
+    """The slopes of such an operation; none of any other."""
+    op = g.op[n]
+    if not g.stabilise or op not in ("log", "log1p", "atan"):
+        return []
+    return _of_quotient(g, n) if op == "atan" else _of_squares(g, n)
+
+
+def _of_quotient(g: Graph, n: Node) -> Slopes:
+    (quotient,) = g.args[n]
+    if g.op[quotient] != "div" or any(g.op[part] == "const" for part in g.args[quotient]):
+        return []
+    y, x = g.args[quotient]
+    return [(y, g.node("inversion", x, y)), (x, g.neg(g.node("inversion", y, x)))] if x != y else []
+
+
+def _of_squares(g: Graph, n: Node) -> Slopes:
+    """By the sides over a power of two, for which nothing is out of range: 2/scale*((x/scale)/h)/h."""
+    (squares,) = g.args[n]
+    terms = [term for _, term in terms_of(g, squares)] if g.op[squares] == "add" else []
+    sides = [g.args[term][0] for term in terms if g.op[term] == "mul" and g.args[term][0] == g.args[term][1]]
+    if len(sides) < 2 or len(set(sides)) < len(terms):
+        return []
+    length = g.node("sqrt", g.add(g.one, squares) if g.op[n] == "log1p" else squares)
+    if g.op[length] != "norm" or g.args[length][0] != g.args[length][2]:
+        return []
+    _, s, t = g.args[length]
+    root, twice = g.intern("sqrt", (t,)), g.mul(g.const(2), g.node("scaled", g.one, s))
+    return [(x, g.mul(twice, g.div(g.div(g.node("scaled", x, s), root), root))) for x in sides]
