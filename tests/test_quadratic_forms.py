@@ -168,6 +168,7 @@ FORMULAS |= {
     "square over a number": (lambda a, b: a * a / b - 2 * a + b, X[:2]),
     "two quotients": (lambda a, b: a / b + b / a - 2, X[:2]),
     "a sum beside a square": (lambda a, b: a * a / b - 2 * a + b + 3 * a, X[:2]),
+    "arithmetic less harmonic mean": (lambda a, b: (a + b) * q(1, 2) - 2 * a * b / (a + b), X[:2]),
     "difference of squares over the sum": (lambda a, b: (a * a - b * b) / (a + b), X[:2]),
     "square over a difference": (lambda a, b: (a * a - 2 * a * b + b * b) / (a - b), X[:2]),
     "fourth powers over squares": (
@@ -183,11 +184,16 @@ ELSEWHERE: dict[str, tuple[Callable[..., Any], tuple[sp.Symbol, ...], list[Point
         lambda v, w, a, b, c: weighted((v, w, 1 - v - w), (a, b, c)) * 2, X[:5], SHARES),
     "exponentials less 2": (lambda a: exp(a) - 2 + exp(-a), X[:1], SMALL),
     "2 less exponentials": (lambda a, b: 2 - exp(a - b) - exp(b - a), X[:2], NEAR),
-    "square of exponentials": (
-        lambda a, b: exp(2 * a) - 2 * exp(a + b) + exp(2 * b), X[:2], ties(2)[:5]),
+    "exponentials less 2 over the square": (lambda a: (exp(a) - 2 + exp(-a)) / (a * a), X[:1], SMALL),
+    "second difference": (
+        lambda a, b: (exp(a + b) - 2 * exp(a) + exp(a - b)) / (b * b), X[:2], [(1.0, 1e-9), (0.3, 1e-3)]),
     "logarithm over distance": (lambda a, b: log(a / b) / (a / b - 1), X[:2], POSITIVE),
     "distance over logarithm": (lambda a, b: (a / b - 1) / log(a / b), X[:2], POSITIVE),
     "logarithm over the other distance": (lambda a, b: log(a / b) / (1 - b / a), X[:2], POSITIVE),
+    "arithmetic less geometric mean": (lambda a, b: (a + b) * q(1, 2) - sqrt(a * b), X[:2], POSITIVE),
+    "twice that": (lambda a, b: a - 2 * sqrt(a * b) + b, X[:2], POSITIVE),
+    "quadratic less arithmetic mean": (
+        lambda a, b: sqrt((a * a + b * b) * q(1, 2)) - (a + b) * q(1, 2), X[:2], ties(2)),
     "1 - x times 1 + x": (lambda a: (1 - a) * (1 + a), X[:1], SMALL),
     "x - 1 times x + 1": (lambda a: (a - 1) * (a + 1), X[:1], SMALL),
     "log odds": (lambda a: log((1 + a) / (1 - a)), X[:1], SMALL),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from symgrad.ir.rules import TABLE
-from symgrad.ir.stability import AUDITS, perfect_squares, quadratic_forms, weighted_variances
+from symgrad.ir.stability import AUDITS, means, perfect_squares, quadratic_forms, weighted_variances
 from symgrad.opt import deviation, pairs, saturation
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,6 +19,7 @@ NAMES = sorted(
         pairs.NAME,
         saturation.NAME,
         quadratic_forms.NAME,
+        means.NAME,
         perfect_squares.NAME,
         weighted_variances.NAME,
         *(r.name for rules in TABLE.values() for r in rules if r.stage == "stable"),

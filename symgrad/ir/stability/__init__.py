@@ -30,6 +30,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     reduced_quotients.py  quotients of polynomials in lowest terms
     perfect_squares.py   a**2 - 2*a*b + b**2 in a sum, over and times something
     weighted_variances.py  variances under weights that are symbols
+    means.py         differences of arithmetic, geometric, harmonic and quadratic means
     whole_sums.py    what is looked for in a sum as a whole
     steps.py         differences of one function at two arguments, divided ones
     sum_steps.py     the same in sums of several terms, second differences
@@ -58,6 +59,7 @@ from symgrad.ir.stability import (
     guarded,
     log_slopes,
     logarithms,
+    means,
     moments,
     norms,
     perfect_squares,
@@ -98,6 +100,7 @@ __all__ = [
     "guarded",
     "log_slopes",
     "logarithms",
+    "means",
     "moments",
     "norms",
     "perfect_squares",

@@ -5,8 +5,8 @@
     exp(x) - 2 + exp(-x)           4*sinh(x/2)**2
 
 Of three monomials M1, M2 and M3 with M3^2 = M1*M2, the quotient M1/M3 in lowest terms is a/b, and M1/a^2
-stands before the square. Forms of degree two are in `quadratic_forms`. Away from ties, where nothing cancels,
-the sum is computed as it is written: so nothing that is made overflows.
+stands before the square. Forms of degree two are in `quadratic_forms`. With divisors the sum is computed as
+it is written where nothing cancels: so nothing that is made overflows.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NAME = "perfect_square_in_sum"  # what `Graph.fired` counts
 AUDITS[NAME] = Audit(
     "2 - exp(x) - exp(-x)",
     "-4*sinh(x/2)**2",
-    "three terms of a sum, where nothing but a small part of each is left; as they are written else",
+    "three terms of a sum; with divisors only where a small part of each is left",
     "DLMF 4.35; school mathematics",
     at(1e-8, -1e-3, 0.3, 3.0, 700.0),
 )
@@ -129,18 +129,17 @@ def _square(g: Graph, nodes: Args, written: int) -> int | None:
     ratio = {x: e for x in bases if (e := one.powers.get(x, 0) - mid.powers.get(x, 0))}
     if step:
         is_difference = not ratio and 2 * one.number == -mid.number
-        return _by_sinh(g, step, nodes[1], written) if is_difference else None
+        beside_number = g.rational(nodes[1]) is not None  # others are second differences (`sum_steps`)
+        return _by_sinh(g, step, nodes[1]) if is_difference and beside_number else None
     if not ratio or any(m.powers.get(x, 0) < -1 for m in (one, other) for x in bases):
         return None  # derivatives of 1/x**2 leave the range of numbers: none are added to them
     return _by_difference(g, one, ratio, mid.number / (2 * one.number), written)
 
 
-def _by_sinh(g: Graph, step: Linear, middle: int, written: int) -> int:
-    """exp(x + d) - 2*exp(x) + exp(x - d) is 4*exp(x)*sinh(d/2)**2."""
-    d = sum_of_linear(g, step)
-    near = g.node("lt", g.node("abs", d), g.one)
-    wave = g.node("sinh", g.mul(g.const(_HALF), g.where(near, d, g.zero)))
-    return g.where(near, g.mul(g.const(-2), g.mul(middle, g.mul(wave, wave))), written)
+def _by_sinh(g: Graph, step: Linear, middle: int) -> int:
+    """number*(exp(d) - 2 + exp(-d)) is number*4*sinh(d/2)**2."""
+    wave = g.node("sinh", g.mul(g.const(_HALF), sum_of_linear(g, step)))
+    return g.mul(g.mul(g.const(-2), middle), g.mul(wave, wave))
 
 
 def _by_difference(g: Graph, one: _Monomial, ratio: Powers, times: Fraction, written: int) -> int:

@@ -128,7 +128,7 @@ def _parts(g: Graph, node: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class _Term:
+class Term:
     """A node as number*first*second."""
 
     node: int
@@ -137,7 +137,7 @@ class _Term:
     second: Linear
 
 
-def _term(g: Graph, node: int, with_one: bool) -> _Term | None:
+def term_of_form(g: Graph, node: int, with_one: bool) -> Term | None:
     parts = product_of(g, node, 3)
     if parts is None or parts.below or len(parts.above) > 2:
         return None
@@ -147,7 +147,7 @@ def _term(g: Graph, node: int, with_one: bool) -> _Term | None:
     while len(factors) < 2:
         factors.append({g.one: _ONE})
     first, second = factors
-    return None if first is None or second is None else _Term(node, parts.number, first, second)
+    return None if first is None or second is None else Term(node, parts.number, first, second)
 
 
 def linear_form(g: Graph, node: int) -> Linear | None:
@@ -173,7 +173,7 @@ def linear_form(g: Graph, node: int) -> Linear | None:
 
 
 def _rewritten(g: Graph, nodes: Sequence[int], with_one: bool) -> list[int] | None:
-    terms = [t for n in nodes if (t := _term(g, n, with_one)) is not None]
+    terms = [t for n in nodes if (t := term_of_form(g, n, with_one)) is not None]
     written: Quadratic = {}
     for t in terms:
         add_product(written, t.number, t.first, t.second)
@@ -190,12 +190,12 @@ def _rewritten(g: Graph, nodes: Sequence[int], with_one: bool) -> list[int] | No
     return [*(n for n in nodes if n not in gone), *made] if gone else None
 
 
-def _place(t: _Term) -> tuple[int, int]:
+def _place(t: Term) -> tuple[int, int]:
     """Of one of the products of a term that is multiplied out."""
     return pair_of(next(iter(t.first)), next(iter(t.second)))
 
 
-def _made(g: Graph, form: Quadratic, terms: Sequence[_Term]) -> list[int] | None:
+def _made(g: Graph, form: Quadratic, terms: Sequence[Term]) -> list[int] | None:
     """The terms of a form in differences; where something cancels, what else is left of it, too."""
     cancels = _cancels(form, terms)
     found = [as_products(part, cancels) for part in components(form)]
@@ -212,7 +212,7 @@ def _made(g: Graph, form: Quadratic, terms: Sequence[_Term]) -> list[int] | None
     return made
 
 
-def _cancels(form: Quadratic, terms: Sequence[_Term]) -> bool:
+def _cancels(form: Quadratic, terms: Sequence[Term]) -> bool:
     """Whether something multiplied out is more than what is left of it."""
     size: Quadratic = {}
     for t in terms:
@@ -226,15 +226,16 @@ def _cancels(form: Quadratic, terms: Sequence[_Term]) -> bool:
 
 def nodes_of_products(g: Graph, products: Sequence[Product]) -> list[int]:
     """One term for each product, or one for all where they have one number before them."""
-    numbers: list[Fraction] = []
-    nodes: list[int] = []
-    for p in products:
-        number, first, second = _in_range(*_primitive(g, p))
-        numbers.append(number)
-        nodes.append(g.mul(sum_of_linear(g, first), sum_of_linear(g, second)))
-    if len(set(numbers)) == 1:
-        return [g.mul(g.const(numbers[0]), g.sum_of(nodes))]
-    return [g.mul(g.const(q), n) for q, n in zip(numbers, nodes, strict=True)]
+    terms = [(number, g.mul(first, second)) for number, first, second in sides_of_products(g, products)]
+    if len({number for number, _ in terms}) == 1:
+        return [_times(g, terms[0][0], g.sum_of(n for _, n in terms))]
+    return [_times(g, number, n) for number, n in terms]
+
+
+def sides_of_products(g: Graph, products: Sequence[Product]) -> list[tuple[Fraction, int, int]]:
+    """A number and two nodes for each product, which is no smaller than that of the nodes."""
+    sides = [_in_range(*_primitive(g, p)) for p in products]
+    return [(number, sum_of_linear(g, x), sum_of_linear(g, y)) for number, x, y in sides]
 
 
 def _primitive(g: Graph, p: Product) -> tuple[Fraction, Linear, Linear]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from symgrad.ir.stability.means import with_differences_of_means
 from symgrad.ir.stability.perfect_squares import with_perfect_squares
 from symgrad.ir.stability.quadratic_forms import with_forms_of_differences
 from symgrad.ir.stability.weighted_variances import with_weighted_variances
@@ -12,7 +13,12 @@ from symgrad.ir.stability.weighted_variances import with_weighted_variances
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
-_LOOKED_FOR = (with_forms_of_differences, with_weighted_variances, with_perfect_squares)
+_LOOKED_FOR = (
+    with_forms_of_differences,
+    with_weighted_variances,
+    with_perfect_squares,
+    with_differences_of_means,
+)
 
 
 def as_stable_terms(g: Graph, terms: Sequence[int]) -> Sequence[int]:
