@@ -228,7 +228,8 @@ def test_the_first_form_of_a_long_kernel_is_a_tape(
     assert kernel.tier == "quick"
     (text,) = texts
     assert text.count("\n") < 150 and "@symgrad.tape.float64" in text
-    assert kernel.source.count("fmul") > 500  # what will be compiled, not what runs now
+    assert "symgrad.tape" not in kernel.source  # what will be compiled, not what runs now
+    assert kernel.source.count("fmul") > 100
     assert bits(kernel(*POINT)) == bits(compiled(source, tier="optimised")(*POINT))
 
 
@@ -265,6 +266,7 @@ def test_code_that_nobody_needs_any_more_is_not_written_to_its_end(
     """A process that ends waits for the thread that writes it."""
     monkeypatch.setenv("SYMGRAD_CACHE_BYTES", "0")
     monkeypatch.setattr("symgrad.run.kernel.improve_later", lambda *_: None)
+    monkeypatch.setattr(llvm, "rerolled", lambda routine: routine)  # as loops, it would be a single part
     kernel, asked = compiled(source), list[int]()
     improve = kernel._built.improve
     assert improve is not None
@@ -381,9 +383,7 @@ def test_optimised_code_is_found_by_its_tape(
     assert first.tier == "quick"
     tiers.wait()
     assert first.tier == "optimised"
-    monkeypatch.setattr(
-        llvm, "_emitted", lambda routine, dtype, tape: llvm._Module(routine, dtype, tape=tape).text()
-    )
+    monkeypatch.setattr(llvm, "_module", lambda routine, dtype, tape: llvm._Module(routine, dtype, tape=tape))
     again = compiled(source)  # nothing but the form on tape is written out
     assert again.tier == "optimised"
     assert bits(again(*POINT)) == bits(first(*POINT))

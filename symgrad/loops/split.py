@@ -12,7 +12,7 @@ Statements that open a block or touch a mutable cell stay where they are, betwee
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from symgrad.loops.lines import Lines
@@ -50,6 +50,7 @@ from symgrad.records import dataclass
 LIMIT = 2_000  # statements; a run no longer than this stays whole
 PART = 1_000  # statements in one part (studies/limits.md, section 3)
 
+_CHEAP = frozenset((Const, Bool, FromInt, Test, LoadInt))
 _STRAIGHT = frozenset((Const, Bool, Compute, FromInt, Test, Load, LoadInt, Store, StoreReduce))
 
 
@@ -223,14 +224,12 @@ class _Splitter:
                 found[name] = None
                 if self._is_cheap(name):
                     waiting.extend(_names_read(self.definition[name]))
-        return sorted(found, key=self.place.__getitem__)
+        return sorted(found, key=self.place.__getitem__) if len(found) > 1 else [*found]
 
     def _is_cheap(self, name: Name) -> bool:
         """Whether computing it again costs no more than loading it."""
         s = self.definition[name]
-        return isinstance(s, Const | Bool | FromInt | Test | LoadInt) or (
-            isinstance(s, Load) and s.buffer in self.inputs
-        )
+        return type(s) in _CHEAP or (type(s) is Load and s.buffer in self.inputs)
 
     # ---- rewriting ---------------------------------------------------------------------------
 
@@ -299,11 +298,12 @@ class _Splitter:
         return self.fresh - 1
 
 
-def _names_read(statement: Statement) -> Iterator[Name]:
+def _names_read(statement: Statement) -> Iterable[Name]:
     """Every value and integer variable that the statement, or what stands inside it, reads."""
-    if type(statement) is Compute:  # nearly all of them
-        yield from statement.args
-        return
+    return statement.args if type(statement) is Compute else _names_inside(statement)
+
+
+def _names_inside(statement: Statement) -> Iterator[Name]:
     for _, inner in walk((statement,)):
         yield from operands(inner)
         yield from variables(polynomials(inner))

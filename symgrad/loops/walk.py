@@ -48,16 +48,17 @@ def walk(body: Sequence[Statement], into_parts: bool = False) -> Iterator[tuple[
     """Every statement with the number of its block, depth first, without recursion."""
     stack: list[tuple[int, Iterator[Statement]]] = [(0, iter(body))]
     blocks = 0
+    entered = _BLOCKS if into_parts else _BLOCKS - {Part}
     while stack:
         block, rest = stack[-1]
-        statement = next(rest, None)
-        if statement is None:
+        for statement in rest:
+            yield block, statement
+            if type(statement) in entered:
+                blocks += 1
+                stack.append((blocks, iter(statement.body)))  # type: ignore[union-attr]  # what has a body
+                break
+        else:
             stack.pop()
-            continue
-        yield block, statement
-        if isinstance(statement, For | If) or (into_parts and isinstance(statement, Part)):
-            blocks += 1
-            stack.append((blocks, iter(statement.body)))
 
 
 def types_in(body: Sequence[Statement]) -> set[type[Statement]]:

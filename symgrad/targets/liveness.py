@@ -45,6 +45,8 @@ class Liveness:
 
     def keeps(self, statement: Statement) -> bool:
         """Whether the statement has an effect that somebody sees."""
+        if type(statement) is Compute:  # nearly all of them
+            return statement.dst in self.uses
         name = defined(statement)
         if name is None and isinstance(statement, SetCell | Accumulate):
             name = statement.cell
@@ -109,7 +111,10 @@ def _of_straight(body: Sequence[Statement]) -> Liveness:
             if s.dst in uses:
                 for value in s.args:
                     uses[value] = uses.get(value, 0) + 1
-        elif isinstance(s, Store) or (isinstance(s, Load | Vector | Element) and s.dst in uses):
+        elif type(s) is Element:
+            if s.dst in uses:
+                uses[s.src] = uses.get(s.src, 0) + 1
+        elif isinstance(s, Store) or (isinstance(s, Load | Vector) and s.dst in uses):
             if isinstance(s, Store | Load):
                 found.buffers.add(s.buffer)
             read: list[Name] = [*operands(s), *variables(polynomials(s))]

@@ -108,7 +108,8 @@ def _source(routine: Routine, dtype: str, check: llvm_build.Check) -> tuple[str,
             cut = with_own_functions(cut, dtype)
         check()
         cut = outlined(cut)
-        return _emitted(cut, dtype, check=check), shape_of(cut, dtype), extra
+        module = _module(cut, dtype, check=check)
+        return module.text(), module.shape, extra
 
 
 def _settled(routine: Routine) -> Routine:
@@ -121,17 +122,17 @@ def _settled(routine: Routine) -> Routine:
     return routine
 
 
-def _emitted(
+def _module(
     routine: Routine, dtype: str, tape: Tape | None = None, check: llvm_build.Check = llvm_build.unchecked
-) -> str:
-    """The text for this machine; what it calls is there."""
+) -> _Module:
+    """The module for this machine; what it calls is there."""
     shape = contract_llvm.shape_for(processor()[1], dtype)
     _provide_functions(routine, dtype)
     rest_lanes = shape.lanes if shape.masks else 0
     convention = llvm_build.many_registers()
     return _Module(
         routine, check_dtype(dtype), rest_lanes=rest_lanes, tape=tape, check=check, convention=convention
-    ).text()
+    )
 
 
 def _provide_functions(routine: Routine, dtype: str) -> None:
@@ -176,7 +177,7 @@ def tape_for(routine: Routine, dtype: str, tier: str) -> Tape | None:
 def _build_taped(routine: Routine, dtype: str, tier: str, tape: Tape) -> Loaded:
     """The interpreter at work on a tape; in tier "auto" until machine code is there."""
     provide_interpreter(dtype, tape.special)
-    quick_text = _emitted(outlined(tape.routine), dtype, tape)
+    quick_text = _module(outlined(tape.routine), dtype, tape).text()
 
     def source(check: llvm_build.Check) -> tuple[str, llvm_build.CodeShape, int]:
         return _source(routine, dtype, check)

@@ -210,11 +210,18 @@ class Body:
         stack: list[tuple[Iterator[Statement | Turns], Callable[[], None]]] = [(iter(body), lambda: None)]
         while stack:
             rest, close = stack[-1]
-            statement = next(rest, None)
-            if statement is None:
+            statement: Statement | Turns | None = None
+            for statement in rest:
+                write = self._write.get(type(statement))
+                if write is None or isinstance(statement, Turns):  # it has others inside
+                    break
+                if live.keeps(statement):
+                    write(statement)
+            else:
                 close()
                 stack.pop()
-            elif isinstance(statement, Turns):
+                continue
+            if isinstance(statement, Turns):
                 stack.append((iter(statement.loop.body), self._open_for(statement.loop, statement)))
             elif isinstance(statement, For) and self.rest_lanes and has_rest(statement):
                 stack[-1] = chain(self._parts(statement), rest), close
@@ -222,8 +229,8 @@ class Body:
                 stack.append((iter(statement.body), self._open_for(statement)))
             elif isinstance(statement, If):
                 stack.append((iter(statement.body), self._open_if(statement)))
-            elif live.keeps(statement):
-                self._write[type(statement)](statement)
+            else:
+                raise IllegalProgram(f"LLVM has no text for {type(statement).__name__}")
 
     # ---- names and integers ----------------------------------------------------------------
 

@@ -218,6 +218,7 @@ def _numbers(body: Sequence[Statement]) -> Iterator[Value]:
             yield s.cell
 
 
+_WITH_BODIES = (For, If, Part)
 Change = Callable[[Statement], "list[Statement] | None"]
 
 
@@ -236,10 +237,10 @@ def _copied(statements: Sequence[Statement], change: Change) -> list[Statement]:
             stack.pop()
             continue
         changed = change(s)
-        if isinstance(s, For | If | Part):
+        if isinstance(s, _WITH_BODIES):
             changed = changed or [replace(s, body=[])]
             first = changed[0]
-            if len(changed) == 1 and isinstance(first, For | If | Part) and not first.body:
+            if len(changed) == 1 and isinstance(first, _WITH_BODIES) and not first.body:
                 inner: list[Statement] = []
                 first.body = inner
                 stack.append((iter(s.body), inner))
