@@ -192,3 +192,15 @@ def test_shares_of_a_length_cancel_next_to_1(backend):
         found = kernel(*point)[np.tril_indices(3)]
         for a, b in zip(found, wanted, strict=True):
             assert abs(float(a) - b) <= RELATIVE * abs(b), point
+
+
+@pytest.mark.parametrize("backend", ["llvm", "c", "numpy"])
+def test_a_quotient_that_overflows_in_single_precision_has_infinite_derivatives(backend):
+    words = ("value", "grad", "hess")
+    kernel = sg.compile((exp(x) - 1) / x, wrt=x, outputs=words, backend=backend, dtype="float32")
+    for point in (100.0, 129.0, 140.0, 700.0, 3e38, math.inf):
+        assert [float(part) for part in kernel(np.float32(point))] == [math.inf] * 3
+    with mpmath.workdps(60):
+        wanted = derivatives((exp(x) - 1) / x, [x], [90.0])
+    for found, exactly in zip(kernel(np.float32(90.0)), wanted, strict=True):
+        assert abs(float(found) - exactly) <= 4e-6 * exactly

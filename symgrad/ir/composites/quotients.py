@@ -40,7 +40,7 @@ class Arithmetic:
     """Numbers to compute with: graph nodes, NumPy arrays, or mpmath's."""
 
     call: Call
-    number: Callable[[Fraction], Any]
+    number: Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
@@ -115,13 +115,15 @@ def _horner(a: Arithmetic, terms: list[Fraction], x: Any) -> Any:
 
 
 _FAR, _SHIFT = 80, 40  # f(x) = exp(40)*(numerators at x - 40)/x beyond 80, to the last place
-_END = 740  # infinite from here on
+_END, _END_SINGLE = 740, 120  # infinite from here on, in double and in single precision
 
 
 def _scaled_away(q: Quotient, a: Arithmetic, order: int, x: Any) -> Any:
     """Leibniz's rule for what grows as exp(x): numerators overflow before quotients do, and cancel then."""
     is_far = a.call("lt", a.number(Fraction(_FAR)), x)
-    x = a.call("minimum", x, a.number(Fraction(_END)))
+    is_single = a.call("eq", a.number(Fraction(2) ** 1000), a.number(float("inf")))
+    end = a.call("where", is_single, a.number(Fraction(_END_SINGLE)), a.number(Fraction(_END)))
+    x = a.call("minimum", x, end)
     shift = a.call("where", is_far, a.number(Fraction(_SHIFT)), a.number(Fraction(0)))
     scale = a.call("where", is_far, a.number(Fraction(exp(_SHIFT))), a.number(Fraction(1)))
     return a.call("mul", q.away(a, order, x, at=a.call("sub", x, shift)), scale)
