@@ -200,6 +200,7 @@ EXAMPLES: dict[str, Example] = {
     "power_beside_its_reciprocal": lambda g, v: (_power(g, v), g.div(v.x, _power(g, v))),
     "power_outwards": lambda g, v: (v.x, g.mul(_power(g, v), v.y)),
     "mask_inside_mask": _mask_inside_mask,
+    "log_of_root_and_side": lambda g, v: (g.node("hypot_less_side", v.x, g.one),),
     "log_of_two_squares": lambda g, v: (g.add(g.mul(v.x, v.x), g.mul(v.y, v.y)),),
     "fold_add": lambda g, v: (g.const(2), g.const(Fraction(1, 3))),
     "add_zero": lambda g, v: (v.x, g.zero),

@@ -52,6 +52,7 @@ EVERYWHERE = (  # also at subnormal arguments
     (exp(x) - 1) / x, x / (exp(x) - 1), x * exp(-x), sin(x) / x, (1 - cos(x)) / x**2, (1 - cos(x)) / x,
     sinh(x) / x, tanh(x) / x, x / tanh(x), tanh(1 / x), sqrt(1 + x) - 1, (sqrt(1 + x) - 1) / x,
     1 / (1 + sqrt(1 + x)), sqrt(x), sqrt(x + 1) - sqrt(x),
+    log(x + sqrt(1 + x**2)), log(sqrt(1 + x**2) - x), log(x + sqrt(x**2 - 1)),
     sqrt(1 + H), sqrt(2 + H), 1 / sqrt(1 + H), sqrt(x**2 - y**2), atan(y / sqrt(1 + x**2)), x / y,
     1 / (x + y), x * y, x * exp(-H), sqrt((x - y) ** 2), sqrt(1 + x**2 + y**2 + z**2),
     1 / sqrt(1 + x**2 + y**2 + z**2), sp.Sum(sqrt(1 + v[i] ** 2), (i, 0, n - 1)),

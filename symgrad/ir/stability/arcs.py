@@ -1,4 +1,4 @@
-"""Inverse cosines next to 1, and angles between vectors by them."""
+"""Inverse cosines next to 1, angles between vectors by them, inverse hyperbolic functions as logarithms."""
 
 from __future__ import annotations
 
@@ -128,3 +128,18 @@ def _length(g: Graph, parts: list[int]) -> int:
     for part in parts:
         total = g.add(total, g.mul(part, part))
     return g.node("sqrt", total)
+
+
+@stable(
+    "log",
+    "x + sqrt(1 + x**2) leaves the range of numbers before its logarithm does, and so do its derivatives",
+    Audit("log(x + sqrt(1 + x**2))", "asinh(x)", "sqrt(x**2 - 1) counts: acosh(x)", "DLMF 4.37.16, 4.37.19",
+          at(1e-9, -3.0, -1e200, -1.7e308)),
+    on=among("hypot_less_side", "leg_less_side"),
+)  # fmt: skip
+def log_of_root_and_side(g: Graph, a: Args) -> int | None:
+    inverse = {"hypot_less_side": "asinh", "leg_less_side": "acosh"}.get(g.op[a[0]])
+    if inverse is None:
+        return None
+    side, other = g.args[a[0]]
+    return g.node(inverse, g.neg(side)) if other == g.one else None
