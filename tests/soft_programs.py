@@ -13,62 +13,10 @@ from typing import Any
 import mpmath
 import numpy as np
 import sympy as sp
+from duals import RELATIVE, ROUNDINGS, SMALLEST, Dual
 
 DIGITS = 700
-RELATIVE, ROUNDINGS, SMALLEST = 1e-13, 4, 1e-306
 Inputs = Mapping[str, Any]
-
-
-class Dual:
-    """A number of mpmath with its gradient and its Hessian by the inputs, both arrays of objects."""
-
-    def __init__(self, value: Any, grad: Any, hess: Any) -> None:
-        self.value, self.grad, self.hess = value, grad, hess
-
-    def chain(self, f: Any, slope: Any, curvature: Any) -> Dual:
-        square = np.outer(self.grad, self.grad)
-        return Dual(f, slope * self.grad, slope * self.hess + curvature * square)
-
-    def __add__(self, other: Any) -> Dual:
-        if not isinstance(other, Dual):
-            return Dual(self.value + number(other), self.grad, self.hess)
-        return Dual(self.value + other.value, self.grad + other.grad, self.hess + other.hess)
-
-    def __mul__(self, other: Any) -> Dual:
-        if not isinstance(other, Dual):
-            q = number(other)
-            return Dual(self.value * q, self.grad * q, self.hess * q)
-        cross = np.outer(self.grad, other.grad)
-        hess = self.value * other.hess + other.value * self.hess + cross + cross.T
-        return Dual(self.value * other.value, self.value * other.grad + other.value * self.grad, hess)
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def __neg__(self) -> Dual:
-        return self * -1
-
-    def __sub__(self, other: Any) -> Dual:
-        return self + -other
-
-    def __rsub__(self, other: Any) -> Dual:
-        return -self + other
-
-    def __truediv__(self, other: Any) -> Dual:
-        if not isinstance(other, Dual):
-            return self * (1 / number(other))
-        return self * (1 / other)
-
-    def __rtruediv__(self, other: Any) -> Dual:
-        x = self.value
-        return self.chain(1 / x, -1 / x**2, 2 / x**3) * other
-
-    def __pow__(self, k: int) -> Dual:
-        x = self.value
-        return self.chain(x**k, k * x ** (k - 1), k * (k - 1) * x ** (k - 2) if k > 1 else mpmath.mpf(0))
-
-
-def number(x: Any) -> Any:
-    return mpmath.mpf(x.p) / x.q if isinstance(x, sp.Rational) else mpmath.mpf(x)
 
 
 def exp(x: Any) -> Any:

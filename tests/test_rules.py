@@ -255,13 +255,28 @@ EXAMPLES: dict[str, Example] = {
     "log_of_hypot_of_one": lambda g, v: (g.node("hypot", g.one, v.x),),
     "product_with_own_log_to_xlogx": lambda g, v: (v.x, g.node("log", v.x)),
     "exp_times_exp": lambda g, v: (g.node("exp", v.x), g.node("exp", v.y)),
-    "one_minus_logistic": lambda g, v: (g.one, g.node("logistic", v.x)),
+    "number_less_saturating": lambda g, v: (g.one, g.node("logistic", v.x)),
+    "number_plus_saturating": lambda g, v: (g.const(0.5), g.mul(g.const(0.5), g.node("tanh", v.x))),
+    "power_of_one_plus_exp": lambda g, v: (g.add(g.one, g.node("exp", v.x)), g.const(Fraction(1, 3))),
+    "softplus_over_argument": lambda g, v: (g.node("softplus", v.x), v.x),
+    "product_with_logistic": lambda g, v: (g.node("exp", v.x), g.mul(v.y, g.node("logistic", g.neg(v.x)))),
+    "quotient_of_logistics": lambda g, v: (
+        g.node("logistic", v.x), g.mul(v.y, g.node("logistic", g.neg(v.x)))),
+    "sum_of_exponentials_times_sech": lambda g, v: (
+        g.add(g.mul(v.y, g.node("exp", v.x)), g.mul(v.z, g.node("exp", g.neg(v.x)))), g.node("sech", v.x)),
+    "slope_of_negative": lambda g, v: (g.neg(v.x),),
+    "sech_of_negative": lambda g, v: (g.neg(v.x),),
+    "exp_times_power_of_one_plus_exp": lambda g, v: (
+        g.node("exp", g.mul(g.const(0.25), v.x)), _exp_of_softplus(g, v.x)),
+    "over_exponential": lambda g, v: (v.y, g.node("exp", v.x)),
+    "sum_of_exponentials_to_cosh": lambda g, v: (g.node("exp", v.x), g.node("exp", g.neg(v.x))),
+    "log_of_sech": lambda g, v: (g.node("sech", v.x),),
+    "log_of_logistic_slope": lambda g, v: (g.node("logistic_slope", v.x),),
+    "log_of_smooth_product": lambda g, v: (g.mul(g.node("logistic", v.x), g.node("logistic", v.y)),),
+    "abs_of_positive": lambda g, v: (g.node("exp", v.x),),
     "one_minus_share": lambda g, v: (g.one, g.node("share", v.x, v.y, v.z)),
     "log_of_share": lambda g, v: (g.node("share", v.x, v.y, v.z),),
     "exp_of_log_share_to_share": lambda g, v: (g.node("log_share", v.x, v.y, v.z),),
-    "one_minus_tanh": lambda g, v: (g.one, g.node("tanh", v.x)),
-    "one_plus_tanh": lambda g, v: (g.one, g.node("tanh", v.x)),
-    "one_minus_tanh_squared": lambda g, v: (g.one, g.mul(g.node("tanh", v.x), g.node("tanh", v.x))),
     "one_minus_erf": lambda g, v: (g.one, g.node("erf", v.x)),
     "one_plus_erf": lambda g, v: (g.one, g.node("erf", v.x)),
     "log_softmax_to_softplus": lambda g, v: (g.node("logaddexp", g.node("logaddexp", v.x, v.y), v.z), v.y),
@@ -390,6 +405,36 @@ MORE: list[tuple[str, str, Example]] = [
     ("exp_minus_one_to_expm1", "sub", lambda g, v: (g.one, g.node("exp", v.x))),
     ("quotient_to_logistic", "div", lambda g, v: _over_one_plus(g, g.node("exp", v.x))),
     ("quotient_to_logistic", "div", lambda g, v: (v.y, _raw(g, "add", g.one, g.node("exp", v.x)))),
+    ("quotient_to_logistic", "div",
+     lambda g, v: (g.node("exp", v.x), g.add(g.const(3), g.mul(g.const(2), g.node("exp", v.x))))),
+    ("quotient_to_logistic", "div", lambda g, v: (g.node("expm1", v.x), g.add(g.one, g.node("exp", v.x)))),
+    ("number_less_saturating", "sub", lambda g, v: (g.node("tanh", v.x), g.one)),
+    ("number_less_saturating", "sub", lambda g, v: (g.one, g.mul(g.const(2), g.node("logistic", v.x)))),
+    ("number_less_saturating", "sub", lambda g, v: (g.one, g.mul(g.node("tanh", v.x), g.node("tanh", v.x)))),
+    ("product_less_its_share", "sub", lambda g, v: (g.mul(g.const(3), g.node("exp", v.x)), g.const(3))),
+    ("number_plus_saturating", "add", lambda g, v: (g.node("tanh", v.x), g.minus_one)),
+    *(("product_with_logistic", "mul", lambda g, v, f=f: f(g, v)) for f in (
+        lambda g, v: (g.node("logistic", v.x), g.node("logistic", g.neg(v.x))),
+        lambda g, v: (g.node("exp", g.mul(g.const(-2), v.x)), g.node("logistic", v.x)),
+        lambda g, v: (g.node("exp", g.mul(g.const(-0.5), v.x)), g.node("logistic", v.x)),
+        lambda g, v: (g.node("exp", g.sub(v.y, v.x)), g.node("logistic_slope", g.sub(v.x, v.y))),
+        lambda g, v: (g.node("exp", v.x), g.node("sech", v.x)),
+        lambda g, v: (g.node("exp", v.y), g.node("sech", v.x)),
+        lambda g, v: (g.node("expm1", v.x), g.node("logistic", g.neg(v.x))),
+        lambda g, v: (g.node("expm1", v.x), g.node("logistic_slope", v.x)),
+        lambda g, v: (g.node("cosh", v.x), g.node("sech", v.x)),
+        lambda g, v: (g.node("sinh", v.x), g.node("sech", v.x)),
+    )),
+    ("quotient_of_logistics", "div", lambda g, v: (g.one, g.node("logistic", v.x))),
+    ("quotient_of_logistics", "div", lambda g, v: (g.node("logistic_slope", v.x), g.node("logistic", v.x))),
+    ("quotient_of_logistics", "div", lambda g, v: (g.node("logistic", v.x), g.node("logistic_slope", v.x))),
+    ("exp_times_power_of_one_plus_exp", "mul",
+     lambda g, v: (_exp_of_softplus(g, v.x), _exp_of_softplus(g, g.neg(v.x)))),
+    ("sum_of_exponentials_to_cosh", "add",
+     lambda g, v: (g.mul(g.const(-3), g.node("exp", v.x)), g.mul(g.const(3), g.node("exp", g.neg(v.x))))),
+    ("product_less_its_share", "sub", lambda g, v: (v.y, g.mul(v.y, g.node("exp", v.x)))),
+    ("product_less_its_share", "sub",
+     lambda g, v: (g.node("tanh", v.x), g.integer_power(g.node("tanh", v.x), 3))),
     ("softmax_to_exp_of_difference", "div",
      lambda g, v: (g.mul(v.y, g.node("exp", v.x)), g.mul(v.z, _sum_of_exp(g, v)))),
     ("difference_of_one_function", "sub",
@@ -420,6 +465,10 @@ RULES: list[tuple[Rule, Example]] = [
 every_rule = pytest.mark.parametrize(
     ("rule", "example"), RULES, ids=[f"{i}-{r.name}" for i, (r, _) in enumerate(RULES)]
 )
+
+
+def _exp_of_softplus(g: Graph, x: Node) -> Node:
+    return g.node("exp", g.mul(g.const(-0.25), g.node("softplus", x)))
 
 
 def _over_one_plus(g: Graph, e: Node) -> tuple[Node, Node]:

@@ -31,7 +31,7 @@ _NO_POLE = frozenset(
 )
 _ENDS = frozenset(("const", "cast", "where", "mask", "sin", "cos", "tanh", "logistic"))
 _BY_SQUARES = frozenset(("erf", "erfc"))  # whose own slopes have factors that grow
-_OF_SHARES = frozenset(("logaddexp", "softplus", "log_share"))
+_OF_SHARES = frozenset(("logaddexp", "softplus", "log_share", "logcosh"))
 
 
 def within(g: Graph, n: int) -> int:

@@ -78,7 +78,7 @@ def _expand_log1mexp(g: Graph, a: Args) -> int:
 _enter(
     "log1mexp", 1, _np_log1mexp, lambda x: _mp("log")(-_mp("expm1")(x)),
     (lambda g, a, y: g.div(g.node("exp", a[0]), g.node("expm1", a[0])),),
-    expand=_expand_log1mexp, cost=60, domain=((-8.0, -0.01),),
+    expand=_expand_log1mexp, cost=60, domain=((-8.0, -0.01),), decay=lambda g, a: g.neg(a[0]),
     source="Maechler 2012, Accurately computing log(1 - exp(-|a|)), equation 7",
 )  # fmt: skip
 

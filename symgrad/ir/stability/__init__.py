@@ -10,7 +10,9 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     determinants.py  log-determinant
     exponentials.py  exp(x) - 1, products of exponentials
     anchors.py       exponents with a common factor: log-sum-exp and softmax over a temperature
-    shares.py        softmax and logistic functions, their complements, log-softmax
+    hyperbolic.py    exp(x) + exp(-x), logarithms of cosh and logistic functions
+    logistics.py     logistic functions: quotients and products, what is left of 1
+    shares.py        softmax, its complements, log-softmax
     error_functions.py  1 - erf(x), the logarithm of erfc
     differences.py   1 - cos(x), differences of roots, variance, hypot
     norms.py         roots of sums of squares
@@ -57,8 +59,10 @@ from symgrad.ir.stability import (
     flat,
     gamma_steps,
     guarded,
+    hyperbolic,
     log_slopes,
     logarithms,
+    logistics,
     means,
     moments,
     norms,
@@ -98,8 +102,10 @@ __all__ = [
     "flat",
     "gamma_steps",
     "guarded",
+    "hyperbolic",
     "log_slopes",
     "logarithms",
+    "logistics",
     "means",
     "moments",
     "norms",

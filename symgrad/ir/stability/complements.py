@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 COMPLEMENT = "Blanchard, Higham & Higham 2021, section 4"
-_MAY_BE_SHARE = frozenset(("logistic", "logistic_slope", "share", "share_of_others", "exp", "where", "read"))
+_OTHER_COMPLEMENTS = ("exp", "tanh", "sech")  # expm1, and the squares of the last two are each other's
+_MAY_BE_SHARE = frozenset(
+    (
+        "logistic",
+        "logistic_slope",
+        "share",
+        "share_of_others",
+        "where",
+        "read",
+        "exp_of_sum",
+        *_OTHER_COMPLEMENTS,
+    )
+)
 SHARES = (
     "logistic",
     "logistic_slope",
@@ -32,7 +44,7 @@ _MOST_STEPS = 4  # from a read to the exponential it stands for
 
 def _may_differ_by_a_share(ops: Sequence[str]) -> bool:
     """Whether one side may be a product of more than the other."""
-    return any(op in ("mul", "neg", "div", "logistic_slope") for op in ops)
+    return any(op in ("mul", "neg", "div", "logistic_slope", "exp_of_sum") for op in ops)
 
 
 @stable(
@@ -40,27 +52,42 @@ def _may_differ_by_a_share(ops: Sequence[str]) -> bool:
     "p*q - p*q*r, where r is a share of the whole, is p*q*(1 - r): the share of the others does not cancel",
     Audit(
         "1/(1 + exp(-x)) - 1/(1 + exp(-x))**2", "p*q*(1 - r)",
-        "products that differ by one logistic function or softmax",
+        "products that differ by one logistic function or softmax; by exp(x), p*q*expm1(x); by tanh(x)**2",
         COMPLEMENT, at(40.0, -30.0, 0.5),
     ),
     on=_may_differ_by_a_share,
-    needs=SHARES,
+    needs=(*SHARES, *_OTHER_COMPLEMENTS),
 )  # fmt: skip
 def product_less_its_share(g: Graph, a: Args) -> int | None:
     if not any(g.op[factor] in _MAY_BE_SHARE for part in a for factor in all_factors(g, part)[0]):
         return None
     first, second = (share_factors(g, part) for part in a)
     longer = first if len(first) > len(second) else second
-    if not first or not second or not any(is_share(g, factor) for factor in longer):
+    if not first or not second or not any(_has_complement(g, factor) for factor in longer):
         return None
     left, rest = remove(first, second)
     for more, fewer, whole, sign in ((rest, left, first, 1), (left, rest, second, -1)):
-        if not fewer and len(more) == 1 and is_share(g, more[0]):
-            product = complement_of(g, more[0])
+        left_over = None if fewer else _complement_of_product(g, more)
+        if left_over is not None:
+            product = left_over
             for factor in whole:
                 product = g.mul(factor, product)
             return product if sign > 0 else g.neg(product)
     return None
+
+
+def _complement_of_product(g: Graph, factors: list[int]) -> int | None:
+    """1 - p, 1 - exp(x), or 1 - tanh(x)**2."""
+    if len(factors) == 1 and _has_complement(g, factors[0]):
+        return complement_of(g, factors[0])
+    if len(factors) == 2 and factors[0] == factors[1] and g.op[factors[0]] in ("tanh", "sech"):
+        return g.sub(g.one, g.mul(*factors))
+    return None
+
+
+def _has_complement(g: Graph, node: int) -> bool:
+    """Whether 1 less this has digits of its own."""
+    return g.op[node] in _OTHER_COMPLEMENTS or is_share(g, node)
 
 
 def _may_be_delta_and_share(ops: Sequence[str]) -> bool:
@@ -121,7 +148,8 @@ def is_whole_less_share(g: Graph, difference: int, part: int) -> int | None:
 
 
 def share_factors(g: Graph, node: int) -> list[int]:
-    """The factors of a product: two logistic functions for the slope of one, stored shares as they are.
+    """The factors of a product: two logistic functions for the slope of one, two exponentials for that of a
+    sum, stored shares as they are.
 
     What is divided by is the factor 1/x.
     """
@@ -131,6 +159,8 @@ def share_factors(g: Graph, node: int) -> list[int]:
         if g.op[factor] == "logistic_slope":
             (z,) = g.args[factor]
             found += [g.node("logistic", z), g.node("logistic", g.neg(z))]
+        elif g.op[factor] == "exp_of_sum":
+            found += [g.node("exp", x) for x in g.args[factor]]
         elif factor != g.one:
             found.append(_stored_share(g, factor))
     return found

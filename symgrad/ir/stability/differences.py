@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from symgrad.ir.rules import Args, among, exactly
+from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
 from symgrad.ir.stability.patterns import (
     argument_of,
     beside_one,
-    exponent_of,
     factors_of,
     one_minus_square,
     remove,
@@ -147,20 +146,6 @@ def _without_opposites(g: Graph, a: Args, sign: int) -> int | None:
 def _with_positive_numbers(g: Graph, node: int, sign: int) -> list[tuple[int, int]]:
     terms = [(sign * s, term) for s, term in terms_of(g, node)]
     return [(-s, g.neg(t)) if (g.rational(t) or 0) < 0 else (s, t) for s, t in terms]
-
-
-@stable(
-    "sub",
-    "exp(x) - exp(-x) cancels near 0",
-    Audit("exp(x) - exp(-x)", "2*sinh(x)", "opposite exponents", "Higham 2002, section 1.14",
-          at(1e-8, 1e-3, 3.0, -30.0)),
-    on=exactly("exp", "exp"),
-)  # fmt: skip
-def difference_of_exponentials_to_sinh(g: Graph, a: Args) -> int | None:
-    x, y = (exponent_of(g, e) for e in a)
-    if x is not None and y is not None and y == g.neg(x):
-        return g.mul(g.const(2), g.node("sinh", x))
-    return None
 
 
 @stable(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among, exactly
@@ -11,6 +12,8 @@ from symgrad.ir.stability.patterns import (
     argument_of,
     exponent_of,
     factors_of,
+    multiple_of,
+    numbered,
     quotient_of,
     without,
 )
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _HIGHAM = "Higham 2002, section 1.14"
+_MAECHLER = "Maechler 2012"
 _KNUTH = "Knuth 1997, section 4.2.2"
 _LARGE_OVER_LARGE = {"exp": "expm1", "cosh": "sinh"}  # quotients of two that overflow together
 
@@ -53,6 +57,35 @@ def exp_plus_minus_one_to_expm1(g: Graph, a: Args) -> int | None:
 
 @stable(
     "mul",
+    "exp(x/3)/(1 + exp(x))**(1/3) is infinity over infinity where it is 1; a sum of exponents cancels",
+    Audit("sqrt(1 - 1/(1 + exp(-x)))/sqrt(1 + exp(-x))", "exp(-logcosh(x/2) - log(2)); exp(-softplus(-x)/3)",
+          "powers of 1 + exp(x) and 1 + exp(-x), or of exp(x)", _MAECHLER, at(800.0, 1e-8, -40.0, 0.5)),
+    on=exactly("exp", "exp"),
+)  # fmt: skip
+def exp_times_power_of_one_plus_exp(g: Graph, a: Args) -> int | None:
+    for first, second in (a, a[::-1]):
+        power = _softplus_times(g, g.args[first][0]) if g.op[first] == "exp" == g.op[second] else None
+        if power is None:
+            continue
+        (c, z), y = power, g.args[second][0]
+        other = _softplus_times(g, y)
+        if other is not None and other[0] == c and multiple_of(g, other[1], z) == -1:
+            half = g.node("logcosh", g.mul(g.const(Fraction(1, 2)), z))
+            return g.node("exp", g.mul(g.const(2 * c), g.add(half, g.node("log", g.const(2)))))
+        if multiple_of(g, y, z) == -c:
+            return g.node("exp", g.mul(g.const(c), g.node("softplus", g.neg(z))))
+    return None
+
+
+def _softplus_times(g: Graph, node: int) -> tuple[Fraction, int] | None:
+    """(c, z) of c*softplus(z)."""
+    c, inner = numbered(g, node)
+    z = argument_of(g, "softplus", inner)
+    return None if z is None else (c, z)
+
+
+@stable(
+    "mul",
     "one exponential overflows or underflows where their product does not",
     Audit(
         "exp(x)*exp(-y)", "exp_of_sum(x, -y)", "two exponentials", _KNUTH,
@@ -62,7 +95,26 @@ def exp_plus_minus_one_to_expm1(g: Graph, a: Args) -> int | None:
 )  # fmt: skip
 def exp_times_exp(g: Graph, a: Args) -> int | None:
     x, y = exponent_of(g, a[0]), exponent_of(g, a[1])
-    return None if x is None or y is None else g.node("exp_of_sum", x, y)
+    if x is None or y is None:
+        return None
+    return g.node("exp", g.mul(g.const(2), x)) if x == y else g.node("exp_of_sum", x, y)
+
+
+@stable(
+    "div",
+    "a quotient by an exponential that overflows is 0 where its product with exp(-x) is not",
+    Audit("exp(x/3)/(1 + exp(x))**(1/3)", "exp(x/3)*exp(-softplus(x)/3)", "an exponential is divided by",
+          _KNUTH, at(800.0, 300.0, -40.0, 0.5)),
+    on=lambda ops: ops[1] in ("exp", "mul", "neg"),
+    needs=("exp",),
+)  # fmt: skip
+def over_exponential(g: Graph, a: Args) -> int | None:
+    below = factors_of(g, a[1])
+    for place, factor in enumerate(below):
+        x = exponent_of(g, factor)
+        if x is not None:
+            return quotient_of(g, [a[0], g.node("exp", g.neg(x))], without(below, place))
+    return None
 
 
 @stable(

@@ -14,6 +14,7 @@ from symgrad.ir.stability.patterns import (
     exponent_of,
     factors_of,
     in_powers_of,
+    numbered,
     one_minus_square,
     one_plus,
 )
@@ -66,12 +67,21 @@ def _log_of_terms(g: Graph, node: int) -> int | None:
         if g.op[part] == "add":
             stack += g.args[part][::-1]
         else:
-            logs.append(_log_of_term(g, part))
+            logs += _logs_of_term(g, part)
     known = [part for part in logs if part is not None]
     if stack or len(known) < len(logs) or all(g.op[part] in ("const", "log") for part in known):
         return None
     exponents, anchor = anchored_few(g, known)
     return g.add(g.node("logaddexp", *exponents), anchor)
+
+
+def _logs_of_term(g: Graph, node: int) -> list[int | None]:
+    """The logarithm of a term; those of two for c*cosh(x)."""
+    c, cosh = numbered(g, node)
+    if g.op[cosh] != "cosh":
+        return [_log_of_term(g, node)]
+    (x,), half = g.args[cosh], g.const(c / 2)
+    return [_log_of_term(g, g.mul(half, g.node("exp", y))) for y in (x, g.neg(x))]
 
 
 def _log_of_term(g: Graph, node: int) -> int | None:

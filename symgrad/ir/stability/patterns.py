@@ -204,6 +204,49 @@ def one_plus(g: Graph, node: int) -> int | None:
     return a if b == g.one else None
 
 
+def numbered(g: Graph, node: int) -> tuple[Fraction, int]:
+    """(q, x) of q*x for a rational number q."""
+    if g.op[node] == "neg":
+        return Fraction(-1), int(g.args[node][0])
+    if g.op[node] == "mul" and (q := g.rational(g.args[node][0])):
+        return q, int(g.args[node][1])
+    return Fraction(1), node
+
+
+def multiple_of(g: Graph, x: int, z: int) -> Fraction | None:
+    """q if x is q*z for a rational number q; sums are compared term by term, also above a divisor."""
+    if x == z:
+        return Fraction(1)
+    first, second = _linear(g, x), _linear(g, z)
+    if not second or first.keys() != second.keys():
+        return None
+    ratios = {first[k] / second[k] for k in second}
+    return ratios.pop() if len(ratios) == 1 else None
+
+
+def _linear(g: Graph, node: int) -> dict[tuple[int, ...], Fraction]:
+    """A sum as multiples of its terms: {(term, divisors): number}."""
+    found: dict[tuple[int, ...], Fraction] = {}
+    stack: list[tuple[Fraction, int, tuple[int, ...]]] = [(Fraction(1), node, ())]
+    while stack:
+        if len(stack) + len(found) > MOST_FACTORS:
+            return {(node,): Fraction(1)}
+        number, n, below = stack.pop()
+        op, args = g.op[n], g.args[n]
+        if op in ("add", "sub"):
+            stack += [(number, args[0], below), (number if op == "add" else -number, args[1], below)]
+        elif op == "neg":
+            stack.append((-number, args[0], below))
+        elif op == "mul" and (q := g.rational(args[0])):
+            stack.append((number * q, args[1], below))
+        elif op == "div":
+            stack.append((number, args[0], (*below, args[1])))
+        else:
+            key = (n, *sorted(below))
+            found[key] = found.get(key, Fraction(0)) + number
+    return {key: number for key, number in found.items() if number}
+
+
 def root_of_square(g: Graph, node: int) -> int | None:
     """x if `node` is x*x, or the square of a rational number x, or the product of two such squares."""
     op = g.op[node]

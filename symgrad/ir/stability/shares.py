@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.composites import softmax
 from symgrad.ir.rules import Args, among
-from symgrad.ir.stability.audit import SCORES, Audit, at, at_pairs, stable
+from symgrad.ir.stability.audit import SCORES, Audit, at_pairs, stable
 from symgrad.ir.stability.logarithms import log_of_sum
 from symgrad.ir.stability.patterns import (
     MOST_SCORES,
-    argument_of,
     difference_of,
-    exponent_of,
     factors_of,
-    one_plus,
     quotient_of,
     without,
 )
@@ -196,94 +193,6 @@ def _exponential_factors(g: Graph, body: int) -> list[tuple[int, int]]:
                 (exponent,) = g.args[tensor.body]
                 found.append((n, g.substitute(exponent, dict(zip(tensor.out, g.args[n][1:], strict=True)))))
     return found
-
-
-@stable(
-    "div",
-    "1/(1 + exp(-x)) and exp(x)/(1 + exp(x)), times other factors, are logistic(x)",
-    Audit(
-        "exp(x)/(1 + exp(x))", "logistic(x)", "always", _MAECHLER, at(800.0, -40.0, 0.5, 40.0)
-    ),
-    on=among("add", "mul", "neg"),
-    needs=("exp",),
-)  # fmt: skip
-def quotient_to_logistic(g: Graph, a: Args) -> int | None:
-    below = factors_of(g, a[1])
-    for place, divisor in enumerate(below):
-        power = one_plus(g, divisor)
-        exponent = None if power is None else exponent_of(g, power)
-        if exponent is None:
-            continue
-        above = factors_of(g, a[0])
-        if power in above:
-            k, logistic = above.index(power), g.node("logistic", exponent)
-            above = without(above, k)
-        else:
-            logistic = g.node("logistic", g.neg(exponent))
-        return quotient_of(g, [*above, logistic], without(below, place))
-    return None
-
-
-@stable(
-    "sub",
-    "1 - p cancels where p is near 1; the share of the others does not",
-    Audit("1 - 1/(1 + exp(-x))", "logistic(-x)", "always", _COMPLEMENT, at(40.0, 800.0, -3.0, 0.5)),
-    on=among("const"),
-)
-def one_minus_logistic(g: Graph, a: Args) -> int | None:
-    for one, other, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
-        x = argument_of(g, "logistic", other)
-        if x is not None and one == g.one:
-            share = g.node("logistic", g.neg(x))
-            return share if sign > 0 else g.neg(share)
-    return None
-
-
-@stable(
-    "sub",
-    "1 - tanh(x) cancels where tanh saturates",
-    Audit("1 - tanh(x)", "2*logistic(-2*x)", "always", _COMPLEMENT, at(20.0, 300.0, 0.5, -30.0)),
-    on=among("const"),
-)
-def one_minus_tanh(g: Graph, a: Args) -> int | None:
-    for one, other, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
-        x = argument_of(g, "tanh", other)
-        if x is not None and one == g.one:
-            return g.mul(g.const(2 * sign), g.node("logistic", g.mul(g.const(-2), x)))
-    return None
-
-
-@stable(
-    "add",
-    "1 + tanh(x) cancels where tanh saturates",
-    Audit("1 + tanh(x)", "2*logistic(2*x)", "always", _COMPLEMENT, at(-20.0, -300.0, 0.5, 30.0)),
-    on=among("const"),
-)
-def one_plus_tanh(g: Graph, a: Args) -> int | None:
-    for one, other in (a, a[::-1]):
-        x = argument_of(g, "tanh", other)
-        if x is not None and one == g.one:
-            return g.mul(g.const(2), g.node("logistic", g.mul(g.const(2), x)))
-        if x is not None and one == g.minus_one:
-            return g.mul(g.const(-2), g.node("logistic", g.mul(g.const(-2), x)))
-    return None
-
-
-@stable(
-    "sub",
-    "1 - tanh(x)**2 cancels where tanh saturates: it is the derivative of tanh",
-    Audit("1 - tanh(x)**2", "sech(x)**2", "always", _COMPLEMENT, at(20.0, 300.0, 0.5, -8.0)),
-    on=among("const"),
-)
-def one_minus_tanh_squared(g: Graph, a: Args) -> int | None:
-    for one, other, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
-        if one == g.one and g.op[other] == "mul" and g.args[other][0] == g.args[other][1]:
-            x = argument_of(g, "tanh", g.args[other][0])
-            if x is not None:
-                inverse = g.node("sech", x)
-                square = g.mul(inverse, inverse)
-                return square if sign > 0 else g.neg(square)
-    return None
 
 
 @stable(
