@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from symgrad.ir.kinks import slope_of_abs_at_zero
 from symgrad.ir.product import product_of
 from symgrad.ir.rules import Args, among, rule
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
@@ -48,6 +49,8 @@ def root_of_square_to_modulus(g: Graph, a: Args) -> int | None:
     parts = product_of(g, a[0], MOST_FACTORS) if g.op[a[0]] == "mul" else None
     if parts is None or parts.below or parts.number <= 0:
         return None
+    if slope_of_abs_at_zero(g.kinks):
+        return None  # that of a root of a square is 0 there, whatever the convention
     times = Counter(parts.above)
     moduli = [g.node("abs", x) for x, n in times.items() for _ in range(n // 2)]
     if not moduli:
