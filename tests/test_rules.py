@@ -169,11 +169,14 @@ EXAMPLES: dict[str, Example] = {
     "mean_of_product_less_product_of_means": lambda g, v: (
         _mean(g, v, 2), g.mul(_mean(g, v, 1), _mean(g, v, 1))),
     "total_less_mean_of_exponents": lambda g, v: (g.node("log", _sum_of_exp(g, v)), _mean(g, v, 1)),
+    "total_less_mean_of_few": lambda g, v: (
+        g.add(g.node("logaddexp", v.x, v.y), g.mul(g.const(Fraction(-3, 4)), v.x)),
+        g.mul(g.const(Fraction(-1, 4)), v.y)),
+    "shares_to_share_of_others": lambda g, v: (
+        g.node("share", v.x, v.y, v.z), g.node("share", v.y, v.x, v.z)),
     "mean_of_squares_less_square_of_mean": lambda g, v: (
         g.sub(_mean_of_two(g, v, 2)[0], _square_of_mean(g, v)), _mean_of_two(g, v, 2)[1]),
     "product_less_its_share": _products_of_shares,
-    "delta_plus_minus_its_share": lambda g, v: (
-        g.mask(g.node("and", v.p, g.ieq0(v.point)), g.one), g.mask(v.p, g.neg(_softmax(g, v)))),
     "incomplete_gamma_to_regularised": lambda g, v: (
         g.intern("mul", (g.node("gammainc", v.x, v.y), g.node("gamma", v.x))),
         g.node("gamma", v.x),

@@ -10,13 +10,12 @@ import pytest
 
 from symgrad.ir.rules import TABLE
 from symgrad.ir.stability import AUDITS, means, perfect_squares, quadratic_forms, weighted_variances
-from symgrad.opt import deviation, pairs, saturation
+from symgrad.opt import deviation, saturation
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = sorted(
     [
         deviation.NAME,
-        pairs.NAME,
         saturation.NAME,
         quadratic_forms.NAME,
         means.NAME,

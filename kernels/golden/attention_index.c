@@ -32,9 +32,10 @@
  * work    t16 (rows, m) double
  * work    t17 (rows,) double
  * work    t19 (rows,) double
- * work    t20 (rows, m) double
+ * work    t20 () double
  * work    t21 () double
- * work    t22 (9600,) double
+ * work    t22 (rows, m) double
+ * work    t23 (9600,) double
  *
  * expression: Sum((-R[i, a] + Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau))*V[j, a], (j, 0, m - 1))/Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau)), (j, 0, m - 1)))**2, (i, 0, n - 1), (a,...
  * differentiated by: Q, K, V, tau
@@ -42,7 +43,7 @@
  * kinks: first (ties of Max and Min go to the first argument, and Abs has slope 0 at 0)
  * value: value (), row-major
  * grad: grad_Q (n, d), row-major; grad_K (m, d), row-major; grad_V (m, e), row-major; grad_tau (), row-major
- * operations: 8098 as derived, 8016 after optimisation, every size 8
+ * operations: 7791 as derived, 7783 after optimisation, every size 8
  */
 
 #include "attention_index.h"
@@ -443,15 +444,17 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     double *const restrict t19 = work + at16;
     const int64_t at17 = at16 + attention_index_slice(attention_index_extent(rows));
     double *const restrict t20 = work + at17;
-    const int64_t at18 = at17 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
-    double *const restrict t21 = work + at18;
-    double *const restrict t22 = work + at18 + 8;
+    double *const restrict t21 = work + at17 + 8;
+    double *const restrict t22 = work + at17 + 8 + 8;
+    const int64_t at18 = at17 + 8 + 8 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
+    double *const restrict t23 = work + at18;
     const double tt1 = tau[0];
     const double tt2 = sqrt((double)d);
     const double tt3 = tt1 * tt2;
     const int tt4 = 1.0 / tt3 < 0.0;
     double c1 = 0.0;
     double c2 = 0.0;
+    const double tt5 = tt2 * tt2 * (tt1 * tt1);
     const int64_t none = attention_index_min(0, n - 49);
     /* strip by strip: what is in between stays in the cache */
     for (int64_t first = 0; first < n - none - 48; first += 96) {
@@ -471,24 +474,24 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
             }
         }
         if (d*m*strip >= 33) {
-            attention_index_contract(&Q[first*d], &K[0], &t1[0], &t22[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
+            attention_index_contract(&Q[first*d], &K[0], &t1[0], &t23[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
                 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
             double c4 = -INFINITY;
             double c5 = INFINITY;
             for (int64_t j = 0; j < m; j++) {
-                const double tt5 = t1[(i - first)*m + j];
-                c4 = (tt5 > c4 || tt5 != tt5) ? tt5 : c4;
-                c5 = (tt5 < c5 || tt5 != tt5) ? tt5 : c5;
+                const double tt6 = t1[(i - first)*m + j];
+                c4 = (tt6 > c4 || tt6 != tt6) ? tt6 : c4;
+                c5 = (tt6 < c5 || tt6 != tt6) ? tt6 : c5;
             }
             t2[i - first] = c4;
             t3[i - first] = c5;
-            const double tt6 = tt4 ? t3[i - first] : t2[i - first];
-            const double tt7 = (fabs(tt6) < INFINITY) ? tt6 : 0.0;
-            t4[i - first] = tt7;
+            const double tt7 = tt4 ? t3[i - first] : t2[i - first];
+            const double tt8 = (fabs(tt7) < INFINITY) ? tt7 : 0.0;
+            t4[i - first] = tt8;
             for (int64_t j = 0; j < m; j++) {
-                t5[(i - first)*m + j] = (t1[(i - first)*m + j] - tt7) / tt3;
+                t5[(i - first)*m + j] = (t1[(i - first)*m + j] - tt8) / tt3;
             }
         }
         for (int64_t i = first; i < first + strip; i++) {
@@ -497,20 +500,20 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
             double c7 = 0.0;
             attention_index_SUM(c6, c7)
             for (int64_t j = 0; j < m; j++) {
-                const double tt8 = t5[(i - first)*m + j];
-                const double tt9 = exp(tt8 - 0.0);
-                t7[j] = tt9;
-                c6 += (tt8 == 0.0) ? 0.0 : tt9;
-                c7 += (tt8 == 0.0) ? 1.0 : 0;
+                const double tt9 = t5[(i - first)*m + j];
+                const double tt10 = exp(tt9 - 0.0);
+                t7[j] = tt10;
+                c6 += (tt9 == 0.0) ? 0.0 : tt10;
+                c7 += (tt9 == 0.0) ? 1.0 : 0;
             }
             t8[i - first] = c6;
             t9[i - first] = c7;
-            const double tt10 = t8[i - first];
-            const double tt11 = t9[i - first];
-            t10[i - first] = tt11 - 1.0 + tt10;
-            const double tt12 = tt10 + tt11;
+            const double tt11 = t8[i - first];
+            const double tt12 = t9[i - first];
+            t10[i - first] = tt12 - 1.0 + tt11;
+            const double tt13 = tt11 + tt12;
             for (int64_t j = 0; j < m; j++) {
-                t13[(i - first)*m + j] = t7[j] / tt12;
+                t13[(i - first)*m + j] = t7[j] / tt13;
             }
         }
         for (int64_t i = first; i < first + strip; i++) {
@@ -529,17 +532,17 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
             }
         }
         if (e*m*strip >= 33) {
-            attention_index_contract(&t13[0], &V[0], &t14[0], &t22[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1,
+            attention_index_contract(&t13[0], &V[0], &t14[0], &t23[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1,
                 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
             attention_index_SUM(c1)
             for (int64_t j = 0; j < e; j++) {
-                const double tt13 = R[i*e + j];
-                const double tt14 = t14[(i - first)*e + j];
-                const double tt15 = tt14 - tt13;
-                c1 += tt15 * tt15;
-                t15[(i - first)*e + j] = 2.0 * (tt14 - tt13);
+                const double tt14 = R[i*e + j];
+                const double tt15 = t14[(i - first)*e + j];
+                const double tt16 = tt15 - tt14;
+                c1 += tt16 * tt16;
+                t15[(i - first)*e + j] = 2.0 * (tt15 - tt14);
             }
         }
         if (32 >= e*m*strip) {
@@ -555,72 +558,76 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
             }
         }
         if (e*m*strip >= 33) {
-            attention_index_contract(&t15[0], &V[0], &t16[0], &t22[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1,
+            attention_index_contract(&t15[0], &V[0], &t16[0], &t23[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1,
                 0);
         }
-        attention_index_contract(&t13[0], &t15[0], &grad_V[0], &t22[0], m, e, strip, 1, m, e, 1, e, 1,
+        attention_index_contract(&t13[0], &t15[0], &grad_V[0], &t23[0], m, e, strip, 1, m, e, 1, e, 1,
             first, 1, 0);
         for (int64_t i = first; i < first + strip; i++) {
             double c10 = 0.0;
-            const double tt16 = t9[i - first];
-            const double tt17 = t6[i - first];
-            const int tt18 = t8[i - first] < tt16;
-            if (tt18) {
+            const double tt17 = t9[i - first];
+            const double tt18 = t6[i - first];
+            const int tt19 = t8[i - first] < 3.0 * tt17;
+            if (tt19) {
                 attention_index_SUM(c10)
                 for (int64_t j = 0; j < m; j++) {
-                    c10 += (t5[(i - first)*m + j] == tt17) ? t16[(i - first)*m + j] : 0.0;
+                    c10 += (t5[(i - first)*m + j] == tt18) ? t16[(i - first)*m + j] : 0.0;
                 }
             }
             t17[i - first] = c10;
-            const double tt19 = t17[i - first] / tt16;
-            const double tt20 = (fabs(3.602879701896397e+16 * tt19) < INFINITY) ? tt19 : 0.0;
+            const double tt20 = t17[i - first] / tt17;
+            const double tt21 = (fabs(3.602879701896397e+16 * tt20) < INFINITY) ? tt20 : 0.0;
             double c11 = 0.0;
             attention_index_SUM(c11)
             for (int64_t j = 0; j < m; j++) {
-                c11 += t13[(i - first)*m + j] * (t16[(i - first)*m + j] - tt20);
+                c11 += t13[(i - first)*m + j] * (t16[(i - first)*m + j] - tt21);
             }
             t19[i - first] = c11;
-            const double tt21 = t12[i - first];
-            const int tt22 = tt21 == -INFINITY;
+            double c12 = 0.0;
+            const double tt22 = t4[i - first];
             const double tt23 = t19[i - first];
-            const double tt24 = t4[i - first];
-            const int tt25 = tt21 == -INFINITY;
-            attention_index_SUM(c2)
+            const double tt24 = t12[i - first];
+            const int tt25 = !(tt24 == -INFINITY);
+            attention_index_SUM(c12)
             for (int64_t j = 0; j < m; j++) {
                 const double tt26 = t16[(i - first)*m + j];
                 const double tt27 = t13[(i - first)*m + j];
-                t20[(i - first)*m + j] = (tt26 - tt20 - tt23) * (tt22 ? 0.0 : tt27) / tt3;
-                c2 += -((tt26 - tt20 - tt23) * ((tt25 ? 0.0 : tt27) * (t1[(i - first)*m + j] - tt24)));
+                c12 += (tt26 - tt21 - tt23) * (tt27 * (t1[(i - first)*m + j] - tt22));
+                t22[(i - first)*m + j] = tt25 ? (tt27 * (tt26 - tt21 - tt23) / tt3) : 0;
+            }
+            t20[0] = c12;
+            if (!(tt24 == -INFINITY)) {
+                c2 += tt2 * t20[0] / tt5;
             }
         }
-        attention_index_contract(&t20[0], &Q[first*d], &grad_K[0], &t22[0], m, d, strip, 1, m, d, 1, d, 1,
+        attention_index_contract(&t22[0], &Q[first*d], &grad_K[0], &t23[0], m, d, strip, 1, m, d, 1, d, 1,
             first, 1, 0);
         if (32 >= d*m*strip) {
             /* product of few terms */
             for (int64_t row = 0; row < strip; row++) {
                 for (int64_t column = 0; column < d; column++) {
-                    double c12 = 0.0;
+                    double c13 = 0.0;
                     for (int64_t term = 0; term < m; term++) {
-                        c12 += t20[m*row + term] * K[column + d*term];
+                        c13 += t22[m*row + term] * K[column + d*term];
                     }
-                    grad_Q[first*d + column + d*row] = c12;
+                    grad_Q[first*d + column + d*row] = c13;
                 }
             }
         }
         if (d*m*strip >= 33) {
-            attention_index_contract(&t20[0], &K[0], &grad_Q[first*d], &t22[0], strip, d, m, m, 1, d, 1, d, 1,
+            attention_index_contract(&t22[0], &K[0], &grad_Q[first*d], &t23[0], strip, d, m, m, 1, d, 1, d, 1,
                 0, 1, 0);
         }
     }
     value[0] = c1;
     t21[0] = c2;
-    grad_tau[0] = tt2 * t21[0] / (tt1 * (tt1 * (tt2 * tt2)));
+    grad_tau[0] = -t21[0];
 }
 
 int64_t attention_index_work_size(int64_t n, int64_t d, int64_t m, int64_t e)
 {
     (void)d;
-    return attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + 8 + 9600;
+    return attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + 8 + 8 + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + 9600;
 }
 
 int64_t attention_index_argument_count(void)

@@ -265,6 +265,7 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "xlog1py": _formula(lambda x, z: x * sp.log(1 + z)),
     "relative_entropy": _formula(lambda x, y: x * sp.log(x / y)),
     "anchor": lambda v, exact: sp.S.Zero,
+    "deviation": _formula(lambda x, y: x - y),
     "scaled": lambda v, exact: v[0],
     "scaled_norm": lambda v, exact: v[0],
     "norm_cosine": _formula(lambda x, q, h: x / h),

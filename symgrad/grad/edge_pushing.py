@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 
 from symgrad.grad.composed import composed_slopes
 from symgrad.grad.sweep import active_nodes, as_whole, partials, pushforward
+from symgrad.ir.composites.softmax import NAMES
 from symgrad.ir.decay import within
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
@@ -30,16 +31,30 @@ def can_push(g: Graph, value: Node) -> bool:
 
     Cotangents of reverse mode keep the guards of branches together, pairs of nodes do not; and the slope of a
     kinked function may depend on what its argument is made of, which a placeholder hides. So do
-    operations that are differentiated with what their argument is made of.
+    operations that are differentiated with what their argument is made of. What the shares of one softmax
+    pull back is known of all of them together (`grad.shares`), and by an input of several scores.
     """
     for n in g.reachable((value,)):
         if composed_slopes(g, n):
             return False
         if g.op[n] in OPS and (g.op[n] in ("mask", "where") or OPS[g.op[n]].kink):
             return False
+        if g.op[n] in NAMES or (g.op[n] == "logaddexp" and _have_common_reads(g, g.args[n])):
+            return False
         if g.op[n] == "read" and g.tensors[g.args[n][0]].kind != "input":
             return False
     return True
+
+
+def _have_common_reads(g: Graph, nodes: Sequence[Node]) -> bool:
+    """Whether something is read in two of these."""
+    seen: set[Node] = set()
+    for n in nodes:
+        own = {*g.reads((n,))}
+        if not seen.isdisjoint(own):
+            return True
+        seen |= own
+    return False
 
 
 def edge_pushing(g: Graph, value: Node, wrt: Sequence[TensorId]) -> dict[tuple[int, int], Node]:

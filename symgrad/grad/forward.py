@@ -10,6 +10,17 @@ from collections.abc import Mapping, Sequence
 
 from symgrad.grad.recurrence import tangents
 from symgrad.grad.rules import weight
+from symgrad.grad.softmaxes import (
+    Mean,
+    Softmax,
+    centred,
+    covariance,
+    log_shares,
+    mean_in,
+    mean_of,
+    place_in_mean,
+    share_of,
+)
 from symgrad.grad.store import stored
 from symgrad.grad.sweep import pushforward
 from symgrad.ir.graph import Graph, Node, TensorId
@@ -27,6 +38,8 @@ class Forward:
     def __init__(self, g: Graph, seeds: Mapping[TensorId, Tangent | None]) -> None:
         self.g = g
         self.tangents: dict[TensorId, Tangent | None] = dict(seeds)
+        self.log_shares: dict[TensorId, Tangent] = {}  # of x - L, by L
+        self.deviations: dict[TensorId, Tangent] = {}  # of numbers less their mean, by the mean
 
     def tensor(self, t: TensorId) -> Tangent | None:
         """The tangent of a tensor, None where it is zero."""
@@ -45,8 +58,65 @@ class Forward:
         return self._push((body,)).get(body, self.g.zero)
 
     def _push(self, bodies: Sequence[Node]) -> dict[Node, Node]:
-        reads = {r: self._at(r) for r in self.g.reads(bodies)}
-        return pushforward(self.g, bodies, reads)
+        known = {r: self._at(r) for r in self.g.reads(bodies)}
+        if self.g.stabilise:
+            known |= self._of_softmaxes(bodies)
+        return pushforward(self.g, bodies, known)
+
+    # ---- softmaxes -------------------------------------------------------------------------
+
+    def _of_softmaxes(self, bodies: Sequence[Node]) -> dict[Node, Node]:
+        """The tangents of differences x - L, and of numbers less their mean."""
+        g, found = self.g, {}
+        for n, share in log_shares(g, bodies).items():
+            axes, value = self._log_share(share.total)
+            moved = g.substitute(value, dict(zip(axes, share.place, strict=True)))
+            found[n] = moved if share.sign > 0 else g.neg(moved)
+        for n in g.reachable(bodies) if "deviation" in g.op else ():
+            known = self._deviation(*g.args[n]) if g.op[n] == "deviation" else None
+            if known is not None:
+                found[n] = known
+        return found
+
+    def _log_share(self, total: TensorId) -> Tangent:
+        """The tangent of x - L, over the axes of L and those it sums over."""
+        if total not in self.log_shares:
+            g, tensor = self.g, self.g.tensors[total]
+            axes = (*tensor.out, *tensor.red)
+            value = centred(g, Softmax(total, tensor.out, tensor.red), self.expression(tensor.body))
+            self.log_shares[total] = axes, stored(g, axes, value)
+        return self.log_shares[total]
+
+    def _deviation(self, c: Node, s: Node) -> Node | None:
+        """The tangent of c - s for a mean s of numbers of which c is one."""
+        g, mean = self.g, mean_of(self.g, s)
+        if mean is None:
+            return None
+        t, *index = g.args[s]
+        out = dict(zip(g.tensors[t].out, index, strict=True))
+        place = place_in_mean(g, mean, out, c)
+        if place is None:
+            return None
+        if t not in self.deviations:
+            axes = (*g.tensors[t].out, *mean.softmax.red)
+            moved = centred(g, mean.softmax, self.expression(mean.c))
+            apart = g.node("deviation", mean.c, g.read(t, *g.tensors[t].out))
+            self.deviations[t] = axes, stored(g, axes, g.sub(moved, self._covariance(mean, apart)))
+        axes, value = self.deviations[t]
+        return g.substitute(value, dict(zip(axes, (*index, *place), strict=True)))
+
+    def _covariance(self, mean: Mean, apart: Node) -> Node:
+        g, softmax = self.g, mean.softmax
+        tensor = g.tensors[softmax.total]
+        places = dict(zip((*tensor.out, *tensor.red), (*softmax.out, *softmax.red), strict=True))
+        return covariance(g, softmax, g.substitute(self.expression(tensor.body), places), mean.c, apart)
+
+    def _mean(self, mean: Mean) -> Node:
+        """The tangent of a mean under a softmax."""
+        g, softmax = self.g, mean.softmax
+        p = share_of(g, softmax)
+        moved = reduce(g, "sum", softmax.red, g.mul(p, self.expression(mean.c)))
+        return g.add(moved, self._covariance(mean, centred(g, softmax, mean.c)))
 
     def _at(self, read: Node) -> Node:
         """The tangent of what a read reads."""
@@ -61,6 +131,10 @@ class Forward:
         g, tensor = self.g, self.g.tensors[t]
         if tensor.kind in ("input", "state"):
             return None
+        mean = mean_in(g, t) if tensor.kind == "sum" and g.stabilise else None
+        if mean is not None:
+            value = self._mean(mean)
+            return None if value == g.zero else (tensor.out, stored(g, tensor.out, value))
         dots = self._push(tensor.bodies)
         if not any(b in dots for b in tensor.bodies):
             return None

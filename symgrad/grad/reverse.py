@@ -15,6 +15,14 @@ from collections.abc import Mapping, Sequence
 
 from symgrad.grad.recurrence import scan_cotangents
 from symgrad.grad.rules import weight
+from symgrad.grad.softmaxes import (
+    LogShare,
+    log_share_tensor,
+    log_shares,
+    pulled,
+    pulled_to_one,
+    without_means_of_deviations,
+)
 from symgrad.grad.store import stored, without_needless_mask
 from symgrad.grad.sweep import pullback
 from symgrad.ir.graph import Graph, Node, TensorId
@@ -50,6 +58,9 @@ def cotangents(
     for t in reversed(order):
         if t not in active or t in leaves or g.tensors[t].kind == "input":
             continue
+        if g.tensors[t].kind == "logsumexp":
+            for s, axes, value in _pull_log_shares(g, t, places, total, active):
+                add(s, axes, value)
         if is_scan(g, t):
             if t == min(s for s in order if is_scan(g, s) and scan_of(g, s) == scan_of(g, t)):
                 for s, axes, value in _pull_scan(g, t, places, total, active):
@@ -58,7 +69,7 @@ def cotangents(
         if total.get(t, g.zero) == g.zero:
             continue
         bar = stored(g, places[t], total[t])
-        for s, axes, value in _pull(g, t, places[t], bar, active):
+        for s, axes, value in _pull(g, t, places[t], bar, active, leaves):
             add(s, axes, value)
     return [_result(g, t, places, total) for t in wrt]
 
@@ -101,8 +112,35 @@ def _active(g: Graph, order: Sequence[TensorId], wrt: frozenset[TensorId]) -> fr
     return frozenset(active)
 
 
+def _pull_log_shares(
+    g: Graph,
+    t: TensorId,
+    places: Mapping[TensorId, tuple[Node, ...]],
+    total: Mapping[TensorId, Node],
+    active: frozenset[TensorId],
+) -> list[tuple[TensorId, tuple[Node, ...], Node]]:
+    """The contributions of the differences x - L of a log-sum-exp L to what the exponents x read."""
+    y = log_share_tensor(g, t)
+    if total.get(y, g.zero) == g.zero:
+        return []
+    tensor = g.tensors[t]
+    whole = (*tensor.out, *tensor.red)
+    bar = g.substitute(total[y], dict(zip(places[y], whole, strict=True)))
+    value = stored(g, whole, pulled(g, t, bar))
+    bars = pullback(g, {tensor.body: value}, active)
+    common = [r for r in bars if g.axes[r].isdisjoint(tensor.red)]
+    found = _to_reads(g, whole, {r: b for r, b in bars.items() if r not in common})
+    slopes = pullback(g, {tensor.body: g.one}, active) if common else {}
+    return found + _to_reads(g, tensor.out, {r: pulled_to_one(g, t, bar, slopes[r]) for r in common})
+
+
 def _pull(
-    g: Graph, t: TensorId, places: tuple[Node, ...], bar: Node, active: frozenset[TensorId]
+    g: Graph,
+    t: TensorId,
+    places: tuple[Node, ...],
+    bar: Node,
+    active: frozenset[TensorId],
+    leaves: frozenset[TensorId],
 ) -> list[tuple[TensorId, tuple[Node, ...], Node]]:
     """The contributions of one definition to the cotangents of what it reads."""
     tensor = g.tensors[t]
@@ -111,11 +149,29 @@ def _pull(
     whole = (*tensor.out, *tensor.red)
     parts = _of_call(g, t, places, bar) if tensor.kind == "call" else [(whole, _seeds(g, t, places, bar))]
     for loops, seeds in parts:
-        for read, value in pullback(g, seeds, active).items():
+        shares = log_shares(g, seeds, leaves) if g.stabilise else {}
+        out += _to_reads(g, loops, pullback(g, seeds, active, shares), shares)
+    return out
+
+
+def _to_reads(
+    g: Graph, loops: Sequence[Node], bars: Mapping[Node, Node], shares: Mapping[Node, LogShare] = {}
+) -> list[tuple[TensorId, tuple[Node, ...], Node]]:
+    """Cotangents of what is read in a body, from those of its reads; differences x - L count as such."""
+    out: list[tuple[TensorId, tuple[Node, ...], Node]] = []
+    for read, bar in bars.items():
+        share, value = shares.get(read), bar
+        if share is None:
             s, *index = g.args[read]
-            own = tuple(g.fresh_axis(e) for e in g.tensors[s].extents)
-            here = conjunction(g, [g.ieq(a, p) for a, p in zip(index, own, strict=True)])
-            out.append((s, own, reduce(g, "sum", loops, g.mask(here, value))))
+        else:
+            s, index = log_share_tensor(g, share.total), [*share.place]
+            value = bar if share.sign > 0 else g.neg(bar)
+        if g.stabilise:
+            common = [a for a in loops if all(g.axes[i].isdisjoint((a,)) for i in index)]
+            value = without_means_of_deviations(g, common, value)
+        own = tuple(g.fresh_axis(e) for e in g.tensors[s].extents)
+        here = conjunction(g, [g.ieq(a, p) for a, p in zip(index, own, strict=True)])
+        out.append((s, own, reduce(g, "sum", loops, g.mask(here, value))))
     return out
 
 

@@ -9,10 +9,12 @@ from collections.abc import Container, Iterable, Mapping
 
 from symgrad.errors import UnsupportedExpression
 from symgrad.grad.composed import composed_slopes
+from symgrad.grad.shares import groups, pull_together
 from symgrad.ir.decay import within
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import conjunction, conjuncts
+from symgrad.ir.stability.patterns import factors_of, quotient_of, remove
 
 Signed = tuple[Node, bool]  # a node, and whether its opposite is meant
 _HAVE_SIGNS = frozenset(("sub", "mask", "const"))  # what holds a sign inside, and products with a constant
@@ -34,8 +36,12 @@ def active_nodes(g: Graph, roots: Iterable[Node], active: frozenset[TensorId]) -
     return order
 
 
-def pullback(g: Graph, seeds: Mapping[Node, Node], active: frozenset[TensorId]) -> dict[Node, Node]:
+def pullback(
+    g: Graph, seeds: Mapping[Node, Node], active: frozenset[TensorId], leaves: Container[Node] = ()
+) -> dict[Node, Node]:
     """Cotangents of every read below the seeds' keys; `seeds` maps a node to its cotangent.
+
+    leaves  nodes that are taken as if they were read.
 
     Each node is visited once; a partial derivative is built once per active argument. Signs are carried
     beside the cotangents: most of them cancel, or end in a difference.
@@ -44,12 +50,21 @@ def pullback(g: Graph, seeds: Mapping[Node, Node], active: frozenset[TensorId]) 
     alive = set(order)
     cotangent = {n: signed(g, bar) for n, bar in seeds.items() if n in alive}
     reads: dict[Node, Node] = {}
-    ops, zero, one, minus_one, node = g.op, g.zero, g.one, g.minus_one, g.node
+    together, bars = groups(g, order), dict[Node, Node]()
+    ops, zero, one, minus_one = g.op, g.zero, g.one, g.minus_one
     for n in reversed(order):
         bar, is_minus = cotangent.pop(n, (zero, False))
+        if n in together:
+            bars[n] = g.neg(bar) if is_minus else bar
+            group = together[n]
+            for argument, value in pull_together(g, group, bars, alive) if n == group.last else ():
+                old = cotangent.get(argument)
+                new = signed(g, value)
+                cotangent[argument] = new if old is None else _joined(g, argument, old, new)
+            continue
         if bar == zero:
             continue
-        if ops[n] == "read":
+        if ops[n] == "read" or n in leaves:
             reads[n] = g.neg(bar) if is_minus else bar
             continue
         for argument, part in slopes(g, n, alive):
@@ -58,12 +73,22 @@ def pullback(g: Graph, seeds: Mapping[Node, Node], active: frozenset[TensorId]) 
             elif part == minus_one:
                 new = signed(g, bar, not is_minus)
             elif ops[part] == "neg":
-                new = signed(g, node("mul", bar, g.args[part][0]), not is_minus)
+                new = signed(g, _times(g, bar, g.args[part][0]), not is_minus)
             else:
-                new = signed(g, node("mul", bar, part), is_minus)
+                new = signed(g, _times(g, bar, part), is_minus)
             old = cotangent.get(argument)
             cotangent[argument] = new if old is None else _joined(g, argument, old, new)
     return reads
+
+
+def _times(g: Graph, bar: Node, part: Node) -> Node:
+    """bar*part; t*(x/t), as of t*f(x/t), is x, so that terms in which it cancels are the same."""
+    if g.op[part] == "div":
+        below = factors_of(g, g.args[part][1])
+        above, left = remove(factors_of(g, bar), below)
+        if len(left) < len(below):
+            return quotient_of(g, [*above, g.args[part][0]], left)
+    return g.node("mul", bar, part)
 
 
 def signed(g: Graph, n: Node, is_minus: bool = False) -> Signed:
@@ -117,7 +142,10 @@ def _has_delta(g: Graph, conditions: Iterable[Node]) -> bool:
 
 
 def pushforward(g: Graph, roots: Iterable[Node], tangents: Mapping[Node, Node]) -> dict[Node, Node]:
-    """Tangents of every node below `roots`; `tangents` gives those of the reads (absent = zero)."""
+    """Tangents of every node below `roots`.
+
+    tangents  those of the reads (absent = zero), and of other nodes where they are known.
+    """
     dot: dict[Node, Node] = {n: t for n, t in tangents.items() if t != g.zero}
     for n in g.reachable(roots):
         if g.op[n] == "read" or n in dot or g.kind[n] != "real":

@@ -264,6 +264,7 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "xlog1py": lambda x, z: x * np.log1p(z),
     "relative_entropy": lambda x, y: x * (np.log(x) - np.log(y)),
     "anchor": np.real,
+    "deviation": np.subtract,
     "scaled": OPS["scaled"].numpy,
     "norm_cosine": lambda x, q, h: x / h,
     "norm": lambda r, s, t: root_at_least_value("sqrt", t) / OPS["scaled"].numpy(1, s),

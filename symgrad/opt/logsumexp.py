@@ -23,18 +23,13 @@ from symgrad.ir.unit import Unit
 from symgrad.opt.deviation import less_its_mean
 from symgrad.opt.exponentials import with_shared_exponentials
 from symgrad.opt.means import Means
-from symgrad.opt.pairs import with_pairs
 from symgrad.opt.rebuild import Copy, NodeHook, copy_with
 from symgrad.opt.saturation import Split, beside_target, may_saturate
 
 
 def with_split_logsumexp(unit: Unit) -> Unit:
-    """The unit after `with_pairs` and `split_logsumexp`."""
-    paired = unit.moved(*with_pairs(unit.graph, unit.roots))
-    made = paired.moved(*split_logsumexp(paired.graph, paired.roots))
-    if paired.graph not in (unit.graph, made.graph):
-        made.graph.fired.update(paired.graph.fired)  # in the same stage
-    return made
+    """The unit after `split_logsumexp`."""
+    return unit.moved(*split_logsumexp(unit.graph, unit.roots))
 
 
 def split_logsumexp(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
@@ -48,7 +43,7 @@ def split_logsumexp(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[Te
     def on_node(copy: Copy, t: TensorId, old: Node, new: Node) -> Node:
         if parts:  # nothing is a softmax of no log-sum-exp
             new = _apart(copy.new, new, parts)
-            new = less_its_mean(copy.new, new, means) if g.stabilise else new
+            new = less_its_mean(copy.new, new, means)
         return beside_target(copy.new, new, parts.values()) if g.stabilise else new
 
     def on_tensor(copy: Copy, t: TensorId) -> TensorId | None:
@@ -98,6 +93,8 @@ def _apart(g: Graph, node: Node, parts: dict[TensorId, Split]) -> Node:
     op, args = g.op[node], g.args[node]
     if op == "neg" and g.op[args[0]] == "add":
         return _negated(g, node, parts)
+    if op == "exp_difference":
+        return _difference(g, node, parts)
     if op not in ("add", "sub"):
         return node
     for total, other, place in ((args[1], args[0], 1), (args[0], args[1], 0)):
@@ -125,6 +122,23 @@ def _negated(g: Graph, node: Node, parts: dict[TensorId, Split]) -> Node:
     if g.args[moved][1] != m:
         return node
     return g.intern("sub", (g.intern("sub", (g.neg(g.args[moved][0]), m)), rest))
+
+
+def _difference(g: Graph, node: Node, parts: dict[TensorId, Split]) -> Node:
+    """exp(x - L) - exp(y - L) with -L outside: of x - y no digit is lost to a large L."""
+    c, x, y = g.args[node]
+    if g.op[x] != "sub" or g.op[y] != "sub" or g.args[x][1] != g.args[y][1]:
+        return node
+    moved, other, rest = g.args[x][0], g.args[y][0], g.args[x][1]
+    whole = next((t for t, s in parts.items() if g.op[rest] == "read" and g.args[rest][0] == s.rest), None)
+    if whole is None or g.op[moved] != "sub" or g.op[other] != "sub":
+        return node
+    index = g.args[rest][1:]
+    m, _ = _read_parts(g, parts[whole], index)
+    if g.args[moved][1] != m or g.args[other][1] != m:
+        return node
+    total = g.intern("neg", (g.read(whole, *index),))
+    return g.intern("exp_difference", (g.add(c, total), g.args[moved][0], g.args[other][0]))
 
 
 def _stored_exponent(g: Graph, x: Node, exponents: TensorId | None) -> Node:

@@ -14,7 +14,7 @@ from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
 from symgrad.ir.product import Product, product_of, whole_of
 from symgrad.ir.reduce import memory_order, store
-from symgrad.ir.stability.patterns import terms_of
+from symgrad.ir.stability.patterns import negatives, terms_of
 from symgrad.opt.saturation import Softmax, Split, softmax_of
 from symgrad.records import dataclass
 
@@ -25,16 +25,12 @@ _CHEAP = 2  # operations that are done again rather than stored
 
 @dataclass(frozen=True)
 class Mean:
-    """The definition s = sum(p*c): p over the axes of s, and the factors of c.
-
-    parts  of a sum of products with p, what p is multiplied with in each; c is their sum.
-    """
+    """The definition s = sum(p*c): p over the axes of s, and the factors of c."""
 
     softmax: Softmax
     p: Node
     body: Node  # x as it is compared with the largest
     c: Product
-    parts: tuple[Product, ...] = ()
 
 
 class Means:
@@ -46,7 +42,7 @@ class Means:
     def __init__(self, splits: Collection[Split]) -> None:
         self.splits = splits
         self.known: dict[TensorId, Mean | None] = {}
-        self.shifted: dict[TensorId, tuple[TensorId, TensorId, Node | None]] = {}
+        self.shifted: dict[TensorId, tuple[TensorId, TensorId, Node]] = {}
 
     def of(self, g: Graph, node: Node) -> Mean | None:
         """What is read, if that is a mean."""
@@ -89,7 +85,7 @@ class Means:
             found = tuple(part for part in parts if part is not None)
             if len(found) == len(parts):
                 c = g.sum_of(whole_of(g, part) for part in found)
-                return Mean(softmax, factor, body, Product(Fraction(1), (c,), ()), found)
+                return Mean(softmax, factor, body, Product(Fraction(1), (c,), ()))
         return None
 
     def _without(self, g: Graph, product: Product, p: Node) -> Product | None:
@@ -99,43 +95,29 @@ class Means:
                 return replace(product, above=(*product.above[:place], *product.above[place + 1 :]))
         return None
 
-    def row(self, g: Graph, mean: Mean, read: Node) -> tuple[Node, ...]:
-        """Which softmax it is a mean under: its log-sum-exp's largest exponent, at the place of the read."""
+    def less(self, g: Graph, mean: Mean, read: Node, places: dict[Node, Node]) -> Node:
+        """c - s as (c - r) - sum(p*(c - r)), for the c that stands at `places`."""
         t, *index = g.args[read]
-        places = dict(zip(g.tensors[t].out, index, strict=True))
-        return mean.softmax.split.shift, *(g.substitute(i, places) for i in mean.softmax.index)
+        shift, rest, c = self._shifted(g, t, mean)
+        apart = g.intern("sub", (g.substitute(c, places), g.read(shift, *index)))
+        return g.mul(g.const(mean.c.number), g.intern("sub", (apart, g.read(rest, *index))))
 
-    def less(self, g: Graph, mean: Mean, read: Node, places: dict[Node, Node], here: Node) -> Node:
-        """c - s as (c - r) - sum(p*(c - r)), for the c that stands at `places` and is `here`."""
-        t, *index = g.args[read]
-        _, rest, _ = self._shifted(g, t, mean)
-        return g.intern("sub", (self.less_shift(g, mean, read, places, here), g.read(rest, *index)))
-
-    def less_shift(self, g: Graph, mean: Mean, read: Node, places: dict[Node, Node], here: Node) -> Node:
-        """c - r for that c."""
-        t, *index = g.args[read]
-        shift, _, stored = self._shifted(g, t, mean)
-        if stored is not None:
-            here = g.substitute(stored, places)
-        return g.intern("sub", (here, g.read(shift, *index)))
-
-    def _shifted(self, g: Graph, t: TensorId, mean: Mean) -> tuple[TensorId, TensorId, Node | None]:
-        """The definitions of r, of sum(p*(c - r)), and of c if that is not cheap."""
+    def _shifted(self, g: Graph, t: TensorId, mean: Mean) -> tuple[TensorId, TensorId, Node]:
+        """The definitions of r and of sum(p*(c - r)), and c, read if it is not cheap; numbers aside."""
         if t not in self.shifted:
             out, red = g.tensors[t].out, g.tensors[t].red
-            c, stored = whole_of(g, replace(mean.c, number=Fraction(1))), None
+            c = whole_of(g, replace(mean.c, number=Fraction(1)))
             if _is_dear(g, c):
                 c = store(g, memory_order(g, c, (*out, *red)), c)
-                stored = c
             split, index = mean.softmax.split, mean.softmax.index
             ties = g.read(split.ties, *index)
-            has_half = g.node("lt", g.read(split.below, *index), ties)
+            has_much = g.node("lt", g.read(split.below, *index), g.mul(g.const(3), ties))
             top = g.where(g.node("eq", mean.body, mean.softmax.m), c, g.zero)
-            r = g.div(g.read(g.define("sum", out, red, g.mask(has_half, top)), *out), ties)
+            r = g.div(g.read(g.define("sum", out, red, g.mask(has_much, top)), *out), ties)
             has_room = g.node("lt", g.node("abs", g.mul(g.const(_ROOM), r)), g.const(float("inf")))
             shift = g.define("map", out, (), g.where(has_room, r, g.zero))
             apart = g.intern("sub", (c, g.read(shift, *out)))
-            self.shifted[t] = shift, g.define("sum", out, red, g.mul(mean.p, apart)), stored
+            self.shifted[t] = shift, g.define("sum", out, red, g.mul(mean.p, apart)), c
         return self.shifted[t]
 
 
@@ -150,9 +132,14 @@ def _exponent_over(g: Graph, softmax: Softmax, red: Sequence[Node]) -> Node | No
         if any(g.axes[i] & frozenset(red) for i in softmax.index):
             continue
         places = known | dict(zip(own, order, strict=True))
-        if g.substitute(written, places) == softmax.x:
+        exponent = g.substitute(written, places)
+        if exponent == softmax.x or _opposite(g, softmax.x) in negatives(g, exponent):
             return g.substitute(split.body, places)
     return None
+
+
+def _opposite(g: Graph, node: Node) -> Node | None:
+    return g.args[node][0] if g.op[node] == "neg" else None
 
 
 def _is_dear(g: Graph, node: Node) -> bool:

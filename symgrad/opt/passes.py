@@ -4,7 +4,6 @@ together  a recurrence that follows another one step by step runs in its loop (`
 totals    sums over the states of a recurrence are taken while it runs (`opt.totals`).
 symmetric symmetric matrices are read in one order of their indices (`opt.symmetric`).
 diagonal  of what is only read on a diagonal, only that is computed (`opt.diagonal`).
-pairs     terms of a sum that differ by a probability are one (`opt.pairs`).
 inline    maps of rank 0, and maps read once in loops no larger than their own, become part of
           their reader.
 share     expensive values (transcendental functions) needed by several definitions, or at several
@@ -13,8 +12,9 @@ share     expensive values (transcendental functions) needed by several definiti
 forward   maps that only copy are read where they copy from (`opt.forward`).
 operands  what is multiplied in sums that can be matrix products is stored (`opt.operands`).
 layout    stored tensors get the axis order that their readers walk (`opt.layout`).
-logsumexp a log-sum-exp becomes the largest exponent and the rest, two numbers (`opt.logsumexp`), and
-          probabilities keep their digits beside what they nearly cancel (`opt.saturation`).
+logsumexp a log-sum-exp becomes the largest exponent and the rest, two numbers (`opt.logsumexp`), numbers
+          less their mean have the same taken from each first (`opt.deviation`), and probabilities keep
+          their digits beside what they nearly cancel (`opt.saturation`).
 legalise  what targets do not spell: ops that are expansions of others, and matrix functions, which
           become factorisations and what is read off them (`opt.factorise`).
 invariant constant factors are multiplied with those that fewer loops change (`opt.invariant`).
@@ -36,7 +36,6 @@ from symgrad.opt.invariant import invariant
 from symgrad.opt.layout import layout
 from symgrad.opt.logsumexp import split_logsumexp
 from symgrad.opt.operands import operands
-from symgrad.opt.pairs import with_pairs
 from symgrad.opt.rebuild import Copy, copy_with, linked
 from symgrad.opt.reciprocals import reciprocals
 from symgrad.opt.symmetric import symmetric
@@ -261,7 +260,6 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("totals", totals),
     ("symmetric", symmetric),
     ("diagonal", diagonal),
-    ("pairs", with_pairs),
     ("inline", inline),
     ("share", share),
     ("forward", forward),

@@ -18,13 +18,14 @@ sections 2 and 4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from symgrad.ir.op import Op, Partial, mp_function
 from symgrad.ir.ops import OPS
+from symgrad.ir.stability.patterns import difference_of
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -59,8 +60,8 @@ def _share(g: Graph, op: str, x: int, rest: Sequence[int]) -> int:
         return g.node(op, x, *sorted(rest))
     (y,) = rest
     if op == "log_share":
-        return g.neg(g.node("softplus", g.sub(y, x)))
-    return g.node("logistic", g.sub(x, y) if op == "share" else g.sub(y, x))
+        return g.neg(g.node("softplus", difference_of(g, y, x)))
+    return g.node("logistic", difference_of(g, x, y) if op == "share" else difference_of(g, y, x))
 
 
 def _others(a: Args, k: int) -> Args:
@@ -99,6 +100,41 @@ def _log_by(k: int) -> Partial:
     if not k:
         return lambda g, a, y: share_of_others(g, a[0], a[1:])
     return lambda g, a, y: g.neg(share(g, a[k], _others(a, k)))
+
+
+def _distances(g: Graph, a: Args, dots: Mapping[int, int]) -> int:
+    """sum(q*(dx - dy)) over the other numbers y, with shares q and tangents d: that of log(p).
+
+    By differences of tangents, of which equal ones are none: dx less the mean of all tangents would have no
+    digits where p is near 1.
+    """
+    beside: dict[int, list[int]] = {}
+    for k, x in enumerate(a[1:], 1):
+        beside.setdefault(dots.get(x, g.zero), []).append(k)
+    own, total = dots.get(a[0], g.zero), g.zero
+    for dot, places in beside.items():
+        if dot != own:
+            total = g.add(total, g.mul(of_some(g, a, 0, places), g.sub(own, dot)))
+    return total
+
+
+def of_some(g: Graph, a: Args, k: int, places: Sequence[int]) -> int:
+    """What the numbers at some places have of the whole, that at place k not among them."""
+    if len(places) == len(a) - 1:
+        return share_of_others(g, a[k], _others(a, k))
+    return g.sum_of(share(g, a[j], _others(a, j)) for j in places)
+
+
+def _push_share(g: Graph, a: Args, y: int, dots: Mapping[int, int]) -> int:
+    return g.mul(y, _distances(g, a, dots))
+
+
+def _push_others(g: Graph, a: Args, y: int, dots: Mapping[int, int]) -> int:
+    return g.neg(g.mul(share(g, a[0], a[1:]), _distances(g, a, dots)))
+
+
+def _push_log_share(g: Graph, a: Args, y: int, dots: Mapping[int, int]) -> int:
+    return _distances(g, a, dots)
 
 
 # ---- in other ops ------------------------------------------------------------------------------
@@ -266,10 +302,18 @@ OPS["logaddexp"] = Op(
 )  # fmt: skip
 _enter(
     "share", _share_by, _np_share, lambda *a: _powers(a)[0] / sum(_powers(a)),
-    expand=lambda g, a: _Parts(g, a).share(a[0], a[:1]), cost=60,
+    expand=lambda g, a: _Parts(g, a).share(a[0], a[:1]), cost=60, tangent=_push_share,
 )  # fmt: skip
 _enter(
     "share_of_others", _others_by, _np_share_of_others, lambda *a: sum(_powers(a)[1:]) / sum(_powers(a)),
-    expand=lambda g, a: _Parts(g, a).share(a[0], a[1:]), cost=60,
+    expand=lambda g, a: _Parts(g, a).share(a[0], a[1:]), cost=60, tangent=_push_others,
 )  # fmt: skip
-_enter("log_share", _log_by, _np_log_share, _mp_log_share, expand=_expand_log_share, cost=80)
+_enter(
+    "log_share",
+    _log_by,
+    _np_log_share,
+    _mp_log_share,
+    expand=_expand_log_share,
+    cost=80,
+    tangent=_push_log_share,
+)

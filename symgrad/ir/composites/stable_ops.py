@@ -156,6 +156,14 @@ _enter(
 )  # fmt: skip
 
 
+# A number less a mean of such under a softmax (`grad.softmaxes`), for which `opt.logsumexp` has digits.
+_enter(
+    "deviation", 2, lambda x, y: x - y, lambda x, y: x - y,
+    (lambda g, a, y: g.one, lambda g, a, y: g.minus_one), expand=lambda g, a: g.intern("sub", a),
+    domain=((-2.0, 2.0), (-2.0, 2.0)), total=True, source="Chan, Golub & LeVeque 1983, section 2",
+)  # fmt: skip
+
+
 # ---- hyperbolic functions ----------------------------------------------------------------------
 
 _COSH_IS_EXP = 20  # from here on exp(-2x) is less than half of log(cosh(x))'s last place

@@ -527,6 +527,7 @@ FUNCTIONS: dict[str, Callable[..., Series]] = {
     "lambertw": _lambertw, "lambertw_above": lambda a: _beside_one(_lambertw(a), 1, 1),
     "xlogx": lambda a: mul(a, _log(a)),
     "square_difference": lambda a, b: sub(mul(a, a), mul(b, b)),
+    "deviation": sub,
     "hypot": lambda a, b: root(add(mul(a, a), mul(b, b))),
     "direction_cosine": lambda a, b: div(a, root(add(mul(a, a), mul(b, b)))),
     "less_cosine": lambda a, b: sub(constant_like(1, a), div(a, root(add(mul(a, a), mul(b, b))))),

@@ -70,7 +70,7 @@ def quotient_plus_its_negative_share(g: Graph, a: Args) -> int | None:
 def _over_common_divisor(g: Graph, a: Args, sign: int) -> int | None:
     """a[0] + sign*a[1] without what cancels over the divisor of both; None if nothing does."""
     has_other_sign = sign < 0 or _is_negative(g, a[0]) != _is_negative(g, a[1])
-    if not _may_cancel(g, a, has_other_sign):
+    if not _may_be_quotients([g.op[n] for n in a]) or not _may_cancel(g, a, has_other_sign):
         return None
     first, second = (_powers(g, part) for part in a)
     if first is None or second is None:

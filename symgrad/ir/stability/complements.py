@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args
 from symgrad.ir.stability.audit import Audit, at, stable
-from symgrad.ir.stability.patterns import all_factors, conditions_of, quotient_of, remove
+from symgrad.ir.stability.patterns import all_factors, quotient_of, remove
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -90,50 +90,8 @@ def _has_complement(g: Graph, node: int) -> bool:
     return g.op[node] in _OTHER_COMPLEMENTS or is_share(g, node)
 
 
-def _may_be_delta_and_share(ops: Sequence[str]) -> bool:
-    return "mask" in ops and all(op in ("mask", "read", "mul", "neg", "div") for op in ops)
-
-
-@stable(
-    "add",
-    "[c and k = j]*x - [c]*x*p is x*(1 - p) on the diagonal, where the two would cancel, and -x*p elsewhere",
-    Audit(
-        "exp(v[0])/Sum(exp(v[i]), (i, 0, n - 1))", "[k = j]*p*(1 - p) - [k != j]*p*q",
-        "the derivative of a softmax, or the second one of a log-sum-exp, also of rows", COMPLEMENT,
-        ({"v": (40.0, 0.0, 1.0)}, {"v": (-8.0, 1.0, 0.5)}),
-    ),
-    on=_may_be_delta_and_share,
-    needs=SHARES,
-)  # fmt: skip
-def delta_plus_minus_its_share(g: Graph, a: Args) -> int | None:
-    for delta, other in (a, a[::-1]):
-        made = _apart(g, delta, other) if g.op[delta] == "mask" else None
-        if made is not None:
-            return made
-    return None
-
-
-def _apart(g: Graph, delta: int, other: int) -> int | None:
-    """[c and k = j]*x plus [c]*y, where that is -x*p, by the rule above; y may have no c."""
-    predicate, whole = g.args[delta]
-    condition, part = g.args[other] if g.op[other] == "mask" else (g.true, other)
-    equation, missing = remove(conditions_of(g, predicate), conditions_of(g, condition))
-    if len(equation) != 1 or g.op[equation[0]] != "ieq" or missing not in ([], [g.true]):
-        return None
-    if g.op[part] == "read" and _reads_product_with_share(g, part):
-        part = _unfolded(g, part)
-    number, own = numbers_apart(g, share_factors(g, whole))
-    other_number, others = numbers_apart(g, _factors_read(g, part))
-    left, rest = remove(own, others)
-    if left or len(rest) != 1 or not is_share(g, rest[0]) or number != -other_number:
-        return None
-    on_it = g.mask(predicate, g.mul(whole, complement_of(g, rest[0])))
-    off_it = g.mask(g.node("not", equation[0]), other)
-    return g.add(on_it, off_it)
-
-
 def is_whole_less_share(g: Graph, difference: int, part: int) -> int | None:
-    """x if the two are x*(1 - p) and x*p for a share p: how `_apart` is undone."""
+    """x if the two are x*(1 - p) and x*p for a share p."""
     left, rest = remove(share_factors(g, difference), share_factors(g, part))
     if len(rest) != 1 or not is_share(g, rest[0]):
         return None
@@ -166,29 +124,12 @@ def share_factors(g: Graph, node: int) -> list[int]:
     return found
 
 
-def _factors_read(g: Graph, node: int) -> list[int]:
-    """The factors, those of stored products with a share as well: the tangent of a log-sum-exp is one."""
-    found: list[int] = []
-    for factor in share_factors(g, node):
-        is_product = g.op[factor] == "read" and _reads_product_with_share(g, factor)
-        found += share_factors(g, _unfolded(g, factor)) if is_product else [factor]
-    return found
-
-
 def numbers_apart(g: Graph, factors: list[int]) -> tuple[Fraction, list[int]]:
     """The product of the rational factors, and the other factors."""
     product, others = Fraction(1), [f for f in factors if g.rational(f) is None]
     for factor in factors:
         product *= g.rational(factor) or 1
     return product, others
-
-
-def _reads_product_with_share(g: Graph, read: int) -> bool:
-    """Whether a map of products with a share is read; asked of its body as it stands, because unfolding
-    builds nodes, for which these rules are asked in turn: a chain of sums of such reads would recurse.
-    """
-    tensor = g.tensors[g.args[read][0]]
-    return tensor.kind == "map" and any(is_share(g, factor) for factor in share_factors(g, tensor.body))
 
 
 def _stored_share(g: Graph, node: int) -> int:

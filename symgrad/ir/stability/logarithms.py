@@ -17,6 +17,8 @@ from symgrad.ir.stability.patterns import (
     numbered,
     one_minus_square,
     one_plus,
+    sum_of_signed,
+    terms_of,
 )
 
 if TYPE_CHECKING:
@@ -34,13 +36,23 @@ def log_of_sum(g: Graph, node: int) -> int | None:
     if g.op[node] != "read":
         return None
     t = g.tensors[g.args[node][0]]
-    if t.kind != "sum" or g.op[t.body] != "exp":
+    written = _exponent_of(g, t.body) if t.kind == "sum" else None
+    if written is None:
         return None
-    exponent, shift = _shift_apart(g, g.args[t.body][0], t.red)
+    exponent, shift = _shift_apart(g, written, t.red)
     exponent, anchor = anchored(g, exponent, t.out, t.red)
     index = g.args[node][1:]
     total = g.read(g.define("logsumexp", t.out, t.red, exponent), *index)
-    return g.add(total, g.substitute(g.add(anchor, shift), dict(zip(t.out, index, strict=True))))
+    beside = terms_of(g, g.substitute(g.add(anchor, shift), dict(zip(t.out, index, strict=True))))
+    # What is subtracted first: it may be one of the exponents.
+    return sum_of_signed(g, [(1, total), *sorted(beside, key=lambda term: term[0])])
+
+
+def _exponent_of(g: Graph, node: int) -> int | None:
+    """x of exp(x), 2*x of its square."""
+    if g.op[node] == "exp_of_sum" and g.args[node][0] == g.args[node][1]:
+        return g.mul(g.const(2), g.args[node][0])
+    return exponent_of(g, node)
 
 
 def _shift_apart(g: Graph, exponent: int, red: tuple[int, ...]) -> tuple[int, int]:
@@ -61,13 +73,17 @@ def _log_of_terms(g: Graph, node: int) -> int | None:
     if rest is not None and exponent_of(g, rest) is not None:
         return None  # softplus and the logistic function have rules of their own
     logs: list[int | None] = []
-    stack = [node]
+    stack, number = [node], g.zero
     while stack and len(stack) + len(logs) <= MOST_SCORES:
         part = stack.pop()
         if g.op[part] == "add":
             stack += g.args[part][::-1]
+        elif g.op[part] == "const" and _log_of_term(g, part) is not None:
+            number = g.add(part, number)  # all numbers are one term
         else:
             logs += _logs_of_term(g, part)
+    if logs and number != g.zero:
+        logs.append(g.node("log", number))
     known = [part for part in logs if part is not None]
     if stack or len(known) < len(logs) or all(g.op[part] in ("const", "log") for part in known):
         return None
@@ -85,16 +101,27 @@ def _logs_of_term(g: Graph, node: int) -> list[int | None]:
 
 
 def _log_of_term(g: Graph, node: int) -> int | None:
-    """log of c*exp(x), exp(x) or c, for a rational c > 0."""
+    """log of c*exp(x), exp(x) or c, for a number c > 0, or of a product of shares."""
     exponent = exponent_of(g, node)
     if exponent is not None:
         return exponent
     factor, rest = (g.args[node][0], g.args[node][1]) if g.op[node] == "mul" else (node, None)
+    if g.op[factor] != "const":
+        return _log_of_shares(g, node)
     q = g.rational(factor)
-    if q is None or q <= 0 or (rest is not None and g.op[rest] != "exp"):
+    is_positive = g.args[factor][0] == "s" if q is None else q > 0  # pi, e and their like
+    if not is_positive or (rest is not None and g.op[rest] != "exp"):
         return None
     log = g.node("log", factor)
     return log if rest is None else g.add(g.args[rest][0], log)
+
+
+def _log_of_shares(g: Graph, node: int) -> int | None:
+    """log of a product of two or more entries of softmaxes, of which one near 1 has no digits left."""
+    factors = factors_of(g, node)
+    if len(factors) < 2 or any(g.op[f] not in ("share", "share_of_others", "logistic") for f in factors):
+        return None
+    return g.sum_of(g.node("log", f) for f in factors)
 
 
 @stable(

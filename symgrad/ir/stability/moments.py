@@ -8,13 +8,25 @@ and the mean of log(p), written as a log-sum-exp and a mean of its exponents.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from symgrad.ir.composites import softmax
 from symgrad.ir.product import Product, product_of, whole_of
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, stable
 from symgrad.ir.stability.complements import is_share
-from symgrad.ir.stability.patterns import all_factors, quotient_of, remove, terms_of
+from symgrad.ir.stability.patterns import (
+    MOST_SCORES,
+    all_factors,
+    difference_of,
+    negatives,
+    quotient_of,
+    remove,
+    sum_of_signed,
+    terms_of,
+    without,
+)
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -50,6 +62,7 @@ def _without_share(g: Graph, part: Product, axes: Sequence[int]) -> tuple[int, i
 
 def _is_over(g: Graph, share: int, axes: Sequence[int]) -> bool:
     """Whether exp(x - logsumexp(y)) is one of the y that are summed up, over these axes."""
+    share = _unguarded(g, share)
     if g.op[share] != "exp":
         return False
     (exponent,) = g.args[share]
@@ -63,13 +76,8 @@ def _is_over(g: Graph, share: int, axes: Sequence[int]) -> bool:
         own, order = (g.first_occurrence(n, frozenset(a)) for n, a in ((tensor.body, tensor.red), (x, axes)))
         if len(own) == len(tensor.red) and len(order) == len(axes) and not g.axes[total] & frozenset(axes):
             y = g.substitute(tensor.body, dict(zip((*tensor.out, *own), (*index, *order), strict=False)))
-            return len(own) == len(order) and x in (_negatives(g, y) if is_negated else (y,))
+            return len(own) == len(order) and x in (negatives(g, y) if is_negated else (y,))
     return False
-
-
-def _negatives(g: Graph, x: int) -> tuple[int, ...]:
-    """How -x may be written."""
-    return g.neg(x), *((g.div(g.neg(g.args[x][0]), g.args[x][1]),) if g.op[x] == "div" else ())
 
 
 @stable(
@@ -101,7 +109,7 @@ def _covariance(g: Graph, whole: int, first: int, second: int) -> int | None:
     (p, both), (_, x), (_, y) = found
     if g.mul(x, y) != both and quotient_of(g, *_factors(g, x, y)) != quotient_of(g, *_factors(g, both)):
         return None
-    body = g.mul(p, g.mul(g.sub(x, first), g.sub(y, second)))
+    body = g.mul(p, g.mul(g.node("deviation", x, first), g.node("deviation", y, second)))
     out = g.first_occurrence(body, g.axes[body] - frozenset(axes))
     return g.read(g.define("sum", out, tuple(axes), body), *out)
 
@@ -124,18 +132,36 @@ def _factors(g: Graph, *nodes: int) -> tuple[list[int], list[int]]:
 )  # fmt: skip
 def total_less_mean_of_exponents(g: Graph, a: Args) -> int | None:
     for total, mean, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
-        if not _of_sum(g, mean) or g.op[total] != "read" or g.tensors[g.args[total][0]].kind != "logsumexp":
+        if g.op[total] != "read" or g.tensors[g.args[total][0]].kind != "logsumexp":
             continue
-        axes = [g.fresh_axis(g.extent(r)) for r in g.tensors[g.args[mean][0]].red]
-        part = _at(g, mean, axes)
-        found = None if part is None else _without_share(g, part, axes)
-        if found is not None and g.args[found[0]][0] == g.sub(found[1], total):
-            p, x = found
-            body = g.mul(p, g.sub(total, x))
-            out = g.first_occurrence(body, g.axes[body] - frozenset(axes))
-            made = g.read(g.define("sum", out, tuple(axes), body), *out)
-            return made if sign > 0 else g.neg(made)
+        above, below = all_factors(g, mean)
+        for k, factor in enumerate(above):
+            made = _entropy(g, total, factor, without(above, k), below) if _of_sum(g, factor) else None
+            if made is not None:
+                return made if sign > 0 else g.neg(made)
     return None
+
+
+def _entropy(g: Graph, total: int, mean: int, above: list[int], below: list[int]) -> int | None:
+    """-sum(p*log(p)) if the mean of p*u, times and over the factors, is that of the exponents of `total`."""
+    axes = [g.fresh_axis(g.extent(r)) for r in g.tensors[g.args[mean][0]].red]
+    part = _at(g, mean, axes)
+    found = None if part is None else _without_share(g, part, axes)
+    if found is None:
+        return None
+    p, u = found
+    x = quotient_of(g, [*above, u], below)
+    exponent = g.args[_unguarded(g, p)][0]
+    if exponent != g.sub(x, total):
+        return None
+    body = g.mul(p, g.neg(exponent))
+    out = g.first_occurrence(body, g.axes[body] - frozenset(axes))
+    return g.read(g.define("sum", out, tuple(axes), body), *out)
+
+
+def _unguarded(g: Graph, share: int) -> int:
+    """exp(..) of a share that is 0 where there is none."""
+    return g.args[share][2] if g.op[share] == "where" else share
 
 
 # ---- written out -----------------------------------------------------------------------------------
@@ -146,7 +172,8 @@ def total_less_mean_of_exponents(g: Graph, a: Args) -> int | None:
     "the mean of squares less the square of the mean cancels where both are large beside the variance",
     Audit(
         "(x**2*exp(x) + y**2*exp(y))/(exp(x) + exp(y)) - ((x*exp(x) + y*exp(y))/(exp(x) + exp(y)))**2",
-        "p*(x - m)**2 + q*(y - m)**2", "means of a few numbers under one softmax", _CHAN,
+        "p*q*(x - y)**2; of more than two sum(p*(x - m)**2)", "means of a few numbers under one softmax",
+        _CHAN,
         ({"x": 40.0, "y": 0.0}, {"x": 1000.25, "y": 1000.0}, {"x": 0.5, "y": -1.0}),
     ),
     on=among("mul", "add", "sub"),
@@ -162,7 +189,7 @@ def _variance(g: Graph, terms: Sequence[tuple[int, int]]) -> int | None:
     if len(squares) != 1 or g.op[squares[0]] != "mul" or len({*g.args[squares[0]]}) > 1:
         return None
     mean, left = g.args[squares[0]][0], [_factors(g, n) for sign, n in terms if sign > 0]
-    total, shares = g.zero, []
+    total, shares, numbers = g.zero, [], []
     for sign, term in terms_of(g, mean):
         above, below = all_factors(g, term)
         p = next((f for f in above if is_share(g, f)), None)
@@ -172,15 +199,106 @@ def _variance(g: Graph, terms: Sequence[tuple[int, int]]) -> int | None:
             return None
         left.remove(wanted)
         number = quotient_of(g, x, below)
-        apart = g.sub(number if sign > 0 else g.neg(number), mean)
+        number = number if sign > 0 else g.neg(number)
+        apart = g.sub(number, mean)
         total = g.add(total, g.mul(p, g.mul(apart, apart)))
         shares.append(p)
-    return total if not left and _are_all(g, shares) else None
+        numbers.append(number)
+    if left or not _are_all(g, shares):
+        return None
+    if len(shares) > 2:
+        return total
+    apart = difference_of(g, *numbers)
+    return g.mul(g.mul(*shares), g.mul(apart, apart))
 
 
 def _are_all(g: Graph, shares: list[int]) -> bool:
     """Whether the shares are those of every part of one whole."""
     if len(shares) == 2:
-        return g.sub(g.one, shares[0]) == shares[1]
+        return g.sub(g.one, shares[0]) == shares[1] or _are_opposite(g, *shares)
     scores = {tuple(sorted(g.args[p])) for p in shares if g.op[p] == "share"}
     return len(scores) == 1 and sorted(g.args[p][0] for p in shares) == list(*scores)
+
+
+def _are_opposite(g: Graph, p: int, q: int) -> bool:
+    """Whether these are logistic functions of z and -z, also of (x - y)/t and (y - x)/t."""
+    if g.op[p] != "logistic" or g.op[q] != "logistic":
+        return False
+    (sign, above, below), (other, others, beneath) = (_signed_factors(g, g.args[n][0]) for n in (p, q))
+    (mine, theirs), same = remove(above, others), below == beneath
+    if not mine and not theirs:
+        return same and sign == -other
+    return same and sign == other and len(mine) == 1 and g.neg(mine[0]) == theirs[0]
+
+
+@stable(
+    "add",
+    "log-sum-exp less a mean of its exponents cancels where one of these is far above the others",
+    Audit(
+        "log(exp(x) + exp(y)) - (x*exp(x) + y*exp(y))/(exp(x) + exp(y))", "-p*log(p) - q*log(q)",
+        "a log-sum-exp of a few numbers and a mean of these, by its softmax or by numbers", _CHAN,
+        ({"x": 40.0, "y": 0.0}, {"x": 1000.25, "y": 1000.0}, {"x": 0.5, "y": -1.0}),
+    ),
+    on=among("logaddexp", "add", "sub"),
+    needs=("logaddexp",),
+)  # fmt: skip
+def total_less_mean_of_few(g: Graph, a: Args) -> int | None:
+    return _less_mean(g, [(1, a[0]), (1, a[1])])
+
+
+def _less_mean(g: Graph, parts: Sequence[tuple[int, int]]) -> int | None:
+    """-sum(w*log(p)) for the terms log(sum(exp(x))) and -w*x of each x, where the w are p or add up to 1."""
+    terms = _all_terms(g, parts)
+    place = next((k for k, (_, n) in enumerate(terms) if g.op[n] == "logaddexp"), None)
+    if place is None or len(terms) <= len(g.args[terms[place][1]]):
+        return None
+    sign, total = terms.pop(place)
+    scores, whole, found = list(g.args[total]), Fraction(0), g.zero
+    for k, x in enumerate(scores):
+        rest = without(scores, k)
+        p = softmax.share(g, x, rest)
+        weights = ((k, _weight(g, -sign * other, n, p, x)) for k, (other, n) in enumerate(terms))
+        place, weight = next(((k, w) for k, w in weights if w is not None), (0, g.zero))
+        if weight == g.zero:
+            return None
+        del terms[place]
+        whole += g.rational(weight) or Fraction(1, len(scores))
+        found = g.add(found, g.mul(weight, softmax.log_share(g, x, rest)))
+    return sum_of_signed(g, [(-sign, found), *terms]) if whole == 1 else None
+
+
+def _all_terms(g: Graph, parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The terms of a sum of a few scores; none of a longer one."""
+    terms: list[tuple[int, int]] = []
+    stack = list(parts)
+    while stack and len(stack) + len(terms) <= MOST_SCORES:
+        sign, n = stack.pop()
+        if g.op[n] == "neg":
+            stack.append((-sign, g.args[n][0]))
+        elif g.op[n] in ("add", "sub"):
+            x, y = g.args[n]
+            stack += [(-sign if g.op[n] == "sub" else sign, y), (sign, x)]
+        else:
+            terms.append((sign, n))
+    return [] if stack else terms
+
+
+def _weight(g: Graph, sign: int, term: int, p: int, x: int) -> int | None:
+    """w if sign*term is w*x, for the share p or a number above 0."""
+    wanted, found = product_of(g, x, _MOST_FACTORS), product_of(g, term, _MOST_FACTORS, sign)
+    if wanted is None or found is None or sorted(wanted.below) != sorted(found.below):
+        return None
+    extra, missing = remove(list(found.above), list(wanted.above))
+    ratio = found.number / wanted.number
+    if missing or extra not in ([], [p]) or ratio <= 0:
+        return None
+    if extra:
+        return p if ratio == 1 else None
+    return g.const(ratio)
+
+
+def _signed_factors(g: Graph, *nodes: int) -> tuple[int, list[int], list[int]]:
+    """The sign and the factors of a product, -1 counted as a sign."""
+    above, below = _factors(g, *nodes)
+    count = above.count(g.minus_one) + below.count(g.minus_one)
+    return (-1) ** count, [f for f in above if f != g.minus_one], [f for f in below if f != g.minus_one]

@@ -295,3 +295,8 @@ def difference_of(g: Graph, a: int, b: int) -> int:
     if g.op[a] == "neg" == g.op[b]:
         return difference_of(g, g.args[b][0], g.args[a][0])
     return g.sub(a, b)
+
+
+def negatives(g: Graph, x: int) -> tuple[int, ...]:
+    """How -x may be written."""
+    return g.neg(x), *((g.div(g.neg(g.args[x][0]), g.args[x][1]),) if g.op[x] == "div" else ())

@@ -13,6 +13,8 @@ from symgrad.ir.stability.patterns import (
     difference_of,
     factors_of,
     quotient_of,
+    remove,
+    terms_of,
     without,
 )
 
@@ -42,19 +44,28 @@ def softmax_to_exp_of_difference(g: Graph, a: Args) -> int | None:
     above = factors_of(g, a[0])
     k = next((k for k, factor in enumerate(above) if g.op[factor] == "exp"), None)
     below = [] if k is None else factors_of(g, a[1])
-    for place, divisor in enumerate(below):
+    for divisor in below:
         lse = log_of_sum(g, divisor)
         if k is not None and lse is not None:
-            share = g.node("exp", g.sub(g.args[above[k]][0], lse))
-            return quotient_of(g, [*without(above, k), share], without(below, place))
+            exponent, times = _part_for(g, g.args[above[k]][0], below.count(divisor))
+            share = g.node("exp", g.sub(exponent, lse))
+            rest, _ = remove(below, [divisor] * times)
+            return quotient_of(g, [*without(above, k), *[share] * times], rest)
     return None
+
+
+def _part_for(g: Graph, exponent: int, times: int) -> tuple[int, int]:
+    """(x, k) if the exponent is k*x, for a k of so many equal divisors: a power of a share is a product."""
+    q = g.rational(g.args[exponent][0]) if times > 1 and g.op[exponent] == "mul" else None
+    is_count = q is not None and q.denominator == 1 and 1 < q <= times
+    return (g.args[exponent][1], int(q)) if q is not None and is_count else (exponent, 1)
 
 
 @stable(
     "div",
     "(exp(a) - exp(b))/sum(exp(c)) is exp(a - L) - exp(b - L), L = logsumexp(c): no overflow",
     Audit(
-        "(exp(v[0]) - exp(v[1]))/Sum(exp(v[i]), (i, 0, n - 1))", "exp_difference(-L, v[0], v[1])",
+        "(exp(v[0]) - exp(v[1]))/Sum(exp(v[i]), (i, 0, n - 1))", "exp_difference(0, v[0] - L, v[1] - L)",
         "a difference of exponentials over a sum of such", _LOG_SUM_EXP, SCORES,
     ),
     on=among("exp_difference", "mul", "neg"),
@@ -68,7 +79,7 @@ def margin_of_softmax(g: Graph, a: Args) -> int | None:
         lse = log_of_sum(g, divisor) if g.op[divisor] == "read" else None
         if k is not None and lse is not None:
             c, u, v = g.args[above[k]]
-            margin = g.node("exp_difference", g.sub(c, lse), u, v)
+            margin = g.node("exp_difference", c, g.sub(u, lse), g.sub(v, lse))
             return quotient_of(g, [*without(above, k), margin], without(below, place))
     return None
 
@@ -231,6 +242,28 @@ def one_minus_share(g: Graph, a: Args) -> int | None:
             share = complement(g, *_scores(g, other))
             return share if sign > 0 else g.neg(share)
     return None
+
+
+@stable(
+    "add",
+    "the shares of all but one are 1 less that one: the derivatives of each are sums in which these cancel",
+    Audit(
+        "(exp(x) + exp(y))/(exp(x) + exp(y) + exp(z))", "share_of_others(z, x, y)", "written out",
+        _COMPLEMENT, _THREE,
+    ),
+    on=among("share"),
+    needs=("share",),
+)  # fmt: skip
+def shares_to_share_of_others(g: Graph, a: Args) -> int | None:
+    terms = [*terms_of(g, a[0]), *terms_of(g, a[1])]
+    found = [n for sign, n in terms if sign > 0 and g.op[n] == "share"]
+    if len(found) < len(terms):
+        return None
+    scores = sorted(g.args[found[0]])
+    missing, rest = remove(scores, [g.args[n][0] for n in found])
+    if len(missing) != 1 or rest or any(sorted(g.args[n]) != scores for n in found):
+        return None
+    return softmax.share_of_others(g, missing[0], [x for x in scores if x != missing[0]])
 
 
 def _scores(g: Graph, node: int) -> tuple[int, list[int]]:
