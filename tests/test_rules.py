@@ -361,6 +361,21 @@ EXAMPLES: dict[str, Example] = {
         g.sub(g.node("exp", v.x), g.node("exp", v.y)), g.add(g.node("exp", v.x), g.node("exp", v.y))),
     "power_plus_minus_one": lambda g, v: (g.node("pow", v.x, v.y), g.minus_one),
     "one_minus_power": lambda g, v: (g.one, g.node("pow", g.add(g.one, v.x), v.y)),
+    "terms_of_one_value": lambda g, v: (
+        g.sub(g.add(v.y, g.node("exp", v.x)), v.x), g.minus_one),
+    "terms_of_one_value_less_one": lambda g, v: (
+        g.add(g.add(v.y, g.node("exp", v.x)), g.minus_one), v.x),
+    "great_circle": lambda g, v: (
+        g.add(
+            g.mul(g.node("sin", v.x), g.node("sin", v.y)),
+            g.mul(g.mul(g.node("cos", v.x), g.node("cos", v.y)), g.node("cos", g.add(v.x, v.y)))),),
+    "growth_over_many_steps": lambda g, v: (g.add(g.one, g.div(v.x, v.y)), v.y),
+    "product_less_its_part": lambda g, v: (g.mul(v.x, g.node("exp", v.y)), v.x),
+    "product_plus_negative_part": lambda g, v: (
+        g.mul(g.add(g.one, v.x), g.add(g.one, v.y)), g.minus_one),
+    "divergence_of_shares": lambda g, v: (
+        g.node("relative_entropy", v.x, v.y),
+        g.node("relative_entropy", v.y, v.x)),
     "power_less_one_over_factor": lambda g, v: (g.add(g.node("pow", v.x, v.y), g.minus_one), v.y),
     "root_less_side_over_factor": lambda g, v: (
         g.sub(g.node("sqrt", g.add(g.mul(v.x, v.x), g.mul(g.const(3), v.y))), v.x), g.mul(g.const(2), v.y)),

@@ -96,6 +96,14 @@ def log_of_near_quotient(g: Graph, c: int, u: int, v: int) -> int:
     return g.where(near, g.node("log1p", g.div(d, b)), apart)
 
 
+def in_near_quotient(g: Graph, node: int) -> tuple[int, int] | None:
+    """a and b if this is log(a/b) as `log_of_near_quotient` makes it."""
+    if g.op[node] != "where" or g.op[g.args[node][2]] != "log_quotient":
+        return None
+    hidden, b = g.args[g.args[node][2]]
+    return (g.args[hidden][2], b) if g.op[hidden] == "where" else None
+
+
 def _expand(name: str) -> Callable[[Graph, Args], int]:
     def expand(g: Graph, args: Args) -> int:
         f, (c, u, v) = FAMILIES[name], args

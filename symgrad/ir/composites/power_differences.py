@@ -3,16 +3,21 @@
     pow_difference(c, u, v, p) = (c + u)^p - (c + v)^p
 
 Where a = c + u and b = c + v are of one sign and size it is b^p (exp(p*l) - 1) with l = log(1 + (u - v)/b).
-Divided by u - v, a power that is a small whole number is a sum of products, which has no limit to take.
+A power that is a small whole number is a polynomial in the middle of a and b and half their distance, in
+which all signs are equal, times both where the exponent is even: nothing cancels wherever they are.
 
 Source: Higham 2002, Accuracy and Stability of Numerical Algorithms, sections 1.7 and 1.14; DLMF 1.2(i).
 """
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import comb
 from typing import TYPE_CHECKING, Any
 
-from symgrad.ir.composites.differences import Args, difference_node, of_one_size
+import numpy as np
+
+from symgrad.ir.composites.differences import Args, difference_node, middle, of_one_size
 from symgrad.ir.expansion import by_expansion
 from symgrad.ir.op import Op
 from symgrad.ir.ops import OPS
@@ -33,13 +38,17 @@ def power_difference(g: Graph, c: int, u: int, v: int, p: int) -> int:
         return g.sub(u, v)
     if exponent == -1:
         return difference_node(g, "reciprocal", c, u, v)
+    is_central = g.neg(u) == v  # both slopes are sums then
+    products = _products(g, c, u, v, p) if is_central else None
+    if products is not None:
+        return g.mul(g.mul(g.const(2), u), products)
     return g.node("pow_difference", c, u, v, p)
 
 
 def power_slope(g: Graph, c: int, u: int, v: int, p: int) -> int:
     """The same over u - v, with its limit at u = v."""
     a, b, d = g.add(c, u), g.add(c, v), g.sub(u, v)
-    products = _products(g, a, b, p)
+    products = _products(g, c, u, v, p)
     if products is not None:
         return products
     t, near = _near(g, a, b, d, p)
@@ -51,15 +60,21 @@ def power_slope(g: Graph, c: int, u: int, v: int, p: int) -> int:
     return g.where(near, regular, apart)
 
 
-def _products(g: Graph, a: int, b: int, p: int) -> int | None:
-    """a^k + a^(k-1) b + ... + b^k for an exponent k + 1 that is a small whole number."""
-    exponent = g.rational(p)
-    if exponent is None or exponent.denominator != 1 or not 0 < exponent <= _MOST_PRODUCTS:
+def _products(g: Graph, c: int, u: int, v: int, p: int) -> int | None:
+    """(a^n - b^n)/(u - v) for a small whole number n.
+
+    With a = m + h and b = m - h it is the sum of C(n, k) m^(n - k) h^(k - 1) over odd k.
+    """
+    n = g.rational(p)
+    if n is None or n.denominator != 1 or not 0 < n <= _MOST_PRODUCTS:
         return None
-    total, power = g.one, g.one
-    for _ in range(int(exponent) - 1):
-        power = g.mul(power, b)
-        total = g.add(g.mul(total, a), power)
+    m = middle(g, (c, u, v))
+    h = u if g.neg(u) == v else g.mul(g.const(Fraction(1, 2)), g.sub(u, v))
+    total, power = g.zero, g.one
+    for k in range(1, int(n) + 1, 2):
+        more = g.integer_power(m, int(n) - k)
+        total = g.add(total, g.mul(g.const(comb(int(n), k)), g.mul(more, power)))
+        power = g.mul(power, g.mul(h, h))
     return total
 
 
@@ -74,13 +89,27 @@ def _near(g: Graph, a: int, b: int, d: int, p: int) -> tuple[int, int]:
 def _expand(g: Graph, args: Args) -> int:
     c, u, v, p = args
     a, b, d = g.add(c, u), g.add(c, v), g.intern("sub", (u, v))
-    below, products = g.node("pow", b, p), _products(g, a, b, p)
+    products = _products(g, c, u, v, p)
     if products is not None:
-        apart = g.intern("sub", (g.node("pow", a, p), below))
-        return g.where(of_one_size(g, a, b, d), g.mul(d, products), apart)
+        return g.mul(d, products)
+    below = g.node("pow", b, p)
     t, near = _near(g, a, b, d, p)
     together = g.mul(below, g.node("expm1", g.mul(p, g.node("log1p", t))))
     return g.where(near, together, g.intern("sub", (g.node("pow", a, p), below)))
+
+
+_of_any = by_expansion(_expand, 4)
+
+
+def _numpy(c: Any, u: Any, v: Any, p: Any) -> Any:
+    """By what the exponent is, which the expansion does not see in an array."""
+    exponents = np.unique(np.real(p))
+    n = int(exponents[0]) if exponents.size == 1 and exponents[0] in range(2, _MOST_PRODUCTS + 1) else 0
+    if not n:
+        return _of_any(c, u, v, p)
+    with np.errstate(all="ignore"):
+        m, h = c + (u + v) / 2, (u - v) / 2
+        return (u - v) * sum(comb(n, k) * m ** (n - k) * h ** (k - 1) for k in range(1, n + 1, 2))
 
 
 def _exact(c: Any, u: Any, v: Any, p: Any) -> Any:
@@ -118,7 +147,7 @@ def _by_exponent(g: Graph, a: Args, y: int) -> int:
 
 
 OPS["pow_difference"] = Op(
-    "pow_difference", 4, by_expansion(_expand, 4), _exact,
+    "pow_difference", 4, _numpy, _exact,
     (
         _by_common,
         lambda g, a, y: _rate(g, g.add(a[0], a[1]), a[3], 0),

@@ -26,6 +26,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     guarded.py       sin(x)/x with its value at 0 filled in
     radial.py        even functions of a root: cos(|v|), sin(|v|)/|v|
     powers.py        x**y - 1, also over y and x - 1
+    products_less_one.py  (1 + x)*(1 + y) - 1, a*exp(x) - a
     sides.py         a root less one of its sides
     squares.py       differences of squares
     quadratic_forms.py  variances, covariances and squares written out in numbers
@@ -43,6 +44,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     arcs.py          inverse cosines next to 1, angles between vectors
     divergences.py   x*log(x/y) - x + y and its like next to x = y
     singularities.py formulas of one value that are regular where it is 0
+    sums_of_one_value.py  the same in sums with other terms
 """
 
 from symgrad.ir import ops  # noqa: F401  the table first: the rules are about its rows
@@ -70,6 +72,7 @@ from symgrad.ir.stability import (
     power_steps,
     powers,
     products,
+    products_less_one,
     quadratic_forms,
     quotients,
     radial,
@@ -82,6 +85,7 @@ from symgrad.ir.stability import (
     squares,
     steps,
     sum_steps,
+    sums_of_one_value,
     weighted_variances,
     whole_sums,
 )
@@ -113,6 +117,7 @@ __all__ = [
     "power_steps",
     "powers",
     "products",
+    "products_less_one",
     "quadratic_forms",
     "quotients",
     "radial",
@@ -125,6 +130,7 @@ __all__ = [
     "squares",
     "steps",
     "sum_steps",
+    "sums_of_one_value",
     "weighted_variances",
     "whole_sums",
 ]

@@ -10,6 +10,7 @@ from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at, stable
 from symgrad.ir.stability.patterns import (
     factors_of,
+    remove,
     root_of_square,
     sum_of_signed,
     terms_of,
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _HALF = Fraction(1, 2)
 _MOST_SIDES = 4
 _LEAST, _LARGEST = 2.0**-960, 2.0**960  # of the product of two lengths, whose parts are in range
+_MOST_ANGLE = 8  # of latitudes and longitudes, whose sums have nearly all of their digits
+_SPHERE = "Sinnott 1984, Virtues of the haversine; DLMF 4.21"
 _KAHAN = "Kahan 2006, How futile are mindless assessments of roundoff, section 12"
 
 
@@ -90,6 +93,48 @@ def angle_between(g: Graph, a: Args) -> int | None:
     across = _length(g, [g.where(inside, part, g.one) for part in parts])
     angle = g.node("atan2", across, g.where(inside, above, g.one))
     return g.where(inside, angle, g.node("acos", g.where(inside, g.zero, a[0])))
+
+
+@stable(
+    "acos",
+    "the cosine of a small distance on a sphere has half of its digits, and none of its slope",
+    Audit("acos(sin(x)*sin(y) + cos(x)*cos(y)*cos(z))",
+          "2*atan2(hypot(s, t), hypot(u, v)), the sides of two right triangles of half angles",
+          "latitudes x and y and a difference of longitudes z, all below 8", _SPHERE,
+          ({"x": 0.5, "y": 0.5 + 1e-6, "z": 1e-6}, {"x": 0.5, "y": -0.25, "z": 1.0},
+           {"x": -0.5, "y": 0.5, "z": 3.125})),
+    on=among("add"),
+    needs=("sin",),
+)  # fmt: skip
+def great_circle(g: Graph, a: Args) -> int | None:
+    """Where x - y, x + y and z are halved: the haversine s^2 + t^2, and what is left of 1, u^2 + v^2."""
+    found = _on_sphere(g, a[0])
+    if found is None:
+        return None
+    inside = g.true
+    for angle in found:
+        inside = g.node("and", inside, g.node("lt", g.node("abs", angle), g.const(_MOST_ANGLE)))
+    x, y, z = (g.where(inside, angle, g.one) for angle in found)
+    apart, across, turn = (g.mul(g.const(_HALF), angle) for angle in (g.sub(x, y), g.add(x, y), z))
+    (s, c), (p, q), (t, d) = ((g.node("sin", h), g.node("cos", h)) for h in (apart, across, turn))
+    near = g.node("hypot", g.mul(s, d), g.mul(t, q))
+    far = g.node("hypot", g.mul(c, d), g.mul(t, p))
+    arc = g.mul(g.const(2), g.node("atan2", near, far))
+    return g.where(inside, arc, g.node("acos", g.where(inside, g.zero, a[0])))
+
+
+def _on_sphere(g: Graph, node: int) -> tuple[int, int, int] | None:
+    """x, y and z of sin(x)*sin(y) + cos(x)*cos(y)*cos(z)."""
+    terms = [factors_of(g, term) for sign, term in terms_of(g, node) if sign > 0]
+    if sorted(map(len, terms)) != [2, 3] or len(terms_of(g, node)) != 2:
+        return None
+    sines, cosines = sorted(terms, key=len)
+    if any(g.op[f] != "sin" for f in sines) or any(g.op[f] != "cos" for f in cosines):
+        return None
+    (x, y), angles = (g.args[f][0] for f in sines), [g.args[f][0] for f in cosines]
+    _, missing = remove(angles, [x, y])
+    left, _ = remove(angles, [x, y])
+    return None if missing else (x, y, left[0])
 
 
 def _sides(g: Graph, length: int) -> list[int]:

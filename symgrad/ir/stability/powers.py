@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symgrad.ir.composites.powers_less_one import power_is_near_one
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
-from symgrad.ir.stability.patterns import PRODUCTS, beside_one, factors_of, quotient_of, remove, without
+from symgrad.ir.stability.patterns import (
+    PRODUCTS,
+    all_factors,
+    beside_one,
+    factors_of,
+    quotient_of,
+    remove,
+    without,
+)
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
+_MANY = 8  # steps of growth
 _HIGHAM = "Higham 2002, section 1.14"
 
 
@@ -107,3 +117,32 @@ def _regular(g: Graph, node: int, factors: list[int]) -> tuple[list[int], list[i
     r = beside_one(g, x)
     differences = (r,) if r is not None else (g.add(x, g.minus_one), g.sub(x, g.one), g.sub(g.one, x))
     return ([*own, quotient], factors) if any(f in differences for f in factors) else None
+
+
+# ---- growth ------------------------------------------------------------------------------------
+
+
+@stable(
+    "pow",
+    "(1 + y/x)**x has lost y/x where x is large; its derivative by x is a difference",
+    Audit("(1 + y/x)**x", "exp(y*log1prel(y/x))",
+          "|y/x| < 1/2 and |x| > 8; a factor of the exponent is one of the divisor, or the other way round",
+          _HIGHAM, at_pairs((1e9, 0.05), (365.0, -0.5), (3.0, 0.25), (2.0, 10.0))),
+    on=among("add", "sub"),
+)  # fmt: skip
+def growth_over_many_steps(g: Graph, a: Args) -> int | None:
+    """(1 + r)**n, where n*r is simpler than its factors, is exp(n*r * log(1 + r)/r)."""
+    base, n = a
+    r = None if g.op[n] == "const" else beside_one(g, base)
+    if r is None:
+        return None
+    (above, below), (by, under) = all_factors(g, n), all_factors(g, r)
+    above, under = remove(above, under)
+    below, by = remove(below, by)
+    shared = len(all_factors(g, n)[0]) - len(above) + len(all_factors(g, n)[1]) - len(below)
+    if not shared:
+        return None
+    is_small = g.node("lt", g.node("abs", r), g.const(Fraction(1, 2)))
+    near = g.node("and", is_small, g.node("lt", g.const(_MANY), g.node("abs", n)))
+    exponent = quotient_of(g, [*above, *by, g.node("log1prel", r)], [*below, *under])
+    return g.where(near, g.node("exp", exponent), g.node("pow", g.where(near, g.one, base), n))

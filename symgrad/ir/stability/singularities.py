@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _SMALL, _LARGE = 2.0**-12, 2.0**12  # at a variable of 2^-30: what vanishes at 0, what has a pole there
-_CANCELS = 2.0**-20  # relative to the terms
+CANCELS = 2.0**-20  # relative to the terms
 _GROWN = 4  # from here on both terms of (log((exp(x) - 1)/x))'' are well apart
 _POLES = ("div", "tan", "gamma", "digamma", "polygamma", "exp_share")  # what may have one
 _LEAVES = ("const", "read", "cast", "mask", "where")
@@ -195,7 +195,7 @@ def _may_cancel(ops: Sequence[str]) -> bool:
     return "neg" not in ops and any(op in _OWN or op == "mul" for op in ops)
 
 
-def _has_function(g: Graph, node: int) -> bool:
+def has_function(g: Graph, node: int) -> bool:
     """Whether it is a function, or a product with one; large graphs are full of other sums."""
     op = g.op[node]
     if op != "mul":
@@ -231,7 +231,7 @@ def _regular_sum(g: Graph, a: Args, sign: int) -> int | None:
     is_one = first in (second, CONSTANT) or second == CONSTANT
     if not is_one and g.op[x] not in _POLES and g.op[y] not in _POLES:
         return None
-    if not (_has_function(g, x) or _has_function(g, y)) or "neg" in (g.op[x], g.op[y]):
+    if not (has_function(g, x) or has_function(g, y)) or "neg" in (g.op[x], g.op[y]):
         return None
     if not is_one:
         return _beside_poles(g, a, sign)
@@ -249,7 +249,7 @@ def _cancel(first: Probe, second: Probe, sign: int) -> bool:
     if first.is_algebra and second.is_algebra:
         return False
     left = abs(first.value + sign * second.value)
-    return left < _CANCELS * max(abs(first.value), abs(second.value))
+    return left < CANCELS * max(abs(first.value), abs(second.value))
 
 
 def _beside_poles(g: Graph, a: Args, sign: int) -> int | None:
@@ -300,7 +300,7 @@ def log_of_nearly_one(g: Graph, a: Args) -> int | None:
     if not is_function(g, a[0]):
         return None
     found = probe(g, a[0])
-    if found.is_algebra or not abs(found.value - 1) < _CANCELS:
+    if found.is_algebra or not abs(found.value - 1) < CANCELS:
         return None
     return removable(g, g.intern("log", a), variable_of(g, a[0]))
 

@@ -1,0 +1,183 @@
+"""Products less one of their parts: (1 + x)*(1 + y) - 1, a*exp(x) - a, 1 - (1 - x**2)**3.
+
+Of a product of factors f that are all near 1 together, less 1, no digit is lost in
+
+    f_1 f_2 ... f_n - 1 = (f_1 - 1) + f_1 (f_2 - 1) + ... + f_1 f_2 ... f_(n-1) (f_n - 1)
+
+where each f - 1 is known by itself: x of 1 + x, expm1(x) of exp(x). Of several factors, where all of them are
+between 1/2 and 3/2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from fractions import Fraction
+from typing import TYPE_CHECKING, NamedTuple
+
+from symgrad.ir.product import Factor, Product, product_of, whole_of
+from symgrad.ir.rules import Args
+from symgrad.ir.stability.audit import Audit, at_pairs, stable
+from symgrad.ir.stability.patterns import MOST_FACTORS, one_plus, remove
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+_SUMS = ("add", "sub")
+_OWN = ("exp", "exp_of_sum", "cos", "cosh", "sqrt", "hypot", "pow", "square_difference")
+_NEAR_ONE = frozenset((*_SUMS, *_OWN))  # what may be 1 but for something that is known by itself
+_PRODUCTS = ("mul", "div", "neg")
+_ALONE = ("pow", "exp_of_sum")  # less 1 without other factors, too
+_IS_WITHIN = ContextVar("whether such a product is being taken apart", default=False)
+_HIGHAM = "Higham 2002, sections 1.7 and 1.14"
+_POINTS = at_pairs((1e-9, 2e-10), (0.4, 0.25), (-3.0, 1e5), (-1e-3, 3e-3))
+
+
+def _may_be_less(ops: Sequence[str]) -> bool:
+    return any(op in _PRODUCTS for op in ops) or ("const" in ops and any(op in _ALONE for op in ops))
+
+
+@stable(
+    "sub",
+    "a product less a part of it cancels where all factors that are left are near 1",
+    Audit("1 - sqrt(1 + x)*exp(y)", "-sqrt1pm1(x) - sqrt(1 + x)*expm1(y)",
+          "what is left of a product is known less one, factor by factor", _HIGHAM,
+          at_pairs((3e-9, 1e-9), (0.5, 1e-3), (2.0, 1.0))),
+    on=_may_be_less,
+)  # fmt: skip
+def product_less_its_part(g: Graph, a: Args) -> int | None:
+    return _less_part(g, a, -1)
+
+
+@stable(
+    "add",
+    "(1 + x)*(1 + y) + (-1) is that of a difference",
+    Audit("(1 + x)*(1 + y) - 1", "x + (1 + x)*y", "likewise", _HIGHAM, _POINTS),
+    on=lambda ops: _may_be_less(ops) and "neg" not in ops,
+)  # fmt: skip
+def product_plus_negative_part(g: Graph, a: Args) -> int | None:
+    is_difference = "neg" in (g.op[a[0]], g.op[a[1]])  # as which it comes again
+    return None if is_difference else _less_part(g, a, 1)
+
+
+def _less_part(g: Graph, a: Args, sign: int) -> int | None:
+    """a[0] + sign*a[1], if one of them is the other one times factors that are near 1; not within itself."""
+    if _IS_WITHIN.get():
+        return None
+    within = _IS_WITHIN.set(True)
+    try:
+        return _made(g, a, sign)
+    finally:
+        _IS_WITHIN.reset(within)
+
+
+def _made(g: Graph, a: Args, sign: int) -> int | None:
+    for whole, part, own, other in ((a[0], a[1], 1, sign), (a[1], a[0], sign, 1)):
+        is_alone = g.op[whole] in _ALONE and g.op[part] == "const"
+        if not (is_alone or (g.op[whole] in _PRODUCTS and _has_near_one(g, whole))):
+            continue
+        first, second = (_factors(g, n, s) for n, s in ((whole, own), (part, other)))
+        if first is None or second is None or first.number + second.number:
+            continue
+        above, rest = remove(list(first.above), list(second.above))
+        below, divisors = remove(list(first.below), list(second.below))
+        found = None if rest or divisors else _less_one(g, above, below)
+        if found is None:
+            continue
+        made = g.mul(whole_of(g, Product(-second.number, second.above, second.below)), found.value)
+        if found.near is None:
+            return made
+        hidden = [g.where(found.near, g.one, n) if n == whole else n for n in a]
+        return g.where(found.near, made, (g.add if sign > 0 else g.sub)(*hidden))
+    return None
+
+
+def _factors(g: Graph, node: int, sign: int) -> Product | None:
+    """With -(1 - x) for x - 1."""
+
+    def inside(n: int, is_above: bool) -> list[Factor] | None:
+        x, y = g.args[n] if g.op[n] in _SUMS else (n, n)
+        if g.op[n] == "add" and g.minus_one in (x, y):
+            return [(g.minus_one, True), (g.intern("sub", (g.one, x if y == g.minus_one else y)), is_above)]
+        if g.op[n] == "sub" and y == g.one:
+            return [(g.minus_one, True), (g.intern("sub", (y, x)), is_above)]
+        return None
+
+    return product_of(g, node, MOST_FACTORS, sign, inside)
+
+
+def _has_near_one(g: Graph, node: int) -> bool:
+    """Whether some of the first factors may be near 1: quick, as of most products none is."""
+    ops, args = g.op, g.args
+    for _ in range(MOST_FACTORS):
+        op = ops[node]
+        if op in _NEAR_ONE:
+            return True
+        if op not in _PRODUCTS:
+            return False
+        first, second = args[node][0], args[node][-1]
+        if ops[first] in _NEAR_ONE:
+            return True
+        node = first if ops[first] in _PRODUCTS and ops[second] not in _NEAR_ONE else second
+    return False
+
+
+class _Less(NamedTuple):
+    """A product less 1, and where that is so; None: wherever the factor is a number."""
+
+    value: int
+    near: int | None
+
+
+def _less_one(g: Graph, above: list[int], below: list[int]) -> _Less | None:
+    """The product of some over the product of others, less 1."""
+    above, below = remove(above, below)
+    if not above or any(g.op[factor] in _SUMS for factor in below):  # shares have rules of their own
+        return None
+    total, before, near = g.zero, g.one, g.true
+    for factor, is_above in [*((f, True) for f in above), *((f, False) for f in below)]:
+        less = _known_less_one(g, factor)
+        if less is None:
+            return None
+        near = g.node("and", near, g.node("lt", g.node("abs", less), g.const(Fraction(1, 2))))
+        if is_above:
+            total, before = g.add(total, g.mul(before, less)), g.mul(before, factor)
+        else:
+            before = g.div(before, factor)
+            total = g.sub(total, g.mul(before, less))
+    return _Less(total, None if len(above) + len(below) == 1 else near)
+
+
+def _known_less_one(g: Graph, factor: int) -> int | None:
+    """f - 1 without cancellation, None where that is not known."""
+    op, args = g.op[factor], g.args[factor]
+    if op in _SUMS:
+        return g.neg(args[1]) if op == "sub" and args[0] == g.one else one_plus(g, factor)
+    if op == "square_difference":
+        return g.neg(g.mul(args[1], args[1])) if args[0] == g.one else None
+    if op == "exp_of_sum":
+        return _of_exponentials(g, factor)
+    if op == "pow" and g.op[args[1]] == "const":
+        return _of_power(g, factor)
+    if op not in _OWN:
+        return None
+    made = g.sub(factor, g.one)
+    return None if g.op[made] in _SUMS else made
+
+
+def _of_exponentials(g: Graph, factor: int) -> int:
+    """exp(x)*exp(y) - 1."""
+    exponent = g.add(*g.args[factor])
+    near = g.node("and", *(g.node("lt", g.node("abs", x), g.one) for x in g.args[factor]))
+    return g.where(near, g.node("expm1", exponent), g.sub(g.where(near, g.one, factor), g.one))
+
+
+def _of_power(g: Graph, factor: int) -> int | None:
+    """(1 + x)**q - 1 for a number q."""
+    base, q = g.args[factor]
+    rest = _known_less_one(g, base) if g.op[base] in (*_SUMS, "square_difference") else None
+    if rest is None:
+        return None
+    near = g.node("lt", g.node("abs", rest), g.const(Fraction(1, 2)))
+    together = g.node("expm1", g.mul(q, g.node("log1p", rest)))
+    return g.where(near, together, g.sub(g.where(near, g.one, factor), g.one))

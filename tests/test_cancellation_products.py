@@ -1,0 +1,155 @@
+"""Sums of products that cancel: divergences, growth, powers and products less one, with derivatives.
+
+As in test_cancellation.py, but an entry may be as far off as rounding its inputs makes it.
+The reference is independent of symgrad: SymPy differentiates the expression as it is written, and mpmath
+evaluates that, and how fast it changes, with hundreds of digits.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import lru_cache
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+
+import symgrad as sg
+
+RELATIVE = 1e-13
+PLACES = 8  # roundings of the inputs, half a place each
+DIGITS = 300
+ASIDE = 60  # digits after which a point is beside a tie, and an input beside itself
+x, y, z, w = sp.symbols("x y z w", real=True)
+exp, log, sqrt, cos = sp.exp, sp.log, sp.sqrt, sp.cos
+half = sp.Rational(1, 2)
+NEAR = 2.0**-20
+Point = tuple[float, ...]
+
+SHARES = (
+    (0.3, 0.3 + NEAR),
+    (0.3, 0.3 + 2.0**-40),
+    (0.7, 0.7 + 2.0**-10),
+    (0.5, 0.25),
+    (1e-9, 2e-9),
+    (1e-9, 0.5),
+)
+NORMALS = ((1.0, 1 + NEAR, 1.0, 1 + NEAR), (1.0, 3.0, 2.0, 1.0), (2.0, 2.5, 2.0, 2.5))
+LATENT = ((1e-6, 1e-8), (0.0, 1e-8), (1.0, 2.0), (-3.0, 0.5))
+
+GREAT_CIRCLE = sp.acos(sp.sin(x) * sp.sin(y) + cos(x) * cos(y) * cos(z))
+
+# What is written, and points of its arguments (sorted by name).
+CASES: dict[str, tuple[Any, tuple[Point, ...]]] = {
+    str(e): (e, points)
+    for e, points in (
+        (x * log(x / y) + (1 - x) * log((1 - x) / (1 - y)), SHARES),
+        (x * (log(x) - log(y)) + (1 - x) * (log(1 - x) - log(1 - y)), SHARES),
+        (x * log(x / y) + z * log(z / w) + (1 - x - z) * log((1 - x - z) / (1 - y - w)),
+         ((0.5, 0.25, 0.25 + NEAR, 0.5 - NEAR), (0.2, 0.25, 0.3, 0.5))),
+        (log(y / x) + (x**2 + (z - w) ** 2) / (2 * y**2) - half, NORMALS),
+        (log(y) - log(x) + (x**2 + (z - w) ** 2) / (2 * y**2) - half, NORMALS),
+        ((exp(x) + y**2 - 1 - x) / 2, LATENT),
+        (y**2 - x + exp(x) - 1, LATENT),
+        (-(1 + x - y**2 - exp(x)) / 2, LATENT),
+        ((1 + x / y) ** (y * z), ((0.05, 1e9, 3.0), (0.05, 365.0, 30.0), (-0.05, 12.0, 2.0))),
+        ((x * y + 1) ** (1 / x), ((1e-12, 2.0), (1e-5, 0.5), (0.0, 3.0), (0.5, 3.0))),
+        ((1 + x) ** (1 / x), ((1e-9,), (0.01,), (0.5,))),
+        (x * (1 + y / 12) ** (12 * z) - x, ((3.0, 1e-9, 3.0), (3.0, 0.05, 3.0))),
+        (x * exp(y) - x, ((3.0, 1e-9), (2.0, -1.0))),
+        (x * cos(y) * exp(z) - x, ((3.0, 1e-5, 1e-9), (2.0, 1.0, -1.0))),
+        (1 - exp(-x) * exp(-y), ((1e-9, 1e-10), (1.0, 2.0))),
+        ((1 + x) * (1 + y) - 1, ((1e-9, 1e-10), (0.5, 0.25), (3.0, -2.0))),
+        (1 - (1 - x) * (1 - y) * (1 - z), ((1e-9, 1e-10, 2e-9), (0.5, 0.25, 0.1))),
+        (1 - (1 - x**2) ** 3, ((1e-9,), (1e-4,), (0.5,), (3.0,))),
+        (GREAT_CIRCLE, ((0.5, 0.5, 1e-6), (0.5, 0.5 + 1e-6, 1e-6), (0.5, -0.25, 1.0), (0.5, -0.5, 3.125))),
+        (GREAT_CIRCLE.subs(z, z - w), ((1.0, 0.5, 0.5, 1 + 1e-6), (2.0, 0.5, -0.25, 1.0))),
+        (1 - (1 - x) ** 5, ((1e-9,), (0.5,), (-2.0,))),
+        ((1 + x * y) ** 2 - 1, ((1e-9, 1e-3), (0.5, 0.25))),
+        ((1 + x) ** sp.Rational(5, 2) - 1, ((1e-9,), (0.75,), (3.0,))),
+        ((1 + x) ** 4 - (1 - x) ** 4, ((1e-9,), (0.5,), (-3.0,))),
+        ((x + 1) ** 2 - (x - 1) ** 2, ((1e-9,), (1e9,))),
+        ((x + y) ** 2 - (x - y) ** 2, ((1.0, 1e-9), (1e9, 1.0), (1e-9, 1.0))),
+        ((x + y) ** 6 - (x - y) ** 6, ((1.0, 1e-9), (1e-9, 1.0), (3.0, 2.0))),
+    )
+}  # fmt: skip
+
+
+def arguments(expr: Any) -> list[Any]:
+    return sorted(expr.free_symbols, key=str)
+
+
+@lru_cache
+def exact(name: str) -> list[tuple[list[mpmath.mpf], list[mpmath.mpf]]]:
+    """For each point: value, gradient, Hessian by rows, and how they change with the sizes of inputs."""
+    expr, points = CASES[name]
+    args = arguments(expr)
+    gradient = [sp.diff(expr, a) for a in args]
+    entries = [expr, *gradient, *(sp.diff(d, a) for d in gradient for a in args)]
+    function = sp.lambdify(args, entries, modules="mpmath", cse=True)
+    with mpmath.workdps(DIGITS):
+        return [_at(function, [mpmath.mpf(t) for t in point]) for point in points]
+
+
+def _at(function: Any, at: list[mpmath.mpf]) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
+    tiny = mpmath.mpf(10) ** -ASIDE
+    try:
+        found = function(*at)
+    except ZeroDivisionError:
+        at = [t + k * tiny for k, t in enumerate(at, start=1)]
+        found = function(*at)
+    change = [mpmath.mpf(0)] * len(found)
+    for k, t in enumerate(at):
+        moved = function(*at[:k], t * (1 + tiny**2), *at[k + 1 :])
+        change = [c + abs(m - f) / tiny**2 for c, m, f in zip(change, moved, found, strict=True)]
+    return found, change
+
+
+def wrong_entries(name: str, target: str) -> list[Any]:
+    expr, points = CASES[name]
+    args = arguments(expr)
+    compiled = sg.compile(expr, args=args, wrt=args, outputs=("value", "grad", "hess"), backend=target)
+    wrong, unit = [], 2.0**-53
+    for point, (wanted, change) in zip(points, exact(name), strict=True):
+        found = np.concatenate([np.ravel(part) for part in compiled(*point)])
+        for k, (f, e, c) in enumerate(zip(found, wanted, change, strict=True)):
+            if not abs(f - e) <= RELATIVE * abs(e) + PLACES * unit * c + 1e-55:
+                wrong.append((point, k, f, float(e)))
+    return wrong
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_cancels_in_value_gradient_and_hessian(name: str) -> None:
+    assert wrong_entries(name, "numpy") == []
+
+
+@pytest.mark.parametrize("target", ["llvm", "c"])
+@pytest.mark.parametrize("name", list(CASES)[::4])
+def test_nor_on_compiled_targets(name: str, target: str) -> None:
+    assert wrong_entries(name, target) == []
+
+
+def test_far_from_all_latitudes_a_great_circle_is_computed_as_it_is_written() -> None:
+    sizes = (0.0, 5e-324, 1e-160, 1.0, 7.5, 9.0, 1e8, 1e300, np.inf)
+    at = np.array(list(itertools.product([*sizes, *(-s for s in sizes)], repeat=3))).T
+    with np.errstate(all="ignore"):
+        made, plain = (
+            sg.compile(GREAT_CIRCLE, args=(x, y, z), outputs="value", backend="numpy", stabilise=on)(*at)
+            for on in (True, False)
+        )
+        cosine = np.sin(at[0]) * np.sin(at[1]) + np.cos(at[0]) * np.cos(at[1]) * np.cos(at[2])
+        allowed = np.maximum(1e-14, 1e-15 / np.sqrt(np.maximum(1 - cosine**2, 1e-16)))
+    assert np.all((np.abs(made - plain) <= allowed) | np.isnan(plain))
+    is_far = ~np.all(np.abs(at) < 8, axis=0)
+    np.testing.assert_array_equal(made[is_far], plain[is_far])
+
+
+def test_the_reference_sees_what_is_lost() -> None:
+    """The first of these formulas as it is written."""
+    name = next(iter(CASES))
+    expr, points = CASES[name]
+    plain = sg.compile(expr, args=arguments(expr), outputs="value", backend="numpy", stabilise=False)
+    wanted, found = exact(name)[0][0][0], plain(*points[0])
+    assert abs(found - wanted) > 1e-8 * abs(wanted)
