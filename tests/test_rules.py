@@ -370,7 +370,8 @@ EXAMPLES: dict[str, Example] = {
             g.mul(g.node("sin", v.x), g.node("sin", v.y)),
             g.mul(g.mul(g.node("cos", v.x), g.node("cos", v.y)), g.node("cos", g.add(v.x, v.y)))),),
     "growth_over_many_steps": lambda g, v: (g.add(g.one, g.div(v.x, v.y)), v.y),
-    "product_less_its_part": lambda g, v: (g.mul(v.x, g.node("exp", v.y)), v.x),
+    "product_less_its_part": lambda g, v: (
+        g.one, g.mul(g.node("sqrt", g.add(g.one, v.x)), g.node("exp", v.y))),
     "product_plus_negative_part": lambda g, v: (
         g.mul(g.add(g.one, v.x), g.add(g.one, v.y)), g.minus_one),
     "divergence_of_shares": lambda g, v: (
