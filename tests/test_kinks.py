@@ -339,7 +339,18 @@ def test_no_rewrite_moves_a_kink(expr: Any, slopes: Sequence[float], stabilise: 
 def test_no_rule_rewrites_a_function_whose_kink_leaves_a_choice() -> None:
     """A rule on one of these has to show at ties and at 0 that it keeps every convention."""
     rules = {r.name for op in ("abs", "maximum", "minimum") for r in TABLE.get(op, ())}
-    assert rules == {"abs_at_zero"}
+    assert rules == {"abs_at_zero", "abs_of_positive"}
+
+
+@pytest.mark.parametrize("kinks", KINKS)
+@pytest.mark.parametrize(
+    "inner", [sp.exp(a), 1 / (1 + sp.exp(-a)), sp.cosh(a), sp.log(1 + sp.exp(a))], ids=str
+)
+def test_the_modulus_of_what_is_positive_is_itself_also_where_that_underflows(inner: Any, kinks: str) -> None:
+    """Where the inner function is 0 its own slope is, so every convention says 0."""
+    kernel = sg.compile(sp.Abs(inner, evaluate=False), wrt=(a,), outputs="grad", kinks=kinks)
+    assert kernel(1.5)[0] == pytest.approx(float(inner.diff(a).subs(a, 1.5)), rel=1e-14)
+    assert kernel(-1000.0)[0] == (-np.inf if inner == sp.cosh(a) else 0)
 
 
 def test_a_convention_is_part_of_the_graph_and_of_its_copies() -> None:
