@@ -117,6 +117,12 @@ def test_other_targets_have_the_digits_of_what_is_written_out(name: str, backend
     assert not wrong(name, SIZE, written_out(PROGRAMS[name], SIZE, backend))
 
 
+@pytest.mark.parametrize("name", ["divergence", "energy", "variance"])
+def test_the_reference_has_the_digits_of_what_is_over_arrays(name: str) -> None:
+    """It computes both blocks of a Hessian that machine code copies from one."""
+    assert not wrong(name, SIZE, of_arrays(PROGRAMS[name], "numpy"))
+
+
 @pytest.mark.parametrize(
     ("name", "size"),
     [("log-sum-exp", 10), *((k, 2) for k in PROGRAMS if "u" not in PROGRAMS[k].names), ("divergence", 3)],

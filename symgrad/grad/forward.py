@@ -20,6 +20,7 @@ from symgrad.grad.softmaxes import (
     mean_of,
     place_in_mean,
     share_of,
+    varying,
 )
 from symgrad.grad.store import stored
 from symgrad.grad.sweep import pushforward
@@ -99,7 +100,7 @@ class Forward:
             return None
         if t not in self.deviations:
             axes = (*g.tensors[t].out, *mean.softmax.red)
-            moved = centred(g, mean.softmax, self.expression(mean.c))
+            moved = centred(g, mean.softmax, self.expression(varying(g, mean.softmax, mean.c)))
             apart = g.node("deviation", mean.c, g.read(t, *g.tensors[t].out))
             self.deviations[t] = axes, stored(g, axes, g.sub(moved, self._covariance(mean, apart)))
         axes, value = self.deviations[t]

@@ -133,6 +133,15 @@ def centred(g: Graph, softmax: Softmax, expression: Node) -> Node:
     return g.add(total, _deviation(g, softmax, dense))
 
 
+def varying(g: Graph, softmax: Softmax, c: Node) -> Node:
+    """The terms of c that differ along the axes of a softmax: all that deviations of c are made of."""
+    total, red = g.zero, frozenset(softmax.red)
+    for sign, term in additive_terms(g, c):
+        if not g.axes[term].isdisjoint(red):
+            total = g.add(total, term) if sign > 0 else g.sub(total, term)
+    return total
+
+
 def _terms(g: Graph, expression: Node) -> list[tuple[int, Node]]:
     """The terms of a sum; x - L is one of them, small where x may not be."""
     found, stack = [], [(1, expression)]
