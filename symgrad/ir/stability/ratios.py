@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among
-from symgrad.ir.stability.audit import Audit, at_pairs, stable
+from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
 from symgrad.ir.stability.patterns import (
     MOST_FACTORS,
     factors_of,
@@ -87,10 +87,10 @@ def form_over_two_squares(g: Graph, a: Args) -> int | None:
     "mul",
     "1/h**2, h = hypot(x, y), overflows before x/h**2 does",
     Audit(
-        "(x**2 + y**2)*log(x**2 + y**2)", "of second derivatives: (x/h)/h for x*(1/h/h)",
+        "x**2*log(1 + x**2)", "of second derivatives: (x/h)/h for x*(1/h/h)",
         "a side beside what is divided by the length twice; inversion(x, 1) for x/(1 + x**2)",
         "Blue 1978",
-        at_pairs((3e-160, 4e-160), (1e-100, -1e-100), (0.3, 0.4)),
+        at(1e-6, 0.5, 1e150),
     ),
     on=among("div"),
     needs=("hypot",),
