@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from symgrad.ir.product import Factor, Product, product_of, whole_of
 from symgrad.ir.rules import Args
+from symgrad.ir.series.probe import CONSTANT
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import MOST_FACTORS, one_plus, remove
 
@@ -27,6 +28,7 @@ _SUMS = ("add", "sub")
 _OWN = ("exp", "exp_of_sum", "cos", "cosh", "sqrt", "hypot", "pow", "square_difference")
 _NEAR_ONE = frozenset((*_SUMS, *_OWN))  # what may be 1 but for something that is known by itself
 _PRODUCTS = ("mul", "div", "neg")
+_POLYNOMIAL = (*_SUMS, "mul", "neg", "const", "square_difference")
 _ALONE = ("pow", "exp_of_sum")  # less 1 without other factors, too
 _IS_WITHIN = ContextVar("whether such a product is being taken apart", default=False)
 _HIGHAM = "Higham 2002, sections 1.7 and 1.14"
@@ -74,7 +76,7 @@ def _less_part(g: Graph, a: Args, sign: int) -> int | None:
 def _made(g: Graph, a: Args, sign: int) -> int | None:
     for whole, part, own, other in ((a[0], a[1], 1, sign), (a[1], a[0], sign, 1)):
         is_alone = g.op[whole] in _ALONE and g.op[part] == "const"
-        if not (is_alone or (g.op[whole] in _PRODUCTS and _has_near_one(g, whole))):
+        if not (is_alone or (g.op[whole] in _PRODUCTS and _has_near_one(g, whole))) or _has_series(g, whole):
             continue
         first, second = (_factors(g, n, s) for n, s in ((whole, own), (part, other)))
         if first is None or second is None or first.number + second.number:
@@ -90,6 +92,25 @@ def _made(g: Graph, a: Args, sign: int) -> int | None:
         hidden = [g.where(found.near, g.one, n) if n == whole else n for n in a]
         return g.where(found.near, made, (g.add if sign > 0 else g.sub)(*hidden))
     return None
+
+
+def _has_series(g: Graph, node: int) -> bool:
+    """Whether it is a function of one value whose zeros quotients know by its series, but no polynomial.
+
+    A choice has no series: (1 - (1 + x)*exp(-x))/x**2 would have no value at 0.
+    """
+    variable = g.variables[node]
+    if variable in (node, CONSTANT):
+        return False
+    stack, seen = [node], {variable}
+    while stack:
+        n = stack.pop()
+        if n not in seen:
+            seen.add(n)
+            if g.op[n] not in _POLYNOMIAL:
+                return True
+            stack += g.arguments[n]
+    return False
 
 
 def _factors(g: Graph, node: int, sign: int) -> Product | None:
