@@ -277,9 +277,11 @@ def test_what_is_no_number_of_threads_is_refused(threads: Any, backend: str, tex
 
 
 def test_straight_line_code_computes_samples_in_vectors() -> None:
+    """In one vector of eight, or in two abreast."""
     text = mixed("llvm").batch_source
-    assert "fmul contract <8 x double>" in text and "call <8 x double> @symgrad.own_exp(<8 x double>" in text
-    assert "<16 x float>" in mixed("llvm", "float32").batch_source
+    assert re.search("fmul contract <(8|16) x double>", text)
+    assert re.search(r"call <(8|16) x double> @symgrad\.own_exp\(<\1 x double>", text)
+    assert re.search("<(16|32) x float>", mixed("llvm", "float32").batch_source)
     assert "SIDE_BY_SIDE\n    for (int64_t lane = 0; lane < 8; lane++) {" in mixed("c").batch_source
 
 

@@ -112,10 +112,12 @@ def test_a_gradient_through_products_is_right_at_every_size(backend: str) -> Non
 # ---- one tile --------------------------------------------------------------------------------------------
 
 
-def test_a_product_of_one_tile_asks_once() -> None:
+def test_a_product_of_one_tile_asks_whether_it_is_one_and_how_its_factor_lies() -> None:
     for masks in (True, False):
         first = next(s for s in contract_routine("f", 24, masks).body if isinstance(s, If))
-        assert [type(s) for s in first.body] == [nest.Tile]
+        arms = [s.body for s in first.body if isinstance(s, If)]
+        kinds = [[type(s) for s in arm] for arm in arms]
+        assert kinds == [[nest.Tile], [nest.Transpose, nest.Tile]]
 
 
 @pytest.mark.parametrize(("keep", "turned"), [((), False), (poly(1), False), ((), True)])

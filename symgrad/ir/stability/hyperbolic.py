@@ -70,7 +70,7 @@ _SMOOTH = ("exp", "logistic", "logistic_slope", "sech", "cosh")  # their logarit
 @stable(
     "log",
     "1/cosh(x) underflows, and 1/cosh(0) is rounded to 1",
-    Audit("log(1 - tanh(x)**2)", "-2*logcosh(x)", "always", _HIGHAM, at(1e-6, 0.5, 30.0, -800.0)),
+    Audit("log(1/cosh(x)**2)", "-2*logcosh(x)", "always", _HIGHAM, at(1e-6, 0.5, 30.0, -800.0)),
     on=among("sech"),
 )
 def log_of_sech(g: Graph, a: Args) -> int | None:
