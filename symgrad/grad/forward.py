@@ -72,7 +72,7 @@ class Forward:
         for n, share in log_shares(g, bodies).items():
             axes, value = self._log_share(share.total)
             moved = g.substitute(value, dict(zip(axes, share.place, strict=True)))
-            found[n] = moved if share.sign > 0 else g.neg(moved)
+            found[n] = g.mul(g.const(share.times), moved)
         for n in g.reachable(bodies) if "deviation" in g.op else ():
             known = self._deviation(*g.args[n]) if g.op[n] == "deviation" else None
             if known is not None:

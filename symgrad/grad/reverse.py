@@ -165,7 +165,7 @@ def _to_reads(
             s, *index = g.args[read]
         else:
             s, index = log_share_tensor(g, share.total), [*share.place]
-            value = bar if share.sign > 0 else g.neg(bar)
+            value = g.mul(g.const(share.times), bar)
         if g.stabilise:
             common = [a for a in loops if all(g.axes[i].isdisjoint((a,)) for i in index)]
             value = without_means_of_deviations(g, common, value)

@@ -21,6 +21,7 @@ Source: Blanchard, Higham & Higham 2021, section 4; Chan, Golub & LeVeque 1983, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.places import places_of
@@ -33,11 +34,11 @@ _MOST_STEPS = 4  # from what is written to the exponential that it is
 
 @dataclass(frozen=True)
 class LogShare:
-    """sign*(x - L): the log-sum-exp L that is read, and the place in its y (its axes, those summed over)."""
+    """times*(x - L): the log-sum-exp L that is read, and the place in its y (its axes, those summed over)."""
 
     total: TensorId
     place: tuple[Node, ...]
-    sign: int
+    times: Fraction
 
 
 @dataclass(frozen=True)
@@ -66,21 +67,31 @@ def log_shares(g: Graph, bodies: Iterable[Node], apart: Iterable[TensorId] = ())
 
 
 def _log_share(g: Graph, node: Node) -> LogShare | None:
-    """x - L, L - x, L + y and -(L + y), where x is -y."""
+    """x - L, L - x, L + y and -(L + y), where x is -y; the same times a number, as in squares of shares."""
     outer = 1
     if g.op[node] == "neg":
         node, outer = g.args[node][0], -1
     if g.op[node] not in ("add", "sub"):
         return None
     is_sum = g.op[node] == "add"
-    for total, x, sign in zip(g.args[node], g.args[node][::-1], (-1, -1 if is_sum else 1), strict=True):
-        if g.op[total] == "read" and g.tensors[g.args[total][0]].kind == "logsumexp":
+    for multiple, x, sign in zip(g.args[node], g.args[node][::-1], (-1, -1 if is_sum else 1), strict=True):
+        times, total = _number_apart(g, multiple)
+        if times and g.op[total] == "read" and g.tensors[g.args[total][0]].kind == "logsumexp":
             t, *index = g.args[total]
+            once = times
+            while sign > 0 and g.op[x] == "sub" and g.args[x][1] == multiple:  # (x - L) - L
+                x, times = g.args[x][0], times + once
             for exponent in negatives(g, x) if is_sum else (x,):
-                red = _place_of(g, t, index, exponent)
+                red = _place_of(g, t, index, g.mul(g.const(1 / times), exponent))
                 if red is not None:
-                    return LogShare(t, (*index, *red), sign * outer)
+                    return LogShare(t, (*index, *red), sign * outer * times)
     return None
+
+
+def _number_apart(g: Graph, node: Node) -> tuple[Fraction, Node]:
+    """(q, x) of q*x."""
+    number = g.rational(g.args[node][0]) if g.op[node] == "mul" else None
+    return (Fraction(1), node) if number is None else (number, g.args[node][1])
 
 
 def _place_of(g: Graph, total: TensorId, index: Sequence[Node], x: Node) -> tuple[Node, ...] | None:
@@ -341,7 +352,7 @@ def mean_in(g: Graph, t: TensorId) -> Mean | None:
 def _share_over(g: Graph, node: Node, red: Sequence[Node]) -> Softmax | None:
     """The softmax over axes `red` that a node is a share of."""
     share = _as_share(g, node)
-    if share is None or share.sign < 0:
+    if share is None or share.times != 1:
         return None
     rank = len(g.tensors[share.total].out)
     out, mine = share.place[:rank], share.place[rank:]
