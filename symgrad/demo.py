@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,8 @@ def in_one_line(expr: Any, scores: Any = None) -> str:
     """The expression as text, with Z for the scores and `ones` for matrices of ones."""
     short = _with_plain_ones(expr)
     if scores is not None:
-        short = short.xreplace({_with_plain_ones(scores): sp.MatrixSymbol("Z", *scores.shape)})
+        plain, letter = _with_plain_ones(scores), sp.MatrixSymbol("Z", *scores.shape)
+        short = short.xreplace({plain.func(*terms): letter for terms in permutations(plain.args)})
     return str(short)
 
 

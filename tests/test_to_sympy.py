@@ -160,7 +160,10 @@ PRINTED: dict[str, tuple[Any, Any, str, int | None, str]] = {
     "log-sum-exp": (log_sum_exp(), w, "grad", None, f"1/{SUM_EXP}*exp.(w)"),
     "hessian of log-sum-exp": (
         log_sum_exp(), w, "hess", None,
-        f"1/{SUM_EXP}*((-1/{SUM_EXP})*exp.(w)*exp.(w).T + DiagMatrix(exp.(w)))",
+        # A diagonal of p*(1 - p) and -p*q beside it: nothing cancels, and no matrix notation says it shortly.
+        "[i, 0, j, 0] -> ((-exp(w[i, 0])/Sum(exp(w[m, 0]), (m, 0, d - 1)) + 1)*KroneckerDelta(i, j)"
+        " - Where(Ne(i, j), exp(w[j, 0])/Sum(exp(w[m, 0]), (m, 0, d - 1)), 0))"
+        "*exp(w[i, 0])/Sum(exp(w[m, 0]), (m, 0, d - 1))",
     ),
     "network, first layer": (
         sp.Trace(NETWORK.T * NETWORK) / 2, (W1, W2), "grad", 0,

@@ -404,7 +404,7 @@ def _adds_up_to_nothing(g: Graph, axes: Sequence[Node], term: Node) -> bool:
         out = tuple(
             g.substitute(i, dict(zip(g.tensors[t].out, index, strict=True))) for i in mean.softmax.out
         )
-        wanted = LogShare(mean.softmax.total, (*out, *place), 1)
+        wanted = LogShare(mean.softmax.total, (*out, *place), Fraction(1))
         rest = [f for f in others if _as_share(g, f) != wanted]
         if len(rest) == len(others) - 1 and all(g.axes[f].isdisjoint(place) for f in rest):
             return True
