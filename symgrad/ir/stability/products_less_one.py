@@ -76,7 +76,9 @@ def _less_part(g: Graph, a: Args, sign: int) -> int | None:
 def _made(g: Graph, a: Args, sign: int) -> int | None:
     for whole, part, own, other in ((a[0], a[1], 1, sign), (a[1], a[0], sign, 1)):
         is_alone = g.op[whole] in _ALONE and g.op[part] == "const"
-        if not (is_alone or (g.op[whole] in _PRODUCTS and _has_near_one(g, whole))) or _has_series(g, whole):
+        if not (is_alone or (g.op[whole] in _PRODUCTS and _has_near_one(g, whole))):
+            continue
+        if not _may_hold(g, whole, part) or _has_series(g, whole):
             continue
         first, second = (_factors(g, n, s) for n, s in ((whole, own), (part, other)))
         if first is None or second is None or first.number + second.number:
@@ -125,6 +127,30 @@ def _factors(g: Graph, node: int, sign: int) -> Product | None:
         return None
 
     return product_of(g, node, MOST_FACTORS, sign, inside)
+
+
+def _may_hold(g: Graph, whole: int, part: int) -> bool:
+    """Whether a factor of the part is among those of the whole: quick, as of most it is not."""
+    ops, args = g.op, g.args
+    wanted = part
+    while ops[wanted] in _PRODUCTS:
+        wanted = args[wanted][-1]
+    if ops[wanted] == "const" or (ops[wanted] in _SUMS and _has_one(g, wanted)):
+        return True
+    stack, left = [whole], 2 * MOST_FACTORS
+    while stack and left:
+        left -= 1
+        n = stack.pop()
+        if n == wanted:
+            return True
+        if ops[n] in _PRODUCTS and n > wanted:  # nothing is made of what comes after it
+            stack += args[n]
+    return False
+
+
+def _has_one(g: Graph, node: int) -> bool:
+    """Whether it is 1 - x, x - 1 or their like, of which one may stand for the other."""
+    return g.one in g.args[node] or g.minus_one in g.args[node]
 
 
 def _has_near_one(g: Graph, node: int) -> bool:
