@@ -24,12 +24,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from symgrad.ir.graph import Graph, Node, TensorId
-from symgrad.ir.places import places_of
+from symgrad.ir.places import exponent_behind, places_of
 from symgrad.ir.reduce import additive_terms, conjunction, conjuncts, reduce
 from symgrad.ir.stability.patterns import all_factors, negatives, quotient_of, remove, sum_of_signed
 from symgrad.records import dataclass
-
-_MOST_STEPS = 4  # from what is written to the exponential that it is
 
 
 @dataclass(frozen=True)
@@ -363,20 +361,8 @@ def _share_over(g: Graph, node: Node, red: Sequence[Node]) -> Softmax | None:
 
 def _as_share(g: Graph, node: Node) -> LogShare | None:
     """What exp(y) is a share of; also one that is stored, or 0 where there is none."""
-    for _ in range(_MOST_STEPS):
-        op, args = g.op[node], g.args[node]
-        if op == "exp":
-            return _log_share(g, args[0])
-        if op == "where" and args[1] == g.zero:
-            node = args[2]
-        elif op == "read" and g.tensors[args[0]].kind == "map":
-            tensor = g.tensors[args[0]]
-            if g.op[tensor.body] not in ("exp", "where", "read"):
-                return None
-            node = g.substitute(tensor.body, dict(zip(tensor.out, args[1:], strict=True)))
-        else:
-            return None
-    return None
+    y = exponent_behind(g, node)
+    return None if y is None else _log_share(g, y)
 
 
 def without_means_of_deviations(g: Graph, axes: Sequence[Node], value: Node) -> Node:

@@ -1,4 +1,4 @@
-"""Where in an expression over axes another one stands: what its axes have to be to make that of it."""
+"""Where in an expression over axes another one stands, and what stands behind reads and choices."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from symgrad.ir.graph import Graph, Node
 
 _COMMUTE = frozenset(("add", "mul"))
+_MOST_STEPS = 4  # from what is written to the exponential that it is
 
 
 def places_of(
@@ -41,4 +42,22 @@ def _matched(
             found = None if found is None else _matched(g, a, b, axes, found)
         if found is not None:
             return found
+    return None
+
+
+def exponent_behind(g: Graph, node: Node) -> Node | None:
+    """x if `node` is exp(x), a read of one that is stored, or where(.., 0, exp(x))."""
+    for _ in range(_MOST_STEPS):
+        op, args = g.op[node], g.args[node]
+        if op == "exp":
+            return int(args[0])
+        if op == "where" and args[1] == g.zero:
+            node = args[2]
+        elif op == "read" and g.tensors[args[0]].kind == "map":
+            tensor = g.tensors[args[0]]
+            if g.op[tensor.body] not in ("exp", "where", "read"):
+                return None
+            node = g.substitute(tensor.body, dict(zip(tensor.out, args[1:], strict=True)))
+        else:
+            return None
     return None

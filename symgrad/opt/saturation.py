@@ -20,6 +20,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from symgrad.ir.composites.softmax import share_of_others
 from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.places import exponent_behind
 from symgrad.ir.stability.audit import AUDITS, Audit, at_pairs
 from symgrad.records import dataclass
 
@@ -32,7 +33,6 @@ AUDITS[NAME] = Audit(
 )  # fmt: skip
 _WRITTEN_OUT = ("logistic", "share")
 _MOST_FACTORS = 8  # a product is searched this far
-_MOST_STEPS = 4  # from what is written to the exponential it is
 
 Path = tuple[tuple[Node, int], ...]  # (product, which argument) from the outside to a factor
 
@@ -215,7 +215,7 @@ def _softmax(g: Graph, node: Node, splits: Collection[Split]) -> Share | None:
 
 def softmax_of(g: Graph, node: Node, splits: Collection[Split]) -> Softmax | None:
     """What `node` is, if it is a softmax: also one that is stored, or that is 0 where every x is -inf."""
-    exponent = _exponent(g, node)
+    exponent = exponent_behind(g, node)
     if exponent is None or g.op[exponent] != "sub":
         return None
     moved, rest = g.args[exponent]
@@ -225,21 +225,3 @@ def softmax_of(g: Graph, node: Node, splits: Collection[Split]) -> Softmax | Non
     index = g.args[rest][1:]
     x, m = g.args[moved]
     return Softmax(split, x, m, index) if m == g.read(split.shift, *index) else None
-
-
-def _exponent(g: Graph, node: Node) -> Node | None:
-    """x if `node` is exp(x), a read of it, or where(.., 0, exp(x))."""
-    for _ in range(_MOST_STEPS):
-        op, args = g.op[node], g.args[node]
-        if op == "exp":
-            return int(args[0])
-        if op == "where" and args[1] == g.zero:
-            node = args[2]
-        elif op == "read" and g.tensors[args[0]].kind == "map":
-            tensor = g.tensors[args[0]]
-            if g.op[tensor.body] not in ("exp", "where", "read"):
-                return None
-            node = g.substitute(tensor.body, dict(zip(tensor.out, args[1:], strict=True)))
-        else:
-            return None
-    return None
