@@ -7,6 +7,7 @@ import gc
 import pickle
 import sys
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ import symgrad as sg
 from symgrad.errors import BadArgument, DtypeMismatch, IndexOutOfRange, SymgradError
 from symgrad.run import cpython, fastcall, trampoline
 from symgrad.run.brief import is_brief
-from symgrad.run.kernel import Kernel
+from symgrad.run.kernel import Kernel, call_compiled
+from symgrad.run.samples import Samples
 from symgrad.targets import llvm_build
+from symgrad.targets.base import Loaded
 
 x, y = sp.symbols("x y")
 n = sp.Symbol("n", integer=True, positive=True)
@@ -187,6 +190,29 @@ def test_the_largest_workspace_is_kept_for_later_calls() -> None:
     assert address and held >= k.workspace(n=80) > 4096
     assert kept_after(40) == (address, held)
     assert kept_after(90)[1] >= k.workspace(n=90)
+
+
+def test_workspaces_begin_with_a_cache_line() -> None:
+    """Of slow calls, fast ones and those for many samples; the kernel is a function that only looks."""
+    k = sg.compile(STORED, (X,), X, outputs=("value", "grad"))
+    seen: list[int] = []
+
+    def look(buffers: int, meta: int) -> None:
+        work = 3  # after X, the value and the gradient
+        seen.append(ctypes.c_int64.from_address(buffers + 8 * work).value)
+
+    kernel = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)(look)
+    address = ctypes.cast(kernel, ctypes.c_void_p).value
+    for size in (3, 30, 31, 80, 200):
+        for shape in ((size, size), (5, size, size)):
+            real = k._spec.build(k._spec)
+            slow = Samples(k._spec, Loaded(real.source, 0, 0, look, None)) if shape[2:] else None
+            run = slow or call_compiled(look, np.dtype(float))
+            k._built = replace(real, run=run, call_address=address)
+            k._plans.clear()
+            for _ in range(3):
+                k(np.ones(shape))
+    assert len(seen) == 30 and not any(place % 64 for place in seen)
 
 
 def test_the_code_between_python_and_kernels_comes_from_the_cache() -> None:

@@ -30,7 +30,7 @@ from symgrad.ir.evaluate import evaluate
 from symgrad.ir.unit import Unit
 from symgrad.loops.nest import Failure, Poly, Routine, evaluate_poly
 from symgrad.records import dataclass
-from symgrad.run.addresses import address_of, pointers_to
+from symgrad.run.addresses import CACHE_LINE, address_of, pointers_to, to_line
 from symgrad.run.brief import is_brief
 from symgrad.run.failures import failure, first_sample
 from symgrad.run.fastcall import FastCallable
@@ -568,9 +568,10 @@ def call_compiled(call: Callable[[int, int], None], real: np.dtype, packing: Pac
 
     def run(inputs: Sequence[np.ndarray], buffers: Sequence[np.ndarray | None], plan: Plan) -> list[Any]:
         inputs = inputs if packing is None else packing.inputs(inputs, ())
-        place = plan.workspace
-        block = np.empty(place + plan.numbers, real)
+        block = np.empty(plan.workspace + plan.numbers + CACHE_LINE // width, real)
         base = address_of(block)
+        skipped = to_line(base) // width
+        place = plan.workspace + skipped
         addresses = []
         for x in inputs:
             if x.ndim or x.dtype != real:
@@ -590,7 +591,7 @@ def call_compiled(call: Callable[[int, int], None], real: np.dtype, packing: Pac
                 outputs.append(None)
                 addresses.append(base + place * width)
                 place += 1
-        pointers = pointers_to([*addresses, base])
+        pointers = pointers_to([*addresses, base + skipped * width])
         call(pointers.buffer_info()[0], plan.meta_address)
         if place == first:
             return outputs

@@ -21,7 +21,7 @@ from symgrad.loops.nest import Routine
 from symgrad.loops.packed import apart
 from symgrad.loops.split import split
 from symgrad.records import dataclass
-from symgrad.run.addresses import address_of, pointers_to
+from symgrad.run.addresses import CACHE_LINE, address_of, pointers_to, to_line
 from symgrad.run.packing import Packing, packing_of
 from symgrad.run.signature import Sizes
 from symgrad.targets.abreast import batch_elements
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from symgrad.run.kernel import Plan, Spec
 
 _LEAST = 50_000  # operations; a thread with less to do costs more than it saves
-_APART = 64  # bytes; two threads never write to one cache line of a workspace
 
 
 @dataclass(frozen=True)
@@ -99,12 +98,13 @@ class Samples:
         code = self._code or self.code
         length = (plan.workspace if code.workspace is None else code.workspace) * self._real.itemsize
         shares = self._shares(int(plan.meta[0]), plan, length)
-        length = -(-length // _APART) * _APART
-        work = np.empty(length * len(shares), np.uint8)
+        length = -(-length // CACHE_LINE) * CACHE_LINE
+        work = np.empty(length * len(shares) + CACHE_LINE, np.uint8)
         whole = plan.meta
         if code.packing is not None:
             inputs, whole = self._packed(code.packing, inputs, plan)
         starts, base = [address_of(x) for x in (*inputs, *outputs)], address_of(work)
+        base += to_line(base)
         if len(shares) <= 1:
             pointers = pointers_to([*starts, base, code.sample])
             code.call(pointers.buffer_info()[0], address_of(whole))

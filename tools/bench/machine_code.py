@@ -19,6 +19,7 @@ from symgrad.loops.nest import Buffer, evaluate_poly
 from symgrad.loops.split import split
 from symgrad.pipeline import optimise, routine_of
 from symgrad.program import Program
+from symgrad.run.addresses import CACHE_LINE, to_line
 from symgrad.run.packing import packing_of
 from symgrad.targets.abreast import batch_elements
 from symgrad.targets.base import target_named, workspace_elements
@@ -81,7 +82,9 @@ class SymgradCode:
         lead = (samples,) if samples > 1 else ()
         self.outputs = [np.zeros(lead + _shape(b, named)) for b in routine.buffers_of("output")]
         length = batch_elements(routine, "float64") if many else workspace_elements(routine, named)
-        self.buffers = Addresses([*self.inputs, *self.outputs, np.empty(length + 1)], one.address)
+        work = np.empty(length + CACHE_LINE)
+        work = work[to_line(work.ctypes.data) // work.itemsize :]  # as calls from Python do it
+        self.buffers = Addresses([*self.inputs, *self.outputs, work], one.address)
         every = [*self.inputs, *self.outputs]
         # A step of zero makes every "sample" the same one: a loop of evaluations in machine code.
         steps = [a.size // samples if samples > 1 else 0 for a in every]
