@@ -162,6 +162,41 @@ def test_numbers_that_are_not_finite_say_so_themselves():
     assert np.isnan(kernel(-1.0, 0.5))
 
 
+UNDERFLOWING = {
+    "a product over a sum": (x * y / (x + y), (1e-200, 1e-200)),
+    "products one after the other": (x * y * a, (1e-200, 1e-200, 1e300)),
+    "a square over a number": (x**2 / y, (1e-170, 1e-200)),
+    "an exponential times a number": (sp.exp(-x) * a, (1e300, 750.5)),
+    "the logarithm of a subnormal number": (sp.log(x * y), (1e-160, 1.3e-160)),
+    "a root": (sp.sqrt(x * y), (1e-161, 1e-161)),
+}
+
+
+@pytest.mark.parametrize("backend", ALL)
+@pytest.mark.parametrize("case", UNDERFLOWING)
+def test_what_underflows_on_the_way_to_a_number_that_does_not_is_refused(case, backend):
+    expr, at = UNDERFLOWING[case]
+    lost(sg.compile(expr, accuracy=1e-10, stabilise=False, backend=backend), *at)
+    assert np.isfinite(sg.compile(expr, accuracy=1e-10, stabilise=False, backend=backend)(*(2.0 for _ in at)))
+
+
+def test_a_sum_of_products_counts_the_underflow_of_each():
+    w = sp.IndexedBase("w", shape=(n,))
+    expr = sp.Sum(v[i] * w[i], (i, 0, n - 1)) * x
+    small = np.full(3, 1e-170)
+    lost(sg.compile(expr, args=(v, w, x), accuracy=1e-10), small, small, 1e300)
+    assert sg.compile(expr, args=(v, w, x), accuracy=1e-10)(small, 1e30 * small, 1e300)[0] == pytest.approx(
+        3e-10
+    )
+
+
+def test_a_result_below_the_smallest_normal_number_is_as_right_as_it_can_be():
+    kernel = sg.compile(sp.exp(-x) * y, outputs=("value", "grad"), accuracy=1e-10)
+    value, grad = kernel(740.0, 3.0)
+    assert 0 < value < np.finfo(float).tiny
+    assert kernel(800.0, 3.0)[0] == 0.0 and np.isfinite(grad).all()
+
+
 def test_sparse_results_are_checked():
     energy = sp.Sum((v[i + 1] - v[i]) ** 4, (i, 0, n - 2))
     kernel = sg.compile(energy, wrt=v, outputs="hess", sparse="csr", accuracy=1e-10)

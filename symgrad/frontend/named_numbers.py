@@ -21,8 +21,21 @@ class Epsilon(sp.AtomicExpr, metaclass=Singleton):
         return r"\varepsilon"
 
 
+class Smallest(sp.AtomicExpr, metaclass=Singleton):
+    """The smallest normal number above 0 of the type that a program is compiled for."""
+
+    is_commutative = True
+    is_real = is_positive = is_finite = True
+
+    def _sympystr(self, printer: Any) -> str:
+        return "smallest"
+
+    def _latex(self, printer: Any) -> str:
+        return r"\omega"
+
+
 EPSILON: Any = Epsilon()
 NAMED_NUMBERS: dict[str, Any] = {
     "pi": sp.pi, "e": sp.E, "phi": sp.GoldenRatio, "euler": sp.EulerGamma, "catalan": sp.Catalan,
-    "epsilon": EPSILON,
+    "epsilon": EPSILON, "smallest": Smallest(),
 }  # fmt: skip

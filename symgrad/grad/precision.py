@@ -8,7 +8,7 @@ from math import isfinite
 from symgrad.errors import BadOption
 from symgrad.grad.outputs import ERROR_WORDS, OUTPUT_WORDS, Leaf, Result
 from symgrad.grad.rounding import Rounding
-from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.graph import SMALLEST, Graph, Node, TensorId
 from symgrad.ir.reduce import reduce
 from symgrad.records import dataclass
 
@@ -74,11 +74,12 @@ def lost_entries(g: Graph, results: Iterable[Result], precision: Precision) -> T
 
 
 def _is_lost(g: Graph, value: Node, bound: Node, precision: Precision) -> Node:
-    """Also where the bound is nan."""
+    """Also where the bound is nan; an error below the smallest normal number is none that counts."""
     if bound == g.zero:
         return g.false
     size = g.node("abs", value)
     allowed = g.add(g.mul(g.const(precision.accuracy), size), g.const(precision.allowance))
+    allowed = g.add(allowed, g.const(SMALLEST[1]))
     is_finite = g.node("lt", size, g.const(float("inf")))
     return g.node("and", is_finite, g.node("not", g.node("le", bound, allowed)))
 

@@ -2,14 +2,16 @@
 
 Forward mode with absolute values. For a value y = f(a, b) that an op computes to k last places
 
-    err(y) = |df/da| err(a) + |df/db| err(b) + 2 k u |y|
+    err(y) = |df/da| err(a) + |df/db| err(b) + 2 k u (|y| + s)
 
-with u half the spacing of the numbers at 1, to first order in u. All bounds are kept in units of u until
+with u half the spacing of the numbers at 1, to first order in u, and s the smallest normal number: below it
+a result is off by a part of s, and may be 0 (additions are exact there, and so are, down to s, products by
+powers of two). All bounds are kept in units of u until
 they are results. Inputs and integers are exact; a constant that is no number of the type is off by one
 rounding. A sum of n terms, in whatever order a loop adds them, is off by (n - 1) u times the sum of their
 moduli. Errors of one origin that reach a value on two ways are added, though they may cancel. What a branch
 or a maximum does not take has no part; that the other side was taken by an error of a condition is not seen.
-Neither is underflow.
+Underflow inside of a product over an index or of a matrix function is not seen either.
 Source: Higham 2002, Accuracy and Stability of Numerical Algorithms, sections 3.1, 3.3 and 4.2; for
 log-sum-exp, which is computed as the largest exponent and the rest (`opt.logsumexp`), Blanchard, Higham &
 Higham 2021, section 4.
@@ -25,7 +27,7 @@ from symgrad.grad.rounding_matrix import matrix_error
 from symgrad.grad.rules import weight
 from symgrad.grad.store import stored
 from symgrad.grad.sweep import partials
-from symgrad.ir.graph import EPSILON, Graph, Node, TensorId
+from symgrad.ir.graph import EPSILON, SMALLEST, Graph, Node, TensorId
 from symgrad.ir.last_places import OSCILLATING, is_power_of_two, is_representable, last_places
 from symgrad.ir.matrix.call import over, taken_apart
 from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
@@ -60,6 +62,7 @@ class Rounding:
         self.g = g
         self.bounds: dict[TensorId, Bound | None] = dict(bounds)
         self.marks = marks
+        self.smallest = g.const(SMALLEST[1])
         self._moduli: dict[Node, Node] = {}
         self._shifted: dict[TensorId, Bound] = {}  # of log-sum-exps without their last addition
 
@@ -116,7 +119,12 @@ class Rounding:
         error, terms = errors.get(body, g.zero), self._count(tensor.red)
         further = g.cast(g.isub(terms, g.one))
         if tensor.kind == "sum":
-            return reduce(g, "sum", tensor.red, self._added(errors, body, further))
+            total = reduce(g, "sum", tensor.red, self._added(errors, body, further))
+            return (
+                g.add(total, g.mul(g.cast(terms), self.smallest))
+                if self._is_joined(_unguarded(g, body)[0])
+                else total
+            )
         if tensor.kind == "prod":
             others = self._modulus(weight(g, t, g.one))
             carried = reduce(g, "sum", tensor.red, g.mul(error, others))
@@ -203,7 +211,8 @@ class Rounding:
         if op in REMOVABLE:
             return self._removable(n, errors)
         if op in ("mul", "div"):
-            return self._product(n, errors, g.one)
+            total = self._product(n, errors, g.one)
+            return total if self._is_scaling(n) else g.add(total, self.smallest)
         if op in ("add", "sub") and any(self._is_shifted(a) for a in args):
             return self._beside_logsumexp(n, errors)
         return self._of_op(n, errors)
@@ -214,7 +223,7 @@ class Rounding:
         for error in self._carried(n, errors):
             total = g.add(total, error)
         own = Fraction(2 * last_places(op)).limit_denominator(1 << 20) if op in OPS else 0
-        return g.add(total, g.mul(g.const(own), self._size(n))) if own else total
+        return g.add(total, g.mul(g.const(own), g.add(self._size(n), self.smallest))) if own else total
 
     def _removable(self, n: Node, errors: Mapping[Node, Node]) -> Node:
         """That of a row near the point; of the formula away from it, where it may be singular, too."""
@@ -275,17 +284,22 @@ class Rounding:
 
     def _added(self, errors: Mapping[Node, Node], body: Node, further: Node) -> Node:
         """The bound of a term of a sum with its part in the additions: so many more roundings of its own."""
-        g, guards = self.g, []
-        while g.op[body] in ("mask", "neg"):
-            if g.op[body] == "mask":
-                guards.append(g.args[body][0])
-            body = g.args[body][-1]
-        is_product = g.op[body] == "mul" and not any(is_power_of_two(g.rational(a)) for a in g.args[body])
-        if is_product and ("node", body) not in self.marks:
+        g = self.g
+        body, guards = _unguarded(g, body)
+        if self._is_joined(body):
             total = self._product(body, errors, g.add(further, g.one))
         else:
             total = g.add(errors.get(body, g.zero), g.mul(further, self._modulus(body)))
         return g.mask(conjunction(g, guards), total) if guards else total
+
+    def _is_joined(self, n: Node) -> bool:
+        """Whether a term of a sum is a product whose rounding is counted with those of the additions."""
+        return self.g.op[n] == "mul" and not self._is_scaling(n) and ("node", n) not in self.marks
+
+    def _is_scaling(self, n: Node) -> bool:
+        """Whether a product or a quotient is one by a power of two."""
+        g, (a, b) = self.g, self.g.args[n]
+        return is_power_of_two(g.rational(b)) or (g.op[n] == "mul" and is_power_of_two(g.rational(a)))
 
     def _modulus(self, n: Node) -> Node:
         """|n|; of factors over different axes the product of moduli: sums of them are contractions."""
@@ -317,7 +331,7 @@ class Rounding:
     def _constant(self, n: Node) -> Node:
         """0 for a number of the type; what single precision rounds may be exact in double."""
         g, q = self.g, self.g.rational(n)
-        if g.args[n][0] == "f" or g.args[n] == EPSILON:
+        if g.args[n][0] == "f" or g.args[n] in (EPSILON, SMALLEST):
             return g.zero
         if q is None:
             return n
@@ -331,6 +345,16 @@ class Rounding:
 def unit(g: Graph) -> Node:
     """u: half the spacing of the type's numbers at 1."""
     return g.mul(g.const(Fraction(1, 2)), g.const(EPSILON[1]))
+
+
+def _unguarded(g: Graph, body: Node) -> tuple[Node, list[Node]]:
+    """A term without its guards and its sign, and the guards."""
+    guards = []
+    while g.op[body] in ("mask", "neg"):
+        if g.op[body] == "mask":
+            guards.append(g.args[body][0])
+        body = g.args[body][-1]
+    return body, guards
 
 
 def _apart(g: Graph, n: Node) -> tuple[Node, ...]:

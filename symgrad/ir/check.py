@@ -18,7 +18,7 @@ from symgrad.ir.scan import clocks, scan_of
 from symgrad.records import dataclass
 
 _MAX_CONTEXTS = 8  # guard contexts told apart per node; beyond that only what they share is used
-_NAMED_CONSTANTS = ("pi", "e", "euler", "phi", "catalan", "epsilon")
+_NAMED_CONSTANTS = ("pi", "e", "euler", "phi", "catalan", "epsilon", "smallest")
 _NON_FINITE = ("inf", "-inf", "nan")
 _EXTENT_OPS = frozenset(("const", "size", "lin", "imul"))
 _LARGEST_EXAMPLE = 4  # sizes tried when looking for an example

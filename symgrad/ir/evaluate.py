@@ -14,7 +14,7 @@ import numpy as np
 
 from symgrad.errors import IndexOutOfRange, ShapeMismatch, quoted
 from symgrad.ir import complex_forms
-from symgrad.ir.graph import EPSILON, Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import EPSILON, SMALLEST, Graph, Node, Tensor, TensorId
 from symgrad.ir.matrix.failures import no_value, not_tall
 from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.matrix.values import NoValue
@@ -250,8 +250,8 @@ class _Definition:
             return _mp_constant(args)
         if args[0] == "q":
             return self.dtype(_rational_to_float(args[1], args[2]))
-        if args == EPSILON:
-            return self.dtype(np.finfo(self.dtype).eps)
+        if args in (EPSILON, SMALLEST):
+            return self.dtype(_of_type(args, self.dtype))
         return self.dtype(constant_value(args))
 
     def _axis(self, n: Node) -> np.ndarray:
@@ -390,8 +390,8 @@ def _poison(op: str, args: list[Any], bad: list[Any]) -> Any:
 
 def constant_value(args: tuple[Any, ...]) -> float:
     """The float64 nearest to a constant's payload."""
-    if args == EPSILON:
-        return float(np.finfo(np.float64).eps)
+    if args in (EPSILON, SMALLEST):
+        return _of_type(args, np.float64)
     tag, *payload = args
     if tag == "q":
         return _rational_to_float(payload[0], payload[1])
@@ -400,6 +400,11 @@ def constant_value(args: tuple[Any, ...]) -> float:
     import mpmath
 
     return float(getattr(mpmath, payload[0]))
+
+
+def _of_type(args: tuple[Any, ...], dtype: Any) -> float:
+    limits = np.finfo(dtype)
+    return float(limits.eps if args == EPSILON else limits.tiny)
 
 
 def _rational_to_float(n: int, d: int) -> float:
@@ -415,6 +420,8 @@ def _mp_constant(args: tuple[Any, ...]) -> Any:
     tag, *payload = args
     if tag == "q":
         return mpmath.mpf(payload[0]) / payload[1]
+    if args == SMALLEST:
+        return mpmath.mpf(0)  # its exponents have no end
     return (
         mpmath.mpf(payload[0]) if tag == "f" else +getattr(mpmath, "eps" if args == EPSILON else payload[0])
     )

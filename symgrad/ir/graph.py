@@ -53,7 +53,8 @@ _MOST_KEPT = 4
 
 REDUCTIONS = ("sum", "prod", "max", "min", "logsumexp")
 SCANS = ("scan", "backward_scan")
-EPSILON = ("s", "epsilon")  # the constant that depends on the type: the spacing of its numbers at 1
+# The constants that depend on the type: the spacing of its numbers at 1, its smallest normal number.
+EPSILON, SMALLEST = ("s", "epsilon"), ("s", "smallest")
 KINDS = ("input", "map", *REDUCTIONS, "call", "enum", "scatter", "state", *SCANS)
 
 

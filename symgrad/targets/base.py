@@ -25,7 +25,7 @@ import numpy as np
 
 from symgrad.errors import BadOption, IllegalProgram, quoted
 from symgrad.ir.evaluate import constant_value
-from symgrad.ir.graph import EPSILON
+from symgrad.ir.graph import EPSILON, SMALLEST
 from symgrad.loops.nest import Buffer, Poly, Routine, element_count, with_derived
 from symgrad.records import dataclass
 
@@ -138,7 +138,7 @@ def literal_value(payload: tuple[Any, ...], dtype: str) -> float:
     """The number of type `dtype` nearest to a constant's exact payload."""
     if payload == EPSILON:
         return float(np.finfo(dtype).eps)
-    if payload == ("s", "smallest"):
+    if payload == SMALLEST:
         return float(np.finfo(dtype).tiny)
     wide = constant_value(payload)
     if dtype == "float64" or wide != wide or wide in (float("inf"), float("-inf")):
