@@ -44,8 +44,9 @@ from symgrad.targets.base import (
 from symgrad.targets.host import processor
 from symgrad.targets.lane_functions import with_lane_functions
 from symgrad.targets.lanes_llvm import Tiles, each_lane, read, samples_function
-from symgrad.targets.llvm_body import Body, LoopMarks, least_of, real_literal
-from symgrad.targets.llvm_integers import Integer, Integers
+from symgrad.targets.llvm_body import Body, real_literal
+from symgrad.targets.llvm_integers import Integer, Integers, least_of
+from symgrad.targets.llvm_marks import LoopMarks
 from symgrad.targets.outline import outlined
 from symgrad.targets.own_functions import inlined_operations, with_own_functions
 from symgrad.targets.tape import Segment, Tape, taped

@@ -9,7 +9,7 @@ from itertools import chain
 from symgrad.errors import IllegalProgram
 from symgrad.ir.ops import OPS
 from symgrad.loops import contract, small_matrices
-from symgrad.loops.independent import is_parallel, only_gathers
+from symgrad.loops.independent import is_parallel
 from symgrad.loops.nest import (
     Accumulate,
     Bool,
@@ -51,10 +51,11 @@ from symgrad.targets.call_lanes import lanes_for
 from symgrad.targets.external import BLAS, LAPACK, symbol_of
 from symgrad.targets.foresight import LOOKED_AT, Foresight
 from symgrad.targets.lanes_llvm import lanes_function
-from symgrad.targets.last_turns import ABREAST, BLOCKS, MANY, ONE, REST, Turns, has_rest, parts
+from symgrad.targets.last_turns import Turns, has_rest, parts
 from symgrad.targets.liveness import liveness
 from symgrad.targets.llvm_extrema import Ordered, extremum_cells
-from symgrad.targets.llvm_integers import Integer, Integers
+from symgrad.targets.llvm_integers import Integer, Integers, extreme, least_of
+from symgrad.targets.llvm_marks import LoopMarks
 from symgrad.targets.text import comment_text
 from symgrad.targets.vector_math import function_of
 from symgrad.targets.vector_math_llvm import (
@@ -71,60 +72,6 @@ _FAST = {"fadd": "fadd contract", "fsub": "fsub contract", "fmul": "fmul contrac
 _UPDATES = {"sum": "fadd contract", "prod": "fmul contract"}
 _ACCUMULATES = {"sum": "fadd reassoc contract", "prod": "fmul contract"}
 _EXTREMA = {"max": "maximum", "min": "minimum"}
-
-
-_OFTEN = 1_000_000  # to one, that what is foreseen happens
-
-
-class LoopMarks:
-    """Metadata of a module for its loops, and what is foreseen; its numbers begin at `first`.
-
-    Source: LLVM Language Reference Manual, "llvm.access.group", "llvm.loop.parallel_accesses",
-    "llvm.loop.unroll.disable", "llvm.loop.interleave.count", "llvm.loop.vectorize.enable",
-    "llvm.loop.vectorize.predicate.enable", "prof".
-    """
-
-    def __init__(self, first: int) -> None:
-        self.first = first
-        self.access = f", !llvm.access.group !{first}"
-        self.loops: list[str] = []
-        self.has_forecasts = False
-
-    def forecast(self, is_first: bool) -> str:
-        """What stands behind a selection that is nearly always of its first alternative, or its second."""
-        self.has_forecasts = True
-        return f", !prof !{self.first + (3 if is_first else 4)}"
-
-    def new_loop(self, is_parallel: bool, part: str, s: For) -> str:
-        """What stands at the end of a further loop: independent turns, or one of its parts."""
-        numbers = [self.first + 1] * is_parallel + [self.first + 2] * (part == REST)
-        numbers += [self.first + 7] * (part == MANY) + [self.first + 8] * (part == BLOCKS)
-        few = s.short or part == ONE
-        numbers += [self.first + 5] * (few or only_gathers(s)) + [self.first + 6] * few
-        if not numbers:
-            return ""
-        own = self.first + 9 + len(self.loops)
-        self.loops.append(f"!{own} = distinct !{{{', '.join(f'!{n}' for n in (own, *numbers))}}}")
-        return f", !llvm.loop !{own}"
-
-    def text(self) -> str:
-        """The definitions; empty if nothing uses them."""
-        properties = (
-            f"!{self.first} = distinct !{{}}",
-            f'!{self.first + 1} = !{{!"llvm.loop.parallel_accesses", !{self.first}}}',
-            f'!{self.first + 2} = !{{!"llvm.loop.vectorize.predicate.enable", i1 true}}',
-            f'!{self.first + 5} = !{{!"llvm.loop.vectorize.enable", i1 false}}',
-            f'!{self.first + 6} = !{{!"llvm.loop.unroll.disable"}}',
-            f'!{self.first + 7} = !{{!"llvm.loop.interleave.count", i32 {ABREAST[MANY]}}}',
-            f'!{self.first + 8} = !{{!"llvm.loop.interleave.count", i32 {ABREAST[BLOCKS]}}}',
-        )
-        forecasts = (
-            f'!{self.first + 3} = !{{!"branch_weights", i32 {_OFTEN}, i32 1}}',
-            f'!{self.first + 4} = !{{!"branch_weights", i32 1, i32 {_OFTEN}}}',
-        )
-        return "\n".join(
-            [*(properties if self.loops else ()), *(forecasts if self.has_forecasts else ()), *self.loops]
-        )
 
 
 class Body:
@@ -644,21 +591,7 @@ class Body:
         return parts(s, first, last, self.rest_lanes, self.integers, self.functions)
 
     def _bound(self, polys: tuple[Poly, ...], pick: str) -> Integer:
-        return _extreme(polys, pick, self.integers, self.functions)
-
-
-def least_of(s: Least, integers: Integers, functions: dict[str, str]) -> Integer:
-    """Write what computes the least of some integers; notes the functions it declares."""
-    return _extreme(s.of, "smin", integers, functions)
-
-
-def _extreme(polys: Sequence[Poly], pick: str, integers: Integers, functions: dict[str, str]) -> Integer:
-    result = integers.polynomial(polys[0])
-    for p in polys[1:]:
-        name = f"llvm.{pick}.i64"
-        functions[name] = f"declare i64 @{name}(i64, i64)"
-        result = integers.shared(f"call i64 @{name}(i64 {result}, i64 {integers.polynomial(p)})")
-    return result
+        return extreme(polys, pick, self.integers, self.functions)
 
 
 def real_literal(value: float) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from symgrad.loops.nest import Poly
+from symgrad.loops.nest import Least, Poly
 
 Integer = int | str  # a literal, or the name of an i64
 
@@ -66,3 +66,18 @@ class Integers:
         if isinstance(a, int) and isinstance(b, int):
             return a * b
         return b if a == 1 else a if b == 1 else 0 if 0 in (a, b) else self.shared(f"mul nsw i64 {a}, {b}")
+
+
+def least_of(s: Least, integers: Integers, functions: dict[str, str]) -> Integer:
+    """Write what computes the least of some integers; notes the functions it declares."""
+    return extreme(s.of, "smin", integers, functions)
+
+
+def extreme(polys: Sequence[Poly], pick: str, integers: Integers, functions: dict[str, str]) -> Integer:
+    """Write what computes the least ("smin") or the greatest ("smax") of some integers."""
+    result = integers.polynomial(polys[0])
+    for p in polys[1:]:
+        name = f"llvm.{pick}.i64"
+        functions[name] = f"declare i64 @{name}(i64, i64)"
+        result = integers.shared(f"call i64 @{name}(i64 {result}, i64 {integers.polynomial(p)})")
+    return result
