@@ -32,6 +32,7 @@ from symgrad.ir import stability  # noqa: F401  registers its rules
 from symgrad.ir.keys import LEAF_KINDS, MASK, key_of, literals
 from symgrad.ir.kinks import DEFAULT, check_convention
 from symgrad.ir.ops import OPS
+from symgrad.ir.product import PRODUCTS
 from symgrad.ir.rules import Rule, select
 from symgrad.ir.series.laurent import meant
 from symgrad.ir.series.probe import CONSTANT, Probe, is_formula, variable_among
@@ -43,11 +44,13 @@ if TYPE_CHECKING:
 
 Node = int
 TensorId = int
-# Of one op: its nodes by their arguments, a key, a kind (none: a leaf), and what `is_formula` says.
-Table = tuple[dict[tuple[Any, ...], Node], int, str | None, bool | None]
+# Of one op: its nodes by their arguments, a key, a kind (none: a leaf), what `is_formula` says, and
+# whether it is in `PRODUCTS`.
+Table = tuple[dict[tuple[Any, ...], Node], int, str | None, bool | None, bool]
 NO_AXES: frozenset[Node] = frozenset()
 _FIRST_FRESH = 1_000_000
 SHARE_LOOKED_FOR = 16  # a 16th of all nodes is found from its roots, more of them by looking at all
+MANY_FACTORS = 100  # so many, or more
 _LARGE = 1_000  # nodes below some roots that are worth keeping
 _MOST_KEPT = 4
 
@@ -113,6 +116,7 @@ class Graph:
         self.arguments: list[tuple[Node, ...]] = []  # those of `args` that are nodes
         self.kind: list[str] = []  # "const" | "int" | "real" | "bool"
         self.axes: list[frozenset[Node]] = []  # free axes
+        self.factor_count: list[int] = []  # above and below, numbers apart; 1 of what is no product
         self.tensors: list[Tensor] = []
         self.fired: Counter[str] = Counter()  # rewrite rule name -> times it fired
         self.rewritten: dict[str, tuple[str, tuple[Node, ...], Node]] = {}  # stable ones: the first time
@@ -145,7 +149,7 @@ class Graph:
 
     def intern(self, op: str, args: tuple[Any, ...]) -> Node:
         """The node `op(args)`, without any rewriting."""
-        table, key, kind, formula = self._tables.get(op) or self._appears(op)
+        table, key, kind, formula, is_product = self._tables.get(op) or self._appears(op)
         node = len(self.op)
         found = table.setdefault(args, node)
         if found != node:
@@ -169,14 +173,21 @@ class Graph:
                 variable = own if variable == CONSTANT else node
         keys.append(key)
         all_axes.append(axes)
+        self.factor_count.append(self._count_factors(args) if is_product else 1)
         variables.append(variable if formula is not None else variable_among(self, node, meant(self, node)))
         return node
 
     def _appears(self, op: str) -> Table:
         """What `intern` asks about an op that there is from now on."""
-        table = self._tables[op] = ({}, key_of(op), _KIND_OF.get(op), is_formula(op))
+        table = self._tables[op] = ({}, key_of(op), _KIND_OF.get(op), is_formula(op), op in PRODUCTS)
         self._is_there(op)
         return table
+
+    def _count_factors(self, args: tuple[Node, ...]) -> int:
+        """Of a product, a quotient or an opposite of these."""
+        counts = self.factor_count
+        count = counts[args[0]] + (counts[args[1]] if len(args) > 1 else 0)
+        return min(MANY_FACTORS, count)
 
     def _is_there(self, name: str) -> None:
         """Note that there is an op, or a kind of tensor: rules that need it may fire from now on."""
@@ -192,6 +203,7 @@ class Graph:
                 key = (key * 69069 + key_of(literal)) & MASK
         self.kind.append(self.tensors[args[0]].dtype if op == "read" else LEAF_KINDS[op])
         self._follow(key, nodes)
+        self.factor_count.append(0 if op == "const" else 1)
         self.variables.append(CONSTANT if op == "const" else node)
         if op == "axis":
             self.axes[node] = frozenset((node,))

@@ -11,6 +11,7 @@ from symgrad.records import dataclass
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
+PRODUCTS = ("mul", "div", "neg")  # what is taken apart
 Factor = tuple[int, bool]  # a node, and whether it stands above
 
 

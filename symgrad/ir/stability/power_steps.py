@@ -55,6 +55,8 @@ def power_in(g: Graph, node: int) -> Power | None:
 def _product(g: Graph, node: int) -> tuple[int, int] | None:
     """x and n of x*x*...*x."""
     ops, args = g.op, g.args
+    if g.factor_count[node] > _MOST:
+        return None
     first = node
     while ops[first] == "mul":
         one, other = args[first]

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
-from symgrad.ir.product import Factor, Product, product_of, whole_of
+from symgrad.ir.product import PRODUCTS, Factor, Product, product_of, whole_of
 from symgrad.ir.rules import Args
 from symgrad.ir.series.probe import CONSTANT
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _SUMS = ("add", "sub")
 _OWN = ("exp", "exp_of_sum", "cos", "cosh", "sqrt", "hypot", "pow", "square_difference")
 _NEAR_ONE = frozenset((*_SUMS, *_OWN))  # what may be 1 but for something that is known by itself
-_PRODUCTS = ("mul", "div", "neg")
 _POLYNOMIAL = (*_SUMS, "mul", "neg", "const", "square_difference")
 _ALONE = ("pow", "exp_of_sum")  # less 1 without other factors, too
 _IS_WITHIN = ContextVar("whether such a product is being taken apart", default=False)
@@ -36,7 +35,7 @@ _POINTS = at_pairs((1e-9, 2e-10), (0.4, 0.25), (-3.0, 1e5), (-1e-3, 3e-3))
 
 
 def _may_be_less(ops: Sequence[str]) -> bool:
-    return any(op in _PRODUCTS for op in ops) or ("const" in ops and any(op in _ALONE for op in ops))
+    return any(op in PRODUCTS for op in ops) or ("const" in ops and any(op in _ALONE for op in ops))
 
 
 @stable(
@@ -63,8 +62,12 @@ def product_plus_negative_part(g: Graph, a: Args) -> int | None:
 
 
 def _less_part(g: Graph, a: Args, sign: int) -> int | None:
-    """a[0] + sign*a[1], if one of them is the other one times factors that are near 1; not within itself."""
-    if _IS_WITHIN.get():
+    """a[0] + sign*a[1], if one of them is the other one times factors that are near 1; not within itself.
+
+    Large graphs are full of sums: what is asked of all of them comes first, and is quick.
+    """
+    first, second = g.factor_count[a[0]], g.factor_count[a[1]]
+    if first == second or max(first, second) > MOST_FACTORS or _IS_WITHIN.get():
         return None
     within = _IS_WITHIN.set(True)
     try:
@@ -74,26 +77,27 @@ def _less_part(g: Graph, a: Args, sign: int) -> int | None:
 
 
 def _made(g: Graph, a: Args, sign: int) -> int | None:
-    for whole, part, own, other in ((a[0], a[1], 1, sign), (a[1], a[0], sign, 1)):
-        is_alone = g.op[whole] in _ALONE and g.op[part] == "const"
-        if not (is_alone or (g.op[whole] in _PRODUCTS and _has_near_one(g, whole))):
-            continue
-        if not _may_hold(g, whole, part) or _has_series(g, whole):
-            continue
-        first, second = (_factors(g, n, s) for n, s in ((whole, own), (part, other)))
-        if first is None or second is None or first.number + second.number:
-            continue
-        above, rest = remove(list(first.above), list(second.above))
-        below, divisors = remove(list(first.below), list(second.below))
-        found = None if rest or divisors else _less_one(g, above, below)
-        if found is None:
-            continue
-        made = g.mul(whole_of(g, Product(-second.number, second.above, second.below)), found.value)
-        if found.near is None:
-            return made
-        hidden = [g.where(found.near, g.one, n) if n == whole else n for n in a]
-        return g.where(found.near, made, (g.add if sign > 0 else g.sub)(*hidden))
-    return None
+    """The whole is the one with more factors."""
+    is_first = g.factor_count[a[0]] > g.factor_count[a[1]]
+    whole, part, own, other = (a[0], a[1], 1, sign) if is_first else (a[1], a[0], sign, 1)
+    is_alone = g.op[whole] in _ALONE and g.op[part] == "const"
+    if not (is_alone or (g.op[whole] in PRODUCTS and _has_near_one(g, whole))):
+        return None
+    if not _may_hold(g, whole, part) or _has_series(g, whole):
+        return None
+    first, second = (_factors(g, n, s) for n, s in ((whole, own), (part, other)))
+    if first is None or second is None or first.number + second.number:
+        return None
+    above, rest = remove(list(first.above), list(second.above))
+    below, divisors = remove(list(first.below), list(second.below))
+    found = None if rest or divisors else _less_one(g, above, below)
+    if found is None:
+        return None
+    made = g.mul(whole_of(g, Product(-second.number, second.above, second.below)), found.value)
+    if found.near is None:
+        return made
+    hidden = [g.where(found.near, g.one, n) if n == whole else n for n in a]
+    return g.where(found.near, made, (g.add if sign > 0 else g.sub)(*hidden))
 
 
 def _has_series(g: Graph, node: int) -> bool:
@@ -133,7 +137,7 @@ def _may_hold(g: Graph, whole: int, part: int) -> bool:
     """Whether a factor of the part is among those of the whole: quick, as of most it is not."""
     ops, args = g.op, g.args
     wanted = part
-    while ops[wanted] in _PRODUCTS:
+    while ops[wanted] in PRODUCTS:
         wanted = args[wanted][-1]
     if ops[wanted] == "const" or (ops[wanted] in _SUMS and _has_one(g, wanted)):
         return True
@@ -143,7 +147,7 @@ def _may_hold(g: Graph, whole: int, part: int) -> bool:
         n = stack.pop()
         if n == wanted:
             return True
-        if ops[n] in _PRODUCTS and n > wanted:  # nothing is made of what comes after it
+        if ops[n] in PRODUCTS and n > wanted:  # nothing is made of what comes after it
             stack += args[n]
     return False
 
@@ -160,12 +164,12 @@ def _has_near_one(g: Graph, node: int) -> bool:
         op = ops[node]
         if op in _NEAR_ONE:
             return True
-        if op not in _PRODUCTS:
+        if op not in PRODUCTS:
             return False
         first, second = args[node][0], args[node][-1]
         if ops[first] in _NEAR_ONE:
             return True
-        node = first if ops[first] in _PRODUCTS and ops[second] not in _NEAR_ONE else second
+        node = first if ops[first] in PRODUCTS and ops[second] not in _NEAR_ONE else second
     return False
 
 

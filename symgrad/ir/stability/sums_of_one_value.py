@@ -58,21 +58,27 @@ def _grouped(g: Graph, a: Args, sign: int) -> int | None:
             near, grouped, written = g.args[part]
             arms = ([arm if n == part else n for n in a] for arm in (grouped, written))
             return g.where(near, *((g.add if sign > 0 else g.sub)(*arm) for arm in arms))
-    first, second = (variable_of(g, part) for part in a)
-    for part, variable, total in ((a[0], first, a[1]), (a[1], second, a[0])):
-        if g.op[total] not in _SUMS or g.op[part] in _SUMS or IS_PART.get():
-            continue
-        if variable_of(g, total) in (variable, CONSTANT):  # one value in all: no group
-            continue
-        terms = _with_numbers(g, [*terms_of(g, a[0]), *((s * sign, t) for s, t in terms_of(g, a[1]))])
-        if variable == CONSTANT:
-            others = dict.fromkeys(variable_of(g, t) for _, t in terms if has_function(g, t))
-        else:
-            others = dict.fromkeys((variable,))
-        for one in others:
-            made = _of_one(g, a, sign, terms, one) if one != CONSTANT else None
-            if made is not None:
-                return made
+    total, part = a if g.op[a[0]] in _SUMS else a[::-1]
+    if g.op[total] not in _SUMS or g.op[part] in _SUMS:
+        return None
+    variable = variable_of(g, part)
+    if variable == part > total:  # as most terms of a large graph: none of the others is made of it
+        return None
+    if variable_of(g, total) in (variable, CONSTANT) or IS_PART.get():  # one value in all: no group
+        return None
+    first, second = terms_of(g, a[0]), terms_of(g, a[1])
+    beside = first if total == a[0] else second
+    if variable != CONSTANT and not any(variable_of(g, t) in (variable, CONSTANT) for _, t in beside):
+        return None
+    terms = _with_numbers(g, [*first, *((s * sign, t) for s, t in second)])
+    if variable == CONSTANT:
+        others = dict.fromkeys(variable_of(g, t) for _, t in terms if has_function(g, t))
+    else:
+        others = dict.fromkeys((variable,))
+    for one in others:
+        made = _of_one(g, a, sign, terms, one) if one != CONSTANT else None
+        if made is not None:
+            return made
     return None
 
 
