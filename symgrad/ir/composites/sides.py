@@ -42,12 +42,17 @@ def _exact(x: Any, s: Any, r: Any) -> Any:
 
 
 def _by_side(g: Graph, a: Args, y: int) -> int:
-    """-(r - x)/r, by what does not cancel in its own derivative; -1 at r = 0, where r is least."""
+    """-(r - x)/r, by what does not cancel in its own derivative; -1 at r = 0, where r is least.
+
+    x/r - 1 where x is small: the derivative of -(r - x)/r by s, -x/(2*r^3), is next to nothing there.
+    """
     x, s, r = a
     is_zero = g.node("eq", r, g.zero)
     below = g.where(is_zero, g.one, r)
     back = g.sub(g.div(g.node("root_less_side", g.neg(x), s, r), below), g.const(2))
     made = g.where(g.node("lt", x, g.zero), back, g.neg(g.div(y, below)))
+    is_small = g.node("lt", g.mul(g.const(2), g.node("abs", x)), r)
+    made = g.where(is_small, g.sub(g.node("norm_cosine", x, s, below), g.one), made)
     return g.where(is_zero, g.minus_one, made)
 
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 from math import isqrt
 from typing import TYPE_CHECKING, TypeVar
 
+from symgrad.ir.product import product_of
 from symgrad.ir.signs import is_never_negative
 
 if TYPE_CHECKING:
@@ -245,6 +246,21 @@ def _linear(g: Graph, node: int) -> dict[tuple[int, ...], Fraction]:
             key = (n, *sorted(below))
             found[key] = found.get(key, Fraction(0)) + number
     return {key: number for key, number in found.items() if number}
+
+
+def powers_of(g: Graph, node: int, most: int = MOST_FACTORS) -> tuple[Fraction, dict[int, int]] | None:
+    """The number before a product, and the whole powers in it; None if it has many factors."""
+    parts = product_of(g, node, most)
+    if parts is None:
+        return None
+    powers: dict[int, int] = {}
+    for factors, sign in ((parts.above, 1), (parts.below, -1)):
+        for n in factors:
+            base, power = n, 1
+            if g.op[n] == "pow" and (q := g.rational(g.args[n][1])) is not None and q.denominator == 1:
+                base, power = g.args[n][0], int(q)
+            powers[base] = powers.get(base, 0) + sign * power
+    return parts.number, {x: e for x, e in powers.items() if e}
 
 
 def root_of_square(g: Graph, node: int) -> int | None:

@@ -10,6 +10,8 @@ from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import (
     PRODUCTS,
     factors_of,
+    numbered,
+    powers_of,
     quotient_of,
     remove,
     root_of_square,
@@ -34,12 +36,12 @@ _CONJUGATE = "Higham 2002, section 1.8; Goldberg 1991, section 1.4"
         "the square of x is a term under the root", _CONJUGATE,
         at_pairs((1.0, 1e-8), (1e8, 1.0), (3.0, 4.0), (-2.0, 1e-3)),
     ),
-    on=among(*_ROOTS),
+    on=among(*_ROOTS, "mul"),
     needs=_ROOTS,
 )  # fmt: skip
 def root_less_its_side(g: Graph, a: Args) -> int | None:
     for root, side, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
-        made = _less(g, root, side) if g.op[root] in _ROOTS else None
+        made = _less(g, root, side)
         if made is not None:
             return made if sign > 0 else g.neg(made)
     return None
@@ -49,18 +51,18 @@ def root_less_its_side(g: Graph, a: Args) -> int | None:
     "add",
     "x + sqrt(x**2 + s) cancels where x < 0",
     Audit(
-        "x + sqrt(x**2 + y)", "root_less_side(-x, y, sqrt(x**2 + y))", "x may be negative", _CONJUGATE,
+        "x/2 + sqrt(x**2 + y)/2", "root_less_side(-x, y, sqrt(x**2 + y))/2",
+        "x may be negative; with a number before each", _CONJUGATE,
         at_pairs((-1.0, 1e-12), (-1e8, 1.0), (-2.0, 3.0), (5.0, 1.0), (-3.0, -1e-9)),
     ),
-    on=among(*_ROOTS),
+    on=among(*_ROOTS, "mul"),
     needs=_ROOTS,
 )  # fmt: skip
 def root_plus_its_side(g: Graph, a: Args) -> int | None:
     for root, side in (a, a[::-1]):
-        if g.op[root] in _ROOTS and not _adds(g, side):
-            made = _less(g, root, g.neg(side))
-            if made is not None:
-                return made
+        made = _less(g, root, g.neg(side), is_sum=True)
+        if made is not None:
+            return made
     return None
 
 
@@ -87,26 +89,50 @@ def _adds(g: Graph, side: int) -> bool:
     return (g.rational(side) or 0) > 0 or is_never_negative(g, side)
 
 
-def _less(g: Graph, root: int, side: int) -> int | None:
-    """The root less a side."""
+def _less(g: Graph, node: int, side: int, is_sum: bool = False) -> int | None:
+    """q*root - side for a number q."""
+    number, root = numbered(g, node)
+    if g.op[root] not in _ROOTS:
+        return None
+    if number != 1:
+        side = g.mul(g.const(1 / number), side)
+    if is_sum and _adds(g, g.neg(side)):
+        return None
+    made = _root_less(g, root, side)
+    return None if made is None else g.mul(g.const(number), made)
+
+
+def _root_less(g: Graph, root: int, side: int) -> int | None:
     op, either = g.op[root], (side, g.neg(side))
     if op in ("hypot", "leg"):
         x, y = g.args[root]
         if op == "hypot" and y in either:
             x, y = y, x
         return g.node(f"{op}_less_side", side, y) if x in either else None
-    rest = _beside_square(g, root, either)
+    rest = _beside_square(g, root, side)
     return None if rest is None else g.node("root_less_side", side, rest, root)
 
 
-def _beside_square(g: Graph, root: int, either: tuple[int, int]) -> int | None:
+def _beside_square(g: Graph, root: int, side: int) -> int | None:
     """s of sqrt(x^2 + s) for the side x or -x."""
     inside = under_root(g, root)
     terms = [] if inside is None else terms_of(g, inside)
     for place, (sign, term) in enumerate(terms if len(terms) > 1 else ()):
-        if sign > 0 and root_of_square(g, term) in either:
+        if sign > 0 and _is_square(g, term, side):
             return sum_of_signed(g, terms[:place] + terms[place + 1 :])
     return None
+
+
+def _is_square(g: Graph, term: int, side: int) -> bool:
+    """Whether a term is the square of a side, as it stands or multiplied out: m**2*c**4 of m*c**2."""
+    if root_of_square(g, term) in (side, g.neg(side)):
+        return True
+    if g.op[term] not in ("mul", "div"):
+        return False
+    whole, root = powers_of(g, term), powers_of(g, side)
+    if whole is None or root is None:
+        return False
+    return whole == (root[0] ** 2, {x: 2 * e for x, e in root[1].items()})
 
 
 @stable(
