@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import mpmath
 import numpy as np
 import sympy as sp
-from duals import RELATIVE, ROUNDINGS, SMALLEST, Dual
+from duals import Dual
+from kept_digits import half_a_place, off
 
 DIGITS = 700
 Inputs = Mapping[str, Any]
@@ -255,21 +257,12 @@ def changes(program: Program, point: Inputs, wanted: Sequence[Any]) -> list[Any]
     for name in program.names:
         for k, x in enumerate(np.atleast_1d(point[name])):
             flat = [mpmath.mpf(float(y)) for y in np.atleast_1d(point[name])]
-            flat[k] += mpmath.mpf(float(np.spacing(abs(x)))) / 2 if x else 0
+            flat[k] += half_a_place(x)
             beside = exact(program, {**point, name: flat if np.ndim(point[name]) else flat[0]})
             change = [c + abs(a - b) for c, a, b in zip(change, wanted, beside, strict=True)]
     return change
 
 
 def lost(program: Program, point: Inputs, found: Sequence[float], wanted: Sequence[Any]) -> list[Any]:
-    """(place, found, exact) of the entries that are off by more than `RELATIVE`.
-
-    What rounding of the inputs changes is allowed as well, as no formula can know of that; it is looked at
-    only where something is off.
-    """
-    pairs = [(k, a, b) for k, (a, b) in enumerate(zip(found, wanted, strict=True)) if a != float(b)]
-    off = [(k, a, b) for k, a, b in pairs if not abs(a - b) <= RELATIVE * abs(b) + SMALLEST]
-    if off:
-        change = changes(program, point, wanted)
-        off = [(k, a, b) for k, a, b in off if not abs(a - b) <= RELATIVE * abs(b) + ROUNDINGS * change[k]]
-    return [(k, float(a), mpmath.nstr(b, 17)) for k, a, b in off]
+    """(place, found, exact) of the entries that are wrong."""
+    return off(found, wanted, partial(changes, program, point, wanted))

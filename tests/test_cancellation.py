@@ -1,24 +1,20 @@
 """Differences that cancel, and their quotients at ties: value, gradient and Hessian to 1e-13 relative.
 
-The reference is independent of symgrad: SymPy differentiates the expression as it is written, and mpmath
-evaluates that with hundreds of digits, a little beside a tie, where the expression is 0/0.
+The reference is independent of symgrad: numbers of mpmath with derivatives (`duals.py`), in hundreds of
+digits, a little beside a tie, where the expression is 0/0.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
-import mpmath
 import numpy as np
 import pytest
 import sympy as sp
+from kept_digits import arguments, wrong_entries
 
 import symgrad as sg
 
-RELATIVE = 1e-13
-DIGITS = 300
-ASIDE = 60  # digits after which a point is beside a tie
 x, y, z = sp.symbols("x y z", real=True)
 exp, log, sqrt, sin, cos, tan, tanh, atan = sp.exp, sp.log, sp.sqrt, sp.sin, sp.cos, sp.tan, sp.tanh, sp.atan
 erf, loggamma, digamma = sp.erf, sp.loggamma, sp.digamma
@@ -147,53 +143,20 @@ CASES: dict[str, tuple[Any, tuple[tuple[float, ...], ...]]] = {
 }
 
 
-def arguments(expr: Any) -> list[Any]:
-    return sorted(expr.free_symbols, key=str)
-
-
-@lru_cache
-def exact(name: str) -> list[list[mpmath.mpf]]:
-    """For each point: the value, the gradient and the Hessian by rows, one after the other."""
+def wrong(name: str, target: str) -> list[Any]:
     expr, points = CASES[name]
-    args = arguments(expr)
-    gradient = [sp.diff(expr, a) for a in args]
-    function = sp.lambdify(
-        args, [expr, *gradient, *(sp.diff(d, a) for d in gradient for a in args)], modules="mpmath", cse=True
-    )
-    with mpmath.workdps(DIGITS):
-        found = []
-        for point in points:
-            at = [mpmath.mpf(t) for t in point]
-            try:
-                found.append(function(*at))
-            except ZeroDivisionError:
-                aside = mpmath.mpf(10) ** -ASIDE
-                found.append(function(*(t + k * aside for k, t in enumerate(at, start=1))))
-        return found
-
-
-def wrong_entries(name: str, target: str) -> list[Any]:
-    expr, points = CASES[name]
-    args = arguments(expr)
-    compiled = sg.compile(expr, args=args, wrt=args, outputs=("value", "grad", "hess"), backend=target)
-    wrong = []
-    for point, wanted in zip(points, exact(name), strict=True):
-        found = np.concatenate([np.ravel(part) for part in compiled(*point)])
-        for k, (f, w) in enumerate(zip(found, wanted, strict=True)):
-            if not abs(f - w) <= RELATIVE * abs(w) + 1e-55:
-                wrong.append((point, k, f, float(w)))
-    return wrong
+    return wrong_entries(expr, points, target, roundings=0)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_cancels_in_value_gradient_and_hessian(name: str) -> None:
-    assert wrong_entries(name, "numpy") == []
+    assert wrong(name, "numpy") == []
 
 
 @pytest.mark.parametrize("target", ["llvm", "c"])
 @pytest.mark.parametrize("name", ON_EVERY_TARGET)
 def test_nor_on_compiled_targets(name: str, target: str) -> None:
-    assert wrong_entries(name, target) == []
+    assert wrong(name, target) == []
 
 
 def test_differences_in_which_nothing_cancels_stay_as_they_are() -> None:

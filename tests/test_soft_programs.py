@@ -14,13 +14,11 @@ import mpmath
 import numpy as np
 import pytest
 import sympy as sp
+from kept_digits import RELATIVE, ROUNDINGS, SMALLEST
 from soft_programs import (
     DIGITS,
     POWER,
     PROGRAMS,
-    RELATIVE,
-    ROUNDINGS,
-    SMALLEST,
     SYMBOLS,
     Program,
     changes,
