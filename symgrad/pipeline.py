@@ -10,6 +10,7 @@ are watchers, and no stage knows about them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,9 @@ from symgrad.grad.precision import Precision, check_precision
 from symgrad.grad.sparsity import SparseOutput, storage_of
 from symgrad.ir.collection import collection_paused
 from symgrad.ir.graph import TensorId
-from symgrad.ir.unit import Unit
+from symgrad.ir.unit import Few, Unit
 from symgrad.loops.columns import columns_in_blocks
+from symgrad.loops.few import chosen
 from symgrad.loops.in_place import in_place
 from symgrad.loops.lines import Lines
 from symgrad.loops.lower import Interface, lower
@@ -33,6 +35,7 @@ from symgrad.loops.reroll import rerolled, to_reroll
 from symgrad.loops.split import split
 from symgrad.loops.unswitch import unswitched
 from symgrad.loops.versions import with_small_products
+from symgrad.opt.few import for_few
 from symgrad.opt.logsumexp import with_split_logsumexp
 from symgrad.opt.mirror import computed_once
 from symgrad.opt.passes import PASSES
@@ -165,13 +168,17 @@ def assemble(
 
 
 def optimise(unit: Unit, announce: Watch = lambda stage, thing: None) -> Unit:
-    """Mirrored outputs once, then the passes of `opt.passes` in order."""
+    """Mirrored outputs once, then the passes of `opt.passes` in order; from layouts on, `opt.few` too."""
     unit = computed_once(unit)
+    few = None
     for stage, run in PASSES:
-        graph, moved = run(unit.graph, unit.roots)
-        unit = unit.moved(graph, moved)
+        if stage == "layout":
+            few = for_few(unit)
+        unit = unit.moved(*run(unit.graph, unit.roots))
+        if few is not None:
+            few = Few(few.size, few.unit.moved(*run(few.unit.graph, few.unit.roots)))
         announce(stage, unit)
-    return unit
+    return replace(unit, few=few)
 
 
 def routine_of(
@@ -195,14 +202,20 @@ def routine_of(
     """
     if memory is not None:
         unit = unit.moved(*slices_inlined(unit.graph, unit.roots))
-    title = ", ".join(words)
-    interface = Interface(name, unit.inputs, _distinct(unit), title)
     plain = not vectors or not has_room_for_products(memory)
-    routine = lower(unit.graph, interface, library, memory is not None, plain)
+
+    def loops_of(unit: Unit) -> Routine:
+        interface = Interface(name, unit.inputs, _distinct(unit), ", ".join(words))
+        routine = lower(unit.graph, interface, library, memory is not None, plain)
+        if not vectors or isinstance(routine.body, Lines):
+            return routine
+        return peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(in_place(routine))))))
+
+    routine = loops_of(unit)
     if not vectors:
         return routine
-    if not isinstance(routine.body, Lines):
-        routine = peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(in_place(routine))))))
+    if unit.few is not None:
+        routine = chosen(unit.few.size, loops_of(unit.few.unit), routine)
     routine = packed(routine) if packs else routine
     return rerolled(routine) if search else to_reroll(routine)
 

@@ -15,27 +15,48 @@
  * output  grad_K (m, d) double
  * output  grad_V (m, e) double
  * output  grad_tau () double
- * work    t1 (rows, m) double
- * work    t2 (rows,) double
- * work    t3 (rows,) double
- * work    t4 (rows,) double
- * work    t5 (rows, m) double
- * work    t6 (rows,) double
- * work    t7 (m,) double
- * work    t8 (rows,) double
- * work    t9 (rows,) double
- * work    t10 (rows,) double
- * work    t12 (rows,) double
- * work    t13 (rows, m) double
- * work    t14 (rows, e) double
- * work    t15 (rows, e) double
- * work    t16 (rows, m) double
- * work    t17 (rows,) double
- * work    t19 (rows,) double
+ * work    t1_1 (few*m, rows_1) double
+ * work    t2_1 (few*rows_1,) double
+ * work    t3_1 (few*rows_1,) double
+ * work    t4_1 (few*rows_1,) double
+ * work    t5_1 (few*m, rows_1) double
+ * work    t6_1 (few*rows_1,) double
+ * work    t7_1 (few*m, rows_1) double
+ * work    t8_1 (few*rows_1,) double
+ * work    t9_1 (few*rows_1,) double
+ * work    t12_1 (few*rows_1,) double
+ * work    t13_1 (few*m, rows_1) double
+ * work    t14_1 (few*rows_1, e) double
+ * work    t15_1 (few*rows_1, e) double
+ * work    t16_1 (few*m, rows_1) double
+ * work    t17_1 (few*rows_1,) double
+ * work    t18_1 (few*rows_1,) double
+ * work    t19_1 (few*rows_1,) double
+ * work    t20_1 (few*rows_1,) double
+ * work    t21_1 () double
+ * work    t22_1 (few*m, rows_1) double
+ * work    t23_1 (9600*few,) double
+ * work    t1 (many*rows, m) double
+ * work    t2 (many*rows,) double
+ * work    t3 (many*rows,) double
+ * work    t4 (many*rows,) double
+ * work    t5 (many*rows, m) double
+ * work    t6 (many*rows,) double
+ * work    t7 (m*many,) double
+ * work    t8 (many*rows,) double
+ * work    t9 (many*rows,) double
+ * work    t10 (many*rows,) double
+ * work    t12 (many*rows,) double
+ * work    t13 (many*rows, m) double
+ * work    t14 (many*rows, e) double
+ * work    t15 (many*rows, e) double
+ * work    t16 (many*rows, m) double
+ * work    t17 (many*rows,) double
+ * work    t19 (many*rows,) double
  * work    t20 () double
  * work    t21 () double
- * work    t22 (rows, m) double
- * work    t23 (9600,) double
+ * work    t22 (many*rows, m) double
+ * work    t23 (9600*many,) double
  *
  * expression: Sum((-R[i, a] + Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau))*V[j, a], (j, 0, m - 1))/Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau)), (j, 0, m - 1)))**2, (i, 0, n - 1), (a,...
  * differentiated by: Q, K, V, tau
@@ -56,6 +77,15 @@
 #define attention_index_SUM(...) attention_index_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
 #else
 #define attention_index_SUM(...)
+#endif
+
+/* The turns of a loop touch different elements of all arrays. */
+#if defined(__clang__)
+#define attention_index_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define attention_index_INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define attention_index_INDEPENDENT
 #endif
 
 static int64_t attention_index_min(int64_t a, int64_t b)
@@ -408,226 +438,449 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     double *restrict grad_Q, double *restrict grad_K, double *restrict grad_V,
     double *restrict grad_tau, double *restrict work, int64_t n, int64_t d, int64_t m, int64_t e)
 {
+    const int64_t rows_1 = attention_index_min(144, n);
+    const int64_t few = attention_index_min(1, -m + 8);
     const int64_t rows = attention_index_min(144, n);
-    double *const restrict t1 = work;
-    const int64_t at1 = attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
-    double *const restrict t2 = work + at1;
-    const int64_t at2 = at1 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t3 = work + at2;
-    const int64_t at3 = at2 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t4 = work + at3;
-    const int64_t at4 = at3 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t5 = work + at4;
-    const int64_t at5 = at4 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
-    double *const restrict t6 = work + at5;
-    const int64_t at6 = at5 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t7 = work + at6;
-    const int64_t at7 = at6 + attention_index_slice(attention_index_extent(m));
-    double *const restrict t8 = work + at7;
-    const int64_t at8 = at7 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t9 = work + at8;
-    const int64_t at9 = at8 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t10 = work + at9;
-    const int64_t at10 = at9 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t12 = work + at10;
-    const int64_t at11 = at10 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t13 = work + at11;
-    const int64_t at12 = at11 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
-    double *const restrict t14 = work + at12;
-    const int64_t at13 = at12 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e));
-    double *const restrict t15 = work + at13;
-    const int64_t at14 = at13 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(e));
-    double *const restrict t16 = work + at14;
-    const int64_t at15 = at14 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
-    double *const restrict t17 = work + at15;
-    const int64_t at16 = at15 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t19 = work + at16;
-    const int64_t at17 = at16 + attention_index_slice(attention_index_extent(rows));
-    double *const restrict t20 = work + at17;
-    double *const restrict t21 = work + at17 + 8;
-    double *const restrict t22 = work + at17 + 8 + 8;
-    const int64_t at18 = at17 + 8 + 8 + attention_index_slice(attention_index_extent(rows)*attention_index_extent(m));
-    double *const restrict t23 = work + at18;
-    const double tt1 = tau[0];
-    const double tt2 = sqrt((double)d);
-    const double tt3 = tt1 * tt2;
-    const int tt4 = 1.0 / tt3 < 0.0;
-    double c1 = 0.0;
-    double c2 = 0.0;
-    const double tt5 = tt2 * tt2 * (tt1 * tt1);
-    const int64_t none = attention_index_min(0, n - 49);
-    /* strip by strip: what is in between stays in the cache */
-    for (int64_t first = 0; first < n - none - 48; first += 96) {
-        const int64_t over = attention_index_min(0, first - n + 144);
-        const int64_t more = attention_index_min(1, -over);
-        const int64_t strip = first*more + 96*more + n - first - more*n;
-        if (32 >= d*m*strip) {
-            /* product of few terms */
-            for (int64_t row = 0; row < strip; row++) {
-                for (int64_t column = 0; column < m; column++) {
-                    double c3 = 0.0;
-                    for (int64_t term = 0; term < d; term++) {
-                        c3 += Q[first*d + d*row + term] * K[column*d + term];
+    const int64_t many = attention_index_min(1, m - 7);
+    double *const restrict t1_1 = work;
+    const int64_t at1 = attention_index_slice(attention_index_extent(few*m)*attention_index_extent(rows_1));
+    double *const restrict t2_1 = work + at1;
+    const int64_t at2 = at1 + attention_index_slice(attention_index_extent(few*rows_1));
+    double *const restrict t3_1 = work + at2;
+    const int64_t at3 = at2 + attention_index_slice(attention_index_extent(few*rows_1));
+    double *const restrict t4_1 = work + at3;
+    const int64_t at4 = at3 + attention_index_slice(attention_index_extent(few*rows_1));
+    double *const restrict t5_1 = work + at4;
+    const int64_t at5 = at4 + attention_index_slice(attention_index_extent(few*m)*attention_index_extent(rows_1));
+    double *const restrict t6_1 = work + at5;
+    const int64_t at6 = at5 + attention_index_slice(attention_index_extent(few*rows_1));
+    double *const restrict t7_1 = work + at6;
+    const int64_t at7 = at6 + attention_index_slice(attention_index_extent(few*m)*attention_index_extent(rows_1));
+    double *const restrict t8_1 = work + at7;
+    const int64_t at8 = at7 + attention_index_slice(attention_index_extent(few*rows_1));
+    double *const restrict t9_1 = work + at8;
+    const int64_t at9 = at8 + attention_index_slice(attention_index_extent(few*rows_1));
+    double *const restrict t12_1 = work + at9;
+    const int64_t at10 = at9 + attention_index_slice(attention_index_extent(few*rows_1));
+    double *const restrict t13_1 = work + at10;
+    const int64_t at11 = at10 + attention_index_slice(attention_index_extent(few*m)*attention_index_extent(rows_1));
+    double *const restrict t14_1 = work + at11;
+    const int64_t at12 = at11 + attention_index_slice(attention_index_extent(few*rows_1)*attention_index_extent(e));
+    double *const restrict t15_1 = work + at12;
+    const int64_t at13 = at12 + attention_index_slice(attention_index_extent(few*rows_1)*attention_index_extent(e));
+    double *const restrict t16_1 = work + at13;
+    const int64_t at14 = at13 + attention_index_slice(attention_index_extent(few*m)*attention_index_extent(rows_1));
+    double *const restrict t17_1 = work + at14;
+    const int64_t at15 = at14 + attention_index_slice(attention_index_extent(few*rows_1));
+    double *const restrict t18_1 = work + at15;
+    const int64_t at16 = at15 + attention_index_slice(attention_index_extent(few*rows_1));
+    double *const restrict t19_1 = work + at16;
+    const int64_t at17 = at16 + attention_index_slice(attention_index_extent(few*rows_1));
+    double *const restrict t20_1 = work + at17;
+    const int64_t at18 = at17 + attention_index_slice(attention_index_extent(few*rows_1));
+    double *const restrict t21_1 = work + at18;
+    double *const restrict t22_1 = work + at18 + 8;
+    const int64_t at19 = at18 + 8 + attention_index_slice(attention_index_extent(few*m)*attention_index_extent(rows_1));
+    double *const restrict t23_1 = work + at19;
+    const int64_t at20 = at19 + attention_index_slice(attention_index_extent(9600*few));
+    double *const restrict t1 = work + at20;
+    const int64_t at21 = at20 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
+    double *const restrict t2 = work + at21;
+    const int64_t at22 = at21 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t3 = work + at22;
+    const int64_t at23 = at22 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t4 = work + at23;
+    const int64_t at24 = at23 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t5 = work + at24;
+    const int64_t at25 = at24 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
+    double *const restrict t6 = work + at25;
+    const int64_t at26 = at25 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t7 = work + at26;
+    const int64_t at27 = at26 + attention_index_slice(attention_index_extent(m*many));
+    double *const restrict t8 = work + at27;
+    const int64_t at28 = at27 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t9 = work + at28;
+    const int64_t at29 = at28 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t10 = work + at29;
+    const int64_t at30 = at29 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t12 = work + at30;
+    const int64_t at31 = at30 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t13 = work + at31;
+    const int64_t at32 = at31 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
+    double *const restrict t14 = work + at32;
+    const int64_t at33 = at32 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(e));
+    double *const restrict t15 = work + at33;
+    const int64_t at34 = at33 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(e));
+    double *const restrict t16 = work + at34;
+    const int64_t at35 = at34 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
+    double *const restrict t17 = work + at35;
+    const int64_t at36 = at35 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t19 = work + at36;
+    const int64_t at37 = at36 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t20 = work + at37;
+    double *const restrict t21 = work + at37 + 8;
+    double *const restrict t22 = work + at37 + 8 + 8;
+    const int64_t at38 = at37 + 8 + 8 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
+    double *const restrict t23 = work + at38;
+    if (7 >= m) {
+        const double tt1 = tau[0];
+        const double tt2 = sqrt((double)d);
+        const double tt3 = tt1 * tt2;
+        const int tt4 = 1.0 / tt3 < 0.0;
+        double c1 = 0.0;
+        double c2 = 0.0;
+        const double tt5 = tt2 * tt2 * (tt1 * tt1);
+        const int64_t none = attention_index_min(0, n - 49);
+        /* strip by strip: what is in between stays in the cache */
+        for (int64_t first = 0; first < n - none - 48; first += 96) {
+            const int64_t over = attention_index_min(0, first - n + 144);
+            const int64_t more = attention_index_min(1, -over);
+            const int64_t strip = first*more + 96*more + n - first - more*n;
+            if (32 >= d*m*strip) {
+                /* product of few terms */
+                for (int64_t row = 0; row < strip; row++) {
+                    for (int64_t column = 0; column < m; column++) {
+                        double c3 = 0.0;
+                        for (int64_t term = 0; term < d; term++) {
+                            c3 += Q[first*d + d*row + term] * K[column*d + term];
+                        }
+                        t1_1[column*rows_1 + row] = c3;
                     }
-                    t1[column + m*row] = c3;
                 }
             }
-        }
-        if (d*m*strip >= 33) {
-            attention_index_contract(&Q[first*d], &K[0], &t1[0], &t23[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
-                0);
-        }
-        for (int64_t i = first; i < first + strip; i++) {
-            double c4 = -INFINITY;
-            double c5 = INFINITY;
-            for (int64_t j = 0; j < m; j++) {
-                const double tt6 = t1[(i - first)*m + j];
-                c4 = (tt6 > c4 || tt6 != tt6) ? tt6 : c4;
-                c5 = (tt6 < c5 || tt6 != tt6) ? tt6 : c5;
+            if (d*m*strip >= 33) {
+                attention_index_contract(&Q[first*d], &K[0], &t1_1[0], &t23_1[0], strip, m, d, d, 1, 1, d, 1,
+                    rows_1, 0, 1, 0);
             }
-            t2[i - first] = c4;
-            t3[i - first] = c5;
-            const double tt7 = tt4 ? t3[i - first] : t2[i - first];
-            const double tt8 = (fabs(tt7) < INFINITY) ? tt7 : 0.0;
-            t4[i - first] = tt8;
-            for (int64_t j = 0; j < m; j++) {
-                t5[(i - first)*m + j] = (t1[(i - first)*m + j] - tt8) / tt3;
+            attention_index_INDEPENDENT
+            for (int64_t i = first; i < first + strip; i++) {
+                t2_1[i - first] = -INFINITY;
+                t3_1[i - first] = INFINITY;
+                t6_1[i - first] = 0.0;
+                t8_1[i - first] = 0.0;
+                t9_1[i - first] = 0.0;
+                t17_1[i - first] = 0.0;
+                t19_1[i - first] = 0.0;
+                t20_1[i - first] = 0.0;
             }
-        }
-        for (int64_t i = first; i < first + strip; i++) {
-            t6[i - first] = 0.0;
-            double c6 = 0.0;
-            double c7 = 0.0;
-            attention_index_SUM(c6, c7)
-            for (int64_t j = 0; j < m; j++) {
-                const double tt9 = t5[(i - first)*m + j];
-                const double tt10 = exp(tt9 - 0.0);
-                t7[j] = tt10;
-                c6 += (tt9 == 0.0) ? 0.0 : tt10;
-                c7 += (tt9 == 0.0) ? 1.0 : 0;
-            }
-            t8[i - first] = c6;
-            t9[i - first] = c7;
-            const double tt11 = t8[i - first];
-            const double tt12 = t9[i - first];
-            t10[i - first] = tt12 - 1.0 + tt11;
-            const double tt13 = tt11 + tt12;
-            for (int64_t j = 0; j < m; j++) {
-                t13[(i - first)*m + j] = t7[j] / tt13;
-            }
-        }
-        for (int64_t i = first; i < first + strip; i++) {
-            t12[i - first] = log1p(t10[i - first]) + t6[i - first];
-        }
-        if (32 >= e*m*strip) {
-            /* product of few terms */
-            for (int64_t row = 0; row < strip; row++) {
-                for (int64_t column = 0; column < e; column++) {
-                    double c8 = 0.0;
-                    for (int64_t term = 0; term < m; term++) {
-                        c8 += t13[m*row + term] * V[column + e*term];
+            for (int64_t i = 0; i < m; i++) {
+                for (int64_t j = first; j < first + strip; j++) {
+                    const double tt6 = t1_1[i*rows_1 + j - first];
+                    if (tt6 > t2_1[j - first] || tt6 != tt6) {
+                        t2_1[j - first] = tt6;
                     }
-                    t14[column + e*row] = c8;
-                }
-            }
-        }
-        if (e*m*strip >= 33) {
-            attention_index_contract(&t13[0], &V[0], &t14[0], &t23[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1,
-                0);
-        }
-        for (int64_t i = first; i < first + strip; i++) {
-            attention_index_SUM(c1)
-            for (int64_t j = 0; j < e; j++) {
-                const double tt14 = R[i*e + j];
-                const double tt15 = t14[(i - first)*e + j];
-                const double tt16 = tt15 - tt14;
-                c1 += tt16 * tt16;
-                t15[(i - first)*e + j] = 2.0 * (tt15 - tt14);
-            }
-        }
-        if (32 >= e*m*strip) {
-            /* product of few terms */
-            for (int64_t row = 0; row < strip; row++) {
-                for (int64_t column = 0; column < m; column++) {
-                    double c9 = 0.0;
-                    for (int64_t term = 0; term < e; term++) {
-                        c9 += t15[e*row + term] * V[column*e + term];
+                    if (tt6 < t3_1[j - first] || tt6 != tt6) {
+                        t3_1[j - first] = tt6;
                     }
-                    t16[column + m*row] = c9;
                 }
             }
-        }
-        if (e*m*strip >= 33) {
-            attention_index_contract(&t15[0], &V[0], &t16[0], &t23[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1,
-                0);
-        }
-        attention_index_contract(&t13[0], &t15[0], &grad_V[0], &t23[0], m, e, strip, 1, m, e, 1, e, 1,
-            first, 1, 0);
-        for (int64_t i = first; i < first + strip; i++) {
-            double c10 = 0.0;
-            const double tt17 = t9[i - first];
-            const double tt18 = t6[i - first];
-            const int tt19 = t8[i - first] < 3.0 * tt17;
-            if (tt19) {
-                attention_index_SUM(c10)
-                for (int64_t j = 0; j < m; j++) {
-                    c10 += (t5[(i - first)*m + j] == tt18) ? t16[(i - first)*m + j] : 0.0;
+            for (int64_t i = first; i < first + strip; i++) {
+                const double tt7 = tt4 ? t3_1[i - first] : t2_1[i - first];
+                t4_1[i - first] = (fabs(tt7) < INFINITY) ? tt7 : 0.0;
+            }
+            for (int64_t i = 0; i < m; i++) {
+                attention_index_INDEPENDENT
+                for (int64_t j = first; j < first + strip; j++) {
+                    const double tt8 = (t1_1[i*rows_1 + j - first] - t4_1[j - first]) / tt3;
+                    t5_1[i*rows_1 + j - first] = tt8;
+                    const double tt9 = t6_1[j - first];
+                    const double tt10 = exp(tt8 - tt9);
+                    t7_1[i*rows_1 + j - first] = tt10;
+                    t8_1[j - first] += (tt8 == tt9) ? 0.0 : tt10;
+                    t9_1[j - first] += (tt8 == tt9) ? 1.0 : 0;
                 }
             }
-            t17[i - first] = c10;
-            const double tt20 = t17[i - first] / tt17;
-            const double tt21 = (fabs(3.602879701896397e+16 * tt20) < INFINITY) ? tt20 : 0.0;
-            double c11 = 0.0;
-            attention_index_SUM(c11)
-            for (int64_t j = 0; j < m; j++) {
-                c11 += t13[(i - first)*m + j] * (t16[(i - first)*m + j] - tt21);
+            for (int64_t i = 0; i < m; i++) {
+                for (int64_t j = first; j < first + strip; j++) {
+                    t13_1[i*rows_1 + j - first] = t7_1[i*rows_1 + j - first] / (t8_1[j - first] + t9_1[j - first]);
+                }
             }
-            t19[i - first] = c11;
-            double c12 = 0.0;
-            const double tt22 = t4[i - first];
-            const double tt23 = t19[i - first];
-            const double tt24 = t12[i - first];
-            const int tt25 = !(tt24 == -INFINITY);
-            attention_index_SUM(c12)
-            for (int64_t j = 0; j < m; j++) {
-                const double tt26 = t16[(i - first)*m + j];
-                const double tt27 = t13[(i - first)*m + j];
-                c12 += (tt26 - tt21 - tt23) * (tt27 * (t1[(i - first)*m + j] - tt22));
-                t22[(i - first)*m + j] = tt25 ? (tt27 * (tt26 - tt21 - tt23) / tt3) : 0;
-            }
-            t20[0] = c12;
-            if (!(tt24 == -INFINITY)) {
-                c2 += tt2 * t20[0] / tt5;
-            }
-        }
-        attention_index_contract(&t22[0], &Q[first*d], &grad_K[0], &t23[0], m, d, strip, 1, m, d, 1, d, 1,
-            first, 1, 0);
-        if (32 >= d*m*strip) {
-            /* product of few terms */
-            for (int64_t row = 0; row < strip; row++) {
-                for (int64_t column = 0; column < d; column++) {
-                    double c13 = 0.0;
-                    for (int64_t term = 0; term < m; term++) {
-                        c13 += t22[m*row + term] * K[column + d*term];
+            if (32 >= e*m*strip) {
+                /* product of few terms */
+                for (int64_t row = 0; row < strip; row++) {
+                    for (int64_t column = 0; column < e; column++) {
+                        double c4 = 0.0;
+                        for (int64_t term = 0; term < m; term++) {
+                            c4 += t13_1[row + rows_1*term] * V[column + e*term];
+                        }
+                        t14_1[column + e*row] = c4;
                     }
-                    grad_Q[first*d + column + d*row] = c13;
                 }
             }
+            if (e*m*strip >= 33) {
+                attention_index_contract(&t13_1[0], &V[0], &t14_1[0], &t23_1[0], strip, e, m, 1, rows_1, e, 1, e,
+                    1, 0, 1, 0);
+            }
+            for (int64_t i = first; i < first + strip; i++) {
+                attention_index_SUM(c1)
+                for (int64_t j = 0; j < e; j++) {
+                    const double tt11 = R[i*e + j];
+                    const double tt12 = t14_1[(i - first)*e + j];
+                    const double tt13 = tt12 - tt11;
+                    c1 += tt13 * tt13;
+                    t15_1[(i - first)*e + j] = 2.0 * (tt12 - tt11);
+                }
+            }
+            if (32 >= e*m*strip) {
+                /* product of few terms */
+                for (int64_t row = 0; row < strip; row++) {
+                    for (int64_t column = 0; column < m; column++) {
+                        double c5 = 0.0;
+                        for (int64_t term = 0; term < e; term++) {
+                            c5 += t15_1[e*row + term] * V[column*e + term];
+                        }
+                        t16_1[column*rows_1 + row] = c5;
+                    }
+                }
+            }
+            if (e*m*strip >= 33) {
+                attention_index_contract(&t15_1[0], &V[0], &t16_1[0], &t23_1[0], strip, m, e, e, 1, 1, e, 1,
+                    rows_1, 0, 1, 0);
+            }
+            attention_index_contract(&t13_1[0], &t15_1[0], &grad_V[0], &t23_1[0], m, e, strip, rows_1, 1, e, 1,
+                e, 1, first, 1, 0);
+            for (int64_t i = 0; i < m; i++) {
+                for (int64_t j = first; j < first + strip; j++) {
+                    const int tt14 = t8_1[j - first] < 3.0 * t9_1[j - first];
+                    if (tt14) {
+                        t17_1[j - first] += (t5_1[i*rows_1 + j - first] == t6_1[j - first]) ? t16_1[i*rows_1 + j - first] : 0.0;
+                    }
+                }
+            }
+            attention_index_INDEPENDENT
+            for (int64_t i = first; i < first + strip; i++) {
+                const double tt15 = t9_1[i - first];
+                t12_1[i - first] = log1p(tt15 - 1.0 + t8_1[i - first]) + t6_1[i - first];
+                const double tt16 = t17_1[i - first] / tt15;
+                t18_1[i - first] = (fabs(3.602879701896397e+16 * tt16) < INFINITY) ? tt16 : 0.0;
+            }
+            for (int64_t i = 0; i < m; i++) {
+                for (int64_t j = first; j < first + strip; j++) {
+                    t19_1[j - first] += t13_1[i*rows_1 + j - first] * (t16_1[i*rows_1 + j - first] - t18_1[j - first]);
+                }
+            }
+            for (int64_t i = 0; i < m; i++) {
+                attention_index_INDEPENDENT
+                for (int64_t j = first; j < first + strip; j++) {
+                    const double tt17 = t16_1[i*rows_1 + j - first];
+                    const double tt18 = t13_1[i*rows_1 + j - first];
+                    const double tt19 = t18_1[j - first];
+                    const double tt20 = t19_1[j - first];
+                    t20_1[j - first] += tt18 * (t1_1[i*rows_1 + j - first] - t4_1[j - first]) * (tt17 - tt19 - tt20);
+                    t22_1[i*rows_1 + j - first] = (!(t12_1[j - first] == -INFINITY)) ? (tt18 * (tt17 - tt19 - tt20) / tt3) : 0;
+                }
+            }
+            for (int64_t i = first; i < first + strip; i++) {
+                const int tt21 = !(t12_1[i - first] == -INFINITY);
+                if (tt21) {
+                    c2 += tt2 * t20_1[i - first] / tt5;
+                }
+            }
+            attention_index_contract(&t22_1[0], &Q[first*d], &grad_K[0], &t23_1[0], m, d, strip, rows_1, 1, d,
+                1, d, 1, first, 1, 0);
+            if (32 >= d*m*strip) {
+                /* product of few terms */
+                for (int64_t row = 0; row < strip; row++) {
+                    for (int64_t column = 0; column < d; column++) {
+                        double c6 = 0.0;
+                        for (int64_t term = 0; term < m; term++) {
+                            c6 += t22_1[row + rows_1*term] * K[column + d*term];
+                        }
+                        grad_Q[first*d + column + d*row] = c6;
+                    }
+                }
+            }
+            if (d*m*strip >= 33) {
+                attention_index_contract(&t22_1[0], &K[0], &grad_Q[first*d], &t23_1[0], strip, d, m, 1, rows_1, d,
+                    1, d, 1, 0, 1, 0);
+            }
         }
-        if (d*m*strip >= 33) {
-            attention_index_contract(&t22[0], &K[0], &grad_Q[first*d], &t23[0], strip, d, m, m, 1, d, 1, d, 1,
-                0, 1, 0);
-        }
+        value[0] = c1;
+        t21_1[0] = c2;
+        grad_tau[0] = -t21_1[0];
     }
-    value[0] = c1;
-    t21[0] = c2;
-    grad_tau[0] = -t21[0];
+    if (m >= 8) {
+        const double tt22 = tau[0];
+        const double tt23 = sqrt((double)d);
+        const double tt24 = tt22 * tt23;
+        const int tt25 = 1.0 / tt24 < 0.0;
+        double c7 = 0.0;
+        double c8 = 0.0;
+        const double tt26 = tt23 * tt23 * (tt22 * tt22);
+        const int64_t none = attention_index_min(0, n - 49);
+        /* strip by strip: what is in between stays in the cache */
+        for (int64_t first = 0; first < n - none - 48; first += 96) {
+            const int64_t over = attention_index_min(0, first - n + 144);
+            const int64_t more = attention_index_min(1, -over);
+            const int64_t strip = first*more + 96*more + n - first - more*n;
+            if (32 >= d*m*strip) {
+                /* product of few terms */
+                for (int64_t row = 0; row < strip; row++) {
+                    for (int64_t column = 0; column < m; column++) {
+                        double c9 = 0.0;
+                        for (int64_t term = 0; term < d; term++) {
+                            c9 += Q[first*d + d*row + term] * K[column*d + term];
+                        }
+                        t1[column + m*row] = c9;
+                    }
+                }
+            }
+            if (d*m*strip >= 33) {
+                attention_index_contract(&Q[first*d], &K[0], &t1[0], &t23[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
+                    0);
+            }
+            for (int64_t i = first; i < first + strip; i++) {
+                double c10 = -INFINITY;
+                double c11 = INFINITY;
+                for (int64_t j = 0; j < m; j++) {
+                    const double tt27 = t1[(i - first)*m + j];
+                    c10 = (tt27 > c10 || tt27 != tt27) ? tt27 : c10;
+                    c11 = (tt27 < c11 || tt27 != tt27) ? tt27 : c11;
+                }
+                t2[i - first] = c10;
+                t3[i - first] = c11;
+                const double tt28 = tt25 ? t3[i - first] : t2[i - first];
+                const double tt29 = (fabs(tt28) < INFINITY) ? tt28 : 0.0;
+                t4[i - first] = tt29;
+                for (int64_t j = 0; j < m; j++) {
+                    t5[(i - first)*m + j] = (t1[(i - first)*m + j] - tt29) / tt24;
+                }
+            }
+            for (int64_t i = first; i < first + strip; i++) {
+                t6[i - first] = 0.0;
+                double c12 = 0.0;
+                double c13 = 0.0;
+                attention_index_SUM(c12, c13)
+                for (int64_t j = 0; j < m; j++) {
+                    const double tt30 = t5[(i - first)*m + j];
+                    const double tt31 = exp(tt30 - 0.0);
+                    t7[j] = tt31;
+                    c12 += (tt30 == 0.0) ? 0.0 : tt31;
+                    c13 += (tt30 == 0.0) ? 1.0 : 0;
+                }
+                t8[i - first] = c12;
+                t9[i - first] = c13;
+                const double tt32 = t8[i - first];
+                const double tt33 = t9[i - first];
+                t10[i - first] = tt33 - 1.0 + tt32;
+                const double tt34 = tt32 + tt33;
+                for (int64_t j = 0; j < m; j++) {
+                    t13[(i - first)*m + j] = t7[j] / tt34;
+                }
+            }
+            for (int64_t i = first; i < first + strip; i++) {
+                t12[i - first] = log1p(t10[i - first]) + t6[i - first];
+            }
+            if (32 >= e*m*strip) {
+                /* product of few terms */
+                for (int64_t row = 0; row < strip; row++) {
+                    for (int64_t column = 0; column < e; column++) {
+                        double c14 = 0.0;
+                        for (int64_t term = 0; term < m; term++) {
+                            c14 += t13[m*row + term] * V[column + e*term];
+                        }
+                        t14[column + e*row] = c14;
+                    }
+                }
+            }
+            if (e*m*strip >= 33) {
+                attention_index_contract(&t13[0], &V[0], &t14[0], &t23[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1,
+                    0);
+            }
+            for (int64_t i = first; i < first + strip; i++) {
+                attention_index_SUM(c7)
+                for (int64_t j = 0; j < e; j++) {
+                    const double tt35 = R[i*e + j];
+                    const double tt36 = t14[(i - first)*e + j];
+                    const double tt37 = tt36 - tt35;
+                    c7 += tt37 * tt37;
+                    t15[(i - first)*e + j] = 2.0 * (tt36 - tt35);
+                }
+            }
+            if (32 >= e*m*strip) {
+                /* product of few terms */
+                for (int64_t row = 0; row < strip; row++) {
+                    for (int64_t column = 0; column < m; column++) {
+                        double c15 = 0.0;
+                        for (int64_t term = 0; term < e; term++) {
+                            c15 += t15[e*row + term] * V[column*e + term];
+                        }
+                        t16[column + m*row] = c15;
+                    }
+                }
+            }
+            if (e*m*strip >= 33) {
+                attention_index_contract(&t15[0], &V[0], &t16[0], &t23[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1,
+                    0);
+            }
+            attention_index_contract(&t13[0], &t15[0], &grad_V[0], &t23[0], m, e, strip, 1, m, e, 1, e, 1,
+                first, 1, 0);
+            for (int64_t i = first; i < first + strip; i++) {
+                double c16 = 0.0;
+                const double tt38 = t9[i - first];
+                const double tt39 = t6[i - first];
+                const int tt40 = t8[i - first] < 3.0 * tt38;
+                if (tt40) {
+                    attention_index_SUM(c16)
+                    for (int64_t j = 0; j < m; j++) {
+                        c16 += (t5[(i - first)*m + j] == tt39) ? t16[(i - first)*m + j] : 0.0;
+                    }
+                }
+                t17[i - first] = c16;
+                const double tt41 = t17[i - first] / tt38;
+                const double tt42 = (fabs(3.602879701896397e+16 * tt41) < INFINITY) ? tt41 : 0.0;
+                double c17 = 0.0;
+                attention_index_SUM(c17)
+                for (int64_t j = 0; j < m; j++) {
+                    c17 += t13[(i - first)*m + j] * (t16[(i - first)*m + j] - tt42);
+                }
+                t19[i - first] = c17;
+                double c18 = 0.0;
+                const double tt43 = t4[i - first];
+                const double tt44 = t19[i - first];
+                const double tt45 = t12[i - first];
+                const int tt46 = !(tt45 == -INFINITY);
+                attention_index_SUM(c18)
+                for (int64_t j = 0; j < m; j++) {
+                    const double tt47 = t16[(i - first)*m + j];
+                    const double tt48 = t13[(i - first)*m + j];
+                    c18 += (tt47 - tt42 - tt44) * (tt48 * (t1[(i - first)*m + j] - tt43));
+                    t22[(i - first)*m + j] = tt46 ? (tt48 * (tt47 - tt42 - tt44) / tt24) : 0;
+                }
+                t20[0] = c18;
+                if (!(tt45 == -INFINITY)) {
+                    c8 += tt23 * t20[0] / tt26;
+                }
+            }
+            attention_index_contract(&t22[0], &Q[first*d], &grad_K[0], &t23[0], m, d, strip, 1, m, d, 1, d, 1,
+                first, 1, 0);
+            if (32 >= d*m*strip) {
+                /* product of few terms */
+                for (int64_t row = 0; row < strip; row++) {
+                    for (int64_t column = 0; column < d; column++) {
+                        double c19 = 0.0;
+                        for (int64_t term = 0; term < m; term++) {
+                            c19 += t22[m*row + term] * K[column + d*term];
+                        }
+                        grad_Q[first*d + column + d*row] = c19;
+                    }
+                }
+            }
+            if (d*m*strip >= 33) {
+                attention_index_contract(&t22[0], &K[0], &grad_Q[first*d], &t23[0], strip, d, m, m, 1, d, 1, d, 1,
+                    0, 1, 0);
+            }
+        }
+        value[0] = c7;
+        t21[0] = c8;
+        grad_tau[0] = -t21[0];
+    }
 }
 
 int64_t attention_index_work_size(int64_t n, int64_t d, int64_t m, int64_t e)
 {
     (void)d;
-    return attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(144, n))) + 8 + 8 + attention_index_slice(attention_index_extent(attention_index_min(144, n))*attention_index_extent(m)) + 9600;
+    return attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + 8 + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(9600*attention_index_min(1, -m + 8))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(m*attention_index_min(1, m - 7))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + 8 + 8 + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(9600*attention_index_min(1, m - 7)));
 }
 
 int64_t attention_index_argument_count(void)

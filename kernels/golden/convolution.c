@@ -11,12 +11,16 @@
  * output  value () double
  * output  grad_x (B, C, T) double
  * output  grad_w (O, C, K) double
- * work    t1 (B, O, T - K + 1) double
- * work    t2 (B, rows, T - K + 1) double
- * work    t3 (B, rows, T - K + 1) double
- * work    t4 (O, B, T - K + 1) double
- * work    t5 (B, O, K + T - 1) double
- * work    t6 (9600,) double
+ * work    t1_1 (B*few, T - K + 1, O) double
+ * work    t4_1 (O*few, B, T - K + 1) double
+ * work    t5_1 (B*few, O, K + T - 1) double
+ * work    t6_1 (9600*few,) double
+ * work    t1 (B*many, O, T - K + 1) double
+ * work    t2 (B*many, rows, T - K + 1) double
+ * work    t3 (B*many, rows, T - K + 1) double
+ * work    t4 (O*many, B, T - K + 1) double
+ * work    t5 (B*many, O, K + T - 1) double
+ * work    t6 (9600*many,) double
  *
  * expression: Sum(tanh(Sum(w[o, c, k]*x[b, c, k + t], (c, 0, C - 1), (k, 0, K - 1)))**2, (b, 0, B - 1), (o, 0, O - 1), (t, 0, -K + T))
  * differentiated by: x, w
@@ -387,134 +391,259 @@ void convolution(const double *restrict x, const double *restrict w, double *res
     double *restrict grad_x, double *restrict grad_w, double *restrict work, int64_t B, int64_t C,
     int64_t T, int64_t O, int64_t K)
 {
+    const int64_t few = convolution_min(1, -T + 8);
     const int64_t rows = convolution_min(144, O);
-    double *const restrict t1 = work;
-    const int64_t at1 = convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1));
-    double *const restrict t2 = work + at1;
-    const int64_t at2 = at1 + convolution_slice(convolution_extent(B)*convolution_extent(rows)*convolution_extent(T - K + 1));
-    double *const restrict t3 = work + at2;
-    const int64_t at3 = at2 + convolution_slice(convolution_extent(B)*convolution_extent(rows)*convolution_extent(T - K + 1));
-    double *const restrict t4 = work + at3;
-    const int64_t at4 = at3 + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1));
-    double *const restrict t5 = work + at4;
-    const int64_t at5 = at4 + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1));
-    double *const restrict t6 = work + at5;
-    double c1 = 0.0;
-    for (int64_t i = 0; i < B; i++) {
-        for (int64_t j = 0; j < O; j++) {
-            for (int64_t k = 0; k < T - K + 1; k++) {
-                t1[(i*O + j)*(T - K + 1) + k] = 0.0;
-            }
-        }
-        for (int64_t j = 0; j < C; j++) {
-            for (int64_t k = 0; k < T; k++) {
-                grad_x[(i*C + j)*T + k] = 0.0;
-            }
-        }
-    }
-    for (int64_t i = 0; i < O; i++) {
-        for (int64_t j = 0; j < C; j++) {
-            for (int64_t k = 0; k < K; k++) {
-                grad_w[(i*C + j)*K + k] = 0.0;
-            }
-        }
-    }
-    const int64_t none = convolution_min(0, O - 49);
-    /* strip by strip: what is in between stays in the cache */
-    for (int64_t first = 0; first < O - none - 48; first += 96) {
-        const int64_t over = convolution_min(0, first - O + 144);
-        const int64_t more = convolution_min(1, -over);
-        const int64_t strip = O + first*more + 96*more - O*more - first;
+    const int64_t many = convolution_min(1, T - 7);
+    double *const restrict t1_1 = work;
+    const int64_t at1 = convolution_slice(convolution_extent(B*few)*convolution_extent(T - K + 1)*convolution_extent(O));
+    double *const restrict t4_1 = work + at1;
+    const int64_t at2 = at1 + convolution_slice(convolution_extent(O*few)*convolution_extent(B)*convolution_extent(T - K + 1));
+    double *const restrict t5_1 = work + at2;
+    const int64_t at3 = at2 + convolution_slice(convolution_extent(B*few)*convolution_extent(O)*convolution_extent(K + T - 1));
+    double *const restrict t6_1 = work + at3;
+    const int64_t at4 = at3 + convolution_slice(convolution_extent(9600*few));
+    double *const restrict t1 = work + at4;
+    const int64_t at5 = at4 + convolution_slice(convolution_extent(B*many)*convolution_extent(O)*convolution_extent(T - K + 1));
+    double *const restrict t2 = work + at5;
+    const int64_t at6 = at5 + convolution_slice(convolution_extent(B*many)*convolution_extent(rows)*convolution_extent(T - K + 1));
+    double *const restrict t3 = work + at6;
+    const int64_t at7 = at6 + convolution_slice(convolution_extent(B*many)*convolution_extent(rows)*convolution_extent(T - K + 1));
+    double *const restrict t4 = work + at7;
+    const int64_t at8 = at7 + convolution_slice(convolution_extent(O*many)*convolution_extent(B)*convolution_extent(T - K + 1));
+    double *const restrict t5 = work + at8;
+    const int64_t at9 = at8 + convolution_slice(convolution_extent(B*many)*convolution_extent(O)*convolution_extent(K + T - 1));
+    double *const restrict t6 = work + at9;
+    if (7 >= T) {
+        double c1 = 0.0;
         for (int64_t i = 0; i < B; i++) {
-            for (int64_t j = 0; j < K; j++) {
-                if (C*K*strip + 32 >= C*T*strip + C*strip) {
-                    /* product of few terms */
-                    for (int64_t row = 0; row < strip; row++) {
-                        for (int64_t column = 0; column < T - K + 1; column++) {
-                            double c2 = 0.0;
-                            for (int64_t term = 0; term < C; term++) {
-                                c2 += w[first*C*K + C*K*row + K*term + j] * x[i*C*T + T*term + column + j];
+            for (int64_t j = 0; j < T - K + 1; j++) {
+                for (int64_t k = 0; k < O; k++) {
+                    t1_1[(i*(T - K + 1) + j)*O + k] = 0.0;
+                }
+            }
+            for (int64_t j = 0; j < C; j++) {
+                for (int64_t k = 0; k < T; k++) {
+                    grad_x[(i*C + j)*T + k] = 0.0;
+                }
+            }
+        }
+        for (int64_t i = 0; i < O; i++) {
+            for (int64_t j = 0; j < C; j++) {
+                for (int64_t k = 0; k < K; k++) {
+                    grad_w[(i*C + j)*K + k] = 0.0;
+                }
+            }
+        }
+        const int64_t none = convolution_min(0, B - 49);
+        /* strip by strip: what is in between stays in the cache */
+        for (int64_t first = 0; first < B - none - 48; first += 96) {
+            const int64_t over = convolution_min(0, first - B + 144);
+            const int64_t more = convolution_min(1, -over);
+            const int64_t strip = B + first*more + 96*more - B*more - first;
+            for (int64_t i = 0; i < T - K + 1; i++) {
+                for (int64_t j = 0; j < K; j++) {
+                    if (32 >= C*O*strip) {
+                        /* product of few terms */
+                        for (int64_t row = 0; row < strip; row++) {
+                            for (int64_t column = 0; column < O; column++) {
+                                double c2 = 0.0;
+                                for (int64_t term = 0; term < C; term++) {
+                                    c2 += x[first*C*T + C*T*row + T*term + i + j] * w[C*K*column + K*term + j];
+                                }
+                                t1_1[(first*(T - K + 1) + i)*O + O*T*row + O*row + column - K*O*row] += c2;
                             }
-                            t1[(i*O + first)*(T - K + 1) + T*row + column + row - K*row] += c2;
+                        }
+                    }
+                    if (C*O*strip >= 33) {
+                        convolution_contract(&x[first*C*T + i + j], &w[j], &t1_1[(first*(T - K + 1) + i)*O], &t6_1[0],
+                            strip, O, C, C*T, T, K, C*K, O + O*T - K*O, 1, 1, 1, 0);
+                    }
+                }
+            }
+            for (int64_t i = first; i < first + strip; i++) {
+                for (int64_t j = 0; j < T - K + 1; j++) {
+                    convolution_SUM(c1)
+                    for (int64_t k = 0; k < O; k++) {
+                        const double tt1 = t1_1[(i*(T - K + 1) + j)*O + k];
+                        const double tt2 = tanh(tt1);
+                        const double tt3 = 1.0 / cosh(tt1);
+                        c1 += tt2 * tt2;
+                        t4_1[(k*B + i)*(T - K + 1) + j] = 2.0 * (tt2 * (tt3 * tt3));
+                    }
+                }
+                for (int64_t j = 0; j < O; j++) {
+                    for (int64_t k = 0; k < K + T - 1; k++) {
+                        double c3 = 0.0;
+                        if ((k + 1 >= K) && (T >= k + 1)) {
+                            c3 = t4_1[(j*B + i)*(T - K + 1) + k - K + 1];
+                        }
+                        t5_1[(i*O + j)*(K + T - 1) + k] = c3;
+                    }
+                }
+            }
+        }
+        value[0] = c1;
+        for (int64_t i = 0; i < T; i++) {
+            for (int64_t j = 0; j < O; j++) {
+                if (32 >= B*C*K) {
+                    /* product of few terms */
+                    for (int64_t row = 0; row < C; row++) {
+                        for (int64_t column = 0; column < B; column++) {
+                            double c4 = 0.0;
+                            for (int64_t term = 0; term < K; term++) {
+                                const double tt4 = w[j*C*K + K*row + term] * t5_1[j*(K + T - 1) + K + K*O*column + O*T*column + i - O*column - term - 1];
+                                c4 += tt4;
+                            }
+                            grad_x[C*T*column + T*row + i] += c4;
                         }
                     }
                 }
-                if (C*T*strip + C*strip >= C*K*strip + 33) {
-                    convolution_contract(&w[first*C*K + j], &x[i*C*T + j], &t1[(i*O + first)*(T - K + 1)], &t6[0],
-                        strip, T - K + 1, C, C*K, K, T, 1, T - K + 1, 1, 1, 1, 0);
+                if (B*C*K >= 33) {
+                    convolution_contract(&w[j*C*K], &t5_1[j*(K + T - 1) + K + i - 1], &grad_x[i], &t6_1[0], C, B, K, K,
+                        1, -1, K*O + O*T - O, T, C*T, 1, 1, 0);
                 }
             }
         }
+        for (int64_t i = 0; i < C; i++) {
+            for (int64_t j = 0; j < T - K + 1; j++) {
+                if (32 >= B*K*O) {
+                    /* product of few terms */
+                    for (int64_t row = 0; row < O; row++) {
+                        for (int64_t column = 0; column < K; column++) {
+                            double c5 = 0.0;
+                            for (int64_t term = 0; term < B; term++) {
+                                const double tt5 = t4_1[B*T*row + B*row + T*term + j + term - B*K*row - K*term] * x[i*T + C*T*term + column + j];
+                                c5 += tt5;
+                            }
+                            grad_w[i*K + C*K*row + column] += c5;
+                        }
+                    }
+                }
+                if (B*K*O >= 33) {
+                    convolution_contract(&t4_1[j], &x[i*T + j], &grad_w[i*K], &t6_1[0], O, K, B, B + B*T - B*K,
+                        T - K + 1, C*T, 1, C*K, 1, 1, 1, 0);
+                }
+            }
+        }
+    }
+    if (T >= 8) {
+        double c6 = 0.0;
         for (int64_t i = 0; i < B; i++) {
-            for (int64_t j = first; j < first + strip; j++) {
-                convolution_SUM(c1)
+            for (int64_t j = 0; j < O; j++) {
                 for (int64_t k = 0; k < T - K + 1; k++) {
-                    const double tt1 = t1[(i*O + j)*(T - K + 1) + k];
-                    const double tt2 = tanh(tt1);
-                    t2[(i*rows + j - first)*(T - K + 1) + k] = tt2;
-                    t3[(i*rows + j - first)*(T - K + 1) + k] = 1.0 / cosh(tt1);
-                    c1 += tt2 * tt2;
+                    t1[(i*O + j)*(T - K + 1) + k] = 0.0;
+                }
+            }
+            for (int64_t j = 0; j < C; j++) {
+                for (int64_t k = 0; k < T; k++) {
+                    grad_x[(i*C + j)*T + k] = 0.0;
                 }
             }
         }
-        for (int64_t i = first; i < first + strip; i++) {
+        for (int64_t i = 0; i < O; i++) {
+            for (int64_t j = 0; j < C; j++) {
+                for (int64_t k = 0; k < K; k++) {
+                    grad_w[(i*C + j)*K + k] = 0.0;
+                }
+            }
+        }
+        const int64_t none = convolution_min(0, O - 49);
+        /* strip by strip: what is in between stays in the cache */
+        for (int64_t first = 0; first < O - none - 48; first += 96) {
+            const int64_t over = convolution_min(0, first - O + 144);
+            const int64_t more = convolution_min(1, -over);
+            const int64_t strip = O + first*more + 96*more - O*more - first;
+            for (int64_t i = 0; i < B; i++) {
+                for (int64_t j = 0; j < K; j++) {
+                    if (C*K*strip + 32 >= C*T*strip + C*strip) {
+                        /* product of few terms */
+                        for (int64_t row = 0; row < strip; row++) {
+                            for (int64_t column = 0; column < T - K + 1; column++) {
+                                double c7 = 0.0;
+                                for (int64_t term = 0; term < C; term++) {
+                                    c7 += w[first*C*K + C*K*row + K*term + j] * x[i*C*T + T*term + column + j];
+                                }
+                                t1[(i*O + first)*(T - K + 1) + T*row + column + row - K*row] += c7;
+                            }
+                        }
+                    }
+                    if (C*T*strip + C*strip >= C*K*strip + 33) {
+                        convolution_contract(&w[first*C*K + j], &x[i*C*T + j], &t1[(i*O + first)*(T - K + 1)], &t6[0],
+                            strip, T - K + 1, C, C*K, K, T, 1, T - K + 1, 1, 1, 1, 0);
+                    }
+                }
+            }
+            for (int64_t i = 0; i < B; i++) {
+                for (int64_t j = first; j < first + strip; j++) {
+                    convolution_SUM(c6)
+                    for (int64_t k = 0; k < T - K + 1; k++) {
+                        const double tt6 = t1[(i*O + j)*(T - K + 1) + k];
+                        const double tt7 = tanh(tt6);
+                        t2[(i*rows + j - first)*(T - K + 1) + k] = tt7;
+                        t3[(i*rows + j - first)*(T - K + 1) + k] = 1.0 / cosh(tt6);
+                        c6 += tt7 * tt7;
+                    }
+                }
+            }
+            for (int64_t i = first; i < first + strip; i++) {
+                for (int64_t j = 0; j < B; j++) {
+                    for (int64_t k = 0; k < T - K + 1; k++) {
+                        const double tt8 = t3[(j*rows + i - first)*(T - K + 1) + k];
+                        t4[(i*B + j)*(T - K + 1) + k] = 2.0 * (tt8 * tt8 * t2[(j*rows + i - first)*(T - K + 1) + k]);
+                    }
+                }
+            }
+            for (int64_t i = 0; i < B; i++) {
+                for (int64_t j = first; j < first + strip; j++) {
+                    for (int64_t k = 0; k < K + T - 1; k++) {
+                        double c8 = 0.0;
+                        if ((k + 1 >= K) && (T >= k + 1)) {
+                            c8 = t4[(j*B + i)*(T - K + 1) + k - K + 1];
+                        }
+                        t5[(i*O + j)*(K + T - 1) + k] = c8;
+                    }
+                }
+            }
+        }
+        value[0] = c6;
+        for (int64_t i = 0; i < B; i++) {
+            for (int64_t j = 0; j < O; j++) {
+                if (32 >= C*K*T) {
+                    /* product of few terms */
+                    for (int64_t row = 0; row < C; row++) {
+                        for (int64_t column = 0; column < T; column++) {
+                            double c9 = 0.0;
+                            for (int64_t term = 0; term < K; term++) {
+                                c9 += w[j*C*K + K*row + term] * t5[(i*O + j)*(K + T - 1) + K + column - term - 1];
+                            }
+                            grad_x[i*C*T + T*row + column] += c9;
+                        }
+                    }
+                }
+                if (C*K*T >= 33) {
+                    convolution_contract(&w[j*C*K], &t5[(i*O + j)*(K + T - 1) + K - 1], &grad_x[i*C*T], &t6[0], C, T,
+                        K, K, 1, -1, 1, T, 1, 1, 1, 0);
+                }
+            }
+        }
+        for (int64_t i = 0; i < C; i++) {
             for (int64_t j = 0; j < B; j++) {
-                for (int64_t k = 0; k < T - K + 1; k++) {
-                    const double tt3 = t3[(j*rows + i - first)*(T - K + 1) + k];
-                    t4[(i*B + j)*(T - K + 1) + k] = 2.0 * (tt3 * tt3 * t2[(j*rows + i - first)*(T - K + 1) + k]);
-                }
-            }
-        }
-        for (int64_t i = 0; i < B; i++) {
-            for (int64_t j = first; j < first + strip; j++) {
-                for (int64_t k = 0; k < K + T - 1; k++) {
-                    double c3 = 0.0;
-                    if ((k + 1 >= K) && (T >= k + 1)) {
-                        c3 = t4[(j*B + i)*(T - K + 1) + k - K + 1];
-                    }
-                    t5[(i*O + j)*(K + T - 1) + k] = c3;
-                }
-            }
-        }
-    }
-    value[0] = c1;
-    for (int64_t i = 0; i < B; i++) {
-        for (int64_t j = 0; j < O; j++) {
-            if (32 >= C*K*T) {
-                /* product of few terms */
-                for (int64_t row = 0; row < C; row++) {
-                    for (int64_t column = 0; column < T; column++) {
-                        double c4 = 0.0;
-                        for (int64_t term = 0; term < K; term++) {
-                            c4 += w[j*C*K + K*row + term] * t5[(i*O + j)*(K + T - 1) + K + column - term - 1];
+                if (K*K*O + 32 >= K*O + K*O*T) {
+                    /* product of few terms */
+                    for (int64_t row = 0; row < O; row++) {
+                        for (int64_t column = 0; column < K; column++) {
+                            double c10 = 0.0;
+                            for (int64_t term = 0; term < T - K + 1; term++) {
+                                c10 += t4[j*(T - K + 1) + B*T*row + B*row + term - B*K*row] * x[(j*C + i)*T + column + term];
+                            }
+                            grad_w[i*K + C*K*row + column] += c10;
                         }
-                        grad_x[i*C*T + T*row + column] += c4;
                     }
                 }
-            }
-            if (C*K*T >= 33) {
-                convolution_contract(&w[j*C*K], &t5[(i*O + j)*(K + T - 1) + K - 1], &grad_x[i*C*T], &t6[0], C, T,
-                    K, K, 1, -1, 1, T, 1, 1, 1, 0);
-            }
-        }
-    }
-    for (int64_t i = 0; i < C; i++) {
-        for (int64_t j = 0; j < B; j++) {
-            if (K*K*O + 32 >= K*O + K*O*T) {
-                /* product of few terms */
-                for (int64_t row = 0; row < O; row++) {
-                    for (int64_t column = 0; column < K; column++) {
-                        double c5 = 0.0;
-                        for (int64_t term = 0; term < T - K + 1; term++) {
-                            c5 += t4[j*(T - K + 1) + B*T*row + B*row + term - B*K*row] * x[(j*C + i)*T + column + term];
-                        }
-                        grad_w[i*K + C*K*row + column] += c5;
-                    }
+                if (K*O + K*O*T >= K*K*O + 33) {
+                    convolution_contract(&t4[j*(T - K + 1)], &x[(j*C + i)*T], &grad_w[i*K], &t6[0], O, K, T - K + 1,
+                        B + B*T - B*K, 1, 1, 1, C*K, 1, 1, 1, 0);
                 }
-            }
-            if (K*O + K*O*T >= K*K*O + 33) {
-                convolution_contract(&t4[j*(T - K + 1)], &x[(j*C + i)*T], &grad_w[i*K], &t6[0], O, K, T - K + 1,
-                    B + B*T - B*K, 1, 1, 1, C*K, 1, 1, 1, 0);
             }
         }
     }
@@ -523,7 +652,7 @@ void convolution(const double *restrict x, const double *restrict w, double *res
 int64_t convolution_work_size(int64_t B, int64_t C, int64_t T, int64_t O, int64_t K)
 {
     (void)C;
-    return convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(convolution_min(144, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(convolution_min(144, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(O)*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B)*convolution_extent(O)*convolution_extent(K + T - 1)) + 9600;
+    return convolution_slice(convolution_extent(B*convolution_min(1, -T + 8))*convolution_extent(T - K + 1)*convolution_extent(O)) + convolution_slice(convolution_extent(O*convolution_min(1, -T + 8))*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, -T + 8))*convolution_extent(O)*convolution_extent(K + T - 1)) + convolution_slice(convolution_extent(9600*convolution_min(1, -T + 8))) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(convolution_min(144, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(convolution_min(144, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(O*convolution_min(1, T - 7))*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(O)*convolution_extent(K + T - 1)) + convolution_slice(convolution_extent(9600*convolution_min(1, T - 7)));
 }
 
 int64_t convolution_argument_count(void)

@@ -19,17 +19,26 @@ class Mirror:
 
 
 @dataclass(frozen=True)
+class Few:
+    """What a unit is where a size is small: the same inputs and outputs, other layouts (`opt.few`)."""
+
+    size: str
+    unit: Unit
+
+
+@dataclass(frozen=True)
 class Unit:
     """Inputs and outputs in call order, by the names the user knows them by.
 
     Several outputs may be one tensor; stages work on the distinct ones. `mirrors` are equalities of outputs
-    that are known from theory (`opt.mirror` uses them).
+    that are known from theory (`opt.mirror` uses them). `few` is made by the last stage that asks for it.
     """
 
     graph: Graph
     inputs: tuple[tuple[str, TensorId], ...]
     outputs: tuple[tuple[str, TensorId], ...]
     mirrors: tuple[Mirror, ...] = ()
+    few: Few | None = None
 
     @property
     def roots(self) -> list[TensorId]:

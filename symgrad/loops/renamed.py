@@ -32,10 +32,10 @@ from symgrad.loops.nest import (
     Value,
     poly_from,
 )
-from symgrad.loops.walk import variables
+from symgrad.loops.walk import defined, variables, walk
 
 
-def renamed_poly(p: Poly, names: Mapping[str, str | None]) -> Poly:
+def renamed_poly(p: Poly, names: Mapping[str, str] | Mapping[str, str | None]) -> Poly:
     """A polynomial with some of its variables renamed; None is 0."""
     if not names or not any(n in names for n in variables((p,))):
         return p
@@ -52,8 +52,39 @@ def renamed(body: Sequence[Statement], names: Mapping[str, str | None]) -> list[
     return done
 
 
+def renumbered(body: Sequence[Statement], names: Mapping[str, str], first: Value) -> list[Statement]:
+    """The same with all buffers renamed, too, and values counted from `first` on."""
+    values = [v for _, s in walk(body, into_parts=True) if isinstance(v := defined(s), int)]
+    same = {v: first + k for k, v in enumerate(dict.fromkeys(values))}
+    return _renumbered(body, names, same)
+
+
+def _renumbered(
+    body: Sequence[Statement], names: Mapping[str, str], same: Mapping[Value, Value]
+) -> list[Statement]:
+    done = []
+    for s in body:
+        s = replace(renamed_statement(s, names, same))
+        for field in ("dst", "cell"):
+            if hasattr(s, field):
+                setattr(s, field, same[getattr(s, field)])
+        if isinstance(s, Load | LoadInt | Store | StoreReduce):
+            s.buffer = names[s.buffer]
+        elif isinstance(s, Contract):
+            s.a, s.b, s.c = (replace(x, start=_elsewhere(x.start, names)) for x in (s.a, s.b, s.c))
+            s.scratch = _elsewhere(s.scratch, names)
+        elif isinstance(s, For | If | Part):
+            s.body = _renumbered(s.body, names, same)
+        done.append(s)
+    return done
+
+
+def _elsewhere(start: Start, names: Mapping[str, str]) -> Start:
+    return replace(start, buffer=names[start.buffer])
+
+
 def renamed_statement(
-    s: Statement, names: Mapping[str, str | None], same: Mapping[Value, Value]
+    s: Statement, names: Mapping[str, str] | Mapping[str, str | None], same: Mapping[Value, Value]
 ) -> Statement:
     """One statement with other names for what it reads; what stands inside of it stays as it is."""
     if not names and not same:

@@ -41,7 +41,7 @@ Access = tuple[TensorId, tuple[Node, ...]]
 
 def layout(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
     """Reorder the axes of stored definitions so that the axis that costs least comes last."""
-    orders = _Layout(g, roots).orders()
+    orders = Layout(g, roots).orders()
     if not orders:
         return g, {t: t for t in g.definitions_below(roots)}
 
@@ -51,8 +51,8 @@ def layout(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, T
     return copy_with(g, roots, on_tensor, orders=orders)
 
 
-class _Layout:
-    """The search; `last[t]` is the position of the axis of `t` that lies contiguous."""
+class Layout:
+    """The search of `orders`; `last[t]` is the position of the axis of `t` that lies contiguous."""
 
     def __init__(self, g: Graph, roots: Sequence[TensorId]) -> None:
         self.g = g
@@ -83,6 +83,14 @@ class _Layout:
         else:
             self.accesses[t] = found
             self.prices[t] = _Walks(self, t, found)
+
+    def walking(self) -> float:
+        """What the loops cost, without the matrix products, which have other loops."""
+        return sum(price.cost() for price in self.prices.values() if isinstance(price, _Walks))
+
+    def least_walking(self) -> float:
+        """What they cost if every array were contiguous along every loop."""
+        return sum(price.least() for price in self.prices.values() if isinstance(price, _Walks))
 
     def orders(self) -> dict[TensorId, tuple[int, ...]]:
         """New positions of the axes, for the definitions that should change."""
@@ -162,13 +170,13 @@ class _Layout:
         around = {u for t in places for u in self.around[t]}
         known = {t: self.last[t] for t in places}
         before = sum(self.prices[u].cost() for u in around)
-        self._choose(places)
+        self.choose(places)
         if sum(self.prices[u].cost() for u in around) < _CHEAPER * before:
             return True
-        self._choose(known)
+        self.choose(known)
         return False
 
-    def _choose(self, places: Mapping[TensorId, int]) -> None:
+    def choose(self, places: Mapping[TensorId, int]) -> None:
         """Make these places contiguous."""
         for t, place in places.items():
             if place != self.last[t]:
@@ -180,9 +188,9 @@ class _Layout:
         costs = {}
         now = self.last[t]
         for place in range(self.g.tensors[t].rank):
-            self._choose({t: place})
+            self.choose({t: place})
             costs[place] = sum(self.prices[u].cost() for u in self.around[t])
-        self._choose({t: min(costs, key=lambda p: (costs[p], p != now, -p))})
+        self.choose({t: min(costs, key=lambda p: (costs[p], p != now, -p))})
 
     def is_contiguous(self, s: TensorId, index: Sequence[Node], axes: Sequence[Node]) -> bool:
         """Whether one of the axes walks the tensor with stride one."""
@@ -201,7 +209,7 @@ class _Layout:
 class _Walks:
     """What the loops of a definition cost: by innermost loop, the sum over its accesses of one turn."""
 
-    def __init__(self, search: _Layout, t: TensorId, accesses: Sequence[Access]) -> None:
+    def __init__(self, search: Layout, t: TensorId, accesses: Sequence[Access]) -> None:
         g, tensor = search.g, search.g.tensors[t]
         lengths = {a: typical(g, g.extent(a)) for a in (*tensor.out, *tensor.red)}
         self.search, self.accesses = search, accesses
@@ -215,6 +223,13 @@ class _Walks:
 
     def cost(self) -> float:
         return self.turns * min(map(add, self.own, self.sums), default=0)
+
+    def least(self) -> float:
+        """The cost if every access walked its tensor with stride one, or not at all."""
+        axes = self.search.g.axes
+        met = [frozenset[Node]().union(*(axes[i] for i in index)) for _, index in self.accesses]
+        unit = [_UNIT * sum(axis in found for found in met) for axis in self.candidates]
+        return self.turns * min(map(add, self.own, unit), default=0)
 
     def follow(self, s: TensorId) -> None:
         """Tensor `s` has another contiguous axis now."""
@@ -238,7 +253,7 @@ class _Walks:
 class _Moves:
     """What the matrix products that a definition is the sum of cost."""
 
-    def __init__(self, search: _Layout, t: TensorId, terms: Sequence[Term]) -> None:
+    def __init__(self, search: Layout, t: TensorId, terms: Sequence[Term]) -> None:
         self.search, self.t, self.terms = search, t, terms
         axes = {group for term in terms for group in (term.rows, term.columns, term.depth)}
         self.volumes = {group: self._volume(group) for group in axes}
