@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,6 +67,16 @@ def mixture() -> sg.Program:
     return sg.program(sp.Sum(sp.log(1 + forms), (I, 0, n - 1)), args=(X, L), wrt=L)
 
 
+def centred() -> sg.Program:
+    """A product whose first factor is the difference of a row and each of several centres."""
+    X, M = sp.IndexedBase("X", shape=(n, d)), sp.IndexedBase("M", shape=(k, d))
+    L = sp.IndexedBase("L", shape=(k, d, d))
+    B = sp.Symbol("b", integer=True)
+    turned = sp.Sum(L[C, A, B] * (X[I, B] - M[C, B]), (B, 0, d - 1))
+    forms = sp.Sum(sp.exp(-sp.Sum(turned**2, (A, 0, d - 1))), (C, 0, k - 1))
+    return sg.program(sp.Sum(forms, (I, 0, n - 1)), args=(X, M, L), wrt=(M, L))
+
+
 def spread() -> sg.Program:
     """Sums of the columns of what was made of a product."""
     X, W = sp.MatrixSymbol("X", n, d), sp.MatrixSymbol("W", d, k)
@@ -75,7 +86,8 @@ def spread() -> sg.Program:
 
 
 SHAPES: dict[Callable[[], sg.Program], list[tuple[int, ...]]] = {
-    nearest: [(7, 5)], network: [(5, 4), (4, 5)], mixture: [(3, 5, 5)], spread: [(5, 4), (1, 4)],
+    nearest: [(7, 5)], network: [(5, 4), (4, 5)], mixture: [(3, 5, 5)], centred: [(3, 5), (3, 5, 5)],
+    spread: [(5, 4), (1, 4)],
 }  # fmt: skip
 
 
@@ -100,7 +112,7 @@ def test_strips_give_what_the_reference_gives_at_every_length(
         np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11 * (1 + rows))
 
 
-@pytest.mark.parametrize("made", [nearest, network, mixture])
+@pytest.mark.parametrize("made", [nearest, network, mixture, centred])
 def test_the_workspace_does_not_grow_with_the_long_axis(made: Callable[[], sg.Program]) -> None:
     kernel = sg.compile(made(), outputs="grad", backend="c")
     assert kernel.workspace(n=10**7, d=5, k=4) == kernel.workspace(n=10**3, d=5, k=4)
@@ -151,6 +163,21 @@ def test_a_loop_on_the_rows_of_a_product_joins_its_strips() -> None:
     assert extents(made)["c"] == variable("rows")
     assert extents(made)["y"] == N
     assert [type(s) for s in made.body[-1].body] == [Least, Least, Least, Contract, For]
+
+
+def test_a_loop_that_makes_what_a_product_reads_joins_its_strips() -> None:
+    maker = over([Load(0, "x", (R, J)), Store("t", (R, J), 0)])
+    other = over([Load(0, "w", (R, J)), Store("y", (R, J), 0)])
+    zero, product = (poly(0), poly(0)), multiplied()
+    product = replace(product, a=replace(product.a, start=Start("t", zero)))
+    reader = over([Load(0, "c", (R, J)), StoreReduce("sum", "y", (R, J), 0)])
+    made = stripped(routine([maker, other, product, reader]))
+    assert extents(made) == extents(routine([])) | {"c": variable("rows"), "t": variable("rows")}
+    assert made.body[0] == other
+    assert [type(s) for s in made.body[-1].body] == [Least, Least, Least, For, Contract, For]
+    columns = over([Load(0, "t", (J, R)), Store("y", (R, J), 0)])
+    kept = stripped(routine([maker, product, reader, columns]))
+    assert extents(kept) == extents(routine([])) | {"c": variable("rows")}
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@
  * output  value () double
  * output  grad_x (B, C, T) double
  * output  grad_w (O, C, K) double
- * work    t1_1 (B*few, T - K + 1, O) double
+ * work    t1_1 (few*rows_1, T - K + 1, O) double
  * work    t4_1 (O*few, B, T - K + 1) double
  * work    t5_1 (B*few, O, K + T - 1) double
  * work    t6_1 (9600*few,) double
- * work    t1 (B*many, O, T - K + 1) double
+ * work    t1 (B*many, rows, T - K + 1) double
  * work    t2 (B*many, rows, T - K + 1) double
  * work    t3 (B*many, rows, T - K + 1) double
  * work    t4 (O*many, B, T - K + 1) double
@@ -391,11 +391,12 @@ void convolution(const double *restrict x, const double *restrict w, double *res
     double *restrict grad_x, double *restrict grad_w, double *restrict work, int64_t B, int64_t C,
     int64_t T, int64_t O, int64_t K)
 {
+    const int64_t rows_1 = convolution_min(144, B);
     const int64_t few = convolution_min(1, -T + 8);
     const int64_t rows = convolution_min(144, O);
     const int64_t many = convolution_min(1, T - 7);
     double *const restrict t1_1 = work;
-    const int64_t at1 = convolution_slice(convolution_extent(B*few)*convolution_extent(T - K + 1)*convolution_extent(O));
+    const int64_t at1 = convolution_slice(convolution_extent(few*rows_1)*convolution_extent(T - K + 1)*convolution_extent(O));
     double *const restrict t4_1 = work + at1;
     const int64_t at2 = at1 + convolution_slice(convolution_extent(O*few)*convolution_extent(B)*convolution_extent(T - K + 1));
     double *const restrict t5_1 = work + at2;
@@ -403,7 +404,7 @@ void convolution(const double *restrict x, const double *restrict w, double *res
     double *const restrict t6_1 = work + at3;
     const int64_t at4 = at3 + convolution_slice(convolution_extent(9600*few));
     double *const restrict t1 = work + at4;
-    const int64_t at5 = at4 + convolution_slice(convolution_extent(B*many)*convolution_extent(O)*convolution_extent(T - K + 1));
+    const int64_t at5 = at4 + convolution_slice(convolution_extent(B*many)*convolution_extent(rows)*convolution_extent(T - K + 1));
     double *const restrict t2 = work + at5;
     const int64_t at6 = at5 + convolution_slice(convolution_extent(B*many)*convolution_extent(rows)*convolution_extent(T - K + 1));
     double *const restrict t3 = work + at6;
@@ -416,11 +417,6 @@ void convolution(const double *restrict x, const double *restrict w, double *res
     if (7 >= T) {
         double c1 = 0.0;
         for (int64_t i = 0; i < B; i++) {
-            for (int64_t j = 0; j < T - K + 1; j++) {
-                for (int64_t k = 0; k < O; k++) {
-                    t1_1[(i*(T - K + 1) + j)*O + k] = 0.0;
-                }
-            }
             for (int64_t j = 0; j < C; j++) {
                 for (int64_t k = 0; k < T; k++) {
                     grad_x[(i*C + j)*T + k] = 0.0;
@@ -440,6 +436,13 @@ void convolution(const double *restrict x, const double *restrict w, double *res
             const int64_t over = convolution_min(0, first - B + 144);
             const int64_t more = convolution_min(1, -over);
             const int64_t strip = B + first*more + 96*more - B*more - first;
+            for (int64_t i = first; i < first + strip; i++) {
+                for (int64_t j = 0; j < T - K + 1; j++) {
+                    for (int64_t k = 0; k < O; k++) {
+                        t1_1[((i - first)*(T - K + 1) + j)*O + k] = 0.0;
+                    }
+                }
+            }
             for (int64_t i = 0; i < T - K + 1; i++) {
                 for (int64_t j = 0; j < K; j++) {
                     if (32 >= C*O*strip) {
@@ -450,13 +453,13 @@ void convolution(const double *restrict x, const double *restrict w, double *res
                                 for (int64_t term = 0; term < C; term++) {
                                     c2 += x[first*C*T + C*T*row + T*term + i + j] * w[C*K*column + K*term + j];
                                 }
-                                t1_1[(first*(T - K + 1) + i)*O + O*T*row + O*row + column - K*O*row] += c2;
+                                t1_1[i*O + O*T*row + O*row + column - K*O*row] += c2;
                             }
                         }
                     }
                     if (C*O*strip >= 33) {
-                        convolution_contract(&x[first*C*T + i + j], &w[j], &t1_1[(first*(T - K + 1) + i)*O], &t6_1[0],
-                            strip, O, C, C*T, T, K, C*K, O + O*T - K*O, 1, 1, 1, 0);
+                        convolution_contract(&x[first*C*T + i + j], &w[j], &t1_1[i*O], &t6_1[0], strip, O, C, C*T, T, K,
+                            C*K, O + O*T - K*O, 1, 1, 1, 0);
                     }
                 }
             }
@@ -464,7 +467,7 @@ void convolution(const double *restrict x, const double *restrict w, double *res
                 for (int64_t j = 0; j < T - K + 1; j++) {
                     convolution_SUM(c1)
                     for (int64_t k = 0; k < O; k++) {
-                        const double tt1 = t1_1[(i*(T - K + 1) + j)*O + k];
+                        const double tt1 = t1_1[((i - first)*(T - K + 1) + j)*O + k];
                         const double tt2 = tanh(tt1);
                         const double tt3 = 1.0 / cosh(tt1);
                         c1 += tt2 * tt2;
@@ -529,11 +532,6 @@ void convolution(const double *restrict x, const double *restrict w, double *res
     if (T >= 8) {
         double c6 = 0.0;
         for (int64_t i = 0; i < B; i++) {
-            for (int64_t j = 0; j < O; j++) {
-                for (int64_t k = 0; k < T - K + 1; k++) {
-                    t1[(i*O + j)*(T - K + 1) + k] = 0.0;
-                }
-            }
             for (int64_t j = 0; j < C; j++) {
                 for (int64_t k = 0; k < T; k++) {
                     grad_x[(i*C + j)*T + k] = 0.0;
@@ -554,6 +552,13 @@ void convolution(const double *restrict x, const double *restrict w, double *res
             const int64_t more = convolution_min(1, -over);
             const int64_t strip = O + first*more + 96*more - O*more - first;
             for (int64_t i = 0; i < B; i++) {
+                for (int64_t j = first; j < first + strip; j++) {
+                    for (int64_t k = 0; k < T - K + 1; k++) {
+                        t1[(i*rows + j - first)*(T - K + 1) + k] = 0.0;
+                    }
+                }
+            }
+            for (int64_t i = 0; i < B; i++) {
                 for (int64_t j = 0; j < K; j++) {
                     if (C*K*strip + 32 >= C*T*strip + C*strip) {
                         /* product of few terms */
@@ -563,13 +568,13 @@ void convolution(const double *restrict x, const double *restrict w, double *res
                                 for (int64_t term = 0; term < C; term++) {
                                     c7 += w[first*C*K + C*K*row + K*term + j] * x[i*C*T + T*term + column + j];
                                 }
-                                t1[(i*O + first)*(T - K + 1) + T*row + column + row - K*row] += c7;
+                                t1[i*rows*(T - K + 1) + T*row + column + row - K*row] += c7;
                             }
                         }
                     }
                     if (C*T*strip + C*strip >= C*K*strip + 33) {
-                        convolution_contract(&w[first*C*K + j], &x[i*C*T + j], &t1[(i*O + first)*(T - K + 1)], &t6[0],
-                            strip, T - K + 1, C, C*K, K, T, 1, T - K + 1, 1, 1, 1, 0);
+                        convolution_contract(&w[first*C*K + j], &x[i*C*T + j], &t1[i*rows*(T - K + 1)], &t6[0], strip,
+                            T - K + 1, C, C*K, K, T, 1, T - K + 1, 1, 1, 1, 0);
                     }
                 }
             }
@@ -577,7 +582,7 @@ void convolution(const double *restrict x, const double *restrict w, double *res
                 for (int64_t j = first; j < first + strip; j++) {
                     convolution_SUM(c6)
                     for (int64_t k = 0; k < T - K + 1; k++) {
-                        const double tt6 = t1[(i*O + j)*(T - K + 1) + k];
+                        const double tt6 = t1[(i*rows + j - first)*(T - K + 1) + k];
                         const double tt7 = tanh(tt6);
                         t2[(i*rows + j - first)*(T - K + 1) + k] = tt7;
                         t3[(i*rows + j - first)*(T - K + 1) + k] = 1.0 / cosh(tt6);
@@ -652,7 +657,7 @@ void convolution(const double *restrict x, const double *restrict w, double *res
 int64_t convolution_work_size(int64_t B, int64_t C, int64_t T, int64_t O, int64_t K)
 {
     (void)C;
-    return convolution_slice(convolution_extent(B*convolution_min(1, -T + 8))*convolution_extent(T - K + 1)*convolution_extent(O)) + convolution_slice(convolution_extent(O*convolution_min(1, -T + 8))*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, -T + 8))*convolution_extent(O)*convolution_extent(K + T - 1)) + convolution_slice(convolution_extent(9600*convolution_min(1, -T + 8))) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(O)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(convolution_min(144, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(convolution_min(144, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(O*convolution_min(1, T - 7))*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(O)*convolution_extent(K + T - 1)) + convolution_slice(convolution_extent(9600*convolution_min(1, T - 7)));
+    return convolution_slice(convolution_extent(convolution_min(1, -T + 8)*convolution_min(144, B))*convolution_extent(T - K + 1)*convolution_extent(O)) + convolution_slice(convolution_extent(O*convolution_min(1, -T + 8))*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, -T + 8))*convolution_extent(O)*convolution_extent(K + T - 1)) + convolution_slice(convolution_extent(9600*convolution_min(1, -T + 8))) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(convolution_min(144, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(convolution_min(144, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(convolution_min(144, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(O*convolution_min(1, T - 7))*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(O)*convolution_extent(K + T - 1)) + convolution_slice(convolution_extent(9600*convolution_min(1, T - 7)));
 }
 
 int64_t convolution_argument_count(void)

@@ -7,7 +7,8 @@
 
 Memory for c and t is ROWS rows instead of n. Everything that has a loop over the same axis, and works on what
 is made in strips, takes part: loops, whatever loops stand around that one, and products that sum over the
-axis. What is in one row is touched by one strip only; others are only read, or written by one statement.
+axis; so do loops before the product that make what it reads, where nothing else does. What is in one row is
+touched by one strip only; others are only read, or written by one statement.
 Source: Allen and Kennedy, Optimizing Compilers for Modern Architectures (2001), section 9.3 (strip-mine and
 interchange); array contraction as in `loops.forward`.
 """
@@ -131,18 +132,46 @@ def _at(routine: Routine, k: int, known: _Known) -> tuple[Routine, int] | None:
     buffers = {b.name: b for b in routine.buffers}
     if product is None or buffers[product.c.start.buffer].role != "work":
         return None
-    best: tuple[_Strips, dict[str, int]] | None = None
-    for extent, begins in cartesian(dict.fromkeys((product.rows, product.columns)), (True, False)):
-        if not _is_short(extent):
+    best: tuple[_Strips, dict[str, int], Routine, int] | None = None
+    for extent in dict.fromkeys((product.rows, product.columns)):
+        if _is_short(extent):
+            continue
+        for (ordered, first), begins in cartesian(_orders(routine, k, extent, known), (True, False)):
             strips = _Strips(buffers, extent, begins, known)
-            strips.collect(routine.body[k : k + _MOST])
+            strips.collect(ordered.body[first : first + _MOST])
             smaller = strips.smaller(known.touching(routine))
             if smaller and (best is None or len(smaller) > len(best[1])):
-                best = strips, smaller
+                best = strips, smaller, ordered, first
     if best is None:
         return None
-    known.forget_pieces(best[1])
-    return best[0].result(routine, k, best[1])
+    strips, smaller, ordered, first = best
+    known.forget_pieces(smaller)
+    return strips.result(ordered, first, smaller)
+
+
+def _orders(routine: Routine, k: int, extent: Poly, known: _Known) -> list[tuple[Routine, int]]:
+    """The routine, and where strips may begin: with the product at statement `k`, or before it.
+
+    Before it stand, in another order of the statements, the loops that make what it reads.
+    """
+    buffers = {b.name: b for b in routine.buffers}
+    wanted = set(known.effects(routine.body[k]).reads)
+    makers: list[Statement] = []
+    between: list[Statement] = []
+    passed, start = Several(), max(k - _MOST, 0)
+    for s in reversed(routine.body[start:k]):
+        own = known.effects(s)
+        makes = any(b in wanted and buffers[b].role == "work" for b in own.writes)
+        if makes and _product_of(s) is None and passed.commute(own) and known.pieces(s, extent, buffers):
+            makers.insert(0, s)
+            wanted |= own.reads
+        else:
+            between.insert(0, s)
+            passed.add(own)
+    if not makers:
+        return [(routine, k)]
+    body = [*routine.body[:start], *between, *makers, *routine.body[k:]]
+    return [(routine, k), (replace(routine, body=body), k - len(makers))]
 
 
 def _is_short(extent: Poly) -> bool:
