@@ -32,6 +32,7 @@ from symgrad.loops.packed import packed
 from symgrad.loops.peel import peeled
 from symgrad.loops.pieces import in_pieces
 from symgrad.loops.reroll import rerolled, to_reroll
+from symgrad.loops.rows import rows_together
 from symgrad.loops.split import split
 from symgrad.loops.unswitch import unswitched
 from symgrad.loops.versions import with_small_products
@@ -209,7 +210,8 @@ def routine_of(
         routine = lower(unit.graph, interface, library, memory is not None, plain)
         if not vectors or isinstance(routine.body, Lines):
             return routine
-        return peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(in_place(routine))))))
+        routine = columns_in_blocks(unswitched(in_pieces(with_small_products(in_place(routine)))))
+        return rows_together(peeled(routine))
 
     routine = loops_of(unit)
     if not vectors:

@@ -654,25 +654,82 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 const double tt16 = t17_1[i - first] / tt15;
                 t18_1[i - first] = (fabs(3.602879701896397e+16 * tt16) < INFINITY) ? tt16 : 0.0;
             }
-            for (int64_t i = 0; i < m; i++) {
-                for (int64_t j = first; j < first + strip; j++) {
-                    t19_1[j - first] += t13_1[i*rows_1 + j - first] * (t16_1[i*rows_1 + j - first] - t18_1[j - first]);
+            for (int64_t i = 0; i < m; i += 4) {
+                const int tt17 = m >= i + 4;
+                if (tt17) {
+                    const int64_t i_1 = i;
+                    const int64_t i_2 = i + 1;
+                    const int64_t i_3 = i + 2;
+                    const int64_t i_4 = i + 3;
+                    for (int64_t j = first; j < first + strip; j++) {
+                        const double tt18 = t19_1[j - first] + t13_1[i_1*rows_1 + j - first] * (t16_1[i_1*rows_1 + j - first] - t18_1[j - first]);
+                        const double tt19 = tt18 + t13_1[i_2*rows_1 + j - first] * (t16_1[i_2*rows_1 + j - first] - t18_1[j - first]);
+                        const double tt20 = tt19 + t13_1[i_3*rows_1 + j - first] * (t16_1[i_3*rows_1 + j - first] - t18_1[j - first]);
+                        const double tt21 = tt20 + t13_1[i_4*rows_1 + j - first] * (t16_1[i_4*rows_1 + j - first] - t18_1[j - first]);
+                        t19_1[j - first] = tt21;
+                    }
+                }
+                if (!tt17) {
+                    for (int64_t i_5 = i; i_5 < m; i_5++) {
+                        for (int64_t j = first; j < first + strip; j++) {
+                            t19_1[j - first] += t13_1[i_5*rows_1 + j - first] * (t16_1[i_5*rows_1 + j - first] - t18_1[j - first]);
+                        }
+                    }
                 }
             }
-            for (int64_t i = 0; i < m; i++) {
-                attention_index_INDEPENDENT
-                for (int64_t j = first; j < first + strip; j++) {
-                    const double tt17 = t16_1[i*rows_1 + j - first];
-                    const double tt18 = t13_1[i*rows_1 + j - first];
-                    const double tt19 = t18_1[j - first];
-                    const double tt20 = t19_1[j - first];
-                    t20_1[j - first] += tt18 * (t1_1[i*rows_1 + j - first] - t4_1[j - first]) * (tt17 - tt19 - tt20);
-                    t22_1[i*rows_1 + j - first] = (!(t12_1[j - first] == -INFINITY)) ? (tt18 * (tt17 - tt19 - tt20) / tt3) : 0;
+            for (int64_t i = 0; i < m; i += 4) {
+                const int tt22 = m >= i + 4;
+                if (tt22) {
+                    const int64_t i_6 = i;
+                    const int64_t i_7 = i + 1;
+                    const int64_t i_8 = i + 2;
+                    const int64_t i_9 = i + 3;
+                    attention_index_INDEPENDENT
+                    for (int64_t j = first; j < first + strip; j++) {
+                        const double tt23 = t16_1[i_6*rows_1 + j - first];
+                        const double tt24 = t13_1[i_6*rows_1 + j - first];
+                        const double tt25 = t18_1[j - first];
+                        const double tt26 = t19_1[j - first];
+                        const double tt27 = t20_1[j - first] + tt24 * (t1_1[i_6*rows_1 + j - first] - t4_1[j - first]) * (tt23 - tt25 - tt26);
+                        t22_1[i_6*rows_1 + j - first] = (!(t12_1[j - first] == -INFINITY)) ? (tt24 * (tt23 - tt25 - tt26) / tt3) : 0;
+                        const double tt28 = t16_1[i_7*rows_1 + j - first];
+                        const double tt29 = t13_1[i_7*rows_1 + j - first];
+                        const double tt30 = t18_1[j - first];
+                        const double tt31 = t19_1[j - first];
+                        const double tt32 = tt27 + tt29 * (t1_1[i_7*rows_1 + j - first] - t4_1[j - first]) * (tt28 - tt30 - tt31);
+                        t22_1[i_7*rows_1 + j - first] = (!(t12_1[j - first] == -INFINITY)) ? (tt29 * (tt28 - tt30 - tt31) / tt3) : 0;
+                        const double tt33 = t16_1[i_8*rows_1 + j - first];
+                        const double tt34 = t13_1[i_8*rows_1 + j - first];
+                        const double tt35 = t18_1[j - first];
+                        const double tt36 = t19_1[j - first];
+                        const double tt37 = tt32 + tt34 * (t1_1[i_8*rows_1 + j - first] - t4_1[j - first]) * (tt33 - tt35 - tt36);
+                        t22_1[i_8*rows_1 + j - first] = (!(t12_1[j - first] == -INFINITY)) ? (tt34 * (tt33 - tt35 - tt36) / tt3) : 0;
+                        const double tt38 = t16_1[i_9*rows_1 + j - first];
+                        const double tt39 = t13_1[i_9*rows_1 + j - first];
+                        const double tt40 = t18_1[j - first];
+                        const double tt41 = t19_1[j - first];
+                        const double tt42 = tt37 + tt39 * (t1_1[i_9*rows_1 + j - first] - t4_1[j - first]) * (tt38 - tt40 - tt41);
+                        t22_1[i_9*rows_1 + j - first] = (!(t12_1[j - first] == -INFINITY)) ? (tt39 * (tt38 - tt40 - tt41) / tt3) : 0;
+                        t20_1[j - first] = tt42;
+                    }
+                }
+                if (!tt22) {
+                    for (int64_t i_10 = i; i_10 < m; i_10++) {
+                        attention_index_INDEPENDENT
+                        for (int64_t j = first; j < first + strip; j++) {
+                            const double tt43 = t16_1[i_10*rows_1 + j - first];
+                            const double tt44 = t13_1[i_10*rows_1 + j - first];
+                            const double tt45 = t18_1[j - first];
+                            const double tt46 = t19_1[j - first];
+                            t20_1[j - first] += tt44 * (t1_1[i_10*rows_1 + j - first] - t4_1[j - first]) * (tt43 - tt45 - tt46);
+                            t22_1[i_10*rows_1 + j - first] = (!(t12_1[j - first] == -INFINITY)) ? (tt44 * (tt43 - tt45 - tt46) / tt3) : 0;
+                        }
+                    }
                 }
             }
             for (int64_t i = first; i < first + strip; i++) {
-                const int tt21 = !(t12_1[i - first] == -INFINITY);
-                if (tt21) {
+                const int tt47 = !(t12_1[i - first] == -INFINITY);
+                if (tt47) {
                     c2 += tt2 * t20_1[i - first] / tt5;
                 }
             }
@@ -700,13 +757,13 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
         grad_tau[0] = -t21_1[0];
     }
     if (m >= 8) {
-        const double tt22 = tau[0];
-        const double tt23 = sqrt((double)d);
-        const double tt24 = tt22 * tt23;
-        const int tt25 = 1.0 / tt24 < 0.0;
+        const double tt48 = tau[0];
+        const double tt49 = sqrt((double)d);
+        const double tt50 = tt48 * tt49;
+        const int tt51 = 1.0 / tt50 < 0.0;
         double c7 = 0.0;
         double c8 = 0.0;
-        const double tt26 = tt23 * tt23 * (tt22 * tt22);
+        const double tt52 = tt49 * tt49 * (tt48 * tt48);
         const int64_t none = attention_index_min(0, n - 49);
         /* strip by strip: what is in between stays in the cache */
         for (int64_t first = 0; first < n - none - 48; first += 96) {
@@ -733,17 +790,17 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 double c10 = -INFINITY;
                 double c11 = INFINITY;
                 for (int64_t j = 0; j < m; j++) {
-                    const double tt27 = t1[(i - first)*m + j];
-                    c10 = (tt27 > c10 || tt27 != tt27) ? tt27 : c10;
-                    c11 = (tt27 < c11 || tt27 != tt27) ? tt27 : c11;
+                    const double tt53 = t1[(i - first)*m + j];
+                    c10 = (tt53 > c10 || tt53 != tt53) ? tt53 : c10;
+                    c11 = (tt53 < c11 || tt53 != tt53) ? tt53 : c11;
                 }
                 t2[i - first] = c10;
                 t3[i - first] = c11;
-                const double tt28 = tt25 ? t3[i - first] : t2[i - first];
-                const double tt29 = (fabs(tt28) < INFINITY) ? tt28 : 0.0;
-                t4[i - first] = tt29;
+                const double tt54 = tt51 ? t3[i - first] : t2[i - first];
+                const double tt55 = (fabs(tt54) < INFINITY) ? tt54 : 0.0;
+                t4[i - first] = tt55;
                 for (int64_t j = 0; j < m; j++) {
-                    t5[(i - first)*m + j] = (t1[(i - first)*m + j] - tt29) / tt24;
+                    t5[(i - first)*m + j] = (t1[(i - first)*m + j] - tt55) / tt50;
                 }
             }
             for (int64_t i = first; i < first + strip; i++) {
@@ -752,20 +809,20 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 double c13 = 0.0;
                 attention_index_SUM(c12, c13)
                 for (int64_t j = 0; j < m; j++) {
-                    const double tt30 = t5[(i - first)*m + j];
-                    const double tt31 = exp(tt30 - 0.0);
-                    t7[j] = tt31;
-                    c12 += (tt30 == 0.0) ? 0.0 : tt31;
-                    c13 += (tt30 == 0.0) ? 1.0 : 0;
+                    const double tt56 = t5[(i - first)*m + j];
+                    const double tt57 = exp(tt56 - 0.0);
+                    t7[j] = tt57;
+                    c12 += (tt56 == 0.0) ? 0.0 : tt57;
+                    c13 += (tt56 == 0.0) ? 1.0 : 0;
                 }
                 t8[i - first] = c12;
                 t9[i - first] = c13;
-                const double tt32 = t8[i - first];
-                const double tt33 = t9[i - first];
-                t10[i - first] = tt33 - 1.0 + tt32;
-                const double tt34 = tt32 + tt33;
+                const double tt58 = t8[i - first];
+                const double tt59 = t9[i - first];
+                t10[i - first] = tt59 - 1.0 + tt58;
+                const double tt60 = tt58 + tt59;
                 for (int64_t j = 0; j < m; j++) {
-                    t13[(i - first)*m + j] = t7[j] / tt34;
+                    t13[(i - first)*m + j] = t7[j] / tt60;
                 }
             }
             for (int64_t i = first; i < first + strip; i++) {
@@ -790,11 +847,11 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
             for (int64_t i = first; i < first + strip; i++) {
                 attention_index_SUM(c7)
                 for (int64_t j = 0; j < e; j++) {
-                    const double tt35 = R[i*e + j];
-                    const double tt36 = t14[(i - first)*e + j];
-                    const double tt37 = tt36 - tt35;
-                    c7 += tt37 * tt37;
-                    t15[(i - first)*e + j] = 2.0 * (tt36 - tt35);
+                    const double tt61 = R[i*e + j];
+                    const double tt62 = t14[(i - first)*e + j];
+                    const double tt63 = tt62 - tt61;
+                    c7 += tt63 * tt63;
+                    t15[(i - first)*e + j] = 2.0 * (tt62 - tt61);
                 }
             }
             if (32 >= e*m*strip) {
@@ -817,39 +874,39 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 first, 1, 0);
             for (int64_t i = first; i < first + strip; i++) {
                 double c16 = 0.0;
-                const double tt38 = t9[i - first];
-                const double tt39 = t6[i - first];
-                const int tt40 = t8[i - first] < 3.0 * tt38;
-                if (tt40) {
+                const double tt64 = t9[i - first];
+                const double tt65 = t6[i - first];
+                const int tt66 = t8[i - first] < 3.0 * tt64;
+                if (tt66) {
                     attention_index_SUM(c16)
                     for (int64_t j = 0; j < m; j++) {
-                        c16 += (t5[(i - first)*m + j] == tt39) ? t16[(i - first)*m + j] : 0.0;
+                        c16 += (t5[(i - first)*m + j] == tt65) ? t16[(i - first)*m + j] : 0.0;
                     }
                 }
                 t17[i - first] = c16;
-                const double tt41 = t17[i - first] / tt38;
-                const double tt42 = (fabs(3.602879701896397e+16 * tt41) < INFINITY) ? tt41 : 0.0;
+                const double tt67 = t17[i - first] / tt64;
+                const double tt68 = (fabs(3.602879701896397e+16 * tt67) < INFINITY) ? tt67 : 0.0;
                 double c17 = 0.0;
                 attention_index_SUM(c17)
                 for (int64_t j = 0; j < m; j++) {
-                    c17 += t13[(i - first)*m + j] * (t16[(i - first)*m + j] - tt42);
+                    c17 += t13[(i - first)*m + j] * (t16[(i - first)*m + j] - tt68);
                 }
                 t19[i - first] = c17;
                 double c18 = 0.0;
-                const double tt43 = t4[i - first];
-                const double tt44 = t19[i - first];
-                const double tt45 = t12[i - first];
-                const int tt46 = !(tt45 == -INFINITY);
+                const double tt69 = t4[i - first];
+                const double tt70 = t19[i - first];
+                const double tt71 = t12[i - first];
+                const int tt72 = !(tt71 == -INFINITY);
                 attention_index_SUM(c18)
                 for (int64_t j = 0; j < m; j++) {
-                    const double tt47 = t16[(i - first)*m + j];
-                    const double tt48 = t13[(i - first)*m + j];
-                    c18 += (tt47 - tt42 - tt44) * (tt48 * (t1[(i - first)*m + j] - tt43));
-                    t22[(i - first)*m + j] = tt46 ? (tt48 * (tt47 - tt42 - tt44) / tt24) : 0;
+                    const double tt73 = t16[(i - first)*m + j];
+                    const double tt74 = t13[(i - first)*m + j];
+                    c18 += (tt73 - tt68 - tt70) * (tt74 * (t1[(i - first)*m + j] - tt69));
+                    t22[(i - first)*m + j] = tt72 ? (tt74 * (tt73 - tt68 - tt70) / tt50) : 0;
                 }
                 t20[0] = c18;
-                if (!(tt45 == -INFINITY)) {
-                    c8 += tt23 * t20[0] / tt26;
+                if (!(tt71 == -INFINITY)) {
+                    c8 += tt49 * t20[0] / tt52;
                 }
             }
             attention_index_contract(&t22[0], &Q[first*d], &grad_K[0], &t23[0], m, d, strip, 1, m, d, 1, d, 1,

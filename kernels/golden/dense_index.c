@@ -580,14 +580,50 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             const int64_t g2 = label[i];
             c1 += tt16 - (t14[i - first] - tt17) - b2[g2];
         }
-        for (int64_t i = first; i < first + strip; i++) {
-            const double tt18 = t13[i - first];
-            const int tt19 = tt18 == -INFINITY;
-            const int tt20 = tt18 == -INFINITY;
-            for (int64_t j = 0; j < c; j++) {
-                const double tt21 = t18[(i - first)*c + j];
-                t19[j] += tt19 ? 0.0 : tt21;
-                t20[(i - first)*c + j] = (tt20 ? 0.0 : tt21) / tt1;
+        for (int64_t i = first; i < first + strip; i += 4) {
+            const int tt18 = first + strip >= i + 4;
+            if (tt18) {
+                const int64_t i_1 = i;
+                const double tt19 = t13[i_1 - first];
+                const int tt20 = tt19 == -INFINITY;
+                const int tt21 = tt19 == -INFINITY;
+                const int64_t i_2 = i + 1;
+                const double tt22 = t13[i_2 - first];
+                const int tt23 = tt22 == -INFINITY;
+                const int tt24 = tt22 == -INFINITY;
+                const int64_t i_3 = i + 2;
+                const double tt25 = t13[i_3 - first];
+                const int tt26 = tt25 == -INFINITY;
+                const int tt27 = tt25 == -INFINITY;
+                const int64_t i_4 = i + 3;
+                const double tt28 = t13[i_4 - first];
+                const int tt29 = tt28 == -INFINITY;
+                const int tt30 = tt28 == -INFINITY;
+                dense_index_INDEPENDENT
+                for (int64_t j = 0; j < c; j++) {
+                    const double tt31 = t18[(i_1 - first)*c + j];
+                    const double tt32 = t19[j] + (tt20 ? 0.0 : tt31);
+                    t20[(i_1 - first)*c + j] = (tt21 ? 0.0 : tt31) / tt1;
+                    const double tt33 = t18[(i_2 - first)*c + j];
+                    t20[(i_2 - first)*c + j] = (tt24 ? 0.0 : tt33) / tt1;
+                    const double tt34 = t18[(i_3 - first)*c + j];
+                    t20[(i_3 - first)*c + j] = (tt27 ? 0.0 : tt34) / tt1;
+                    const double tt35 = t18[(i_4 - first)*c + j];
+                    t20[(i_4 - first)*c + j] = (tt30 ? 0.0 : tt35) / tt1;
+                    t19[j] = tt32 + (tt23 ? 0.0 : tt33) + (tt26 ? 0.0 : tt34) + (tt29 ? 0.0 : tt35);
+                }
+            }
+            if (!tt18) {
+                for (int64_t i_5 = i; i_5 < first + strip; i_5++) {
+                    const double tt36 = t13[i_5 - first];
+                    const int tt37 = tt36 == -INFINITY;
+                    const int tt38 = tt36 == -INFINITY;
+                    for (int64_t j = 0; j < c; j++) {
+                        const double tt39 = t18[(i_5 - first)*c + j];
+                        t19[j] += tt37 ? 0.0 : tt39;
+                        t20[(i_5 - first)*c + j] = (tt38 ? 0.0 : tt39) / tt1;
+                    }
+                }
             }
         }
         dense_index_contract(&t20[0], &t2[0], &t21[0], &t25[0], c, h, strip, 1, c, h, 1, h, 1, first, 1,
@@ -611,11 +647,11 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             const int64_t g5 = label[i];
             dense_index_INDEPENDENT
             for (int64_t j = 0; j < h; j++) {
-                const double tt22 = t3[(i - first)*h + j];
-                const double tt23 = t22[(i - first)*h + j];
-                t23[j] += tt23 * (tt22 * tt22);
-                const double tt24 = tt22 * tt22;
-                t24[(i - first)*h + j] = tt23 * tt24 - tt24 * (W2[j*c + g5] / tt1);
+                const double tt40 = t3[(i - first)*h + j];
+                const double tt41 = t22[(i - first)*h + j];
+                t23[j] += tt41 * (tt40 * tt40);
+                const double tt42 = tt40 * tt40;
+                t24[(i - first)*h + j] = tt41 * tt42 - tt42 * (W2[j*c + g5] / tt1);
             }
         }
         dense_index_contract(&X[first*d], &t24[0], &grad_W1[0], &t25[0], d, h, strip, 1, d, h, 1, h, 1,

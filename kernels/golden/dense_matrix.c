@@ -468,12 +468,26 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
         t15[i] = 0.0;
         t17[i] = 0.0;
     }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < c; j++) {
-            t15[j] += Y[i*c + j];
+    for (int64_t i = 0; i < n; i += 4) {
+        const int tt2 = n >= i + 4;
+        if (tt2) {
+            const int64_t i_1 = i;
+            const int64_t i_2 = i + 1;
+            const int64_t i_3 = i + 2;
+            const int64_t i_4 = i + 3;
+            for (int64_t j = 0; j < c; j++) {
+                t15[j] = t15[j] + Y[i_1*c + j] + Y[i_2*c + j] + Y[i_3*c + j] + Y[i_4*c + j];
+            }
+        }
+        if (!tt2) {
+            for (int64_t i_5 = i; i_5 < n; i_5++) {
+                for (int64_t j = 0; j < c; j++) {
+                    t15[j] += Y[i_5*c + j];
+                }
+            }
         }
     }
-    const double tt2 = 1.0 / tt1;
+    const double tt3 = 1.0 / tt1;
     for (int64_t i = 0; i < h; i++) {
         t21[i] = 0.0;
     }
@@ -525,57 +539,57 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
             }
             double c5 = -INFINITY;
             for (int64_t j = 0; j < c; j++) {
-                const double tt3 = t4[j];
-                c5 = (tt3 > c5 || tt3 != tt3) ? tt3 : c5;
+                const double tt4 = t4[j];
+                c5 = (tt4 > c5 || tt4 != tt4) ? tt4 : c5;
             }
             t5[i - first] = c5;
-            const double tt4 = t5[i - first];
-            const double tt5 = (fabs(tt4) < INFINITY) ? tt4 : 0.0;
-            t6[i - first] = tt5;
+            const double tt5 = t5[i - first];
+            const double tt6 = (fabs(tt5) < INFINITY) ? tt5 : 0.0;
+            t6[i - first] = tt6;
             double c6 = 0.0;
             double c7 = 0.0;
             dense_matrix_SUM(c6, c7, c2)
             for (int64_t j = 0; j < c; j++) {
-                const double tt6 = t4[j];
-                const double tt7 = exp(tt6 - tt5);
-                t7[j] = tt7;
-                c6 += (tt6 == tt5) ? 0.0 : tt7;
-                c7 += (tt6 == tt5) ? 1.0 : 0;
+                const double tt7 = t4[j];
+                const double tt8 = exp(tt7 - tt6);
+                t7[j] = tt8;
+                c6 += (tt7 == tt6) ? 0.0 : tt8;
+                c7 += (tt7 == tt6) ? 1.0 : 0;
                 c2 += Y[i*c + j] * (t3[(i - first)*c + j] + b2[j]);
             }
             t8[i - first] = c6;
             t9[i - first] = c7;
-            const double tt8 = t8[i - first];
-            const double tt9 = t9[i - first];
-            t10[i - first] = tt8 + (tt9 - 1.0);
-            const double tt10 = tt9 + tt8;
+            const double tt9 = t8[i - first];
+            const double tt10 = t9[i - first];
+            t10[i - first] = tt9 + (tt10 - 1.0);
+            const double tt11 = tt10 + tt9;
             for (int64_t j = 0; j < c; j++) {
-                t16[(i - first)*c + j] = t7[j] / tt10;
+                t16[(i - first)*c + j] = t7[j] / tt11;
             }
         }
         dense_matrix_SUM(c1)
         for (int64_t i = first; i < first + strip; i++) {
-            const double tt11 = t6[i - first] + log1p(t10[i - first]);
-            t12[i - first] = tt11;
-            c1 += tt11;
+            const double tt12 = t6[i - first] + log1p(t10[i - first]);
+            t12[i - first] = tt12;
+            c1 += tt12;
         }
         for (int64_t i = first; i < first + strip; i++) {
-            const double tt12 = t12[i - first];
-            const int tt13 = tt12 == -INFINITY;
-            const double tt14 = t6[i - first];
-            const double tt15 = t10[i - first];
-            const int tt16 = tt12 == -INFINITY;
-            const int tt17 = tt15 < 1.0;
-            const double tt18 = -(tt15 / (tt15 + 1.0));
+            const double tt13 = t12[i - first];
+            const int tt14 = tt13 == -INFINITY;
+            const double tt15 = t6[i - first];
+            const double tt16 = t10[i - first];
+            const int tt17 = tt13 == -INFINITY;
+            const int tt18 = tt16 < 1.0;
+            const double tt19 = -(tt16 / (tt16 + 1.0));
             dense_matrix_INDEPENDENT
             for (int64_t j = 0; j < c; j++) {
-                const double tt19 = t16[(i - first)*c + j];
-                t17[j] += tt13 ? 0.0 : tt19;
-                const double tt20 = Y[i*c + j] / tt1;
-                const double tt21 = -tt20;
-                const double tt22 = tt2 - tt20;
-                const int tt23 = ((t3[(i - first)*c + j] + b2[j] == tt14) && tt17) && (fabs(tt22) < fabs(tt21));
-                t18[(i - first)*c + j] = (tt23 ? tt22 : tt21) + (tt23 ? tt18 : (tt16 ? 0.0 : tt19)) / tt1;
+                const double tt20 = t16[(i - first)*c + j];
+                t17[j] += tt14 ? 0.0 : tt20;
+                const double tt21 = Y[i*c + j] / tt1;
+                const double tt22 = -tt21;
+                const double tt23 = tt3 - tt21;
+                const int tt24 = ((t3[(i - first)*c + j] + b2[j] == tt15) && tt18) && (fabs(tt23) < fabs(tt22));
+                t18[(i - first)*c + j] = (tt24 ? tt23 : tt22) + (tt24 ? tt19 : (tt17 ? 0.0 : tt20)) / tt1;
             }
             for (int64_t j = 0; j < h; j++) {
                 t20[(i - first)*h + j] = 1.0 / cosh(b1[j] + t1[(i - first)*h + j]);
@@ -598,13 +612,41 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
         if (c*h*strip >= 33) {
             dense_matrix_contract(&t18[0], &W2[0], &t19[0], &t23[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
         }
-        for (int64_t i = first; i < first + strip; i++) {
-            dense_matrix_INDEPENDENT
-            for (int64_t j = 0; j < h; j++) {
-                const double tt24 = t19[(i - first)*h + j];
-                const double tt25 = t20[(i - first)*h + j];
-                t21[j] += tt24 * (tt25 * tt25);
-                t22[(i - first)*h + j] = tt24 * (tt25 * tt25);
+        for (int64_t i = first; i < first + strip; i += 4) {
+            const int tt25 = first + strip >= i + 4;
+            if (tt25) {
+                const int64_t i_6 = i;
+                const int64_t i_7 = i + 1;
+                const int64_t i_8 = i + 2;
+                const int64_t i_9 = i + 3;
+                dense_matrix_INDEPENDENT
+                for (int64_t j = 0; j < h; j++) {
+                    const double tt26 = t19[(i_6 - first)*h + j];
+                    const double tt27 = t20[(i_6 - first)*h + j];
+                    const double tt28 = t21[j] + tt26 * (tt27 * tt27);
+                    t22[(i_6 - first)*h + j] = tt26 * (tt27 * tt27);
+                    const double tt29 = t19[(i_7 - first)*h + j];
+                    const double tt30 = t20[(i_7 - first)*h + j];
+                    t22[(i_7 - first)*h + j] = tt29 * (tt30 * tt30);
+                    const double tt31 = t19[(i_8 - first)*h + j];
+                    const double tt32 = t20[(i_8 - first)*h + j];
+                    t22[(i_8 - first)*h + j] = tt31 * (tt32 * tt32);
+                    const double tt33 = t19[(i_9 - first)*h + j];
+                    const double tt34 = t20[(i_9 - first)*h + j];
+                    t22[(i_9 - first)*h + j] = tt33 * (tt34 * tt34);
+                    t21[j] = tt28 + tt29 * (tt30 * tt30) + tt31 * (tt32 * tt32) + tt33 * (tt34 * tt34);
+                }
+            }
+            if (!tt25) {
+                for (int64_t i_10 = i; i_10 < first + strip; i_10++) {
+                    dense_matrix_INDEPENDENT
+                    for (int64_t j = 0; j < h; j++) {
+                        const double tt35 = t19[(i_10 - first)*h + j];
+                        const double tt36 = t20[(i_10 - first)*h + j];
+                        t21[j] += tt35 * (tt36 * tt36);
+                        t22[(i_10 - first)*h + j] = tt35 * (tt36 * tt36);
+                    }
+                }
             }
         }
         dense_matrix_contract(&X[first*d], &t22[0], &grad_W1[0], &t23[0], d, h, strip, 1, d, h, 1, h, 1,

@@ -90,17 +90,36 @@ void logistic_regression(const double *restrict X, const double *restrict y,
     for (int64_t i = 0; i < d; i++) {
         grad_w[i] = 0.0;
     }
-    for (int64_t i = 0; i < n; i++) {
-        const double tt11 = t6[i];
-        for (int64_t j = 0; j < d; j++) {
-            grad_w[j] += tt11 * X[i*d + j];
+    for (int64_t i = 0; i < n; i += 4) {
+        const int tt11 = n >= i + 4;
+        if (tt11) {
+            const int64_t i_1 = i;
+            const double tt12 = t6[i_1];
+            const int64_t i_2 = i + 1;
+            const double tt13 = t6[i_2];
+            const int64_t i_3 = i + 2;
+            const double tt14 = t6[i_3];
+            const int64_t i_4 = i + 3;
+            const double tt15 = t6[i_4];
+            for (int64_t j = 0; j < d; j++) {
+                const double tt16 = grad_w[j] + tt12 * X[i_1*d + j] + tt13 * X[i_2*d + j] + tt14 * X[i_3*d + j] + tt15 * X[i_4*d + j];
+                grad_w[j] = tt16;
+            }
+        }
+        if (!tt11) {
+            for (int64_t i_5 = i; i_5 < n; i_5++) {
+                const double tt17 = t6[i_5];
+                for (int64_t j = 0; j < d; j++) {
+                    grad_w[j] += tt17 * X[i_5*d + j];
+                }
+            }
         }
     }
     logistic_regression_SUM(c1)
     for (int64_t i = 0; i < d; i++) {
-        const double tt12 = w[i];
-        c1 += tt12 * tt12;
-        grad_w[i] = grad_w[i] + tt3 * tt12;
+        const double tt18 = w[i];
+        c1 += tt18 * tt18;
+        grad_w[i] = grad_w[i] + tt3 * tt18;
     }
     t1[0] = c1;
     value[0] = 0.5 * (t1[0] * tt3) + tt10;

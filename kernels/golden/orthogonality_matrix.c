@@ -400,10 +400,28 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
     for (int64_t i = 0; i < d; i++) {
         t2[i] = 0.0;
     }
-    for (int64_t i = 0; i < d; i++) {
-        for (int64_t j = 0; j < d; j++) {
-            const double tt1 = ((j == i) ? (-1.0) : 0) + t1[i*d + j];
-            t2[j] += tt1 * tt1;
+    for (int64_t i = 0; i < d; i += 4) {
+        const int tt1 = d >= i + 4;
+        if (tt1) {
+            const int64_t i_1 = i;
+            const int64_t i_2 = i + 1;
+            const int64_t i_3 = i + 2;
+            const int64_t i_4 = i + 3;
+            for (int64_t j = 0; j < d; j++) {
+                const double tt2 = ((j == i_1) ? (-1.0) : 0) + t1[i_1*d + j];
+                const double tt3 = ((j == i_2) ? (-1.0) : 0) + t1[i_2*d + j];
+                const double tt4 = ((j == i_3) ? (-1.0) : 0) + t1[i_3*d + j];
+                const double tt5 = ((j == i_4) ? (-1.0) : 0) + t1[i_4*d + j];
+                t2[j] = t2[j] + tt2 * tt2 + tt3 * tt3 + tt4 * tt4 + tt5 * tt5;
+            }
+        }
+        if (!tt1) {
+            for (int64_t i_5 = i; i_5 < d; i_5++) {
+                for (int64_t j = 0; j < d; j++) {
+                    const double tt6 = ((j == i_5) ? (-1.0) : 0) + t1[i_5*d + j];
+                    t2[j] += tt6 * tt6;
+                }
+            }
         }
     }
     double c2 = 0.0;

@@ -40,7 +40,7 @@ from symgrad.loops.walk import has_blocks, variables, walk
 
 MOST_STATEMENTS = 300  # in one loop: beyond that, registers and address streams run out
 _MOST_APART = 100  # in one whose parts touch no element together: they only take registers from each other
-_DEAR = 5  # of `Op.cost`: functions, more than a division
+DEAR = 5  # of `Op.cost`: functions, more than a division
 TRIED = frozenset(("sin", "cos", "tan"))
 _LOOK_BACK = 12  # statements with loops that a loop may move past
 
@@ -175,7 +175,7 @@ def _is_innermost(body: Sequence[Statement]) -> bool:
 
 def _is_vectorised(body: Sequence[Statement]) -> bool:
     """Whether a loop would lose by standing around other loops: compilers vectorise innermost ones only."""
-    return _is_innermost(body) and any(isinstance(s, Compute) and OPS[s.op].cost >= _DEAR for s in body)
+    return _is_innermost(body) and any(isinstance(s, Compute) and OPS[s.op].cost >= DEAR for s in body)
 
 
 def _is_scalar(body: Sequence[Statement]) -> bool:

@@ -3,9 +3,9 @@
     for t < T:                                    for t in 0..T by 4:
         for i: y[i] = f(t, y[i])      becomes         for i: y[i] = f(t + 3, f(t + 2, f(t + 1, f(t, y[i]))))
 
-and the turns that are left one by one. The caller knows that no turn of the inner loop touches what another
-one writes. Source: Allen and Kennedy, Optimizing Compilers for Modern Architectures (2001), section 8.4
-(unroll-and-jam).
+and the turns that are left one by one. What they add to one element is stored once. The caller knows that no
+turn of the inner loop touches what another one writes. Source: Allen and Kennedy, Optimizing Compilers for
+Modern Architectures (2001), section 8.4 (unroll-and-jam).
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from symgrad.loops.effects import Index
 from symgrad.loops.nest import (
     Accumulate,
     Compute,
     For,
     If,
     Least,
+    Load,
     Statement,
+    Store,
+    StoreReduce,
     Test,
     Value,
     poly,
@@ -56,6 +60,7 @@ def jammed(loop: For, name: Callable[[str], str], new: Callable[[], Value]) -> F
         for body, out in ((loop.body[:k], front), (middle.body, within), (loop.body[k + 1 :], behind)):
             out += _again(body, {loop.var: at}, same, new)
     one, all_of_them, others = name(loop.var), new(), new()
+    within = _added_first(within, new)
     left = poly_add(poly_add(loop.upper[0], variable(loop.var), -1), poly(TURNS), -1)
     rest = For(one, (variable(loop.var),), loop.upper, renamed(loop.body, {loop.var: one}))
     body = [
@@ -65,6 +70,29 @@ def jammed(loop: For, name: Callable[[str], str], new: Callable[[], Value]) -> F
         If(others, [rest]),
     ]
     return replace(loop, body=body, step=TURNS)
+
+
+def _added_first(body: Sequence[Statement], new: Callable[[], Value]) -> list[Statement]:
+    """Several numbers that are added to one element, whose array is touched nowhere else: stored once."""
+    places: dict[str, set[Index]] = {}
+    others: set[str] = set()
+    for s in body:
+        if isinstance(s, Load | Store | StoreReduce):
+            places.setdefault(s.buffer, set()).add(s.index)
+            others.update([s.buffer] * (not isinstance(s, StoreReduce) or s.kind != "sum"))
+    sums: dict[str, tuple[Index, Value]] = {}
+    done: list[Statement] = []
+    for s in body:
+        if not isinstance(s, StoreReduce) or s.buffer in others or len(places[s.buffer]) > 1:
+            done.append(s)
+            continue
+        if s.buffer not in sums:
+            sums[s.buffer] = s.index, new()
+            done.append(Load(sums[s.buffer][1], s.buffer, s.index))
+        total = new()
+        done.append(Compute(total, "add", (sums[s.buffer][1], s.src)))
+        sums[s.buffer] = s.index, total
+    return [*done, *(Store(b, index, total) for b, (index, total) in sums.items())]
 
 
 def _again(
