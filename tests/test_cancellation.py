@@ -27,6 +27,7 @@ NEXT_TO_TIES = ((1.0, 1 + 2.0**-20), (1.0, 1.125), (3.0, 2.0))
 WIDE_TIES = (*TIES, (1e8, 1e8 + 1))
 UNIT_STEPS = ((0.25, 1e-12), (0.75, 2e-9), (0.5, 0.25), (1e-9, 2e-9))
 SIDES = ((1.0, 1e-12), (1e-5, 1.0), (1e8, 1e-3), (3.0, 4.0), (1e-3, -5.0))
+SCALES = ((1e-3, 1e-9), (1.0, -1e-5), (-2.5, 1e-3), (1e6, 0.3), (2.0, 3.0), (1.5, 30.0))  # of y/x
 ROOTS = ((1e-8, 1.0, 2.0), (1.0, -3.0, 1.0), (1.0, 1e5, 1.0))
 
 
@@ -40,7 +41,7 @@ def softplus(t: Any) -> Any:
 
 ON_EVERY_TARGET = [str(e) for e in (
     cos(x + y) - cos(x), (exp(x) - exp(y)) / (x - y), sqrt(x**2 + y**2) - y, log(x + y) - log(x),
-    erf(x) - erf(y), (x + y) ** z - x**z, loggamma(x + y) - loggamma(x),
+    erf(x) - erf(y), (x + y) ** z - x**z, loggamma(x + y) - loggamma(x), x**2 * log(1 + (y / x) ** 2) / 2,
 )]  # fmt: skip
 
 # What is written, and points of its arguments (sorted by name).
@@ -86,6 +87,25 @@ CASES: dict[str, tuple[Any, tuple[tuple[float, ...], ...]]] = {
         ((x - y) / log(x / y), TIES),
         ((x - y) / (log(x) - log(y)), TIES),
         ((exp(x) - exp(y)) / (sin(x) - sin(y)), TIES[:3]),
+        *(
+            (e, SCALES)
+            for e in (
+                x**2 * log(1 + (y / x) ** 2) / 2,
+                x**2 * (sqrt(1 + (y / x) ** 2) - 1),
+                x**2 * (2 * sqrt(1 + (y / x) ** 2 / 2) - 2),
+                x**2 * (1 - exp(-(y**2) / (2 * x**2))),
+                x**2 * log(sp.cosh(y / x)),
+                x * sin(y / x),
+                x * atan(y / x),
+                x * (exp(-y / x) - 1),
+                x**3 * (sp.sinh(y / x) - y / x),
+            )
+        ),
+        *((x**2 * (t - log(1 + t)), SCALES) for t in (sp.Abs(y / x),)),
+        *((x**2 * (t - log(1 + t)), SCALES[:2]) for t in (y / x, sp.Abs(y) / x)),
+        (y * x**2 * log(1 + (z / x) ** 2), ((1e-3, 2.0, 1e-9), (3.0, -0.5, 1e-3))),
+        ((x * z) ** 2 * (sqrt(1 + (y / (x * z)) ** 2) - 1), ((1e-3, 1e-9, 2.0), (1e3, 3.0, 0.5))),
+        (((x - y) - (z - 10)) / log((x - y) / (z - 10)), ((80.0, 30.0, 60 + 1e-12), (80.0, 30.0, 65.0))),
         (x**y - 1, ((1.5, 1e-12), (1e-5, 1e-8), (2.0, 3.0))),
         ((1 + x) ** y - 1, ((1e-9, 360.0), (0.05, 1e-9), (0.25, 30.0))),
         ((x**y - 1) / y, ((1.5, 1e-12), (2.0, 0.0), (0.5, 1e-3), (2.0, 3.0))),

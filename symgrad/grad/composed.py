@@ -7,22 +7,29 @@ themselves they are products of shares of a length:
     log(s), log(1 + s)  by x: 2*(x/h)/h, for a sum s of several squares and h the root of it, or of 1 + s
     atan(y/x)           by x: -y/(x^2 + y^2), by y: x/(x^2 + y^2), as those of atan2
 
+    k^p*f(x/k)          by k: k^(p-1)*(p*f - w*f'), w = x/k (`scales`)
+
 The value is computed as it is written. Sources: Blue 1978 (`ir.composites.norm`); calculus.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
+
+from symgrad.grad.scales import scaled_slopes
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.stability.patterns import terms_of
 
 Slopes = list[tuple[Node, Node]]  # (a part of the argument, the derivative by it)
 
 
-def composed_slopes(g: Graph, n: Node) -> Slopes:
-    """The slopes of such an operation; none of any other."""
+def composed_slopes(g: Graph, n: Node, alive: Container[Node]) -> Slopes:
+    """The slopes of such an operation, as far as they are by nodes in `alive`; none of any other."""
     op = g.op[n]
-    if not g.stabilise or op not in ("log", "log1p", "atan"):
+    if not g.stabilise or op not in ("mul", "xlog1py", "log", "log1p", "atan"):
         return []
+    if op in ("mul", "xlog1py"):
+        return scaled_slopes(g, n, alive)
     return _of_quotient(g, n) if op == "atan" else _of_squares(g, n)
 
 

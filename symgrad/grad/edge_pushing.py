@@ -26,7 +26,7 @@ from symgrad.ir.ops import OPS
 Pairs = dict[Node, dict[Node, Node]]
 
 
-def can_push(g: Graph, value: Node) -> bool:
+def can_push(g: Graph, value: Node, wrt: Sequence[TensorId]) -> bool:
     """Whether `value` is one smooth scalar graph: no reads of definitions, no selections, no kinks.
 
     Cotangents of reverse mode keep the guards of branches together, pairs of nodes do not; and the slope of a
@@ -34,8 +34,9 @@ def can_push(g: Graph, value: Node) -> bool:
     operations that are differentiated with what their argument is made of. What the shares of one softmax
     pull back is known of all of them together (`grad.shares`), and by an input of several scores.
     """
+    alive = frozenset(active_nodes(g, (value,), frozenset(wrt)))
     for n in g.reachable((value,)):
-        if composed_slopes(g, n):
+        if composed_slopes(g, n, alive):
             return False
         if g.op[n] in OPS and (g.op[n] in ("mask", "where") or OPS[g.op[n]].kink):
             return False

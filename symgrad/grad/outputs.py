@@ -253,7 +253,7 @@ def packed_hessian(p: Problem) -> dict[tuple[int, int], Node]:
     g, entries = p.graph, _entries(p)
     bodies = [body for _, body in gradient_parts(p, "hess")]
     value = _inlined(g, p.value, entries)[0] if entries is not None else g.zero
-    if entries is None or not can_push(g, value):
+    if entries is None or not can_push(g, value, p.wrt):
         return sparse_jacobian(g, bodies, p.wrt, is_lower)
     pushed = edge_pushing(g, value, p.wrt)
     cost = operations_below(g, pushed.values())

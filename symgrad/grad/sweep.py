@@ -197,7 +197,7 @@ def as_whole(g: Graph, n: Node) -> tuple[Node, Node] | None:
 
 def slopes(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node, Node]]:
     """(node, derivative of n by it) for nodes in `alive` that n is made of: its arguments, but for a few."""
-    composed = composed_slopes(g, n)
+    composed = composed_slopes(g, n, alive)
     return [(a, slope) for a, slope in composed if a in alive] if composed else partials(g, n, alive)
 
 

@@ -86,9 +86,9 @@ def removable(
     found = found or expansion(formula_of(g, away, x), center_of(g, t, x))
     if found is None:
         return None
-    plain = _plain(g, away, x, t, found.radius)
-    g.expansions[plain, t] = found
-    return g.node("removable", x, g.const(found.radius), t, _polynomial(g, found, t), plain)
+    formula = plain(g, away, x, t, found.radius)
+    g.expansions[formula, t] = found
+    return g.node("removable", x, g.const(found.radius), t, _polynomial(g, found, t), formula)
 
 
 def center_of(g: Graph, t: int, x: int) -> Formula:
@@ -117,7 +117,7 @@ def expansion_of(g: Graph, away: int, x: int, t: int) -> Expansion | None:
     return g.expansions.get((away, t)) or expansion(formula_of(g, away, x), center_of(g, t, x))
 
 
-def _plain(g: Graph, away: int, x: int, t: int, radius: Fraction) -> int:
+def plain(g: Graph, away: int, x: int, t: int, radius: Fraction) -> int:
     """The formula without singularities that are removed around the point, and without squares of roots."""
     made: dict[int, int] = {x: x}
     for n in between(g, away, x):
@@ -282,6 +282,21 @@ def _slopes(g: Graph, nodes: Sequence[int], x: int) -> list[int]:
     finally:
         IS_PART.reset(is_part)
     return [found.get(n, g.zero) for n in nodes]
+
+
+def slope_of(g: Graph, node: int, x: int) -> int:
+    """The derivative of a function of x by it, as a part of a formula: with what is singular left in it."""
+    return _slopes(g, (node,), x)[0]
+
+
+def moved(g: Graph, node: int, x: int, y: int) -> int:
+    """The same formula of y instead of x, as it is written."""
+    made = {x: y}
+    for n in g.reachable((node,)):
+        args = tuple(made.get(a, a) for a in g.children(n))
+        if n != x and args != g.children(n):
+            made[n] = g.intern(g.op[n], args)
+    return made.get(node, node)
 
 
 _ANY, _RADIUS = (-1.0, 1.0), (0.5, 0.6)

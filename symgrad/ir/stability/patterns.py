@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import isqrt
 from typing import TYPE_CHECKING, TypeVar
@@ -243,24 +244,34 @@ def _linear(g: Graph, node: int) -> dict[tuple[int, ...], Fraction]:
         elif op == "div":
             stack.append((number, args[0], (*below, args[1])))
         else:
-            key = (n, *sorted(below))
-            found[key] = found.get(key, Fraction(0)) + number
+            q = g.rational(n)
+            key = (n if q is None else g.one, *sorted(below))
+            found[key] = found.get(key, Fraction(0)) + (number if q is None else number * q)
     return {key: number for key, number in found.items() if number}
 
 
-def powers_of(g: Graph, node: int, most: int = MOST_FACTORS) -> tuple[Fraction, dict[int, int]] | None:
-    """The number before a product, and the whole powers in it; None if it has many factors."""
-    parts = product_of(g, node, most)
-    if parts is None:
-        return None
-    powers: dict[int, int] = {}
-    for factors, sign in ((parts.above, 1), (parts.below, -1)):
-        for n in factors:
-            base, power = n, 1
-            if g.op[n] == "pow" and (q := g.rational(g.args[n][1])) is not None and q.denominator == 1:
-                base, power = g.args[n][0], int(q)
-            powers[base] = powers.get(base, 0) + sign * power
-    return parts.number, {x: e for x, e in powers.items() if e}
+def powers_of(g: Graph, nodes: Sequence[int]) -> tuple[Fraction, dict[int, int]] | None:
+    """The number before a product of these, and the whole powers in it; None if one has many factors."""
+    number, powers = Fraction(1), dict[int, int]()
+    for node in nodes:
+        parts = product_of(g, node, MOST_FACTORS)
+        if parts is None:
+            return None
+        number *= parts.number
+        for factors, sign in ((parts.above, 1), (parts.below, -1)):
+            for n in factors:
+                base, power = n, 1
+                if g.op[n] == "pow" and (q := g.rational(g.args[n][1])) is not None and q.denominator == 1:
+                    base, power = g.args[n][0], int(q)
+                powers[base] = powers.get(base, 0) + sign * power
+    return number, {x: e for x, e in powers.items() if e}
+
+
+def product_of_powers(g: Graph, number: Fraction, powers: Mapping[int, int]) -> int:
+    """The product of whole powers and a number."""
+    above = [g.integer_power(x, e) for x, e in powers.items() if e > 0]
+    below = [g.integer_power(x, -e) for x, e in powers.items() if e < 0]
+    return g.mul(g.const(number), quotient_of(g, above, below))
 
 
 def root_of_square(g: Graph, node: int) -> int | None:

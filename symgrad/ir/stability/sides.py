@@ -90,16 +90,14 @@ def _adds(g: Graph, side: int) -> bool:
 
 
 def _less(g: Graph, node: int, side: int, is_sum: bool = False) -> int | None:
-    """q*root - side for a number q."""
+    """q*root - side for a number q, as q*(root - side/q)."""
     number, root = numbered(g, node)
-    if g.op[root] not in _ROOTS:
+    if g.op[root] not in _ROOTS or (is_sum and _adds(g, g.neg(side))):
         return None
-    if number != 1:
-        side = g.mul(g.const(1 / number), side)
-    if is_sum and _adds(g, g.neg(side)):
-        return None
-    made = _root_less(g, root, side)
-    return None if made is None else g.mul(g.const(number), made)
+    if number == 1:
+        return _root_less(g, root, side)
+    made = g.sub(root, g.mul(g.const(1 / number), side))
+    return None if g.op[made] == "sub" else g.mul(g.const(number), made)
 
 
 def _root_less(g: Graph, root: int, side: int) -> int | None:
@@ -129,7 +127,7 @@ def _is_square(g: Graph, term: int, side: int) -> bool:
         return True
     if g.op[term] not in ("mul", "div"):
         return False
-    whole, root = powers_of(g, term), powers_of(g, side)
+    whole, root = powers_of(g, [term]), powers_of(g, [side])
     if whole is None or root is None:
         return False
     return whole == (root[0] ** 2, {x: 2 * e for x, e in root[1].items()})

@@ -32,6 +32,7 @@ from symgrad.ir.stability.patterns import (
     common_terms,
     difference_of,
     factors_of,
+    multiple_of,
     quotient_of,
     remove,
     without,
@@ -56,6 +57,7 @@ _VIA = {  # op: (family, what its difference is multiplied by, what the argument
 }
 FUNCTIONS = frozenset((*FAMILIES, *_VIA)) - {"reciprocal", "reciprocal_root"}
 _INNER = ("mul", "div", "neg", "add", "sub", "hypot")
+_SUMS = ("add", "sub")
 _STEPS = NAMES | {"pow_difference"}
 _LEAST_STEP = 0.25
 _DEEPEST = 4
@@ -321,7 +323,20 @@ def _without_step(g: Graph, parts: Parts, factors: list[int]) -> tuple[list[int]
             break
     left, rest = remove(step, signed)
     shared, _ = remove(step, left)
-    return None if all(g.op[f] == "const" for f in shared) else (left, rest)
+    return _as_multiple(g, parts, signed) if all(g.op[f] == "const" for f in shared) else (left, rest)
+
+
+def _as_multiple(g: Graph, parts: Parts, factors: list[int]) -> tuple[list[int], list[int]] | None:
+    """The same where u - v stands among the factors in another order: as a - b - x + y for u = a - b."""
+    _, u, v = parts
+    if g.op[u] not in _SUMS and g.op[v] not in _SUMS:
+        return None
+    step = g.sub(u, v)
+    for place, factor in enumerate(factors):
+        number = multiple_of(g, step, factor) if g.op[factor] in _SUMS else None
+        if number is not None:
+            return [g.const(number)], without(factors, place)
+    return None
 
 
 def _signed_factors(g: Graph, node: int) -> list[int]:
