@@ -117,6 +117,8 @@ FORMULAS |= {
     "square of a product less a number": (lambda a, b, c: a * a * (b * b) - 2 * a * b * c + c * c, X[:3]),
     "square over a number": (lambda a, b: a * a / b - 2 * a + b, X[:2]),
     "two quotients": (lambda a, b: a / b + b / a - 2, X[:2]),
+    "squares of quotients": (lambda a, b: (a / b) ** 2 + (b / a) ** 2 - 2, X[:2]),
+    "a pair potential at its minimum": (lambda a, b: (a / b) ** 12 - 2 * (a / b) ** 6 + 1, X[:2]),
     "a sum beside a square": (lambda a, b: a * a / b - 2 * a + b + 3 * a, X[:2]),
     "arithmetic less harmonic mean": (lambda a, b: (a + b) * q(1, 2) - 2 * a * b / (a + b), X[:2]),
     "difference of squares over the sum": (lambda a, b: (a * a - b * b) / (a + b), X[:2]),

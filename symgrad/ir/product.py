@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 PRODUCTS = ("mul", "div", "neg")  # what is taken apart
+_WHOLE = range(-64, 65)  # exponents that a product is raised to
 Factor = tuple[int, bool]  # a node, and whether it stands above
 
 
@@ -57,6 +58,32 @@ def product_of(
         else:
             (above if is_above else below).append(n)
     return Product(number, tuple(above), tuple(below))
+
+
+def powers_in(g: Graph, node: int, most: int) -> tuple[Fraction, dict[int, int]] | None:
+    """The number before a product, and how often each factor stands in it; None if more than `most` do.
+
+    x**12 is one factor, in a few products of itself: each node is taken apart once, wholes before parts.
+    """
+    number, left, found = Fraction(1), {node: 1}, dict[int, int]()
+    while left:
+        if len(left) + len(found) > most:
+            return None
+        n = max(left)
+        times, op, args = left.pop(n), g.op[n], g.args[n]
+        if op in ("mul", "div"):
+            for x, sign in zip(args, (1, 1 if op == "mul" else -1), strict=True):
+                left[x] = left.get(x, 0) + sign * times
+        elif op == "neg":
+            number = -number if times % 2 else number
+            left[args[0]] = left.get(args[0], 0) + times
+        elif q := g.rational(n):
+            number *= q**times
+        elif op == "pow" and (p := g.rational(args[1])) is not None and p in _WHOLE:
+            left[args[0]] = left.get(args[0], 0) + int(p) * times
+        else:
+            found[n] = found.get(n, 0) + times
+    return number, {x: e for x, e in found.items() if e}
 
 
 def whole_of(g: Graph, parts: Product) -> int:

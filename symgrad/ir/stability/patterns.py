@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import isqrt
 from typing import TYPE_CHECKING, TypeVar
 
-from symgrad.ir.product import product_of
+from symgrad.ir.product import powers_in
 from symgrad.ir.signs import is_never_negative
 
 if TYPE_CHECKING:
@@ -254,16 +254,12 @@ def powers_of(g: Graph, nodes: Sequence[int]) -> tuple[Fraction, dict[int, int]]
     """The number before a product of these, and the whole powers in it; None if one has many factors."""
     number, powers = Fraction(1), dict[int, int]()
     for node in nodes:
-        parts = product_of(g, node, MOST_FACTORS)
+        parts = powers_in(g, node, MOST_FACTORS)
         if parts is None:
             return None
-        number *= parts.number
-        for factors, sign in ((parts.above, 1), (parts.below, -1)):
-            for n in factors:
-                base, power = n, 1
-                if g.op[n] == "pow" and (q := g.rational(g.args[n][1])) is not None and q.denominator == 1:
-                    base, power = g.args[n][0], int(q)
-                powers[base] = powers.get(base, 0) + sign * power
+        number *= parts[0]
+        for x, e in parts[1].items():
+            powers[x] = powers.get(x, 0) + e
     return number, {x: e for x, e in powers.items() if e}
 
 

@@ -3,6 +3,7 @@
     x**4 - 2*x**2*y**2 + y**4      (x**2 - y**2)**2
     x**2/y - 2*x + y               (x - y)**2/y
     exp(x) - 2 + exp(-x)           4*sinh(x/2)**2
+    1/r**12 - 2/r**6 + 1           ((1 - r**6)/r**6)**2
 
 Of three monomials M1, M2 and M3 with M3^2 = M1*M2, the quotient M1/M3 in lowest terms is a/b, and M1/a^2
 stands before the square. Forms of degree two are in `quadratic_forms`. With divisors the sum is computed as
@@ -16,7 +17,7 @@ from fractions import Fraction
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from symgrad.ir.product import product_of
+from symgrad.ir.product import powers_in
 from symgrad.ir.quadratic import Linear, Product
 from symgrad.ir.rules import Args
 from symgrad.ir.stability.audit import AUDITS, Audit, at
@@ -38,8 +39,9 @@ AUDITS[NAME] = Audit(
     at(1e-8, -1e-3, 0.3, 3.0, 700.0),
 )
 
-_HIGHEST = 8
+_HIGHEST = 16
 _HALF = Fraction(1, 2)
+_IN_RANGE = Fraction(2) ** 240
 
 
 def with_perfect_squares(g: Graph, nodes: Sequence[int]) -> Sequence[int]:
@@ -83,26 +85,17 @@ class _Monomial:
 
 
 def _monomial(g: Graph, node: int) -> _Monomial | None:
-    parts = product_of(g, node, 2 * MOST_FACTORS)
-    if parts is None:
+    parts = powers_in(g, node, MOST_FACTORS)
+    if parts is None or any(abs(e) > _HIGHEST for e in parts[1].values()):
         return None
-    powers: Powers = {}
+    number, powers = parts
     exponent: Linear = {}
-    for factors, sign in ((parts.above, 1), (parts.below, -1)):
-        for n in factors:
-            if g.op[n] == "exp":
-                inside = linear_form(g, g.args[n][0])
-                if inside is None:
-                    return None
-                exponent = _combined(exponent, inside, sign)
-                continue
-            base, power = n, 1
-            if g.op[n] == "pow":
-                q = g.rational(g.args[n][1])
-                if q is not None and q.denominator == 1 and abs(q) <= _HIGHEST:
-                    base, power = g.args[n][0], int(q)
-            powers[base] = powers.get(base, 0) + sign * power
-    return _Monomial(parts.number, {x: e for x, e in powers.items() if e}, exponent)
+    for n in [n for n in powers if g.op[n] == "exp"]:
+        inside = linear_form(g, g.args[n][0])
+        if inside is None:
+            return None
+        exponent = _combined(exponent, inside, powers.pop(n))
+    return _Monomial(number, powers, exponent)
 
 
 def _combined(first: Linear, second: Linear, times: int) -> Linear:
@@ -131,8 +124,8 @@ def _square(g: Graph, nodes: Args, written: int) -> int | None:
         is_difference = not ratio and 2 * one.number == -mid.number
         beside_number = g.rational(nodes[1]) is not None  # others are second differences (`sum_steps`)
         return _by_sinh(g, step, nodes[1]) if is_difference and beside_number else None
-    if not ratio or any(m.powers.get(x, 0) < -1 for m in (one, other) for x in bases):
-        return None  # derivatives of 1/x**2 leave the range of numbers: none are added to them
+    if not ratio:
+        return None
     return _by_difference(g, one, ratio, mid.number / (2 * one.number), written)
 
 
@@ -155,15 +148,16 @@ def _by_difference(g: Graph, one: _Monomial, ratio: Powers, times: Fraction, wri
     if not rest:
         return g.sum_of(nodes_of_products(g, [Product(one.number, form, form)]))
     d = sum_of_linear(g, form)
-    sides = [d, d]  # which take turns, so that no product of two divisors overflows
-    for divides in (True, False):
-        turn = 0
-        for x, e in rest.items():
-            for _ in range(abs(e) if (e < 0) == divides else 0):
-                sides[turn] = g.div(sides[turn], x) if divides else g.mul(sides[turn], x)
-                turn = 1 - turn
+    sides = [d, d]  # half of the powers to each: where little is left of a and b, these are in range as a is
+    for x, e in rest.items():
+        raised = [g.integer_power(x, n) for n in (abs(e) - abs(e) // 2, abs(e) // 2)]
+        sides = [(g.div if e < 0 else g.mul)(side, r) for side, r in zip(sides, raised, strict=True)]
     square = g.mul(g.const(one.number), g.mul(*sides))
-    near = g.node("lt", g.node("abs", d), g.mul(g.const(_HALF), g.node("abs", a)))
+    size = g.node("abs", a)
+    near = g.node("lt", g.node("abs", d), g.mul(g.const(_HALF), size))
+    if min(rest.values()) < -1:  # derivatives have a in powers up to the fourth, above and below
+        for low, high in ((g.const(1 / _IN_RANGE), size), (size, g.const(_IN_RANGE))):
+            near = g.node("and", near, g.node("lt", low, high))
     return g.where(near, square, written)
 
 
