@@ -578,7 +578,7 @@ def test_a_rule_is_asked_for_the_ops_of_its_example(rule, example):
     g, v = _graph()
     args = example(g, v)
     assert rule.apply(g, args) is not None
-    assert rule in select(True, (rule.op, *(g.op[a] for a in args)))
+    assert rule in select(True, (rule.op, *(g.form[a] for a in args)))
 
 
 @pytest.mark.parametrize("op", [op for op in TABLE if OPS[op].arity < 3])
@@ -586,21 +586,21 @@ def test_a_rule_that_is_not_asked_would_not_have_fired(op):
     g, v = _graph()
     for rule, example in RULES:
         g.node(rule.op, *example(g, v))
-    booleans, reals = _some_of_every_op(g, ("bool",)), _some_of_every_op(g, ("real", "const"))
+    booleans, reals = _some_of_every_form(g, ("bool",)), _some_of_every_form(g, ("real", "const"))
     of_booleans = {"and": [booleans] * 2, "or": [booleans] * 2, "not": [booleans], "mask": [booleans, reals]}
     for args in itertools.product(*of_booleans.get(op, [reals] * OPS[op].arity)):
-        asked = select(True, (op, *(g.op[a] for a in args)))
+        asked = select(True, (op, *(g.form[a] for a in args)))
         for rule in TABLE[op]:
             assert rule in asked or rule.apply(g, args) is None, (rule.name, args)
 
 
-def _some_of_every_op(g, kinds, most=3):
-    """Nodes of some kinds, a few of every op: the first, which are simple, and the last."""
-    by_op = {}
+def _some_of_every_form(g, kinds, most=3):
+    """Nodes of some kinds, a few of every form: the first, which are simple, and the last."""
+    by_form = {}
     for n in range(len(g.op)):
         if g.kind[n] in kinds:
-            by_op.setdefault(g.op[n], []).append(n)
-    return [n for nodes in by_op.values() for n in dict.fromkeys((*nodes[: most - 1], nodes[-1]))]
+            by_form.setdefault(g.form[n], []).append(n)
+    return [n for nodes in by_form.values() for n in dict.fromkeys((*nodes[: most - 1], nodes[-1]))]
 
 
 def _below(g, args):
@@ -619,7 +619,7 @@ def test_a_rule_fires_only_on_what_is_made_of_something_it_needs(op):
         assert rule.op != op or not rule.needs or rule.needs & _below(g, args)
     reals = [n for n in range(len(g.op)) if g.kind[n] in ("real", "const")]
     for args in [*itertools.product(reals, repeat=OPS[op].arity)][::7]:
-        for rule in select(True, (op, *(g.op[a] for a in args))):  # others do not fire: see above
+        for rule in select(True, (op, *(g.form[a] for a in args))):  # others do not fire: see above
             if rule.needs and rule.apply(g, args) is not None:
                 assert rule.needs & _below(g, args), (rule.name, args)
 
@@ -719,3 +719,11 @@ def test_a_softmax_under_another_tensors_transpose_is_not_taken_for_its_own():
     (found,) = evaluate(g, [t], {a: x, w: y}, {"n": 3})
     np.testing.assert_allclose(found, (y @ np.exp(x)) / np.exp(x).sum(axis=1), rtol=1e-14)
     assert g.fired["weighted_mean_to_softmax"] == 0
+
+
+def test_the_number_in_a_difference_of_squares_is_a_term_of_its_own():
+    """(x**2 - 1) + x*y + cos(y) holds cos(y) - 1."""
+    g, v = _graph()
+    total = g.add(g.node("square_difference", v.x, g.one), g.mul(v.x, v.y))
+    g.add(total, g.node("cos", v.y))
+    assert g.fired["terms_of_one_value"] == 1

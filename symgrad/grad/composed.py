@@ -20,16 +20,17 @@ from symgrad.grad.scales import scaled_slopes
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.stability.patterns import terms_of
 
+COMPOSED = frozenset(("mul", "xlog1py", "log", "log1p", "atan"))
 Slopes = list[tuple[Node, Node]]  # (a part of the argument, the derivative by it)
 
 
 def composed_slopes(g: Graph, n: Node, alive: Container[Node]) -> Slopes:
     """The slopes of such an operation, as far as they are by nodes in `alive`; none of any other."""
     op = g.op[n]
-    if not g.stabilise or op not in ("mul", "xlog1py", "log", "log1p", "atan"):
+    if not g.stabilise or op not in COMPOSED:
         return []
     if op in ("mul", "xlog1py"):
-        return scaled_slopes(g, n, alive)
+        return scaled_slopes(g, n, alive) if "div" in g.present else []
     return _of_quotient(g, n) if op == "atan" else _of_squares(g, n)
 
 

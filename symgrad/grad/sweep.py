@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 
 from symgrad.errors import UnsupportedExpression
-from symgrad.grad.composed import composed_slopes
+from symgrad.grad.composed import COMPOSED, composed_slopes
 from symgrad.grad.shares import groups, pull_together
 from symgrad.ir.decay import within
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import conjunction, conjuncts
+from symgrad.ir.rules import MULTIPLE, UNITS, ZERO
 from symgrad.ir.stability.patterns import factors_of, quotient_of, remove
 
 Signed = tuple[Node, bool]  # a node, and whether its opposite is meant
-_HAVE_SIGNS = frozenset(("sub", "mask", "const"))  # what holds a sign inside, and products with a constant
+_HAVE_SIGNS = frozenset(("sub", "mask", "const", ZERO, *UNITS, MULTIPLE))  # forms that hold one inside
 
 
 def active_nodes(g: Graph, roots: Iterable[Node], active: frozenset[TensorId]) -> list[Node]:
@@ -75,7 +76,8 @@ def pullback(
             elif ops[part] == "neg":
                 new = signed(g, _times(g, bar, g.args[part][0]), not is_minus)
             else:
-                new = signed(g, _times(g, bar, part), is_minus)
+                product = _times(g, bar, part) if ops[part] == "div" else g.node("mul", bar, part)
+                new = signed(g, product, is_minus)
             old = cotangent.get(argument)
             cotangent[argument] = new if old is None else _joined(g, argument, old, new)
     return reads
@@ -93,11 +95,9 @@ def _times(g: Graph, bar: Node, part: Node) -> Node:
 
 def signed(g: Graph, n: Node, is_minus: bool = False) -> Signed:
     """`n`, or its opposite, without the sign that is on top, and whether that is a minus."""
-    op = g.op[n]
-    if op == "neg":
+    if g.op[n] == "neg":
         n, is_minus = g.args[n][0], not is_minus
-        op = g.op[n]
-    if is_minus and (op in _HAVE_SIGNS or (op == "mul" and g.op[g.args[n][0]] == "const")):
+    if is_minus and g.form[n] in _HAVE_SIGNS:
         opposite = g.neg(n)
         if g.op[opposite] != "neg":
             return opposite, False
@@ -197,7 +197,7 @@ def as_whole(g: Graph, n: Node) -> tuple[Node, Node] | None:
 
 def slopes(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node, Node]]:
     """(node, derivative of n by it) for nodes in `alive` that n is made of: its arguments, but for a few."""
-    composed = composed_slopes(g, n, alive)
+    composed = composed_slopes(g, n, alive) if g.op[n] in COMPOSED else []
     return [(a, slope) for a, slope in composed if a in alive] if composed else partials(g, n, alive)
 
 
@@ -211,7 +211,7 @@ def partials(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node, Node
         return [(b, a)] if b in alive else []
     if op == "add":
         return [(a, g.one) for a in args if a in alive]
-    whole = as_whole(g, n)
+    whole = as_whole(g, n) if op == "log1p" else None
     if whole is not None:
         times, inner = whole
         return [(a, g.mul(times, part)) for a, part in partials(g, inner, alive)]

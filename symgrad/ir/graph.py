@@ -33,7 +33,7 @@ from symgrad.ir.keys import LEAF_KINDS, MASK, key_of, literals
 from symgrad.ir.kinks import DEFAULT, check_convention
 from symgrad.ir.ops import OPS
 from symgrad.ir.product import PRODUCTS
-from symgrad.ir.rules import Rule, select
+from symgrad.ir.rules import MULTIPLE, SQUARE, Rule, form_of_number, select
 from symgrad.ir.series.laurent import meant
 from symgrad.ir.series.probe import CONSTANT, Probe, is_formula, variable_among
 from symgrad.ir.series.removable import Expansion
@@ -117,6 +117,7 @@ class Graph:
         self.kind: list[str] = []  # "const" | "int" | "real" | "bool"
         self.axes: list[frozenset[Node]] = []  # free axes
         self.factor_count: list[int] = []  # above and below, numbers apart; 1 of what is no product
+        self.form: list[str] = []  # by which rules are selected (`ir.rules`)
         self.tensors: list[Tensor] = []
         self.fired: Counter[str] = Counter()  # rewrite rule name -> times it fired
         self.rewritten: dict[str, tuple[str, tuple[Node, ...], Node]] = {}  # stable ones: the first time
@@ -134,7 +135,7 @@ class Graph:
         self._tensor_ids: dict[Tensor, TensorId] = {}
         self._below: dict[tuple[Node, ...], list[Node]] = {}  # what `reachable` said last
         self.present: set[str] = set()  # ops of nodes and kinds of tensors that there are
-        self._rules: dict[tuple[str, ...], tuple[Rule, ...]] = {}  # that may fire, by ops; of what is present
+        self._rules: dict[tuple[str, ...], tuple[Rule, ...]] = {}  # by forms: those that may fire
         self._fresh = _FIRST_FRESH
         self.zero = self.const(0)
         self.one = self.const(1)
@@ -173,7 +174,11 @@ class Graph:
                 variable = own if variable == CONSTANT else node
         keys.append(key)
         all_axes.append(axes)
-        self.factor_count.append(self._count_factors(args) if is_product else 1)
+        if is_product:
+            self._note_product(op, args)
+        else:
+            self.factor_count.append(1)
+            self.form.append(op)
         variables.append(variable if formula is not None else variable_among(self, node, meant(self, node)))
         return node
 
@@ -183,11 +188,14 @@ class Graph:
         self._is_there(op)
         return table
 
-    def _count_factors(self, args: tuple[Node, ...]) -> int:
-        """Of a product, a quotient or an opposite of these."""
+    def _note_product(self, op: str, args: tuple[Node, ...]) -> None:
+        """How many factors there are in a new product, quotient or opposite of these, and its form."""
         counts = self.factor_count
         count = counts[args[0]] + (counts[args[1]] if len(args) > 1 else 0)
-        return min(MANY_FACTORS, count)
+        counts.append(min(MANY_FACTORS, count))
+        if op == "mul":
+            op = MULTIPLE if self.op[args[0]] == "const" else SQUARE if args[0] == args[1] else op
+        self.form.append(op)
 
     def _is_there(self, name: str) -> None:
         """Note that there is an op, or a kind of tensor: rules that need it may fire from now on."""
@@ -204,6 +212,7 @@ class Graph:
         self.kind.append(self.tensors[args[0]].dtype if op == "read" else LEAF_KINDS[op])
         self._follow(key, nodes)
         self.factor_count.append(0 if op == "const" else 1)
+        self.form.append(form_of_number(args) if op == "const" else op)
         self.variables.append(CONSTANT if op == "const" else node)
         if op == "axis":
             self.axes[node] = frozenset((node,))
@@ -226,13 +235,13 @@ class Graph:
 
         Two terms, or two factors that are no constants, are put in one order, so that equal ones meet.
         """
-        ops = self.op
+        forms = self.form
         key: tuple[str, ...]
         if len(args) == 2:
             a, b = args
-            key = (op, ops[a], ops[b])
+            key = (op, forms[a], forms[b])
         else:
-            key = (op, *[ops[x] for x in args])
+            key = (op, *[forms[x] for x in args])
         rules = self._rules.get(key)
         if rules is None:
             rules = self._rules[key] = select(self.stabilise, key, self.present)

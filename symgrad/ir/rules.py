@@ -21,6 +21,18 @@ Args = tuple[int, ...]
 _MAX_BITS = 4096  # larger exact rationals are left for the machine to round
 
 
+# The form of a node is its op, and says of a number and a product what many rules ask first.
+ZERO, ONE, MINUS_ONE, MULTIPLE, SQUARE = "0", "1", "-1", "number*", "square"
+UNITS = (ONE, MINUS_ONE)
+_OF_NUMBERS: dict[tuple[object, ...], str] = {("q", 0, 1): ZERO, ("q", 1, 1): ONE, ("q", -1, 1): MINUS_ONE}
+_OPS = {ZERO: "const", ONE: "const", MINUS_ONE: "const", MULTIPLE: "mul", SQUARE: "mul"}
+
+
+def form_of_number(args: tuple[object, ...]) -> str:
+    """The form of a constant."""
+    return _OF_NUMBERS.get(args, "const")
+
+
 def always(ops: Sequence[str]) -> bool:
     """Whatever the arguments are."""
     return True
@@ -33,6 +45,8 @@ class Rule:
     stage  "exact", or "stable": equal in exact arithmetic and more accurate in floating point
            (`ir.stability`; off with `stabilise=False`).
     on     whether it can fire on arguments with these ops; asked once for every combination.
+    of     the same of arguments of these forms. With both, most rules are never tried: the look-up of those
+           that may fire is all that a node costs.
     needs  ops, and kinds of tensors, of which it cannot fire without one below its arguments; none if empty.
     """
 
@@ -43,11 +57,17 @@ class Rule:
     stage: str = "exact"
     on: Callable[[Sequence[str]], bool] = always
     needs: frozenset[str] = frozenset()
+    of: Callable[[Sequence[str]], bool] = always
 
 
 def among(*wanted: str) -> Callable[[Sequence[str]], bool]:
     """Some argument is one of these ops."""
     return lambda ops: any(op in wanted for op in ops)
+
+
+def all_among(*wanted: str) -> Callable[[Sequence[str]], bool]:
+    """All arguments are some of these ops."""
+    return lambda ops: all(op in wanted for op in ops)
 
 
 def equal(ops: Sequence[str]) -> bool:
@@ -70,11 +90,12 @@ def rule(
     stage: str = "exact",
     on: Callable[[Sequence[str]], bool] = always,
     needs: Iterable[str] = (),
+    of: Callable[[Sequence[str]], bool] = always,
 ) -> Callable[[Callable[[Graph, Args], int | None]], Rule]:
     """Register the decorated function as the next rule of `op` (stable rules go first)."""
 
     def register(function: Callable[[Graph, Args], int | None]) -> Rule:
-        new = Rule(function.__name__.lstrip("_"), op, why, function, stage, on, frozenset(needs))
+        new = Rule(function.__name__.lstrip("_"), op, why, function, stage, on, frozenset(needs), of)
         rules = TABLE.setdefault(op, [])
         rules.insert(sum(r.stage == "stable" for r in rules) if stage == "stable" else len(rules), new)
         _SELECTED.clear()
@@ -83,15 +104,19 @@ def rule(
     return register
 
 
-def select(stabilise: bool, ops: tuple[str, ...], present: Collection[str] | None = None) -> tuple[Rule, ...]:
-    """The rules of the op `ops[0]` that may fire on arguments with the ops `ops[1:]`, in order.
+def select(
+    stabilise: bool, forms: tuple[str, ...], present: Collection[str] | None = None
+) -> tuple[Rule, ...]:
+    """The rules of the op `forms[0]` that may fire on arguments of the forms `forms[1:]`, in order.
 
     present  the ops and kinds of tensors that a graph has; None for all there are.
     """
-    found = _SELECTED.get((stabilise, ops))
+    found = _SELECTED.get((stabilise, forms))
     if found is None:
-        candidates = (r for r in TABLE.get(ops[0], ()) if stabilise or r.stage == "exact")
-        found = _SELECTED[stabilise, ops] = tuple(r for r in candidates if r.on(ops[1:]))
+        op, *of = forms
+        ops = [_OPS.get(form, form) for form in of]
+        candidates = (r for r in TABLE.get(op, ()) if stabilise or r.stage == "exact")
+        found = _SELECTED[stabilise, forms] = tuple(r for r in candidates if r.on(ops) and r.of(of))
     if present is None:
         return found
     return tuple(r for r in found if not r.needs or not r.needs.isdisjoint(present))
@@ -121,7 +146,7 @@ def fold_add(g: Graph, a: Args) -> int | None:
     return _fold(g, a, lambda x, y: x + y)
 
 
-@rule("add", "x + 0 is x", on=among("const"))
+@rule("add", "x + 0 is x", of=among(ZERO))
 def add_zero(g: Graph, a: Args) -> int | None:
     if a[0] == g.zero:
         return a[1]
@@ -154,7 +179,7 @@ def fold_sub(g: Graph, a: Args) -> int | None:
     return _fold(g, a, lambda x, y: x - y)
 
 
-@rule("sub", "x - 0 is x, 0 - x is -x", on=among("const"))
+@rule("sub", "x - 0 is x, 0 - x is -x", of=among(ZERO))
 def sub_zero(g: Graph, a: Args) -> int | None:
     if a[1] == g.zero:
         return a[0]
@@ -187,7 +212,7 @@ def neg_neg(g: Graph, a: Args) -> int | None:
     return None
 
 
-@rule("neg", "-(c*x) is (-c)*x", on=among("mul"))
+@rule("neg", "-(c*x) is (-c)*x", of=among(MULTIPLE))
 def neg_into_constant(g: Graph, a: Args) -> int | None:
     if g.op[a[0]] != "mul":
         return None
@@ -212,7 +237,7 @@ def fold_mul(g: Graph, a: Args) -> int | None:
     return _fold(g, a, lambda x, y: x * y)
 
 
-@rule("mul", "x*1 is x, x*(-1) is -x", on=among("const"))
+@rule("mul", "x*1 is x, x*(-1) is -x", of=among(*UNITS))
 def mul_one(g: Graph, a: Args) -> int | None:
     x, y = a
     if y == g.one:
@@ -233,7 +258,7 @@ def mul_into_mask(g: Graph, a: Args) -> int | None:
     return None
 
 
-@rule("mul", "0*x is 0: SymPy and AD mean a structural zero", on=among("const"))
+@rule("mul", "0*x is 0: SymPy and AD mean a structural zero", of=among(ZERO))
 def mul_zero(g: Graph, a: Args) -> int | None:
     return g.zero if g.zero in a else None
 
@@ -250,7 +275,7 @@ def _is_rational(g: Graph, node: int) -> bool:
     return g.op[node] == "const" and g.args[node][0] == "q"
 
 
-@rule("mul", "c*(d*x) is (c*d)*x for rational c and d", on=exactly("const", "mul"))
+@rule("mul", "c*(d*x) is (c*d)*x for rational c and d", on=exactly("const", "mul"), of=among(MULTIPLE))
 def mul_constants_together(g: Graph, a: Args) -> int | None:
     x, product = a if g.op[a[1]] == "mul" else a[::-1]
     if g.op[product] != "mul" or not _is_rational(g, g.args[product][0]):  # as most products
@@ -260,7 +285,11 @@ def mul_constants_together(g: Graph, a: Args) -> int | None:
     return None if number is None else g.mul(number, rest)
 
 
-@rule("mul", "x*(c*y) is c*(x*y): constants move outwards and meet, rational ones outermost", on=among("mul"))
+@rule(
+    "mul",
+    "x*(c*y) is c*(x*y): constants move outwards and meet, rational ones outermost",
+    of=among(MULTIPLE),
+)
 def mul_constant_outwards(g: Graph, a: Args) -> int | None:
     ops, args, (one, other) = g.op, g.args, a
     for x, product in ((one, other), (other, one)):
@@ -296,7 +325,7 @@ def fold_div(g: Graph, a: Args) -> int | None:
     return None if a[1] == g.zero else _fold(g, a, lambda x, y: x / y)
 
 
-@rule("div", "x/1 is x, x/(-1) is -x, 0/c is 0 for a constant c", on=among("const"))
+@rule("div", "x/1 is x, x/(-1) is -x, 0/c is 0 for a constant c", of=among(ZERO, *UNITS))
 def div_one(g: Graph, a: Args) -> int | None:
     if a[1] == g.one:
         return a[0]
@@ -377,7 +406,7 @@ def _at_zero(op: str, value: int) -> None:
         return g.const(value) if a[0] == g.zero else None
 
     fold.__name__ = f"{op}_at_zero"
-    rule(op, f"{op}(0) is {value}, exactly", on=among("const"))(fold)
+    rule(op, f"{op}(0) is {value}, exactly", of=among(ZERO))(fold)
 
 
 for _op in ("sin", "tan", "asin", "atan", "sinh", "tanh", "asinh", "atanh", "expm1", "log1p", "erf",
@@ -393,7 +422,7 @@ def log_of_exp(g: Graph, a: Args) -> int | None:
     return g.args[a[0]][0] if g.op[a[0]] == "exp" else None
 
 
-@rule("log", "log(1) is 0, exactly", on=among("const"))
+@rule("log", "log(1) is 0, exactly", of=among(ONE))
 def fold_log(g: Graph, a: Args) -> int | None:
     return g.zero if a[0] == g.one else None
 

@@ -63,11 +63,12 @@ def stable(
     audit: Audit,
     on: Callable[[Sequence[str]], bool] = always,
     needs: Iterable[str] = (),
+    of: Callable[[Sequence[str]], bool] = always,
 ) -> Callable[[Callable[[Graph, Args], int | None]], Rule]:
     """Register the decorated function as a stability rule of `op`, with its audit."""
 
     def register(function: Callable[[Graph, Args], int | None]) -> Rule:
-        made = rule(op, why, "stable", on, needs)(function)
+        made = rule(op, why, "stable", on, needs, of)(function)
         AUDITS[made.name] = audit
         return made
 

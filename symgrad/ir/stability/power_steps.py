@@ -48,20 +48,21 @@ def power_in(g: Graph, node: int) -> Power | None:
     if g.op[node] == "pow":
         base, exponent = g.args[node]
         return Power(number, base, exponent if sign > 0 else g.neg(exponent))
-    found = _product(g, node)
+    found = written_power(g, node)
     return None if found is None else Power(number, found[0], g.const(sign * found[1]))
 
 
-def _product(g: Graph, node: int) -> tuple[int, int] | None:
+def written_power(g: Graph, node: int) -> tuple[int, int] | None:
     """x and n of x*x*...*x."""
     ops, args = g.op, g.args
-    if g.factor_count[node] > _MOST:
-        return None
-    first = node
+    first, last = node, None
     while ops[first] == "mul":
         one, other = args[first]
-        if one != other and ops[one] != "mul" and ops[other] != "mul":
-            return None  # as most products
+        for part in args[first]:
+            if ops[part] != "mul":
+                if last is not None and part != last:
+                    return None  # as most products
+                last = part
         first = other if ops[one] == "mul" else one
     count, stack = 0, [node]
     while stack:

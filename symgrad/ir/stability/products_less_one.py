@@ -67,25 +67,24 @@ def _less_part(g: Graph, a: Args, sign: int) -> int | None:
     Large graphs are full of sums: what is asked of all of them comes first, and is quick.
     """
     first, second = g.factor_count[a[0]], g.factor_count[a[1]]
-    if first == second or max(first, second) > MOST_FACTORS or _IS_WITHIN.get():
+    if first == second or first > MOST_FACTORS or second > MOST_FACTORS:
+        return None
+    whole, part = a if first > second else (a[1], a[0])  # the one with more factors
+    is_alone = g.op[whole] in _ALONE and g.op[part] == "const"
+    if not is_alone and (g.op[whole] not in PRODUCTS or not _may_hold(g, whole, part)):
+        return None
+    if _IS_WITHIN.get() or not (is_alone or _has_near_one(g, whole)) or _has_series(g, whole):
         return None
     within = _IS_WITHIN.set(True)
     try:
-        return _made(g, a, sign)
+        return _made(g, a, sign, whole, part)
     finally:
         _IS_WITHIN.reset(within)
 
 
-def _made(g: Graph, a: Args, sign: int) -> int | None:
-    """The whole is the one with more factors."""
-    is_first = g.factor_count[a[0]] > g.factor_count[a[1]]
-    whole, part, own, other = (a[0], a[1], 1, sign) if is_first else (a[1], a[0], sign, 1)
-    is_alone = g.op[whole] in _ALONE and g.op[part] == "const"
-    if not (is_alone or (g.op[whole] in PRODUCTS and _has_near_one(g, whole))):
-        return None
-    if not _may_hold(g, whole, part) or _has_series(g, whole):
-        return None
-    first, second = (_factors(g, n, s) for n, s in ((whole, own), (part, other)))
+def _made(g: Graph, a: Args, sign: int, whole: int, part: int) -> int | None:
+    own, other = (1, sign) if whole == a[0] else (sign, 1)
+    first, second = _factors(g, whole, own), _factors(g, part, other)
     if first is None or second is None or first.number + second.number:
         return None
     above, rest = remove(list(first.above), list(second.above))

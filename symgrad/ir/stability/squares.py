@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symgrad.ir.rules import Args, among, exactly
+from symgrad.ir.rules import MULTIPLE, ONE, SQUARE, Args, all_among, among, exactly
 from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
 from symgrad.ir.stability.patterns import factors_of, quotient_of, root_of_square, without
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
+
+_SQUARES = (SQUARE, MULTIPLE, ONE, "const", "cast")  # what may be one
 
 
 @stable(
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
         at_pairs((1 + 2.0**-40, 1.0), (3e200, 1e200), (2e-170, 1e-170), (0.3, -0.30000000000000004)),
     ),
     on=among("mul"),
+    of=all_among(*_SQUARES),
 )  # fmt: skip
 def difference_of_squares(g: Graph, a: Args) -> int | None:
     if g.op[a[0]] == g.op[a[1]] == "const":
@@ -36,6 +39,7 @@ def difference_of_squares(g: Graph, a: Args) -> int | None:
     Audit("x**2 - 1", "square_difference(x, 1)", "a square less that of a rational number",
           "Higham 2002, section 1.7", at(1 + 2.0**-40, 1.000000123, -3.0, 1e-9)),
     on=exactly("mul", "const"),
+    of=among(MULTIPLE, SQUARE),
 )  # fmt: skip
 def square_less_a_number(g: Graph, a: Args) -> int | None:
     for number, square in (a, a[::-1]):

@@ -24,7 +24,7 @@ from symgrad.ir.composites.differences import (
     slope_node,
 )
 from symgrad.ir.composites.power_differences import power_slope
-from symgrad.ir.rules import Args, among
+from symgrad.ir.rules import MULTIPLE, Args, all_among, among, equal
 from symgrad.ir.series.probe import CONSTANT, variable_of
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import (
@@ -105,8 +105,9 @@ def difference_of_one_function(g: Graph, a: Args) -> int | None:
     Audit("2*cos(x + y) - 2*cos(x)", "2*cos_difference(x, y, 0)", "factors that are opposite numbers",
           _CONJUGATE,
           at_pairs((1.0, 1e-12), (0.5, 1e-3), (1e-9, 2e-9), (2.0, 5.0))),
-    on=lambda ops: ops[0] == ops[1] and ops[0] in ("mul", "div"),
+    on=equal,
     needs=(*FUNCTIONS, "div"),
+    of=all_among(MULTIPLE, "div"),
 )  # fmt: skip
 def sum_with_opposite_factors(g: Graph, a: Args) -> int | None:
     if g.op[a[0]] != g.op[a[1]] or g.op[a[0]] not in ("mul", "div"):

@@ -15,7 +15,12 @@ from symgrad.ir.composites.differences import difference_node
 from symgrad.ir.rules import Args
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import common_terms, remove, sum_of_signed, terms_of
-from symgrad.ir.stability.power_steps import difference_of_one_power, power_in, sum_of_opposite_powers
+from symgrad.ir.stability.power_steps import (
+    difference_of_one_power,
+    power_in,
+    sum_of_opposite_powers,
+    written_power,
+)
 from symgrad.ir.stability.steps import FUNCTIONS, difference_of_one_function, sum_with_opposite_factors
 
 if TYPE_CHECKING:
@@ -41,7 +46,9 @@ def _kind(g: Graph, node: int) -> str:
     if op == "mul":
         one, other = args
         if g.op[one] == "const":
-            return "pow" if g.op[other] == "mul" else _kind_of_factor(g.op[other])
+            if g.op[other] == "mul":
+                return "pow" if written_power(g, other) else ""
+            return _kind_of_factor(g.op[other])
         is_power = one == other or (g.op[one] == "mul" and other in g.args[one])
         return "pow" if is_power or (g.op[other] == "mul" and one in g.args[other]) else ""
     return "pow" if op == "pow" or (op == "div" and g.op[args[0]] == "const") else ""

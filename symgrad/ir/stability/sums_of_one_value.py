@@ -26,7 +26,7 @@ _SOURCE = "Taylor; Higham 2002, section 1.14; Kingma & Welling 2014, appendix B"
 _POINTS = at_pairs((1e-3, 1e-12), (1e-6, 1e-20), (0.3, 1e-3), (-2.0, 1.5))
 
 
-def _may_hold(ops: Sequence[str]) -> bool:
+def _has_sum(ops: Sequence[str]) -> bool:
     return any(op in _SUMS or op == "where" for op in ops)
 
 
@@ -35,7 +35,7 @@ def _may_hold(ops: Sequence[str]) -> bool:
     "sin(x) - x cancels in a longer sum, too, whatever stands between its terms",
     Audit("y - x + sin(x)", "y + removable(x, radius, series, sin(x) - x)",
           "terms of one value, and numbers, between others", _SOURCE, _POINTS),
-    on=_may_hold,
+    on=_has_sum,
 )  # fmt: skip
 def terms_of_one_value(g: Graph, a: Args) -> int | None:
     return _grouped(g, a, 1)
@@ -46,7 +46,7 @@ def terms_of_one_value(g: Graph, a: Args) -> int | None:
     "sin(x) - x cancels in a longer difference, too",
     Audit("sin(x) - x - y", "removable(x, radius, series, sin(x) - x) - y", "likewise", _SOURCE,
           _POINTS),
-    on=_may_hold,
+    on=_has_sum,
 )  # fmt: skip
 def terms_of_one_value_less_one(g: Graph, a: Args) -> int | None:
     return _grouped(g, a, -1)
@@ -66,11 +66,9 @@ def _grouped(g: Graph, a: Args, sign: int) -> int | None:
         return None
     if variable_of(g, total) in (variable, CONSTANT) or IS_PART.get():  # one value in all: no group
         return None
-    first, second = terms_of(g, a[0]), terms_of(g, a[1])
-    beside = first if total == a[0] else second
-    if variable != CONSTANT and not any(variable_of(g, t) in (variable, CONSTANT) for _, t in beside):
+    if variable != CONSTANT and not _may_hold_one(g, total, variable):
         return None
-    terms = _with_numbers(g, [*first, *((s * sign, t) for s, t in second)])
+    terms = _with_numbers(g, [*terms_of(g, a[0]), *((s * sign, t) for s, t in terms_of(g, a[1]))])
     if variable == CONSTANT:
         others = dict.fromkeys(variable_of(g, t) for _, t in terms if has_function(g, t))
     else:
@@ -80,6 +78,12 @@ def _grouped(g: Graph, a: Args, sign: int) -> int | None:
         if made is not None:
             return made
     return None
+
+
+def _may_hold_one(g: Graph, total: int, variable: int) -> bool:
+    """Whether some term of a sum is of this value, or is or has a number."""
+    terms = terms_of(g, total)
+    return any(variable_of(g, t) in (variable, CONSTANT) or g.op[t] == "square_difference" for _, t in terms)
 
 
 def _is_made_here(g: Graph, node: int) -> bool:

@@ -13,6 +13,7 @@ from symgrad.ir.stability.weighted_variances import with_weighted_variances
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
+_PRODUCTS = ("mul", "neg")
 _LOOKED_FOR = (
     with_forms_of_differences,
     with_weighted_variances,
@@ -22,7 +23,12 @@ _LOOKED_FOR = (
 
 
 def as_stable_terms(g: Graph, terms: Sequence[int]) -> Sequence[int]:
-    """The same sum in terms that do not cancel, as far as one of the patterns is there."""
+    """The same sum in terms that do not cancel, as far as one of the patterns is there.
+
+    None of them has only two terms one of which is no product: as most sums of a large graph.
+    """
+    if len(terms) == 2 and (g.op[terms[0]] not in _PRODUCTS or g.op[terms[1]] not in _PRODUCTS):
+        return terms
     for rewrite in _LOOKED_FOR:
         terms = rewrite(g, terms)
     return terms
