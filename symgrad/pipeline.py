@@ -40,6 +40,7 @@ from symgrad.opt.few import for_few
 from symgrad.opt.logsumexp import with_split_logsumexp
 from symgrad.opt.mirror import computed_once
 from symgrad.opt.passes import PASSES
+from symgrad.opt.ranges import with_sums_in_range
 from symgrad.opt.slices import slices_inlined
 from symgrad.program import Program, program
 from symgrad.run.build import build_kernel
@@ -154,7 +155,7 @@ def assemble(
 ) -> Kernel:
     """The stages after differentiation: a kernel for a unit whose calls `signature` describes."""
     if backend == "numpy":
-        units = (unit, with_split_logsumexp(unit))
+        units = (unit, with_sums_in_range(with_split_logsumexp(unit)))
         return build_kernel(
             signature, None, units, backend, dtype, sparse, memory, threads, precision=precision
         )

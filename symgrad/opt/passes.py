@@ -15,6 +15,7 @@ layout    stored tensors get the axis order that their readers walk (`opt.layout
 logsumexp a log-sum-exp becomes the largest exponent and the rest, two numbers (`opt.logsumexp`), numbers
           less their mean have the same taken from each first (`opt.deviation`), and probabilities keep
           their digits beside what they nearly cancel (`opt.saturation`).
+ranges    sums of squares that overflow are scaled, below a division and in logarithms (`opt.ranges`).
 legalise  what targets do not spell: ops that are expansions of others, and matrix functions, which
           become factorisations and what is read off them (`opt.factorise`).
 invariant constant factors are multiplied with those that fewer loops change (`opt.invariant`).
@@ -36,6 +37,7 @@ from symgrad.opt.invariant import invariant
 from symgrad.opt.layout import layout
 from symgrad.opt.logsumexp import split_logsumexp
 from symgrad.opt.operands import operands
+from symgrad.opt.ranges import in_range
 from symgrad.opt.rebuild import Copy, copy_with, linked
 from symgrad.opt.reciprocals import reciprocals
 from symgrad.opt.symmetric import symmetric
@@ -266,6 +268,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("operands", operands),
     ("layout", layout),
     ("logsumexp", split_logsumexp),
+    ("ranges", in_range),
     ("legalise", legalise),
     ("invariant", invariant),
     ("reciprocals", reciprocals),

@@ -143,7 +143,7 @@ def _unless(first: Any, second: Any, value: Any) -> Any:
     return np.where(first & second, np.zeros_like(value), value)
 
 
-def _unless_zero(g: Graph, a: Args, zero: int, value: int) -> int:
+def unless_zero(g: Graph, a: Args, zero: int, value: int) -> int:
     both = g.node("and", g.node("eq", a[0], g.zero), g.node("eq", a[1], g.const(zero)))
     return g.where(both, g.zero, value)
 
@@ -152,7 +152,7 @@ def _product(log: str, zero: int) -> Any:
     """x times a logarithm that is -inf at `zero`."""
 
     def expand(g: Graph, a: Args) -> int:
-        return _unless_zero(g, a, zero, g.intern("mul", (a[0], g.intern(log, (a[1],)))))
+        return unless_zero(g, a, zero, g.intern("mul", (a[0], g.intern(log, (a[1],)))))
 
     return expand
 
@@ -160,7 +160,7 @@ def _product(log: str, zero: int) -> Any:
 _enter(
     "xovery", 2, _quietly(lambda x, y: _unless(x == 0, y == 0, x / y)), lambda x, y: x / y if x or y else x,
     (_one_over(1), lambda g, a, y: g.neg(g.node("xovery", y, a[1]))),
-    expand=lambda g, a: _unless_zero(g, a, 0, g.intern("div", a)), cost=6, domain=_ANY,
+    expand=lambda g, a: unless_zero(g, a, 0, g.intern("div", a)), cost=6, domain=_ANY,
     source="the derivative of x*log(y) by y",
 )  # fmt: skip
 _enter(
