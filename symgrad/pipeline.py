@@ -23,6 +23,7 @@ from symgrad.ir.collection import collection_paused
 from symgrad.ir.graph import TensorId
 from symgrad.ir.unit import Few, Unit
 from symgrad.loops.columns import columns_in_blocks
+from symgrad.loops.divisions import with_shared_reciprocals
 from symgrad.loops.few import chosen
 from symgrad.loops.in_place import in_place
 from symgrad.loops.lines import Lines
@@ -161,7 +162,10 @@ def assemble(
         )
     better = optimise(unit, announce)
     is_late = backend == "llvm" and memory is None  # the search for loops can wait
-    routine = routine_of(better, name, words, backend == "llvm", memory, search=not is_late, packs=True)
+    routine = routine_of(
+        better, name, words, backend == "llvm", memory, search=not is_late, packs=True,
+        bounded=precision is not None,
+    )  # fmt: skip
     announce("lower", routine)
     units = (unit, better)
     if memory is not None:
@@ -192,6 +196,7 @@ def routine_of(
     search: bool = True,
     vectors: bool = True,
     packs: bool = False,
+    bounded: bool = False,
 ) -> Routine:
     """Loop nests for an optimised unit; outputs keep its order.
 
@@ -201,10 +206,13 @@ def routine_of(
     search   whether parts of straight-line code that repeat become loops now, or when it is compiled well.
     vectors  whether its loops run in vectors; else matrix products are plain loops, too.
     packs    whether it takes many single numbers as one array.
+    bounded  whether rounding errors are bounded, as they are where `words` ask for bounds: every division is
+             then the one whose rounding is counted.
     """
     if memory is not None:
         unit = unit.moved(*slices_inlined(unit.graph, unit.roots))
     plain = not vectors or not has_room_for_products(memory)
+    counted = bounded or any(word in ERROR_WORDS for word in words)
 
     def loops_of(unit: Unit) -> Routine:
         interface = Interface(name, unit.inputs, _distinct(unit), ", ".join(words))
@@ -212,7 +220,8 @@ def routine_of(
         if not vectors or isinstance(routine.body, Lines):
             return routine
         routine = columns_in_blocks(unswitched(in_pieces(with_small_products(in_place(routine)))))
-        return rows_together(peeled(routine))
+        routine = rows_together(peeled(routine))
+        return routine if counted else with_shared_reciprocals(routine)
 
     routine = loops_of(unit)
     if not vectors:

@@ -1,0 +1,124 @@
+"""Many divisions by one number are products with its reciprocal: in the loops, where they are repeated.
+
+    a/r, a/r/r, b/r, ...   becomes   k = 1 where r is ordinary, or else a power of two;  q = 1/(r*k);
+                                     (a*q)*k, ((a*q)*k*q)*k, (b*q)*k, ...
+
+A processor divides one pair of numbers at a time, and multiplies several. A reciprocal may be out of range
+where the quotient is not: of a number below 1e-308, or far above 1e+308. So `r` comes between `smallest/eps`
+and its reciprocal first, by `k`, which the product gets at the end: nothing in between is out of range unless
+the quotient is, and 0, infinity and nan are what they are in a quotient. It is off by at most 1.5 last places
+instead of 0.5. Where a comparison, or a function with jumps, depends on a quotient in the same turn, that one
+stays: 49*(1/49) is not 1.
+Source: Granlund & Montgomery 1994, "Division by invariant integers using multiplication" (the idea; the
+argument about the range is our own).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from symgrad.ir.graph import EPSILON, SMALLEST
+from symgrad.ir.ops import OPS
+from symgrad.loops.nest import (
+    Accumulate,
+    Compute,
+    Const,
+    For,
+    If,
+    Part,
+    Routine,
+    SetCell,
+    Statement,
+    ToInt,
+    Value,
+)
+from symgrad.loops.walk import defined, has_blocks, walk
+
+FEWEST = 4  # quotients by one number; the reciprocal, and asking for its range, cost as much as two
+_JUMPS = frozenset(("floor", "ceil", "fmod", "mod", "sign"))
+
+
+def with_shared_reciprocals(routine: Routine) -> Routine:
+    """The routine with such divisions replaced; itself if its loops have none."""
+    if not has_blocks(routine.body):
+        return routine
+    inside = [s for _, s in walk(routine.body, into_parts=True)]
+    if sum(isinstance(s, Compute) and s.op == "div" for s in inside) < FEWEST:
+        return routine
+    made = _Divisions(inside)
+    body = made.block(routine.body, in_loop=False)
+    return replace(routine, body=body) if made.count else routine
+
+
+class _Divisions:
+    """`count` is how many divisors were replaced, `kept` the values that something with jumps depends on."""
+
+    def __init__(self, inside: Sequence[Statement]) -> None:
+        self.count = 0
+        self.next_value = 1 + max((v for s in inside if isinstance(v := defined(s), int)), default=0)
+        self.constants = {s.dst for s in inside if isinstance(s, Const)}
+        self.kept: set[Value] = set()
+        for s in reversed(inside):
+            if isinstance(s, Compute) and (s.dst in self.kept or _has_jumps(s.op)):
+                self.kept.update(s.args)
+            elif isinstance(s, ToInt) or (isinstance(s, SetCell | Accumulate) and s.cell in self.kept):
+                self.kept.add(s.src)
+
+    def block(self, body: Sequence[Statement], in_loop: bool) -> list[Statement]:
+        """As deep as loops stand in each other."""
+        done: list[Statement] = []
+        often = self._often(body) if in_loop else set()
+        known: dict[Value, tuple[Value, Value]] = {}
+        for s in body:
+            if isinstance(s, For | If | Part):
+                s = replace(s, body=self.block(s.body, in_loop or isinstance(s, For)))
+            elif isinstance(s, Compute) and self._is_replaced(s) and s.args[1] in often:
+                over, under = s.args
+                if under not in known:
+                    known[under] = self._reciprocal(under, done)
+                inverse, scale = known[under]
+                done.append(Compute(scaled := self._new(), "mul", (over, inverse)))
+                s = Compute(s.dst, "mul", (scaled, scale))
+            done.append(s)
+        return done
+
+    def _often(self, body: Sequence[Statement]) -> set[Value]:
+        """What so many different numbers are divided by."""
+        over: dict[Value, set[Value]] = {}
+        for s in body:
+            if isinstance(s, Compute) and self._is_replaced(s):
+                over.setdefault(s.args[1], set()).add(s.args[0])
+        return {under for under, numbers in over.items() if len(numbers) >= FEWEST}
+
+    def _is_replaced(self, s: Compute) -> bool:
+        return s.op == "div" and s.dst not in self.kept and s.args[1] not in self.constants
+
+    def _reciprocal(self, under: Value, done: list[Statement]) -> tuple[Value, Value]:
+        """Append what computes q and k; their numbers."""
+
+        def made(op: str, *args: Value) -> Value:
+            done.append(Compute(value := self._new(), op, args))
+            return value
+
+        def constant(*payload: object) -> Value:
+            done.append(Const(value := self._new(), payload))
+            return value
+
+        self.count += 1
+        one, eps = constant("q", 1, 1), constant(*EPSILON)
+        least = made("div", constant(*SMALLEST), eps)
+        smaller = made("mul", eps, eps)
+        size = made("abs", under)
+        is_small, is_large = made("lt", size, least), made("lt", made("div", one, least), size)
+        scale = made("where", is_small, made("div", one, smaller), made("where", is_large, smaller, one))
+        return made("div", one, made("mul", under, scale)), scale
+
+    def _new(self) -> Value:
+        self.next_value += 1
+        return self.next_value - 1
+
+
+def _has_jumps(op: str) -> bool:
+    row = OPS.get(op)  # targets have ops of their own, which have none
+    return op in _JUMPS or (row is not None and row.result == "bool")

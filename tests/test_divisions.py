@@ -1,0 +1,127 @@
+"""Many divisions by one number in a loop: products with a reciprocal that are right over the whole range."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sympy as sp
+from routines import DTYPES, TARGETS, I, N, call
+
+import symgrad as sg
+from symgrad.ir.unit import Unit
+from symgrad.loops.divisions import FEWEST, with_shared_reciprocals
+from symgrad.loops.nest import Buffer, Compute, For, Load, Routine, Statement, Store, poly
+from symgrad.loops.walk import walk
+from symgrad.pipeline import optimise, routine_of
+from symgrad.targets.base import target_named
+
+WORDS = ("value", "grad")
+n = sp.Symbol("n", integer=True, positive=True)
+i = sp.Symbol("i", integer=True)
+X, R = sp.IndexedBase("X", shape=(n,)), sp.IndexedBase("R", shape=(n,))
+
+
+def quotients(count: int, last: str = "") -> Routine:
+    """q[i, k] = x[i, k]/r[i]; the op `last` of the last one."""
+    body: list[Statement] = [Load(0, "r", (I,))]
+    for k in range(count):
+        body += [Load(2 * k + 1, "x", (I, poly(k))), Compute(2 * k + 2, "div", (2 * k + 1, 0))]
+        body.append(Store("q", (I, poly(k)), 2 * k + 2))
+    if last:
+        body[-1:] = [
+            Compute(2 * count + 1, last, (2 * count,)),
+            Store("q", (I, poly(count - 1)), 2 * count + 1),
+        ]
+    buffers = (
+        Buffer("x", "input", (N, poly(count))), Buffer("r", "input", (N,)),
+        Buffer("q", "output", (N, poly(count))),
+    )  # fmt: skip
+    return Routine("f", ("n",), ("n",), buffers, [For("i", (poly(0),), (N,), body)])
+
+
+def over_numbers(routine: Routine) -> int:
+    """How many divisions have a number that was loaded above."""
+    inside = [s for _, s in walk(routine.body)]
+    loaded = {s.dst for s in inside if isinstance(s, Load)}
+    return sum(isinstance(s, Compute) and s.op == "div" and s.args[0] in loaded for s in inside)
+
+
+def test_few_divisions_stay() -> None:
+    routine = quotients(FEWEST - 1)
+    assert with_shared_reciprocals(routine) is routine
+
+
+def test_many_become_products() -> None:
+    assert over_numbers(with_shared_reciprocals(quotients(FEWEST))) == 0
+
+
+def test_code_without_loops_stays() -> None:
+    routine = quotients(FEWEST)
+    (loop,) = routine.body
+    straight = Routine("f", ("n", "i"), ("n", "i"), routine.buffers, loop.body)
+    assert with_shared_reciprocals(straight) is straight
+
+
+@pytest.mark.parametrize("jump", ["floor", "sign"])
+def test_a_quotient_before_a_jump_stays(jump: str) -> None:
+    assert over_numbers(with_shared_reciprocals(quotients(FEWEST + 1, jump))) == 1
+    assert over_numbers(with_shared_reciprocals(quotients(FEWEST + 1, "neg"))) == 0
+
+
+def everywhere(dtype: str) -> np.ndarray:
+    """Numbers of every size, of both signs, with their neighbours, zeros, infinities and nan."""
+    about = np.finfo(dtype)
+    low, high = about.minexp - about.nmant, about.maxexp - 1
+    with np.errstate(under="ignore"):
+        powers = np.ldexp(np.array(1, dtype), np.arange(low, high + 1, 1 if dtype == "float32" else 7))
+        sizes = np.concatenate([powers, powers * np.asarray(1.7, dtype), [about.max, about.tiny]])
+    special = np.array([0.0, np.inf, np.nan], dtype)
+    found = np.concatenate([sizes, np.nextafter(sizes, np.array(0, dtype)), special])
+    return np.concatenate([found, -found]).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("target", TARGETS)
+def test_products_are_the_quotients_over_the_whole_range(target: str, dtype: str) -> None:
+    numbers = everywhere(dtype)
+    routine = with_shared_reciprocals(quotients(FEWEST))
+    loaded = target_named(target).build(routine, dtype)
+    rng = np.random.default_rng(0)
+    r = np.repeat(numbers, 40)
+    x = rng.choice(numbers, (r.size, FEWEST))
+    with np.errstate(all="ignore"):
+        x[:, 0] = (r * rng.uniform(0.25, 1.0, r.size)).astype(dtype)  # most quotients of these are ordinary
+        wanted = x / r[:, None]
+        exact = x.astype(np.longdouble) / r[:, None].astype(np.longdouble)
+    found = call(target, routine, {"n": r.size}, {"x": x, "r": r}, dtype, loaded=loaded)["q"]
+    about = np.finfo(dtype)
+    border = np.abs(np.abs(exact / about.max) - 1) < 4 * about.eps  # a last place from infinity
+    known = np.isfinite(wanted) & ~border
+    lost = ~np.isfinite(wanted) & ~border
+    assert np.array_equal(found[lost], wanted[lost], equal_nan=True)
+    assert np.array_equal(np.signbit(found[known]), np.signbit(wanted[known]))
+    assert (np.abs(found[known] - exact[known]) / np.spacing(np.abs(wanted[known]))).max() <= 1.5
+
+
+def unit_of(words: tuple[str, ...]) -> Unit:
+    above = sp.Sum(
+        sp.sin(X[i] / R[i]) + sp.cos(X[i] ** 2 / R[i]) + sp.exp(sp.sin(X[i]) / R[i]), (i, 0, n - 1)
+    )
+    return optimise(sg.program(above, args=(X, R), wrt=(X, R)).derived(words).unit)
+
+
+def test_where_errors_are_bounded_divisions_are_what_they_are() -> None:
+    unit = unit_of(WORDS)
+    assert over_all(routine_of(unit, "k", WORDS)) < over_all(routine_of(unit, "k", WORDS, bounded=True))
+    words = (*WORDS, "grad_error")
+    unit = unit_of(words)
+    assert over_all(routine_of(unit, "k", words)) == over_all(routine_of(unit, "k", words, bounded=True))
+
+
+def over_all(routine: Routine) -> int:
+    """Divisions of anything but 1: what a reciprocal saves."""
+    inside = [s for _, s in walk(routine.body, into_parts=True)]
+    constants = {s.dst for s in inside if not isinstance(s, For) and type(s).__name__ == "Const"}
+    return sum(
+        isinstance(s, Compute) and s.op == "div" and not constants.issuperset(s.args[:1]) for s in inside
+    )
