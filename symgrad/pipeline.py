@@ -22,6 +22,7 @@ from symgrad.grad.sparsity import SparseOutput, storage_of
 from symgrad.ir.collection import collection_paused
 from symgrad.ir.graph import TensorId
 from symgrad.ir.unit import Few, Unit
+from symgrad.loops.carried import with_carried
 from symgrad.loops.columns import columns_in_blocks
 from symgrad.loops.divisions import with_shared_reciprocals
 from symgrad.loops.few import chosen
@@ -221,7 +222,7 @@ def routine_of(
             return routine
         routine = columns_in_blocks(unswitched(in_pieces(with_small_products(in_place(routine)))))
         routine = rows_together(peeled(routine))
-        return routine if counted else with_shared_reciprocals(routine)
+        return with_carried(routine if counted else with_shared_reciprocals(routine))
 
     routine = loops_of(unit)
     if not vectors:
