@@ -220,9 +220,8 @@ def routine_of(
         routine = lower(unit.graph, interface, library, memory is not None, plain)
         if not vectors or isinstance(routine.body, Lines):
             return routine
-        routine = columns_in_blocks(unswitched(in_pieces(with_small_products(in_place(routine)))))
-        routine = rows_together(peeled(routine))
-        return with_carried(routine if counted else with_shared_reciprocals(routine))
+        routine = peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(in_place(routine))))))
+        return with_carried(rows_together(routine if counted else with_shared_reciprocals(routine)))
 
     routine = loops_of(unit)
     if not vectors:
