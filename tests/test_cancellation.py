@@ -101,6 +101,15 @@ CASES: dict[str, tuple[Any, tuple[tuple[float, ...], ...]]] = {
                 x**3 * (sp.sinh(y / x) - y / x),
             )
         ),
+        *(
+            (e, ((1.0,), (1 + 2.0**-40,), (1.01,), (0.5,), (3.0,)))
+            for e in (
+                (x**2 - 1) / 2 - log(x),
+                3 * ((x**2 - 1) / 2 - log(x)),
+                log(x) + 1 / (2 * x**2) - sp.Rational(1, 2),
+                x * log(x) - (x**2 - 1) / 2,
+            )
+        ),
         *((x**2 * (t - log(1 + t)), SCALES) for t in (sp.Abs(y / x),)),
         *((x**2 * (t - log(1 + t)), SCALES[:2]) for t in (y / x, sp.Abs(y) / x)),
         (y * x**2 * log(1 + (z / x) ** 2), ((1e-3, 2.0, 1e-9), (3.0, -0.5, 1e-3))),

@@ -52,6 +52,17 @@ def common_poles(g: Graph, terms: Sequence[int], variable: int) -> list[int]:
     ])  # fmt: skip
 
 
+def common_ties(g: Graph, terms: Sequence[tuple[int, int]], zeros: Sequence[int], variable: int) -> list[int]:
+    """Points other than 0 where next to nothing is left of the (sign, term), and one of `zeros` vanishes."""
+    found = []
+    for c in dict.fromkeys(c for f in zeros for c in common_zeros(g, [f], [f], variable)):
+        beside = probe(g, c).value * (1 + _NEAR)
+        values = [sign * value_at(g, t, variable, beside, _MOST_OPERATIONS) for sign, t in terms]
+        if abs(sum(values)) < _LESS**4 * max(abs(v) for v in values):
+            found.append(c)
+    return found
+
+
 def _points(g: Graph, formulas: Sequence[int], variable: int) -> list[tuple[float, int]]:
     """Where one of these is 0, but not at 0: what it is about, and as a constant."""
     found: dict[float, int] = {}

@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among, rule
 from symgrad.ir.series.laurent import FUNCTIONS, ROWS, is_formula_of
-from symgrad.ir.series.probe import ALGEBRA, CONSTANT, POINT, Probe, is_function, probe, variable_of
+from symgrad.ir.series.probe import (
+    ALGEBRA,
+    CONSTANT,
+    POINT,
+    Probe,
+    is_function,
+    probe,
+    variable_of,
+)
 from symgrad.ir.series.removable import IS_PART, center_of, centers_of, removable
-from symgrad.ir.series.zeros import common_poles, common_zeros, zeros_at_poles
+from symgrad.ir.series.zeros import common_poles, common_ties, common_zeros, zeros_at_poles
 from symgrad.ir.stability.audit import Audit, at, stable
 from symgrad.ir.stability.patterns import (
     above_and_below,
@@ -33,6 +41,7 @@ if TYPE_CHECKING:
 _SMALL, _LARGE = 2.0**-12, 2.0**12  # at a variable of 2^-30: what vanishes at 0, what has a pole there
 CANCELS = 2.0**-20  # relative to the terms
 _GROWN = 4  # from here on both terms of (log((exp(x) - 1)/x))'' are well apart
+_TIED = ("log", "xlogx")  # with a zero that is no pole of anything, and a tangent that one writes beside it
 _POLES = ("div", "tan", "gamma", "digamma", "polygamma", "exp_share")  # what may have one
 _LEAVES = ("const", "read", "cast", "mask", "where")
 
@@ -231,7 +240,8 @@ def _regular_sum(g: Graph, a: Args, sign: int) -> int | None:
     is_one = first in (second, CONSTANT) or second == CONSTANT
     if not is_one and g.op[x] not in _POLES and g.op[y] not in _POLES:
         return None
-    if not (has_function(g, x) or has_function(g, y)) or "neg" in (g.op[x], g.op[y]):
+    has_own = has_function(g, x) or has_function(g, y)
+    if "neg" in (g.op[x], g.op[y]) or not (has_own or (is_one and _holds_function(g, a))):
         return None
     if not is_one:
         return _beside_poles(g, a, sign)
@@ -239,9 +249,28 @@ def _regular_sum(g: Graph, a: Args, sign: int) -> int | None:
     if variable == CONSTANT:
         return None
     op = "add" if sign > 0 else "sub"
+    if not has_own:
+        return _if_regular(g, op, a, variable, _ties(g, a, sign, variable))
     if _cancel(probe(g, x), probe(g, y), sign):
         return removable(g, g.intern(op, a), variable)
-    return _if_regular(g, op, a, variable, common_poles(g, a, variable))
+    return _if_regular(g, op, a, variable, [*common_poles(g, a, variable), *_ties(g, a, sign, variable)])
+
+
+def _holds_function(g: Graph, a: Args) -> bool:
+    """Whether one of the two is a sum with a function for one of its last terms."""
+    return any(g.op[part] in ("add", "sub") and any(has_function(g, t) for t in g.args[part]) for part in a)
+
+
+def _ties(g: Graph, a: Args, sign: int, variable: int) -> list[int]:
+    """Points other than 0 where nothing is left of a sum with a logarithm: 1 for (x**2 - 1)/2 - log(x).
+
+    Not of x - 1 - log(x): the difference is exact there, and no more is lost than by rounding x.
+    """
+    terms = [*terms_of(g, a[0]), *((s * sign, t) for s, t in terms_of(g, a[1]))]
+    logs = {t: [f for f in factors_of(g, t) if g.op[f] in _TIED] for _, t in terms}
+    if not any(logs.values()) or all(logs[t] or t == variable or g.op[t] == "const" for _, t in terms):
+        return []
+    return common_ties(g, terms, [f for own in logs.values() for f in own], variable)
 
 
 def _cancel(first: Probe, second: Probe, sign: int) -> bool:
