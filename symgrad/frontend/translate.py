@@ -353,9 +353,7 @@ class Translator:
             children = head.children(e)
             values = list(map(memo.get, map(self._key if bound else id, children)))
             if None in values:
-                for child, value in zip(children, values, strict=True):
-                    if value is None:
-                        stack.append(child)
+                stack += [child for child, value in zip(children, values, strict=True) if value is None]
                 continue
             stack.pop()
             memo[key] = combine(self, e, values)  # type: ignore[arg-type]  # no None left

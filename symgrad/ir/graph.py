@@ -32,7 +32,6 @@ from symgrad.ir import stability  # noqa: F401  registers its rules
 from symgrad.ir.keys import LEAF_KINDS, MASK, key_of, literals
 from symgrad.ir.kinks import DEFAULT, check_convention
 from symgrad.ir.ops import OPS
-from symgrad.ir.product import PRODUCTS
 from symgrad.ir.rules import MULTIPLE, SQUARE, Rule, form_of_number, select
 from symgrad.ir.series.laurent import meant
 from symgrad.ir.series.probe import CONSTANT, Probe, is_formula, variable_among
@@ -44,13 +43,12 @@ if TYPE_CHECKING:
 
 Node = int
 TensorId = int
-# Of one op: its nodes by their arguments, a key, a kind (none: a leaf), what `is_formula` says, and
-# whether it is in `PRODUCTS`.
-Table = tuple[dict[tuple[Any, ...], Node], int, str | None, bool | None, bool]
+# Of one op: its nodes by their arguments, a key, a kind (none: a leaf), what `is_formula` says, and how many
+# arguments its factors are in: 0 if it is no product.
+Table = tuple[dict[tuple[Any, ...], Node], int, str | None, bool | None, int]
 NO_AXES: frozenset[Node] = frozenset()
 _FIRST_FRESH = 1_000_000
 SHARE_LOOKED_FOR = 16  # a 16th of all nodes is found from its roots, more of them by looking at all
-MANY_FACTORS = 100  # so many, or more
 _LARGE = 1_000  # nodes below some roots that are worth keeping
 _MOST_KEPT = 4
 
@@ -116,7 +114,7 @@ class Graph:
         self.arguments: list[tuple[Node, ...]] = []  # those of `args` that are nodes
         self.kind: list[str] = []  # "const" | "int" | "real" | "bool"
         self.axes: list[frozenset[Node]] = []  # free axes
-        self.factor_count: list[int] = []  # above and below, numbers apart; 1 of what is no product
+        self.factor_count: list[float] = []  # above and below, numbers apart; of powers of powers: infinite
         self.form: list[str] = []  # by which rules are selected (`ir.rules`)
         self.tensors: list[Tensor] = []
         self.fired: Counter[str] = Counter()  # rewrite rule name -> times it fired
@@ -150,7 +148,7 @@ class Graph:
 
     def intern(self, op: str, args: tuple[Any, ...]) -> Node:
         """The node `op(args)`, without any rewriting."""
-        table, key, kind, formula, is_product = self._tables.get(op) or self._appears(op)
+        table, key, kind, formula, factors = self._tables.get(op) or self._appears(op)
         node = len(self.op)
         found = table.setdefault(args, node)
         if found != node:
@@ -174,28 +172,22 @@ class Graph:
                 variable = own if variable == CONSTANT else node
         keys.append(key)
         all_axes.append(axes)
-        if is_product:
-            self._note_product(op, args)
+        counts = self.factor_count
+        if factors:
+            counts.append(counts[a] if factors == 1 else counts[args[0]] + counts[a])
+            if op == "mul":
+                op = MULTIPLE if self.op[args[0]] == "const" else SQUARE if args[0] == a else op
         else:
-            self.factor_count.append(1)
-            self.form.append(op)
+            counts.append(1.0)
+        self.form.append(op)
         variables.append(variable if formula is not None else variable_among(self, node, meant(self, node)))
         return node
 
     def _appears(self, op: str) -> Table:
         """What `intern` asks about an op that there is from now on."""
-        table = self._tables[op] = ({}, key_of(op), _KIND_OF.get(op), is_formula(op), op in PRODUCTS)
+        table = self._tables[op] = ({}, key_of(op), _KIND_OF.get(op), is_formula(op), _FACTORS.get(op, 0))
         self._is_there(op)
         return table
-
-    def _note_product(self, op: str, args: tuple[Node, ...]) -> None:
-        """How many factors there are in a new product, quotient or opposite of these, and its form."""
-        counts = self.factor_count
-        count = counts[args[0]] + (counts[args[1]] if len(args) > 1 else 0)
-        counts.append(min(MANY_FACTORS, count))
-        if op == "mul":
-            op = MULTIPLE if self.op[args[0]] == "const" else SQUARE if args[0] == args[1] else op
-        self.form.append(op)
 
     def _is_there(self, name: str) -> None:
         """Note that there is an op, or a kind of tensor: rules that need it may fire from now on."""
@@ -211,7 +203,7 @@ class Graph:
                 key = (key * 69069 + key_of(literal)) & MASK
         self.kind.append(self.tensors[args[0]].dtype if op == "read" else LEAF_KINDS[op])
         self._follow(key, nodes)
-        self.factor_count.append(0 if op == "const" else 1)
+        self.factor_count.append(0.0 if op == "const" else 1.0)
         self.form.append(form_of_number(args) if op == "const" else op)
         self.variables.append(CONSTANT if op == "const" else node)
         if op == "axis":
@@ -666,4 +658,5 @@ class Graph:
         return found
 
 
+_FACTORS = {"mul": 2, "div": 2, "neg": 1}  # `product.PRODUCTS`
 _KIND_OF = {op.name: op.result for op in OPS.values()}

@@ -125,9 +125,9 @@ def measure_one(size: int, seed: int) -> dict[str, Any]:
         return made
 
     source = program(expression, (x, y), (x, y))
-    translation = stage(lambda: source.translation)
     target = target_named("llvm")
     with collection_paused():  # as `compile` does
+        translation = stage(lambda: source.translation)
         derived = stage(lambda: source.derived(("value", "grad")))
         unit = stage(lambda: optimise(derived.unit))
         routine = stage(lambda: routine_of(unit, "scale", derived.words, search=False))
