@@ -361,6 +361,10 @@ EXAMPLES: dict[str, Example] = {
         g.sub(g.node("exp", v.x), g.node("exp", v.y)), g.add(g.node("exp", v.x), g.node("exp", v.y))),
     "power_plus_minus_one": lambda g, v: (g.node("pow", v.x, v.y), g.minus_one),
     "one_minus_power": lambda g, v: (g.one, g.node("pow", g.add(g.one, v.x), v.y)),
+    "difference_of_multiples": lambda g, v: (v.y, g.mul(v.y, g.node("sinc", g.mul(v.x, v.y)))),
+    "sum_of_multiples": lambda g, v: (
+        g.node("sinc", g.mul(v.x, v.y)),
+        g.mul(v.x, g.mul(v.y, g.node("sinc_1", g.mul(v.x, v.y))))),
     "terms_of_one_value": lambda g, v: (
         g.sub(g.add(v.y, g.node("exp", v.x)), v.x), g.minus_one),
     "terms_of_one_value_less_one": lambda g, v: (

@@ -137,6 +137,12 @@ def _in_graph(g: Graph) -> Arithmetic:
     return Arithmetic(lambda op, *args: g.intern(op, args), g.const)
 
 
+def plain_of(g: Graph, op: str, x: int) -> int:
+    """What a row is away from 0, by its definition: plain nodes that no rule sees."""
+    q, order = ROWS[op]
+    return int(q.away(_in_graph(g), order, x))
+
+
 def _expanded(q: Quotient, order: int, g: Graph, args: tuple[int, ...]) -> int:
     a, (x,) = _in_graph(g), args
     away = _scaled_away(q, a, order, x) if q.grows else q.away(a, order, x)

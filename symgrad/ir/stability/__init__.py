@@ -45,6 +45,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     divergences.py   x*log(x/y) - x + y and its like next to x = y
     singularities.py formulas of one value that are regular where it is 0
     sums_of_one_value.py  the same in sums with other terms
+    sums_of_multiples.py  the same of multiples by factors of the value
 """
 
 from symgrad.ir import ops  # noqa: F401  the table first: the rules are about its rows
@@ -85,6 +86,7 @@ from symgrad.ir.stability import (
     squares,
     steps,
     sum_steps,
+    sums_of_multiples,
     sums_of_one_value,
     weighted_variances,
     whole_sums,
@@ -130,6 +132,7 @@ __all__ = [
     "squares",
     "steps",
     "sum_steps",
+    "sums_of_multiples",
     "sums_of_one_value",
     "weighted_variances",
     "whole_sums",

@@ -72,7 +72,7 @@ def _over_common_divisor(g: Graph, a: Args, sign: int) -> int | None:
     has_other_sign = sign < 0 or _is_negative(g, a[0]) != _is_negative(g, a[1])
     if not _may_be_quotients([g.op[n] for n in a]) or not _may_cancel(g, a, has_other_sign):
         return None
-    first, second = (_powers(g, part) for part in a)
+    first, second = (powers_of(g, part) for part in a)
     if first is None or second is None:
         return None
     second = second.times(sign)
@@ -191,7 +191,7 @@ def _divided(powers: Powers, divisor: Powers) -> Powers:
 def _over(g: Graph, left: Terms, powers: Powers) -> int:
     """The sum times the powers; a single term with them, so that its own factors meet them first."""
     if len(left) != 1:
-        return _times_quotient(g, _as_node(g, left), powers)
+        return _times_quotient(g, as_node(g, left), powers)
     ((monomial, number),) = left.items()
     met = {**powers}
     for factor, power in monomial:
@@ -221,7 +221,7 @@ def _times_quotient(g: Graph, left: int, powers: Powers) -> int:
 # ---- products ----------------------------------------------------------------------------------
 
 
-def _powers(g: Graph, node: int) -> _Product | None:
+def powers_of(g: Graph, node: int) -> _Product | None:
     """A product as powers of its factors; a sum of squares is the square of a length, a root half a power."""
 
     def inside(n: int, is_above: bool) -> list[Factor] | None:
@@ -270,7 +270,7 @@ def _sum_of_both(
     g: Graph, rest: Powers, number: Fraction, other: Powers, other_number: Fraction
 ) -> Terms | None:
     """The sum of two products multiplied out, without what cancels; None if nothing does."""
-    sums = _Sums(g)
+    sums = Sums(g)
     first = sums.multiplied_out(rest)
     second = None if first is None else sums.multiplied_out(other)
     if first is None or second is None:
@@ -293,7 +293,7 @@ def _has_power_of_sum(g: Graph, powers: Powers) -> bool:
     return any(e >= 2 and g.op[f] in _SUMS for f, e in powers.items())
 
 
-class _Sums:
+class Sums:
     """Multiplies products of sums out, and remembers what the sums are made of."""
 
     def __init__(self, g: Graph) -> None:
@@ -334,7 +334,7 @@ class _Sums:
             else:
                 signed = terms_of(g, factor)
             is_long = signed == [(1, factor)]
-            parts = [(s, None if is_long else _powers(g, term)) for s, term in signed]
+            parts = [(s, None if is_long else powers_of(g, term)) for s, term in signed]
             self.known[factor] = 2 if op == "hypot" else 1, [part and part.times(s) for s, part in parts]
         return self.known[factor]
 
@@ -353,7 +353,7 @@ def _times(g: Graph, product: Mapping[int, Fraction], term: Powers, factor: int,
 
 def _is_polynomial(g: Graph, factor: int) -> bool:
     """Whether the terms of a sum are products without quotients and lengths."""
-    terms = [_powers(g, term) for _, term in terms_of(g, factor)]
+    terms = [powers_of(g, term) for _, term in terms_of(g, factor)]
     return all(t and all(e > 0 and g.op[n] != "hypot" for n, e in t.powers.items()) for t in terms)
 
 
@@ -368,7 +368,7 @@ def _has_quotient(g: Graph, n: int) -> bool:
     return g.op[n] in _SUMS and any(g.op[term] == "div" for _, term in terms_of(g, n))
 
 
-def _as_node(g: Graph, terms: Terms) -> int:
+def as_node(g: Graph, terms: Terms) -> int:
     """The sum, positive terms first."""
     total = g.zero
     for monomial, number in sorted(terms.items(), key=lambda item: item[1] < 0):
