@@ -188,6 +188,8 @@ EXAMPLES: dict[str, Example] = {
         g.div(g.div(g.mul(g.mul(g.const(2), v.x), v.z), g.add(v.x, v.y)), g.add(v.x, v.y))),
     "slope_beside_number": lambda g, v: (v.x, g.one),
     "one_less_cosine": lambda g, v: (g.one, g.node("hypot_slope", v.x, v.y)),
+    "one_plus_cosine": lambda g, v: (
+        g.const(Fraction(1, 2)), g.mul(g.const(Fraction(1, 2)), g.node("hypot_slope", v.x, v.y))),
     "form_over_two_squares": lambda g, v: (g.mul(v.x, v.y), g.add(g.mul(v.x, v.x), g.mul(v.y, v.y))),
     "side_by_norm": lambda g, v: (
         v.x, g.node("sqrt", g.sum_of((g.mul(v.x, v.x), g.mul(v.y, v.y), g.mul(v.z, v.z))))),

@@ -34,7 +34,12 @@ def scaled_slopes(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node,
     for w in _quotients(g, n):
         factors = factors_of(g, n)
         own = [f for f in factors if f != w and variable_of(g, f) == w]
-        order = _order_at_zero(g, own[0]) if len(own) == 1 else 0
+        if not own:
+            continue
+        function = own[0]
+        for f in own[1:]:
+            function = g.intern("mul", g.ordered(function, f))
+        order = _order_at_zero(g, function)
         outside = powers_of(g, [f for f in factors if f not in own]) if order else None
         inside = powers_of(g, [_quotient(g, w)]) if outside else None
         if outside is None or inside is None:
@@ -42,7 +47,7 @@ def scaled_slopes(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node,
         powers, steps = outside[1], inside[1]
         if any(b in alive and powers.get(b, 0) + order * e == 0 for b, e in steps.items()):
             parts = [b for b in {**powers, **steps} if b in alive]
-            return [(b, _slope(g, outside, inside, own[0], w, b)) for b in parts]
+            return [(b, _slope(g, outside, inside, function, w, b)) for b in parts]
     return []
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _ROOTS = ("sqrt", "norm", "hypot", "leg")
+_COSINES = ("direction_cosine", "hypot_slope")
 _CONJUGATE = "Higham 2002, section 1.8; Goldberg 1991, section 1.4"
 
 
@@ -70,18 +71,42 @@ def root_plus_its_side(g: Graph, a: Args) -> int | None:
     "sub",
     "1 - x/sqrt(x**2 + y**2) cancels where x is nearly all of the root",
     Audit(
-        "1 - x/sqrt(x**2 + y**2)", "less_cosine(x, y)", "a side over the root", _CONJUGATE,
-        at_pairs((1e8, 1.0), (3.0, 4.0), (-1e8, 1.0), (1e-9, 2.0), (1e200, 1e190)),
+        "1 - x/sqrt(x**2 + y**2)", "less_cosine(x, y)", "a side over the root, with one number before each",
+        _CONJUGATE, at_pairs((1e8, 1.0), (3.0, 4.0), (-1e8, 1.0), (1e-9, 2.0), (1e200, 1e190)),
     ),
-    on=among("direction_cosine", "hypot_slope"),
-    needs=("hypot", "direction_cosine", "hypot_slope"),
+    on=among(*_COSINES, "mul"),
+    needs=("hypot", *_COSINES),
 )  # fmt: skip
 def one_less_cosine(g: Graph, a: Args) -> int | None:
-    one, cosine = a
+    return _less_cosine(g, a[0], a[1], -1)
+
+
+@stable(
+    "add",
+    "1 + x/sqrt(x**2 + y**2) cancels where -x is",
+    Audit(
+        "1/2 + x/(2*sqrt(x**2 + y**2))", "less_cosine(-x, y)/2", "likewise; as derivatives of smooth maxima",
+        _CONJUGATE, at_pairs((-1e8, 1.0), (3.0, 4.0), (1e8, 1.0), (1e-9, 2.0), (-1e200, 1e190)),
+    ),
+    on=among(*_COSINES, "mul"),
+    needs=("hypot", *_COSINES),
+)  # fmt: skip
+def one_plus_cosine(g: Graph, a: Args) -> int | None:
+    for one, other in (a, a[::-1]):
+        made = _less_cosine(g, one, other, 1)
+        if made is not None:
+            return made
+    return None
+
+
+def _less_cosine(g: Graph, one: int, other: int, sign: int) -> int | None:
+    """q + sign*c, for a number q and q or -q times a cosine c."""
+    number, (times, cosine) = g.rational(one), numbered(g, other)
     has_origin = g.op[cosine] == "direction_cosine" and not any(g.rational(side) for side in g.args[cosine])
-    if one != g.one or g.op[cosine] not in ("direction_cosine", "hypot_slope") or has_origin:
+    if not number or abs(times) != abs(number) or g.op[cosine] not in _COSINES or has_origin:
         return None  # the cosine that is nan at the origin stays so
-    return g.node("less_cosine", *g.args[cosine])
+    x, y = g.args[cosine]
+    return g.mul(g.const(number), g.node("less_cosine", x if sign * times / number < 0 else g.neg(x), y))
 
 
 def _adds(g: Graph, side: int) -> bool:
