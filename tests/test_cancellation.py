@@ -113,6 +113,9 @@ CASES: dict[str, tuple[Any, tuple[tuple[float, ...], ...]]] = {
                 3 * ((x**2 - 1) / 2 - log(x)),
                 log(x) + 1 / (2 * x**2) - sp.Rational(1, 2),
                 x * log(x) - (x**2 - 1) / 2,
+                x**2 + 2 / x - 3,
+                2 * x + 1 / x**2 - 3,
+                2 * sqrt(x) + 1 / x - 3,
             )
         ),
         *((x**2 * (t - log(1 + t)), SCALES) for t in (sp.Abs(y / x),)),

@@ -24,6 +24,7 @@ _LARGEST = 1 << 24  # denominator of a number that is meant to be rational
 _NOTHING = -2  # no node: the constant is made of no variable
 _MOST_OPERATIONS = 128  # of a formula that is tried at a point
 _NEAR, _NEARER, _LESS = 2.0**-20, 2.0**-30, 2.0**-4
+_FLAT = 2.0**-32  # at `_NEAR`: of second order
 Pairs = list[tuple[int, int]]  # a formula, and what it shall be
 
 
@@ -52,13 +53,13 @@ def common_poles(g: Graph, terms: Sequence[int], variable: int) -> list[int]:
     ])  # fmt: skip
 
 
-def common_ties(g: Graph, terms: Sequence[tuple[int, int]], zeros: Sequence[int], variable: int) -> list[int]:
-    """Points other than 0 where next to nothing is left of the (sign, term), and one of `zeros` vanishes."""
+def tied_at(g: Graph, terms: Sequence[tuple[int, int]], points: Sequence[int], variable: int) -> list[int]:
+    """Those of the points where a sum of (sign, term) vanishes with its slope."""
     found = []
-    for c in dict.fromkeys(c for f in zeros for c in common_zeros(g, [f], [f], variable)):
+    for c in dict.fromkeys(points):
         beside = probe(g, c).value * (1 + _NEAR)
         values = [sign * value_at(g, t, variable, beside, _MOST_OPERATIONS) for sign, t in terms]
-        if abs(sum(values)) < _LESS**4 * max(abs(v) for v in values):
+        if abs(sum(values)) < _FLAT * max(abs(v) for v in values):
             found.append(c)
     return found
 

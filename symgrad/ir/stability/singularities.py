@@ -23,7 +23,7 @@ from symgrad.ir.series.probe import (
     variable_of,
 )
 from symgrad.ir.series.removable import IS_PART, center_of, centers_of, removable
-from symgrad.ir.series.zeros import common_poles, common_ties, common_zeros, zeros_at_poles
+from symgrad.ir.series.zeros import common_poles, common_zeros, tied_at, zeros_at_poles
 from symgrad.ir.stability.audit import Audit, at, stable
 from symgrad.ir.stability.patterns import (
     above_and_below,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _SMALL, _LARGE = 2.0**-12, 2.0**12  # at a variable of 2^-30: what vanishes at 0, what has a pole there
 CANCELS = 2.0**-20  # relative to the terms
 _GROWN = 4  # from here on both terms of (log((exp(x) - 1)/x))'' are well apart
+_POWERS = ("div", "pow", "sqrt")
 _TIED = ("log", "xlogx")  # with a zero that is no pole of anything, and a tangent that one writes beside it
 _POLES = ("div", "tan", "gamma", "digamma", "polygamma", "exp_share")  # what may have one
 _LEAVES = ("const", "read", "cast", "mask", "where")
@@ -262,15 +263,18 @@ def _holds_function(g: Graph, a: Args) -> bool:
 
 
 def _ties(g: Graph, a: Args, sign: int, variable: int) -> list[int]:
-    """Points other than 0 where nothing is left of a sum with a logarithm: 1 for (x**2 - 1)/2 - log(x).
+    """Where nothing is left of a sum but at 0: at 1, of (x**2 - 1)/2 - log(x) and of x**2 + 2/x - 3.
 
-    Not of x - 1 - log(x): the difference is exact there, and no more is lost than by rounding x.
+    Where a logarithm is 0, or 1 for powers beside a number. Not of x - 1 - log(x): its difference is exact.
     """
     terms = [*terms_of(g, a[0]), *((s * sign, t) for s, t in terms_of(g, a[1]))]
     logs = {t: [f for f in factors_of(g, t) if g.op[f] in _TIED] for _, t in terms}
-    if not any(logs.values()) or all(logs[t] or t == variable or g.op[t] == "const" for _, t in terms):
+    if all(logs[t] or t == variable or g.op[t] == "const" for _, t in terms):
         return []
-    return common_ties(g, terms, [f for own in logs.values() for f in own], variable)
+    points = [c for own in logs.values() for f in own for c in common_zeros(g, [f], [f], variable)]
+    if not any(logs.values()) and len(terms) > 2 and any(g.op[t] in _POWERS for _, t in terms):
+        points = [g.one] if any(g.op[t] == "const" for _, t in terms) else []
+    return tied_at(g, terms, points, variable)
 
 
 def _cancel(first: Probe, second: Probe, sign: int) -> bool:
