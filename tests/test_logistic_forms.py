@@ -35,6 +35,10 @@ OF_ONE = {
     "root of odds": sqrt(p / q), "square": p**2, "square of exp": half**2, "square of complement": q**2,
     "beta": p**2 * q**2, "focal": -(q**2) * log(p), "entropy": -p * log(p) - q * log(q), "swish": x * p,
     "swish'": x * p * q, "gelu": x / 2 * (1 + tanh(x)), "mish": x * tanh(log(1 + e)),
+    "entropy by softplus": log(1 + e) - x * p, "of minus": log(1 + 1 / e) + x * q,
+    "entropy by exp": log(1 + e) - x * half, "certainty": x * p - log(1 + e) + log(2),
+    "three states": log(e + 1 + 1 / e), "with a number": log(e + 3 + 1 / e), "by cosh": log(1 + 2 * cosh(x)),
+    "other margin": (e - 1) / (e + 2),
     "softplus": log(1 + e), "softplus/x": log(1 + e) / x, "log of slope": log(p * q),
     "log of slope of exp": log(e / (1 + e) ** 2), "log of square": log(p**2), "scaled": log(3 * q / 4),
     "slope of exp": e / (1 + e) ** 2, "cubic": e**2 / (1 + e) ** 3, "odd": (e - 1) * e / (e + 1) ** 3,
@@ -63,6 +67,13 @@ OF_TWO = {
     "ratio": log(s(x) / s(y)), "three": log(1 + e + exp(y)), "Morse": (1 - exp(y - x)) ** 2,
     "weighted slope": y * e / (1 + e) ** 2, "Fermi": 1 / (exp(x - y) + 1),
     "divergence": s(y) * log(s(y) / s(x)),
+    "divergence by softplus": log(1 + exp(y)) - log(1 + e) + (x - y) * s(x),
+    "log of share of 1": log(1 / (1 + e + exp(y))),
+}  # fmt: skip
+OF_SHARES = {  # some second derivative of which is 0 where a share is 1/2, or where two are equal or both 0
+    "soft label": log(1 + e) - x * s(y), "share of 1": 1 / (1 + e + exp(y)),
+    "margin": (e - exp(y)) / (1 + e + exp(y)),
+    "margin to 1": e / (1 + e + exp(y)) - 1 / (1 + e + exp(y)),
 }  # fmt: skip
 OF_MORE = {
     "Fermi": 1 / (exp((x - m) / t) + 1), "regression": log(s(a * x + b)), "linear": s(a * x + b),
@@ -95,6 +106,11 @@ def test_every_entry_of_a_formula_of_one_value_has_its_digits(name: str) -> None
 @pytest.mark.parametrize("name", OF_TWO)
 def test_every_entry_of_a_formula_of_two_values_has_its_digits(name: str) -> None:
     assert not wrong(OF_TWO[name], PAIRS)
+
+
+@pytest.mark.parametrize("name", OF_SHARES)
+def test_every_entry_of_a_formula_of_shares_has_its_digits(name: str) -> None:
+    assert not wrong(OF_SHARES[name], [(u, v) for u, v in PAIRS if abs(u) > 0.5 and u != v and max(u, v) > 0])
 
 
 @pytest.mark.parametrize("name", OF_MORE)

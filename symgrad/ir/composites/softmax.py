@@ -19,6 +19,7 @@ sections 2 and 4.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 Args = tuple[int, ...]
 NAMES = ("share", "share_of_others", "log_share")
 _LEAST = 3
+_HALF = Fraction(1, 2)
 _SOURCE = "Blanchard, Higham & Higham 2021"
 
 
@@ -52,6 +54,24 @@ def share_of_others(g: Graph, x: int, rest: Sequence[int]) -> int:
 def log_share(g: Graph, x: int, rest: Sequence[int]) -> int:
     """The logarithm of the share of exp(x)."""
     return _share(g, "log_share", x, rest)
+
+
+def margin(g: Graph, x: int, y: int, shares: Sequence[int]) -> int:
+    """p - q for the shares of exp(x) and exp(y) of one whole: the larger one times what is left of 1.
+
+    No two terms of the derivatives of p*(1 - exp(y - x)) cancel, neither where x is near y nor where p is
+    near 1. Of a whole of two it is tanh((x - y)/2).
+    """
+    p, q = shares
+    apart = difference_of(g, x, y)
+    if (p, q) == (g.node("logistic", apart), g.node("logistic", difference_of(g, y, x))):
+        return g.node("tanh", g.mul(g.const(_HALF), apart))
+
+    def less(small: int, large: int) -> int:
+        has_any = g.node("ne", large, g.const(float("-inf")))
+        return g.node("expm1", g.where(has_any, difference_of(g, small, large), g.zero))
+
+    return g.where(g.node("lt", x, y), g.mul(q, less(x, y)), g.neg(g.mul(p, less(y, x))))
 
 
 def _share(g: Graph, op: str, x: int, rest: Sequence[int]) -> int:

@@ -46,6 +46,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     singularities.py formulas of one value that are regular where it is 0
     sums_of_one_value.py  the same in sums with other terms
     sums_of_multiples.py  the same of multiples by factors of the value
+    two_states.py    entropies and cross-entropies by softplus and log(cosh(x))
 """
 
 from symgrad.ir import ops  # noqa: F401  the table first: the rules are about its rows
@@ -88,6 +89,7 @@ from symgrad.ir.stability import (
     sum_steps,
     sums_of_multiples,
     sums_of_one_value,
+    two_states,
     weighted_variances,
     whole_sums,
 )
@@ -134,6 +136,7 @@ __all__ = [
     "sum_steps",
     "sums_of_multiples",
     "sums_of_one_value",
+    "two_states",
     "weighted_variances",
     "whole_sums",
 ]

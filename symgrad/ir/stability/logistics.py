@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from symgrad.ir.composites.softmax import margin
 from symgrad.ir.rules import Args, among, rule
 from symgrad.ir.stability.audit import Audit, at, stable
 from symgrad.ir.stability.patterns import (
@@ -62,9 +63,16 @@ def quotient_to_logistic(g: Graph, a: Args) -> int | None:
         if power in above:
             made, number = g.node("logistic", g.add(exponent, shift)), times
             above = without(above, above.index(power))
-        elif less in above and number == times:
-            made = g.node("tanh", g.mul(g.const(_HALF), exponent))
+        elif less in above:
             above = without(above, above.index(less))
+            if number == times:
+                made = g.node("tanh", g.mul(g.const(_HALF), exponent))
+            else:
+                p, q = (
+                    g.node("logistic", z) for z in (g.add(exponent, shift), g.neg(g.add(exponent, shift)))
+                )
+                parts = [g.div(p, g.const(times)), g.div(q, g.const(number))]
+                made, number = margin(g, exponent, g.zero, parts), Fraction(1)
         else:
             made = g.node("logistic", g.neg(g.add(exponent, shift)))
         return quotient_of(g, [g.const(1 / number), *above, made], without(below, place))
@@ -278,20 +286,22 @@ def _quotient(g: Graph, factor: int, divisor: int) -> tuple[list[int], list[int]
     return [], [g.node("logistic", g.neg(x))]
 
 
-@rule("logistic_slope", "the slope of the logistic function is even", on=among("neg", "sub"))
+@rule("logistic_slope", "the slope of the logistic function is even", on=among("neg", "sub", "mul"))
 def slope_of_negative(g: Graph, a: Args) -> int | None:
     return _of_one_sign(g, "logistic_slope", a[0])
 
 
-@rule("sech", "1/cosh is even", on=among("neg", "sub"))
+@rule("sech", "1/cosh is even", on=among("neg", "sub", "mul"))
 def sech_of_negative(g: Graph, a: Args) -> int | None:
     return _of_one_sign(g, "sech", a[0])
 
 
 def _of_one_sign(g: Graph, op: str, x: int) -> int | None:
-    """op(-x) as op(x), and op(x - y) as op(y - x) if that is the order of the two."""
+    """op(-x) as op(x), also of -2*x, and op(x - y) as op(y - x) if that is the order of the two."""
     if g.op[x] == "neg":
         return g.node(op, g.args[x][0])
+    if g.op[x] == "mul" and (q := g.rational(g.args[x][0])) and q < 0:
+        return g.node(op, g.mul(g.const(-q), g.args[x][1]))
     if g.op[x] == "sub" and not g.is_ordered(*g.args[x]):
         return g.intern(op, (g.intern("sub", g.args[x][::-1]),))
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symgrad.ir.composites import softmax
@@ -12,6 +13,7 @@ from symgrad.ir.stability.patterns import (
     MOST_SCORES,
     difference_of,
     factors_of,
+    numbered,
     quotient_of,
     remove,
     terms_of,
@@ -28,6 +30,9 @@ _THREE = tuple(
 )
 _MAECHLER = "Maechler 2012"
 _COMPLEMENT = "the function's symmetry"
+_PAIR = 2
+_HALF = Fraction(1, 2)
+_PAIRS = ("exp_difference", "expm1", "sinh", "cosh")
 
 
 @stable(
@@ -169,6 +174,69 @@ def _shares_of(g: Graph, total: int, lse: int) -> int | None:
     return None
 
 
+@stable(
+    "div",
+    "(exp(x) - exp(y))/(1 + exp(x) + exp(y)) overflows, and terms of its derivatives cancel",
+    Audit("(exp(x) - exp(y))/(1 + exp(x) + exp(y))", "share(y, 0, x)*expm1(x - y) for x < y",
+          "exp(x) - 1, sinh(x), cosh(x); tanh((x - y)/2) for (exp(x) - exp(y))/(exp(x) + exp(y))",
+          _LOG_SUM_EXP, at_pairs((800.0, 1.0), (1.0, 1 + 1e-9), (40.0, -1.0), (-30.0, -40.0))),
+    on=lambda ops: ops[0] in (*_PAIRS, "mul", "neg") and ops[1] in ("add", "mul"),
+    needs=_PAIRS,
+)  # fmt: skip
+def pair_over_written_sum(g: Graph, a: Args) -> int | None:
+    above, below = factors_of(g, a[0]), factors_of(g, a[1])
+    k = next((k for k, factor in enumerate(above) if g.op[factor] in _PAIRS), None)
+    for place, divisor in enumerate(below):
+        lse = log_of_sum(g, divisor) if k is not None and g.op[divisor] == "add" else None
+        if k is not None and lse is not None:
+            number, x, y = _pair(g, above[k])
+            shares = [g.node("exp", g.sub(score, lse)) for score in (x, y)]
+            made = g.add(*shares) if g.op[above[k]] == "cosh" else softmax.margin(g, x, y, shares)
+            return quotient_of(g, [g.const(number), *without(above, k), made], without(below, place))
+    return None
+
+
+def _pair(g: Graph, node: int) -> tuple[Fraction, int, int]:
+    """(c, x, y) of c*(exp(x) - exp(y)), for cosh of c*(exp(x) + exp(y))."""
+    args = g.args[node]
+    if g.op[node] == "exp_difference":
+        c, u, v = args
+        return Fraction(1), g.add(c, u), g.add(c, v)
+    if g.op[node] == "expm1":
+        return Fraction(1), int(args[0]), g.zero
+    return _HALF, int(args[0]), g.neg(args[0])
+
+
+@stable(
+    "div",
+    "1/(1 + exp(x) + exp(y)) is the share of the 1: it may overflow, and its logarithm cancels",
+    Audit("1/(1 + exp(x) + exp(y))", "share(0, x, y)", "a number among exponentials that are divided by",
+          _LOG_SUM_EXP, at_pairs((800.0, 1.0), (-40.0, 0.5), (-30.0, -40.0))),
+    on=lambda ops: ops[1] in ("add", "mul"),
+    needs=("exp", "cosh"),
+)  # fmt: skip
+def number_over_sum_of_exponentials(g: Graph, a: Args) -> int | None:
+    below = factors_of(g, a[1])
+    for place, divisor in enumerate(below):
+        number = _number_in(g, divisor)
+        lse = None if number is None else log_of_sum(g, divisor)
+        if number is not None and lse is not None:
+            share = g.node("exp", g.sub(g.node("log", number), lse))
+            if g.op[share] == "share":
+                return quotient_of(g, [*factors_of(g, a[0]), share], [*without(below, place), number])
+    return None
+
+
+def _number_in(g: Graph, node: int) -> int | None:
+    """c of a sum c + exp(x) + exp(y) of three terms or more."""
+    if g.op[node] != "add":
+        return None
+    terms = terms_of(g, node)
+    numbers = [n for sign, n in terms if sign > 0 and g.op[n] == "const"]
+    is_longer = len(terms) > _PAIR or any(g.op[numbered(g, n)[1]] == "cosh" for _, n in terms)
+    return numbers[0] if len(numbers) == 1 and is_longer else None
+
+
 def _stored(g: Graph, share: int, body: int) -> int:
     """The share as a definition of its own if the body is over more axes."""
     if not g.axes[share] < g.axes[body]:
@@ -242,6 +310,26 @@ def one_minus_share(g: Graph, a: Args) -> int | None:
             share = complement(g, *_scores(g, other))
             return share if sign > 0 else g.neg(share)
     return None
+
+
+@stable(
+    "sub",
+    "p - q cancels where two shares are near each other, and its derivatives where one of them is near 1",
+    Audit(
+        "(1 - exp(x)/(exp(x) + exp(y) + exp(z))) - (1 - exp(y)/(exp(x) + exp(y) + exp(z)))",
+        "share(y, x, z)*(-expm1(x - y)) for x < y", "shares of one sum, or what is left for others",
+        _LOG_SUM_EXP, _THREE,
+    ),
+    on=lambda ops: ops[0] == ops[1] and ops[0] in ("share", "share_of_others"),
+    needs=("share", "share_of_others"),
+)  # fmt: skip
+def difference_of_shares(g: Graph, a: Args) -> int | None:
+    if any(g.op[part] not in ("share", "share_of_others") for part in a) or g.op[a[0]] != g.op[a[1]]:
+        return None
+    if sorted(g.args[a[0]]) != sorted(g.args[a[1]]):
+        return None
+    (x, others), (y, rest) = (_scores(g, part) for part in (a if g.op[a[0]] == "share" else a[::-1]))
+    return softmax.margin(g, x, y, [softmax.share(g, x, others), softmax.share(g, y, rest)])
 
 
 @stable(

@@ -214,28 +214,6 @@ def log_of_nearly_equal(g: Graph, a: Args) -> int | None:
     return None if parts is None else log_of_near_quotient(g, *parts)
 
 
-@stable(
-    "div",
-    "(exp(x) - exp(y))/(exp(x) + exp(y)) is 0/0 or infinity over infinity out of range",
-    Audit("(exp(x) - exp(y))/(exp(x) + exp(y))", "tanh((x - y)/2)", "the same exponentials", _CONJUGATE,
-          at_pairs((800.0, 801.0), (-800.0, -800.5), (1.0, 1 + 1e-9), (0.5, -3.0))),
-    on=lambda ops: ops[1] == "add" and ops[0] in ("exp_difference", *PRODUCTS),
-    needs=("exp_difference",),
-)  # fmt: skip
-def difference_over_sum_of_exponentials(g: Graph, a: Args) -> int | None:
-    if g.op[a[1]] != "add" or any(g.op[part] != "exp" for part in g.args[a[1]]):
-        return None
-    exponents = {g.args[part][0] for part in g.args[a[1]]}
-    above = factors_of(g, a[0])
-    for place, factor in enumerate(above):
-        if g.op[factor] == "exp_difference":
-            c, u, v = g.args[factor]
-            if exponents == {g.add(c, u), g.add(c, v)}:
-                made = g.node("tanh", g.mul(g.const(Fraction(1, 2)), g.sub(u, v)))
-                return quotient_of(g, [*without(above, place), made], [])
-    return None
-
-
 # ---- divided differences -------------------------------------------------------------------------
 
 
