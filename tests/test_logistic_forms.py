@@ -38,7 +38,9 @@ OF_ONE = {
     "entropy by softplus": log(1 + e) - x * p, "of minus": log(1 + 1 / e) + x * q,
     "entropy by exp": log(1 + e) - x * half, "certainty": x * p - log(1 + e) + log(2),
     "three states": log(e + 1 + 1 / e), "with a number": log(e + 3 + 1 / e), "by cosh": log(1 + 2 * cosh(x)),
-    "other margin": (e - 1) / (e + 2),
+    "interval": s(x + 1) - s(x - 1), "of tanh": tanh(x + 1) - tanh(x - 1),
+    "log of interval": log(s(x + 1) - s(x - 1)),
+    "step": s(10 * x) - s(10 * (x - 1)), "near step": log(s(x + R(1, 100)) - s(x - R(1, 100))),
     "softplus": log(1 + e), "softplus/x": log(1 + e) / x, "log of slope": log(p * q),
     "log of slope of exp": log(e / (1 + e) ** 2), "log of square": log(p**2), "scaled": log(3 * q / 4),
     "slope of exp": e / (1 + e) ** 2, "cubic": e**2 / (1 + e) ** 3, "odd": (e - 1) * e / (e + 1) ** 3,
@@ -76,6 +78,7 @@ OF_SHARES = {  # some second derivative of which is 0 where a share is 1/2, or w
     "margin to 1": e / (1 + e + exp(y)) - 1 / (1 + e + exp(y)),
 }  # fmt: skip
 OF_MORE = {
+    "ordinal": log(s(y - x) - s(b - x)),
     "Fermi": 1 / (exp((x - m) / t) + 1), "regression": log(s(a * x + b)), "linear": s(a * x + b),
     "cross-entropy": -(y * log(s(a * x + b)) + (1 - y) * log(1 - s(a * x + b))), "tanh": tanh((x - m) / t),
     "slope": exp((x - m) / t) / (t * (1 + exp((x - m) / t)) ** 2), "growth": a / (1 + exp(-b * (x - m))),

@@ -287,9 +287,9 @@ EXAMPLES: dict[str, Example] = {
     "pair_over_written_sum": lambda g, v: (g.node("exp_difference", g.zero, v.x, v.y), _one_and_two(g, v)),
     "number_over_sum_of_exponentials": lambda g, v: (g.one, _one_and_two(g, v)),
     "difference_of_shares": lambda g, v: (g.node("share", v.x, v.y, v.z), g.node("share", v.y, v.x, v.z)),
-    "softplus_less_weighted": lambda g, v: (g.node("softplus", v.x), g.mul(v.x, g.node("logistic", v.y))),
-    "softplus_plus_weighted": lambda g, v: (
+    "softplus_less_weighted": lambda g, v: (
         g.node("softplus", g.neg(v.x)), g.mul(v.x, g.node("logistic", v.y))),
+    "log_of_logistic_difference": lambda g, v: (g.node("logistic_difference", g.zero, v.x, g.neg(v.x)),),
     "one_minus_share": lambda g, v: (g.one, g.node("share", v.x, v.y, v.z)),
     "log_of_share": lambda g, v: (g.node("share", v.x, v.y, v.z),),
     "exp_of_log_share_to_share": lambda g, v: (g.node("log_share", v.x, v.y, v.z),),
@@ -370,6 +370,8 @@ EXAMPLES: dict[str, Example] = {
     "root_less_its_side": lambda g, v: (_norm(g, v), v.x),
     "root_plus_its_side": lambda g, v: (g.node("sqrt", g.add(g.mul(v.x, v.x), v.y)), v.x),
     "log_of_nearly_equal": lambda g, v: (g.add(v.x, v.y), v.x),
+    "difference_over_sum_of_exponentials": lambda g, v: (
+        g.sub(g.node("exp", v.x), g.node("exp", v.y)), g.add(g.node("exp", v.x), g.node("exp", v.y))),
     "power_plus_minus_one": lambda g, v: (g.node("pow", v.x, v.y), g.minus_one),
     "one_minus_power": lambda g, v: (g.one, g.node("pow", g.add(g.one, v.x), v.y)),
     "difference_of_multiples": lambda g, v: (v.y, g.mul(v.y, g.node("sinc", g.mul(v.x, v.y)))),

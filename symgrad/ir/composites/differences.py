@@ -309,7 +309,9 @@ def _logistic_slope(g: Graph, a: int, b: int, d: int, parts: Args) -> int:
 
 
 def _logistic_change(g: Graph, c: int, u: int, v: int, y: int) -> int:
-    """p(1 - p) - q(1 - q) = (p - q)*((1 - p) - q)."""
+    """p(1 - p) - q(1 - q) = (p - q)*((1 - p) - q), which for v = -u is 0 where c is."""
+    if g.neg(u) == v:
+        return g.mul(y, difference_node(g, "logistic", v, g.neg(c), c))
     a, b = g.add(c, u), g.add(c, v)
     return g.mul(y, difference_node(g, "logistic", g.zero, g.neg(a), b))
 

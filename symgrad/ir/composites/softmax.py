@@ -19,7 +19,6 @@ sections 2 and 4.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 Args = tuple[int, ...]
 NAMES = ("share", "share_of_others", "log_share")
 _LEAST = 3
-_HALF = Fraction(1, 2)
+_HALF = 0.5
 _SOURCE = "Blanchard, Higham & Higham 2021"
 
 
@@ -56,22 +55,23 @@ def log_share(g: Graph, x: int, rest: Sequence[int]) -> int:
     return _share(g, "log_share", x, rest)
 
 
-def margin(g: Graph, x: int, y: int, shares: Sequence[int]) -> int:
-    """p - q for the shares of exp(x) and exp(y) of one whole: the larger one times what is left of 1.
+def margin(g: Graph, x: int, y: int, total: int) -> int:
+    """exp(x - total) - exp(y - total) for two scores of a log-sum-exp, p - q for short.
 
-    No two terms of the derivatives of p*(1 - exp(y - x)) cancel, neither where x is near y nor where p is
-    near 1. Of a whole of two it is tanh((x - y)/2).
+    Where one share is most of the whole, and far above the other, p*(1 - exp(y - x)): 1 - p would cancel in
+    its derivatives. Elsewhere the derivative by both is the difference itself, and 0 where they are equal.
     """
-    p, q = shares
     apart = difference_of(g, x, y)
-    if (p, q) == (g.node("logistic", apart), g.node("logistic", difference_of(g, y, x))):
-        return g.node("tanh", g.mul(g.const(_HALF), apart))
 
     def less(small: int, large: int) -> int:
         has_any = g.node("ne", large, g.const(float("-inf")))
         return g.node("expm1", g.where(has_any, difference_of(g, small, large), g.zero))
 
-    return g.where(g.node("lt", x, y), g.mul(q, less(x, y)), g.neg(g.mul(p, less(y, x))))
+    p, q = (g.node("exp", g.sub(score, total)) for score in (x, y))
+    far = g.where(g.node("lt", x, y), g.mul(q, less(x, y)), g.neg(g.mul(p, less(y, x))))
+    written = g.node("exp_difference", g.neg(total), x, y)
+    has_most = g.node("lt", g.const(_HALF), g.node("maximum", p, q))
+    return g.where(g.node("and", g.node("le", g.one, g.node("abs", apart)), has_most), far, written)
 
 
 def _share(g: Graph, op: str, x: int, rest: Sequence[int]) -> int:

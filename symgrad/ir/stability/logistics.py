@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from symgrad.ir.composites.softmax import margin
 from symgrad.ir.rules import Args, among, rule
 from symgrad.ir.stability.audit import Audit, at, stable
 from symgrad.ir.stability.patterns import (
@@ -63,16 +62,9 @@ def quotient_to_logistic(g: Graph, a: Args) -> int | None:
         if power in above:
             made, number = g.node("logistic", g.add(exponent, shift)), times
             above = without(above, above.index(power))
-        elif less in above:
+        elif less in above and number == times:
+            made = g.node("tanh", g.mul(g.const(_HALF), exponent))
             above = without(above, above.index(less))
-            if number == times:
-                made = g.node("tanh", g.mul(g.const(_HALF), exponent))
-            else:
-                p, q = (
-                    g.node("logistic", z) for z in (g.add(exponent, shift), g.neg(g.add(exponent, shift)))
-                )
-                parts = [g.div(p, g.const(times)), g.div(q, g.const(number))]
-                made, number = margin(g, exponent, g.zero, parts), Fraction(1)
         else:
             made = g.node("logistic", g.neg(g.add(exponent, shift)))
         return quotient_of(g, [g.const(1 / number), *above, made], without(below, place))

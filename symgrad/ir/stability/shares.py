@@ -177,9 +177,10 @@ def _shares_of(g: Graph, total: int, lse: int) -> int | None:
 @stable(
     "div",
     "(exp(x) - exp(y))/(1 + exp(x) + exp(y)) overflows, and terms of its derivatives cancel",
-    Audit("(exp(x) - exp(y))/(1 + exp(x) + exp(y))", "share(y, 0, x)*expm1(x - y) for x < y",
-          "exp(x) - 1, sinh(x), cosh(x); tanh((x - y)/2) for (exp(x) - exp(y))/(exp(x) + exp(y))",
-          _LOG_SUM_EXP, at_pairs((800.0, 1.0), (1.0, 1 + 1e-9), (40.0, -1.0), (-30.0, -40.0))),
+    Audit("(exp(x) - exp(y))/(1 + exp(x) + exp(y))",
+          "p*(1 - exp(y - x)), p = share(x, 0, y), where p > 1/2, x > y + 1; exp_difference",
+          "of three or more; exp(x) - 1, sinh(x) and cosh(x), too",
+          _LOG_SUM_EXP, at_pairs((800.0, 1.0), (1.0, 1 + 1e-9), (40.0, -1.0), (-30.0, 5.0))),
     on=lambda ops: ops[0] in (*_PAIRS, "mul", "neg") and ops[1] in ("add", "mul"),
     needs=_PAIRS,
 )  # fmt: skip
@@ -191,7 +192,9 @@ def pair_over_written_sum(g: Graph, a: Args) -> int | None:
         if k is not None and lse is not None:
             number, x, y = _pair(g, above[k])
             shares = [g.node("exp", g.sub(score, lse)) for score in (x, y)]
-            made = g.add(*shares) if g.op[above[k]] == "cosh" else softmax.margin(g, x, y, shares)
+            if any(g.op[p] != "share" for p in shares):
+                return None
+            made = g.add(*shares) if g.op[above[k]] == "cosh" else softmax.margin(g, x, y, lse)
             return quotient_of(g, [g.const(number), *without(above, k), made], without(below, place))
     return None
 
@@ -317,8 +320,8 @@ def one_minus_share(g: Graph, a: Args) -> int | None:
     "p - q cancels where two shares are near each other, and its derivatives where one of them is near 1",
     Audit(
         "(1 - exp(x)/(exp(x) + exp(y) + exp(z))) - (1 - exp(y)/(exp(x) + exp(y) + exp(z)))",
-        "share(y, x, z)*(-expm1(x - y)) for x < y", "shares of one sum, or what is left for others",
-        _LOG_SUM_EXP, _THREE,
+        "-p*(1 - exp(y - x)), p = share(x, y, z), where p > 1/2, x > y + 1; exp_difference",
+        "shares of one sum, or what is left for others", _LOG_SUM_EXP, _THREE,
     ),
     on=lambda ops: ops[0] == ops[1] and ops[0] in ("share", "share_of_others"),
     needs=("share", "share_of_others"),
@@ -328,8 +331,8 @@ def difference_of_shares(g: Graph, a: Args) -> int | None:
         return None
     if sorted(g.args[a[0]]) != sorted(g.args[a[1]]):
         return None
-    (x, others), (y, rest) = (_scores(g, part) for part in (a if g.op[a[0]] == "share" else a[::-1]))
-    return softmax.margin(g, x, y, [softmax.share(g, x, others), softmax.share(g, y, rest)])
+    x, y = (g.args[part][0] for part in (a if g.op[a[0]] == "share" else a[::-1]))
+    return softmax.margin(g, x, y, g.node("logaddexp", *sorted(g.args[a[0]])))
 
 
 @stable(

@@ -33,6 +33,7 @@ from symgrad.ir.stability.patterns import (
     difference_of,
     factors_of,
     multiple_of,
+    numbered,
     quotient_of,
     remove,
     without,
@@ -48,8 +49,9 @@ _ALONE = frozenset(
     ("exp", "cos", "cosh", "atan", "acos", "logistic", "tanh", "softplus", "erf", "erfc")
 )  # also of arguments with nothing in common
 _BOUNDED = frozenset(
-    ("exp", "cos", "sin", "tan", "sinh", "cosh", "logistic", "tanh", "softplus")
+    ("exp", "cos", "sin", "tan", "sinh", "cosh", "softplus")
 )  # a step that is no small number is none to them
+_AS_PRODUCTS = ("logistic", "tanh")  # of any two arguments; both may saturate
 _VIA = {  # op: (family, what its difference is multiplied by, what the arguments are)
     "tanh": ("logistic", 2, 2),  # 2*logistic(2*x) - 1
     "acos": ("asin", -1, 1),
@@ -159,7 +161,7 @@ def _difference(g: Graph, op: str, x: int, y: int) -> int | None:
     parts = common_terms(g, x, y) or _by_inner_difference(g, x, y)
     if parts is not None and op in _BOUNDED and _is_large_step(g, *parts[1:]):
         return None
-    if parts is None and (op not in _ALONE or _is_of_one_value(g, x, y)):
+    if parts is None and op not in _AS_PRODUCTS and (op not in _ALONE or _is_of_one_value(g, x, y)):
         return None
     return _difference_by_parts(g, op, parts or (g.zero, x, y))
 
@@ -203,6 +205,27 @@ def _is_of_one_value(g: Graph, x: int, y: int) -> bool:
 
 
 @stable(
+    "log",
+    "a difference of logistic functions underflows before its logarithm does, as of ordinal regression",
+    Audit("log(1/(1 + exp(-x)) - 1/(1 + exp(-y)))", "log1mexp(y - x) - softplus(-x) - softplus(y)",
+          "multiples by positive numbers; differences of tanh", _CONJUGATE,
+          at_pairs((800.0, 790.0), (1.0, 1 - 1e-9), (-20.0, -40.0), (0.5, -3.0))),
+    on=among("logistic_difference", "mul"),
+    needs=("logistic_difference",),
+)  # fmt: skip
+def log_of_logistic_difference(g: Graph, a: Args) -> int | None:
+    number, difference = numbered(g, a[0])
+    if g.op[difference] != "logistic_difference":
+        return None
+    c, u, v = g.args[difference]
+    if number < 0:
+        u, v = v, u
+    far = g.add(g.node("softplus", g.neg(g.add(c, u))), g.node("softplus", g.add(c, v)))
+    log = g.sub(g.node("log1mexp", g.sub(v, u)), far)
+    return g.add(g.node("log", g.const(abs(number))), log)
+
+
+@stable(
     "log_quotient",
     "log((x + y)/x) cancels where y is small beside x",
     Audit("log((x + y)/x)", "log1p(y/x)", "a term in common above and below, and neither is much larger",
@@ -212,6 +235,28 @@ def _is_of_one_value(g: Graph, x: int, y: int) -> bool:
 def log_of_nearly_equal(g: Graph, a: Args) -> int | None:
     parts = common_terms(g, *a)
     return None if parts is None else log_of_near_quotient(g, *parts)
+
+
+@stable(
+    "div",
+    "(exp(x) - exp(y))/(exp(x) + exp(y)) is 0/0 or infinity over infinity out of range",
+    Audit("(exp(x) - exp(y))/(exp(x) + exp(y))", "tanh((x - y)/2)", "the same exponentials", _CONJUGATE,
+          at_pairs((800.0, 801.0), (-800.0, -800.5), (1.0, 1 + 1e-9), (0.5, -3.0))),
+    on=lambda ops: ops[1] == "add" and ops[0] in ("exp_difference", *PRODUCTS),
+    needs=("exp_difference",),
+)  # fmt: skip
+def difference_over_sum_of_exponentials(g: Graph, a: Args) -> int | None:
+    if g.op[a[1]] != "add" or any(g.op[part] != "exp" for part in g.args[a[1]]):
+        return None
+    exponents = {g.args[part][0] for part in g.args[a[1]]}
+    above = factors_of(g, a[0])
+    for place, factor in enumerate(above):
+        if g.op[factor] == "exp_difference":
+            c, u, v = g.args[factor]
+            if exponents == {g.add(c, u), g.add(c, v)}:
+                made = g.node("tanh", g.mul(g.const(Fraction(1, 2)), g.sub(u, v)))
+                return quotient_of(g, [*without(above, place), made], [])
+    return None
 
 
 # ---- divided differences -------------------------------------------------------------------------
