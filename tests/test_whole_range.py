@@ -58,6 +58,7 @@ EVERYWHERE = (  # also at subnormal arguments
     1 / sqrt(1 + x**2 + y**2 + z**2), sp.Sum(sqrt(1 + v[i] ** 2), (i, 0, n - 1)),
     sp.Sum(v[i] ** 2 / (1 + v[i] ** 2), (i, 0, n - 1)),
     log(1 + H), log(1 + x**2 + y**2 + z**2), log(1 + x**2), log(1 + x**2) / x, log(1 + x**2) / x**2,
+    log(sqrt(1 + H)),
     x / (1 + H), 1 / (1 + H), x * y / (1 + H), x**2 / (1 + H), y / (1 + x**2),
     sp.Sum(log(1 + v[i] ** 2), (i, 0, n - 1)),
 )  # fmt: skip

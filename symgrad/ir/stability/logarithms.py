@@ -294,11 +294,18 @@ def log_of_power(g: Graph, a: Args) -> int | None:
 @stable(
     "log",
     "sqrt(x) rounds away half the digits of x - 1 near 1",
-    Audit("log(sqrt(x))", "log(x)/2", "always", _HIGHAM, at(1 + 2.0**-40, 0.5, 1e300)),
-    on=among("sqrt"),
-)
+    Audit(
+        "log(sqrt(x))", "log(x)/2", "always; of sums over an axis not: their norms do not overflow", _HIGHAM,
+        at(1 + 2.0**-40, 0.5, 1e300),
+    ),
+    on=among("sqrt", "norm"),
+)  # fmt: skip
 def log_of_root(g: Graph, a: Args) -> int | None:
-    x = argument_of(g, "sqrt", a[0])
+    if g.op[a[0]] == "norm":
+        r, s, t = g.args[a[0]]
+        x = s if r == t else None  # `opt.ranges` sees to sums of squares that overflow
+    else:
+        x = argument_of(g, "sqrt", a[0])
     return None if x is None else g.mul(g.const(0.5), g.node("log", x))
 
 
