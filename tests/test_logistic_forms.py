@@ -41,6 +41,8 @@ OF_ONE = {
     "interval": s(x + 1) - s(x - 1), "of tanh": tanh(x + 1) - tanh(x - 1),
     "log of interval": log(s(x + 1) - s(x - 1)),
     "step": s(10 * x) - s(10 * (x - 1)), "near step": log(s(x + R(1, 100)) - s(x - R(1, 100))),
+    "log of softplus": log(log(1 + e)),
+    "of a hazard": p / log(1 + e), "over p": log(q) / p, "over exp": log(1 + e) / e,
     "softplus": log(1 + e), "softplus/x": log(1 + e) / x, "log of slope": log(p * q),
     "log of slope of exp": log(e / (1 + e) ** 2), "log of square": log(p**2), "scaled": log(3 * q / 4),
     "slope of exp": e / (1 + e) ** 2, "cubic": e**2 / (1 + e) ** 3, "odd": (e - 1) * e / (e + 1) ** 3,

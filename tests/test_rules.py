@@ -290,6 +290,9 @@ EXAMPLES: dict[str, Example] = {
     "softplus_less_weighted": lambda g, v: (
         g.node("softplus", g.neg(v.x)), g.mul(v.x, g.node("logistic", v.y))),
     "log_of_logistic_difference": lambda g, v: (g.node("logistic_difference", g.zero, v.x, g.neg(v.x)),),
+    "log_of_softplus": lambda g, v: (g.node("softplus", v.x),),
+    "quotient_with_small_exponential": lambda g, v: (g.node("softplus", v.x), g.node("logistic", v.x)),
+    "product_with_small_exponential": lambda g, v: (g.node("softplus", v.x), g.node("exp", g.neg(v.x))),
     "one_minus_share": lambda g, v: (g.one, g.node("share", v.x, v.y, v.z)),
     "log_of_share": lambda g, v: (g.node("share", v.x, v.y, v.z),),
     "exp_of_log_share_to_share": lambda g, v: (g.node("log_share", v.x, v.y, v.z),),

@@ -46,6 +46,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     singularities.py formulas of one value that are regular where it is 0
     sums_of_one_value.py  the same in sums with other terms
     sums_of_multiples.py  the same of multiples by factors of the value
+    small_exponentials.py  log(softplus(x)), hazards, where exp(x) is small
     two_states.py    entropies and cross-entropies by softplus and log(cosh(x))
 """
 
@@ -84,6 +85,7 @@ from symgrad.ir.stability import (
     shares,
     sides,
     singularities,
+    small_exponentials,
     squares,
     steps,
     sum_steps,
@@ -131,6 +133,7 @@ __all__ = [
     "shares",
     "sides",
     "singularities",
+    "small_exponentials",
     "squares",
     "steps",
     "sum_steps",
