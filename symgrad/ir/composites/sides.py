@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 Args = tuple[int, ...]
+Partial = Callable[["Graph", Args, int], int]
 _SMALL = Fraction(1, 1 << 480)  # squares of what is larger have all their digits
 
 
@@ -68,7 +69,7 @@ OPS["root_less_side"] = Op(
 )  # fmt: skip
 
 
-def _of_two(root: str, sign: int, by_other: Callable[[Graph, int, int], int], domain: Any) -> None:
+def _of_two(root: str, sign: int, by_side: Partial, by_other: Partial, domain: Any) -> None:
     """The row for a root of two squares."""
 
     def expand(g: Graph, a: Args) -> int:
@@ -78,23 +79,26 @@ def _of_two(root: str, sign: int, by_other: Callable[[Graph, int, int], int], do
         is_near = g.node("lt", g.node("abs", y), g.mul(g.const(2), x))
         return g.where(is_near, square if sign > 0 else g.neg(square), g.intern("sub", (r, x)))
 
-    def by_side(g: Graph, a: Args, y: int) -> int:
-        x, other = a
-        r = g.node(root, x, other)
-        is_zero = g.node("eq", r, g.zero)
-        below = g.where(is_zero, g.one, r)
-        back = g.sub(g.div(g.node(name, g.neg(x), other), below), g.const(2))
-        made = g.where(g.node("lt", x, g.zero), back, g.neg(g.div(y, below)))
-        return g.where(is_zero, g.minus_one, made)
-
     name = f"{root}_less_side"
     OPS[name] = Op(
-        name, 2, by_expansion(expand, 2), lambda x, y: _exact(x, sign * y * y, None),
-        (by_side, lambda g, a, y: by_other(g, *a)), expand=expand, cost=30, domain=domain,
-        source="this module",
+        name, 2, by_expansion(expand, 2), lambda x, y: _exact(x, sign * y * y, None), (by_side, by_other),
+        expand=expand, cost=30, domain=domain, source="this module",
     )  # fmt: skip
 
 
-_of_two("hypot", 1, lambda g, x, y: g.node("hypot_slope", y, x), ((-2.0, 2.0), (-2.0, 2.0)))
-_of_two("leg", -1, lambda g, x, y: g.neg(g.node("leg_sinh", x, y)), ((1.0, 2.0), (-0.9, 0.9)))
+def _leg_by_side(g: Graph, a: Args, y: int) -> int:
+    x, other = a
+    r = g.node("leg", x, other)
+    is_zero = g.node("eq", r, g.zero)
+    below = g.where(is_zero, g.one, r)
+    back = g.sub(g.div(g.node("leg_less_side", g.neg(x), other), below), g.const(2))
+    made = g.where(g.node("lt", x, g.zero), back, g.neg(g.div(y, below)))
+    return g.where(is_zero, g.minus_one, made)
+
+
+_of_two(
+    "hypot", 1, lambda g, a, y: g.neg(g.node("less_cosine", *a)),
+    lambda g, a, y: g.node("hypot_slope", a[1], a[0]), ((-2.0, 2.0), (-2.0, 2.0)),
+)  # fmt: skip
+_of_two("leg", -1, _leg_by_side, lambda g, a, y: g.neg(g.node("leg_sinh", *a)), ((1.0, 2.0), (-0.9, 0.9)))
 NAMES = frozenset(("root_less_side", "hypot_less_side", "leg_less_side"))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _ROOTS = ("sqrt", "norm", "hypot", "leg")
+_LESS = ("hypot_less_side", "root_less_side")
 _COSINES = ("direction_cosine", "hypot_slope")
 _CONJUGATE = "Higham 2002, section 1.8; Goldberg 1991, section 1.4"
 
@@ -34,11 +35,11 @@ _CONJUGATE = "Higham 2002, section 1.8; Goldberg 1991, section 1.4"
     "sqrt(x**2 + s) - x cancels where s is small beside x**2",
     Audit(
         "x - sqrt(x**2 + y**2)", "-hypot_less_side(x, y)",
-        "the square of x is a term under the root", _CONJUGATE,
+        "the square of x is a term under the root; or of two sides, the larger first", _CONJUGATE,
         at_pairs((1.0, 1e-8), (1e8, 1.0), (3.0, 4.0), (-2.0, 1e-3)),
     ),
-    on=among(*_ROOTS, "mul"),
-    needs=_ROOTS,
+    on=among(*_ROOTS, *_LESS, "mul"),
+    needs=(*_ROOTS, *_LESS),
 )  # fmt: skip
 def root_less_its_side(g: Graph, a: Args) -> int | None:
     for root, side, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
@@ -56,8 +57,8 @@ def root_less_its_side(g: Graph, a: Args) -> int | None:
         "x may be negative; with a number before each", _CONJUGATE,
         at_pairs((-1.0, 1e-12), (-1e8, 1.0), (-2.0, 3.0), (5.0, 1.0), (-3.0, -1e-9)),
     ),
-    on=among(*_ROOTS, "mul"),
-    needs=_ROOTS,
+    on=among(*_ROOTS, *_LESS, "mul"),
+    needs=(*_ROOTS, *_LESS),
 )  # fmt: skip
 def root_plus_its_side(g: Graph, a: Args) -> int | None:
     for root, side in (a, a[::-1]):
@@ -117,6 +118,9 @@ def _adds(g: Graph, side: int) -> bool:
 def _less(g: Graph, node: int, side: int, is_sum: bool = False) -> int | None:
     """q*root - side for a number q, as q*(root - side/q)."""
     number, root = numbered(g, node)
+    if g.op[root] in _LESS and number == 1:
+        whole = g.args[root][2] if g.op[root] == "root_less_side" else g.node("hypot", *g.args[root])
+        return _less_two(g, whole, g.args[root][0], side)
     if g.op[root] not in _ROOTS or (is_sum and _adds(g, g.neg(side))):
         return None
     if number == 1:
@@ -126,6 +130,24 @@ def _less(g: Graph, node: int, side: int, is_sum: bool = False) -> int | None:
 
 
 def _root_less(g: Graph, root: int, side: int) -> int | None:
+    if g.op[side] in ("add", "sub", "neg"):
+        terms = [t if sign > 0 else g.neg(t) for sign, t in terms_of(g, side)]
+        made = _less_two(g, root, terms[0], terms[1]) if len(terms) == 2 else None
+        if made is not None:
+            return made
+    return _less_one(g, root, side)
+
+
+def _less_two(g: Graph, root: int, u: int, v: int) -> int | None:
+    """The root less two of its sides, the larger one first: what is left of that is below the other."""
+    first, second = (_less_one(g, root, x) for x in (u, v))
+    if first is None or second is None:
+        return None
+    is_larger = g.node("lt", g.node("abs", v), g.node("abs", u))
+    return g.where(is_larger, g.intern("sub", (first, v)), g.intern("sub", (second, u)))
+
+
+def _less_one(g: Graph, root: int, side: int) -> int | None:
     op, either = g.op[root], (side, g.neg(side))
     if op in ("hypot", "leg"):
         x, y = g.args[root]
