@@ -28,6 +28,8 @@ WIDE_TIES = (*TIES, (1e8, 1e8 + 1))
 UNIT_STEPS = ((0.25, 1e-12), (0.75, 2e-9), (0.5, 0.25), (1e-9, 2e-9))
 SIDES = ((1.0, 1e-12), (1e-5, 1.0), (1e8, 1e-3), (3.0, 4.0), (1e-3, -5.0))
 SCALES = ((1e-3, 1e-9), (1.0, -1e-5), (-2.5, 1e-3), (1e6, 0.3), (2.0, 3.0), (1.5, 30.0))  # of y/x
+TURNS_AND_HALVES = tuple((k * np.pi / 2 + e,) for k in (5, -3, 401, -4003) for e in (0.0, 1e-5))
+WHOLE_TURNS = tuple((k * np.pi + e,) for k in (2, -4, 100, 4000) for e in (0.0, 1e-5))
 ROOTS = ((1e-8, 1.0, 2.0), (1.0, -3.0, 1.0), (1.0, 1e5, 1.0))
 
 
@@ -135,6 +137,20 @@ CASES: dict[str, tuple[Any, tuple[tuple[float, ...], ...]]] = {
         (tan(x) - 1 / cos(x), ((np.pi / 2,), (np.pi / 2 + 1e-5,), (1.0,))),
         (sin(sp.pi * x) / sin(2 * sp.pi * x), ((1 + 2.0**-30,), (-1.25,))),
         (cos(3 * x) / cos(x), ((np.pi / 2,), (-np.pi / 2,), (1.5,))),
+        ((1 - sin(x)) / cos(x) ** 2, TURNS_AND_HALVES),
+        (tan(x) - 1 / cos(x), TURNS_AND_HALVES),
+        (cos(3 * x) / cos(x), TURNS_AND_HALVES),
+        (cos(x) * tan(x), TURNS_AND_HALVES),
+        (sin(5 * x) / sin(x), WHOLE_TURNS),
+        ((1 - cos(x)) / sin(x) ** 2, WHOLE_TURNS),
+        (1 / sin(x) - 1 / tan(x), WHOLE_TURNS),
+        (sin(5 * x / 2) ** 2 / sin(x / 2) ** 2, WHOLE_TURNS),
+        (sin(2 * x + 1) / sin(x + sp.Rational(1, 2)), ((-0.5,), (3 * np.pi - 0.5,), (1.0,))),
+        (
+            sin(sp.pi * x) / sin(2 * sp.pi * x),
+            ((5 + 2.0**-30,), (-4 + 2.0**-20,), (3001 + 2.0**-20,), (0.25,)),
+        ),
+        (x * sin(x) / (x**2 - 9 * sp.pi**2), ((3 * np.pi,), (-3 * np.pi,), (1.0,))),
         ((sin(x + y) - sin(x)) / y, (*SMALL_STEPS, (1.0, 0.0))),
         (x * (exp(-x * z) - exp(-y * z)) / (y - x), ((1.0, 1.0, 1.0), (1.0, 3.0, 2.0))),
         *((f(x + y) - f(x), SMALL_STEPS) for f in (sp.sinh, sp.cosh, tan, exp_of_square)),

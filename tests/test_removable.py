@@ -14,6 +14,7 @@ import symgrad as sg
 from symgrad.ir.evaluate import evaluate
 from symgrad.ir.graph import Graph
 from symgrad.ir.series.laurent import FUNCTIONS, ROWS, formula_of, series_of, value_of
+from symgrad.ir.series.offset import reduced
 from symgrad.ir.series.probe import probe, variable_of
 
 TARGETS = ("numpy", "llvm", "c")
@@ -343,6 +344,43 @@ def test_a_true_pole_stays_one() -> None:
     value, slope = sg.compile(sp.tanh(x) / x**2, wrt=x, outputs=("value", "grad"))(2.0**-20)
     np.testing.assert_allclose((value, slope), (2.0**20, -(2.0**40)), rtol=1e-11)
     assert np.isnan(sg.compile(sp.tanh(x) / x**2)(0.0))
+
+
+@pytest.mark.parametrize("half_turns", [1, 3, 4])
+def test_the_distance_from_the_nearest_of_all_turns_is_exact(half_turns: int) -> None:
+    g = Graph()
+    u = g.read(g.input("u"))
+    center, period = (g.mul(g.const(Fraction(k, 2)), g.const("pi")) for k in (1, half_turns))
+    distance = g.define("map", (), (), reduced(g, u, center, period))
+    rng = np.random.default_rng(0)
+    beside = rng.choice([0.0, 1e-16, 1e-9, 1e-3], 300)
+    for at in (1 + half_turns * rng.integers(-1300, 1300, 300)) * (np.pi / 2) + beside:
+        (found,) = evaluate(g, [distance], {g.args[u][0]: at}, {})
+        with mpmath.workdps(60):
+            turn = half_turns * mpmath.pi / 2
+            wanted = at - mpmath.pi / 2
+            wanted -= turn * mpmath.nint(wanted / turn)
+            assert abs(float(found) - wanted) <= 2.0**-52 * abs(wanted), at
+    for at in (1e9, -1e300, np.inf, np.nan):  # farther away no turns are taken off
+        (found,) = evaluate(g, [distance], {g.args[u][0]: at}, {})
+        np.testing.assert_equal(float(found), at - np.pi / 2)
+
+
+@every_target
+def test_all_turns_have_their_digits_in_single_precision(target: str) -> None:
+    expr = (1 - sp.sin(x)) / sp.cos(x) ** 2
+    kernel = sg.compile(expr, wrt=x, outputs=("value", "grad"), dtype="float32", backend=target)
+    for turns in (0, 1, -3, 1000):
+        at = np.float32((turns + 0.25) * 2 * np.pi)
+        wanted = [float(_exact(expr, float(at), order)) for order in (0, 1)]
+        np.testing.assert_allclose(kernel(at), wanted, rtol=1e-6)
+
+
+def test_what_has_no_period_is_regular_at_one_point() -> None:
+    """sin(x)/x grows with no turn; frequencies without a common one have no period."""
+    for expr in (sp.sin(x) / (x - sp.pi), sp.sin(x) / sp.sin(sp.sqrt(2) * x), sp.sin(x**2) / sp.sin(x) ** 2):
+        assert "reduced" not in sg.program(expr).translation.graph.op
+    assert "reduced" in sg.program(sp.sin(sp.sqrt(2) * x) / sp.sin(2 * sp.sqrt(2) * x)).translation.graph.op
 
 
 def test_single_precision_is_right_near_the_singularity() -> None:

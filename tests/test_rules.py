@@ -158,6 +158,10 @@ EXAMPLES: dict[str, Example] = {
     "radial_removable_as_made_again": lambda g, v: (
         *_radial_removable(g, v.x, v.y, v.x)[:4], _raw(g, "removable", *_removable(g, v.x))),
     "fold_offset": lambda g, v: (g.const(3), g.const(2), g.const(2), g.zero, g.zero),
+    "fold_reduced": lambda g, v: tuple(
+        g.const(k) for k in (8, 1, 3, 1, 0, 0, 0, 3, 0, 0, 0, 0)  # 8 is 1 + 2*3 and 1 more
+    ),
+    "abs_of_named_number": lambda g, v: (g.const("pi"),),
     "log_of_exponential_quotient": lambda g, v: (g.node("exprel", v.x),),
     "over_cosh": lambda g, v: (v.y, g.node("cosh", v.x)),
     "log_of_erfc": lambda g, v: (g.mul(g.const(3), g.node("erfc", v.x)),),

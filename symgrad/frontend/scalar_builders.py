@@ -273,6 +273,7 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "norm": lambda v, exact: power_of(v[1], sp.S.Half, exact),
     "removable": lambda v, exact: v[-1],
     "offset": lambda v, exact: v[0] - v[1],
+    "reduced": lambda v, exact: v[0] - v[1] - v[2] * sp.floor((v[0] - v[1]) / v[2] + sp.S.Half),
     "radial_removable": lambda v, exact: v[-1],
     "xlogx": _formula(lambda x: x * sp.log(x)),
     "exp_of_sum": _formula(lambda x, y: sp.exp(x) * sp.exp(y)),

@@ -227,6 +227,7 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     **{op: _quotient(op) for op in QUOTIENT_ROWS},
     **{op: _radial(op) for op in RADIAL_ROWS if not op.startswith("radial_bessel")},
     **{op: OPS[op].numpy for op in ("removable", "radial_removable", "offset")},
+    "reduced": lambda x, *points: OPS["reduced"].numpy(np.real(x), *map(np.real, points)) + 1j * np.imag(x),
     "radial_cos": lambda h, s: np.cos(h),
     "radial_cosh": lambda h, s: np.cosh(h),
     "radial_versine": lambda h, s: 2 * np.sin(h / 2) ** 2,

@@ -417,6 +417,11 @@ for _op in ("exp", "cos", "cosh", "sinc", "sinhc", "exprel", "log1prel"):
     _at_zero(_op, 1)
 
 
+@rule("abs", "pi and its like are positive", on=among("const"))
+def abs_of_named_number(g: Graph, a: Args) -> int | None:
+    return a[0] if g.op[a[0]] == "const" and g.args[a[0]][0] == "s" else None
+
+
 @rule("log", "log(exp(x)) is x on the reals", on=among("exp"))
 def log_of_exp(g: Graph, a: Args) -> int | None:
     return g.args[a[0]][0] if g.op[a[0]] == "exp" else None

@@ -6,9 +6,10 @@ coth(x) - 1/x, (x*cos(x) - sin(x))/x^2 and besselj(1, x)/x, and at 1 with log(x)
     removable(x, radius, t, near, away)      near where |t| < radius, else away
 
 holds the formula, `away`, as it is written in x, and the first terms of its Taylor series, `near`, in
-t = x - c (`offset.py`; around 0, t is x itself). It is a function of x alone: its derivative is that of
-`away`, symbolically, as a removable singularity again, with a series of its own; the derivative of what is
-left of a series would be less accurate with every order. Around 0 and 1 there are two, one in the other.
+t = x - c (`offset.py`; around 0, t is x itself), less all turns where the formula has a period
+(`periods.py`). It is a function of x alone: its derivative is that of `away`, symbolically, as a removable
+singularity again, with a series of its own; the derivative of what is left of a series would be
+less accurate with every order. Around 0 and 1 there are two, one in the other.
 
 Where x is a root, h = sqrt(s), and the derivative by it is 0 at 0, the formula is differentiated by s (as in
 `radial.py`): (1 + h)*exp(-h) is smooth at the zero of a norm h, and the chain rule does not see it.
@@ -39,8 +40,20 @@ from symgrad.ir.composites.radial import NAMES as RADIAL
 from symgrad.ir.composites.radial import by_root
 from symgrad.ir.op import Op
 from symgrad.ir.ops import OPS
-from symgrad.ir.series.laurent import BITS, ROWS, Formula, Series, between, formula_of, series_of, slope
-from symgrad.ir.series.offset import offset
+from symgrad.ir.series.laurent import (
+    BITS,
+    ROWS,
+    Formula,
+    Series,
+    between,
+    formula_of,
+    is_number,
+    series_of,
+    slope,
+    value_of,
+)
+from symgrad.ir.series.offset import offset, reduced
+from symgrad.ir.series.periods import period_of
 from symgrad.records import dataclass
 
 if TYPE_CHECKING:
@@ -49,7 +62,7 @@ if TYPE_CHECKING:
 Args = tuple[int, ...]
 ORDERS = (48, 100)  # terms that are looked at: more where too many of them cancel
 LEAST = 26  # terms that have to be left
-NAMES = frozenset((*ROWS, "offset"))  # what is only made here
+NAMES = frozenset((*ROWS, "offset", "reduced"))  # what is only made here
 IS_PART = ContextVar(
     "whether what is made is part of a formula that a singularity is removed from", default=False
 )
@@ -74,18 +87,26 @@ class Expansion:
         return self.valuation > 1 or (self.valuation == 0 and (*self.terms, 0)[1] == 0)
 
 
-def removable(
-    g: Graph, away: int, x: int, found: Expansion | None = None, center: int | None = None
-) -> int | None:
+def removable(g: Graph, away: int, x: int, center: int | None = None) -> int | None:
     """The formula as one that can be computed near a point, if it is regular there.
 
-    found   its expansion, where that is known: that of a derivative is.
-    center  the point, a constant; none: 0.
+    center  the point, a constant; none: 0. Of a formula with a period it is one of many points.
     """
-    t = x if center is None else offset(g, x, center)
-    found = found or expansion(formula_of(g, away, x), center_of(g, t, x))
-    if found is None:
-        return None
+    at = () if center is None else formula_of(g, center, x)
+    found = expansion(formula_of(g, away, x), at)
+    return None if found is None else with_expansion(g, away, x, distance(g, away, x, center), found)
+
+
+def distance(g: Graph, away: int, x: int, center: int | None) -> int:
+    """x - c, or that less all turns."""
+    period = period_of(g, away, x)
+    if period is None:
+        return x if center is None else offset(g, x, center)
+    return reduced(g, x, g.zero if center is None else center, period)
+
+
+def with_expansion(g: Graph, away: int, x: int, t: int, found: Expansion) -> int:
+    """The formula with its expansion in t."""
     formula = plain(g, away, x, t, found.radius)
     g.expansions[formula, t] = found
     return g.node("removable", x, g.const(found.radius), t, _polynomial(g, found, t), formula)
@@ -93,7 +114,7 @@ def removable(
 
 def center_of(g: Graph, t: int, x: int) -> Formula:
     """How c is computed for a t that stands for x - c; empty for 0."""
-    return () if t == x else formula_of(g, g.args[t][1], t)
+    return () if t == x or g.args[t][1] == g.zero else formula_of(g, g.args[t][1], t)
 
 
 def centers_of(g: Graph, node: int) -> list[Formula]:
@@ -104,6 +125,19 @@ def centers_of(g: Graph, node: int) -> list[Formula]:
         found.append(center_of(g, g.args[node][2], x) if g.op[node] == "removable" else ())
         node = g.args[node][-1]
     return found
+
+
+def is_around(g: Graph, node: int, center: int) -> bool:
+    """Whether one of the series of a value is around a point, or around one that is whole turns away."""
+    while g.op[node] in ROWS:
+        t = g.args[node][2]
+        if g.op[node] == "removable" and g.op[t] == "reduced":
+            c, own, period = (value_of(formula_of(g, n, t)) for n in (center, *g.args[t][1:3]))
+            turns = (c - own) / period
+            if is_number(turns, Fraction(round(turns))):
+                return True
+        node = g.args[node][-1]
+    return False
 
 
 def near_point(g: Graph, node: int) -> int:
@@ -239,9 +273,15 @@ def _expanded(g: Graph, t: int, radius: int, near: int, away: int) -> int:
 def _by_x(g: Graph, args: Args, y: int) -> int:
     x, radius, t, near, away = args
     slopes = _slopes(g, (near, away), x)
-    center = None if t == x else g.args[t][1]
-    made = removable(g, slopes[1], x, _derived(expansion_of(g, away, x, t), 0), center)
-    return g.node("removable", x, radius, t, *slopes) if made is None else made
+    return _of_slopes(g, x, radius, t, slopes, _derived(expansion_of(g, away, x, t), 0))
+
+
+def _of_slopes(g: Graph, x: int, radius: int, t: int, slopes: Sequence[int], found: Expansion | None) -> int:
+    """What the series and the formula have become, with a series of its own if there is one."""
+    found = found or expansion(formula_of(g, slopes[1], x), center_of(g, t, x))
+    if found is None:
+        return g.node("removable", x, radius, t, *slopes)
+    return with_expansion(g, slopes[1], x, t, found)
 
 
 def _by_h(g: Graph, args: Args, y: int) -> int:
@@ -254,8 +294,7 @@ def _by_s(g: Graph, args: Args, y: int) -> int:
     """Near it d/ds f(sqrt(s)) = f'(h)/(2*h)."""
     h, _, radius, near, away = args
     slopes = [g.intern("div", (by_h, h)) for by_h in _slopes(g, (near, away), h)]
-    made = removable(g, slopes[1], h, _derived(expansion_of(g, away, h, h), 1))
-    made = g.node("removable", h, radius, h, *slopes) if made is None else made
+    made = _of_slopes(g, h, radius, h, slopes, _derived(expansion_of(g, away, h, h), 1))
     return g.mask(_is_near(g, h, radius), g.mul(g.const(Fraction(1, 2)), made))
 
 

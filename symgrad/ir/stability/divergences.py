@@ -19,7 +19,7 @@ from symgrad.ir.composites.differences import in_near_quotient
 from symgrad.ir.product import Product, product_of, whole_of
 from symgrad.ir.rules import Args, always
 from symgrad.ir.series.laurent import formula_of
-from symgrad.ir.series.removable import expansion, removable
+from symgrad.ir.series.removable import expansion, with_expansion
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import (
     MOST_FACTORS,
@@ -251,7 +251,7 @@ def _of_second_order(g: Graph, terms: list[Term], d: int, y: int) -> int | None:
     t = g.div(d, y)
     away = _formula(g, terms, t)
     found = expansion(formula_of(g, away, t))
-    made = None if found is None or found.valuation < 2 else removable(g, away, t, found)
+    made = None if found is None or found.valuation < 2 else with_expansion(g, away, t, t, found)
     return None if made is None else g.mul(_power(g, y, terms[0].degree), made)
 
 

@@ -3,6 +3,7 @@
 What these rules look for is cheap to see: a divisor that vanishes at 0, two terms that cancel or have poles
 there (`probe.py`); elsewhere, a divisor that vanishes where it is easily said to (`zeros.py`), with something
 above it that does too: log(x)/(x - 1). Whether the singularity is removable, a series says (`laurent.py`).
+Of a formula with a period it is one of every turn: sin(5*x)/sin(x).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from symgrad.ir.series.probe import (
     probe,
     variable_of,
 )
-from symgrad.ir.series.removable import IS_PART, center_of, centers_of, removable
+from symgrad.ir.series.removable import IS_PART, center_of, centers_of, is_around, removable
 from symgrad.ir.series.zeros import common_poles, common_zeros, tied_at, zeros_at_poles
 from symgrad.ir.stability.audit import Audit, at, stable
 from symgrad.ir.stability.patterns import (
@@ -171,7 +172,7 @@ def _regular_around(g: Graph, away: int, variable: int, centers: Sequence[int]) 
     """The formula, by series around those of these points where it is regular."""
     made = away
     for center in centers:
-        around = removable(g, made, variable, center=center)
+        around = None if is_around(g, made, center) else removable(g, made, variable, center)
         made = made if around is None else around
     return made
 
@@ -391,6 +392,12 @@ def removable_as_made_again(g: Graph, a: Args) -> int | None:
 def radial_removable_as_made_again(g: Graph, a: Args) -> int | None:
     h, _, *rest = a
     return _as_made_again(g, h, h, *rest)
+
+
+@rule("reduced", "exact arithmetic on constants", on=_is_constant)
+def fold_reduced(g: Graph, a: Args) -> int | None:
+    x, c, p = (g.rational(n) for n in a[:3])
+    return None if x is None or c is None or p is None else g.const(x - c - p * round((x - c) / p))
 
 
 @rule("offset", "exact arithmetic on constants", on=_is_constant)
