@@ -35,6 +35,21 @@ SHARES = (
 NORMALS = ((1.0, 1 + NEAR, 1.0, 1 + NEAR), (1.0, 3.0, 2.0, 1.0), (2.0, 2.5, 2.0, 2.5))
 LATENT = ((1e-6, 1e-8), (0.0, 1e-8), (1.0, 2.0), (-3.0, 0.5))
 
+SMALL_STEPS = ((1e-6, 0.5), (0.125, 0.5), (1e-9, 3.0))
+
+
+def softplus(t: Any) -> Any:
+    return log(1 + exp(t))
+
+
+def logistic(t: Any) -> Any:
+    return 1 / (1 + exp(-t))
+
+
+def second(f: Any) -> Any:
+    return f(x + y) - 2 * f(x) + f(x - y)
+
+
 GREAT_CIRCLE = sp.acos(sp.sin(x) * sp.sin(y) + cos(x) * cos(y) * cos(z))
 
 # What is written, and points of its arguments (sorted by name).
@@ -68,6 +83,17 @@ CASES: dict[str, tuple[Any, tuple[Point, ...]]] = {
         ((1 + x) ** 4 - (1 - x) ** 4, ((1e-9,), (0.5,), (-3.0,))),
         ((x + 1) ** 2 - (x - 1) ** 2, ((1e-9,), (1e9,))),
         ((x + y) ** 2 - (x - y) ** 2, ((1.0, 1e-9), (1e9, 1.0), (1e-9, 1.0))),
+        *((f(x + y) + f(x - y), SMALL_STEPS) for f in (sp.sin, sp.sinh)),
+        ((sp.sinh(x + y) + sp.sinh(x - y)) / (2 * x), (*SMALL_STEPS, (0.0, 0.5))),
+        (z + sp.sinh(x + y) + sp.sinh(x - y), ((1e-6, 0.5, 1e-6),)),
+        *((second(f), ((0.5, 1e-6), (0.5, 0.125), (0.5, 2.0)))
+          for f in (sp.tanh, sp.tan, softplus, logistic)),
+        (second(sp.atan), ((0.5, 1e-6), (-3.0, 1e-3), (0.5, 2.0), (1e5, 0.5))),
+        *((second(f) / y**2, ((0.5, 1e-6), (0.5, 0.125), (0.5, 2.0), (0.5, 0.0)))
+          for f in (sp.tanh, sp.atan, softplus, logistic)),
+        (second(log) / y**2, ((0.5, 1e-6), (0.5, 0.125), (0.5, 0.0))),
+        ((1 - x ** (1 - y)) / (y - 1), ((2.0, 1.0), (2.0, 1 + NEAR), (0.5, 3.0))),
+        (((1 - x) ** (2 - y) - 1) / (y - 2), ((-3.0, 2.0), (-3.0, 2 + NEAR), (-3.0, 1.0))),
         ((x + y) ** 6 - (x - y) ** 6, ((1.0, 1e-9), (1e-9, 1.0), (3.0, 2.0))),
     )
 }  # fmt: skip
@@ -81,6 +107,29 @@ def wrong(name: str, target: str) -> list[Any]:
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_cancels_in_value_gradient_and_hessian(name: str) -> None:
     assert wrong(name, "numpy") == []
+
+
+@pytest.mark.parametrize("f", [sp.tanh, sp.tan, sp.atan, softplus, logistic, log, sqrt, lambda t: 1 / t])
+def test_second_differences_turn_no_right_answer_into_a_wrong_one(f: Any) -> None:
+    sizes = (0.0, 5e-324, 1e-310, 1e-160, 1e-8, 0.3, 1.0, 1.5, 40.0, 1e8, 1e160, 1e300, np.inf)
+    at = np.array(list(itertools.product([*sizes, *(-s for s in sizes)], repeat=2))).T
+    made, plain = (
+        sg.compile(second(f), args=(x, y), outputs="value", backend="numpy", stabilise=on)
+        for on in (True, False)
+    )
+    terms = sp.lambdify((x, y), [f(x + y), 2 * f(x), f(x - y)], "mpmath")
+    for point in at.T:
+        with np.errstate(all="ignore"):
+            found, before = float(made(*point)), float(plain(*point))
+        if np.isfinite(before):
+            assert np.isfinite(found), point
+            if found != before and np.all(np.isfinite(point)):
+                with mpmath.workdps(1000):
+                    up, middle, down = (mpmath.re(t) for t in terms(*map(mpmath.mpf, point)))
+                    allowed = abs(before - (up - middle + down)) + 1e-15 * max(
+                        abs(up), abs(middle), abs(down)
+                    )
+                    assert abs(found - (up - middle + down)) <= allowed, point
 
 
 @pytest.mark.parametrize("target", ["llvm", "c"])

@@ -122,6 +122,12 @@ def _raw(g: Graph, op: str, *args: Node) -> Node:
     return g.intern(op, args)
 
 
+def _choice_of_small(g: Graph, v: SimpleNamespace) -> Node:
+    """Of x*y for small y, where y is hidden elsewhere, and z."""
+    is_small = g.node("lt", g.node("abs", v.y), g.one)
+    return g.where(is_small, g.mul(v.x, g.where(is_small, v.y, g.zero)), v.z)
+
+
 def _removable(g: Graph, x: Node) -> tuple[Node, ...]:
     """The arguments of tanh(x)/x with one term of its series."""
     return x, g.const(Fraction(1, 1024)), x, g.one, _raw(g, "div", g.node("tanh", x), x)
@@ -161,6 +167,8 @@ EXAMPLES: dict[str, Example] = {
     "fold_reduced": lambda g, v: tuple(
         g.const(k) for k in (8, 1, 3, 1, 0, 0, 0, 3, 0, 0, 0, 0)  # 8 is 1 + 2*3 and 1 more
     ),
+    "sum_of_odd_function": lambda g, v: (g.node("sin", g.add(v.x, v.y)), g.node("sin", g.sub(v.x, v.y))),
+    "divided_second_difference": lambda g, v: (_choice_of_small(g, v), v.y),
     "abs_of_named_number": lambda g, v: (g.const("pi"),),
     "log_of_exponential_quotient": lambda g, v: (g.node("exprel", v.x),),
     "over_cosh": lambda g, v: (v.y, g.node("cosh", v.x)),

@@ -36,7 +36,8 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     means.py         differences of arithmetic, geometric, harmonic and quadratic means
     whole_sums.py    what is looked for in a sum as a whole
     steps.py         differences of one function at two arguments, divided ones
-    sum_steps.py     the same in sums of several terms, second differences
+    sum_steps.py     the same in sums of several terms
+    second_steps.py  second differences, and those over h**2
     power_steps.py   the same of powers
     gamma_steps.py   the same of loggamma and digamma
     flat.py          functions of a root that are flat where it is 0
@@ -82,6 +83,7 @@ from symgrad.ir.stability import (
     ratios,
     reduced_quotients,
     repeated_divisors,
+    second_steps,
     shares,
     sides,
     singularities,
@@ -130,6 +132,7 @@ __all__ = [
     "ratios",
     "reduced_quotients",
     "repeated_divisors",
+    "second_steps",
     "shares",
     "sides",
     "singularities",

@@ -19,6 +19,7 @@ MOST_FACTORS = 8  # a product is searched this far
 MOST_TERMS = 8  # and a sum
 MOST_SCORES = 64  # and a sum of exponentials
 LOGARITHM_IN = {"xlogy": "log", "xlog1py": "log1p"}  # products with a logarithm
+ODD = frozenset(("sin", "tan", "sinh", "tanh", "asin", "atan", "asinh", "atanh", "erf"))
 PRODUCTS = ("mul", "neg", *LOGARITHM_IN)  # what `factors_of` takes apart
 
 
@@ -323,3 +324,21 @@ def difference_of(g: Graph, a: int, b: int) -> int:
 def negatives(g: Graph, x: int) -> tuple[int, ...]:
     """How -x may be written."""
     return g.neg(x), *((g.div(g.neg(g.args[x][0]), g.args[x][1]),) if g.op[x] == "div" else ())
+
+
+def signed_factors(g: Graph, node: int) -> list[int]:
+    """The factors, each x - y in one order, x + (-1) as x - 1; x^2 - y^2 is (x - y)*(x + y)."""
+    found: list[int] = []
+    for factor in factors_of(g, node):
+        if g.op[factor] == "add":
+            x, y = g.args[factor]
+            numbers = [(part, q) for part, c in ((x, y), (y, x)) if (q := g.rational(c)) is not None]
+            factor = next((g.sub(part, g.const(-q)) for part, q in numbers if q < 0), factor)
+        if g.op[factor] == "sub" and not g.is_ordered(*g.args[factor]):
+            found += [g.minus_one, g.neg(factor)]
+        elif g.op[factor] == "square_difference" and g.one not in g.args[factor]:
+            x, y = g.args[factor]
+            found += [*signed_factors(g, difference_of(g, x, y)), g.add(x, y)]
+        else:
+            found.append(factor)
+    return found

@@ -15,6 +15,7 @@ from symgrad.ir.stability.patterns import (
     factors_of,
     quotient_of,
     remove,
+    signed_factors,
     without,
 )
 
@@ -108,8 +109,9 @@ def power_less_one_over_factor(g: Graph, a: Args) -> int | None:
 def _regular(g: Graph, node: int, factors: list[int]) -> tuple[list[int], list[int]] | None:
     """t*exprel(t), and the factors below it, without what they share; None if nothing, and none is x - 1."""
     x, _, t = g.args[node]
-    own = factors_of(g, t)
-    left, rest = remove(own, factors)
+    own = signed_factors(g, t)
+    signed = [s for f in factors for s in signed_factors(g, f)]
+    left, rest = remove(own, signed)
     shared, _ = remove(own, left)
     quotient = g.node("exprel", t)
     if any(g.op[f] != "const" for f in shared):

@@ -28,6 +28,7 @@ from symgrad.ir.rules import MULTIPLE, Args, all_among, among, equal
 from symgrad.ir.series.probe import CONSTANT, variable_of
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import (
+    ODD,
     PRODUCTS,
     common_terms,
     difference_of,
@@ -36,6 +37,7 @@ from symgrad.ir.stability.patterns import (
     numbered,
     quotient_of,
     remove,
+    signed_factors,
     without,
 )
 from symgrad.ir.stability.power_steps import powers_of_one_kind
@@ -126,6 +128,23 @@ def sum_with_opposite_factors(g: Graph, a: Args) -> int | None:
         return None
     made = _difference(g, g.op[x], g.args[x][0], g.args[y][0])
     return None if made is None else g.mul(p, made)
+
+
+@stable(
+    "add",
+    "f(h + x) + f(h - x) of an odd function is f(x + h) - f(x - h)",
+    Audit("sin(y + x) + sin(y - x)", "sin_difference(x, y, -y)",
+          "sin, tan, sinh, tanh and their inverses, erf; opposite terms", _CONJUGATE,
+          at_pairs((1.0, 1e-12), (0.5, 1e-3), (3.0, 2e-9), (0.25, 0.5))),
+    on=lambda ops: ops[0] in ODD and ops[0] == ops[1],
+    needs=tuple(ODD),
+)  # fmt: skip
+def sum_of_odd_function(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] not in ODD or g.op[a[0]] != g.op[a[1]]:
+        return None
+    x, y = (g.args[part][0] for part in a)
+    opposite = g.neg(y)
+    return None if common_terms(g, x, opposite) is None else _difference(g, g.op[a[0]], x, opposite)
 
 
 def _of_logarithms(g: Graph, a: Args) -> int | None:
@@ -337,12 +356,12 @@ def _without_step(g: Graph, parts: Parts, factors: list[int]) -> tuple[list[int]
 
     A factor that is a difference itself, of the same arguments, is its divided difference times u - v.
     """
-    step = _signed_factors(g, difference_of(g, *parts[1:]))
-    signed = [s for f in factors for s in _signed_factors(g, f)]
+    step = signed_factors(g, difference_of(g, *parts[1:]))
+    signed = [s for f in factors for s in signed_factors(g, f)]
     for place, factor in enumerate(signed):
         found = _change(g, factor)
         if found is not None:
-            own = _signed_factors(g, difference_of(g, *found.parts[1:]))
+            own = signed_factors(g, difference_of(g, *found.parts[1:]))
             signed = [*without(signed, place), _slope(g, found), *own]
             break
     left, rest = remove(step, signed)
@@ -361,20 +380,6 @@ def _as_multiple(g: Graph, parts: Parts, factors: list[int]) -> tuple[list[int],
         if number is not None:
             return [g.const(number)], without(factors, place)
     return None
-
-
-def _signed_factors(g: Graph, node: int) -> list[int]:
-    """The factors, each x - y in one order; x^2 - y^2 is (x - y)*(x + y)."""
-    found: list[int] = []
-    for factor in factors_of(g, node):
-        if g.op[factor] == "sub" and not g.is_ordered(*g.args[factor]):
-            found += [g.minus_one, g.neg(factor)]
-        elif g.op[factor] == "square_difference" and g.one not in g.args[factor]:
-            x, y = g.args[factor]
-            found += [*_signed_factors(g, difference_of(g, x, y)), g.add(x, y)]
-        else:
-            found.append(factor)
-    return found
 
 
 def _slope(g: Graph, change: Change) -> int:
