@@ -14,6 +14,8 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     logistics.py     logistic functions: quotients and products, what is left of 1
     shares.py        softmax, its complements, log-softmax
     error_functions.py  1 - erf(x), the logarithm of erfc
+    inverse_error.py  erfinv(1 - x)
+    far_factors.py   quotients of gamma functions, hyperbolic functions, exponentials that leave the range
     differences.py   1 - cos(x), differences of roots, variance, hypot
     norms.py         roots of sums of squares
     products.py      logarithms of products and quotients, x*log(y)
@@ -62,10 +64,12 @@ from symgrad.ir.stability import (
     divergences,
     error_functions,
     exponentials,
+    far_factors,
     flat,
     gamma_steps,
     guarded,
     hyperbolic,
+    inverse_error,
     log_slopes,
     logarithms,
     logistics,
@@ -111,10 +115,12 @@ __all__ = [
     "divergences",
     "error_functions",
     "exponentials",
+    "far_factors",
     "flat",
     "gamma_steps",
     "guarded",
     "hyperbolic",
+    "inverse_error",
     "log_slopes",
     "logarithms",
     "logistics",
