@@ -15,14 +15,13 @@ import symgrad as sg
 
 x, y, a, b = sp.symbols("x y a b", real=True)
 exp, log, gamma = sp.exp, sp.log, sp.gamma
-sinh, cosh, tanh, erfinv = sp.sinh, sp.cosh, sp.tanh, sp.erfinv
+sinh, tanh, erfinv = sp.sinh, sp.tanh, sp.erfinv
 TARGETS = ("numpy", "llvm", "c")
 SHAPES = ((2.5, 1.25), (200.0, 190.0), (300.0, 310.0), (0.5, 1e-8))
 
 # name -> expression, points of its arguments sorted by name.
 CASES: dict[str, tuple[Any, tuple[tuple[float, ...], ...]]] = {
     "log(gamma(x))": (log(gamma(x)), ((2.5,), (200.0,), (1e6,), (1e-3,))),
-    "sinh over cosh": (sinh(x) / cosh(y), ((800.0, 799.0), (1.0, -2.0), (1000.0, 1000.5))),
     "log(sinh(x))": (log(sinh(x)), ((1e-9,), (0.5,), (40.0,), (800.0,), (1e5,))),
     "log(tanh(x))": (log(tanh(x)), ((1e-9,), (0.5,), (10.0,), (40.0,), (300.0,))),
     "quantile of a complement": (erfinv(1 - x), ((1e-17,), (1e-3,), (1e-100,), (1.5,), (0.75,))),
@@ -38,7 +37,6 @@ FAR: dict[str, tuple[Any, tuple[tuple[float, ...], ...]]] = {
                      ((2.0, 3.0, 0.25), (200.0, 300.0, 0.375))),
     "beta density by beta": (x ** (a - 1) * (1 - x) ** (b - 1) / sp.beta(a, b),
                              ((2.0, 3.0, 0.25), (600.0, 700.0, 0.4375))),
-    "ratio of hyperbolic cosines": (cosh(a * x) / cosh(a), ((800.0, 0.5), (2000.0, 0.9), (-1.0, 0.5))),
 }  # fmt: skip
 
 

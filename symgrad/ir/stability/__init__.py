@@ -15,7 +15,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     shares.py        softmax, its complements, log-softmax
     error_functions.py  1 - erf(x), the logarithm of erfc
     inverse_error.py  erfinv(1 - x)
-    far_factors.py   quotients of gamma functions, hyperbolic functions, exponentials that leave the range
+    far_factors.py   quotients of gamma functions and powers that leave the range
     differences.py   1 - cos(x), differences of roots, variance, hypot
     norms.py         roots of sums of squares
     products.py      logarithms of products and quotients, x*log(y)

@@ -1,6 +1,6 @@
 """Quotients whose factors leave the range of numbers before the quotient does: by their logarithms there.
 
-    gamma(x + 1/2)/gamma(x), x**(a - 1)*exp(-x)/gamma(a), cosh(a*x)/cosh(a)
+    gamma(x + 1/2)/gamma(x), x**(a - 1)*exp(-x)/gamma(a), gamma(a + b)/(gamma(a)*gamma(b))
 
 become  where(a factor is out of range, exp(sum of logarithms), the plain quotient).  The plain quotient is
 `xovery`, which no rule looks at. A logarithm of 1000 costs three digits: so it is for these factors alone,
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _SOURCE = "DLMF 5.2, 5.12.1; Higham 2002, section 27.8"
-_POSITIVE = frozenset(("gamma", "pow", "sinh"))  # where their first argument is
-_FAR = frozenset(("beta", "exp", "cosh")) | _POSITIVE
+_POSITIVE = frozenset(("gamma", "pow"))  # where their first argument is
+_FAR = frozenset(("beta", "exp")) | _POSITIVE
 _GAMMAS = ("gamma", "beta")
-_HYPERBOLIC = ("cosh", "sinh")
 
 
 def _logarithm(g: Graph, factor: int) -> int:
@@ -37,9 +36,7 @@ def _logarithm(g: Graph, factor: int) -> int:
             return g.node("xlogy", args[1], args[0])
         case "beta":
             return g.node("betaln", *args)
-        case "gamma":
-            return g.node("loggamma", *args)
-    return g.node("log", factor)
+    return g.node("loggamma", *args)
 
 
 def _conditions(g: Graph, factors: Sequence[int]) -> list[int]:
@@ -67,13 +64,11 @@ def _inside(g: Graph, node: int) -> int | None:
     return plain if all(g.op[c] in ("or", "lt") for c in conditions_of(g, g.args[node][0])) else None
 
 
-def _all_factors(g: Graph, op: str, a: Args) -> Product | None:
+def _all_factors(g: Graph, a: Args) -> Product | None:
     """Those of a product or quotient; None if all that may be far stand in one quotient that is in range."""
     known = list[int]()
 
     def inside(node: int, is_above: bool) -> list[tuple[int, bool]] | None:
-        if g.op[node] == "sech":
-            return [(g.node("cosh", *g.args[node]), not is_above)]
         plain = _inside(g, node)
         if plain is None:
             return None
@@ -81,7 +76,7 @@ def _all_factors(g: Graph, op: str, a: Args) -> Product | None:
         above, below = g.args[plain]
         return [(above, is_above), (below, not is_above)]
 
-    parts = product_of(g, g.intern(op, a), MOST_FACTORS, inside=inside)
+    parts = product_of(g, g.intern("div", a), MOST_FACTORS, inside=inside)
     if parts is None or len(known) != 1:
         return parts
     within = product_of(g, g.intern("div", g.args[known[0]]), MOST_FACTORS)
@@ -132,29 +127,15 @@ def _without(factors: Sequence[int], taken: Sequence[int]) -> list[int]:
     needs=_GAMMAS,
 )  # fmt: skip
 def quotient_of_gammas(g: Graph, a: Args) -> int | None:
-    parts = _all_factors(g, "div", a)
+    parts = _all_factors(g, a)
     if parts is None:
         return None
     above, below = ([f for f in side if g.op[f] in _FAR] for side in (parts.above, parts.below))
     if len(above) + len(below) < 2 or not any(g.op[f] in _GAMMAS for f in (*above, *below)):
         return None
-    return _in_range(g, parts, above, below)
-
-
-@stable(
-    "mul",
-    "cosh(x) overflows and 1/cosh(y) underflows for arguments above 710",
-    Audit("cosh(x)/cosh(y)", "exp(logcosh(x) - logcosh(y)) where one is out of range",
-          "sinh(x) too, where x is positive", "DLMF 4.28",
-          at_pairs((800.0, 799.0), (-1e3, 1002.5), (0.5, 3.0))),
-    needs=("sech",),
-)  # fmt: skip
-def quotient_by_cosh(g: Graph, a: Args) -> int | None:
-    parts = _all_factors(g, "mul", a)
-    if parts is None:
+    if set(above) & set(below):  # a quotient that is reduced by another rule
         return None
-    above, below = ([f for f in side if g.op[f] in _HYPERBOLIC] for side in (parts.above, parts.below))
-    return _in_range(g, parts, above, below) if above and below else None
+    return _in_range(g, parts, above, below)
 
 
 @stable(
