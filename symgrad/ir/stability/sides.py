@@ -123,10 +123,8 @@ def _less(g: Graph, node: int, side: int, is_sum: bool = False) -> int | None:
         return _less_two(g, whole, g.args[root][0], side)
     if g.op[root] not in _ROOTS or (is_sum and _adds(g, g.neg(side))):
         return None
-    if number == 1:
-        return _root_less(g, root, side)
-    made = g.sub(root, g.mul(g.const(1 / number), side))
-    return None if g.op[made] == "sub" else g.mul(g.const(number), made)
+    made = _root_less(g, root, g.mul(g.const(1 / number), side))
+    return None if made is None else g.mul(g.const(number), made)
 
 
 def _root_less(g: Graph, root: int, side: int) -> int | None:
