@@ -294,7 +294,10 @@ def divided_second_difference(g: Graph, a: Args) -> int | None:
             continue
         parts, beneath = above_and_below(g, near)
         others = without(above, place)
-        small = quotient_of(g, *remove([*others, *parts], [*(hidden.get(d, d) for d in below), *beneath]))
+        above_it, below_it = remove([*others, *parts], [*(hidden.get(d, d) for d in below), *beneath])
+        small = quotient_of(g, above_it, [])
+        for d in below_it:  # one after the other: their product may be out of range
+            small = g.intern("div", (small, d))
         shown = [g.where(is_near, g.one, d) if d in hidden else d for d in below]
         return g.where(is_near, small, quotient_of(g, [*others, apart], shown))
     return None
