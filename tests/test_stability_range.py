@@ -22,6 +22,9 @@ ROUNDED = {"exp_of_minus_softplus_to_logistic"}  # of a difference x - y, whose 
 # Functions of the root of two squares amplify its rounding.
 OF_ROOT = {name for name in NAMES if AUDITS[name].is_limit and len(AUDITS[name].points[0]) == 2}
 NO_REFERENCE = {"besselj_of_root", "besseli_of_root"}  # mpmath has none so far out: see test_radial.py
+# Logarithms of 1 less or more an exponential: the reference takes it for 1 where that is below all its digits.
+OF_SMALL = {"log_of_softplus", "log_of_logistic_difference"}
+OF_SMALL_TO = 2000.0
 
 _TINY, _LARGEST = float(np.finfo(float).tiny), float(np.finfo(float).max)
 SIZES = (5e-324, 3e-310, _TINY, 1e-300, 1.5e-154, 1e-17, 1e-8, 1e-3, 0.3, 1.0, 1 + 2.0**-52, 1.7, 20.0, 36.5,
@@ -85,6 +88,8 @@ def test_no_rewrite_turns_a_right_answer_into_a_wrong_one(name: str, target: str
     for point, before, after, wanted in zip(points(arity), plain, rewritten, exact(name), strict=True):
         if mpmath.isnan(wanted):
             continue  # undefined, or a limit that the plain form does not take either
+        if name in OF_SMALL and np.abs(point).max() > OF_SMALL_TO:
+            continue
         allowed = FACTOR * _error(before, wanted) + PLUS
         if name in ROUNDED:
             allowed += abs(point[0] - point[1])
