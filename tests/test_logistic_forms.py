@@ -11,10 +11,13 @@ import itertools
 from collections.abc import Sequence
 
 import mpmath
+import numpy as np
 import pytest
 import sympy as sp
 from duals import exact
 from kept_digits import off, wrong_entries
+
+import symgrad as sg
 
 x, y, a, b, m, t = sp.symbols("x y a b m t", real=True)
 exp, log, tanh, cosh, sqrt, R = sp.exp, sp.log, sp.tanh, sp.cosh, sp.sqrt, sp.Rational
@@ -151,3 +154,12 @@ def test_the_reference_knows_derivatives() -> None:
         wanted += [9 * (1 - slope**2), 6 * slope, 6 * slope, 2 * mpmath.log(mpmath.cosh(0.5))]
         assert all(abs(u - v) < 1e-25 for u, v in zip(found, wanted, strict=True))
     assert off([9.0, 6.0, 2.0 + 1e-12], [mpmath.mpf(t) for t in (9, 6, 2)], lambda: [0, 0, 0])[0][0] == 2
+
+
+def test_logarithms_where_exponentials_are_beyond_any_reference():
+    value = sg.compile(sp.log(sp.log(1 + sp.exp(x))), outputs="value")
+    assert [value(p) for p in (-1e8, -1e300, -np.inf, np.inf)] == [-1e8, -1e300, -np.inf, np.inf]
+    share = 1 / (1 + sp.exp(-x))
+    interval = sg.compile(sp.log(share - share.subs(x, y)), args=(x, y), outputs="value")
+    assert [interval(*p) for p in ((1e6, 1e5), (-1e5, -1e6), (np.inf, 1e300))] == [-1e5, -1e5, -1e300]
+    assert np.isnan(interval(1e300, np.inf))

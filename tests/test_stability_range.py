@@ -22,7 +22,7 @@ ROUNDED = {"exp_of_minus_softplus_to_logistic"}  # of a difference x - y, whose 
 # Functions of the root of two squares amplify its rounding.
 OF_ROOT = {name for name in NAMES if AUDITS[name].is_limit and len(AUDITS[name].points[0]) == 2}
 NO_REFERENCE = {"besselj_of_root", "besseli_of_root"}  # mpmath has none so far out: see test_radial.py
-# Logarithms of 1 less or more an exponential: the reference takes it for 1 where that is below all its digits.
+# Logarithms of 1 less or more an exponential: the reference takes that for 1 where it is below all digits.
 OF_SMALL = {"log_of_softplus", "log_of_logistic_difference"}
 OF_SMALL_TO = 2000.0
 

@@ -200,3 +200,13 @@ def test_a_quotient_that_overflows_in_single_precision_has_infinite_derivatives(
         wanted = derivatives((exp(x) - 1) / x, [x], [90.0])
     for found, exactly in zip(kernel(np.float32(90.0)), wanted, strict=True):
         assert abs(float(found) - exactly) <= 4e-6 * exactly
+
+
+@pytest.mark.parametrize("target", ["numpy", "llvm", "c"])
+def test_a_scale_times_a_function_of_an_infinite_quotient_has_a_gradient(target):
+    kernel = sg.compile(
+        x * sp.atan(y / x), args=(x, y), wrt=(x, y), outputs=("value", "grad"), backend=target
+    )
+    value, grad = kernel(5e-324, -1.7e308)
+    np.testing.assert_allclose(grad, [-np.pi / 2, 0.0], rtol=1e-15)
+    assert value == -1e-323  # -pi/2 of the smallest number

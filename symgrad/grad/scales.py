@@ -83,7 +83,7 @@ def _slope(g: Graph, outside: Powers, inside: Powers, function: Node, w: Node, b
     p, e = powers.get(b, 0), steps.get(b, 0)
     if not e:
         return g.mul(product_of_powers(g, number * p, {**powers, b: p - 1}), function)
-    is_near = g.true
+    is_near = g.node("lt", g.node("abs", w), g.const(float("inf")))  # beyond, w*f' is taken for 0
     for m in between(g, function, w):
         if m != w:
             is_near = g.node("and", is_near, within(g, m))
