@@ -53,7 +53,8 @@ def test_both_stand_in_one_loop_of_the_text() -> None:
     kernel = sg.compile(_network(sp.tanh), (X, W, v), (W, v), outputs=("value", "grad"), backend="c")
     loops = kernel.source[kernel.source.rindex("void kernel(") :].split("for (")
     functions = [loop for loop in loops if "own_tanh(" in loop or "own_cosh(" in loop]
-    assert len(functions) == 1
+    assert len(functions) == (2 if "int64_t few" in kernel.source else 1)  # one in each version of the loops
+    assert all("own_tanh(" in loop and "own_cosh(" in loop for loop in functions)
 
 
 @pytest.mark.parametrize("backend", TARGETS)

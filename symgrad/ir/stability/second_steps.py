@@ -297,7 +297,7 @@ def divided_second_difference(g: Graph, a: Args) -> int | None:
         above_it, below_it = remove([*others, *parts], [*(hidden.get(d, d) for d in below), *beneath])
         small = quotient_of(g, above_it, [])
         for d in below_it:  # one after the other: their product may be out of range
-            small = g.intern("div", (small, d))
+            small = g.div(small, d)
         shown = [g.where(is_near, g.one, d) if d in hidden else d for d in below]
         return g.where(is_near, small, quotient_of(g, [*others, apart], shown))
     return None

@@ -123,8 +123,12 @@ def _less(g: Graph, node: int, side: int, is_sum: bool = False) -> int | None:
         return _less_two(g, whole, g.args[root][0], side)
     if g.op[root] not in _ROOTS or (is_sum and _adds(g, g.neg(side))):
         return None
-    made = _root_less(g, root, g.mul(g.const(1 / number), side))
-    return None if made is None else g.mul(g.const(number), made)
+    if number == 1:
+        return _root_less(g, root, side)
+    if g.op[numbered(g, side)[1]] in _ROOTS:
+        return None  # of two roots with numbers neither is the side of the other
+    made = g.sub(root, g.mul(g.const(1 / number), side))
+    return None if g.op[made] == "sub" else g.mul(g.const(number), made)
 
 
 def _root_less(g: Graph, root: int, side: int) -> int | None:
