@@ -313,3 +313,13 @@ def test_what_is_regular_at_one_zero_of_a_cosine_is_not_taken_for_regular_at_all
     kernel(turns * np.pi + 0.5)
     for aside in (0.0, 1e-5):
         assert "rounding error" in str(lost(kernel, turns * np.pi + aside))
+
+
+@pytest.mark.parametrize("backend", ALL)
+def test_a_quotient_that_overflowed_under_a_function_that_ends_is_refused(backend):
+    """x*x/(k*k) is infinite, 1/sqrt(1 + x*x/(k*k)) is 0: the slope by k, which is -k, would be."""
+    loss = a**2 * (sp.sqrt(1 + (x / a) ** 2) - 1)
+    kernel = sg.compile(loss, args=(a, x), wrt=x, outputs="grad", accuracy=1e-10, backend=backend)
+    with pytest.raises(PrecisionLost):
+        kernel(1.0, -1e180)
+    assert kernel(1.0, -1e100) == pytest.approx(-1.0)

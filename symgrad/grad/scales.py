@@ -83,7 +83,7 @@ def _slope(g: Graph, outside: Powers, inside: Powers, function: Node, w: Node, b
     p, e = powers.get(b, 0), steps.get(b, 0)
     if not e:
         return g.mul(product_of_powers(g, number * p, {**powers, b: p - 1}), function)
-    is_near = g.node("lt", g.node("abs", w), g.const(float("inf")))  # beyond, w*f' is taken for 0
+    is_near = g.true
     for m in between(g, function, w):
         if m != w:
             is_near = g.node("and", is_near, within(g, m))
@@ -93,6 +93,8 @@ def _slope(g: Graph, outside: Powers, inside: Powers, function: Node, w: Node, b
         if g.op[w] == "abs":
             by_w = g.mul(by_w, g.node("sign", _quotient(g, w)))
         return g.mul(product_of_powers(g, number * q * e, met), by_w)
+    is_finite = g.node("lt", g.node("abs", w), g.const(float("inf")))  # beyond, w*f' is taken for 0
+    is_near = is_finite if is_near == g.true else g.node("and", is_near, is_finite)
     value = g.where(is_near, _formula(g, function, w, p, e), g.mul(g.const(p), function))
     return g.mul(product_of_powers(g, number, {**powers, b: p - 1}), value)
 
