@@ -39,7 +39,7 @@ from symgrad.loops.nest import (
     poly_add,
     variable,
 )
-from symgrad.loops.walk import defined, free_name, has_blocks, taken_names, variables, walk
+from symgrad.loops.walk import free_name, has_blocks, next_value, taken_names, variables, walk
 
 BLOCK = 1024  # entries: 8 KB of each array
 _SIMPLE = (Const, Bool, Compute, FromInt, Test, Load)
@@ -51,8 +51,7 @@ def blocked(routine: Routine) -> Routine:
     if not has_blocks(routine.body):
         return routine
     names = taken_names(routine)
-    values = (v for _, s in walk(routine.body, into_parts=True) if isinstance(v := defined(s), int))
-    new = count(1 + max(values, default=0)).__next__
+    new = count(next_value(routine.body)).__next__
     made = [_in_blocks(s, names, new) if isinstance(s, For) else None for s in routine.body]
     if not any(made):
         return routine

@@ -39,7 +39,7 @@ from symgrad.loops.nest import (
     variable,
 )
 from symgrad.loops.renamed import renamed_statement
-from symgrad.loops.walk import defined, has_blocks, walk
+from symgrad.loops.walk import has_blocks, next_value, walk
 
 Index = tuple[Poly, ...]
 
@@ -57,8 +57,7 @@ class _Carried:
     """`count` is the number of registers."""
 
     def __init__(self, routine: Routine) -> None:
-        values = [defined(s) for _, s in walk(routine.body, into_parts=True)]
-        self.next_value = 1 + max((v for v in values if isinstance(v, int)), default=0)
+        self.next_value = next_value(routine.body)
         self.count = 0
 
     def block(self, body: Sequence[Statement]) -> list[Statement]:

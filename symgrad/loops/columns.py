@@ -41,7 +41,7 @@ from symgrad.loops.nest import (
     poly_add,
     variable,
 )
-from symgrad.loops.walk import defined, free_name, has_blocks, taken_names, variables, walk
+from symgrad.loops.walk import defined, free_name, has_blocks, next_value, taken_names, variables, walk
 
 HEIGHT = 8  # turns of a block: the numbers of a line
 WIDTH = 64  # turns of a strip
@@ -66,8 +66,7 @@ class _Blocks:
         self.taken = taken_names(routine)
         self.strip_name, self.block_name = self._name("strip"), self._name("block")
         self.reals = {b.name for b in routine.buffers if b.dtype == "real"}
-        values = [defined(s) for _, s in walk(routine.body, into_parts=True)]
-        self.next_value = 1 + max((v for v in values if isinstance(v, int)), default=0)
+        self.next_value = next_value(routine.body)
         self.columns: list[Buffer] = []
         self.count = 0
 

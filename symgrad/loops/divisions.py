@@ -33,7 +33,7 @@ from symgrad.loops.nest import (
     ToInt,
     Value,
 )
-from symgrad.loops.walk import defined, has_blocks, walk
+from symgrad.loops.walk import has_blocks, next_value, walk
 
 FEWEST = 4  # quotients by one number; the reciprocal, and asking for its range, cost as much as two
 _JUMPS = frozenset(("floor", "ceil", "fmod", "mod", "sign"))
@@ -46,7 +46,7 @@ def with_shared_reciprocals(routine: Routine) -> Routine:
     inside = [s for _, s in walk(routine.body, into_parts=True)]
     if sum(isinstance(s, Compute) and s.op == "div" for s in inside) < FEWEST:
         return routine
-    made = _Divisions(inside)
+    made = _Divisions(inside, next_value(routine.body))
     body = made.block(routine.body, in_loop=False)
     return replace(routine, body=body) if made.count else routine
 
@@ -54,9 +54,9 @@ def with_shared_reciprocals(routine: Routine) -> Routine:
 class _Divisions:
     """`count` is how many divisors were replaced, `kept` the values that something with jumps depends on."""
 
-    def __init__(self, inside: Sequence[Statement]) -> None:
+    def __init__(self, inside: Sequence[Statement], next_value: int) -> None:
         self.count = 0
-        self.next_value = 1 + max((v for s in inside if isinstance(v := defined(s), int)), default=0)
+        self.next_value = next_value
         self.constants = {s.dst for s in inside if isinstance(s, Const)}
         self.kept: set[Value] = set()
         for s in reversed(inside):

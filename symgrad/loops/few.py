@@ -9,7 +9,6 @@ of an array, which places nothing, is multiplied by an integer that is 1, or els
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from symgrad.loops.nest import (
@@ -26,7 +25,7 @@ from symgrad.loops.nest import (
     variable,
 )
 from symgrad.loops.renamed import renamed_poly, renumbered
-from symgrad.loops.walk import defined, free_name, taken_names, walk
+from symgrad.loops.walk import free_name, next_value, taken_names
 
 MOST = 7  # fewer than a vector holds
 
@@ -38,7 +37,7 @@ def chosen(size: str, few: Routine, many: Routine) -> Routine:
     taken = taken_names(few) | taken_names(many)
     enough = poly_add(poly(MOST + 1), m, -1), poly_add(m, poly(-MOST))  # at least 1: this one runs
     derived, buffers, body = list[Least](), list[Buffer](), list[Statement]()
-    value = _next_value(few.body)
+    value = next_value(few.body)
     for routine, name, at_least_one in zip((few, many), ("few", "many"), enough, strict=True):
         name = free_name(taken, name)
         derived += [*routine.derived, Least(name, (poly(1), at_least_one))]
@@ -83,10 +82,5 @@ def _apart(routine: Routine, other: Routine) -> Routine:
         derived=tuple(
             Least(names[s.var], tuple(renamed_poly(p, names) for p in s.of)) for s in routine.derived
         ),
-        body=renumbered(routine.body, names, _next_value(other.body)),
+        body=renumbered(routine.body, names, next_value(other.body)),
     )
-
-
-def _next_value(body: Sequence[Statement]) -> int:
-    values = [v for _, s in walk(body, into_parts=True) if isinstance(v := defined(s), int)]
-    return 1 + max(values, default=0)

@@ -37,7 +37,7 @@ from symgrad.loops.nest import (
     poly,
     poly_add,
 )
-from symgrad.loops.walk import defined, has_blocks, walk
+from symgrad.loops.walk import defined, has_blocks, next_value, walk
 
 MOST_TURNS = 8  # at either end: what is special after so many turns is taken for the rule
 _MOST_STATEMENTS = 2_000  # in a loop that is written three times
@@ -60,8 +60,7 @@ class _Peeling:
     """`count` is the number of loops that were cut."""
 
     def __init__(self, routine: Routine) -> None:
-        values = [defined(s) for _, s in walk(routine.body, into_parts=True)]
-        self.next_value = 1 + max((v for v in values if isinstance(v, int)), default=0)
+        self.next_value = next_value(routine.body)
         self.count = 0
 
     def block(self, body: Sequence[Statement]) -> list[Statement]:

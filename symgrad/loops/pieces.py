@@ -34,7 +34,7 @@ from symgrad.loops.nest import (
     poly_mul,
 )
 from symgrad.loops.peel import KNOWN, Decided, alone, copied
-from symgrad.loops.walk import defined, types_in, variables, walk
+from symgrad.loops.walk import next_value, types_in, variables, walk
 
 _MOST_PLACES = 3  # in one loop
 _MOST_STATEMENTS = 600  # that splitting adds to a routine
@@ -54,8 +54,7 @@ class _Pieces:
 
     def __init__(self, routine: Routine) -> None:
         self.sizes = frozenset(routine.sizes)
-        values = [defined(s) for _, s in walk(routine.body, into_parts=True)]
-        self.next_value = 1 + max((v for v in values if isinstance(v, int)), default=0)
+        self.next_value = next_value(routine.body)
         self.left = _MOST_STATEMENTS
 
     def block(self, body: Sequence[Statement], ranges: Ranges) -> list[Statement]:

@@ -39,7 +39,7 @@ from symgrad.loops.nest import (
     Test,
     Value,
 )
-from symgrad.loops.walk import defined, free_name, has_blocks, taken_names, variables, walk
+from symgrad.loops.walk import free_name, has_blocks, next_value, taken_names, variables, walk
 
 _KNOWN = (Const, Bool, Compute, FromInt, Test, Load, Cell, Accumulate, Store, StoreReduce)
 
@@ -49,8 +49,7 @@ def rows_together(routine: Routine) -> Routine:
     if not has_blocks(routine.body) or not any(map(_adds_rows, _loops(routine.body))):
         return routine
     names = taken_names(routine)
-    values = (v for _, s in walk(routine.body, into_parts=True) if isinstance(v := defined(s), int))
-    new = count(1 + max(values, default=0)).__next__
+    new = count(next_value(routine.body)).__next__
 
     def name(stem: str) -> str:
         made = free_name(names, stem)

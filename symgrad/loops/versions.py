@@ -35,7 +35,7 @@ from symgrad.loops.nest import (
     poly_mul,
     variable,
 )
-from symgrad.loops.walk import defined, free_name, taken_names, types_in, walk
+from symgrad.loops.walk import free_name, next_value, taken_names, types_in
 
 MOST_TERMS = 32  # rows times columns times depth: with more, vectors have done it sooner
 
@@ -51,8 +51,7 @@ class _Versions:
     def __init__(self, routine: Routine) -> None:
         taken = taken_names(routine)
         self.names = tuple(free_name(taken, name) for name in ("row", "column", "term"))
-        values = [defined(s) for _, s in walk(routine.body, into_parts=True)]
-        self.next_value = 1 + max((v for v in values if isinstance(v, int)), default=0)
+        self.next_value = next_value(routine.body)
 
     def block(self, body: Sequence[Statement]) -> list[Statement]:
         """As deep as loops stand in each other."""

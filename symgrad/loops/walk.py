@@ -168,6 +168,12 @@ def taken_names(routine: Routine) -> set[str]:
     }
 
 
+def next_value(body: Sequence[Statement]) -> int:
+    """A number above those of all values that the statements introduce, parts included."""
+    values = (v for _, s in walk(body, into_parts=True) if isinstance(v := defined(s), int))
+    return 1 + max(values, default=0)
+
+
 def free_name(taken: Collection[str], name: str) -> str:
     """`name`, or `name` and a number, whichever is not taken."""
     return name if name not in taken else next(n for k in count(1) if (n := f"{name}_{k}") not in taken)

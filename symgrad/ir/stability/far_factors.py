@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from symgrad.ir.product import Product, product_of
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
-from symgrad.ir.stability.patterns import MOST_FACTORS, conditions_of
+from symgrad.ir.stability.patterns import MOST_FACTORS, conditions_of, remove
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -104,18 +104,11 @@ def _in_range(g: Graph, parts: Product, above: list[int], below: list[int]) -> i
     for condition in _conditions(g, (*above, *below)):
         is_far = g.node("and", condition, is_far)
     made = g.where(is_far, g.node("exp", total), plain)
-    for f in _without(parts.above, above):
+    for f in remove(list(parts.above), above)[0]:
         made = g.mul(made, f)
-    for f in _without(parts.below, below):
+    for f in remove(list(parts.below), below)[0]:
         made = g.div(made, f)
     return g.mul(g.const(parts.number), made)
-
-
-def _without(factors: Sequence[int], taken: Sequence[int]) -> list[int]:
-    rest = list(factors)
-    for f in taken:
-        rest.remove(f)
-    return rest
 
 
 @stable(
