@@ -7,11 +7,13 @@ and their odd neighbours, one axis at a time, the others at a middle value, as l
 below a number of operations. At each point the kernel as LLVM compiles it is compared with the best one
 that a search finds: loops fused or apart, matrix products by the kernel or in plain loops, layouts searched
 or as written, or by the C compiler. A slowdown of 1 is the best schedule; the worst one over all sizes is
-the program's cliff.
+the program's cliff. Small inputs are fresh in every evaluation of some hundreds: with three numbers that are
+always the same, the processor knows each branch.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -28,6 +30,7 @@ from symgrad.loops.nest import Routine, evaluate_poly, with_derived
 from symgrad.loops.split import split
 from symgrad.opt.passes import PASSES
 from symgrad.pipeline import optimise, routine_of
+from symgrad.run.addresses import CACHE_LINE, to_line
 from symgrad.targets.base import Loaded, target_named, workspace_elements
 
 if str(ROOT / "tests") not in sys.path:
@@ -40,6 +43,8 @@ MIDDLE = {1: 1, 2: 32, 3: 24, 4: 16, 5: 12}  # the other sizes, by the number of
 WORDS = ("value", "grad")
 TOLERANCE = 1e-8
 TINY = ("logistic_regression", "attention_matrix")  # the second has two versions of its loops
+SAMPLES_BYTES = 1 << 18
+MOST_SAMPLES = 512
 DOUBTFUL = 1.3  # slowdowns beyond are measured again
 # One decision of the compiler taken otherwise: what stands in the place of what.
 OTHERWISE = {
@@ -66,27 +71,41 @@ class Schedule:
     routine: Routine
     loaded: Loaded
 
-    def contender(self, inputs: Sequence[np.ndarray], sizes: Sizes) -> Contender:
+    def contender(self, samples: Sequence[Sequence[np.ndarray]], sizes: Sizes) -> Contender:
+        """Evaluations of all samples in turn: what a branch predictor learns of one of them helps nobody."""
         r = self.routine
         named = {n: sizes[s] for n, s in zip(r.sizes, r.size_symbols, strict=True)}
-        arrays = [
-            np.ascontiguousarray(x, np.int64 if b.dtype == "int" else np.float64)
-            for x, b in zip(inputs, r.buffers_of("input"), strict=True)
-        ]
-        shapes = [[evaluate_poly(e, named) for e in b.extents] for b in r.buffers_of("output")]
-        results = [np.zeros(shape) for shape in shapes]
-        buffers = Addresses([*arrays, *results, np.empty(workspace_elements(r, named) + 1)])
-        meta = np.array([1, *named.values(), *[0] * (len(arrays) + len(results))], np.int64)
+        kinds = [np.int64 if b.dtype == "int" else np.float64 for b in r.buffers_of("input")]
+        arrays = [_bank(x, kind) for x, kind in zip(zip(*samples, strict=True), kinds, strict=True)]
+        shapes = [tuple(evaluate_poly(e, named) for e in b.extents) for b in r.buffers_of("output")]
+        results = [_bank([np.zeros(shape)] * len(samples), np.float64) for shape in shapes]
+        work = np.empty(workspace_elements(r, named) + CACHE_LINE)
+        work = work[to_line(work.ctypes.data) // work.itemsize :]  # as calls from Python do it
+        buffers = Addresses([*arrays, *results, work])
+        steps = [x.shape[1] for x in (*arrays, *results)]
+        meta = np.array([1, *named.values(), *steps], np.int64)
 
         def run(times: int) -> None:
-            meta[0] = times
-            self.loaded.call(buffers.start, meta.ctypes.data)
+            for start in range(0, times, len(samples)):
+                meta[0] = min(times - start, len(samples))
+                self.loaded.call(buffers.start, meta.ctypes.data)
 
-        def once() -> list[np.ndarray]:
-            run(1)
-            return [x.copy() for x in results]
+        def all_results() -> list[np.ndarray]:
+            run(len(samples))
+            return [x[:, : math.prod(shape)].copy() for x, shape in zip(results, shapes, strict=True)]
 
-        return Contender(f"{self.backend}, {self.name}", "kernel", run, once)
+        return Contender(f"{self.backend}, {self.name}", "kernel", run, all_results)
+
+
+def _bank(arrays: Sequence[np.ndarray], kind: type) -> np.ndarray:
+    """One array in a row, each at the beginning of a cache line; (samples, elements and what is between)."""
+    length = max(int(np.size(arrays[0])), 1)
+    step = length + -length % (CACHE_LINE // 8)
+    room = np.zeros(len(arrays) * step + CACHE_LINE // 8, kind)
+    bank = room[to_line(room.ctypes.data) // room.itemsize :][: len(arrays) * step].reshape(-1, step)
+    for row, array in zip(bank, arrays, strict=True):
+        row[: np.size(array)] = np.ravel(array)
+    return bank
 
 
 class Compiled:
@@ -168,8 +187,8 @@ def measured(compiled: Compiled, setup: Setup) -> list[Point]:
     found = []
     rng = np.random.RandomState(setup.seed % 2**32)
     for axis, sizes in compiled.points(5 if setup.tiny else MOST):
-        inputs = list(compiled.program.make_inputs(rng, sizes).values())
-        contenders = [s.contender(inputs, sizes) for s in compiled.schedules]
+        samples = _samples(compiled.program, rng, sizes)
+        contenders = [s.contender(samples, sizes) for s in compiled.schedules]
         _compare(contenders)
         point = Point(axis, sizes, tuple(measure(contenders, setup)), compiled.operations(sizes))
         if point.slowdown > DOUBTFUL:  # once more, longer: what is left is no noise
@@ -177,6 +196,14 @@ def measured(compiled: Compiled, setup: Setup) -> list[Point]:
             point = replace(point, seconds=tuple(measure(contenders, again)))
         found.append(point)
     return found
+
+
+def _samples(program: SharedProgram, rng: np.random.RandomState, sizes: Sizes) -> list[list[np.ndarray]]:
+    """Inputs of as many evaluations as stay in the caches, with their gradients."""
+    first = list(program.make_inputs(rng, sizes).values())
+    count = SAMPLES_BYTES // (2 * sum(x.nbytes for x in first) + 1)
+    others = range(min(max(count, 1), MOST_SAMPLES) - 1)
+    return [first, *(list(program.make_inputs(rng, sizes).values()) for _ in others)]
 
 
 def _compare(contenders: Sequence[Contender]) -> None:
