@@ -1,6 +1,6 @@
 """Which entries of value, gradient and Hessian of a compiled formula are wrong, against `duals.py`.
 
-An entry may be off by 1e-13 of itself and by a few times what rounding of the inputs changes, as no formula
+An entry may be off by 1e-13 of itself, or by a few times what rounding of the inputs changes, as no formula
 can know of that; a test says how many times.
 """
 
@@ -45,8 +45,8 @@ def off(
     pairs = [(k, a, b) for k, (a, b) in enumerate(zip(found, wanted, strict=True)) if abs(b) < LARGEST]
     wrong = [(k, a, b) for k, a, b in pairs if not abs(a - b) <= RELATIVE * abs(b) + smallest]
     if wrong and roundings:
-        allowed = [RELATIVE * abs(b) + roundings * c for b, c in zip(wanted, changes(), strict=True)]
-        wrong = [(k, a, b) for k, a, b in wrong if not abs(a - b) <= allowed[k]]
+        change = changes()
+        wrong = [(k, a, b) for k, a, b in wrong if not abs(a - b) <= roundings * change[k]]
     return [(k, float(a), mpmath.nstr(b, 17)) for k, a, b in wrong]
 
 
