@@ -39,7 +39,7 @@ from symgrad.loops.nest import (
     variable,
 )
 from symgrad.loops.renamed import renamed_statement
-from symgrad.loops.walk import has_blocks, next_value, walk
+from symgrad.loops.walk import each_replaced, has_blocks, next_value, walk
 
 Index = tuple[Poly, ...]
 
@@ -49,7 +49,7 @@ def with_carried(routine: Routine) -> Routine:
     if not has_blocks(routine.body):
         return routine
     made = _Carried(routine)
-    body = made.block(routine.body)
+    body = each_replaced(routine.body, made.statement)
     return replace(routine, body=body) if made.count else routine
 
 
@@ -60,17 +60,11 @@ class _Carried:
         self.next_value = next_value(routine.body)
         self.count = 0
 
-    def block(self, body: Sequence[Statement]) -> list[Statement]:
-        """As deep as loops stand in each other."""
-        done: list[Statement] = []
-        for s in body:
-            if isinstance(s, For | If | Part):
-                s = replace(s, body=self.block(s.body))
-            done += self._loop(s) if isinstance(s, For) else [s]
-        return done
-
-    def _loop(self, loop: For) -> list[Statement]:
-        if loop.step != 1 or loop.lanes or len(loop.lower) != 1 or len(loop.upper) != 1:
+    def statement(self, loop: Statement) -> list[Statement]:
+        """What stands in the place of a statement."""
+        if not isinstance(loop, For) or loop.step != 1 or loop.lanes:
+            return [loop]
+        if len(loop.lower) != 1 or len(loop.upper) != 1:
             return [loop]
         before: list[Statement] = []
         for buffer, index in list(_carried(loop)):

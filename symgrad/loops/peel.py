@@ -25,7 +25,6 @@ from symgrad.loops.nest import (
     FromInt,
     If,
     Load,
-    Part,
     Poly,
     Routine,
     SetCell,
@@ -37,7 +36,7 @@ from symgrad.loops.nest import (
     poly,
     poly_add,
 )
-from symgrad.loops.walk import defined, has_blocks, next_value, walk
+from symgrad.loops.walk import defined, each_replaced, has_blocks, next_value, walk
 
 MOST_TURNS = 8  # at either end: what is special after so many turns is taken for the rule
 _MOST_STATEMENTS = 2_000  # in a loop that is written three times
@@ -52,7 +51,7 @@ def peeled(routine: Routine) -> Routine:
     if not has_blocks(routine.body):
         return routine
     made = _Peeling(routine)
-    body = made.block(routine.body)
+    body = each_replaced(routine.body, made.statement)
     return replace(routine, body=body) if made.count else routine
 
 
@@ -63,22 +62,11 @@ class _Peeling:
         self.next_value = next_value(routine.body)
         self.count = 0
 
-    def block(self, body: Sequence[Statement]) -> list[Statement]:
-        """Statements with the loops inside cut. As deep as loops stand in each other."""
-        out: list[Statement] = []
-        for s in body:
-            if isinstance(s, For):
-                out += self._loop(s)
-            elif isinstance(s, If | Part):
-                out.append(replace(s, body=self.block(s.body)))
-            else:
-                out.append(s)
-        return out
-
-    def _loop(self, loop: For) -> list[Statement]:
+    def statement(self, loop: Statement) -> list[Statement]:
+        """What stands in the place of a statement: of an innermost loop, three."""
+        if not isinstance(loop, For):
+            return [loop]
         inside = [s for _, s in walk(loop.body, into_parts=True)]
-        if any(isinstance(s, For | Part) for s in inside):
-            return [replace(loop, body=self.block(loop.body))]
         if len(inside) > _MOST_STATEMENTS or not all(isinstance(s, KNOWN) for s in inside):
             return [loop]
         first, last = _special_turns(loop, inside)

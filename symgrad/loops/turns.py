@@ -6,32 +6,22 @@ compilers vectorise, and is fused with its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-from symgrad.loops.nest import For, If, Leave, Part, Routine, Statement, poly
+from symgrad.loops.nest import For, Leave, Routine, Statement, poly
 from symgrad.loops.renamed import renamed
-from symgrad.loops.walk import has_blocks, walk
+from symgrad.loops.walk import each_replaced, has_blocks, walk
 
 
 def without_single_turns(routine: Routine) -> Routine:
     """The same routine without loops from 0 to 1; itself if it has none."""
     if not has_blocks(routine.body) or not any(_is_single(s) for _, s in walk(routine.body)):
         return routine
-    return replace(routine, body=_block(routine.body))
+    return replace(routine, body=each_replaced(routine.body, _turn))
 
 
-def _block(body: Sequence[Statement]) -> list[Statement]:
-    done: list[Statement] = []
-    for s in body:
-        if isinstance(s, For | If | Part):
-            inside = _block(s.body)
-            if isinstance(s, For) and _is_single(s):
-                done += renamed(inside, {s.var: None})
-                continue
-            s = replace(s, body=inside)
-        done.append(s)
-    return done
+def _turn(s: Statement) -> list[Statement]:
+    return renamed(s.body, {s.var: None}) if isinstance(s, For) and _is_single(s) else [s]
 
 
 def _is_single(s: Statement) -> bool:

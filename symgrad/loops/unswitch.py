@@ -9,25 +9,23 @@ Source: loop unswitching, Allen & Cocke 1971, A catalogue of optimizing transfor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-from symgrad.loops.nest import For, If, Part, Routine, Statement
-from symgrad.loops.walk import has_blocks
+from symgrad.loops.nest import For, If, Routine, Statement
+from symgrad.loops.walk import each_replaced, has_blocks
 
 
 def unswitched(routine: Routine) -> Routine:
     """The routine with such conditions outside of their loops."""
-    return replace(routine, body=_block(routine.body)) if has_blocks(routine.body) else routine
+    return (
+        replace(routine, body=each_replaced(routine.body, _unswitched))
+        if has_blocks(routine.body)
+        else routine
+    )
 
 
-def _block(body: Sequence[Statement]) -> list[Statement]:
-    """As deep as loops stand in each other."""
-    return [_loop(replace(s, body=_block(s.body))) if isinstance(s, For | If | Part) else s for s in body]
-
-
-def _loop(s: For | If | Part) -> Statement:
+def _unswitched(s: Statement) -> list[Statement]:
     if isinstance(s, For) and len(s.body) == 1 and isinstance(s.body[0], If):
         choice = s.body[0]
-        return If(choice.condition, [replace(s, body=choice.body)])
-    return s
+        return [If(choice.condition, [replace(s, body=choice.body)])]
+    return [s]

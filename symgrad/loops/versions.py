@@ -9,7 +9,6 @@ product whose lengths are known is one or the other. (Matrix functions of few ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from symgrad.loops.nest import (
@@ -21,7 +20,6 @@ from symgrad.loops.nest import (
     For,
     If,
     Load,
-    Part,
     Poly,
     Routine,
     Statement,
@@ -35,7 +33,7 @@ from symgrad.loops.nest import (
     poly_mul,
     variable,
 )
-from symgrad.loops.walk import free_name, next_value, taken_names, types_in
+from symgrad.loops.walk import each_replaced, free_name, next_value, taken_names, types_in
 
 MOST_TERMS = 32  # rows times columns times depth: with more, vectors have done it sooner
 
@@ -44,7 +42,7 @@ def with_small_products(routine: Routine) -> Routine:
     """The routine with such products in place; itself if it has no products."""
     if Contract not in types_in(routine.body):
         return routine
-    return replace(routine, body=_Versions(routine).block(routine.body))
+    return replace(routine, body=each_replaced(routine.body, _Versions(routine).statement))
 
 
 class _Versions:
@@ -53,17 +51,10 @@ class _Versions:
         self.names = tuple(free_name(taken, name) for name in ("row", "column", "term"))
         self.next_value = next_value(routine.body)
 
-    def block(self, body: Sequence[Statement]) -> list[Statement]:
-        """As deep as loops stand in each other."""
-        out: list[Statement] = []
-        for s in body:
-            if isinstance(s, Contract):
-                out += self._chosen(s)
-            else:
-                out.append(replace(s, body=self.block(s.body)) if isinstance(s, For | If | Part) else s)
-        return out
-
-    def _chosen(self, s: Contract) -> list[Statement]:
+    def statement(self, s: Statement) -> list[Statement]:
+        """What stands in the place of a statement: of a product, both versions."""
+        if not isinstance(s, Contract):
+            return [s]
         terms = poly_mul(poly_mul(s.rows, s.columns), s.depth)
         can_be_in_place = s.keep in ((), poly(1)) and all(x.start.index for x in (s.a, s.b, s.c))
         if not can_be_in_place or min((abs(k) for _, k in terms), default=0) > MOST_TERMS:

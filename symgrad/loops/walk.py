@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence, Set
+from dataclasses import replace
 from itertools import count
 
 from symgrad.ir.ops import OPS
@@ -59,6 +60,18 @@ def walk(body: Sequence[Statement], into_parts: bool = False) -> Iterator[tuple[
                 break
         else:
             stack.pop()
+
+
+def each_replaced(
+    body: Sequence[Statement], by: Callable[[Statement], Sequence[Statement]]
+) -> list[Statement]:
+    """What `by` puts in the place of each statement, of those inside first. As deep as loops are nested."""
+    done: list[Statement] = []
+    for s in body:
+        if isinstance(s, For | If | Part):
+            s = replace(s, body=each_replaced(s.body, by))
+        done += by(s)
+    return done
 
 
 def types_in(body: Sequence[Statement]) -> set[type[Statement]]:
