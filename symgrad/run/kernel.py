@@ -17,7 +17,6 @@ import numpy as np
 
 from symgrad.errors import (
     BadArgument,
-    IndexOutOfRange,
     ShapeMismatch,
     SymgradError,
     listed,
@@ -26,7 +25,6 @@ from symgrad.errors import (
 from symgrad.grad.precision import Precision
 from symgrad.grad.sparsity import SparseOutput
 from symgrad.ir.count import operations
-from symgrad.ir.evaluate import evaluate
 from symgrad.ir.unit import Unit
 from symgrad.loops.nest import Failure, Poly, Routine, evaluate_poly
 from symgrad.records import dataclass
@@ -34,6 +32,7 @@ from symgrad.run.addresses import CACHE_LINE, address_of, pointers_to, to_line
 from symgrad.run.brief import is_brief
 from symgrad.run.failures import failure, first_sample
 from symgrad.run.fastcall import FastCallable
+from symgrad.run.indices import Escapes, check_indices
 from symgrad.run.intake import Intake, passed_of
 from symgrad.run.lost_digits import precision_lost
 from symgrad.run.memory import Memory, planned
@@ -321,9 +320,9 @@ class Kernel(FastCallable):
         if plan.record is not self._record:
             self._use_record(plan)
         if signature.index_ranges:
-            self._check_indices(dict(enumerate(arrays)), plan.sizes)
+            check_indices(self._spec.signature, dict(enumerate(arrays)), plan.sizes)
         if signature.escapes:
-            self._check_escapes(arrays, plan)
+            self._escapes.check(arrays, plan.cores, plan.sizes)
         for k in plan.spread:
             arrays[k] = np.ascontiguousarray(np.broadcast_to(arrays[k], plan.batch + plan.cores[k]))
         if out is None:
@@ -476,53 +475,9 @@ class Kernel(FastCallable):
             routine, {n: sizes[s] for n, s in zip(routine.sizes, routine.size_symbols, strict=True)}
         )
 
-    def _check_indices(self, arrays: Mapping[int, np.ndarray], sizes: Sizes) -> None:
-        """Whether these arguments, by number, stay inside the arrays that they index."""
-        signature = self._spec.signature
-        for r in signature.index_ranges:
-            x = arrays.get(r.argument)
-            if x is None or x.size == 0:
-                continue
-            low, high = evaluate_poly(r.low, sizes), evaluate_poly(r.high, sizes)
-            least, most = int(x.min()), int(x.max())
-            if least < low or most > high:
-                raise IndexOutOfRange(
-                    f"argument {quoted(signature.arguments[r.argument].name)} holds the index "
-                    f"{least if least < low else most}",
-                    because=f"the array it indexes allows {low} to {high}"
-                    if low <= high
-                    else "the array it indexes is empty",
-                    try_="pass indices that start at 0 and stay inside the array",
-                )
-
     @cached_property
-    def _used_by_checks(self) -> list[int]:
-        """The arguments that the checks of doubtful indices read: integers, and what conditions compare."""
-        unit = self._spec.units[0]
-        below = set(unit.graph.definitions_below([t for t, _ in self._spec.signature.escapes]))
-        return [k for k, (_, t) in enumerate(unit.inputs) if t in below]
-
-    def _check_escapes(self, arrays: Sequence[np.ndarray], plan: Plan) -> None:
-        """Compute every doubtful index on its own, with the reference evaluator, before it is used."""
-        unit, signature = self._spec.units[0], self._spec.signature
-        used = self._used_by_checks
-        leads = [arrays[k].shape[: arrays[k].ndim - len(plan.cores[k])] for k in used]
-        checks = [t for t, _ in signature.escapes]
-        for sample in np.ndindex(*np.broadcast_shapes(*leads)):
-            inputs = {}
-            for k, lead in zip(used, leads, strict=True):
-                at = tuple(
-                    i if n > 1 else 0 for i, n in zip(sample[len(sample) - len(lead) :], lead, strict=True)
-                )
-                inputs[unit.inputs[k][1]] = arrays[k][at]
-            found = evaluate(unit.graph, checks, inputs, plan.sizes)
-            for (_, name), escapes in zip(signature.escapes, found, strict=True):
-                if escapes.any():
-                    raise IndexOutOfRange(
-                        f"an index of {quoted(name)} leaves the array",
-                        because="the integers in it give a place below 0 or beyond the end",
-                        try_="pass other integers, or guard the access with a condition on both ends",
-                    )
+    def _escapes(self) -> Escapes:
+        return Escapes(self._spec.units[0], self._spec.signature)
 
 
 def _shape(extents: Sequence[Poly], sizes: Sizes) -> Shape:

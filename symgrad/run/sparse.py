@@ -19,6 +19,7 @@ from symgrad.errors import BadArgument, BadOption, ShapeMismatch, quoted
 from symgrad.grad.sparsity import SparseOutput
 from symgrad.ir.evaluate import evaluate_size
 from symgrad.records import dataclass
+from symgrad.run.indices import check_indices
 from symgrad.run.intake import Intake
 from symgrad.run.kernel import Kernel, Spec
 from symgrad.run.patterns import Pattern, make_pattern
@@ -120,7 +121,7 @@ class SparseKernel(Kernel):
 
     def _make(self, sizes: Sizes, integers: Mapping[int, np.ndarray]) -> Found:
         """The patterns for integer arguments, by number."""
-        self._check_indices(integers, sizes)
+        check_indices(self._spec.signature, integers, sizes)
         unit = self._spec.units[0]
         given = {unit.inputs[k][1]: x for k, x in integers.items()}
         patterns = [make_pattern(unit.graph, output, given, sizes) for output in self._spec.sparse]
