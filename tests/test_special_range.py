@@ -37,6 +37,26 @@ def test_bessel_functions_of_tiny_arguments_and_large_orders_are_right_and_come_
     np.testing.assert_allclose(kernel(*points.T), exactly(getattr(mpmath, name), points), rtol=5e-13)
 
 
+BESSEL_ENDS = {  # where SciPy's kv and iv are 0 or infinite, and the function is not
+    "besselk": [(0.0, 704.9), (1.0, 700.0), (0.25, 704.0), (145.6, 712.9), (295.2, 755.9), (133.7, 0.5),
+                (207.5, 5.0), (400.7, 50.0), (913.4, 300.0), (1120.0, 441.05)],
+    "besseli": [(0.0, 709.9), (1.0, 713.9), (2.5, 713.9), (92.7, 718.7), (199.5, 736.8), (145.5, 712.9),
+                (0.5, 1e-250), (0.0, 1e-300), (2.0, 1e-120), (1.5, 1e-200), (7.0, 1e-40), (0.25, 5e-324)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", BESSEL_ENDS)
+def test_modified_bessel_functions_are_right_wherever_they_are_in_range(name: str, backend: str) -> None:
+    points = np.array(BESSEL_ENDS[name])
+    kernel = sg.compile(getattr(sp, name)(a, x), args=(a, x), outputs="value", backend=backend)
+    with mpmath.workdps(60):
+        exact = [float(getattr(mpmath, name)(*map(mpmath.mpf, row), maxprec=20_000)) for row in points]
+    assert np.all(np.isfinite(exact)) and min(exact) > 2.3e-308
+    np.testing.assert_allclose(kernel(*points.T), exact, rtol=5e-13)
+    assert kernel(0.3, 3000.0) == (0 if name == "besselk" else np.inf)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_erfcinv_next_to_one_is_the_difference_to_one(backend: str) -> None:
     gap = 2.0 ** -np.arange(2, 53, 10)

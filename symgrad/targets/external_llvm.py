@@ -6,12 +6,14 @@ pointers; the wrapper has the op's type. A row spells it as
     external NAME                 the result of NAME(arguments)
     external NAME 1 of 4          the second of the four results of NAME(arguments, pointers)
     external NAME then 1          the result of NAME(arguments, 1.0)
-    external NAME orders A B      the same, but A(x) for order 0 and B(x) for order 1, which are much faster
+    external NAME orders A B      the same, but A(x) for order 0 and B(x) for order 1, which are much faster;
+                                  where the result is at the end of their range, by `bessel_ends.py`
 """
 
 from __future__ import annotations
 
 from symgrad.ir.ops import OPS
+from symgrad.targets.bessel_ends import ENDS, end_function, is_inside
 from symgrad.targets.external import SPECIAL, symbol_of
 
 _PREFIX = "external "
@@ -48,6 +50,7 @@ class _Wrapper:
         self.real = real
         self.declarations: dict[str, str] = {}
         name, *words = OPS[op].llvm.removeprefix(_PREFIX).split(" ")
+        self.end = f"{function_name(op)}.end" if name in ENDS else ""
         parameters = [f"%x{k}" for k in range(OPS[op].arity)]
         head = ", ".join(f"{real} {p}" for p in parameters)
         self.lines = [f"define internal {real} @{function_name(op)}({head}) {attributes} {{"]
@@ -66,8 +69,12 @@ class _Wrapper:
             self._through_pointers(name, arguments, int(words[0]), int(words[2]))
         else:
             self._call("%y", name, arguments)
-        self._return("%y")
+        self._checked("%y", arguments)
         self.lines.append("}")
+        if self.end:
+            lines, declarations = end_function(name, self.end)
+            self.lines += ["", *lines]
+            self.declarations |= declarations
 
     def _add(self, *lines: str) -> None:
         self.lines += [f"  {line}" for line in lines]
@@ -77,6 +84,20 @@ class _Wrapper:
             self._add(f"{value}.n = fptrunc double {value} to float")
             value += ".n"
         self._add(f"ret {self.real} {value}")
+
+    def _checked(self, value: str, arguments: list[str]) -> None:
+        """Return the value, or what there is at the end of SciPy's range."""
+        if not self.end:
+            self._return(value)
+            return
+        label = value.removeprefix("%")
+        self._add(*is_inside(value), f"br i1 {value}.inside, label %{label}.known, label %{label}.beyond")
+        self.lines.append(f"{label}.known:")
+        self._return(value)
+        self.lines.append(f"{label}.beyond:")
+        typed = ", ".join(f"double {a}" for a in (value, *arguments))
+        self._add(f"{value}.end = call double @{self.end}({typed})")
+        self._return(f"{value}.end")
 
     def _call(self, result: str, name: str, arguments: list[str]) -> None:
         symbol = symbol_of(SPECIAL, name)
@@ -92,7 +113,7 @@ class _Wrapper:
         )
         self.lines.append(f"order{order}:")
         self._call(f"%y{order}", name, arguments[1:])
-        self._return(f"%y{order}")
+        self._checked(f"%y{order}", arguments)
         self.lines.append(f"not{order}:")
 
     def _through_pointers(self, name: str, arguments: list[str], place: int, count: int) -> None:

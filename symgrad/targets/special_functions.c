@@ -401,7 +401,8 @@ static double PREFIX_besselk(double v, double x)
     }
     if (x < 2.0) return low;
     const double root = exp(-0.5 * x);
-    if (scale <= 900.0 && x < 1400.0) return ldexp(low * root, (int)scale) * root;
+    const int half = (int)(0.5 * scale);
+    if (x < 1400.0) return ldexp(ldexp(low * root, half) * root, half); /* each step in range if the result is */
     return exp(scale * 0.6931471805599453 - x + log(low));
 }
 
@@ -424,13 +425,19 @@ static double PREFIX_plain_i(double v, double x)
         return root * (root / sqrt(6.283185307179586 * x) * sum);
     }
     const double z = 0.25 * x * x;
+    double scale = 0.0; /* of powers of 2**900 */
     for (double k = 1.0; term > 1e-18 * sum; k += 1.0) {
         term *= z / (k * (v + k));
         sum += term;
+        if (sum > 1e270) {
+            term = ldexp(term, -900);
+            sum = ldexp(sum, -900);
+            scale += 900.0;
+        }
     }
-    const double power = pow(0.5 * x, v);
-    if (v < 150.0 && power > 1e-290) return power / PREFIX_factorial(v) * sum;
-    return exp(v * log(0.5 * x) - lgamma(v + 1.0) + log(sum));
+    const double power = x < 1e-300 ? pow(x, v) * pow(0.5, v) : pow(0.5 * x, v); /* x/2 may be rounded */
+    if (v < 150.0 && power > 1e-290 && power < 1e290 && scale == 0.0) return power / PREFIX_factorial(v) * sum;
+    return exp(v * log(0.5 * x) - lgamma(v + 1.0) + log(sum) + scale * 0.6931471805599453);
 }
 
 static double PREFIX_besseli(double v, double x)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symgrad.ir.op import NoDerivative, Op, mp_function, scipy_function
+from symgrad.ir.special import bessel_ends
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 Args = tuple[int, ...]
+_ENDS = {"iv": bessel_ends.iv, "kv": bessel_ends.kv}
 
 # How the function of the negative order -n follows from that of n: (-1)**n times it, or equal to it.
 _ALTERNATES = {"besselj": True, "bessely": True, "besseli": False, "besselk": False}
@@ -50,8 +52,8 @@ def _by_order(op: str) -> NoDerivative:
 
 def _bessel(op: str, scipy: str, sign: int, by: Fraction, source: str, domain: tuple[float, float]) -> Op:
     return Op(
-        op, 2, scipy_function(scipy), mp_function(op), (_by_order(op), _slope(op, sign, by)),
-        sympy=op, c=f"{{own}}{op}({{0}}, {{1}})", cost=300,
+        op, 2, _ENDS.get(scipy) or scipy_function(scipy), mp_function(op),
+        (_by_order(op), _slope(op, sign, by)), sympy=op, c=f"{{own}}{op}({{0}}, {{1}})", cost=300,
         llvm=f"external {scipy} orders {scipy[0]}0 {scipy[0]}1",
         domain=((0.0, 5.0), domain), source=source,
     )  # fmt: skip
