@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ import pytest
 import repeated_parts
 import rosenbrock100
 import run_all
+import scalar_graph
 import sparse_hessian
 import sympy as sp
 import tensor_programs
@@ -60,6 +62,26 @@ def test_every_contender_of_a_benchmark_agrees_with_the_first(name):
         assert table.rows[0][-1] == "1.00"
         has_c = any(label.startswith(("symgrad c", "C by hand")) for label in table.agreed)
         assert has_c == (name != "call_overhead" and machine_code.compiler() is not None)
+
+
+def test_a_large_graph_has_the_derivatives_of_its_steps():
+    rng = common.TINY.random()
+    drawn, point = scalar_graph.draws(40, rng), scalar_graph.inputs(rng)
+    inputs = [np.array(p) for p in point]
+    code = machine_code.SymgradCode(lambda: scalar_graph.program(drawn), scalar_graph.WORDS, "llvm", inputs)
+    value, slopes = code.results()
+    for k in range(len(point)):
+        moved = [complex(p) for p in point]
+        moved[k] += 1e-30j
+        wanted = scalar_graph.chain(drawn, moved, scalar_graph.total, operator.mul)
+        assert value == pytest.approx(wanted.real, rel=1e-12)
+        assert np.ravel(slopes)[k] == pytest.approx(wanted.imag * 1e30, rel=1e-11, abs=1e-12)
+
+
+def test_large_graphs_are_timed_alone_and_over_samples():
+    tables = scalar_graph.run(common.TINY)
+    assert [t.title.rpartition(", ")[2] for t in tables] == ["one sample", "5 samples"]
+    assert all(t.rows[0][0] == "symgrad llvm" and t.rows[0][-1] == "1.00" for t in tables)
 
 
 def test_the_network_in_matrices_is_the_network_in_indices():

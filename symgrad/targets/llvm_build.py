@@ -49,6 +49,9 @@ _MOST_ALLOCATION = 30_000  # statements in one function; beyond, only fast alloc
 # Statements without loops; longer code begins as a tape: 10 ms to the first number there instead of 170, and
 # evaluations that take five times as long. Shorter code may round a product and a sum once, a tape may not.
 _QUICK = 2_000
+# Statements of a batch, which has one tier: up to here allocating registers well takes two seconds more at
+# most, and then a sample takes half the time.
+_MOST_ALLOCATION_IN_LANES = 30_000
 NEXT_MODULE = "\n;;;; next module\n"  # in a text: what follows is compiled, and later linked, by itself
 
 
@@ -326,7 +329,7 @@ _NUMBERS = count()  # names of libraries, which are never used twice
 
 def _level(shape: CodeShape) -> int:
     """Of code generation: 0 allocates registers fast, 2 well."""
-    is_long = shape.lanes and not shape.loops and shape.statements > _QUICK
+    is_long = shape.lanes and not shape.loops and shape.statements > _MOST_ALLOCATION_IN_LANES
     return 0 if is_long or shape.largest > _MOST_ALLOCATION else 2
 
 

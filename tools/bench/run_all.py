@@ -20,8 +20,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BENCHMARKS = (
     "call_overhead", "rosenbrock100", "arm", "batch", "network_one", "network_batch", "cost_promise",
-    "compile_scale", "repeated_parts", "vector_math", "sparse_hessian", "training", "tensor_programs",
-    "contractions", "floors", "cliffs",
+    "compile_scale", "scalar_graph", "repeated_parts", "vector_math", "sparse_hessian", "training",
+    "tensor_programs", "contractions", "floors", "cliffs",
 )  # fmt: skip
 PACKAGES = (
     "sympy", "numpy", "llvmlite", "casadi", "jax", "torch", "numba", "symengine", "heyoka", "symforce",
