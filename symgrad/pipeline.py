@@ -30,6 +30,7 @@ from symgrad.loops.in_place import in_place
 from symgrad.loops.lines import Lines
 from symgrad.loops.lower import Interface, lower
 from symgrad.loops.nest import Routine
+from symgrad.loops.ordinary import with_ordinary_turns
 from symgrad.loops.packed import packed
 from symgrad.loops.peel import peeled
 from symgrad.loops.pieces import in_pieces
@@ -221,7 +222,8 @@ def routine_of(
         if not vectors or isinstance(routine.body, Lines):
             return routine
         routine = peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(in_place(routine))))))
-        return with_carried(rows_together(routine if counted else with_shared_reciprocals(routine)))
+        routine = routine if counted else with_shared_reciprocals(routine)
+        return with_carried(with_ordinary_turns(rows_together(routine)))
 
     routine = loops_of(unit)
     if not vectors:

@@ -37,6 +37,26 @@ def argmin(both: Callable[..., tuple[float, Sequence[float]]], start: Sequence[f
     return x
 
 
+def argmin_of_one(both: Callable[[float], tuple[float, float]], start: float) -> float:
+    """The same for a function of one number, whose slope is a number."""
+    x, length, streak = start, FIRST_STEP, 0
+    value, slope = both(x)
+    norm = abs(slope)
+    while norm > TOLERANCE:
+        if streak == STREAK:
+            length, streak = 2 * length, 0
+        if length * norm <= TOLERANCE:
+            break
+        there = x - length * slope
+        new_value, new_slope = both(there)
+        if new_value < value:
+            x, value, slope, streak = there, new_value, new_slope, streak + 1
+            norm = abs(slope)
+        else:
+            length, streak = length / 2, 0
+    return x
+
+
 def argmin_of_pair(
     f: Callable[[Any, Any], Any], start: Sequence[Any], is_forward: bool, max_steps: int
 ) -> tuple[Any, Any]:

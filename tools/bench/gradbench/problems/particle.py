@@ -8,13 +8,14 @@ as a product with a tangent (forward) or a gradient (reverse). The outer mode is
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import sympy as sp
 
 import symgrad as sg
 from problems.common import Prepared, kernel
-from problems.descent import argmin
+from problems.descent import argmin_of_one
 
 _MOST_STEPS = 1000  # of time, where some 350 are needed; beyond, the particle counts as lost (nan)
 _w = sp.Symbol("w")
@@ -69,19 +70,14 @@ def _square_of_crossing(inner: str) -> sp.Expr:
     return (x - y / v * u) ** 2
 
 
-def _value_and_slope(outer: str, inner: str) -> Callable[[float], tuple[float, tuple[float]]]:
+def _value_and_slope(outer: str, inner: str) -> Callable[[float], tuple[float, float]]:
     words = ("value", "jvp" if outer == "f" else "grad")
     made = kernel(_square_of_crossing(inner), args=(_w,), wrt=_w, outputs=words)
-
-    def call(w: float) -> tuple[float, tuple[float]]:
-        value, slope = made(w, tangent=1.0) if outer == "f" else made(w)
-        return value, (slope,)
-
-    return call
+    return partial(made, tangent=1.0) if outer == "f" else made
 
 
 def _prepared(both: Callable[[float], Any]) -> Callable[[dict[str, Any]], Prepared]:
-    return lambda data: Prepared(lambda: argmin(both, [data["w"]]), lambda w: w[0])
+    return lambda data: Prepared(lambda: argmin_of_one(both, data["w"]), lambda w: w)
 
 
 FUNCTIONS = {outer + inner: _prepared(_value_and_slope(outer, inner)) for outer in "fr" for inner in "fr"}
