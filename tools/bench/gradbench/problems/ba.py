@@ -12,7 +12,7 @@ import numpy as np
 import sympy as sp
 
 import symgrad as sg
-from problems.common import Prepared, kernel, numbers
+from problems.common import Prepared, kernel, numbers, room
 
 _n, _m, _p = sp.symbols("n m p", integer=True, positive=True)  # cameras, points, observations
 _i = sp.Idx("i", _p)
@@ -63,11 +63,6 @@ def _arguments(data: dict[str, Any]) -> tuple[np.ndarray, ...]:
     return (*repeated, np.full(p, float(data["w"])), which % n, which % m, np.tile(data["feat"], (p, 1)))
 
 
-def _room(*shape: int) -> np.ndarray:
-    """An array for results, in memory that has been written to before."""
-    return np.full(shape, np.nan)
-
-
 def _objective(data: dict[str, Any]) -> Prepared:
     arguments = _arguments(data)
 
@@ -79,7 +74,7 @@ def _objective(data: dict[str, Any]) -> Prepared:
             "w_err": {"element": float(penalties[0]), "repeated": len(penalties)},
         }
 
-    errors, penalties = _room(2, 1, data["p"]), _room(data["p"])
+    errors, penalties = room(2, 1, data["p"]), room(data["p"])
     return Prepared(lambda: (_error(*arguments, out=errors), _penalty(arguments[2], out=penalties)), output)
 
 
@@ -100,7 +95,7 @@ def _jacobian(data: dict[str, Any]) -> Prepared:
     """
     arguments = _arguments(data)
     columns = _columns(data, *arguments[3:5])
-    blocks, slopes = _room(2, *columns.shape), _room(data["p"])
+    blocks, slopes = room(2, *columns.shape), room(data["p"])
 
     def run() -> tuple[np.ndarray, np.ndarray]:
         return _error_blocks(*arguments, out=blocks), _penalty_slopes(arguments[2], out=slopes)

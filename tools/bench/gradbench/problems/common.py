@@ -79,6 +79,11 @@ def numbers(values: Any) -> np.ndarray:
     return np.array(values, dtype=np.float64)
 
 
+def room(*shape: int) -> np.ndarray:
+    """An array for results, in memory that has been written to before."""
+    return np.full(shape, np.nan)
+
+
 def as_list(result: Any) -> Any:
     """An array as nested lists of floats."""
     return result.tolist()

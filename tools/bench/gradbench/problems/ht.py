@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 
 import symgrad as sg
-from problems.common import Prepared, as_list, kernel, numbers
+from problems.common import Prepared, as_list, kernel, numbers, room
 
 _n, _triangles, _vertices, _used = sp.symbols("n triangles vertices used", integer=True, positive=True)
 _bones, _parameters, _depth = sp.symbols("bones parameters depth", integer=True, positive=True)
@@ -197,15 +197,19 @@ def _prepared(data: dict[str, Any]) -> tuple[str, Callable[[], tuple[Any, ...]],
 
 def _objective(data: dict[str, Any]) -> Prepared:
     variant, arguments, depth = _prepared(data)
-    return Prepared(lambda: _errors[variant](*arguments(), depth=depth), lambda r: as_list(r.ravel()))
+    errors = room(len(data["data"]["points"]), 3)
+    return Prepared(
+        lambda: _errors[variant](*arguments(), depth=depth, out=errors), lambda r: as_list(r.ravel())
+    )
 
 
 def _jacobian(data: dict[str, Any]) -> Prepared:
     variant, arguments, depth = _prepared(data)
+    slopes = room(len(data["data"]["points"]), 3, len(data["theta"]))
 
     def run() -> list[np.ndarray]:
         values = arguments()
-        pose = _slopes[variant](*values, depth=depth)
+        pose = _slopes[variant](*values, depth=depth, out=slopes)
         if variant == "simple":
             return [pose]
         return [_slopes_by_places(*values, depth=depth).data.reshape(-1, 2), pose]
