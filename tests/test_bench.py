@@ -27,6 +27,7 @@ import rosenbrock100
 import run_all
 import scalar_graph
 import sparse_hessian
+import start
 import sympy as sp
 import tensor_programs
 import training
@@ -76,6 +77,12 @@ def test_a_large_graph_has_the_derivatives_of_its_steps():
         wanted = scalar_graph.chain(drawn, moved, scalar_graph.total, operator.mul)
         assert value == pytest.approx(wanted.real, rel=1e-12)
         assert np.ravel(slopes)[k] == pytest.approx(wanted.imag * 1e30, rel=1e-11, abs=1e-12)
+
+
+def test_a_start_is_an_import_and_first_calls():
+    (table,) = start.run(common.TINY)
+    assert [row[0] for row in table.rows] == ["import symgrad", next(iter(start.PROGRAMS))]
+    assert all(float(row[-1]) > 0 for row in table.rows)
 
 
 def test_large_graphs_are_timed_alone_and_over_samples():

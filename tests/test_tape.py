@@ -358,7 +358,7 @@ def test_a_corrupt_interpreter_in_the_cache_is_made_anew(
 ) -> None:
     wanted = bits(compiled(source, tier="quick")(*POINT))
     monkeypatch.setenv("SYMGRAD_CACHE_DIR", str(tmp_path))
-    key = llvm_build._key(tape_llvm.interpreter("float64", False), llvm_build._STRAIGHT, quick=False)
+    key = llvm_build.provided_key(tape_llvm.name_of("float64", False))
     entry = tmp_path / "kernels" / f"{key}.entry"
 
     def as_in_a_new_process() -> list[bytes]:

@@ -149,7 +149,7 @@ def _provide_small(function: str, dtype: str) -> None:
     name = small_matrices.name_of(function, dtype)
     if not llvm_build.is_provided(name):
         routine = small_matrices.small_routine(function, name)
-        llvm_build.provide(emit_llvm(routine, dtype), name, shape_of(routine, dtype))
+        llvm_build.provide(name, lambda: (emit_llvm(routine, dtype), shape_of(routine, dtype)))
 
 
 # ---- tapes -------------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ def provide_interpreter(dtype: str, special: bool) -> None:
     """Compile the interpreter of tapes, once per process."""
     name = tape_llvm.name_of(dtype, special)
     if not llvm_build.is_provided(name):
-        llvm_build.provide(tape_llvm.interpreter(dtype, special), name)
+        llvm_build.provide(name, lambda: (tape_llvm.interpreter(dtype, special), llvm_build.STRAIGHT))
 
 
 # ---- contractions ------------------------------------------------------------------------------
@@ -207,10 +207,14 @@ def provide_interpreter(dtype: str, special: bool) -> None:
 def provide_contract(dtype: str) -> None:
     """Compile the function that kernels call for contractions, once per process."""
     name = contract_llvm.name_of(dtype)
-    if not llvm_build.is_provided(name):
+
+    def source() -> tuple[str, llvm_build.CodeShape]:
         tile = contract_llvm.shape_for(processor()[1], dtype)
-        source = emit_llvm(contract_routine(name, tile.columns, tile.masks), dtype, own=False, tile=tile)
-        llvm_build.provide(source, name)
+        routine = contract_routine(name, tile.columns, tile.masks)
+        return emit_llvm(routine, dtype, own=False, tile=tile), llvm_build.STRAIGHT
+
+    if not llvm_build.is_provided(name):
+        llvm_build.provide(name, source)
 
 
 def shape_of(routine: Routine, dtype: str = "float64") -> llvm_build.CodeShape:

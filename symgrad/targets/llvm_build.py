@@ -143,7 +143,7 @@ def build_taped(source: str, name: str, tape: np.ndarray, extra: int) -> Loaded:
     """Compile and load code that finds the address of a tape in its variable `tape_variable(name)`."""
     with _LOCK:
         code = cache.fetch(
-            _key(source, _STRAIGHT, extra, quick=True), lambda: _compile(source, _STRAIGHT, extra, True)
+            _key(source, STRAIGHT, extra, quick=True), lambda: _compile(source, STRAIGHT, extra, True)
         )
         library = _linked(code, (name, name + "_call", tape_variable(name)))
         ctypes.c_void_p.from_address(library[tape_variable(name)]).value = tape.ctypes.data
@@ -159,23 +159,28 @@ def tape_key(source: str, digest: str) -> str:
     return cache.key_of("llvm tape", source, digest, *_surroundings(), _emitters())
 
 
-def provide(source: str, name: str, shape: CodeShape | None = None) -> None:
-    """Compile `source` and let all code built from now on call its function `name`.
+def provide(name: str, source: Callable[[], tuple[str, CodeShape]]) -> None:
+    """Let all code built from now on call a function that is the same in every process.
 
-    shape  as of `build`; without it, no pass would make the text faster.
+    source  its text and shape; asked for where the cache has no code: the name, this machine and our own
+            files decide them.
     """
     with _LOCK:
-        kind = shape or _STRAIGHT
-        code = cache.fetch(_key(source, kind), lambda: _compile(source, kind))
+        code = cache.fetch(provided_key(name), lambda: _compile(*source()))
         library = _provided[name] = _linked(code, (name,))
         llvm.add_symbol(name, library[name])
+
+
+def provided_key(name: str) -> str:
+    """Under which code of a function that is the same in every process is cached."""
+    return cache.key_of("llvm provided", name, *_surroundings(), _emitters())
 
 
 def is_provided(name: str) -> bool:
     return name in _provided
 
 
-_STRAIGHT = CodeShape(0, 0, 0, loops=False, cells=False)  # of text that no pass would make faster
+STRAIGHT = CodeShape(0, 0, 0, loops=False, cells=False)  # of text that no pass would make faster
 _provided: dict[str, Any] = {}  # what keeps it alive, by name
 
 
@@ -205,7 +210,7 @@ def _own_text() -> str:
 
 @lru_cache(maxsize=1)
 def _emitters() -> str:
-    """The files that decide the text of code that is known by its tape."""
+    """The files that decide the text of code that is known by its tape, or by its name."""
     folders = ("symgrad.targets", "symgrad.ir", "symgrad.loops", "symgrad.loops.reroll")
     files = [f for folder in folders for f in resources.files(folder).iterdir()]
     texts = sorted((f.name, f.read_bytes()) for f in files if f.name.endswith(".py"))

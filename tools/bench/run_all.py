@@ -19,7 +19,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BENCHMARKS = (
-    "call_overhead", "rosenbrock100", "arm", "batch", "network_one", "network_batch", "cost_promise",
+    "start", "call_overhead", "rosenbrock100", "arm", "batch", "network_one", "network_batch", "cost_promise",
     "compile_scale", "scalar_graph", "repeated_parts", "vector_math", "sparse_hessian", "training",
     "tensor_programs", "contractions", "floors", "cliffs",
 )  # fmt: skip
