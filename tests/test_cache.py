@@ -27,6 +27,13 @@ TARGETS = ("llvm", "c")
 X, Y = sp.symbols("x y", real=True)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def what_every_process_makes_once() -> None:
+    """It has entries of its own, which are none of these tests'."""
+    for target in TARGETS:
+        compiled(target)(0.3, 0.7)
+
+
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache for each test; where its entries are."""
