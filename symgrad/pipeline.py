@@ -223,7 +223,7 @@ def routine_of(
             return routine
         routine = peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(in_place(routine))))))
         routine = routine if counted else with_shared_reciprocals(routine)
-        return with_carried(with_ordinary_turns(rows_together(routine)))
+        return with_carried(with_ordinary_turns(rows_together(routine), divides=counted))
 
     routine = loops_of(unit)
     if not vectors:

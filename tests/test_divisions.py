@@ -9,8 +9,8 @@ from routines import DTYPES, TARGETS, I, N, call
 
 import symgrad as sg
 from symgrad.ir.unit import Unit
-from symgrad.loops.divisions import FEWEST, with_shared_reciprocals
-from symgrad.loops.nest import Buffer, Compute, For, Load, Routine, Statement, Store, poly
+from symgrad.loops.divisions import FEWEST, with_reciprocals, with_shared_reciprocals
+from symgrad.loops.nest import Buffer, Compute, Const, For, Load, Routine, Statement, Store, poly
 from symgrad.loops.walk import walk
 from symgrad.pipeline import optimise, routine_of
 from symgrad.targets.base import target_named
@@ -101,6 +101,28 @@ def test_products_are_the_quotients_over_the_whole_range(target: str, dtype: str
     assert np.array_equal(found[lost], wanted[lost], equal_nan=True)
     assert np.array_equal(np.signbit(found[known]), np.signbit(wanted[known]))
     assert (np.abs(found[known] - exact[known]) / np.spacing(np.abs(wanted[known]))).max() <= 1.5
+
+
+def straight() -> list[Statement]:
+    """Quotients 2, 3, 5 and 6 of 0 and 1 by 4 and 7; the sign of 6 is asked for."""
+    return [
+        Compute(2, "div", (0, 4)), Compute(3, "div", (1, 4)), Compute(5, "div", (0, 7)),
+        Compute(6, "div", (1, 7)), Compute(8, "sign", (6,)),
+    ]  # fmt: skip
+
+
+def test_quotients_by_numbers_in_range_need_no_scale() -> None:
+    numbers = iter(range(20, 30))
+    made = with_reciprocals(straight(), {2, 3, 5, 6}.__contains__, lambda: next(numbers))
+    inverse = Compute(20, "div", (21, 4))
+    assert made == [
+        Const(21, ("q", 1, 1)), inverse, Compute(2, "mul", (0, 20)), Compute(3, "mul", (1, 20)),
+        *straight()[2:],
+    ]  # fmt: skip
+
+
+def test_a_number_that_may_be_out_of_range_divides() -> None:
+    assert with_reciprocals(straight(), {3, 5, 6}.__contains__, lambda: 20) == straight()
 
 
 def unit_of(words: tuple[str, ...]) -> Unit:

@@ -123,6 +123,41 @@ def test_the_numbers_are_those_as_written(target: str, dtype: str) -> None:
         np.testing.assert_array_equal(found, wanted, err_msg=str(pair))
 
 
+def quotients() -> list[Statement]:
+    """s[t + 1] = x[t, 0]/r + x[t, 1]/r, where r is the length, or 1 where the guard of the root holds."""
+    *body, store = guarded()
+    assert isinstance(store, Store)
+    root = next(s.dst for s in body if isinstance(s, Compute) and s.op == "sqrt")
+    guard = next(s for s in body if isinstance(s, Compute) and s.op == "lt" and s.dst > 11)
+    body += [
+        Compute(70, "where", (guard.dst, 5, root)), Compute(71, "div", (1, 70)), Compute(72, "div", (2, 70)),
+        Compute(73, "add", (71, 72)),
+    ]  # fmt: skip
+    return [*body, replace(store, src=73)]
+
+
+def divisions(routine: Routine) -> list[int]:
+    """How many there are in the turns, and in those as written."""
+    (loop,) = (s for s in routine.body if isinstance(s, For))
+    blocks = [loop.body, again(routine)[0].body]
+    return [sum(isinstance(s, Compute) and s.op == "div" for s in b) for b in blocks]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_quotients_by_what_is_in_range_are_products(dtype: str) -> None:
+    routine = of(quotients())
+    new = with_ordinary_turns(routine)
+    assert divisions(new) == [1, 2]
+    assert divisions(with_ordinary_turns(routine, divides=True)) == [2, 2]
+    old_loaded, new_loaded = (target_named("llvm").build(r, dtype) for r in (routine, new))
+    for pair in everywhere(dtype):
+        inputs = {"x": np.stack([pair])}
+        wanted = call("llvm", routine, {"n": 1}, inputs, dtype, loaded=old_loaded)["s"]
+        found = call("llvm", new, {"n": 1}, inputs, dtype, loaded=new_loaded)["s"]
+        two = 2 * 1.5 * np.finfo(dtype).eps  # quotients of at most 1
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=two, err_msg=str(pair))
+
+
 def test_turns_that_do_not_wait_stay() -> None:
     body = [s for s in guarded() if s != Load(0, "s", (T,))]
     apart = of([Const(0, ("q", 1, 3)), *body])

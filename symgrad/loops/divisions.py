@@ -15,7 +15,7 @@ argument about the range is our own).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from symgrad.ir.graph import EPSILON, SMALLEST
@@ -58,12 +58,7 @@ class _Divisions:
         self.count = 0
         self.next_value = next_value
         self.constants = {s.dst for s in inside if isinstance(s, Const)}
-        self.kept: set[Value] = set()
-        for s in reversed(inside):
-            if isinstance(s, Compute) and (s.dst in self.kept or _has_jumps(s.op)):
-                self.kept.update(s.args)
-            elif isinstance(s, ToInt) or (isinstance(s, SetCell | Accumulate) and s.cell in self.kept):
-                self.kept.add(s.src)
+        self.kept = _before_jumps(inside)
 
     def block(self, body: Sequence[Statement], in_loop: bool) -> list[Statement]:
         """As deep as loops stand in each other."""
@@ -117,6 +112,42 @@ class _Divisions:
     def _new(self) -> Value:
         self.next_value += 1
         return self.next_value - 1
+
+
+def with_reciprocals(
+    body: Sequence[Statement], is_ordinary: Callable[[Value], bool], new: Callable[[], Value]
+) -> list[Statement]:
+    """Straight-line code in which two or more quotients by one number in range are products.
+
+    is_ordinary  whether a value is a quotient by a number that is known to be in range.
+    new          numbers for further values.
+    """
+    kept, over = _before_jumps(body), dict[Value, list[Value]]()
+    for s in body:
+        if isinstance(s, Compute) and s.op == "div" and s.dst not in kept and is_ordinary(s.dst):
+            over.setdefault(s.args[1], []).append(s.dst)
+    shared = {dst for quotients in over.values() if len(quotients) > 1 for dst in quotients}
+    done, inverses = list[Statement](), dict[Value, Value]()
+    for s in body:
+        if isinstance(s, Compute) and s.dst in shared:
+            a, r = s.args
+            if r not in inverses:
+                inverses[r] = new()
+                done += [Const(one := new(), ("q", 1, 1)), Compute(inverses[r], "div", (one, r))]
+            s = Compute(s.dst, "mul", (a, inverses[r]))
+        done.append(s)
+    return done
+
+
+def _before_jumps(inside: Sequence[Statement]) -> set[Value]:
+    """The values that something with jumps depends on."""
+    kept: set[Value] = set()
+    for s in reversed(inside):
+        if isinstance(s, Compute) and (s.dst in kept or _has_jumps(s.op)):
+            kept.update(s.args)
+        elif isinstance(s, ToInt) or (isinstance(s, SetCell | Accumulate) and s.cell in kept):
+            kept.add(s.src)
+    return kept
 
 
 def _has_jumps(op: str) -> bool:

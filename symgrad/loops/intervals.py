@@ -20,6 +20,7 @@ _TYPES: tuple[Any, ...] = (np.float64, np.float32)
 _SMALL, _LARGE = 2.0**-60, 2.0**60
 Ends = tuple[float, ...]  # one for each type
 _INFINITE: Ends = (np.inf,) * len(_TYPES)
+_ORDINARY = tuple(float(np.finfo(t).tiny) / float(np.finfo(t).eps) for t in _TYPES)
 _ALL = tuple(-x for x in _INFINITE), _INFINITE
 _BELOW = frozenset(("lt", "le"))
 
@@ -106,6 +107,14 @@ class Intervals:
         """Whether a value is known to be a number other than 0."""
         found = self.interval(a)
         return found is not None and (min(found[0]) > 0 or max(found[1]) < 0)
+
+    def has_reciprocal(self, a: Value) -> bool:
+        """Whether a value lies between smallest/eps and its reciprocal (`loops.divisions`)."""
+        found = self.interval(a)
+        if found is None:
+            return False
+        least, most = _of_abs(*found)
+        return all(x >= low and y <= 1 / low for x, y, low in zip(least, most, _ORDINARY, strict=True))
 
     def learn(self, s: Compute) -> None:
         """A comparison holds from now on; of use where one side is a constant."""

@@ -8,7 +8,8 @@ Lengths, quotients and others choose by the size of their arguments what they mu
 every choice, and every product with a factor that is nearly always 1, makes the next turn wait. So a turn is
 written twice. The first time no number is extreme: choices are made, products with 1 are gone, and what has
 become equal is computed once. Where a number is extreme after all, or nan, the turn is computed again as it
-was written. Either way its numbers are the same: x*1 is x.
+was written. Its numbers are the same, x*1 is x, but for quotients by one number that the tests keep in range:
+those are products with its reciprocal, at most 1.5 last places off (`loops.divisions`).
 
 A guard is a comparison with a number below 2**-60 or above 2**60, or a test for one turn of the loop. What
 follows from another guard is not tested: a length is neither 0 nor infinite where its square is neither.
@@ -22,6 +23,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from symgrad.loops.divisions import with_reciprocals
 from symgrad.loops.independent import never_meet, writes_apart
 from symgrad.loops.intervals import Intervals
 from symgrad.loops.nest import (
@@ -45,7 +47,7 @@ from symgrad.loops.nest import (
 )
 from symgrad.loops.peel import alone
 from symgrad.loops.renamed import renamed_statement
-from symgrad.loops.walk import has_blocks, next_value, operands, walk
+from symgrad.loops.walk import defined, has_blocks, next_value, operands, walk
 
 FEWEST = 4  # choices that have to be made, for a turn to be written twice
 _MOST_STATEMENTS = 2_000  # in a turn that is
@@ -55,11 +57,14 @@ _COMMUTE = frozenset(("add", "mul", "eq", "ne", "and", "or"))
 Pure = Const | Bool | Compute | FromInt | Test | Load
 
 
-def with_ordinary_turns(routine: Routine) -> Routine:
-    """The routine with such turns; itself if there are none."""
+def with_ordinary_turns(routine: Routine, divides: bool = False) -> Routine:
+    """The routine with such turns; itself if there are none.
+
+    divides  every division stays one.
+    """
     if not has_blocks(routine.body) or _choices(s for _, s in walk(routine.body, into_parts=True)) < FEWEST:
         return routine
-    made = _Turns(next_value(routine.body))
+    made = _Turns(next_value(routine.body), divides)
     body = made.block(routine.body, None)
     return replace(routine, body=body) if made.count else routine
 
@@ -71,8 +76,9 @@ def _choices(body: Iterable[Statement]) -> int:
 class _Turns:
     """`count` is how many stretches of statements were written twice."""
 
-    def __init__(self, next_value: Value) -> None:
+    def __init__(self, next_value: Value, divides: bool) -> None:
         self.count = 0
+        self.divides = divides
         self.next_value = next_value
         self.intervals = Intervals()
         self.ones: set[Value] = set()
@@ -153,6 +159,7 @@ class _Ordinary:
 
     def __init__(self, turns: _Turns, loop: For) -> None:
         self.turns, self.loop, self.intervals = turns, loop, turns.intervals.copy()
+        self.first = turns.next_value  # of its own values
         self.body: list[Pure] = []
         self.here: dict[Value, Value] = {}
         self.always: dict[Value, Value] = {}
@@ -219,6 +226,14 @@ class _Ordinary:
             holds = self._put(Compute(self.turns.new(), "and", (holds, test)))
         return self._put(Compute(self.turns.new(), "not", (holds,)))
 
+    def with_reciprocals(self) -> list[Statement]:
+        """The body, with products where numbers are divided by ones that are ordinary here alone."""
+        under = {s.dst: s.args[1] for s in self.body if isinstance(s, Compute) and s.op == "div"}
+        own = {v for v in under if v >= self.first and self.intervals.has_reciprocal(under[v])}
+        if self.turns.divides:
+            own.clear()
+        return with_reciprocals(self.body, own.__contains__, self.turns.new)
+
     def _simplified(self, op: str, args: tuple[Value, ...]) -> Value | None:
         """The value that an op has without computing it; None if it has none."""
         truth, ones = self.truth, self.turns.ones
@@ -278,8 +293,8 @@ def _written(turn: _Ordinary, pure: Sequence[Pure], read: Collection[Value]) -> 
     given = [s.dst for s in pure if s.dst in read and turn.here[s.dst] != s.dst]
     ordinary: list[Statement] = [Cell(v, turn.literal(turn.here[v])) for v in given]
     fails = turn.fails()
-    kept = _needed(turn.body, {fails, *read, *(v for s in ordinary for v in operands(s))})
-    there = {s.dst for s in kept}
+    kept = _needed(turn.with_reciprocals(), {fails, *read, *(v for s in ordinary for v in operands(s))})
+    there = {defined(s) for s in kept}
 
     changed = [v for v in given if v in turn.changed]
     needed, again = set(changed), list[Pure]()
@@ -298,11 +313,11 @@ def _with_value(s: Statement, value: Value) -> Statement:
     return replace(s, dst=value)
 
 
-def _needed(body: Sequence[Pure], values: set[Value]) -> list[Pure]:
+def _needed(body: Sequence[Statement], values: set[Value]) -> list[Statement]:
     """The statements that some values are made of."""
     kept = []
     for s in reversed(body):
-        if s.dst in values:
+        if defined(s) in values:
             values.update(operands(s))
             kept.append(s)
     return kept[::-1]
