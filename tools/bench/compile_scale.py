@@ -1,11 +1,12 @@
-"""How the compiler's own time and memory grow with the expression: 1,000 to 100,000 operations, depth 5,000.
+"""How the compiler's own time and memory grow with the expression: up to 1,000,000 operations, depth 5,000.
 
 A random scalar expression of two symbols, built of sums, products, sines and cosines of earlier parts; its
 value and gradient. Every size runs in a process of its own, because memory is measured at its peak. While the
 expression is built, its value and both derivatives are computed along in numbers (forward mode), and compared
 with the kernel's.
 
-The stages up to the tape are what the first call waits for; machine code is made in the background.
+The stages up to the tape are what the first call waits for; machine code is made in the background, and not
+measured of the largest expression.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from common import Contender, ResultsDiffer, Setup, Table, main, measure, number
 from machine_code import Addresses, SymgradCode
 
 from symgrad.ir.collection import collection_paused
+from symgrad.ir.graph import Graph
 from symgrad.loops.split import split
 from symgrad.loops.walk import walk
 from symgrad.pipeline import optimise, routine_of
@@ -33,11 +35,13 @@ from symgrad.program import program
 from symgrad.targets.base import Loaded, target_named, workspace_elements
 from symgrad.targets.llvm import provide_interpreter
 
-SIZES = (1_000, 10_000, 100_000)
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+MOST_OPTIMISED = 100_000
 DEPTH = 5_000
 STAGES = ("conversion", "reverse sweep", "passes", "lowering", "tape")
 ROWS = (
-    "depth", "nodes of the graph", "statements", *(f"{stage}, s" for stage in STAGES),
+    "depth", "nodes of the graph", "nodes created and interned, millions a second", "statements",
+    *(f"{stage}, s" for stage in STAGES),
     "all to the first call, s", "tape, us/statement", "emission and optimised machine code, s",
     "emission and optimised machine code, us/statement", "one evaluation, tape, us",
     "one evaluation, optimised, us", "one evaluation, optimised, ns/node",
@@ -90,12 +94,13 @@ def _layers(lengths: Sequence[int]) -> Table:
 def _column(found: dict[str, Any]) -> tuple[str, ...]:
     """One size, in the order of ROWS."""
     seconds, statements = found["seconds"], found["statements"]
+    optimising, run = found["optimising"], found["run"]
+    by_statement = None if optimising is None else optimising / statements * 1e6
     return (
-        f"{found['depth']:,}", f"{found['nodes']:,}", f"{statements:,}",
+        f"{found['depth']:,}", f"{found['nodes']:,}", number(found["interned"]), f"{statements:,}",
         *map(number, seconds), number(sum(seconds)), number(seconds[-1] / statements * 1e6),
-        number(found["optimising"]), number(found["optimising"] / statements * 1e6),
-        number(found["quick"] * 1e6), number(found["run"] * 1e6),
-        number(found["run"] / found["nodes"] * 1e9),
+        number(optimising), number(by_statement), number(found["quick"] * 1e6),
+        *(("-", "-") if run is None else (number(run * 1e6), number(run / found["nodes"] * 1e9))),
         number(found["peak"]), number(found["grown"] * 1024 / found["operations"]),
     )  # fmt: skip
 
@@ -135,15 +140,27 @@ def measure_one(size: int, seed: int) -> dict[str, Any]:
     seconds = [b - a for a, b in pairwise(marks)]
     peak = _peak()
     marks.append(time.process_time())
-    loaded = stage(lambda: target.build(routine))
+    loaded = stage(lambda: target.build(routine)) if size <= MOST_OPTIMISED else None
     work = workspace_elements(routine, {})
     statements = sum(1 for _ in walk(routine.body, into_parts=True))
     return {
-        "operations": size, "depth": depth, "nodes": len(translation.graph.op),
+        "operations": size, "depth": depth, "nodes": len(translation.graph.op), "interned": _interned(),
         "statements": statements, "seconds": seconds, "peak": peak, "grown": peak - before,
-        "optimising": marks[-1] - marks[-2],
-        "quick": _check(quick, work, numbers), "run": _check(loaded, work, numbers),
+        "optimising": None if loaded is None else marks[-1] - marks[-2],
+        "run": None if loaded is None else _check(loaded, work, numbers),
+        "quick": _check(quick, work, numbers),
     }  # fmt: skip
+
+
+def _interned() -> float:
+    """How many millions of nodes a second a graph takes in."""
+    g = Graph()
+    numbers = [g.const(k) for k in range(500)]
+    start = time.process_time()
+    for a in numbers:
+        for b in numbers:
+            g.intern("mul", (a, b))
+    return len(numbers) ** 2 / (time.process_time() - start) / 1e6
 
 
 def _peak() -> float:
