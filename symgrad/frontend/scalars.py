@@ -107,15 +107,12 @@ def _split_integers(g: Graph, values: Sequence[Node]) -> tuple[list[Node], list[
 def _add(tr: Translator, e: Expr, values: list[Node]) -> Node:
     """Left to right; integers (indices, sizes) are added as integers, so that they stay indices."""
     g = tr.graph
-    op = g.op
-    for v in values:
-        if op[v] == "cast":
-            integers, values = _split_integers(g, values)
-            total = integers[0]
-            for i in integers[1:]:
-                total = g.iadd(total, i)
-            values.append(g.cast(total))
-            break
+    if "cast" in map(g.op.__getitem__, values):
+        integers, values = _split_integers(g, values)
+        total = integers[0]
+        for i in integers[1:]:
+            total = g.iadd(total, i)
+        values.append(g.cast(total))
     terms = as_stable_terms(g, values) if g.stabilise else values
     total = terms[0]
     for v in terms[1:]:
@@ -131,24 +128,26 @@ def _is_divisor(factor: Expr) -> bool:
     return isinstance(exponent, Rational) and exponent.p < 0
 
 
-def _mul_children(e: Expr) -> list[Expr]:
-    return [f._args[0] if type(f) is Pow and _is_divisor(f) else f for f in e._args]
+def _mul_children(e: Expr) -> Sequence[Expr]:
+    factors: Sequence[Expr] = e._args
+    if Pow not in map(type, factors):  # as in most products
+        return factors
+    return [f._args[0] if _is_divisor(f) else f for f in factors]
 
 
 @scalar(sp.Mul, children=_mul_children)
 def _mul(tr: Translator, e: Expr, values: list[Node]) -> Node:
     """Numerators first, then one division by the product of the denominators."""
     g = tr.graph
-    op = g.op
-    above, below = [], []
-    casts = 0
-    for factor, v in zip(e._args, values, strict=True):
-        if type(factor) is Pow and _is_divisor(factor):
-            below.append(_power(g, v, -Fraction(int(factor._args[1].p), int(factor._args[1].q))))
-        else:
-            above.append(v)
-            casts += op[v] == "cast"
-    if casts:
+    above, below = values, []
+    if Pow in map(type, e._args):
+        above = []
+        for factor, v in zip(e._args, values, strict=True):
+            if _is_divisor(factor):
+                below.append(_power(g, v, -Fraction(int(factor._args[1].p), int(factor._args[1].q))))
+            else:
+                above.append(v)
+    if "cast" in map(g.op.__getitem__, above):
         above = _multiply_integers(g, above)
     result = _product(g, above)
     return g.div(result, _product(g, below)) if below else result

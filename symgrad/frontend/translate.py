@@ -335,28 +335,29 @@ class Translator:
     def real(self, root: Expr) -> Task:
         """Task: the node of a scalar or boolean expression."""
         memo = self._scalars
-        stack = [root]
+        stack: list[Any] = [root]  # expressions; or what to do once the values of the children are known
         while stack:
-            e = stack[-1]
+            e = stack.pop()
+            if type(e) is tuple:
+                key, e, combine, children = e
+                values = [*map(memo.get, children)]
+                if None in values:  # forgotten: symbols were bound meanwhile
+                    stack.append(e)
+                else:
+                    memo[key] = combine(self, e, values)
+                continue
             bound = self._dependences
             key = self._key(e) if bound else id(e)
             if key in memo:
-                stack.pop()
                 continue
             head = SCALARS.get(type(e)) or self._head(e)
-            combine = head.combine
-            if combine is None:
+            if head.combine is None:
                 assert head.task is not None
                 memo[key] = yield head.task(self, e)
-                stack.pop()
                 continue
-            children = head.children(e)
-            values = list(map(memo.get, map(self._key if bound else id, children)))
-            if None in values:
-                stack += [child for child, value in zip(children, values, strict=True) if value is None]
-                continue
-            stack.pop()
-            memo[key] = combine(self, e, values)  # type: ignore[arg-type]  # no None left
+            parts = head.children(e)
+            stack.append((key, e, head.combine, [*map(self._key if bound else id, parts)]))
+            stack += parts
         return memo[self._key(root)]
 
     def matrix(self, e: Expr) -> Task:

@@ -6,19 +6,25 @@ Sources: Griewank & Walther 2008, Evaluating Derivatives, chapter 3.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
+from fractions import Fraction
 
 from symgrad.errors import UnsupportedExpression
 from symgrad.grad.composed import COMPOSED, composed_slopes
 from symgrad.grad.shares import groups, pull_together
 from symgrad.ir.decay import within
 from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.op import Opposite
 from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import conjunction, conjuncts
-from symgrad.ir.rules import MULTIPLE, UNITS, ZERO
+from symgrad.ir.rules import MINUS_ONE, MULTIPLE, UNITS, ZERO, is_small
 from symgrad.ir.stability.patterns import factors_of, quotient_of, remove
 
-Signed = tuple[Node, bool]  # a node, and whether its opposite is meant
-_HAVE_SIGNS = frozenset(("sub", "mask", "const", ZERO, *UNITS, MULTIPLE))  # forms that hold one inside
+Number = int | Fraction
+Scaled = tuple[Node, Number]  # a node, and what it is to be multiplied by
+_HAVE_SIGNS = frozenset(("sub", "mask", "const", ZERO, *UNITS))  # forms that hold one inside
+_NUMBERS = ("const", MINUS_ONE)
+_HAVE_NUMBERS = frozenset(("neg", MULTIPLE))  # forms with a number on top
+_HAVE_EITHER = _HAVE_SIGNS | _HAVE_NUMBERS
 
 
 def active_nodes(g: Graph, roots: Iterable[Node], active: frozenset[TensorId]) -> list[Node]:
@@ -44,72 +50,121 @@ def pullback(
 
     leaves  nodes that are taken as if they were read.
 
-    Each node is visited once; a partial derivative is built once per active argument. Signs are carried
-    beside the cotangents: most of them cancel, or end in a difference.
+    Each node is visited once; a partial derivative is built once per active argument. Signs and numbers are
+    carried beside the cotangents: most signs cancel, or end in a difference, and a number that comes early
+    would be moved outwards of every product on the way.
     """
     order = active_nodes(g, seeds, active)
     alive = set(order)
-    cotangent = {n: signed(g, bar) for n, bar in seeds.items() if n in alive}
+    cotangent = {n: scaled(g, bar) for n, bar in seeds.items() if n in alive}
     reads: dict[Node, Node] = {}
     together, bars = groups(g, order), dict[Node, Node]()
-    ops, zero, one, minus_one = g.op, g.zero, g.one, g.minus_one
+    ops, zero, one = g.op, g.zero, g.one
+    nothing = zero, 1
     for n in reversed(order):
-        bar, is_minus = cotangent.pop(n, (zero, False))
+        bar, number = cotangent.pop(n, nothing)
         if n in together:
-            bars[n] = g.neg(bar) if is_minus else bar
+            bars[n] = whole(g, bar, number)
             group = together[n]
             for argument, value in pull_together(g, group, bars, alive) if n == group.last else ():
-                old = cotangent.get(argument)
-                new = signed(g, value)
+                old, new = cotangent.get(argument), scaled(g, value)
                 cotangent[argument] = new if old is None else _joined(g, argument, old, new)
             continue
         if bar == zero:
             continue
         if ops[n] == "read" or n in leaves:
-            reads[n] = g.neg(bar) if is_minus else bar
+            reads[n] = whole(g, bar, number)
             continue
-        for argument, part in slopes(g, n, alive):
-            if part == one:
-                new = bar, is_minus
-            elif part == minus_one:
-                new = signed(g, bar, not is_minus)
-            elif ops[part] == "neg":
-                new = signed(g, _times(g, bar, g.args[part][0]), not is_minus)
+        for argument, part, sign in signed_slopes(g, n, alive):
+            if part != one:
+                new = _times(g, bar, number, part, sign)
             else:
-                product = _times(g, bar, part) if ops[part] == "div" else g.node("mul", bar, part)
-                new = signed(g, product, is_minus)
+                new = (bar, number) if sign == 1 else scaled(g, bar, -number)
             old = cotangent.get(argument)
             cotangent[argument] = new if old is None else _joined(g, argument, old, new)
     return reads
 
 
-def _times(g: Graph, bar: Node, part: Node) -> Node:
-    """bar*part; t*(x/t), as of t*f(x/t), is x, so that terms in which it cancels are the same."""
+def _times(g: Graph, bar: Node, number: Number, part: Node, sign: Number) -> Scaled:
+    """number*bar times sign*part."""
+    form = g.form[part]
+    if form in _NUMBERS and (q := _number(g, part)) is not None:
+        return scaled(g, *_more(g, bar, number, sign * q))
+    if form in _HAVE_NUMBERS:
+        part, sign = _apart(g, part, sign)
     if g.op[part] == "div":
-        below = factors_of(g, g.args[part][1])
-        above, left = remove(factors_of(g, bar), below)
-        if len(left) < len(below):
-            return quotient_of(g, [*above, g.args[part][0]], left)
-    return g.node("mul", bar, part)
+        product, number = _times_quotient(g, whole(g, bar, number), part), sign
+    else:
+        product = g.node("mul", bar, part)
+        if sign != 1:
+            product, number = _more(g, product, number, sign)
+    return scaled(g, product, number) if g.form[product] in _HAVE_EITHER else (product, number)
 
 
-def signed(g: Graph, n: Node, is_minus: bool = False) -> Signed:
-    """`n`, or its opposite, without the sign that is on top, and whether that is a minus."""
-    if g.op[n] == "neg":
-        n, is_minus = g.args[n][0], not is_minus
-    if is_minus and g.form[n] in _HAVE_SIGNS:
+def _times_quotient(g: Graph, bar: Node, quotient: Node) -> Node:
+    """t*(x/t), as of t*f(x/t), is x, so that terms in which it cancels are the same."""
+    above_quotient, divisor = g.args[quotient]
+    below = factors_of(g, divisor)
+    above, left = remove(factors_of(g, bar), below)
+    if len(left) < len(below):
+        return quotient_of(g, [*above, above_quotient], left)
+    return g.node("mul", bar, quotient)
+
+
+def scaled(g: Graph, n: Node, number: Number = 1) -> Scaled:
+    """number*n without the signs and numbers that are on top of it, and these; without a minus if it can."""
+    n, number = _apart(g, n, number)
+    if number == -1 and g.form[n] in _HAVE_SIGNS:
         opposite = g.neg(n)
         if g.op[opposite] != "neg":
-            return opposite, False
-    return n, is_minus
+            return opposite, 1
+    return n, number
 
 
-def _joined(g: Graph, n: Node, a: Signed, b: Signed) -> Signed:
+def _apart(g: Graph, n: Node, number: Number) -> Scaled:
+    """number*n without the signs and numbers that are on top of it, and these."""
+    while g.form[n] in _HAVE_NUMBERS:
+        if g.op[n] == "neg":
+            n, number = g.args[n][0], -number
+            continue
+        c, rest = g.args[n]
+        q = _number(g, c)
+        if q is None or not is_small(q * number):  # as pi
+            break
+        n, number = rest, q * number
+    return n, number
+
+
+def _number(g: Graph, n: Node) -> Number | None:
+    """The value of a rational constant."""
+    q = g.rational(n)
+    return q.numerator if q is not None and q.denominator == 1 else q
+
+
+def _more(g: Graph, n: Node, number: Number, factor: Number) -> Scaled:
+    """factor*number*n; a number of too many digits stays a product."""
+    together = number * factor
+    return (n, together) if is_small(together) else (whole(g, n, number), factor)
+
+
+def whole(g: Graph, n: Node, number: Number) -> Node:
+    """number*n as a node."""
+    return n if number == 1 else g.neg(n) if number == -1 else g.mul(g.const(number), n)
+
+
+def _joined(g: Graph, n: Node, a: Scaled, b: Scaled) -> Scaled:
     """The sum of two contributions to the cotangent of `n`."""
-    (first, is_minus), (second, other) = a, b
+    if a == b and a[0] != g.zero:
+        return scaled(g, *_more(g, *a, 2))
+    (first, is_minus), (second, other) = (_signed(g, *a), _signed(g, *b))
     if is_minus == other:
-        return signed(g, _sum(g, n, first, second), is_minus)
-    return signed(g, g.sub(second, first) if is_minus else g.sub(first, second))
+        return scaled(g, _sum(g, n, first, second), -1 if is_minus else 1)
+    return scaled(g, g.sub(second, first) if is_minus else g.sub(first, second))
+
+
+def _signed(g: Graph, n: Node, number: Number) -> tuple[Node, bool]:
+    """number*n, or its opposite, and whether that is it."""
+    return (n, True) if number == -1 else (whole(g, n, number), False)
 
 
 def _sum(g: Graph, n: Node, a: Node, b: Node) -> Node:
@@ -197,34 +252,49 @@ def as_whole(g: Graph, n: Node) -> tuple[Node, Node] | None:
 
 def slopes(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node, Node]]:
     """(node, derivative of n by it) for nodes in `alive` that n is made of: its arguments, but for a few."""
-    composed = composed_slopes(g, n, alive) if g.op[n] in COMPOSED else []
-    return [(a, slope) for a, slope in composed if a in alive] if composed else partials(g, n, alive)
+    return [(a, whole(g, part, sign)) for a, part, sign in signed_slopes(g, n, alive)]
 
 
 def partials(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node, Node]]:
     """(argument, d n / d argument) for the arguments in `alive`, structural zeros left out."""
+    return [(a, whole(g, part, sign)) for a, part, sign in _signed_partials(g, n, alive)]
+
+
+def signed_slopes(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node, Node, Number]]:
+    """(node, s, 1 or -1) for the slopes +s or -s."""
+    composed = composed_slopes(g, n, alive) if g.op[n] in COMPOSED else []
+    if composed:
+        return [(a, slope, 1) for a, slope in composed if a in alive]
+    return _signed_partials(g, n, alive)
+
+
+def _signed_partials(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node, Node, Number]]:
     op, args = g.op[n], g.args[n]
     if op == "mul":  # most nodes of a large graph are products and sums
         a, b = args
         if a in alive:
-            return [(a, b), (b, a)] if b in alive else [(a, b)]
-        return [(b, a)] if b in alive else []
+            return [(a, b, 1), (b, a, 1)] if b in alive else [(a, b, 1)]
+        return [(b, a, 1)] if b in alive else []
     if op == "add":
-        return [(a, g.one) for a in args if a in alive]
-    whole = as_whole(g, n) if op == "log1p" else None
-    if whole is not None:
-        times, inner = whole
-        return [(a, g.mul(times, part)) for a, part in partials(g, inner, alive)]
+        return [(a, g.one, 1) for a in args if a in alive]
+    inner = as_whole(g, n) if op == "log1p" else None
+    if inner is not None:
+        times, log = inner
+        return [(a, g.mul(times, part), sign) for a, part, sign in _signed_partials(g, log, alive)]
     row = OPS.get(op)
     rules = () if row is None else row.partials_of(len(args))
     if len(rules) != len(args):
         raise UnsupportedExpression(
             f"no derivative rule for `{op}`", try_="write the expression with other functions"
         )
-    found = [
-        (a, rule(g, args, n)) for a, rule in zip(args, rules, strict=True) if rule is not None and a in alive
-    ]
+    found: list[tuple[Node, Node, Number]] = []
+    for a, rule in zip(args, rules, strict=True):
+        if rule is not None and a in alive:
+            if isinstance(rule, Opposite):
+                found.append((a, rule.partial(g, args, n), -1))
+            else:
+                found.append((a, rule(g, args, n), 1))
     if row is None or row.decay is None:
         return found
     inside = within(g, n)
-    return [(a, g.mask(inside, part)) for a, part in found]
+    return [(a, g.mask(inside, part), sign) for a, part, sign in found]

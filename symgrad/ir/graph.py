@@ -29,10 +29,11 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from symgrad.ir import stability  # noqa: F401  registers its rules
-from symgrad.ir.keys import LEAF_KINDS, MASK, key_of, literals
+from symgrad.ir.keys import LEAF_KINDS, MASK, START, STEP, key_of, literals
 from symgrad.ir.kinks import DEFAULT, check_convention
 from symgrad.ir.ops import OPS
-from symgrad.ir.rules import MULTIPLE, SQUARE, Rule, form_of_number, select
+from symgrad.ir.product import factors_in
+from symgrad.ir.rules import MULTIPLE, POWER, SQUARE, Rule, form_of_number, select
 from symgrad.ir.series.laurent import meant
 from symgrad.ir.series.probe import CONSTANT, Probe, is_formula, variable_among
 from symgrad.ir.series.removable import Expansion
@@ -43,9 +44,9 @@ if TYPE_CHECKING:
 
 Node = int
 TensorId = int
-# Of one op: its nodes by their arguments, a key, a kind (none: a leaf), what `is_formula` says, and how many
-# arguments its factors are in: 0 if it is no product.
-Table = tuple[dict[tuple[Any, ...], Node], int, str | None, bool | None, int]
+# Of an op: its nodes by their arguments, a key, a kind (none for leaves), what `is_formula`,
+# `factors_in` say.
+Table = tuple[dict[tuple[Any, ...], Node], int, str | None, bool | None, float | None]
 NO_AXES: frozenset[Node] = frozenset()
 _FIRST_FRESH = 1_000_000
 SHARE_LOOKED_FOR = 16  # a 16th of all nodes is found from its roots, more of them by looking at all
@@ -114,7 +115,8 @@ class Graph:
         self.arguments: list[tuple[Node, ...]] = []  # those of `args` that are nodes
         self.kind: list[str] = []  # "const" | "int" | "real" | "bool"
         self.axes: list[frozenset[Node]] = []  # free axes
-        self.factor_count: list[float] = []  # above and below, numbers apart; of powers of powers: infinite
+        self.factor_count: list[float] = []  # see `factors_in`; of powers of powers: infinite
+        self.powers: dict[Node, tuple[Node, int]] = {}  # base and exponent of x*x*...*x
         self.form: list[str] = []  # by which rules are selected (`ir.rules`)
         self.tensors: list[Tensor] = []
         self.fired: Counter[str] = Counter()  # rewrite rule name -> times it fired
@@ -136,7 +138,7 @@ class Graph:
         self._rules: dict[tuple[str, ...], tuple[Rule, ...]] = {}  # by forms: those that may fire
         self._fresh = _FIRST_FRESH
         self.zero = self.const(0)
-        self.one = self.const(1)
+        self.one: Node = self.const(1)
         self.minus_one = self.const(-1)
         self.true = self.intern("true", ())
         self.false = self.intern("false", ())
@@ -148,7 +150,10 @@ class Graph:
 
     def intern(self, op: str, args: tuple[Any, ...]) -> Node:
         """The node `op(args)`, without any rewriting."""
-        table, key, kind, formula, factors = self._tables.get(op) or self._appears(op)
+        try:
+            table, key, kind, formula, factors = self._tables[op]
+        except KeyError:
+            table, key, kind, formula, factors = self._appears(op)
         node = len(self.op)
         found = table.setdefault(args, node)
         if found != node:
@@ -160,32 +165,51 @@ class Graph:
             return node
         self.arguments.append(args)
         self.kind.append(kind)
-        keys, all_axes, variables = self._key, self.axes, self.variables
-        axes, variable = NO_AXES, CONSTANT if formula else node
-        for a in args:  # `_follow`, written out for most nodes there are, and `variable_among`
-            key = ((key ^ keys[a]) * 6364136223846793005 + 1442695040888963407) & MASK
-            more = all_axes[a]
-            if more and more is not axes:
-                axes = axes | more if axes else more
-            own = variables[a]
-            if own != variable and own != CONSTANT:
-                variable = own if variable == CONSTANT else node
-        keys.append(key)
-        all_axes.append(axes)
-        counts = self.factor_count
-        if factors:
-            counts.append(counts[a] if factors == 1 else counts[args[0]] + counts[a])
-            if op == "mul":
-                op = MULTIPLE if self.op[args[0]] == "const" else SQUARE if args[0] == a else op
+        form, keys, all_axes, counts, variables = op, self._key, self.axes, self.factor_count, self.variables
+        if len(args) == 2:  # `_of_several`, written out for most nodes there are
+            a, b = args
+            key = ((key ^ keys[a]) * STEP + START) ^ keys[b]
+            axes, more = all_axes[a], all_axes[b]
+            if axes is not more:
+                axes = axes | more
+            variable, second = variables[a], variables[b]
+            if variable != second and second != CONSTANT:
+                variable = second if variable == CONSTANT else node
+            if factors is None:
+                factors = counts[a] + counts[b]
+                if op == "mul":
+                    if a == b or a in self.powers or b in self.powers:
+                        form = self._form_of_power(node, a, b)
+                    elif self.op[a] == "const":
+                        form = MULTIPLE
+        elif len(args) == 1:
+            (a,) = args
+            key, axes, variable = key ^ keys[a], all_axes[a], variables[a]
+            if factors is None:
+                factors = counts[a]
         else:
-            counts.append(1.0)
-        self.form.append(op)
-        variables.append(variable if formula is not None else variable_among(self, node, meant(self, node)))
+            key, axes, variable = self._of_several(node, key, args)
+            assert factors is not None, "a product has two factors at most"
+        keys.append((key * STEP + START) & MASK)
+        all_axes.append(axes)
+        counts.append(factors)
+        self.form.append(form)
+        if not formula:
+            variable = node if formula is not None else variable_among(self, node, meant(self, node))
+        variables.append(variable)
         return node
+
+    def _form_of_power(self, node: Node, a: Node, b: Node) -> str:
+        """The form of a product with a power for a factor, or of two equal ones; notes whose power it is."""
+        (base, first), (other, second) = self.powers.get(a, (a, 1)), self.powers.get(b, (b, 1))
+        is_power = base == other and self.op[base] != "mul"
+        if is_power:
+            self.powers[node] = base, first + second
+        return MULTIPLE if self.op[a] == "const" else SQUARE if a == b else POWER if is_power else "mul"
 
     def _appears(self, op: str) -> Table:
         """What `intern` asks about an op that there is from now on."""
-        table = self._tables[op] = ({}, key_of(op), _KIND_OF.get(op), is_formula(op), _FACTORS.get(op, 0))
+        table = self._tables[op] = ({}, key_of(op), _KIND_OF.get(op), is_formula(op), factors_in(op))
         self._is_there(op)
         return table
 
@@ -202,25 +226,31 @@ class Graph:
             for literal in literals(op, args, nodes):
                 key = (key * 69069 + key_of(literal)) & MASK
         self.kind.append(self.tensors[args[0]].dtype if op == "read" else LEAF_KINDS[op])
-        self._follow(key, nodes)
+        axes = NO_AXES
+        if nodes:
+            key, axes, _ = self._of_several(node, key, nodes)
+            key = (key * STEP + START) & MASK
+        self._key.append(key)
+        self.axes.append(frozenset((node,)) if op == "axis" else axes)
         self.factor_count.append(0.0 if op == "const" else 1.0)
         self.form.append(form_of_number(args) if op == "const" else op)
         self.variables.append(CONSTANT if op == "const" else node)
-        if op == "axis":
-            self.axes[node] = frozenset((node,))
-        elif op == "const" and args[0] == "q":
+        if op == "const" and args[0] == "q":
             self._rationals[node] = Fraction(args[1], args[2])
 
-    def _follow(self, key: int, nodes: tuple[Node, ...]) -> None:
-        """Note the key and the free axes of a new node with these arguments."""
-        keys, all_axes, axes = self._key, self.axes, NO_AXES
-        for a in nodes:
-            key = ((key ^ keys[a]) * 6364136223846793005 + 1442695040888963407) & MASK
-            more = all_axes[a]
+    def _of_several(self, node: Node, key: int, args: tuple[Node, ...]) -> tuple[int, frozenset[Node], Node]:
+        """What `intern` asks of any number of arguments: a key, the free axes, the variable."""
+        axes, variable = NO_AXES, CONSTANT
+        for place, a in enumerate(args):
+            if place:
+                key = (key * STEP + START) & MASK
+            key ^= self._key[a]
+            more, own = self.axes[a], self.variables[a]
             if more and more is not axes:
                 axes = axes | more if axes else more
-        keys.append(key)
-        all_axes.append(axes)
+            if own not in (variable, CONSTANT):
+                variable = own if variable == CONSTANT else node
+        return key, axes, variable
 
     def node(self, op: str, *args: Node) -> Node:
         """The node `op(args)` after the rewrites registered for `op` (see `ir.rules`).
@@ -232,6 +262,8 @@ class Graph:
         if len(args) == 2:
             a, b = args
             key = (op, forms[a], forms[b])
+        elif len(args) == 1:
+            key = (op, forms[args[0]])
         else:
             key = (op, *[forms[x] for x in args])
         rules = self._rules.get(key)
@@ -658,5 +690,4 @@ class Graph:
         return found
 
 
-_FACTORS = {"mul": 2, "div": 2, "neg": 1}  # `product.PRODUCTS`
 _KIND_OF = {op.name: op.result for op in OPS.values()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 MASK = (1 << 61) - 1
+STEP, START = 6364136223846793005, 1442695040888963407  # from argument to argument: Knuth's generator MMIX
 LEAF_KINDS = {  # of leaves but reads, whose kind is that of what is read
     "const": "const", "size": "int", "axis": "int", "lin": "int", "imul": "int",
     "true": "bool", "false": "bool", "ige": "bool", "ieq": "bool",

@@ -87,6 +87,16 @@ class NoDerivative:
         )
 
 
+@dataclass(frozen=True)
+class Opposite:
+    """A partial derivative that is the opposite of one with a name: a sweep carries the sign beside it."""
+
+    partial: Partial
+
+    def __call__(self, g: Graph, args: tuple[int, ...], y: int) -> int:
+        return g.neg(self.partial(g, args, y))
+
+
 def scipy_function(name: str, output: int | None = None) -> Callable[..., Any]:
     """A function of `scipy.special` by name, imported when first used.
 

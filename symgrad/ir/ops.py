@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symgrad.ir.kinks import multiplicity, slope_of_abs_at_zero, tie_goes_to
-from symgrad.ir.op import Interval, Op, Partial, scipy_function
+from symgrad.ir.op import Interval, Op, Opposite, Partial, scipy_function
 from symgrad.ir.op import mp_function as _mp
 from symgrad.ir.signs import is_root_at_least_value
 from symgrad.ir.special import SPECIAL
@@ -58,7 +58,7 @@ _row(
 )  # fmt: skip
 _row(
     "sub", 2, np.subtract, lambda a, b: a - b,
-    (lambda g, a, y: g.one, lambda g, a, y: g.const(-1)),
+    (lambda g, a, y: g.one, Opposite(lambda g, a, y: g.one)),
     c="({0} - {1})", llvm="fsub", domain=_WIDE, total=True,
 )  # fmt: skip
 _row(
@@ -80,11 +80,11 @@ def _quotient(g: Graph, a: tuple[int, ...], y: int, dots: Mapping[int, int]) -> 
 
 _row(
     "div", 2, np.divide, lambda a, b: a / b,
-    (lambda g, a, y: g.div(g.one, a[1]), lambda g, a, y: g.neg(g.div(y, a[1]))), tangent=_quotient,
+    (lambda g, a, y: g.div(g.one, a[1]), Opposite(lambda g, a, y: g.div(y, a[1]))), tangent=_quotient,
     c="({0} / {1})", llvm="fdiv", cost=4, domain=((-2.0, 2.0), (0.1, 4.0)),
 )  # fmt: skip
 _row(
-    "neg", 1, np.negative, lambda a: -a, (lambda g, a, y: g.const(-1),),
+    "neg", 1, np.negative, lambda a: -a, (Opposite(lambda g, a, y: g.one),),
     c="(-{0})", llvm="fneg", total=True,
 )  # fmt: skip
 
@@ -303,7 +303,7 @@ _row(
     sympy="sin", c="sin{f}({0})", llvm="intrinsic llvm.sin", cost=20, total=True,
 )  # fmt: skip
 _row(
-    "cos", 1, np.cos, _mp("cos"), (lambda g, a, y: g.neg(g.node("sin", a[0])),),
+    "cos", 1, np.cos, _mp("cos"), (Opposite(lambda g, a, y: g.node("sin", a[0])),),
     sympy="cos", c="cos{f}({0})", llvm="intrinsic llvm.cos", cost=20, total=True,
 )  # fmt: skip
 _row(
@@ -316,7 +316,7 @@ _row(
 )  # fmt: skip
 _row(
     "acos", 1, np.arccos, _mp("acos"),
-    (lambda g, a, y: g.neg(_inverse_sqrt(g, _one_minus_square(g, a[0]))),),
+    (Opposite(lambda g, a, y: _inverse_sqrt(g, _one_minus_square(g, a[0]))),),
     sympy="acos", c="acos{f}({0})", llvm="call acos", cost=25, domain=((-0.95, 0.95),),
 )  # fmt: skip
 _row(
@@ -327,7 +327,7 @@ _row(
 
 _row(
     "atan2", 2, np.arctan2, _mp("atan2"),
-    (lambda g, a, y: g.node("inversion", a[1], a[0]), lambda g, a, y: g.neg(g.node("inversion", *a))),
+    (lambda g, a, y: g.node("inversion", a[1], a[0]), Opposite(lambda g, a, y: g.node("inversion", *a))),
     sympy="atan2", c="atan2{f}({0}, {1})", llvm="call atan2", cost=40,
     domain=((0.1, 2.0), (-2.0, 2.0)), kink="the origin (derivative 0) and the negative x axis", total=True,
 )  # fmt: skip

@@ -12,8 +12,22 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 PRODUCTS = ("mul", "div", "neg")  # what is taken apart
+# What may be 1 but for something that is known by itself, as 1 + x, and what it is counted as.
+NEAR_ONE = frozenset(
+    ("add", "sub", "exp", "exp_of_sum", "cos", "cosh", "sqrt", "hypot", "pow", "square_difference")
+)
+NEAR = 1 / 64
 _WHOLE = range(-64, 65)  # exponents that a product is raised to
 Factor = tuple[int, bool]  # a node, and whether it stands above
+
+
+def factors_in(op: str) -> float | None:
+    """How many factors a value of an op is, above and below: 1, or a 64th; None: as many as its arguments.
+
+    Those that may be near 1 are counted by 64ths: it is quick to see that two products differ in others, too.
+    Numbers are not counted.
+    """
+    return None if op in PRODUCTS else NEAR if op in NEAR_ONE else 1.0
 
 
 @dataclass(frozen=True)

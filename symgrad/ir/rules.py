@@ -22,10 +22,10 @@ _MAX_BITS = 4096  # larger exact rationals are left for the machine to round
 
 
 # The form of a node is its op, and says of a number and a product what many rules ask first.
-ZERO, ONE, MINUS_ONE, MULTIPLE, SQUARE = "0", "1", "-1", "number*", "square"
+ZERO, ONE, MINUS_ONE, MULTIPLE, SQUARE, POWER = "0", "1", "-1", "number*", "square", "power"
 UNITS = (ONE, MINUS_ONE)
 _OF_NUMBERS: dict[tuple[object, ...], str] = {("q", 0, 1): ZERO, ("q", 1, 1): ONE, ("q", -1, 1): MINUS_ONE}
-_OPS = {ZERO: "const", ONE: "const", MINUS_ONE: "const", MULTIPLE: "mul", SQUARE: "mul"}
+_OPS = {ZERO: "const", ONE: "const", MINUS_ONE: "const", MULTIPLE: "mul", SQUARE: "mul", POWER: "mul"}
 
 
 def form_of_number(args: tuple[object, ...]) -> str:
@@ -122,7 +122,8 @@ def select(
     return tuple(r for r in found if not r.needs or not r.needs.isdisjoint(present))
 
 
-def _small(q: Fraction) -> bool:
+def is_small(q: int | Fraction) -> bool:
+    """Whether a number has few enough digits to be kept as a constant."""
     return q.numerator.bit_length() + q.denominator.bit_length() < _MAX_BITS
 
 
@@ -131,7 +132,7 @@ def _fold(g: Graph, args: Args, combine: Callable[[Fraction, Fraction], Fraction
     if a is None or b is None:
         return None
     q = combine(a, b)
-    return g.const(q) if _small(q) else None
+    return g.const(q) if is_small(q) else None
 
 
 def _reordered(g: Graph, op: str, a: Args) -> int | None:

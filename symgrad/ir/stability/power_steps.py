@@ -6,12 +6,11 @@ arguments have a term in common, and where the exponent is no number: it may be 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from symgrad.ir.composites.power_differences import power_difference
-from symgrad.ir.rules import Args
+from symgrad.ir.rules import MULTIPLE, POWER, SQUARE, Args, all_among
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import common_terms
 
@@ -48,34 +47,8 @@ def power_in(g: Graph, node: int) -> Power | None:
     if g.op[node] == "pow":
         base, exponent = g.args[node]
         return Power(number, base, exponent if sign > 0 else g.neg(exponent))
-    found = written_power(g, node)
-    return None if found is None else Power(number, found[0], g.const(sign * found[1]))
-
-
-def written_power(g: Graph, node: int) -> tuple[int, int] | None:
-    """x and n of x*x*...*x."""
-    ops, args = g.op, g.args
-    first, last = node, None
-    while ops[first] == "mul":
-        one, other = args[first]
-        for part in args[first]:
-            if ops[part] != "mul":
-                if last is not None and part != last:
-                    return None  # as most products
-                last = part
-        first = other if ops[one] == "mul" else one
-    count, stack = 0, [node]
-    while stack:
-        part = stack.pop()
-        if ops[part] == "mul":
-            stack += args[part]
-        elif part == first:
-            count += 1
-        else:
-            return None
-        if count + len(stack) > _MOST:
-            return None
-    return (first, count) if count > 1 else None
+    base, times = g.powers.get(node, (node, 0))  # written as a product
+    return Power(number, base, g.const(sign * times)) if 1 < times <= _MOST else None
 
 
 def powers_of_one_kind(g: Graph, a: int, b: int, sign: int) -> tuple[Power, Power] | None:
@@ -89,8 +62,7 @@ def powers_of_one_kind(g: Graph, a: int, b: int, sign: int) -> tuple[Power, Powe
     return (first, second) if first.number + sign * second.number == 0 and first.base != second.base else None
 
 
-def _may_be_powers(ops: Sequence[str]) -> bool:
-    return all(op in _POWERS for op in ops)
+_may_be_powers = all_among(MULTIPLE, SQUARE, POWER, "div", "pow")
 
 
 def _difference(g: Graph, a: Args, sign: int) -> int | None:
@@ -111,7 +83,7 @@ def _difference(g: Graph, a: Args, sign: int) -> int | None:
     Audit("(x + y)**3 - x**3", "pow_difference(x, y, 0, 3)",
           "a term of the arguments in common, or an exponent that is no number", _HIGHAM,
           at_pairs((1.0, 1e-12), (0.5, 1e-3), (1e5, 2.0), (2.0, 5.0))),
-    on=_may_be_powers,
+    of=_may_be_powers,
 )  # fmt: skip
 def difference_of_one_power(g: Graph, a: Args) -> int | None:
     return _difference(g, a, -1)
@@ -122,7 +94,7 @@ def difference_of_one_power(g: Graph, a: Args) -> int | None:
     "3*(x + y)**p + (-3)*x**p is thrice a difference",
     Audit("3/(x + y)**2 - 3/x**2", "3*pow_difference(x, y, 0, -2)", "likewise, of opposite numbers", _HIGHAM,
           at_pairs((1.0, 1e-12), (0.5, 1e-3), (1e5, 2.0), (2.0, 5.0))),
-    on=_may_be_powers,
+    of=_may_be_powers,
 )  # fmt: skip
 def sum_of_opposite_powers(g: Graph, a: Args) -> int | None:
     return _difference(g, a, 1)

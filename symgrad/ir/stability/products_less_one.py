@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _SUMS = ("add", "sub")
 _OWN = ("exp", "exp_of_sum", "cos", "cosh", "sqrt", "hypot", "pow", "square_difference")
-_NEAR_ONE = frozenset((*_SUMS, *_OWN))  # what may be 1 but for something that is known by itself
 _POLYNOMIAL = (*_SUMS, "mul", "neg", "const", "square_difference")
 _ALONE = ("pow", "exp_of_sum")  # less 1 without other factors, too
 _IS_WITHIN = ContextVar("whether such a product is being taken apart", default=False)
@@ -67,13 +66,13 @@ def _less_part(g: Graph, a: Args, sign: int) -> int | None:
     Large graphs are full of sums: what is asked of all of them comes first, and is quick.
     """
     first, second = g.factor_count[a[0]], g.factor_count[a[1]]
-    if first == second or first > MOST_FACTORS or second > MOST_FACTORS:
+    if first == second or first // 1 != second // 1 or first > MOST_FACTORS + 1:
         return None
     whole, part = a if first > second else (a[1], a[0])  # the one with more factors
     is_alone = g.op[whole] in _ALONE and g.op[part] == "const"
     if not is_alone and (g.op[whole] not in PRODUCTS or not _may_hold(g, whole, part)):
         return None
-    if _IS_WITHIN.get() or not (is_alone or _has_near_one(g, whole)) or _has_series(g, whole):
+    if _IS_WITHIN.get() or _has_series(g, whole):
         return None
     within = _IS_WITHIN.set(True)
     try:
@@ -154,22 +153,6 @@ def _may_hold(g: Graph, whole: int, part: int) -> bool:
 def _has_one(g: Graph, node: int) -> bool:
     """Whether it is 1 - x, x - 1 or their like, of which one may stand for the other."""
     return g.one in g.args[node] or g.minus_one in g.args[node]
-
-
-def _has_near_one(g: Graph, node: int) -> bool:
-    """Whether some of the first factors may be near 1: quick, as of most products none is."""
-    ops, args = g.op, g.args
-    for _ in range(MOST_FACTORS):
-        op = ops[node]
-        if op in _NEAR_ONE:
-            return True
-        if op not in PRODUCTS:
-            return False
-        first, second = args[node][0], args[node][-1]
-        if ops[first] in _NEAR_ONE:
-            return True
-        node = first if ops[first] in PRODUCTS and ops[second] not in _NEAR_ONE else second
-    return False
 
 
 class _Less(NamedTuple):

@@ -160,6 +160,8 @@ def _of_logarithms(g: Graph, a: Args) -> int | None:
 def _with_common_factor(g: Graph, a: int, b: int) -> int | None:
     """k*f(x) - k*f(y)."""
     (p, q), (r, s) = g.args[a], g.args[b]
+    if p != r and p != s and q != r and q != s:  # as of most products
+        return None
     for k, m, x, y in ((p, r, q, s), (p, s, q, r), (q, r, p, s), (q, s, p, r)):
         if k == m and g.op[x] == g.op[y] and g.op[x] in FUNCTIONS:
             made = _difference(g, g.op[x], g.args[x][0], g.args[y][0])

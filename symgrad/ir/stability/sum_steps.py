@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from symgrad.ir.rules import Args
+from symgrad.ir.rules import MULTIPLE, POWER, SQUARE, Args
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.patterns import ODD, common_terms, sum_of_signed, terms_of
 from symgrad.ir.stability.power_steps import (
     difference_of_one_power,
     power_in,
     sum_of_opposite_powers,
-    written_power,
 )
 from symgrad.ir.stability.second_steps import second_difference
 from symgrad.ir.stability.steps import (
@@ -29,13 +28,13 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _SUMS = ("add", "sub")
-_HELD = FUNCTIONS | {"mul", "div", "pow"}  # also times a number, and powers
+_HELD = FUNCTIONS | {MULTIPLE, SQUARE, POWER, "div", "pow"}  # also times a number, and powers
 _HIGHAM = "Higham 2002, section 1.7"
 
 
-def _may_hold(ops: Sequence[str]) -> bool:
+def _may_hold(forms: Sequence[str]) -> bool:
     """A sum, and beside it a function or a power."""
-    first, second = ops
+    first, second = forms
     return (first in _SUMS and second in _HELD) or (second in _SUMS and first in _HELD)
 
 
@@ -46,12 +45,10 @@ def _kind(g: Graph, node: int) -> str:
         return op
     if op == "mul":
         one, other = args
-        if g.op[one] == "const":
-            if g.op[other] == "mul":
-                return "pow" if written_power(g, other) else ""
-            return _kind_of_factor(g.op[other])
-        is_power = one == other or (g.op[one] == "mul" and other in g.args[one])
-        return "pow" if is_power or (g.op[other] == "mul" and one in g.args[other]) else ""
+        is_multiple = g.op[one] == "const"
+        if node in g.powers or (is_multiple and other in g.powers):
+            return "pow"
+        return _kind_of_factor(g.op[other]) if is_multiple else ""
     return "pow" if op == "pow" or (op == "div" and g.op[args[0]] == "const") else ""
 
 
@@ -121,7 +118,7 @@ def _argument(g: Graph, node: int) -> int | None:
           "exp, sin, cos, tan, sinh, cosh, tanh, log, sqrt, atan, logistic and softplus",
           _HIGHAM + "; DLMF 4.21, 4.35",
           at_pairs((1.0, 1e-6), (0.5, 1e-3), (2.0, 1e-5), (2.0, 0.5))),
-    on=_may_hold,
+    of=_may_hold,
 )  # fmt: skip
 def difference_in_sum(g: Graph, a: Args) -> int | None:
     return _in_sum(g, a, 1)
@@ -132,7 +129,7 @@ def difference_in_sum(g: Graph, a: Args) -> int | None:
     "f(x + y) - f(x) cancels in a longer difference, too",
     Audit("exp(x + y) - y - exp(x)", "exp_difference(x, y, 0) - y", "likewise", _HIGHAM,
           at_pairs((3.0, 1e-9), (0.5, 1e-3), (2.0, 1e-5), (2.0, 5.0))),
-    on=_may_hold,
+    of=_may_hold,
 )  # fmt: skip
 def difference_from_sum(g: Graph, a: Args) -> int | None:
     return _in_sum(g, a, -1)

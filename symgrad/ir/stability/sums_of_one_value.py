@@ -14,7 +14,7 @@ from symgrad.ir.series.laurent import ROWS
 from symgrad.ir.series.probe import CONSTANT, probe, variable_of
 from symgrad.ir.series.removable import IS_PART, near_point, removable
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
-from symgrad.ir.stability.patterns import sum_of_signed, terms_of
+from symgrad.ir.stability.patterns import MOST_TERMS, sum_of_signed, terms_of
 from symgrad.ir.stability.singularities import CANCELS, has_function
 
 if TYPE_CHECKING:
@@ -81,9 +81,21 @@ def _grouped(g: Graph, a: Args, sign: int) -> int | None:
 
 
 def _may_hold_one(g: Graph, total: int, variable: int) -> bool:
-    """Whether some term of a sum is of this value, or is or has a number."""
-    terms = terms_of(g, total)
-    return any(variable_of(g, t) in (variable, CONSTANT) or g.op[t] == "square_difference" for _, t in terms)
+    """Whether some term of a sum is of this value, or is or has a number; quick, as none is of most sums."""
+    ops, args, variables, found, count, stack = g.op, g.args, g.variables, False, 0, [total]
+    while stack:
+        part = stack.pop()
+        op = ops[part]
+        if op in _SUMS:
+            stack += args[part]
+        elif op == "neg":
+            stack.append(args[part][0])
+        else:
+            count += 1
+            found = found or variables[part] in (variable, CONSTANT) or op == "square_difference"
+        if len(stack) + count > MOST_TERMS:
+            return False
+    return found
 
 
 def _is_made_here(g: Graph, node: int) -> bool:
