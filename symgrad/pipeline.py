@@ -42,7 +42,7 @@ from symgrad.loops.versions import with_small_products
 from symgrad.opt.few import for_few
 from symgrad.opt.logsumexp import with_split_logsumexp
 from symgrad.opt.mirror import computed_once
-from symgrad.opt.passes import PASSES
+from symgrad.opt.passes import PASSES, inline
 from symgrad.opt.ranges import with_sums_in_range
 from symgrad.opt.slices import slices_inlined
 from symgrad.program import Program, program
@@ -158,7 +158,8 @@ def assemble(
 ) -> Kernel:
     """The stages after differentiation: a kernel for a unit whose calls `signature` describes."""
     if backend == "numpy":
-        units = (unit, with_sums_in_range(with_split_logsumexp(unit)))
+        inlined = unit.moved(*inline(unit.graph, unit.roots))  # a product is seen as a whole
+        units = (unit, with_sums_in_range(with_split_logsumexp(inlined)))
         return build_kernel(
             signature, None, units, backend, dtype, sparse, memory, threads, precision=precision
         )

@@ -1,15 +1,18 @@
-"""Sums of squares that leave the range of numbers, in logarithms and above a division.
+"""Sums of squares that leave the range of numbers, in logarithms and below a division.
 
     log(s), log1p(s)   as log(t) - 2*log(scale), where s is a sum with squares that has over- or underflowed
     x/s, x*y/s, (1 + y**2)/s
                        as (x*scale/t)*scale and its like, one division for each s
+    x/h, x*y/(h*k)     the same for norms h = sqrt(s) of sums over an axis
 
 Here t is the sum s of sides that are multiplied with `scale`, a power of two: 1 wherever s is in range, and
 then both are what is written, to the last digit, but in another order: x*(1/s/s) is (x/s)*(1/s), as 1/s/s is
-out of range long before it.
+out of range long before it. So are sums over an axis, sums of products that stand over s (x'y/(|x|*|y|)), and
+what a norm is divided by already (`scaled_sums.py`).
 
 This comes after differentiation, for which a sum is a sum, and a quotient in lowest terms is one. What is
-divided once and has no side of s above it is 0 or infinite where s is the other: it stays as it is.
+divided once and has no side of s above it is 0 or infinite where s is the other: it stays as it is, and so do
+sums that differ from row to row, of which a second one is dear, and factors with more than two sides.
 
 Source: Blue 1978, A portable Fortran program to find the Euclidean norm of a vector.
 """
@@ -18,39 +21,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import NamedTuple
 
 from symgrad.ir.composites.log_products import unless_zero
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.product import Product, product_of
-from symgrad.ir.signs import is_never_negative
 from symgrad.ir.unit import Unit
 from symgrad.opt.rebuild import Copy, copy_with
+from symgrad.opt.scaled_sums import (
+    DOUBLE,
+    SINGLE,
+    Form,
+    Scaled,
+    by_precision,
+    degree_of,
+    form_of,
+    has_number,
+    is_sum,
+    scaled_by,
+    scaled_length,
+    scaled_sum,
+    sides_of,
+    times,
+    total_of,
+)
 
-_MOST_NODES = 48  # of a sum that is searched
 _MOST_FACTORS = 16  # of a product
 _LOGS = {"log": 0, "log1p": 0, "xlogy": 1, "xlog1py": 1}  # and the place of what they are a logarithm of
 _FACTORS = frozenset(("mul", "div"))
-_BOUNDED = frozenset(
-    ("sin", "cos", "tanh", "atan", "asin", "acos", "erf", "logistic", "sech", "log", "log1p", "asinh",
-     "hypot_slope", "direction_cosine", "norm_cosine", "share", "scaled")
-)  # fmt: skip
-
-
-class _Powers(NamedTuple):
-    """log2 of the scale of a sum `above` which multiples of it overflow, and `below` which it loses digits.
-
-    The sum of up to 60 scaled squares is in range for all numbers, and no less than 2^-14 if it was large.
-    """
-
-    down: int
-    up: int
-    above: int
-    below: int
-
-
-_SINGLE, _DOUBLE = _Powers(-67, 86, 120, -96), _Powers(-515, 600, 1016, -960)
+_MAY_HAVE_SUM = frozenset(("add", "norm", "scaled_norm", *_FACTORS))  # as divisors
 
 
 def with_sums_in_range(unit: Unit) -> Unit:
@@ -99,13 +98,16 @@ def _chosen(g: Graph, t: TensorId) -> dict[Node, Product | None]:
     has_quotient = False
     for n in nodes:
         if op[n] == "div":
-            has_quotient = has_quotient or op[args[n][1]] == "add"
+            has_quotient = has_quotient or op[args[n][1]] in _MAY_HAVE_SUM or is_sum(g, args[n][1])
         elif op[n] in _LOGS and _has_square(g, args[n][_LOGS[op[n]]], op[n] in ("log1p", "xlog1py")):
             found[n] = None
     for n in _products(g, t, nodes) if has_quotient else ():
         parts = product_of(g, n, _MOST_FACTORS)
-        sums = [] if parts is None else [s for s in parts.below if not _is_length(g, s)]
-        if parts is not None and sums and all(_is_needed(g, parts, s) for s in sums):
+        sums = [] if parts is None else [s for s in parts.below if not _is_plain(g, s)]
+        if parts is None or not sums or _has_high_degree(g, parts, sums):
+            continue
+        needed = {s for s in sums if _is_needed(g, parts, s)}
+        if needed and all(s in needed or _length(g, s) is not None for s in sums):
             found[n] = parts
     return found
 
@@ -121,141 +123,49 @@ def _products(g: Graph, t: TensorId, nodes: Sequence[Node]) -> list[Node]:
 
 def _has_square(g: Graph, s: Node, may_be_one: bool = False) -> bool:
     """Whether this is a sum with a square that may leave the range of numbers; or a square."""
-    return (g.op[s] == "add" or (may_be_one and g.op[s] == "mul")) and bool(_sides(g, s))
-
-
-def _sides(g: Graph, s: Node) -> frozenset[Node]:
-    """What is squared in a sum; nothing if it is too long to be searched."""
-    found, stack, left = set[Node](), [s], _MOST_NODES
-    while stack:
-        left -= 1
-        if left < 0:
-            return frozenset()
-        n = stack.pop()
-        op, args = g.op[n], g.args[n]
-        if op in ("add", "sub", "neg"):
-            stack += args
-        elif op == "mul":
-            if args[0] == args[1] and g.op[args[0]] not in _BOUNDED:
-                found.add(args[0])
-            elif args[0] != args[1]:
-                stack += [a for a in args if g.op[a] == "mul"]
-        elif op == "div":
-            stack.append(args[0])
-    return frozenset(found)
+    is_one = g.op[s] in ("add", "div") or is_sum(g, s) or (may_be_one and g.op[s] == "mul")
+    return is_one and bool(sides_of(g, s))
 
 
 def _is_needed(g: Graph, parts: Product, s: Node) -> bool:
     """Whether the quotient by s may be a number where s is infinite, or not the one that is found."""
-    if g.op[s] != "add" or not parts.above:
+    norm = _length(g, s)
+    if norm is not None:
+        under = g.args[norm][1]
+        sides = sides_of(g, under)
+        return any(_scaled_side(g, n, under) or degree_of(g, n, sides) for n in parts.above)
+    if not parts.above or not (g.op[s] == "add" or is_sum(g, s)):
         return False
-    sides = _sides(g, s)
-    if sides and _has_number(g, s):
+    sides = sides_of(g, s)
+    if sides and has_number(g, s):
         return True
-    return bool(sides) and any(n in sides or _is_second_degree(g, n, sides) for n in parts.above)
+    return bool(sides) and any(_is_side(g, n, sides) or _is_second_degree(g, n, sides) for n in parts.above)
 
 
-def _has_number(g: Graph, s: Node) -> bool:
-    """Whether a sum has a positive number for a term, which no sum of squares that matters is far below."""
-    stack = [s]
-    while stack:
-        n = stack.pop()
-        if g.op[n] == "add":
-            stack += g.args[n]
-        elif (q := g.rational(n)) and q > 0:
-            return True
-    return False
+def _is_side(g: Graph, n: Node, sides: frozenset[Form]) -> bool:
+    """Whether this is one of the sides, or a sum over axes of products with one or two."""
+    return form_of(g, n) in sides or (is_sum(g, n) and degree_of(g, n, sides) > 0)
 
 
-def _is_length(g: Graph, n: Node) -> bool:
-    """Whether this is a length that is at least a number."""
-    return g.op[n] == "hypot" and any(g.op[side] == "const" for side in g.args[n])
+def _has_high_degree(g: Graph, parts: Product, sums: Sequence[Node]) -> bool:
+    """Whether a factor has more than two sides of a sum: it leaves the range before the sum does."""
+    sides = [sides_of(g, s) for s in sums]
+    return any(degree_of(g, n, own) > 2 for n in parts.above for own in sides)
 
 
-def _is_second_degree(g: Graph, n: Node, sides: frozenset[Node]) -> bool:
+def _is_plain(g: Graph, n: Node) -> bool:
+    """Whether this divides like a number: a size, a power of two, or a length that is at least a number."""
+    if g.op[n] == "cast" or _power_of(g, n) is not None:
+        return True
+    return bool(g.op[n] == "hypot" and any(g.op[side] == "const" for side in g.args[n]))
+
+
+def _is_second_degree(g: Graph, n: Node, sides: frozenset[Form]) -> bool:
     """Whether this is a sum with the square of a side."""
-    return g.op[n] in ("add", "sub") and not sides.isdisjoint(_sides(g, n))
+    return (g.op[n] in ("add", "sub") or is_sum(g, n)) and not sides.isdisjoint(sides_of(g, n))
 
 
 # ---- what is made of it ------------------------------------------------------------------------
-
-
-def _by_precision(g: Graph, double: Fraction | float, single: Fraction | float) -> Node:
-    """A number for double precision, or one for single precision, where 2^1000 is infinite."""
-    is_single = g.node("eq", g.const(2**1000), g.const(float("inf")))
-    return g.where(is_single, g.const(single), g.const(double))
-
-
-class _Scaled:
-    """A sum s with its sides multiplied by a power of two.
-
-    down, up, both   1, or the power where s has overflowed, where it has underflowed, and in either case.
-    total            the sum of the scaled squares
-    """
-
-    def __init__(self, g: Graph, s: Node, over: Node | None = None, may_underflow: bool = True) -> None:
-        self.g, self.sum, self.has_number = g, s, _has_number(g, s)
-        self.over = g.node("lt", self._power(2), s) if over is None else over
-        self.down = g.where(self.over, self._power(0), g.one)
-        self.under: Node | None = None
-        self.up, self.both = g.one, self.down
-        if may_underflow and not self.has_number and is_never_negative(g, s):
-            self.under = g.node("lt", s, self._power(3))
-            self.up = g.where(self.under, self._power(1), g.one)
-            self.both = g.where(self.over, self._power(0), self.up)
-        self.total = self.of_second_degree(s)
-
-    def _power(self, which: int) -> Node:
-        return _by_precision(self.g, Fraction(2) ** _DOUBLE[which], Fraction(2) ** _SINGLE[which])
-
-    def times(self, n: Node, *powers: Node) -> Node:
-        """In this order, without any rule: the product of powers would be out of range."""
-        for power in powers:
-            if power != self.g.one:
-                n = power if n == self.g.one else self.g.intern("mul", (n, power))
-        return n
-
-    def single(self, x: Node) -> Node:
-        """x/s."""
-        over = self.g.div(self.times(x, self.both), self.total)
-        return self.times(over, self.both)
-
-    def pair(self, x: Node, y: Node) -> Node:
-        """x*y/s: of a product that underflows nothing would be left beside an s that is as small."""
-        g = self.g
-        if self.has_number:
-            product = g.intern("mul", tuple(self.times(n, self.both) for n in g.ordered(x, y)))
-            return g.div(product, self.total)
-        if x != y:
-            is_less = g.node("lt", g.node("abs", x), g.node("abs", y))
-            x, y = g.where(is_less, y, x), g.where(is_less, x, y)
-        over = g.div(self.times(x, self.up), self.total)
-        return self.times(g.intern("mul", (over, self.times(y, self.both))), self.down)
-
-    def divided(self, n: Node) -> Node:
-        """n/s for an n that may be 0, as s may."""
-        if self.has_number:
-            return self.g.intern("mul", (n, self.g.div(self.g.one, self.sum)))
-        return self.times(self.g.div(n, self.total), self.both, self.both)
-
-    def of_second_degree(self, n: Node) -> Node:
-        """n*scale**2 for a sum with squares, each factor of which is multiplied once."""
-        g, args = self.g, self.g.args[n]
-        op = g.op[n]
-        if op in ("add", "sub", "neg"):
-            return g.intern(op, tuple(self.of_second_degree(part) for part in args))
-        if op == "mul":
-            if args[0] == args[1]:
-                side = self.times(args[0], self.both)
-                return g.intern("mul", (side, side))
-            whole = next((k for k in (1, 0) if g.op[args[k]] in ("mul", "add", "sub")), None)
-            if whole is not None:
-                return g.intern("mul", (args[1 - whole], self.of_second_degree(args[whole])))
-            if not any(g.op[part] == "const" for part in args):
-                return g.intern("mul", tuple(self.times(part, self.both) for part in args))
-        if op == "div":
-            return g.intern("div", (self.of_second_degree(args[0]), args[1]))
-        return self.times(n, self.both, self.both)
 
 
 def _logarithm(g: Graph, node: Node) -> Node:
@@ -264,13 +174,14 @@ def _logarithm(g: Graph, node: Node) -> Node:
     place = _LOGS[op]
     s = args[place]
     is_infinite = g.node("eq", s, g.const(float("inf")))
-    scaled = _Scaled(g, s, is_infinite, may_underflow=op in ("log", "xlogy"))
+    scaled = scaled_sum(g, s, is_infinite, may_underflow=op in ("log", "xlogy"))
+    total = total_of(g, scaled)
     shift = g.where(scaled.over, _doubled_log(g, 0), g.zero)
     if op in ("log1p", "xlog1py"):  # they are 0 where s is
-        less = g.intern("sub", (scaled.total, g.one))
+        less = g.intern("sub", (total, g.one))
         made = g.intern("log1p", (g.where(scaled.over, less, s),))
     else:
-        made = g.intern("log", (scaled.total,))
+        made = g.intern("log", (total,))
         if scaled.under is not None:
             shift = g.where(scaled.under, _doubled_log(g, 1), shift)
     made = g.intern("add", (made, shift))
@@ -281,54 +192,184 @@ def _logarithm(g: Graph, node: Node) -> Node:
 
 
 def _doubled_log(g: Graph, which: int) -> Node:
-    double, single = (-2 * powers[which] * math.log(2) for powers in (_DOUBLE, _SINGLE))
-    return _by_precision(g, double, single)
+    double, single = (-2 * powers[which] * math.log(2) for powers in (DOUBLE, SINGLE))
+    return by_precision(g, double, single)
 
 
 def _quotient(g: Graph, parts: Product) -> Node:
-    """The product with every division by a sum of squares beside what is of its size."""
-    above, shares, again = list(parts.above), list[Node](), list[_Scaled]()
-    lengths = [n for n in parts.below if _is_length(g, n)]
-    for s in dict.fromkeys(n for n in parts.below if n not in lengths):
-        scaled, times = _Scaled(g, s), parts.below.count(s)
-        made = _shares(scaled, times, above)
-        shares += made.nodes
-        again += [scaled] * made.left
+    """The product with every division by a sum of squares, or its root, beside what is of its size."""
+    found = _Divided.of(g, parts)
+    factors = _factors(g, found)
+    made = list[Node]()
+    again = list[Scaled]()
+    for scaled, times_divided in found.times.items():
+        for still in range(times_divided, 0, -1):
+            beside = _beside(factors, scaled, still)
+            if not beside:
+                again += [scaled] * still
+                break
+            made.append(_share(g, beside, scaled, found.left))
+            factors = [factor for factor in factors if not any(factor is other for other in beside)]
+    others = [scaled_by(g, factor.node, factor.takes) for factor in factors]
+    if not others and not made:
+        others = [g.one]
+    for scaled, count in found.left.items():
+        for _ in range(-count):  # a factor had too many powers: before it is divided by what is as large
+            few = others or made
+            few[0] = g.intern("div", (few[0], scaled.scale))
+            found.left[scaled] += 1
     whole = g.one
-    for n in (*shares, *above):
+    for n in (*made, *others):
         whole = n if whole == g.one else g.intern("mul", g.ordered(whole, n))
     for scaled in again:
-        whole = scaled.divided(whole)
-    for length in lengths:
-        whole = g.div(whole, length)
+        whole = _divided(g, whole, scaled, found.left)
+    for scaled, count in found.left.items():
+        whole = times(g, whole, scaled.scale, count)
+    for n in found.plain:
+        whole = g.div(whole, n)
     return g.mul(g.const(parts.number), whole)
 
 
-class _Shares(NamedTuple):
-    """Quotients by one sum, and how often it still divides what they are multiplied with."""
+class _Divided(NamedTuple):
+    """A product by what divides it.
 
-    nodes: list[Node]
-    left: int
-
-
-def _shares(scaled: _Scaled, times: int, above: list[Node]) -> _Shares:
-    """Factors divided by a sum that divides `times`; `above` keeps the others.
-
-    Sides first, then, where the sum is at least a number, others; two at a time where there are so many.
+    above  its factors
+    times  how often each sum, or root of one, divides it
+    left   how often it is to be multiplied by each scale
+    plain  the other divisors
     """
-    g, sides = scaled.g, _sides(scaled.g, scaled.sum)
-    made = []
-    for n in [n for n in above if _is_second_degree(g, n, sides)][:times]:
-        above.remove(n)
-        made.append(g.div(scaled.of_second_degree(n), scaled.total))
-    left = times - len(made)
-    own = [n for n in above if n in sides]
-    if scaled.has_number:
-        own += [n for n in above if n not in sides]
-    own = own[: 2 * left]
-    for n in own:
-        above.remove(n)
-    while len(own) > left:
-        made.append(scaled.pair(own.pop(), own.pop(0)))
-        left -= 1
-    return _Shares([*made, *(scaled.single(x) for x in own)], left - len(own))
+
+    above: list[Node]
+    times: dict[Scaled, int]
+    left: dict[Scaled, int]
+    plain: list[Node]
+
+    @staticmethod
+    def of(g: Graph, parts: Product) -> _Divided:
+        above, below = list(parts.above), list(parts.below)
+        for n in parts.below:
+            if n in above:
+                above.remove(n)
+                below.remove(n)
+        norms = [norm for n in below if (norm := _length(g, n)) is not None]
+        lengths = {g.args[norm][1]: scaled_length(g, norm) for norm in norms}
+        found = _Divided([], {}, {}, [])
+        for n in below:
+            if _is_plain(g, n) and _power_of(g, n) not in lengths:
+                found.plain.append(n)
+            elif _is_plain(g, n):
+                scaled = lengths[_power_of(g, n)]
+                found.left[scaled] = found.left.get(scaled, 0) - 1
+            else:
+                norm = _length(g, n)
+                s = n if norm is None else g.args[norm][1]
+                scaled = lengths.get(s) or scaled_sum(g, s)
+                count = 1 if norm is not None or scaled.degree == 2 else 2
+                found.times[scaled] = found.times.get(scaled, 0) + count
+                powers = 0 if g.op[n] == "scaled_norm" else scaled.degree * count
+                found.left[scaled] = found.left.get(scaled, 0) + powers
+        for n in above:
+            own = lengths.get(g.args[n][1]) if g.op[n] == "scaled" else None
+            if own is not None:
+                found.left[own] = found.left.get(own, 0) + 1
+            if own is None or g.args[n][0] != g.one:
+                found.above.append(n if own is None else g.args[n][0])
+        return found
+
+
+class _Factor(NamedTuple):
+    """A factor of a product, and how often it is multiplied by which scales."""
+
+    node: Node
+    takes: dict[Scaled, int]
+
+
+def _scaled_side(g: Graph, n: Node, s: Node) -> bool:
+    """Whether this is a side of a norm over the power of two that belongs to it."""
+    return g.op[n] == "scaled" and g.args[n][0] != g.one and g.args[n][1] == s
+
+
+def _factors(g: Graph, found: _Divided) -> list[_Factor]:
+    """The factors with as many scales as they have sides; what is left becomes less."""
+    left = found.left
+    factors = [_Factor(n, _taken(g, n, left)) for n in found.above]
+    for factor in factors:
+        for scaled in left if is_sum(g, factor.node) else ():  # its other sides may be as large, or small
+            if factor.takes[scaled]:
+                _take(factor, scaled, left, scaled.degree - factor.takes[scaled])
+    for scaled in found.times if factors else ():
+        for factor in factors:  # what is as large as a sum with a number may be anything
+            if scaled.has_number and not factor.takes[scaled]:
+                _take(factor, scaled, left, 1)
+    return factors
+
+
+def _take(factor: _Factor, scaled: Scaled, left: dict[Scaled, int], most: int) -> None:
+    more = max(0, min(left[scaled], most))
+    factor.takes[scaled] += more
+    left[scaled] -= more
+
+
+def _length(g: Graph, n: Node) -> Node | None:
+    """The norm of a sum over an axis that a divisor is, or is but for its power of two."""
+    norm = g.args[n][0] if g.op[n] == "scaled_norm" else n
+    return norm if g.op[norm] == "norm" and g.args[norm][0] != g.args[norm][2] else None
+
+
+def _power_of(g: Graph, n: Node) -> Node | None:
+    """The sum whose power of two this is."""
+    return g.args[n][1] if g.op[n] == "scaled" and g.args[n][0] == g.one else None
+
+
+def _taken(g: Graph, n: Node, left: dict[Scaled, int]) -> dict[Scaled, int]:
+    """As many scales as each term of a factor has sides; what is left becomes less."""
+    takes = {}
+    for scaled, count in left.items():
+        takes[scaled] = max(0, min(degree_of(g, n, scaled.sides), count))
+        left[scaled] -= takes[scaled]
+    return takes
+
+
+def _beside(factors: list[_Factor], scaled: Scaled, still: int) -> list[_Factor]:
+    """What stands over one of `still` equal divisors: of its degree, or a pair where there are so many."""
+    own = sorted((f for f in factors if f.takes[scaled]), key=lambda f: -f.takes[scaled])
+    is_single = not own or own[0].takes[scaled] >= scaled.degree or len(own) <= still
+    return own[: 1 if is_single else 2]
+
+
+def _share(g: Graph, beside: list[_Factor], scaled: Scaled, left: dict[Scaled, int]) -> Node:
+    """Factors over a sum or a length, and the scales that are left of its own.
+
+    A small factor beside what has overflowed is divided first, and multiplied with small powers last.
+    """
+    total = total_of(g, scaled)
+    first, *others = beside
+    if others and scaled.has_number and all(_is_side(g, f.node, scaled.sides) for f in beside):
+        product = (scaled_by(g, f.node, f.takes) for f in beside)
+        return g.div(g.intern("mul", g.ordered(*product)), total)
+    own = first.takes[scaled] if form_of(g, first.node) in scaled.sides else 0
+    x = scaled_by(g, first.node, {**first.takes, scaled: first.takes[scaled] - own})
+    for other in others:
+        y = scaled_by(g, other.node, {**other.takes, scaled: 0})
+        if form_of(g, other.node) not in scaled.sides:
+            y = scaled_by(g, other.node, other.takes)
+        else:
+            if own and x != y:  # the larger one first
+                is_less = g.node("lt", g.node("abs", x), g.node("abs", y))
+                x, y = g.where(is_less, y, x), g.where(is_less, x, y)
+            y = times(g, y, scaled.scale, other.takes[scaled])
+        over = g.div(times(g, x, scaled.up, own), total)
+        return times(g, g.intern("mul", (over, y)), scaled.down, own)
+    over = times(g, g.div(times(g, x, scaled.up, own), total), scaled.down, own)
+    more = max(0, min(left[scaled], scaled.degree - first.takes[scaled]))
+    left[scaled] -= more
+    return times(g, over, scaled.scale, more)
+
+
+def _divided(g: Graph, n: Node, scaled: Scaled, left: dict[Scaled, int]) -> Node:
+    """n over a sum or a length that has no factor beside it; both may be 0."""
+    own = max(0, min(left[scaled], scaled.degree))
+    left[scaled] -= own
+    if scaled.has_number and own == 2:
+        return g.intern("mul", (n, g.div(g.one, scaled.sum)))
+    return times(g, g.div(n, total_of(g, scaled)), scaled.scale, own)
