@@ -17,6 +17,7 @@ import sympy as sp
 from kept_digits import RELATIVE, ROUNDINGS, SMALLEST
 from soft_programs import (
     DIGITS,
+    LSE,
     POWER,
     PROGRAMS,
     SYMBOLS,
@@ -235,6 +236,50 @@ def test_infinite_scores_that_are_written_out_have_their_limits(backend: str) ->
         np.testing.assert_allclose(gradient, [1, 0, 0] - p, rtol=1e-15)
         finite = np.log(p[0]) if p[0] else -INF
         np.testing.assert_equal(value, np.nan if max(scores) == -INF else finite)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm", "c"])
+def test_infinite_scores_of_an_array_have_their_limits(backend: str) -> None:
+    """Those that are written out; a share of nothing is nan here."""
+    v = SYMBOLS["v"]
+    formulas = LSE, sp.exp(v[0]) / over(POWER), v[0] - LSE, LSE - v[0], over(i * POWER) / over(POWER)
+    kernels = [sg.compile(f, args=(v,), wrt=v, outputs=WORDS, backend=backend) for f in formulas]
+    for scores, (wanted, shares) in LIMITS.items():
+        (total, first, log_first, loss, place), p = [k(np.array(scores)) for k in kernels], np.array(shares)
+        assert total[0] == pytest.approx(wanted, rel=1e-15)
+        np.testing.assert_allclose(total[1], p, rtol=1e-15)
+        np.testing.assert_allclose(total[2], np.diag(p) - np.outer(p, p), rtol=1e-15)
+        if max(scores) == -INF:
+            continue
+        assert first[0] == p[0]
+        np.testing.assert_allclose(first[1], p[0] * ([1, 0, 0] - p), rtol=1e-15)
+        assert log_first[0] == -loss[0] == (np.log(p[0]) if p[0] else -INF)
+        np.testing.assert_allclose(log_first[1], [1, 0, 0] - p, rtol=1e-15)
+        np.testing.assert_allclose(loss[1], p - [1, 0, 0], rtol=1e-15)
+        assert place[0] == p @ np.arange(3)
+        np.testing.assert_allclose(place[1], p * (np.arange(3) - place[0]), rtol=1e-15)
+        assert all(np.isfinite(hessian).all() for _, _, hessian in (first, log_first, loss, place))
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_several_infinite_scores_of_an_array_have_no_shares(backend: str) -> None:
+    v = SYMBOLS["v"]
+    total = sg.compile(LSE, args=(v,), wrt=v, outputs=("value", "grad"), backend=backend)
+    value, gradient = total(np.array([INF, 0.0, INF]))
+    assert value == INF
+    assert np.isnan(gradient).all()
+    assert np.isnan(
+        sg.compile(LSE - v[1], args=(v,), outputs="value", backend=backend)(np.array([INF, 0.0, INF]))
+    )
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_a_logarithm_of_one_sum_is_no_score_of_another(backend: str) -> None:
+    """Infinity less infinity is nan, where no score is counted twice."""
+    v, u = SYMBOLS["v"], SYMBOLS["u"]
+    apart = sg.compile(LSE - sp.log(over(sp.exp(u[i]))), args=(v, u), outputs="value", backend=backend)
+    assert np.isnan(apart(np.array([INF, 0.0]), np.array([INF, 1.0])))
+    assert apart(np.array([INF, 0.0]), np.array([0.0, 1.0])) == INF
 
 
 @pytest.mark.parametrize("backend", ["numpy", "llvm"])

@@ -24,18 +24,19 @@
  * work    t7_1 (few*m, rows_1) double
  * work    t8_1 (few*rows_1,) double
  * work    t9_1 (few*rows_1,) double
- * work    t12_1 (few*rows_1,) double
- * work    t13_1 (few*m, rows_1) double
- * work    t14_1 (few*rows_1, e) double
+ * work    t10_1 (few*rows_1,) double
+ * work    t13_1 (few*rows_1,) double
+ * work    t14_1 (few*m, rows_1) double
  * work    t15_1 (few*rows_1, e) double
- * work    t16_1 (few*m, rows_1) double
- * work    t17_1 (few*rows_1,) double
+ * work    t16_1 (few*rows_1, e) double
+ * work    t17_1 (few*m, rows_1) double
  * work    t18_1 (few*rows_1,) double
  * work    t19_1 (few*rows_1,) double
  * work    t20_1 (few*rows_1,) double
- * work    t21_1 () double
- * work    t22_1 (few*m, rows_1) double
- * work    t23_1 (9600*few,) double
+ * work    t21_1 (few*rows_1,) double
+ * work    t22_1 () double
+ * work    t23_1 (few*m, rows_1) double
+ * work    t24_1 (9600*few,) double
  * work    t1 (many*rows, m) double
  * work    t2 (many*rows,) double
  * work    t3 (many*rows,) double
@@ -46,17 +47,18 @@
  * work    t8 (many*rows,) double
  * work    t9 (many*rows,) double
  * work    t10 (many*rows,) double
- * work    t12 (many*rows,) double
- * work    t13 (many*rows, m) double
- * work    t14 (many*rows, e) double
+ * work    t11 (many*rows,) double
+ * work    t13 (many*rows,) double
+ * work    t14 (many*rows, m) double
  * work    t15 (many*rows, e) double
- * work    t16 (many*rows, m) double
- * work    t17 (many*rows,) double
- * work    t19 (many*rows,) double
- * work    t20 () double
+ * work    t16 (many*rows, e) double
+ * work    t17 (many*rows, m) double
+ * work    t18 (many*rows,) double
+ * work    t20 (many*rows,) double
  * work    t21 () double
- * work    t22 (many*rows, m) double
- * work    t23 (9600*many,) double
+ * work    t22 () double
+ * work    t23 (many*rows, m) double
+ * work    t24 (9600*many,) double
  *
  * expression: Sum((-R[i, a] + Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau))*V[j, a], (j, 0, m - 1))/Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau)), (j, 0, m - 1)))**2, (i, 0, n - 1), (a,...
  * differentiated by: Q, K, V, tau
@@ -460,18 +462,18 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     const int64_t at8 = at7 + attention_index_slice(attention_index_extent(few*rows_1));
     double *const restrict t9_1 = work + at8;
     const int64_t at9 = at8 + attention_index_slice(attention_index_extent(few*rows_1));
-    double *const restrict t12_1 = work + at9;
+    double *const restrict t10_1 = work + at9;
     const int64_t at10 = at9 + attention_index_slice(attention_index_extent(few*rows_1));
     double *const restrict t13_1 = work + at10;
-    const int64_t at11 = at10 + attention_index_slice(attention_index_extent(few*m)*attention_index_extent(rows_1));
+    const int64_t at11 = at10 + attention_index_slice(attention_index_extent(few*rows_1));
     double *const restrict t14_1 = work + at11;
-    const int64_t at12 = at11 + attention_index_slice(attention_index_extent(few*rows_1)*attention_index_extent(e));
+    const int64_t at12 = at11 + attention_index_slice(attention_index_extent(few*m)*attention_index_extent(rows_1));
     double *const restrict t15_1 = work + at12;
     const int64_t at13 = at12 + attention_index_slice(attention_index_extent(few*rows_1)*attention_index_extent(e));
     double *const restrict t16_1 = work + at13;
-    const int64_t at14 = at13 + attention_index_slice(attention_index_extent(few*m)*attention_index_extent(rows_1));
+    const int64_t at14 = at13 + attention_index_slice(attention_index_extent(few*rows_1)*attention_index_extent(e));
     double *const restrict t17_1 = work + at14;
-    const int64_t at15 = at14 + attention_index_slice(attention_index_extent(few*rows_1));
+    const int64_t at15 = at14 + attention_index_slice(attention_index_extent(few*m)*attention_index_extent(rows_1));
     double *const restrict t18_1 = work + at15;
     const int64_t at16 = at15 + attention_index_slice(attention_index_extent(few*rows_1));
     double *const restrict t19_1 = work + at16;
@@ -479,49 +481,53 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     double *const restrict t20_1 = work + at17;
     const int64_t at18 = at17 + attention_index_slice(attention_index_extent(few*rows_1));
     double *const restrict t21_1 = work + at18;
-    double *const restrict t22_1 = work + at18 + 8;
-    const int64_t at19 = at18 + 8 + attention_index_slice(attention_index_extent(few*m)*attention_index_extent(rows_1));
-    double *const restrict t23_1 = work + at19;
-    const int64_t at20 = at19 + attention_index_slice(attention_index_extent(9600*few));
-    double *const restrict t1 = work + at20;
-    const int64_t at21 = at20 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
-    double *const restrict t2 = work + at21;
-    const int64_t at22 = at21 + attention_index_slice(attention_index_extent(many*rows));
-    double *const restrict t3 = work + at22;
+    const int64_t at19 = at18 + attention_index_slice(attention_index_extent(few*rows_1));
+    double *const restrict t22_1 = work + at19;
+    double *const restrict t23_1 = work + at19 + 8;
+    const int64_t at20 = at19 + 8 + attention_index_slice(attention_index_extent(few*m)*attention_index_extent(rows_1));
+    double *const restrict t24_1 = work + at20;
+    const int64_t at21 = at20 + attention_index_slice(attention_index_extent(9600*few));
+    double *const restrict t1 = work + at21;
+    const int64_t at22 = at21 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
+    double *const restrict t2 = work + at22;
     const int64_t at23 = at22 + attention_index_slice(attention_index_extent(many*rows));
-    double *const restrict t4 = work + at23;
+    double *const restrict t3 = work + at23;
     const int64_t at24 = at23 + attention_index_slice(attention_index_extent(many*rows));
-    double *const restrict t5 = work + at24;
-    const int64_t at25 = at24 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
-    double *const restrict t6 = work + at25;
-    const int64_t at26 = at25 + attention_index_slice(attention_index_extent(many*rows));
-    double *const restrict t7 = work + at26;
-    const int64_t at27 = at26 + attention_index_slice(attention_index_extent(m*many));
-    double *const restrict t8 = work + at27;
-    const int64_t at28 = at27 + attention_index_slice(attention_index_extent(many*rows));
-    double *const restrict t9 = work + at28;
+    double *const restrict t4 = work + at24;
+    const int64_t at25 = at24 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t5 = work + at25;
+    const int64_t at26 = at25 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
+    double *const restrict t6 = work + at26;
+    const int64_t at27 = at26 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t7 = work + at27;
+    const int64_t at28 = at27 + attention_index_slice(attention_index_extent(m*many));
+    double *const restrict t8 = work + at28;
     const int64_t at29 = at28 + attention_index_slice(attention_index_extent(many*rows));
-    double *const restrict t10 = work + at29;
+    double *const restrict t9 = work + at29;
     const int64_t at30 = at29 + attention_index_slice(attention_index_extent(many*rows));
-    double *const restrict t12 = work + at30;
+    double *const restrict t10 = work + at30;
     const int64_t at31 = at30 + attention_index_slice(attention_index_extent(many*rows));
-    double *const restrict t13 = work + at31;
-    const int64_t at32 = at31 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
-    double *const restrict t14 = work + at32;
-    const int64_t at33 = at32 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(e));
-    double *const restrict t15 = work + at33;
-    const int64_t at34 = at33 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(e));
-    double *const restrict t16 = work + at34;
-    const int64_t at35 = at34 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
-    double *const restrict t17 = work + at35;
-    const int64_t at36 = at35 + attention_index_slice(attention_index_extent(many*rows));
-    double *const restrict t19 = work + at36;
-    const int64_t at37 = at36 + attention_index_slice(attention_index_extent(many*rows));
-    double *const restrict t20 = work + at37;
-    double *const restrict t21 = work + at37 + 8;
-    double *const restrict t22 = work + at37 + 8 + 8;
-    const int64_t at38 = at37 + 8 + 8 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
-    double *const restrict t23 = work + at38;
+    double *const restrict t11 = work + at31;
+    const int64_t at32 = at31 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t13 = work + at32;
+    const int64_t at33 = at32 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t14 = work + at33;
+    const int64_t at34 = at33 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
+    double *const restrict t15 = work + at34;
+    const int64_t at35 = at34 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(e));
+    double *const restrict t16 = work + at35;
+    const int64_t at36 = at35 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(e));
+    double *const restrict t17 = work + at36;
+    const int64_t at37 = at36 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
+    double *const restrict t18 = work + at37;
+    const int64_t at38 = at37 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t20 = work + at38;
+    const int64_t at39 = at38 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t21 = work + at39;
+    double *const restrict t22 = work + at39 + 8;
+    double *const restrict t23 = work + at39 + 8 + 8;
+    const int64_t at40 = at39 + 8 + 8 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
+    double *const restrict t24 = work + at40;
     if (7 >= m) {
         const double tt1 = tau[0];
         const double tt2 = sqrt((double)d);
@@ -549,7 +555,7 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 }
             }
             if (d*m*strip >= 33) {
-                attention_index_contract(&Q[first*d], &K[0], &t1_1[0], &t23_1[0], strip, m, d, d, 1, 1, d, 1,
+                attention_index_contract(&Q[first*d], &K[0], &t1_1[0], &t24_1[0], strip, m, d, d, 1, 1, d, 1,
                     rows_1, 0, 1, 0);
             }
             attention_index_INDEPENDENT
@@ -559,9 +565,9 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 t6_1[i - first] = 0.0;
                 t8_1[i - first] = 0.0;
                 t9_1[i - first] = 0.0;
-                t17_1[i - first] = 0.0;
-                t19_1[i - first] = 0.0;
+                t18_1[i - first] = 0.0;
                 t20_1[i - first] = 0.0;
+                t21_1[i - first] = 0.0;
             }
             for (int64_t i = 0; i < m; i++) {
                 for (int64_t j = first; j < first + strip; j++) {
@@ -584,15 +590,23 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                     const double tt8 = (t1_1[i*rows_1 + j - first] - t4_1[j - first]) / tt3;
                     t5_1[i*rows_1 + j - first] = tt8;
                     const double tt9 = t6_1[j - first];
-                    const double tt10 = exp(tt8 - tt9);
+                    const double tt10 = exp((tt8 == tt9) ? 0.0 : (tt8 - tt9));
                     t7_1[i*rows_1 + j - first] = tt10;
                     t8_1[j - first] += (tt8 == tt9) ? 0.0 : tt10;
                     t9_1[j - first] += (tt8 == tt9) ? 1.0 : 0;
                 }
             }
+            attention_index_INDEPENDENT
+            for (int64_t i = first; i < first + strip; i++) {
+                const double tt11 = t6_1[i - first];
+                const double tt12 = t9_1[i - first];
+                const double tt13 = ((tt11 == INFINITY) && (1.0 < tt12)) ? NAN : tt12;
+                t10_1[i - first] = tt13;
+                t13_1[i - first] = (tt11 == INFINITY) ? tt11 : (log1p(t8_1[i - first] + (tt13 - 1.0)) + tt11);
+            }
             for (int64_t i = 0; i < m; i++) {
                 for (int64_t j = first; j < first + strip; j++) {
-                    t13_1[i*rows_1 + j - first] = t7_1[i*rows_1 + j - first] / (t8_1[j - first] + t9_1[j - first]);
+                    t14_1[i*rows_1 + j - first] = t7_1[i*rows_1 + j - first] / (t8_1[j - first] + t10_1[j - first]);
                 }
             }
             if (32 >= e*m*strip) {
@@ -601,24 +615,24 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                     for (int64_t column = 0; column < e; column++) {
                         double c4 = 0.0;
                         for (int64_t term = 0; term < m; term++) {
-                            c4 += t13_1[row + rows_1*term] * V[column + e*term];
+                            c4 += t14_1[row + rows_1*term] * V[column + e*term];
                         }
-                        t14_1[column + e*row] = c4;
+                        t15_1[column + e*row] = c4;
                     }
                 }
             }
             if (e*m*strip >= 33) {
-                attention_index_contract(&t13_1[0], &V[0], &t14_1[0], &t23_1[0], strip, e, m, 1, rows_1, e, 1, e,
+                attention_index_contract(&t14_1[0], &V[0], &t15_1[0], &t24_1[0], strip, e, m, 1, rows_1, e, 1, e,
                     1, 0, 1, 0);
             }
             for (int64_t i = first; i < first + strip; i++) {
                 attention_index_SUM(c1)
                 for (int64_t j = 0; j < e; j++) {
-                    const double tt11 = R[i*e + j];
-                    const double tt12 = t14_1[(i - first)*e + j];
-                    const double tt13 = tt12 - tt11;
-                    c1 += tt13 * tt13;
-                    t15_1[(i - first)*e + j] = 2.0 * (tt12 - tt11);
+                    const double tt14 = R[i*e + j];
+                    const double tt15 = t15_1[(i - first)*e + j];
+                    const double tt16 = tt15 - tt14;
+                    c1 += tt16 * tt16;
+                    t16_1[(i - first)*e + j] = 2.0 * (tt15 - tt14);
                 }
             }
             if (32 >= e*m*strip) {
@@ -627,113 +641,110 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                     for (int64_t column = 0; column < m; column++) {
                         double c5 = 0.0;
                         for (int64_t term = 0; term < e; term++) {
-                            c5 += t15_1[e*row + term] * V[column*e + term];
+                            c5 += t16_1[e*row + term] * V[column*e + term];
                         }
-                        t16_1[column*rows_1 + row] = c5;
+                        t17_1[column*rows_1 + row] = c5;
                     }
                 }
             }
             if (e*m*strip >= 33) {
-                attention_index_contract(&t15_1[0], &V[0], &t16_1[0], &t23_1[0], strip, m, e, e, 1, 1, e, 1,
+                attention_index_contract(&t16_1[0], &V[0], &t17_1[0], &t24_1[0], strip, m, e, e, 1, 1, e, 1,
                     rows_1, 0, 1, 0);
             }
-            attention_index_contract(&t13_1[0], &t15_1[0], &grad_V[0], &t23_1[0], m, e, strip, rows_1, 1, e, 1,
+            attention_index_contract(&t14_1[0], &t16_1[0], &grad_V[0], &t24_1[0], m, e, strip, rows_1, 1, e, 1,
                 e, 1, first, 1, 0);
             for (int64_t i = 0; i < m; i++) {
                 for (int64_t j = first; j < first + strip; j++) {
-                    const int tt14 = t8_1[j - first] < 3.0 * t9_1[j - first];
-                    if (tt14) {
-                        t17_1[j - first] += (t5_1[i*rows_1 + j - first] == t6_1[j - first]) ? t16_1[i*rows_1 + j - first] : 0.0;
+                    const int tt17 = t8_1[j - first] < 3.0 * t10_1[j - first];
+                    if (tt17) {
+                        t18_1[j - first] += (t5_1[i*rows_1 + j - first] == t6_1[j - first]) ? t17_1[i*rows_1 + j - first] : 0.0;
                     }
                 }
             }
-            attention_index_INDEPENDENT
             for (int64_t i = first; i < first + strip; i++) {
-                const double tt15 = t9_1[i - first];
-                t12_1[i - first] = log1p(tt15 - 1.0 + t8_1[i - first]) + t6_1[i - first];
-                const double tt16 = t17_1[i - first] / tt15;
-                t18_1[i - first] = (fabs(3.602879701896397e+16 * tt16) < INFINITY) ? tt16 : 0.0;
+                const double tt18 = t18_1[i - first] / t10_1[i - first];
+                t19_1[i - first] = (fabs(3.602879701896397e+16 * tt18) < INFINITY) ? tt18 : 0.0;
             }
             for (int64_t i = 0; i < m; i += 4) {
-                const int tt17 = m >= i + 4;
-                if (tt17) {
+                const int tt19 = m >= i + 4;
+                if (tt19) {
                     const int64_t i_1 = i;
                     const int64_t i_2 = i + 1;
                     const int64_t i_3 = i + 2;
                     const int64_t i_4 = i + 3;
                     for (int64_t j = first; j < first + strip; j++) {
-                        const double tt18 = t19_1[j - first] + t13_1[i_1*rows_1 + j - first] * (t16_1[i_1*rows_1 + j - first] - t18_1[j - first]);
-                        const double tt19 = tt18 + t13_1[i_2*rows_1 + j - first] * (t16_1[i_2*rows_1 + j - first] - t18_1[j - first]);
-                        const double tt20 = tt19 + t13_1[i_3*rows_1 + j - first] * (t16_1[i_3*rows_1 + j - first] - t18_1[j - first]);
-                        const double tt21 = tt20 + t13_1[i_4*rows_1 + j - first] * (t16_1[i_4*rows_1 + j - first] - t18_1[j - first]);
-                        t19_1[j - first] = tt21;
+                        const double tt20 = t20_1[j - first] + (t17_1[i_1*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_1*rows_1 + j - first];
+                        const double tt21 = tt20 + (t17_1[i_2*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_2*rows_1 + j - first];
+                        const double tt22 = tt21 + (t17_1[i_3*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_3*rows_1 + j - first];
+                        const double tt23 = tt22 + (t17_1[i_4*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_4*rows_1 + j - first];
+                        t20_1[j - first] = tt23;
                     }
                 }
-                if (!tt17) {
+                if (!tt19) {
                     for (int64_t i_5 = i; i_5 < m; i_5++) {
                         for (int64_t j = first; j < first + strip; j++) {
-                            t19_1[j - first] += t13_1[i_5*rows_1 + j - first] * (t16_1[i_5*rows_1 + j - first] - t18_1[j - first]);
+                            t20_1[j - first] += (t17_1[i_5*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_5*rows_1 + j - first];
                         }
                     }
                 }
             }
             for (int64_t i = 0; i < m; i += 4) {
-                const int tt22 = m >= i + 4;
-                if (tt22) {
+                const int tt24 = m >= i + 4;
+                if (tt24) {
                     const int64_t i_6 = i;
                     const int64_t i_7 = i + 1;
                     const int64_t i_8 = i + 2;
                     const int64_t i_9 = i + 3;
                     attention_index_INDEPENDENT
                     for (int64_t j = first; j < first + strip; j++) {
-                        const double tt23 = t16_1[i_6*rows_1 + j - first];
-                        const double tt24 = t13_1[i_6*rows_1 + j - first];
-                        const double tt25 = t18_1[j - first];
-                        const double tt26 = t19_1[j - first];
-                        const double tt27 = t20_1[j - first] + tt24 * (t1_1[i_6*rows_1 + j - first] - t4_1[j - first]) * (tt23 - tt25 - tt26);
-                        t22_1[i_6*rows_1 + j - first] = (!(t12_1[j - first] == -INFINITY)) ? (tt24 * (tt23 - tt25 - tt26) / tt3) : 0;
-                        const double tt28 = t16_1[i_7*rows_1 + j - first];
-                        const double tt29 = t13_1[i_7*rows_1 + j - first];
-                        const double tt30 = t18_1[j - first];
-                        const double tt31 = t19_1[j - first];
-                        const double tt32 = tt27 + tt29 * (t1_1[i_7*rows_1 + j - first] - t4_1[j - first]) * (tt28 - tt30 - tt31);
-                        t22_1[i_7*rows_1 + j - first] = (!(t12_1[j - first] == -INFINITY)) ? (tt29 * (tt28 - tt30 - tt31) / tt3) : 0;
-                        const double tt33 = t16_1[i_8*rows_1 + j - first];
-                        const double tt34 = t13_1[i_8*rows_1 + j - first];
-                        const double tt35 = t18_1[j - first];
-                        const double tt36 = t19_1[j - first];
-                        const double tt37 = tt32 + tt34 * (t1_1[i_8*rows_1 + j - first] - t4_1[j - first]) * (tt33 - tt35 - tt36);
-                        t22_1[i_8*rows_1 + j - first] = (!(t12_1[j - first] == -INFINITY)) ? (tt34 * (tt33 - tt35 - tt36) / tt3) : 0;
-                        const double tt38 = t16_1[i_9*rows_1 + j - first];
-                        const double tt39 = t13_1[i_9*rows_1 + j - first];
-                        const double tt40 = t18_1[j - first];
-                        const double tt41 = t19_1[j - first];
-                        const double tt42 = tt37 + tt39 * (t1_1[i_9*rows_1 + j - first] - t4_1[j - first]) * (tt38 - tt40 - tt41);
-                        t22_1[i_9*rows_1 + j - first] = (!(t12_1[j - first] == -INFINITY)) ? (tt39 * (tt38 - tt40 - tt41) / tt3) : 0;
-                        t20_1[j - first] = tt42;
+                        const double tt25 = t17_1[i_6*rows_1 + j - first];
+                        const double tt26 = t14_1[i_6*rows_1 + j - first];
+                        const double tt27 = t19_1[j - first];
+                        const double tt28 = t20_1[j - first];
+                        const double tt29 = t21_1[j - first] + (t1_1[i_6*rows_1 + j - first] - t4_1[j - first]) * tt26 * (tt25 - tt27 - tt28);
+                        t23_1[i_6*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt25 - tt27 - tt28) * tt26 / tt3) : 0;
+                        const double tt30 = t17_1[i_7*rows_1 + j - first];
+                        const double tt31 = t14_1[i_7*rows_1 + j - first];
+                        const double tt32 = t19_1[j - first];
+                        const double tt33 = t20_1[j - first];
+                        const double tt34 = tt29 + (t1_1[i_7*rows_1 + j - first] - t4_1[j - first]) * tt31 * (tt30 - tt32 - tt33);
+                        t23_1[i_7*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt30 - tt32 - tt33) * tt31 / tt3) : 0;
+                        const double tt35 = t17_1[i_8*rows_1 + j - first];
+                        const double tt36 = t14_1[i_8*rows_1 + j - first];
+                        const double tt37 = t19_1[j - first];
+                        const double tt38 = t20_1[j - first];
+                        const double tt39 = tt34 + (t1_1[i_8*rows_1 + j - first] - t4_1[j - first]) * tt36 * (tt35 - tt37 - tt38);
+                        t23_1[i_8*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt35 - tt37 - tt38) * tt36 / tt3) : 0;
+                        const double tt40 = t17_1[i_9*rows_1 + j - first];
+                        const double tt41 = t14_1[i_9*rows_1 + j - first];
+                        const double tt42 = t19_1[j - first];
+                        const double tt43 = t20_1[j - first];
+                        const double tt44 = tt39 + (t1_1[i_9*rows_1 + j - first] - t4_1[j - first]) * tt41 * (tt40 - tt42 - tt43);
+                        t23_1[i_9*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt40 - tt42 - tt43) * tt41 / tt3) : 0;
+                        t21_1[j - first] = tt44;
                     }
                 }
-                if (!tt22) {
+                if (!tt24) {
                     for (int64_t i_10 = i; i_10 < m; i_10++) {
                         attention_index_INDEPENDENT
                         for (int64_t j = first; j < first + strip; j++) {
-                            const double tt43 = t16_1[i_10*rows_1 + j - first];
-                            const double tt44 = t13_1[i_10*rows_1 + j - first];
-                            const double tt45 = t18_1[j - first];
-                            const double tt46 = t19_1[j - first];
-                            t20_1[j - first] += tt44 * (t1_1[i_10*rows_1 + j - first] - t4_1[j - first]) * (tt43 - tt45 - tt46);
-                            t22_1[i_10*rows_1 + j - first] = (!(t12_1[j - first] == -INFINITY)) ? (tt44 * (tt43 - tt45 - tt46) / tt3) : 0;
+                            const double tt45 = t17_1[i_10*rows_1 + j - first];
+                            const double tt46 = t14_1[i_10*rows_1 + j - first];
+                            const double tt47 = t19_1[j - first];
+                            const double tt48 = t20_1[j - first];
+                            t21_1[j - first] += (t1_1[i_10*rows_1 + j - first] - t4_1[j - first]) * tt46 * (tt45 - tt47 - tt48);
+                            t23_1[i_10*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt45 - tt47 - tt48) * tt46 / tt3) : 0;
                         }
                     }
                 }
             }
             for (int64_t i = first; i < first + strip; i++) {
-                const int tt47 = !(t12_1[i - first] == -INFINITY);
-                if (tt47) {
-                    c2 += tt2 * t20_1[i - first] / tt5;
+                const int tt49 = !(t13_1[i - first] == -INFINITY);
+                if (tt49) {
+                    c2 += t21_1[i - first] * tt2 / tt5;
                 }
             }
-            attention_index_contract(&t22_1[0], &Q[first*d], &grad_K[0], &t23_1[0], m, d, strip, rows_1, 1, d,
+            attention_index_contract(&t23_1[0], &Q[first*d], &grad_K[0], &t24_1[0], m, d, strip, rows_1, 1, d,
                 1, d, 1, first, 1, 0);
             if (32 >= d*m*strip) {
                 /* product of few terms */
@@ -741,29 +752,29 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                     for (int64_t column = 0; column < d; column++) {
                         double c6 = 0.0;
                         for (int64_t term = 0; term < m; term++) {
-                            c6 += t22_1[row + rows_1*term] * K[column + d*term];
+                            c6 += t23_1[row + rows_1*term] * K[column + d*term];
                         }
                         grad_Q[first*d + column + d*row] = c6;
                     }
                 }
             }
             if (d*m*strip >= 33) {
-                attention_index_contract(&t22_1[0], &K[0], &grad_Q[first*d], &t23_1[0], strip, d, m, 1, rows_1, d,
+                attention_index_contract(&t23_1[0], &K[0], &grad_Q[first*d], &t24_1[0], strip, d, m, 1, rows_1, d,
                     1, d, 1, 0, 1, 0);
             }
         }
         value[0] = c1;
-        t21_1[0] = c2;
-        grad_tau[0] = -t21_1[0];
+        t22_1[0] = c2;
+        grad_tau[0] = -t22_1[0];
     }
     if (m >= 8) {
-        const double tt48 = tau[0];
-        const double tt49 = sqrt((double)d);
-        const double tt50 = tt48 * tt49;
-        const int tt51 = 1.0 / tt50 < 0.0;
+        const double tt50 = tau[0];
+        const double tt51 = sqrt((double)d);
+        const double tt52 = tt50 * tt51;
+        const int tt53 = 1.0 / tt52 < 0.0;
         double c7 = 0.0;
         double c8 = 0.0;
-        const double tt52 = tt49 * tt49 * (tt48 * tt48);
+        const double tt54 = tt51 * tt51 * (tt50 * tt50);
         const int64_t none = attention_index_min(0, n - 49);
         /* strip by strip: what is in between stays in the cache */
         for (int64_t first = 0; first < n - none - 48; first += 96) {
@@ -783,24 +794,24 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 }
             }
             if (d*m*strip >= 33) {
-                attention_index_contract(&Q[first*d], &K[0], &t1[0], &t23[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
+                attention_index_contract(&Q[first*d], &K[0], &t1[0], &t24[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
                     0);
             }
             for (int64_t i = first; i < first + strip; i++) {
                 double c10 = -INFINITY;
                 double c11 = INFINITY;
                 for (int64_t j = 0; j < m; j++) {
-                    const double tt53 = t1[(i - first)*m + j];
-                    c10 = (tt53 > c10 || tt53 != tt53) ? tt53 : c10;
-                    c11 = (tt53 < c11 || tt53 != tt53) ? tt53 : c11;
+                    const double tt55 = t1[(i - first)*m + j];
+                    c10 = (tt55 > c10 || tt55 != tt55) ? tt55 : c10;
+                    c11 = (tt55 < c11 || tt55 != tt55) ? tt55 : c11;
                 }
                 t2[i - first] = c10;
                 t3[i - first] = c11;
-                const double tt54 = tt51 ? t3[i - first] : t2[i - first];
-                const double tt55 = (fabs(tt54) < INFINITY) ? tt54 : 0.0;
-                t4[i - first] = tt55;
+                const double tt56 = tt53 ? t3[i - first] : t2[i - first];
+                const double tt57 = (fabs(tt56) < INFINITY) ? tt56 : 0.0;
+                t4[i - first] = tt57;
                 for (int64_t j = 0; j < m; j++) {
-                    t5[(i - first)*m + j] = (t1[(i - first)*m + j] - tt55) / tt50;
+                    t5[(i - first)*m + j] = (t1[(i - first)*m + j] - tt57) / tt52;
                 }
             }
             for (int64_t i = first; i < first + strip; i++) {
@@ -809,24 +820,27 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 double c13 = 0.0;
                 attention_index_SUM(c12, c13)
                 for (int64_t j = 0; j < m; j++) {
-                    const double tt56 = t5[(i - first)*m + j];
-                    const double tt57 = exp(tt56 - 0.0);
-                    t7[j] = tt57;
-                    c12 += (tt56 == 0.0) ? 0.0 : tt57;
-                    c13 += (tt56 == 0.0) ? 1.0 : 0;
+                    const double tt58 = t5[(i - first)*m + j];
+                    const double tt59 = exp((tt58 == 0.0) ? 0.0 : (tt58 - 0.0));
+                    t7[j] = tt59;
+                    c12 += (tt58 == 0.0) ? 0.0 : tt59;
+                    c13 += (tt58 == 0.0) ? 1.0 : 0;
                 }
                 t8[i - first] = c12;
                 t9[i - first] = c13;
-                const double tt58 = t8[i - first];
-                const double tt59 = t9[i - first];
-                t10[i - first] = tt59 - 1.0 + tt58;
-                const double tt60 = tt58 + tt59;
+                const double tt60 = t9[i - first];
+                const double tt61 = ((0.0 == INFINITY) && (1.0 < tt60)) ? NAN : tt60;
+                t10[i - first] = tt61;
+                const double tt62 = t8[i - first];
+                t11[i - first] = tt62 + (tt61 - 1.0);
+                const double tt63 = tt62 + tt61;
                 for (int64_t j = 0; j < m; j++) {
-                    t13[(i - first)*m + j] = t7[j] / tt60;
+                    t14[(i - first)*m + j] = t7[j] / tt63;
                 }
             }
             for (int64_t i = first; i < first + strip; i++) {
-                t12[i - first] = log1p(t10[i - first]) + t6[i - first];
+                const double tt64 = t6[i - first];
+                t13[i - first] = (tt64 == INFINITY) ? tt64 : (log1p(t11[i - first]) + tt64);
             }
             if (32 >= e*m*strip) {
                 /* product of few terms */
@@ -834,24 +848,24 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                     for (int64_t column = 0; column < e; column++) {
                         double c14 = 0.0;
                         for (int64_t term = 0; term < m; term++) {
-                            c14 += t13[m*row + term] * V[column + e*term];
+                            c14 += t14[m*row + term] * V[column + e*term];
                         }
-                        t14[column + e*row] = c14;
+                        t15[column + e*row] = c14;
                     }
                 }
             }
             if (e*m*strip >= 33) {
-                attention_index_contract(&t13[0], &V[0], &t14[0], &t23[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1,
+                attention_index_contract(&t14[0], &V[0], &t15[0], &t24[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1,
                     0);
             }
             for (int64_t i = first; i < first + strip; i++) {
                 attention_index_SUM(c7)
                 for (int64_t j = 0; j < e; j++) {
-                    const double tt61 = R[i*e + j];
-                    const double tt62 = t14[(i - first)*e + j];
-                    const double tt63 = tt62 - tt61;
-                    c7 += tt63 * tt63;
-                    t15[(i - first)*e + j] = 2.0 * (tt62 - tt61);
+                    const double tt65 = R[i*e + j];
+                    const double tt66 = t15[(i - first)*e + j];
+                    const double tt67 = tt66 - tt65;
+                    c7 += tt67 * tt67;
+                    t16[(i - first)*e + j] = 2.0 * (tt66 - tt65);
                 }
             }
             if (32 >= e*m*strip) {
@@ -860,56 +874,56 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                     for (int64_t column = 0; column < m; column++) {
                         double c15 = 0.0;
                         for (int64_t term = 0; term < e; term++) {
-                            c15 += t15[e*row + term] * V[column*e + term];
+                            c15 += t16[e*row + term] * V[column*e + term];
                         }
-                        t16[column + m*row] = c15;
+                        t17[column + m*row] = c15;
                     }
                 }
             }
             if (e*m*strip >= 33) {
-                attention_index_contract(&t15[0], &V[0], &t16[0], &t23[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1,
+                attention_index_contract(&t16[0], &V[0], &t17[0], &t24[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1,
                     0);
             }
-            attention_index_contract(&t13[0], &t15[0], &grad_V[0], &t23[0], m, e, strip, 1, m, e, 1, e, 1,
+            attention_index_contract(&t14[0], &t16[0], &grad_V[0], &t24[0], m, e, strip, 1, m, e, 1, e, 1,
                 first, 1, 0);
             for (int64_t i = first; i < first + strip; i++) {
                 double c16 = 0.0;
-                const double tt64 = t9[i - first];
-                const double tt65 = t6[i - first];
-                const int tt66 = t8[i - first] < 3.0 * tt64;
-                if (tt66) {
+                const double tt68 = t10[i - first];
+                const double tt69 = t6[i - first];
+                const int tt70 = t8[i - first] < 3.0 * tt68;
+                if (tt70) {
                     attention_index_SUM(c16)
                     for (int64_t j = 0; j < m; j++) {
-                        c16 += (t5[(i - first)*m + j] == tt65) ? t16[(i - first)*m + j] : 0.0;
+                        c16 += (t5[(i - first)*m + j] == tt69) ? t17[(i - first)*m + j] : 0.0;
                     }
                 }
-                t17[i - first] = c16;
-                const double tt67 = t17[i - first] / tt64;
-                const double tt68 = (fabs(3.602879701896397e+16 * tt67) < INFINITY) ? tt67 : 0.0;
+                t18[i - first] = c16;
+                const double tt71 = t18[i - first] / tt68;
+                const double tt72 = (fabs(3.602879701896397e+16 * tt71) < INFINITY) ? tt71 : 0.0;
                 double c17 = 0.0;
                 attention_index_SUM(c17)
                 for (int64_t j = 0; j < m; j++) {
-                    c17 += t13[(i - first)*m + j] * (t16[(i - first)*m + j] - tt68);
+                    c17 += t14[(i - first)*m + j] * (t17[(i - first)*m + j] - tt72);
                 }
-                t19[i - first] = c17;
+                t20[i - first] = c17;
                 double c18 = 0.0;
-                const double tt69 = t4[i - first];
-                const double tt70 = t19[i - first];
-                const double tt71 = t12[i - first];
-                const int tt72 = !(tt71 == -INFINITY);
+                const double tt73 = t4[i - first];
+                const double tt74 = t20[i - first];
+                const double tt75 = t13[i - first];
+                const int tt76 = !(tt75 == -INFINITY);
                 attention_index_SUM(c18)
                 for (int64_t j = 0; j < m; j++) {
-                    const double tt73 = t16[(i - first)*m + j];
-                    const double tt74 = t13[(i - first)*m + j];
-                    c18 += (tt73 - tt68 - tt70) * (tt74 * (t1[(i - first)*m + j] - tt69));
-                    t22[(i - first)*m + j] = tt72 ? (tt74 * (tt73 - tt68 - tt70) / tt50) : 0;
+                    const double tt77 = t17[(i - first)*m + j];
+                    const double tt78 = t14[(i - first)*m + j];
+                    c18 += tt78 * (t1[(i - first)*m + j] - tt73) * (tt77 - tt72 - tt74);
+                    t23[(i - first)*m + j] = tt76 ? (tt78 * (tt77 - tt72 - tt74) / tt52) : 0;
                 }
-                t20[0] = c18;
-                if (!(tt71 == -INFINITY)) {
-                    c8 += tt49 * t20[0] / tt52;
+                t21[0] = c18;
+                if (!(tt75 == -INFINITY)) {
+                    c8 += t21[0] * tt51 / tt54;
                 }
             }
-            attention_index_contract(&t22[0], &Q[first*d], &grad_K[0], &t23[0], m, d, strip, 1, m, d, 1, d, 1,
+            attention_index_contract(&t23[0], &Q[first*d], &grad_K[0], &t24[0], m, d, strip, 1, m, d, 1, d, 1,
                 first, 1, 0);
             if (32 >= d*m*strip) {
                 /* product of few terms */
@@ -917,27 +931,27 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                     for (int64_t column = 0; column < d; column++) {
                         double c19 = 0.0;
                         for (int64_t term = 0; term < m; term++) {
-                            c19 += t22[m*row + term] * K[column + d*term];
+                            c19 += t23[m*row + term] * K[column + d*term];
                         }
                         grad_Q[first*d + column + d*row] = c19;
                     }
                 }
             }
             if (d*m*strip >= 33) {
-                attention_index_contract(&t22[0], &K[0], &grad_Q[first*d], &t23[0], strip, d, m, m, 1, d, 1, d, 1,
+                attention_index_contract(&t23[0], &K[0], &grad_Q[first*d], &t24[0], strip, d, m, m, 1, d, 1, d, 1,
                     0, 1, 0);
             }
         }
         value[0] = c7;
-        t21[0] = c8;
-        grad_tau[0] = -t21[0];
+        t22[0] = c8;
+        grad_tau[0] = -t22[0];
     }
 }
 
 int64_t attention_index_work_size(int64_t n, int64_t d, int64_t m, int64_t e)
 {
     (void)d;
-    return attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + 8 + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(9600*attention_index_min(1, -m + 8))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(m*attention_index_min(1, m - 7))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + 8 + 8 + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(9600*attention_index_min(1, m - 7)));
+    return attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(144, n))) + 8 + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(144, n))) + attention_index_slice(attention_index_extent(9600*attention_index_min(1, -m + 8))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(m*attention_index_min(1, m - 7))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))) + 8 + 8 + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(144, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(9600*attention_index_min(1, m - 7)));
 }
 
 int64_t attention_index_argument_count(void)

@@ -26,27 +26,27 @@
  * work    t8 (c,) double
  * work    t9 (rows,) double
  * work    t10 (rows,) double
- * work    t11 (rows,) double
- * work    t13 (rows,) double
+ * work    t12 (rows,) double
  * work    t14 (rows,) double
- * work    t15 () double
- * work    t16 (c, h) double
- * work    t17 (h,) double
- * work    t18 (rows, c) double
- * work    t19 (c,) double
- * work    t20 (rows, c) double
- * work    t21 (c, h) double
- * work    t22 (rows, h) double
- * work    t23 (h,) double
- * work    t24 (rows, h) double
- * work    t25 (9600,) double
+ * work    t15 (rows,) double
+ * work    t16 () double
+ * work    t17 (c, h) double
+ * work    t18 (h,) double
+ * work    t19 (rows, c) double
+ * work    t20 (c,) double
+ * work    t21 (rows, c) double
+ * work    t22 (c, h) double
+ * work    t23 (rows, h) double
+ * work    t24 (h,) double
+ * work    t25 (rows, h) double
+ * work    t26 (9600,) double
  *
  * expression: Sum(log(Sum(exp(b2[j] + Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[k, j], (k, 0, h - 1))), (j, 0, c - 1))) - b2[label[i]] - Sum(tanh(b1[k] + Sum(W1[t, k]*X[i, t], (t, 0, d - 1)))*W2[...
  * differentiated by: W1, b1, W2, b2
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad_W1 (d, h), row-major; grad_b1 (h,), row-major; grad_W2 (h, c), row-major; grad_b2 (c,), row-major
- * operations: 7171 as derived, 7099 after optimisation, every size 8
+ * operations: 7171 as derived, 7091 after optimisation, every size 8
  */
 
 #include "dense_index.h"
@@ -442,43 +442,43 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     const int64_t at9 = at8 + dense_index_slice(dense_index_extent(rows));
     double *const restrict t10 = work + at9;
     const int64_t at10 = at9 + dense_index_slice(dense_index_extent(rows));
-    double *const restrict t11 = work + at10;
+    double *const restrict t12 = work + at10;
     const int64_t at11 = at10 + dense_index_slice(dense_index_extent(rows));
-    double *const restrict t13 = work + at11;
+    double *const restrict t14 = work + at11;
     const int64_t at12 = at11 + dense_index_slice(dense_index_extent(rows));
-    double *const restrict t14 = work + at12;
+    double *const restrict t15 = work + at12;
     const int64_t at13 = at12 + dense_index_slice(dense_index_extent(rows));
-    double *const restrict t15 = work + at13;
-    double *const restrict t16 = work + at13 + 8;
+    double *const restrict t16 = work + at13;
+    double *const restrict t17 = work + at13 + 8;
     const int64_t at14 = at13 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
-    double *const restrict t17 = work + at14;
+    double *const restrict t18 = work + at14;
     const int64_t at15 = at14 + dense_index_slice(dense_index_extent(h));
-    double *const restrict t18 = work + at15;
+    double *const restrict t19 = work + at15;
     const int64_t at16 = at15 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c));
-    double *const restrict t19 = work + at16;
+    double *const restrict t20 = work + at16;
     const int64_t at17 = at16 + dense_index_slice(dense_index_extent(c));
-    double *const restrict t20 = work + at17;
+    double *const restrict t21 = work + at17;
     const int64_t at18 = at17 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c));
-    double *const restrict t21 = work + at18;
+    double *const restrict t22 = work + at18;
     const int64_t at19 = at18 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
-    double *const restrict t22 = work + at19;
+    double *const restrict t23 = work + at19;
     const int64_t at20 = at19 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
-    double *const restrict t23 = work + at20;
+    double *const restrict t24 = work + at20;
     const int64_t at21 = at20 + dense_index_slice(dense_index_extent(h));
-    double *const restrict t24 = work + at21;
+    double *const restrict t25 = work + at21;
     const int64_t at22 = at21 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
-    double *const restrict t25 = work + at22;
+    double *const restrict t26 = work + at22;
     double c1 = 0.0;
     const double tt1 = (double)n;
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < h; j++) {
-            t16[i*h + j] = 0.0;
+            t17[i*h + j] = 0.0;
         }
-        t19[i] = 0.0;
+        t20[i] = 0.0;
     }
     for (int64_t i = 0; i < h; i++) {
-        t17[i] = 0.0;
-        t23[i] = 0.0;
+        t18[i] = 0.0;
+        t24[i] = 0.0;
     }
     const double tt2 = -(1.0 / tt1);
     const int64_t none = dense_index_min(0, n - 49);
@@ -500,7 +500,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             }
         }
         if (d*h*strip >= 33) {
-            dense_index_contract(&X[first*d], &W1[0], &t1[0], &t25[0], strip, h, d, d, 1, h, 1, h, 1, 0, 1,
+            dense_index_contract(&X[first*d], &W1[0], &t1[0], &t26[0], strip, h, d, d, 1, h, 1, h, 1, 0, 1,
                 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
@@ -525,7 +525,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             }
         }
         if (c*h*strip >= 33) {
-            dense_index_contract(&t2[0], &W2[0], &t4[0], &t25[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
+            dense_index_contract(&t2[0], &W2[0], &t4[0], &t26[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < c; j++) {
@@ -538,95 +538,96 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
             }
             t6[i - first] = c4;
             const double tt6 = t6[i - first];
-            const double tt7 = (fabs(tt6) < INFINITY) ? tt6 : 0.0;
+            const double tt7 = (-INFINITY < tt6) ? tt6 : 0.0;
             t7[i - first] = tt7;
             double c5 = 0.0;
             double c6 = 0.0;
             dense_index_SUM(c5, c6)
             for (int64_t j = 0; j < c; j++) {
                 const double tt8 = t5[j];
-                const double tt9 = exp(tt8 - tt7);
+                const double tt9 = exp((tt8 == tt7) ? 0.0 : (tt8 - tt7));
                 t8[j] = tt9;
                 c5 += (tt8 == tt7) ? 0.0 : tt9;
                 c6 += (tt8 == tt7) ? 1.0 : 0;
             }
             t9[i - first] = c5;
             t10[i - first] = c6;
-            const double tt10 = t9[i - first];
-            const double tt11 = t10[i - first];
-            t11[i - first] = tt10 + (tt11 - 1.0);
+            const double tt10 = t10[i - first];
+            const double tt11 = ((tt7 == INFINITY) && (1.0 < tt10)) ? NAN : tt10;
+            const double tt12 = t9[i - first];
+            t12[i - first] = tt11 - 1.0 + tt12;
             double c7 = 0.0;
             const int64_t g1 = label[i];
             dense_index_SUM(c7)
             for (int64_t j = 0; j < h; j++) {
-                const double tt12 = t2[(i - first)*h + j];
-                const double tt13 = W2[j*c + g1];
-                c7 += tt13 * tt12;
-                t16[g1*h + j] += -(tt12 / tt1);
-                const double tt14 = t3[(i - first)*h + j];
-                t17[j] += tt13 * (tt14 * tt14);
+                const double tt13 = t2[(i - first)*h + j];
+                const double tt14 = W2[j*c + g1];
+                c7 += tt14 * tt13;
+                t17[g1*h + j] += -(tt13 / tt1);
+                const double tt15 = t3[(i - first)*h + j];
+                t18[j] += tt14 * (tt15 * tt15);
             }
-            t14[i - first] = c7;
-            const double tt15 = tt11 + tt10;
+            t15[i - first] = c7;
+            const double tt16 = tt11 + tt12;
             for (int64_t j = 0; j < c; j++) {
-                t18[(i - first)*c + j] = t8[j] / tt15;
+                t19[(i - first)*c + j] = t8[j] / tt16;
             }
         }
         dense_index_SUM(c1)
         for (int64_t i = first; i < first + strip; i++) {
-            const double tt16 = log1p(t11[i - first]);
-            const double tt17 = t7[i - first];
-            t13[i - first] = tt17 + tt16;
+            const double tt17 = log1p(t12[i - first]);
+            const double tt18 = t7[i - first];
+            t14[i - first] = (tt18 == INFINITY) ? tt18 : (tt18 + tt17);
             const int64_t g2 = label[i];
-            c1 += tt16 - (t14[i - first] - tt17) - b2[g2];
+            c1 += tt17 - (t15[i - first] - tt18) - b2[g2];
         }
         for (int64_t i = first; i < first + strip; i += 4) {
-            const int tt18 = first + strip >= i + 4;
-            if (tt18) {
+            const int tt19 = first + strip >= i + 4;
+            if (tt19) {
                 const int64_t i_1 = i;
-                const double tt19 = t13[i_1 - first];
-                const int tt20 = tt19 == -INFINITY;
-                const int tt21 = tt19 == -INFINITY;
+                const double tt20 = t14[i_1 - first];
+                const int tt21 = tt20 == -INFINITY;
+                const int tt22 = tt20 == -INFINITY;
                 const int64_t i_2 = i + 1;
-                const double tt22 = t13[i_2 - first];
-                const int tt23 = tt22 == -INFINITY;
-                const int tt24 = tt22 == -INFINITY;
+                const double tt23 = t14[i_2 - first];
+                const int tt24 = tt23 == -INFINITY;
+                const int tt25 = tt23 == -INFINITY;
                 const int64_t i_3 = i + 2;
-                const double tt25 = t13[i_3 - first];
-                const int tt26 = tt25 == -INFINITY;
-                const int tt27 = tt25 == -INFINITY;
+                const double tt26 = t14[i_3 - first];
+                const int tt27 = tt26 == -INFINITY;
+                const int tt28 = tt26 == -INFINITY;
                 const int64_t i_4 = i + 3;
-                const double tt28 = t13[i_4 - first];
-                const int tt29 = tt28 == -INFINITY;
-                const int tt30 = tt28 == -INFINITY;
+                const double tt29 = t14[i_4 - first];
+                const int tt30 = tt29 == -INFINITY;
+                const int tt31 = tt29 == -INFINITY;
                 dense_index_INDEPENDENT
                 for (int64_t j = 0; j < c; j++) {
-                    const double tt31 = t18[(i_1 - first)*c + j];
-                    const double tt32 = t19[j] + (tt20 ? 0.0 : tt31);
-                    t20[(i_1 - first)*c + j] = (tt21 ? 0.0 : tt31) / tt1;
-                    const double tt33 = t18[(i_2 - first)*c + j];
-                    t20[(i_2 - first)*c + j] = (tt24 ? 0.0 : tt33) / tt1;
-                    const double tt34 = t18[(i_3 - first)*c + j];
-                    t20[(i_3 - first)*c + j] = (tt27 ? 0.0 : tt34) / tt1;
-                    const double tt35 = t18[(i_4 - first)*c + j];
-                    t20[(i_4 - first)*c + j] = (tt30 ? 0.0 : tt35) / tt1;
-                    t19[j] = tt32 + (tt23 ? 0.0 : tt33) + (tt26 ? 0.0 : tt34) + (tt29 ? 0.0 : tt35);
+                    const double tt32 = t19[(i_1 - first)*c + j];
+                    const double tt33 = t20[j] + (tt21 ? 0.0 : tt32);
+                    t21[(i_1 - first)*c + j] = (tt22 ? 0.0 : tt32) / tt1;
+                    const double tt34 = t19[(i_2 - first)*c + j];
+                    t21[(i_2 - first)*c + j] = (tt25 ? 0.0 : tt34) / tt1;
+                    const double tt35 = t19[(i_3 - first)*c + j];
+                    t21[(i_3 - first)*c + j] = (tt28 ? 0.0 : tt35) / tt1;
+                    const double tt36 = t19[(i_4 - first)*c + j];
+                    t21[(i_4 - first)*c + j] = (tt31 ? 0.0 : tt36) / tt1;
+                    t20[j] = tt33 + (tt24 ? 0.0 : tt34) + (tt27 ? 0.0 : tt35) + (tt30 ? 0.0 : tt36);
                 }
             }
-            if (!tt18) {
+            if (!tt19) {
                 for (int64_t i_5 = i; i_5 < first + strip; i_5++) {
-                    const double tt36 = t13[i_5 - first];
-                    const int tt37 = tt36 == -INFINITY;
-                    const int tt38 = tt36 == -INFINITY;
+                    const double tt37 = t14[i_5 - first];
+                    const int tt38 = tt37 == -INFINITY;
+                    const int tt39 = tt37 == -INFINITY;
                     for (int64_t j = 0; j < c; j++) {
-                        const double tt39 = t18[(i_5 - first)*c + j];
-                        t19[j] += tt37 ? 0.0 : tt39;
-                        t20[(i_5 - first)*c + j] = (tt38 ? 0.0 : tt39) / tt1;
+                        const double tt40 = t19[(i_5 - first)*c + j];
+                        t20[j] += tt38 ? 0.0 : tt40;
+                        t21[(i_5 - first)*c + j] = (tt39 ? 0.0 : tt40) / tt1;
                     }
                 }
             }
         }
-        dense_index_contract(&t20[0], &t2[0], &t21[0], &t25[0], c, h, strip, 1, c, h, 1, h, 1, first, 1,
+        dense_index_contract(&t21[0], &t2[0], &t22[0], &t26[0], c, h, strip, 1, c, h, 1, h, 1, first, 1,
             0);
         if (32 >= c*h*strip) {
             /* product of few terms */
@@ -634,39 +635,39 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
                 for (int64_t column = 0; column < h; column++) {
                     double c8 = 0.0;
                     for (int64_t term = 0; term < c; term++) {
-                        c8 += t20[c*row + term] * W2[c*column + term];
+                        c8 += t21[c*row + term] * W2[c*column + term];
                     }
-                    t22[column + h*row] = c8;
+                    t23[column + h*row] = c8;
                 }
             }
         }
         if (c*h*strip >= 33) {
-            dense_index_contract(&t20[0], &W2[0], &t22[0], &t25[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
+            dense_index_contract(&t21[0], &W2[0], &t23[0], &t26[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
             const int64_t g5 = label[i];
             dense_index_INDEPENDENT
             for (int64_t j = 0; j < h; j++) {
-                const double tt40 = t3[(i - first)*h + j];
-                const double tt41 = t22[(i - first)*h + j];
-                t23[j] += tt41 * (tt40 * tt40);
-                const double tt42 = tt40 * tt40;
-                t24[(i - first)*h + j] = tt41 * tt42 - tt42 * (W2[j*c + g5] / tt1);
+                const double tt41 = t3[(i - first)*h + j];
+                const double tt42 = t23[(i - first)*h + j];
+                t24[j] += tt41 * tt41 * tt42;
+                const double tt43 = tt41 * tt41;
+                t25[(i - first)*h + j] = tt43 * tt42 - tt43 * (W2[j*c + g5] / tt1);
             }
         }
-        dense_index_contract(&X[first*d], &t24[0], &grad_W1[0], &t25[0], d, h, strip, 1, d, h, 1, h, 1,
+        dense_index_contract(&X[first*d], &t25[0], &grad_W1[0], &t26[0], d, h, strip, 1, d, h, 1, h, 1,
             first, 1, 0);
     }
-    t15[0] = c1;
-    value[0] = t15[0] / tt1;
+    t16[0] = c1;
+    value[0] = t16[0] / tt1;
     for (int64_t i = 0; i < h; i++) {
-        grad_b1[i] = t23[i] - t17[i] / tt1;
+        grad_b1[i] = t24[i] - t18[i] / tt1;
     }
     for (int64_t i = 0; i < c; i++) {
         for (int64_t j = 0; j < h; j++) {
-            grad_W2[j*c + i] = t16[i*h + j] + t21[i*h + j];
+            grad_W2[j*c + i] = t17[i*h + j] + t22[i*h + j];
         }
-        grad_b2[i] = t19[i] / tt1;
+        grad_b2[i] = t20[i] / tt1;
     }
     for (int64_t i = 0; i < n; i++) {
         const int64_t g6 = label[i];

@@ -25,26 +25,26 @@
  * work    t7 (c,) double
  * work    t8 (rows,) double
  * work    t9 (rows,) double
- * work    t10 (rows,) double
- * work    t12 (rows,) double
- * work    t13 () double
+ * work    t11 (rows,) double
+ * work    t13 (rows,) double
  * work    t14 () double
- * work    t15 (c,) double
- * work    t16 (rows, c) double
- * work    t17 (c,) double
- * work    t18 (rows, c) double
- * work    t19 (rows, h) double
+ * work    t15 () double
+ * work    t16 (c,) double
+ * work    t17 (rows, c) double
+ * work    t18 (c,) double
+ * work    t19 (rows, c) double
  * work    t20 (rows, h) double
- * work    t21 (h,) double
- * work    t22 (rows, h) double
- * work    t23 (9600,) double
+ * work    t21 (rows, h) double
+ * work    t22 (h,) double
+ * work    t23 (rows, h) double
+ * work    t24 (9600,) double
  *
  * expression: (Trace(1*Lambda(_d, log(_d)).(Lambda(_d, exp(_d)).(Lambda(_d, tanh(_d)).(X*W1 + 1*b1)*W2 + 1*b2)*1)) - Trace(Y.T*(Lambda(_d, tanh(_d)).(X*W1 + 1*b1)*W2 + 1*b2)))/n
  * differentiated by: W1, b1, W2, b2
  * stability rewrites: on
  * value: value (), row-major
  * grad: grad_W1 (d, h), row-major; grad_b1 (1, h), row-major; grad_W2 (h, c), row-major; grad_b2 (1, c), row-major
- * operations: 6692 as derived, 6955 after optimisation, every size 8
+ * operations: 6692 as derived, 6947 after optimisation, every size 8
  */
 
 #include "dense_matrix.h"
@@ -438,35 +438,35 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     const int64_t at8 = at7 + dense_matrix_slice(dense_matrix_extent(rows));
     double *const restrict t9 = work + at8;
     const int64_t at9 = at8 + dense_matrix_slice(dense_matrix_extent(rows));
-    double *const restrict t10 = work + at9;
+    double *const restrict t11 = work + at9;
     const int64_t at10 = at9 + dense_matrix_slice(dense_matrix_extent(rows));
-    double *const restrict t12 = work + at10;
+    double *const restrict t13 = work + at10;
     const int64_t at11 = at10 + dense_matrix_slice(dense_matrix_extent(rows));
-    double *const restrict t13 = work + at11;
-    double *const restrict t14 = work + at11 + 8;
-    double *const restrict t15 = work + at11 + 8 + 8;
+    double *const restrict t14 = work + at11;
+    double *const restrict t15 = work + at11 + 8;
+    double *const restrict t16 = work + at11 + 8 + 8;
     const int64_t at12 = at11 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t16 = work + at12;
+    double *const restrict t17 = work + at12;
     const int64_t at13 = at12 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(c));
-    double *const restrict t17 = work + at13;
+    double *const restrict t18 = work + at13;
     const int64_t at14 = at13 + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t18 = work + at14;
+    double *const restrict t19 = work + at14;
     const int64_t at15 = at14 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(c));
-    double *const restrict t19 = work + at15;
+    double *const restrict t20 = work + at15;
     const int64_t at16 = at15 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(h));
-    double *const restrict t20 = work + at16;
+    double *const restrict t21 = work + at16;
     const int64_t at17 = at16 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(h));
-    double *const restrict t21 = work + at17;
+    double *const restrict t22 = work + at17;
     const int64_t at18 = at17 + dense_matrix_slice(dense_matrix_extent(h));
-    double *const restrict t22 = work + at18;
+    double *const restrict t23 = work + at18;
     const int64_t at19 = at18 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(h));
-    double *const restrict t23 = work + at19;
+    double *const restrict t24 = work + at19;
     double c1 = 0.0;
     double c2 = 0.0;
     const double tt1 = (double)n;
     for (int64_t i = 0; i < c; i++) {
-        t15[i] = 0.0;
-        t17[i] = 0.0;
+        t16[i] = 0.0;
+        t18[i] = 0.0;
     }
     for (int64_t i = 0; i < n; i += 4) {
         const int tt2 = n >= i + 4;
@@ -476,20 +476,20 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
             const int64_t i_3 = i + 2;
             const int64_t i_4 = i + 3;
             for (int64_t j = 0; j < c; j++) {
-                t15[j] = t15[j] + Y[i_1*c + j] + Y[i_2*c + j] + Y[i_3*c + j] + Y[i_4*c + j];
+                t16[j] = t16[j] + Y[i_1*c + j] + Y[i_2*c + j] + Y[i_3*c + j] + Y[i_4*c + j];
             }
         }
         if (!tt2) {
             for (int64_t i_5 = i; i_5 < n; i_5++) {
                 for (int64_t j = 0; j < c; j++) {
-                    t15[j] += Y[i_5*c + j];
+                    t16[j] += Y[i_5*c + j];
                 }
             }
         }
     }
     const double tt3 = 1.0 / tt1;
     for (int64_t i = 0; i < h; i++) {
-        t21[i] = 0.0;
+        t22[i] = 0.0;
     }
     const int64_t none = dense_matrix_min(0, n - 49);
     /* strip by strip: what is in between stays in the cache */
@@ -510,7 +510,7 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
             }
         }
         if (d*h*strip >= 33) {
-            dense_matrix_contract(&X[first*d], &W1[0], &t1[0], &t23[0], strip, h, d, d, 1, h, 1, h, 1, 0, 1,
+            dense_matrix_contract(&X[first*d], &W1[0], &t1[0], &t24[0], strip, h, d, d, 1, h, 1, h, 1, 0, 1,
                 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
@@ -531,7 +531,7 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
             }
         }
         if (c*h*strip >= 33) {
-            dense_matrix_contract(&t2[0], &W2[0], &t3[0], &t23[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
+            dense_matrix_contract(&t2[0], &W2[0], &t3[0], &t24[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
         }
         for (int64_t i = first; i < first + strip; i++) {
             for (int64_t j = 0; j < c; j++) {
@@ -544,14 +544,14 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
             }
             t5[i - first] = c5;
             const double tt5 = t5[i - first];
-            const double tt6 = (fabs(tt5) < INFINITY) ? tt5 : 0.0;
+            const double tt6 = (-INFINITY < tt5) ? tt5 : 0.0;
             t6[i - first] = tt6;
             double c6 = 0.0;
             double c7 = 0.0;
             dense_matrix_SUM(c6, c7, c2)
             for (int64_t j = 0; j < c; j++) {
                 const double tt7 = t4[j];
-                const double tt8 = exp(tt7 - tt6);
+                const double tt8 = exp((tt7 == tt6) ? 0.0 : (tt7 - tt6));
                 t7[j] = tt8;
                 c6 += (tt7 == tt6) ? 0.0 : tt8;
                 c7 += (tt7 == tt6) ? 1.0 : 0;
@@ -559,43 +559,45 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
             }
             t8[i - first] = c6;
             t9[i - first] = c7;
-            const double tt9 = t8[i - first];
-            const double tt10 = t9[i - first];
-            t10[i - first] = tt9 + (tt10 - 1.0);
-            const double tt11 = tt10 + tt9;
+            const double tt9 = t9[i - first];
+            const double tt10 = ((1.0 < tt9) && (tt6 == INFINITY)) ? NAN : tt9;
+            const double tt11 = t8[i - first];
+            t11[i - first] = tt11 + (tt10 - 1.0);
+            const double tt12 = tt10 + tt11;
             for (int64_t j = 0; j < c; j++) {
-                t16[(i - first)*c + j] = t7[j] / tt11;
+                t17[(i - first)*c + j] = t7[j] / tt12;
             }
         }
         dense_matrix_SUM(c1)
         for (int64_t i = first; i < first + strip; i++) {
-            const double tt12 = t6[i - first] + log1p(t10[i - first]);
-            t12[i - first] = tt12;
-            c1 += tt12;
+            const double tt13 = t6[i - first];
+            const double tt14 = (tt13 == INFINITY) ? tt13 : (tt13 + log1p(t11[i - first]));
+            t13[i - first] = tt14;
+            c1 += tt14;
         }
         for (int64_t i = first; i < first + strip; i++) {
-            const double tt13 = t12[i - first];
-            const int tt14 = tt13 == -INFINITY;
-            const double tt15 = t6[i - first];
-            const double tt16 = t10[i - first];
-            const int tt17 = tt13 == -INFINITY;
-            const int tt18 = tt16 < 1.0;
-            const double tt19 = -(tt16 / (tt16 + 1.0));
+            const double tt15 = t13[i - first];
+            const int tt16 = tt15 == -INFINITY;
+            const double tt17 = t6[i - first];
+            const double tt18 = t11[i - first];
+            const int tt19 = tt15 == -INFINITY;
+            const int tt20 = tt18 < 1.0;
+            const double tt21 = -(tt18 / (tt18 + 1.0));
             dense_matrix_INDEPENDENT
             for (int64_t j = 0; j < c; j++) {
-                const double tt20 = t16[(i - first)*c + j];
-                t17[j] += tt14 ? 0.0 : tt20;
-                const double tt21 = Y[i*c + j] / tt1;
-                const double tt22 = -tt21;
-                const double tt23 = tt3 - tt21;
-                const int tt24 = ((t3[(i - first)*c + j] + b2[j] == tt15) && tt18) && (fabs(tt23) < fabs(tt22));
-                t18[(i - first)*c + j] = (tt24 ? tt23 : tt22) + (tt24 ? tt19 : (tt17 ? 0.0 : tt20)) / tt1;
+                const double tt22 = t17[(i - first)*c + j];
+                t18[j] += tt16 ? 0.0 : tt22;
+                const double tt23 = Y[i*c + j] / tt1;
+                const double tt24 = -tt23;
+                const double tt25 = tt3 - tt23;
+                const int tt26 = ((t3[(i - first)*c + j] + b2[j] == tt17) && tt20) && (fabs(tt25) < fabs(tt24));
+                t19[(i - first)*c + j] = (tt26 ? tt25 : tt24) + (tt26 ? tt21 : (tt19 ? 0.0 : tt22)) / tt1;
             }
             for (int64_t j = 0; j < h; j++) {
-                t20[(i - first)*h + j] = 1.0 / cosh(b1[j] + t1[(i - first)*h + j]);
+                t21[(i - first)*h + j] = 1.0 / cosh(b1[j] + t1[(i - first)*h + j]);
             }
         }
-        dense_matrix_contract(&t2[0], &t18[0], &grad_W2[0], &t23[0], h, c, strip, 1, h, c, 1, c, 1, first,
+        dense_matrix_contract(&t2[0], &t19[0], &grad_W2[0], &t24[0], h, c, strip, 1, h, c, 1, c, 1, first,
             1, 0);
         if (32 >= c*h*strip) {
             /* product of few terms */
@@ -603,63 +605,63 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
                 for (int64_t column = 0; column < h; column++) {
                     double c8 = 0.0;
                     for (int64_t term = 0; term < c; term++) {
-                        c8 += t18[c*row + term] * W2[c*column + term];
+                        c8 += t19[c*row + term] * W2[c*column + term];
                     }
-                    t19[column + h*row] = c8;
+                    t20[column + h*row] = c8;
                 }
             }
         }
         if (c*h*strip >= 33) {
-            dense_matrix_contract(&t18[0], &W2[0], &t19[0], &t23[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
+            dense_matrix_contract(&t19[0], &W2[0], &t20[0], &t24[0], strip, h, c, c, 1, 1, c, h, 1, 0, 1, 0);
         }
         for (int64_t i = first; i < first + strip; i += 4) {
-            const int tt25 = first + strip >= i + 4;
-            if (tt25) {
+            const int tt27 = first + strip >= i + 4;
+            if (tt27) {
                 const int64_t i_6 = i;
                 const int64_t i_7 = i + 1;
                 const int64_t i_8 = i + 2;
                 const int64_t i_9 = i + 3;
                 dense_matrix_INDEPENDENT
                 for (int64_t j = 0; j < h; j++) {
-                    const double tt26 = t19[(i_6 - first)*h + j];
-                    const double tt27 = t20[(i_6 - first)*h + j];
-                    const double tt28 = t21[j] + tt26 * (tt27 * tt27);
-                    t22[(i_6 - first)*h + j] = tt26 * (tt27 * tt27);
-                    const double tt29 = t19[(i_7 - first)*h + j];
-                    const double tt30 = t20[(i_7 - first)*h + j];
-                    t22[(i_7 - first)*h + j] = tt29 * (tt30 * tt30);
-                    const double tt31 = t19[(i_8 - first)*h + j];
-                    const double tt32 = t20[(i_8 - first)*h + j];
-                    t22[(i_8 - first)*h + j] = tt31 * (tt32 * tt32);
-                    const double tt33 = t19[(i_9 - first)*h + j];
-                    const double tt34 = t20[(i_9 - first)*h + j];
-                    t22[(i_9 - first)*h + j] = tt33 * (tt34 * tt34);
-                    t21[j] = tt28 + tt29 * (tt30 * tt30) + tt31 * (tt32 * tt32) + tt33 * (tt34 * tt34);
+                    const double tt28 = t20[(i_6 - first)*h + j];
+                    const double tt29 = t21[(i_6 - first)*h + j];
+                    const double tt30 = t22[j] + tt29 * tt29 * tt28;
+                    t23[(i_6 - first)*h + j] = tt29 * tt29 * tt28;
+                    const double tt31 = t20[(i_7 - first)*h + j];
+                    const double tt32 = t21[(i_7 - first)*h + j];
+                    t23[(i_7 - first)*h + j] = tt32 * tt32 * tt31;
+                    const double tt33 = t20[(i_8 - first)*h + j];
+                    const double tt34 = t21[(i_8 - first)*h + j];
+                    t23[(i_8 - first)*h + j] = tt34 * tt34 * tt33;
+                    const double tt35 = t20[(i_9 - first)*h + j];
+                    const double tt36 = t21[(i_9 - first)*h + j];
+                    t23[(i_9 - first)*h + j] = tt36 * tt36 * tt35;
+                    t22[j] = tt30 + tt32 * tt32 * tt31 + tt34 * tt34 * tt33 + tt36 * tt36 * tt35;
                 }
             }
-            if (!tt25) {
+            if (!tt27) {
                 for (int64_t i_10 = i; i_10 < first + strip; i_10++) {
                     dense_matrix_INDEPENDENT
                     for (int64_t j = 0; j < h; j++) {
-                        const double tt35 = t19[(i_10 - first)*h + j];
-                        const double tt36 = t20[(i_10 - first)*h + j];
-                        t21[j] += tt35 * (tt36 * tt36);
-                        t22[(i_10 - first)*h + j] = tt35 * (tt36 * tt36);
+                        const double tt37 = t20[(i_10 - first)*h + j];
+                        const double tt38 = t21[(i_10 - first)*h + j];
+                        t22[j] += tt38 * tt38 * tt37;
+                        t23[(i_10 - first)*h + j] = tt38 * tt38 * tt37;
                     }
                 }
             }
         }
-        dense_matrix_contract(&X[first*d], &t22[0], &grad_W1[0], &t23[0], d, h, strip, 1, d, h, 1, h, 1,
+        dense_matrix_contract(&X[first*d], &t23[0], &grad_W1[0], &t24[0], d, h, strip, 1, d, h, 1, h, 1,
             first, 1, 0);
     }
-    t13[0] = c1;
-    t14[0] = c2;
-    value[0] = (t13[0] - t14[0]) / tt1;
+    t14[0] = c1;
+    t15[0] = c2;
+    value[0] = (t14[0] - t15[0]) / tt1;
     for (int64_t j = 0; j < h; j++) {
-        grad_b1[j] = t21[j];
+        grad_b1[j] = t22[j];
     }
     for (int64_t j = 0; j < c; j++) {
-        grad_b2[j] = t17[j] / tt1 - t15[j] / tt1;
+        grad_b2[j] = t18[j] / tt1 - t16[j] / tt1;
     }
 }
 

@@ -1,11 +1,12 @@
 """Log-sum-exp as two numbers: the largest exponent, and the logarithm of what is left.
 
-    L = log(sum(exp(x))) = m + l      m = max(x), or 0 where that is not finite
+    L = log(sum(exp(x))) = m + l      m = max(x), or 0 where that is -inf
                                       l = log1p(sum of exp(x) over x != m, plus how many are m, minus 1)
 
 x - L is then (x - m) - l: no digit is lost to a large common offset, and where one x is far above the others
 x - L and with it 1 - softmax(x) = -expm1(x - L) keep theirs. This comes after differentiation, for which L is
-one thing.
+one thing. For one of the x themselves, x - m is 0 for the largest also where that is infinite: all the rest
+has nothing then. Of several infinite ones there is no softmax: how many are the largest is nan.
 
 Source: Blanchard, Higham & Higham 2021, Accurately computing the log-sum-exp and softmax functions,
 section 4. What a softmax nearly cancels with, and a logistic function likewise, is in `opt.saturation`.
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.places import places_of
 from symgrad.ir.reduce import memory_order, store
 from symgrad.ir.stability.anchors import is_anchored
 from symgrad.ir.stability.patterns import terms_of
@@ -24,7 +26,7 @@ from symgrad.opt.deviation import less_its_mean
 from symgrad.opt.exponentials import with_shared_exponentials
 from symgrad.opt.means import Means
 from symgrad.opt.rebuild import Copy, NodeHook, copy_with
-from symgrad.opt.saturation import Split, beside_target, may_saturate
+from symgrad.opt.saturation import Split, behind_choice, beside_target, less_largest, may_saturate
 
 
 def with_split_logsumexp(unit: Unit) -> Unit:
@@ -69,23 +71,29 @@ def _split(copy: Copy, t: TensorId, parts: dict[TensorId, Split], on_node: NodeH
     shift = g.define("map", out, (), _largest(g, written, body, out, red))
     m = g.read(shift, *out)
     is_top = g.node("eq", body, m)
-    others = g.define("sum", out, red, g.where(is_top, g.zero, g.node("exp", g.sub(body, m))))
-    count = g.define("sum", out, red, g.mask(is_top, g.one))
-    beyond_one = g.add(g.read(others, *out), g.sub(g.read(count, *out), g.one))
+    others = g.define("sum", out, red, g.where(is_top, g.zero, g.node("exp", less_largest(g, body, m))))
+    ties = _ties(g, m, g.read(g.define("sum", out, red, g.mask(is_top, g.one)), *out), out)
+    beyond_one = g.add(g.read(others, *out), g.sub(g.read(ties, *out), g.one))
     beyond = g.define("map", out, (), beyond_one)
     rest = g.define("map", out, (), g.node("log1p", g.read(beyond, *out)))
-    whole = g.define("map", out, (), g.add(m, g.read(rest, *out)))
-    parts[whole] = Split(shift, rest, beyond, others, count, tuple(out), tuple(red), written, body, exponents)
+    is_infinite = g.node("eq", m, g.const(float("inf")))
+    whole = g.define("map", out, (), g.where(is_infinite, m, g.add(m, g.read(rest, *out))))
+    parts[whole] = Split(shift, rest, beyond, others, ties, tuple(out), tuple(red), written, body, exponents)
     return whole
 
 
+def _ties(g: Graph, m: Node, count: Node, out: Sequence[Node]) -> TensorId:
+    """How many exponents are the largest; nan for several infinite ones, of which none has a share."""
+    is_lost = g.node("and", g.node("eq", m, g.const(float("inf"))), g.node("lt", g.one, count))
+    return g.define("map", out, (), g.where(is_lost, g.const(float("nan")), count))
+
+
 def _largest(g: Graph, written: Node, body: Node, out: Sequence[Node], red: Sequence[Node]) -> Node:
-    """The largest exponent, 0 if that is not finite: as it is where an anchor is subtracted from all."""
+    """The largest exponent, 0 if that is -inf: as it is where an anchor is subtracted from all."""
     if is_anchored(g, written):
         return g.zero
     top = g.read(g.define("max", out, red, body), *out)
-    finite = g.node("lt", g.node("abs", top), g.const(float("inf")))
-    return g.where(finite, top, g.zero)
+    return g.where(g.node("lt", g.const(float("-inf")), top), top, g.zero)
 
 
 def _apart(g: Graph, node: Node, parts: dict[TensorId, Split]) -> Node:
@@ -104,12 +112,21 @@ def _apart(g: Graph, node: Node, parts: dict[TensorId, Split]) -> Node:
         m, rest = _read_parts(g, split, places)
         if op == "add":
             less = _stored_exponent(g, g.neg(other), split.exponents)
+            if _is_exponent(g, less, split, places):
+                return g.intern("sub", (rest, less_largest(g, less, m)))
             plus = g.intern("sub", (m, less)) if g.op[less] == "read" else g.intern("add", (other, m))
             return g.intern("add", (rest, plus))
         other = _stored_exponent(g, other, split.exponents)
-        moved = g.intern("sub", (other, m))
+        is_own = _is_exponent(g, other, split, places)
+        moved = less_largest(g, other, m) if is_own else g.intern("sub", (other, m))
         return g.intern("sub", (moved, rest) if place else (rest, moved))
     return node
+
+
+def _is_exponent(g: Graph, x: Node, split: Split, index: Sequence[Node]) -> bool:
+    """Whether x is one of those of a log-sum-exp that is read at `index`."""
+    known = dict(zip(split.out, index, strict=True))
+    return any(places_of(g, form, known, split.red, x) is not None for form in (split.body, split.written))
 
 
 def _negated(g: Graph, node: Node, parts: dict[TensorId, Split]) -> Node:
@@ -129,7 +146,7 @@ def _difference(g: Graph, node: Node, parts: dict[TensorId, Split]) -> Node:
     c, x, y = g.args[node]
     if g.op[x] != "sub" or g.op[y] != "sub" or g.args[x][1] != g.args[y][1]:
         return node
-    moved, other, rest = g.args[x][0], g.args[y][0], g.args[x][1]
+    moved, other, rest = (*(behind_choice(g, g.args[n][0]) for n in (x, y)), g.args[x][1])
     whole = next((t for t, s in parts.items() if g.op[rest] == "read" and g.args[rest][0] == s.rest), None)
     if whole is None or g.op[moved] != "sub" or g.op[other] != "sub":
         return node

@@ -219,9 +219,21 @@ def softmax_of(g: Graph, node: Node, splits: Collection[Split]) -> Softmax | Non
     if exponent is None or g.op[exponent] != "sub":
         return None
     moved, rest = g.args[exponent]
+    moved = behind_choice(g, moved)
     split = next((s for s in splits if g.op[rest] == "read" and g.args[rest][0] == s.rest), None)
     if split is None or g.op[moved] != "sub":
         return None
     index = g.args[rest][1:]
     x, m = g.args[moved]
     return Softmax(split, x, m, index) if m == g.read(split.shift, *index) else None
+
+
+def less_largest(g: Graph, x: Node, m: Node) -> Node:
+    """x - m for an exponent and the largest one: 0 for that, also where it is infinite."""
+    return g.where(g.node("eq", x, m), g.zero, g.intern("sub", (x, m)))
+
+
+def behind_choice(g: Graph, node: Node) -> Node:
+    """x - m, if a node is that as above; the node itself otherwise."""
+    is_choice = g.op[node] == "where" and g.args[node][1] == g.zero
+    return int(g.args[node][2]) if is_choice else node
