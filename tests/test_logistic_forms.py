@@ -44,8 +44,15 @@ OF_ONE = {
     "interval": s(x + 1) - s(x - 1), "of tanh": tanh(x + 1) - tanh(x - 1),
     "log of interval": log(s(x + 1) - s(x - 1)),
     "step": s(10 * x) - s(10 * (x - 1)), "near step": log(s(x + R(1, 100)) - s(x - R(1, 100))),
-    "log of softplus": log(log(1 + e)),
+    "log of softplus": log(log(1 + e)), "complementary log-log": log(1 - exp(-e)),
+    "scaled log-log": log(1 - exp(-3 * e)), "log of exp of exp less one": log(exp(e) - 1),
     "of a hazard": p / log(1 + e), "over p": log(q) / p, "over exp": log(1 + e) / e,
+    "less square": 1 - p**2, "less square of complement": 1 - q**2, "less cube": 1 - p**3,
+    "best of five": 1 - q**5, "log of less square": log(1 - p**2), "log of less cube": log(1 - q**3),
+    "log of best of five": log(1 - q**5), "less cube of tanh": 1 - tanh(x) ** 3,
+    "less fourth power of tanh": 1 - tanh(x) ** 4, "impurity": 1 - p**2 - q**2,
+    "Taylor loss": q + q**2 / 2, "guessing": log(R(1, 4) + 3 * p / 4), "odds of two": log((1 + p) / (1 - p)),
+    "power loss": (1 - p ** R(7, 10)) * R(10, 7), "cubic in both": p**3 - q**3 - tanh(x / 2) / 4,
     "softplus": log(1 + e), "softplus/x": log(1 + e) / x, "log of slope": log(p * q),
     "log of slope of exp": log(e / (1 + e) ** 2), "log of square": log(p**2), "scaled": log(3 * q / 4),
     "slope of exp": e / (1 + e) ** 2, "cubic": e**2 / (1 + e) ** 3, "odd": (e - 1) * e / (e + 1) ** 3,
@@ -87,6 +94,7 @@ OF_MORE = {
     "Fermi": 1 / (exp((x - m) / t) + 1), "regression": log(s(a * x + b)), "linear": s(a * x + b),
     "cross-entropy": -(y * log(s(a * x + b)) + (1 - y) * log(1 - s(a * x + b))), "tanh": tanh((x - m) / t),
     "slope": exp((x - m) / t) / (t * (1 + exp((x - m) / t)) ** 2), "growth": a / (1 + exp(-b * (x - m))),
+    "log-log regression": y * log(1 - exp(-exp(a * x + b))) - (1 - y) * exp(a * x + b),
     "density": -(x - m) / t - log(t) - 2 * log(1 + exp(-(x - m) / t)),
     "Morse": (1 - exp(-a * (x - b))) ** 2, "Gompertz": a * exp(-b * exp(-t * x)),
     "Hill": a * exp(b * x) / (1 + exp(b * x)),
@@ -159,7 +167,11 @@ def test_the_reference_knows_derivatives() -> None:
 def test_logarithms_where_exponentials_are_beyond_any_reference():
     value = sg.compile(sp.log(sp.log(1 + sp.exp(x))), outputs="value")
     assert [value(p) for p in (-1e8, -1e300, -np.inf, np.inf)] == [-1e8, -1e300, -np.inf, np.inf]
+    link = sg.compile(sp.log(1 - sp.exp(-sp.exp(x))), outputs="value")
+    assert [link(p) for p in (-1e8, -1e300, -np.inf, np.inf)] == [-1e8, -1e300, -np.inf, 0.0]
     share = 1 / (1 + sp.exp(-x))
+    left = sg.compile(sp.log(1 - share**2), outputs="value")
+    assert [left(p) for p in (1e16, 1e300, np.inf, -1e8, -np.inf)] == [-1e16, -1e300, -np.inf, 0.0, 0.0]
     interval = sg.compile(sp.log(share - share.subs(x, y)), args=(x, y), outputs="value")
     assert [interval(*p) for p in ((1e6, 1e5), (-1e5, -1e6), (np.inf, 1e300))] == [-1e5, -1e5, -1e300]
     assert np.isnan(interval(1e300, np.inf))

@@ -137,6 +137,10 @@ def _radial_removable(g: Graph, h: Node, square: Node, away: Node) -> tuple[Node
     return h, square, *(a for k, a in enumerate(_removable(g, away)) if k in (1, 3, 4))
 
 
+def cube(g: Graph, x: int) -> int:
+    return g.mul(x, g.mul(x, x))
+
+
 # One example per rule: the arguments its op is called with. x, y, z are reads; p, q are predicates.
 EXAMPLES: dict[str, Example] = {
     **{f"{op}_of_root": lambda g, v: (_norm(g, v),)
@@ -308,6 +312,14 @@ EXAMPLES: dict[str, Example] = {
         g.node("softplus", g.neg(v.x)), g.mul(v.x, g.node("logistic", v.y))),
     "log_of_logistic_difference": lambda g, v: (g.node("logistic_difference", g.zero, v.x, g.neg(v.x)),),
     "log_of_softplus": lambda g, v: (g.node("softplus", v.x),),
+    "sum_of_logistic_polynomials": lambda g, v: (
+        cube(g, g.node("tanh", v.x)), g.one),
+    "difference_of_logistic_polynomials": lambda g, v: (
+        g.one, cube(g, g.node("logistic", v.x))),
+    "log_of_logistic_polynomials": lambda g, v: (
+        g.sub(g.one, cube(g, g.node("logistic", v.x))),),
+    "log1mexp_of_small": lambda g, v: (g.mul(g.const(-3), g.node("exp", v.x)),),
+    "logexpm1_of_small": lambda g, v: (g.node("exp", v.x),),
     "quotient_with_small_exponential": lambda g, v: (g.node("softplus", v.x), g.node("logistic", v.x)),
     "product_with_small_exponential": lambda g, v: (g.node("softplus", v.x), g.node("exp", g.neg(v.x))),
     "one_minus_share": lambda g, v: (g.one, g.node("share", v.x, v.y, v.z)),

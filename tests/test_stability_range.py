@@ -23,7 +23,10 @@ ROUNDED = {"exp_of_minus_softplus_to_logistic"}  # of a difference x - y, whose 
 OF_ROOT = {name for name in NAMES if AUDITS[name].is_limit and len(AUDITS[name].points[0]) == 2}
 NO_REFERENCE = {"besselj_of_root", "besseli_of_root"}  # mpmath has none so far out: see test_radial.py
 # Of exponentials of exponentials, or beside 1, the reference has too few digits beyond, or takes for ever.
-OF_SMALL = {"log_of_softplus", "log_of_logistic_difference", "quotient_with_small_exponential"}
+OF_SMALL = {
+    "log_of_softplus", "log_of_logistic_difference", "quotient_with_small_exponential",
+    "log1mexp_of_small", "logexpm1_of_small", "log_of_logistic_polynomials",
+}  # fmt: skip
 OF_SMALL_TO = 2000.0
 
 _TINY, _LARGEST = float(np.finfo(float).tiny), float(np.finfo(float).max)

@@ -50,6 +50,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     sums_of_one_value.py  the same in sums with other terms
     sums_of_multiples.py  the same of multiples by factors of the value
     small_exponentials.py  log(softplus(x)), hazards, where exp(x) is small
+    polynomials_of_logistics.py  1 - p**3, log(1 - p**2) and their like for a logistic function p
     two_states.py    entropies and cross-entropies by softplus and log(cosh(x))
 """
 
@@ -77,6 +78,7 @@ from symgrad.ir.stability import (
     moments,
     norms,
     perfect_squares,
+    polynomials_of_logistics,
     power_steps,
     powers,
     products,
@@ -128,6 +130,7 @@ __all__ = [
     "moments",
     "norms",
     "perfect_squares",
+    "polynomials_of_logistics",
     "power_steps",
     "powers",
     "products",

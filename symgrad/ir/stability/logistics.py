@@ -105,7 +105,8 @@ def _power(g: Graph, base: int, exponent: int) -> int | None:
         return None
     number, times, z = odds
     log = g.node("softplus", g.add(z, g.node("log", g.const(times / number))))
-    return g.mul(g.node("pow", g.const(number), exponent), g.node("exp", g.mul(exponent, log)))
+    power = g.node("exp", g.mul(exponent, log))
+    return power if number == 1 else g.mul(g.node("pow", g.const(number), exponent), power)
 
 
 @stable(
@@ -321,7 +322,7 @@ def _left(g: Graph, c: Fraction, d: Fraction, f: int) -> int | None:
         return g.mul(g.const(-c), g.node("tanh", g.mul(g.const(_HALF), args[0])))
     if c != -d:
         return None
-    made = g.sub(g.one, f) if op == "cosh" and abs(c) != 1 else _one_minus(g, f)
+    made = g.sub(g.one, f) if op in ("cosh", "exp") and abs(c) != 1 else _one_minus(g, f)
     return None if made is None else g.mul(g.const(c), made)
 
 
@@ -352,7 +353,7 @@ def _may_saturate(ops: Sequence[str]) -> bool:
         _COMPLEMENT, at(40.0, 800.0, -3.0, 0.5),
     ),
     on=_may_saturate,
-    needs=("logistic", "tanh", "sech", "cosh"),
+    needs=("logistic", "tanh", "sech", "cosh", "exp"),
 )  # fmt: skip
 def number_less_saturating(g: Graph, a: Args) -> int | None:
     return _beside_number(g, a, -1)
@@ -363,7 +364,7 @@ def number_less_saturating(g: Graph, a: Args) -> int | None:
     "1 + tanh(x) cancels where tanh is near -1, and p - 1/2 where p is near 1/2",
     Audit("1 + tanh(x)", "2*logistic(2*x)", "as above", _COMPLEMENT, at(-20.0, -300.0, 0.5, 30.0)),
     on=_may_saturate,
-    needs=("logistic", "tanh", "sech", "cosh"),
+    needs=("logistic", "tanh", "sech", "cosh", "exp"),
 )  # fmt: skip
 def number_plus_saturating(g: Graph, a: Args) -> int | None:
     return _beside_number(g, a, 1)

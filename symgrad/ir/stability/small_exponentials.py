@@ -4,8 +4,9 @@ With E = exp(z), softplus(z) = log(1 + E), 1 - exp(-E) and exp(E) - 1 are E time
 
     log(1 + E)/E = log1prel(E)        (exp(E) - 1)/E = exprel(E)
 
-so that log(softplus(z)) is z plus a small number, and the hazard p/softplus(z) nearly 1. As they are written,
-their derivatives are differences of numbers near 1 where z is far below 0, and nothing is left of these.
+so that log(softplus(z)) and log(1 - exp(-E)) are z plus a small number, and the hazard p/softplus(z) is
+nearly 1. As they are written, their derivatives are differences of numbers near 1 where z is far below 0, and
+nothing is left of these.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _SOURCE = "Maechler 2012"
+_LINK = "Maechler 2012; McCullagh & Nelder 1989, section 4.3"
 _SMALL = at(-10.0, -30.0, -740.0, 0.5, 40.0)
 _LIKE = ("exp", "exp_of_sum", "logistic")  # exp(z), times others, and exp(z)/(1 + exp(z))
 
@@ -58,6 +60,37 @@ def log_of_softplus(g: Graph, a: Args) -> int | None:
     (z,) = g.args[a[0]]
     near = g.add(z, g.node("log", g.node("log1prel", g.node("exp", z))))
     return g.where(g.node("lt", z, g.zero), near, g.node("log", g.node("softplus", _far(g, z))))
+
+
+@stable(
+    "log1mexp",
+    "log(1 - exp(-exp(x))) is nearly x for x far below 0: the complementary log-log link",
+    Audit("log(1 - exp(-exp(x)))", "x + log(exprel(-exp(x))) for x < 0",
+          "a positive number before the inner exponential counts", _LINK, _SMALL),
+    on=among("neg", "mul"),
+)  # fmt: skip
+def log1mexp_of_small(g: Graph, a: Args) -> int | None:
+    return _vanishing(g, "log1mexp", a[0])
+
+
+@stable(
+    "logexpm1",
+    "log(exp(exp(x)) - 1) is nearly x for x far below 0",
+    Audit("log(exp(exp(x)) - 1)", "x + log(exprel(exp(x))) for x < 0", "likewise", _LINK, _SMALL),
+    on=among("exp", "mul"),
+)  # fmt: skip
+def logexpm1_of_small(g: Graph, a: Args) -> int | None:
+    return _vanishing(g, "logexpm1", a[0])
+
+
+def _vanishing(g: Graph, op: str, x: int) -> int | None:
+    """log|exp(x) - 1| for x = c*exp(z)."""
+    number, power = numbered(g, x)
+    z = exponent_of(g, power)
+    if z is None or _is_far(g, z) or (number < 0) != (op == "log1mexp"):
+        return None
+    near = g.add(g.add(z, g.node("log", g.const(abs(number)))), g.node("log", g.node("exprel", x)))
+    return g.where(g.node("lt", z, g.zero), near, g.node(op, g.substitute(x, {z: _far(g, z)})))
 
 
 # ---- quotients ---------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from symgrad.ir.stability.patterns import (
     all_factors,
     multiple_of,
     quotient_of,
+    remove,
     sum_of_signed,
     terms_of,
     without,
@@ -80,7 +81,7 @@ def _parts(g: Graph, terms: Terms, ops: Sequence[str]) -> list[Part]:
         above, below = all_factors(g, term)
         for k, factor in enumerate(above):
             if g.op[factor] in ops:
-                times = quotient_of(g, without(above, k), below)
+                times = quotient_of(g, *remove(without(above, k), below))
                 found.append(Part(place, sign, g.op[factor], factor, times))
                 break
     return found
