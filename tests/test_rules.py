@@ -318,6 +318,12 @@ EXAMPLES: dict[str, Example] = {
         g.one, cube(g, g.node("logistic", v.x))),
     "log_of_logistic_polynomials": lambda g, v: (
         g.sub(g.one, cube(g, g.node("logistic", v.x))),),
+    "over_softplus": lambda g, v: (
+        v.x, g.node("softplus", v.x)),
+    "root_of_softplus": lambda g, v: (g.node("softplus", v.x),),
+    "multiples_of_opposite_softplus": lambda g, v: (
+        g.mul(g.const(3), g.add(v.y, g.node("softplus", v.x))),
+        g.mul(g.const(-3), g.add(v.z, g.node("softplus", g.neg(v.x))))),
     "log1mexp_of_small": lambda g, v: (g.mul(g.const(-3), g.node("exp", v.x)),),
     "logexpm1_of_small": lambda g, v: (g.node("exp", v.x),),
     "quotient_with_small_exponential": lambda g, v: (g.node("softplus", v.x), g.node("logistic", v.x)),

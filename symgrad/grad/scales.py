@@ -5,7 +5,8 @@ of p*k^(p-1)*f and k^p*f'*(-x/k^2), only rounding errors are left. It is
 
     k^(p-1)*(p*f(w) - w*f'(w))    and in the parentheses a formula of one value, w
 
-for which `ir.series` has the digits. So are the derivatives by what else the quotient is made of:
+for which `ir.series` has the digits. Of f = log(1 + exp(w)) that is like w far out instead: f - w*f' is an
+entropy (`ir.stability.two_states`). So are the derivatives by what else the quotient is made of:
 of c*b1^p1*b2^p2*...*f(w), w = q*b1^e1*b2^e2*... or |w|, by each b that of log-derivatives, (p*f + e*w*f')/b.
 
 Source: Euler's theorem on homogeneous functions.
@@ -39,7 +40,7 @@ def scaled_slopes(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node,
         function = own[0]
         for f in own[1:]:
             function = g.intern("mul", g.ordered(function, f))
-        order = _order_at_zero(g, function)
+        order = 1 if g.op[function] == "softplus" else _order_at_zero(g, function)
         outside = powers_of(g, [f for f in factors if f not in own]) if order else None
         inside = powers_of(g, [_quotient(g, w)]) if outside else None
         if outside is None or inside is None:
@@ -107,6 +108,8 @@ def _formula(g: Graph, function: Node, w: Node, p: int, e: int) -> Node:
     by_t = slope_of(g, written, t)
     if p:
         by_t = g.intern("mul", (g.const(e), g.intern("mul", (t, by_t))))
+        if g.op[function] == "softplus":
+            return g.substitute(g.add(g.mul(g.const(p), written), by_t), {t: w})
         by_t = g.intern("add", g.ordered(g.mul(g.const(p), written), by_t))
     is_written = bare == function and p + e * _order_at_zero(g, function) != 0  # nothing cancels
     made = None if is_written else removable(g, by_t, t)

@@ -65,10 +65,24 @@ def quotient_to_logistic(g: Graph, a: Args) -> int | None:
         elif less in above and number == times:
             made = g.node("tanh", g.mul(g.const(_HALF), exponent))
             above = without(above, above.index(less))
+        elif less in above:
+            made = _less_one(g, exponent, shift, number / times)
+            above = without(above, above.index(less))
         else:
             made = g.node("logistic", g.neg(g.add(exponent, shift)))
         return quotient_of(g, [g.const(1 / number), *above, made], without(below, place))
     return None
+
+
+def _less_one(g: Graph, z: int, shift: int, odds: Fraction) -> int:
+    """(exp(z) - 1)/(1 + exp(z + shift)), odds = exp(-shift): both terms are divided by exp(z) above 0."""
+    is_above = g.node("lt", g.zero, z)
+    up, down = g.where(is_above, z, g.zero), g.where(is_above, g.zero, z)
+    above = g.mul(
+        g.neg(g.node("expm1", g.neg(up))), g.mul(g.const(odds), g.node("logistic", g.add(up, shift)))
+    )
+    below = g.mul(g.node("expm1", down), g.node("logistic", g.neg(g.add(down, shift))))
+    return g.where(is_above, above, below)
 
 
 def _odds(g: Graph, node: int) -> tuple[Fraction, Fraction, int] | None:

@@ -304,7 +304,7 @@ def _bernstein(g: Graph, c: Coefficients, z: int) -> int:
 # ---- sums --------------------------------------------------------------------------------------
 
 
-_PARTS = ("mul", "div", "neg", "add", "sub", "const", *_LOGISTIC)
+_PARTS = ("mul", "div", "add", "sub", "const", *_LOGISTIC)  # what is negated is subtracted first
 
 
 def _may_cancel(ops: Sequence[str]) -> bool:

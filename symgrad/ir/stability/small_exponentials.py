@@ -11,6 +11,7 @@ nothing is left of these.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among
@@ -159,6 +160,51 @@ def _expm1_over(g: Graph, factor: int, other: int) -> tuple[int, int] | None:
             beside = [g.node("exp", g.neg(y)) for y in rest if y != g.zero]
             return z, quotient_of(g, [near, *beside], [])
     return None
+
+
+@stable(
+    "div",
+    "1/softplus(x) is nearly exp(-x) for x far below 0, where powers of softplus(x) underflow; x/softplus(x)",
+    Audit("x/log(1 + exp(x))", "x*exp(-x)/log1prel(exp(x)) for x < 0, 1 - softplus(-x)/softplus(x) for x > 1",
+          "above stands nothing that is as small", _SOURCE, at(-10.0, -300.0, -600.0, 0.5, 40.0)),
+    on=lambda ops: ops[1] in ("softplus", "mul", "neg"),
+    needs=("softplus",),
+)  # fmt: skip
+def over_softplus(g: Graph, a: Args) -> int | None:
+    above, below = factors_of(g, a[0]), factors_of(g, a[1])
+    place = next((k for k, f in enumerate(below) if g.op[f] == "softplus"), None)
+    if place is None or any(g.op[f] in (*_LIKE, "logistic_slope", "softplus", "expm1", "div") for f in above):
+        return None
+    (z,) = g.args[below[place]]
+    if _is_far(g, z):
+        return None
+    power, far = g.node("exp", z), _far(g, z)
+    near = g.div(g.node("exp", g.neg(z)), g.node("log1prel", power))
+    if z in above:
+        near, above = g.mul(z, near), without(above, above.index(z))
+        most = g.where(g.node("lt", g.one, z), z, g.one)
+        share = g.div(g.node("softplus", g.neg(most)), g.intern("softplus", (most,)))
+        apart = g.where(g.node("lt", g.one, z), g.sub(g.one, share), g.div(far, g.node("softplus", far)))
+    else:
+        apart = g.div(g.one, g.node("softplus", far))
+    made = g.where(g.node("lt", z, g.zero), near, apart)
+    return quotient_of(g, [*above, made], without(below, place))
+
+
+@stable(
+    "sqrt",
+    "the root of softplus(x) is that of exp(x) for x far below 0: softplus(x) underflows, its powers before",
+    Audit("sqrt(log(1 + exp(x)))", "exp(x/2)*sqrt(log1prel(exp(x))) for x < 0", "always", _SOURCE,
+          at(-10.0, -300.0, -740.0, 0.5, 40.0)),
+    on=among("softplus"),
+)  # fmt: skip
+def root_of_softplus(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] != "softplus" or _is_far(g, g.args[a[0]][0]):
+        return None
+    (z,) = g.args[a[0]]
+    half = g.node("exp", g.mul(g.const(Fraction(1, 2)), z))
+    near = g.mul(half, g.node("sqrt", g.node("log1prel", g.node("exp", z))))
+    return g.where(g.node("lt", z, g.zero), near, g.node("sqrt", g.node("softplus", _far(g, z))))
 
 
 @stable(

@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from symgrad.ir.rules import Args
+from symgrad.ir.rules import MULTIPLE, Args
 from symgrad.ir.stability.audit import Audit, at, stable
 from symgrad.ir.stability.patterns import (
     all_factors,
     multiple_of,
+    numbered,
     quotient_of,
     remove,
     sum_of_signed,
@@ -35,7 +36,7 @@ _SUMS = ("add", "sub", "mul", "div", "neg", *_WEIGHTS)
 
 
 def _may_hold(ops: Sequence[str]) -> bool:
-    return all(op in _SUMS or op == "logistic_slope" for op in ops)
+    return all(op in _SUMS or op in ("logistic_slope", "mask") for op in ops)
 
 
 @stable(
@@ -48,7 +49,45 @@ def _may_hold(ops: Sequence[str]) -> bool:
     needs=tuple(_WEIGHTS),
 )  # fmt: skip
 def softplus_less_weighted(g: Graph, a: Args) -> int | None:
-    return _mixed(g, [*terms_of(g, a[0]), *terms_of(g, a[1])])
+    terms = [*terms_of(g, a[0]), *terms_of(g, a[1])]
+    predicates = {g.args[term][0] for _, term in terms if g.op[term] == "mask"}
+    if len(predicates) != 1:
+        return None if predicates else _mixed(g, terms)
+    opened, apart = list[tuple[int, int]](), list[tuple[int, int]]()
+    for sign, term in terms:
+        if g.op[term] == "mask":
+            opened += [(sign * s, t) for s, t in terms_of(g, g.args[term][1])]
+        else:
+            apart.append((sign, term))
+    made = _mixed(g, [*apart, *opened])
+    return None if made is None else g.where(predicates.pop(), made, sum_of_signed(g, apart))
+
+
+@stable(
+    "add",
+    "c*p*softplus(z) - c*p*softplus(-z) is c*p*z: the slope of an entropy of two states vanishes with z",
+    Audit("log(1 + exp(3*x)) - 3*x/(1 + exp(-3*x))", "by x: -9*x*p*(1 - p), p = logistic(3*x)",
+          "in sums with opposite numbers before them", _SOURCE, at(1e-9, 0.5, 30.0, -20.0)),
+    on=lambda ops: all(op == "mul" for op in ops),
+    needs=("softplus",),
+    of=lambda forms: all(form == MULTIPLE for form in forms),
+)  # fmt: skip
+def multiples_of_opposite_softplus(g: Graph, a: Args) -> int | None:
+    (number, first), (opposite, second) = (numbered(g, side) for side in a)
+    if number != -opposite or g.op[first] not in ("add", "sub") or g.op[second] not in ("add", "sub"):
+        return None
+    mine, others = terms_of(g, first), [(-s, t) for s, t in terms_of(g, second)]
+    left, missing = remove(mine, [(-s, t) for s, t in others])
+    terms = [*left, *((-s, t) for s, t in missing)]
+    parts = _parts(g, terms, ("softplus",))
+    for k, part in enumerate(parts):
+        for other in parts[:k]:
+            is_pair = part.times == other.times and part.sign == -other.sign
+            if is_pair and multiple_of(g, part.argument(g), other.argument(g)) == -1:
+                rest = [term for n, term in enumerate(terms) if n not in (part.place, other.place)]
+                made = (part.sign, g.mul(part.times, part.argument(g)))
+                return g.mul(g.const(number), sum_of_signed(g, [made, *rest]))
+    return None
 
 
 @dataclass(frozen=True)
