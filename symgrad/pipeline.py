@@ -36,6 +36,7 @@ from symgrad.loops.peel import peeled
 from symgrad.loops.pieces import in_pieces
 from symgrad.loops.reroll import rerolled, to_reroll
 from symgrad.loops.rows import rows_together
+from symgrad.loops.short import with_short_loops_written_out
 from symgrad.loops.split import split
 from symgrad.loops.unswitch import unswitched
 from symgrad.loops.versions import with_small_products
@@ -224,7 +225,9 @@ def routine_of(
             return routine
         routine = peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(in_place(routine))))))
         routine = routine if counted else with_shared_reciprocals(routine)
-        return with_carried(with_ordinary_turns(rows_together(routine), divides=counted))
+        return with_carried(
+            with_ordinary_turns(with_short_loops_written_out(rows_together(routine)), counted)
+        )
 
     routine = loops_of(unit)
     if not vectors:

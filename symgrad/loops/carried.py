@@ -34,8 +34,7 @@ from symgrad.loops.nest import (
     Value,
     poly,
     poly_add,
-    poly_from,
-    poly_mul,
+    poly_at,
     variable,
 )
 from symgrad.loops.renamed import renamed_statement
@@ -78,7 +77,7 @@ class _Carried:
         ((lower,), (upper,)) = loop.lower, loop.upper
         more = poly_add(poly_add(upper, lower, -1), poly(-1))  # turns after the first
         zero, is_any, number, cell = (self._new() for _ in range(4))
-        load = Load(number, buffer, tuple(_at(p, loop.var, lower) for p in index))
+        load = Load(number, buffer, tuple(poly_at(p, loop.var, lower) for p in index))
         if all(not names and k > 0 for names, k in more):
             return [load, Cell(cell, number)]
         return [
@@ -153,18 +152,7 @@ def _is_on_every_way(body: Sequence[Statement], buffer: str, index: Index) -> bo
 
 def _next(index: Index, var: str) -> Index:
     """An index in the next turn."""
-    return tuple(_at(p, var, poly_add(variable(var), poly(1))) for p in index)
-
-
-def _at(p: Poly, var: str, value: Poly) -> Poly:
-    """A polynomial with a variable replaced."""
-    total: Poly = ()
-    for names, k in p:
-        term = poly_from({tuple(n for n in names if n != var): k})
-        for _ in range(names.count(var)):
-            term = poly_mul(term, value)
-        total = poly_add(total, term)
-    return total
+    return tuple(poly_at(p, var, poly_add(variable(var), poly(1))) for p in index)
 
 
 def _differ(a: Index, b: Index) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from symgrad.loops.effects import accesses, effects, is_elementwise
-from symgrad.loops.independent import own_axes
+from symgrad.loops.independent import never_meet, own_axes
 from symgrad.loops.nest import (
     Accumulate,
     Cell,
@@ -92,11 +92,13 @@ class _Forwarding:
         return done
 
     def _forget(self, s: Statement, held: dict[Place, Value]) -> None:
-        """What memory holds after a statement."""
+        """What memory holds after a statement; a store leaves elements at other places as they are."""
         written = effects(s).writes
         if written:
+            at = s.index if isinstance(s, Store) else None
             for place in [place for place in held if place[0] in written]:
-                del held[place]
+                if at is None or not never_meet(place[1], at, ()):
+                    del held[place]
         if isinstance(s, Store) and s.src not in self.cells:
             held[s.buffer, s.index] = s.src
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from symgrad.loops.effects import Index, accesses, is_elementwise
-from symgrad.loops.nest import For, If, Load, LoadInt, Store, poly_add, variable
+from symgrad.loops.nest import Accumulate, For, If, Load, LoadInt, Store, poly_add, variable
 from symgrad.loops.walk import Name, defined, variables, walk
 
 _FEW = 4  # pairs of arrays of which one is written; compilers give up at about ten, and checking takes time
@@ -33,6 +33,12 @@ def writes_apart(loop: For) -> bool:
     """Whether no turn of a loop touches an element that another one writes."""
     touched, written = _touched(loop)
     return all(own_axes(touched[b], loop) for b in written)
+
+
+def waits(loop: For) -> bool:
+    """Whether a turn may read what another one wrote; then it takes as long as its longest chain."""
+    adds_up = any(isinstance(s, Accumulate) for s in loop.body)
+    return not loop.lanes and not adds_up and not writes_apart(loop)
 
 
 def only_gathers(loop: For) -> bool:

@@ -459,6 +459,17 @@ def poly_mul(a: Poly, b: Poly) -> Poly:
     return poly_from(terms)
 
 
+def poly_at(p: Poly, var: str, value: Poly) -> Poly:
+    """A polynomial with a variable replaced."""
+    total: Poly = ()
+    for names, k in p:
+        term = poly_from({tuple(n for n in names if n != var): k})
+        for _ in range(names.count(var)):
+            term = poly_mul(term, value)
+        total = poly_add(total, term)
+    return total
+
+
 def evaluate_poly(p: Poly, values: Mapping[str, int]) -> int:
     total = 0
     for names, k in p:

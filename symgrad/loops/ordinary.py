@@ -24,10 +24,9 @@ from dataclasses import replace
 from typing import Any
 
 from symgrad.loops.divisions import with_reciprocals
-from symgrad.loops.independent import never_meet, writes_apart
+from symgrad.loops.independent import never_meet, waits
 from symgrad.loops.intervals import Intervals
 from symgrad.loops.nest import (
-    Accumulate,
     Bool,
     Cell,
     Compute,
@@ -94,7 +93,7 @@ class _Turns:
             done += self._stretch(stretch, body[place:], loop)
             stretch = []
             if isinstance(s, For):
-                s = replace(s, body=self.block(s.body, s if _waits(s) else None))
+                s = replace(s, body=self.block(s.body, s if waits(s) else None))
             elif isinstance(s, If | Part):
                 s = replace(s, body=self.block(s.body, loop))
             done.append(s)
@@ -126,12 +125,6 @@ class _Turns:
     def new(self) -> Value:
         self.next_value += 1
         return self.next_value - 1
-
-
-def _waits(loop: For) -> bool:
-    """Whether a turn may read what another one wrote; then it takes as long as its longest chain."""
-    adds_up = any(isinstance(s, Accumulate) for s in loop.body)
-    return not loop.lanes and not adds_up and not writes_apart(loop)
 
 
 def _reads_back(stretch: Sequence[Statement]) -> bool:
