@@ -96,7 +96,9 @@ def _times(g: Graph, bar: Node, number: Number, part: Node, sign: Number) -> Sca
         product, number = _times_quotient(g, whole(g, bar, number), part), sign
     else:
         product = g.node("mul", bar, part)
-        if sign != 1:
+        if sign == -1:
+            number = -number
+        elif sign != 1:
             product, number = _more(g, product, number, sign)
     return scaled(g, product, number) if g.form[product] in _HAVE_EITHER else (product, number)
 

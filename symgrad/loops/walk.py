@@ -74,17 +74,20 @@ def each_replaced(
     return done
 
 
-def types_in(body: Sequence[Statement]) -> set[type[Statement]]:
-    """The types of all statements, those inside others too: what a pass asks before it looks at each."""
-    found: set[type[Statement]] = set()
+def bodies(body: Sequence[Statement], into_parts: bool = True) -> Iterator[Sequence[Statement]]:
+    """A body, and those of the statements inside."""
+    entered = _BLOCKS if into_parts else _BLOCKS - {Part}
     stack = [body]
     while stack:
         block = stack.pop()
-        own = _own_types(block)
-        found |= own
-        if not _BLOCKS.isdisjoint(own):
-            stack += [s.body for s in block if isinstance(s, For | If | Part)]
-    return found
+        yield block
+        if not entered.isdisjoint(_own_types(block)):
+            stack += [s.body for s in block if type(s) in entered]  # type: ignore[union-attr]  # what has a body
+
+
+def types_in(body: Sequence[Statement]) -> set[type[Statement]]:
+    """The types of all statements, those inside others too: what a pass asks before it looks at each."""
+    return set().union(*map(_own_types, bodies(body)))
 
 
 _BLOCKS = frozenset((For, If, Part))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -28,7 +27,7 @@ from symgrad.loops.nest import (
 )
 from symgrad.loops.reroll import rerolled
 from symgrad.loops.split import split
-from symgrad.loops.walk import walk
+from symgrad.loops.walk import bodies, walk
 from symgrad.targets import contract_llvm, external_llvm, llvm_build, tape_llvm
 from symgrad.targets.abreast import lanes_with
 from symgrad.targets.base import (
@@ -233,17 +232,18 @@ def shape_of(routine: Routine, dtype: str = "float64") -> llvm_build.CodeShape:
 def _shape_of(body: Sequence[Statement], dtype: str) -> llvm_build.CodeShape:
     total = in_parts = largest = 0
     loops = cells = False
-    for _, s in walk(body, into_parts=True):
-        total += 1
-        loops |= isinstance(s, For)
-        cells |= isinstance(s, Cell)
-        if isinstance(s, Part):
-            in_parts += len(s.body)
-            largest = max(largest, len(s.body))
-    blocks = Counter(block for block, _ in walk(body) if block)
+    for block in bodies(body):
+        total += len(block)
+        kinds = set(map(type, block))
+        loops |= For in kinds
+        cells |= Cell in kinds
+        parts = [len(s.body) for s in block if type(s) is Part] if Part in kinds else []
+        in_parts += sum(parts)
+        largest = max([largest, *parts])
+    _, *blocks = bodies(body, into_parts=False)
     total += inlined_operations(body, dtype) if loops else 0
     return llvm_build.CodeShape(
-        total, max(largest, total - in_parts), max(blocks.values(), default=0), loops, cells
+        total, max(largest, total - in_parts), max(map(len, blocks), default=0), loops, cells
     )
 
 

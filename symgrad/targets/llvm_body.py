@@ -191,8 +191,8 @@ class Body:
 
     def _pointer(self, name: str, index: tuple[Poly, ...]) -> str:
         buffer = self.buffers[name]
-        place: Integer = 0
-        for extent, at in row_major(buffer, index):
+        place: Integer = self.integers.polynomial(index[0]) if len(index) == 1 else 0
+        for extent, at in row_major(buffer, index) if len(index) > 1 else ():
             scaled = self.integers.product(place, self.integers.polynomial(extent)) if place != 0 else 0
             place = self.integers.sum(scaled, self.integers.polynomial(at))
         self.buffers_used[name] = None
@@ -256,7 +256,9 @@ class Body:
         forecast = self._forecast(s) if s.op in LOOKED_AT else ""
         known = self._computed.get(s.op)
         if known is not None:
-            self._values[s.dst] = self._new(known.format(*map(self._get, s.args)) + forecast)
+            values = self._values
+            names = map(self._get, s.args) if self._cells else [values[a] for a in s.args]
+            values[s.dst] = self.integers.new(known.format(*names) + forecast)
             return
         if function_of(s.op):
             self.own_used.add(s.op)

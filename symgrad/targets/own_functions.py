@@ -51,7 +51,7 @@ from symgrad.loops.nest import (
     StoreReduce,
     Value,
 )
-from symgrad.loops.walk import defined, operands, walk
+from symgrad.loops.walk import bodies, defined, operands, walk
 from symgrad.targets.call_lanes import called_at_once
 from symgrad.targets.vector_math import APART, FUNCTIONS, OWN, function_of, is_limited, traced
 
@@ -68,11 +68,9 @@ def with_own_functions(routine: Routine, dtype: str) -> Routine:
     """The routine with its elementary functions replaced; the same object if there is nothing to replace."""
     ops: set[str] = set()
     loops = False
-    for _, s in walk(routine.body, into_parts=True):
-        if type(s) is Compute:
-            ops.add(s.op)
-        else:
-            loops |= type(s) is For
+    for body in bodies(routine.body):
+        ops |= {s.op for s in body if type(s) is Compute}
+        loops |= any(type(s) is For for s in body)
     if not ops & FUNCTIONS.keys():
         return routine
     rewriting = _Rewriting(routine, dtype)
@@ -128,7 +126,7 @@ class _Rewriting:
 
     @cached_property
     def numbers(self) -> Iterator[Value]:
-        return count(1 + max(_numbers(self.routine.body), default=0))
+        return count(1 + max(map(_last_number, bodies(self.routine.body))))
 
     def new(self) -> Value:
         return next(self.numbers)
@@ -138,8 +136,8 @@ class _Rewriting:
         return _copied(statements, self._outside)
 
     def _outside(self, s: Statement) -> list[Statement] | None:
-        if isinstance(s, Compute) and s.op in self.outside:
-            return [replace(s, op=APART + s.op)]
+        if type(s) is Compute:
+            return [Compute(s.dst, APART + s.op, s.args)] if s.op in self.outside else None
         return self._loop(s) if isinstance(s, For) and id(s) in self.inner else None
 
     def _loop(self, loop: For) -> list[Statement]:
@@ -204,18 +202,15 @@ class _Rewriting:
         return _copied(body, change)
 
 
-def _numbers(body: Sequence[Statement]) -> Iterator[Value]:
-    """Of all values and cells that a body makes or is handed from outside."""
-    for _, s in walk(body, into_parts=True):
-        if type(s) is Compute:  # nearly all of them; what they read is made by others
-            yield s.dst
-            continue
-        yield from operands(s)
-        name = defined(s)
-        if isinstance(name, int):
-            yield name
-        if isinstance(s, SetCell | Accumulate):
-            yield s.cell
+def _last_number(body: Sequence[Statement]) -> Value:
+    """The largest number of the values and cells that statements make or are handed from outside."""
+    last = max([s.dst for s in body if type(s) is Compute], default=0)  # nearly all of them
+    for s in body:
+        if type(s) is not Compute:
+            name = defined(s)
+            more = (s.cell,) if isinstance(s, SetCell | Accumulate) else ()
+            last = max(last, name if isinstance(name, int) else 0, *operands(s), *more)
+    return last
 
 
 _WITH_BODIES = (For, If, Part)
@@ -232,19 +227,23 @@ def _copied(statements: Sequence[Statement], change: Change) -> list[Statement]:
     stack: list[tuple[Iterator[Statement], list[Statement]]] = [(iter(statements), result)]
     while stack:
         rest, out = stack[-1]
-        s = next(rest, None)
-        if s is None:
+        for s in rest:
+            changed = change(s)
+            if isinstance(s, _WITH_BODIES):
+                changed = changed or [replace(s, body=[])]
+                out += changed
+                first = changed[0]
+                if len(changed) == 1 and isinstance(first, _WITH_BODIES) and not first.body:
+                    inner: list[Statement] = []
+                    first.body = inner
+                    stack.append((iter(s.body), inner))
+                    break
+            elif changed is None:
+                out.append(s)
+            else:
+                out += changed
+        else:
             stack.pop()
-            continue
-        changed = change(s)
-        if isinstance(s, _WITH_BODIES):
-            changed = changed or [replace(s, body=[])]
-            first = changed[0]
-            if len(changed) == 1 and isinstance(first, _WITH_BODIES) and not first.body:
-                inner: list[Statement] = []
-                first.body = inner
-                stack.append((iter(s.body), inner))
-        out.extend(changed or [s])
     return result
 
 
