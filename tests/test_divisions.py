@@ -121,6 +121,11 @@ def test_quotients_by_numbers_in_range_need_no_scale() -> None:
     ]  # fmt: skip
 
 
+def test_a_quotient_of_one_is_the_reciprocal() -> None:
+    made = with_reciprocals(straight()[:2], {2, 3}.__contains__, lambda: 20, ones={1})
+    assert made == [Const(20, ("q", 1, 1)), Compute(3, "div", (20, 4)), Compute(2, "mul", (0, 3))]
+
+
 def test_a_number_that_may_be_out_of_range_divides() -> None:
     assert with_reciprocals(straight(), {3, 5, 6}.__contains__, lambda: 20) == straight()
 

@@ -15,7 +15,7 @@ argument about the range is our own).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from symgrad.ir.graph import EPSILON, SMALLEST
@@ -115,26 +115,37 @@ class _Divisions:
 
 
 def with_reciprocals(
-    body: Sequence[Statement], is_ordinary: Callable[[Value], bool], new: Callable[[], Value]
+    body: Sequence[Statement],
+    is_ordinary: Callable[[Value], bool],
+    new: Callable[[], Value],
+    ones: Collection[Value] = (),
 ) -> list[Statement]:
     """Straight-line code in which two or more quotients by one number in range are products.
 
     is_ordinary  whether a value is a quotient by a number that is known to be in range.
     new          numbers for further values.
+    ones         values that are 1: a quotient of one is the reciprocal.
     """
     kept, over = _before_jumps(body), dict[Value, list[Value]]()
     for s in body:
         if isinstance(s, Compute) and s.op == "div" and s.dst not in kept and is_ordinary(s.dst):
             over.setdefault(s.args[1], []).append(s.dst)
     shared = {dst for quotients in over.values() if len(quotients) > 1 for dst in quotients}
-    done, inverses = list[Statement](), dict[Value, Value]()
+    quotients = [s for s in body if isinstance(s, Compute) and s.dst in shared]
+    inverses = {s.args[1]: s.dst for s in quotients if s.args[0] in ones}
+    done, made = list[Statement](), set[Value]()
     for s in body:
         if isinstance(s, Compute) and s.dst in shared:
             a, r = s.args
             if r not in inverses:
                 inverses[r] = new()
-                done += [Const(one := new(), ("q", 1, 1)), Compute(inverses[r], "div", (one, r))]
-            s = Compute(s.dst, "mul", (a, inverses[r]))
+            inverse = inverses[r]
+            if inverse not in made:
+                made.add(inverse)
+                done += [Const(one := new(), ("q", 1, 1)), Compute(inverse, "div", (one, r))]
+            if s.dst == inverse:
+                continue
+            s = Compute(s.dst, "mul", (a, inverse))
         done.append(s)
     return done
 

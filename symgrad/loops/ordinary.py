@@ -225,7 +225,7 @@ class _Ordinary:
         own = {v for v in under if v >= self.first and self.intervals.has_reciprocal(under[v])}
         if self.turns.divides:
             own.clear()
-        return with_reciprocals(self.body, own.__contains__, self.turns.new)
+        return with_reciprocals(self.body, own.__contains__, self.turns.new, self.turns.ones)
 
     def _simplified(self, op: str, args: tuple[Value, ...]) -> Value | None:
         """The value that an op has without computing it; None if it has none."""
