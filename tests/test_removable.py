@@ -412,6 +412,7 @@ def _node(g: Graph, op: str, u: int) -> int:
         "hypot": (above_one, shifted),
         "direction_cosine": (above_one, shifted),
         "less_cosine": (above_one, shifted),
+        **dict.fromkeys(("xlogy", "xlog1py", "xovery"), (above_one, shifted)),
         "acosh": (above_one,),
         "polygamma": (g.const(2), shifted),
         "pow": (above_one, g.const(2.5)),

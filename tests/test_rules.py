@@ -209,6 +209,12 @@ EXAMPLES: dict[str, Example] = {
         g.div(g.div(g.mul(g.mul(g.const(2), v.x), v.z), g.add(v.x, v.y)), g.add(v.x, v.y))),
     "slope_beside_number": lambda g, v: (v.x, g.one),
     "one_less_cosine": lambda g, v: (g.one, g.node("hypot_slope", v.x, v.y)),
+    "cosine_squared_less_one": lambda g, v: (g.node("direction_cosine", v.x, g.const(2)), g.one),
+    "right_angle_less_arc": lambda g, v: (
+        g.mul(g.const(Fraction(1, 2)), g.const("pi")), g.node("atan", v.x)),
+    "right_angle_plus_arc": lambda g, v: (
+        g.node("atan", v.x), g.mul(g.const(Fraction(1, 2)), g.const("pi"))),
+    "sum_less_its_number": lambda g, v: (g.add(g.one, g.node("log", v.y)), g.minus_one),
     "one_plus_cosine": lambda g, v: (
         g.const(Fraction(1, 2)), g.mul(g.const(Fraction(1, 2)), g.node("hypot_slope", v.x, v.y))),
     "form_over_two_squares": lambda g, v: (g.mul(v.x, v.y), g.add(g.mul(v.x, v.x), g.mul(v.y, v.y))),
@@ -516,6 +522,12 @@ MORE: list[tuple[str, str, Example]] = [
     ("difference_of_one_function", "sub",
      lambda g, v: (g.div(v.z, g.node("sqrt", v.y)), g.div(v.z, g.node("sqrt", g.add(v.x, v.y))))),
     ("difference_of_one_function", "sub", lambda g, v: (g.node("tanh", v.x), g.node("tanh", v.y))),
+    ("difference_of_roots", "sub",
+     lambda g, v: (g.node("hypot", v.x, g.one), g.node("hypot", v.x, g.const(2)))),
+    ("one_less_cosine", "sub", lambda g, v: (g.one, g.node("double_cosine", v.x, g.const(2)))),
+    ("one_plus_cosine", "add", lambda g, v: (g.one, g.node("double_cosine", v.x, g.const(2)))),
+    ("product_plus_negative_part", "add",
+     lambda g, v: (g.integer_power(g.add(g.one, v.t), 12), g.minus_one)),
     ("sum_with_opposite_factors", "add",
      lambda g, v: (g.div(g.one, v.x), g.div(g.minus_one, g.add(v.x, v.y)))),
     ("divided_difference", "div", lambda g, v: (g.sub(v.x, v.y), g.node("log_quotient", v.y, v.x))),

@@ -6,6 +6,7 @@ themselves they are products of shares of a length:
 
     log(s), log(1 + s)  by x: 2*(x/h)/h, for a sum s of several squares and h the root of it, or of 1 + s
     atan(y/x)           by x: -y/(x^2 + y^2), by y: x/(x^2 + y^2), as those of atan2
+    atan2(1, q)         those of -atan(q), whatever q is
 
     k^p*f(x/k)          by k: k^(p-1)*(p*f - w*f'), w = x/k (`scales`)
 
@@ -20,7 +21,7 @@ from symgrad.grad.scales import scaled_slopes
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.stability.patterns import terms_of
 
-COMPOSED = frozenset(("mul", "xlog1py", "log", "log1p", "atan"))
+COMPOSED = frozenset(("mul", "xlog1py", "log", "log1p", "atan", "atan2"))
 Slopes = list[tuple[Node, Node]]  # (a part of the argument, the derivative by it)
 
 
@@ -31,11 +32,23 @@ def composed_slopes(g: Graph, n: Node, alive: Container[Node]) -> Slopes:
         return []
     if op in ("mul", "xlog1py"):
         return scaled_slopes(g, n, alive) if "div" in g.present else []
-    return _of_quotient(g, n) if op == "atan" else _of_squares(g, n)
+    if op == "atan2":
+        return _of_cotangent(g, n)
+    return _of_quotient(g, *g.args[n]) if op == "atan" else _of_squares(g, n)
 
 
-def _of_quotient(g: Graph, n: Node) -> Slopes:
-    (quotient,) = g.args[n]
+def _of_cotangent(g: Graph, n: Node) -> Slopes:
+    one, q = g.args[n]
+    if one != g.one:
+        return []
+    is_negative = g.op[q] == "neg"
+    if is_negative:
+        (q,) = g.args[q]
+    slopes = _of_quotient(g, q) or [(q, g.div(g.one, g.add(g.one, g.mul(q, q))))]
+    return [(part, slope if is_negative else g.neg(slope)) for part, slope in slopes]
+
+
+def _of_quotient(g: Graph, quotient: Node) -> Slopes:
     if g.op[quotient] != "div" or any(g.op[part] == "const" for part in g.args[quotient]):
         return []
     y, x = g.args[quotient]

@@ -1,4 +1,4 @@
-"""Inverse cosines next to 1, angles between vectors by them, inverse hyperbolic functions as logarithms."""
+"""Inverse cosines next to 1, inverse tangents next to pi/2, angles, logarithms that are asinh or acosh."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among
+from symgrad.ir.series.probe import CONSTANT, variable_of
 from symgrad.ir.stability.audit import Audit, at, stable
 from symgrad.ir.stability.patterns import (
+    all_factors,
     factors_of,
+    quotient_of,
     remove,
     root_of_square,
     sum_of_signed,
     terms_of,
     under_root,
+    without,
 )
 
 if TYPE_CHECKING:
@@ -25,6 +29,8 @@ _MOST_SIDES = 4
 _LEAST, _LARGEST = 2.0**-960, 2.0**960  # of the product of two lengths, whose parts are in range
 _MOST_ANGLE = 8  # of latitudes and longitudes, whose sums have nearly all of their digits
 _SPHERE = "Sinnott 1984, Virtues of the haversine; DLMF 4.21"
+_COTANGENT = "DLMF 4.23.18; Higham 2002, section 1.7"
+_MAY_BE_ARC = ("atan", "mul", "div", "neg")
 _KAHAN = "Kahan 2006, How futile are mindless assessments of roundoff, section 12"
 
 
@@ -66,6 +72,63 @@ def acosh_of_nearly_one(g: Graph, a: Args) -> int | None:
     if rest is None:
         return None
     return g.mul(g.const(2), g.node("asinh", g.node("sqrt", g.mul(g.const(_HALF), rest))))
+
+
+@stable(
+    "sub",
+    "pi/2 - atan(x) cancels where x is large",
+    Audit("pi/2 - atan(x)", "atan2(1, x)", "multiples; 1 - 2*atan(x)/pi counts", _COTANGENT,
+          at(1e9, 1e200, 0.5, -3.0)),
+    on=lambda ops: any(op in _MAY_BE_ARC for op in ops),
+    needs=("atan",),
+)  # fmt: skip
+def right_angle_less_arc(g: Graph, a: Args) -> int | None:
+    return _beside_right_angle(g, a, -1)
+
+
+@stable(
+    "add",
+    "1/2 + atan(x)/pi cancels where -x is large, as distributions of Cauchy do",
+    Audit("1/2 + atan(x)/pi", "atan2(1, -x)/pi", "likewise", _COTANGENT, at(-1e9, -1e200, 0.5, 3.0)),
+    on=lambda ops: "neg" not in ops and any(op in _MAY_BE_ARC for op in ops),
+    needs=("atan",),
+)  # fmt: skip
+def right_angle_plus_arc(g: Graph, a: Args) -> int | None:
+    if "neg" in (g.op[a[0]], g.op[a[1]]):  # a difference, as which it comes again
+        return None
+    return _beside_right_angle(g, a, 1)
+
+
+def _beside_right_angle(g: Graph, a: Args, sign: int) -> int | None:
+    """t*(atan(x) + pi/2) as t*atan2(1, -x), t*(atan(x) - pi/2) as -t*atan2(1, x)."""
+    for angle, arc, times in ((a[0], a[1], sign), (a[1], a[0], 1)):
+        if variable_of(g, angle) != CONSTANT:  # as in most sums
+            continue
+        above, below = all_factors(g, arc)
+        place = next((k for k, f in enumerate(above) if g.op[f] == "atan"), None)
+        if place is None:
+            continue
+        (x,), rest = g.args[above[place]], without(above, place)
+        number, powers = _in_pi(g, rest, below)
+        own, own_powers = _in_pi(g, *all_factors(g, angle))
+        if number is None or own is None or powers + 1 != own_powers or abs(own) != abs(number) / 2:
+            continue
+        is_sum = (own > 0) == (times * number > 0) if angle == a[0] else (own * sign > 0) == (number > 0)
+        made = g.node("atan2", g.one, g.neg(x) if is_sum else x)
+        return g.mul(g.const(times if is_sum else -times), quotient_of(g, [*rest, made], below))
+    return None
+
+
+def _in_pi(g: Graph, above: list[int], below: list[int]) -> tuple[Fraction | None, int]:
+    """q and k of q*pi**k; None for other products."""
+    number, power, pi = Fraction(1), 0, g.const("pi")
+    for factors, sign in ((above, 1), (below, -1)):
+        for factor in factors:
+            q = Fraction(1) if factor == pi else g.rational(factor)
+            if not q:
+                return None, 0
+            number, power = number * q**sign, power + sign * (factor == pi)
+    return number, power
 
 
 @stable(

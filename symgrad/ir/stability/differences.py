@@ -143,6 +143,24 @@ def _without_opposites(g: Graph, a: Args, sign: int) -> int | None:
     return g.sub(sum_of_signed(g, left), sum_of_signed(g, rest))
 
 
+@stable(
+    "add",
+    "(log(x) + 1) - 1, as derivatives have it, rounds log(x) where that is small",
+    Audit("x*log(x) - x", "by x: log(x)", "a number beside a sum with the opposite one",
+          "Higham 2002, section 1.7", at(1 + 1e-9, 0.5, 1e10)),
+    on=lambda ops: "const" in ops and not _TWO_SUMS.isdisjoint(ops),
+)  # fmt: skip
+def sum_less_its_number(g: Graph, a: Args) -> int | None:
+    number, total = a if g.op[a[0]] == "const" else a[::-1]
+    q = g.rational(number)
+    if not q or g.op[total] not in _TWO_SUMS:
+        return None
+    x, y = g.args[total]
+    if g.rational(x) == -q:
+        return y if g.op[total] == "add" else g.neg(y)
+    return x if g.rational(y) == (-q if g.op[total] == "add" else q) else None
+
+
 def _with_positive_numbers(g: Graph, node: int, sign: int) -> list[tuple[int, int]]:
     terms = [(sign * s, term) for s, term in terms_of(g, node)]
     return [(-s, g.neg(t)) if (g.rational(t) or 0) < 0 else (s, t) for s, t in terms]
@@ -246,30 +264,36 @@ def _hypot_minus_one(g: Graph, hypot: int, sign: int) -> int:
 
 
 def _are_roots(ops: Sequence[str]) -> bool:
-    return all(op in ("sqrt", "norm") for op in ops)
+    return all(op in ("sqrt", "norm", "hypot", "leg") for op in ops)
 
 
 @stable(
     "sub",
     "sqrt(x + 1) - sqrt(x) cancels for large x",
     Audit(
-        "sqrt(x + 1) - sqrt(x)", "1/(sqrt(x + 1) + sqrt(x))", "what is under the roots differs by a constant",
+        "sqrt(x + 1) - sqrt(x)", "1/(sqrt(x + 1) + sqrt(x))",
+        "what is under the roots differs by a number; of sums of two squares, too",
         _CONJUGATE, at(1e10, 1e300, 1e-5),
     ),
     on=_are_roots,
 )  # fmt: skip
 def difference_of_roots(g: Graph, a: Args) -> int | None:
-    inside = [under_root(g, root) for root in a] if _are_roots([g.op[root] for root in a]) else [None]
-    if inside[0] is None or inside[1] is None:
+    if not _are_roots([g.op[root] for root in a]):
         return None
-    first, second = terms_of(g, inside[0]), terms_of(g, inside[1])
-    left, right = remove(first, second)
-    if len(left) == len(first):
+    left, right = remove(_terms_under(g, a[0]), second := _terms_under(g, a[1]))
+    if len(right) == len(second):
         return None
     above = g.sub(sum_of_signed(g, left), sum_of_signed(g, right))
-    if g.rational(above) is None:
-        return None
-    return g.div(above, g.add(*a))
+    return None if g.rational(above) is None else g.div(above, g.add(*a))
+
+
+def _terms_under(g: Graph, root: int) -> list[tuple[int, int]]:
+    """The terms of what is under a root, also of two sides: their squares may overflow where it does not."""
+    if g.op[root] in ("hypot", "leg"):
+        x, y = g.args[root]
+        return [(1, g.mul(x, x)), (1 if g.op[root] == "hypot" else -1, g.mul(y, y))]
+    inside = under_root(g, root)
+    return [] if inside is None else terms_of(g, inside)
 
 
 @stable(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from symgrad.ir.product import powers_in
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.anchors import anchored, anchored_few
 from symgrad.ir.stability.audit import SCORES, Audit, at, at_pairs, stable
 from symgrad.ir.stability.patterns import (
+    MOST_FACTORS,
     MOST_SCORES,
     argument_of,
     beside_one,
@@ -284,11 +286,18 @@ def log_logistic_to_softplus(g: Graph, a: Args) -> int | None:
     on=among("mul"),
 )  # fmt: skip
 def log_of_power(g: Graph, a: Args) -> int | None:
-    factors = factors_of(g, a[0])
-    if len(factors) < 2 or len(set(factors)) > 1 or g.op[factors[0]] == "const":
+    found = powers_in(g, a[0], MOST_FACTORS)
+    if found is None or found[0] != 1 or len(found[1]) != 1:
         return None
-    base = factors[0] if len(factors) % 2 else g.node("abs", factors[0])
-    return g.mul(g.const(len(factors)), g.node("log", base))
+    ((x, exponent),) = found[1].items()
+    if exponent < 2 or g.op[x] == "const":
+        return None
+    rest = None if exponent % 2 else beside_one(g, x)
+    log = g.node("log", x if exponent % 2 else g.node("abs", x))
+    if rest is not None:
+        near = g.node("lt", g.node("abs", rest), g.const(0.5))
+        log = g.where(near, g.node("log1p", rest), log)
+    return g.mul(g.const(exponent), log)
 
 
 @stable(

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
-from symgrad.ir.product import PRODUCTS, Factor, Product, product_of, whole_of
+from symgrad.ir.product import PRODUCTS, Factor, Product, powers_in, product_of, whole_of
 from symgrad.ir.rules import Args
 from symgrad.ir.series.probe import CONSTANT
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
@@ -52,7 +52,8 @@ def product_less_its_part(g: Graph, a: Args) -> int | None:
 @stable(
     "add",
     "(1 + x)*(1 + y) + (-1) is that of a difference",
-    Audit("(1 + x)*(1 + y) - 1", "x + (1 + x)*y", "likewise", _HIGHAM, _POINTS),
+    Audit("(1 + x)*(1 + y) - 1", "x + (1 + x)*y", "likewise; of one high power, (1 + x)**12 - 1, too",
+          _HIGHAM, _POINTS),
     on=lambda ops: _may_be_less(ops) and "neg" not in ops,
 )  # fmt: skip
 def product_plus_negative_part(g: Graph, a: Args) -> int | None:
@@ -84,7 +85,9 @@ def _less_part(g: Graph, a: Args, sign: int) -> int | None:
 def _made(g: Graph, a: Args, sign: int, whole: int, part: int) -> int | None:
     own, other = (1, sign) if whole == a[0] else (sign, 1)
     first, second = _factors(g, whole, own), _factors(g, part, other)
-    if first is None or second is None or first.number + second.number:
+    if first is None:
+        return _less_power(g, a, sign, whole, part)
+    if second is None or first.number + second.number:
         return None
     above, rest = remove(list(first.above), list(second.above))
     below, divisors = remove(list(first.below), list(second.below))
@@ -96,6 +99,35 @@ def _made(g: Graph, a: Args, sign: int, whole: int, part: int) -> int | None:
         return made
     hidden = [g.where(found.near, g.one, n) if n == whole else n for n in a]
     return g.where(found.near, made, (g.add if sign > 0 else g.sub)(*hidden))
+
+
+def _less_power(g: Graph, a: Args, sign: int, whole: int, part: int) -> int | None:
+    """The same where what is left is one high power, (1 + x)**12: less 1 it is x times a sum of powers."""
+    first, second = powers_in(g, whole, MOST_FACTORS), powers_in(g, part, MOST_FACTORS)
+    own, other = (1, sign) if whole == a[0] else (sign, 1)
+    if first is None or second is None or own * first[0] + other * second[0]:
+        return None
+    factors = first[1].keys() | second[1].keys()
+    left = {f: e for f in factors if (e := first[1].get(f, 0) - second[1].get(f, 0))}
+    ((base, exponent),) = left.items() if len(left) == 1 else ((whole, 0),)
+    less = _known_less_one(g, base) if g.op[base] in (*_SUMS, "square_difference") else None
+    if less is None or exponent <= 0:
+        return None
+    # Where the power is so near 1; else nothing cancels, but in derivatives of the sum where it is small.
+    near = g.node("lt", g.node("abs", less), g.const(Fraction(1, 2 * exponent)))
+    made = g.mul(g.mul(g.const(-other), part), g.mul(less, _sum_of_powers(g, base, exponent)))
+    hidden = [g.where(near, g.one, n) if n == whole else n for n in a]
+    return g.where(near, made, (g.add if sign > 0 else g.sub)(*hidden))
+
+
+def _sum_of_powers(g: Graph, x: int, n: int) -> int:
+    """1 + x + ... + x**(n - 1), by halves: of 2*k powers it is that of k times 1 + x**k."""
+    total, power = g.one, x
+    for bit in f"{n:b}"[1:]:
+        total, power = g.mul(total, g.add(g.one, power)), g.mul(power, power)
+        if bit == "1":
+            total, power = g.add(g.one, g.mul(x, total)), g.mul(x, power)
+    return total
 
 
 def _has_series(g: Graph, node: int) -> bool:

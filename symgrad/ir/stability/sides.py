@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among
 from symgrad.ir.signs import is_never_negative
-from symgrad.ir.stability.audit import Audit, at_pairs, stable
+from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
 from symgrad.ir.stability.patterns import (
     PRODUCTS,
     factors_of,
@@ -72,11 +72,12 @@ def root_plus_its_side(g: Graph, a: Args) -> int | None:
     "sub",
     "1 - x/sqrt(x**2 + y**2) cancels where x is nearly all of the root",
     Audit(
-        "1 - x/sqrt(x**2 + y**2)", "less_cosine(x, y)", "a side over the root, with one number before each",
-        _CONJUGATE, at_pairs((1e8, 1.0), (3.0, 4.0), (-1e8, 1.0), (1e-9, 2.0), (1e200, 1e190)),
+        "1 - x/sqrt(x**2 + y**2)", "less_cosine(x, y)",
+        "a side over the root, with one number before each; (x**2 - 1)/(x**2 + 1) counts", _CONJUGATE,
+        at_pairs((1e8, 1.0), (3.0, 4.0), (-1e8, 1.0), (1e-9, 2.0), (1e200, 1e190)),
     ),
-    on=among(*_COSINES, "mul"),
-    needs=("hypot", *_COSINES),
+    on=among(*_COSINES, "double_cosine", "mul"),
+    needs=("hypot", *_COSINES, "double_cosine"),
 )  # fmt: skip
 def one_less_cosine(g: Graph, a: Args) -> int | None:
     return _less_cosine(g, a[0], a[1], -1)
@@ -89,8 +90,8 @@ def one_less_cosine(g: Graph, a: Args) -> int | None:
         "1/2 + x/(2*sqrt(x**2 + y**2))", "less_cosine(-x, y)/2", "likewise; as derivatives of smooth maxima",
         _CONJUGATE, at_pairs((-1e8, 1.0), (3.0, 4.0), (1e8, 1.0), (1e-9, 2.0), (-1e200, 1e190)),
     ),
-    on=among(*_COSINES, "mul"),
-    needs=("hypot", *_COSINES),
+    on=among(*_COSINES, "double_cosine", "mul"),
+    needs=("hypot", *_COSINES, "double_cosine"),
 )  # fmt: skip
 def one_plus_cosine(g: Graph, a: Args) -> int | None:
     for one, other in (a, a[::-1]):
@@ -103,11 +104,37 @@ def one_plus_cosine(g: Graph, a: Args) -> int | None:
 def _less_cosine(g: Graph, one: int, other: int, sign: int) -> int | None:
     """q + sign*c, for a number q and q or -q times a cosine c."""
     number, (times, cosine) = g.rational(one), numbered(g, other)
+    if number and abs(times) == abs(number) and _is_double(g, cosine):
+        x, y = g.args[cosine][:: 1 if sign * times / number > 0 else -1]
+        half = g.node("direction_cosine", x, y)
+        return g.mul(g.const(2 * number), g.mul(half, half))
     has_origin = g.op[cosine] == "direction_cosine" and not any(g.rational(side) for side in g.args[cosine])
     if not number or abs(times) != abs(number) or g.op[cosine] not in _COSINES or has_origin:
         return None  # the cosine that is nan at the origin stays so
     x, y = g.args[cosine]
     return g.mul(g.const(number), g.node("less_cosine", x if sign * times / number < 0 else g.neg(x), y))
+
+
+def _is_double(g: Graph, cosine: int) -> bool:
+    """The cosine of twice an angle, beside a number: of two sides, entries that are 0 at ties were not."""
+    return g.op[cosine] == "double_cosine" and "const" in [g.op[side] for side in g.args[cosine]]
+
+
+@stable(
+    "square_difference",
+    "x**2/(1 + x**2) - 1 cancels where x is nearly all of the root",
+    Audit("x**2/(1 + x**2) - 1", "-(1/hypot(x, 1))**2", "a number beside x", "Pythagoras",
+          at(1e8, 0.75, -1e8, 1e-9, 1e100)),
+    on=among("direction_cosine"),
+)  # fmt: skip
+def cosine_squared_less_one(g: Graph, a: Args) -> int | None:
+    for cosine, one, sign in ((a[0], a[1], -1), (a[1], a[0], 1)):
+        if g.op[cosine] == "direction_cosine" and one == g.one:
+            sine = g.node("direction_cosine", *g.args[cosine][::-1])
+            if g.op[g.args[cosine][1]] != "const":
+                return None  # of two sides, entries of the Hessian that are 0 at ties would not be
+            return g.mul(g.const(sign), g.mul(sine, sine))
+    return None
 
 
 def _adds(g: Graph, side: int) -> bool:
