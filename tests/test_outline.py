@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import llvmlite.binding as binding
 import numpy as np
 import pytest
 import sympy as sp
@@ -12,7 +15,8 @@ from symgrad.loops.nest import Buffer, Call, Compute, For, Load, Routine, Statem
 from symgrad.loops.walk import walk
 from symgrad.pipeline import optimise, routine_of
 from symgrad.program import program
-from symgrad.targets import llvm, outline
+from symgrad.targets import llvm, llvm_build, outline
+from symgrad.targets.host import processor
 
 n = sp.Symbol("n", integer=True, positive=True)
 i, j = sp.symbols("i j", integer=True)
@@ -131,3 +135,19 @@ def test_what_is_inside_a_long_loop_over_time_becomes_functions_one_by_one(
     at = np.linspace(-1, 1, 16).reshape(4, 4), np.linspace(0.2, 0.5, 4).reshape(4, 1)
     assert parts(*at)[0] == pytest.approx(kernel(*at)[0], rel=1e-14)
     np.testing.assert_allclose(parts(*at)[1][0], kernel(*at)[1][0], rtol=1e-12)
+
+
+@pytest.mark.skipif(
+    "+avx512f" not in processor()[1].split(","), reason="its vectors are as wide as the stack"
+)
+def test_vectors_without_a_register_lie_in_one_line_of_the_cache() -> None:
+    """The stack begins with a line in functions of loops: what is kept there is stored and loaded aligned."""
+    p = program_named("batch_norm")
+    unit = optimise(program(p.expr, p.args, p.wrt).derived(("value", "grad")).unit)
+    routine = routine_of(unit, "f", ("value", "grad"))
+    machine = llvm_build._machine(2)
+    module = binding.parse_assembly(llvm.emit_llvm(routine, rest_lanes=8))
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    llvm_build.optimise(module, machine, llvm.shape_of(routine))
+    kept = re.findall(r"\bvmov(\w)p[sd]\s+%zmm\d+, [-\w]*\(%rsp\)", machine.emit_assembly(module))
+    assert kept and set(kept) == {"a"}

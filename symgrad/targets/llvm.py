@@ -57,11 +57,13 @@ _PARTS_TOGETHER = 8  # parts of straight-line code in one module; half a second 
 _MOST_INLINED = 4_000  # instructions of our functions in a block of samples; more cost seconds of compilation
 _MOST_SCOPES = 64  # work buffers; alias metadata is quadratic in their number
 
+# The stack of a function of loops or samples is aligned for vectors. LLVM does not do so for registers that
+# it finds too few of: what it keeps there would lie across two lines of the cache, now and then two pages.
 _ATTRIBUTES = """\
 attributes #0 = { nounwind "prefer-vector-width"="512" }
 attributes #1 = { nounwind willreturn memory(none) }
 attributes #2 = { nounwind alwaysinline "prefer-vector-width"="512" }
-attributes #3 = { nounwind noinline "prefer-vector-width"="512" }
+attributes #3 = { nounwind noinline "stackrealign" "prefer-vector-width"="512" }
 attributes #4 = { nounwind alwaysinline willreturn memory(none) "prefer-vector-width"="512" }
 attributes #5 = { nounwind noinline willreturn memory(none) "prefer-vector-width"="512" }
 attributes #6 = { nounwind willreturn memory(argmem: write) }"""
