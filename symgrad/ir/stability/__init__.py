@@ -51,6 +51,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     sums_of_multiples.py  the same of multiples by factors of the value
     small_exponentials.py  log(softplus(x)), hazards, where exp(x) is small
     polynomials_of_logistics.py  1 - p**3, log(1 - p**2) and their like for a logistic function p
+    bernstein.py     the coefficients of such polynomials
     two_states.py    entropies and cross-entropies by softplus and log(cosh(x))
 """
 

@@ -15,11 +15,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import gcd, lcm
 from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args
 from symgrad.ir.stability.audit import Audit, at, stable
+from symgrad.ir.stability.bernstein import (
+    APART,
+    ONE,
+    Coefficients,
+    Form,
+    P,
+    Q,
+    form_of,
+    orders_of,
+    plus,
+    times,
+)
 from symgrad.ir.stability.patterns import (
     all_factors,
     argument_of,
@@ -40,87 +51,6 @@ _MOST_DEGREE = 10
 _MOST_TERMS = 12
 _MOST_LOOKED_AT = 12  # factors, to see whether there is a logistic function
 _MOST_DEPTH = 3  # of sums in products in sums
-_ELEVATIONS = 2  # by which a polynomial may come to have one sign
-
-Coefficients = tuple[Fraction, ...]  # c[k] of c[k]*p**k*q**(n - k), n the degree
-
-
-# ---- coefficients ------------------------------------------------------------------------------
-
-
-def _times(a: Coefficients, b: Coefficients) -> Coefficients:
-    made = [Fraction(0)] * (len(a) + len(b) - 1)
-    for i, x in enumerate(a):
-        for j, y in enumerate(b):
-            made[i + j] += x * y
-    return tuple(made)
-
-
-_ONE: Coefficients = (Fraction(1),)
-_WHOLE: Coefficients = (Fraction(1), Fraction(1))  # q + p
-_APART: Coefficients = (Fraction(-1), Fraction(1))  # p - q
-_P: Coefficients = (Fraction(0), Fraction(1))
-_Q: Coefficients = (Fraction(1), Fraction(0))
-
-
-def _elevated(c: Coefficients, degree: int) -> Coefficients:
-    """The same polynomial with a higher degree."""
-    while len(c) <= degree:
-        c = _times(c, _WHOLE)
-    return c
-
-
-def _plus(a: Coefficients, b: Coefficients, sign: int = 1) -> Coefficients:
-    degree = max(len(a), len(b)) - 1
-    pairs = zip(_elevated(a, degree), _elevated(b, degree), strict=True)
-    return tuple(x + sign * y for x, y in pairs)
-
-
-def _divided(c: Coefficients, root: int) -> Coefficients | None:
-    """c/(p + root*q), root = 1 or -1; None if that is no polynomial."""
-    found, carried = [], Fraction(0)
-    for x in c[:0:-1]:
-        carried = x - root * carried
-        found.append(carried)
-    return tuple(found[::-1]) if found and c[0] == root * carried else None
-
-
-@dataclass(frozen=True)
-class Form:
-    """number*p**above*q**below*(p - q)**odd*rest.
-
-    rest  with whole coefficients, the last above 0; it is not 0 at p = 0, 1 or 1/2.
-    """
-
-    number: Fraction
-    above: int
-    below: int
-    odd: int
-    rest: Coefficients
-
-
-def _orders(c: Coefficients) -> tuple[int, int, int, Coefficients]:
-    """Of the zeros at p = 0, p = 1 and p = 1/2, and what is left of a polynomial that is not 0."""
-    above = next(k for k, x in enumerate(c) if x)
-    below = next(k for k, x in enumerate(c[::-1]) if x)
-    c, odd = c[above : len(c) - below], 0
-    while (lower := _divided(c, -1)) is not None:
-        c, odd = lower, odd + 1
-    return above, below, odd, c
-
-
-def _form(c: Coefficients) -> Form:
-    above, below, odd, c = _orders(c)
-    while (lower := _divided(c, 1)) is not None:
-        c = lower
-    for degree in range(len(c) - 1, len(c) + _ELEVATIONS):
-        higher = _elevated(c, degree)
-        if all(x >= 0 for x in higher) or all(x <= 0 for x in higher):
-            c = higher
-            break
-    number = Fraction(gcd(*(x.numerator for x in c)), lcm(*(x.denominator for x in c)))
-    number = number if c[-1] > 0 else -number
-    return Form(number, above, below, odd, tuple(x / number for x in c))
 
 
 def _terms(g: Graph, node: int) -> list[tuple[int, int]]:
@@ -202,10 +132,10 @@ def _of_function(g: Graph, node: int, of: Unit) -> Coefficients:
     unit = _unit(g, node)
     is_same = unit is not None and unit.times == of.times
     if g.op[node] == "logistic":
-        return _P if is_same else _Q
+        return P if is_same else Q
     if g.op[node] == "tanh":
-        return _APART if is_same else _times((Fraction(-1),), _APART)
-    return _times((Fraction(4 if g.op[node] == "sech" else 1),), _times(_P, _Q))
+        return APART if is_same else times((Fraction(-1),), APART)
+    return times((Fraction(4 if g.op[node] == "sech" else 1),), times(P, Q))
 
 
 @dataclass(frozen=True)
@@ -270,7 +200,7 @@ def _polynomial(g: Graph, term: Term, of: Unit) -> Coefficients | None:
         factor = _sum(g, part, of) if g.op[part] in ("add", "sub") else _of_function(g, part, of)
         if factor is None or len(made) + len(factor) > _MOST_DEGREE + 2:
             return None
-        made = _times(made, factor)
+        made = times(made, factor)
     return made
 
 
@@ -280,7 +210,7 @@ def _sum(g: Graph, node: int, of: Unit) -> Coefficients | None:
         made = _polynomial(g, _split(g, term, of), of)
         if made is None:
             return None
-        total = _plus(total, made, sign)
+        total = plus(total, made, sign)
     return total
 
 
@@ -357,7 +287,7 @@ def _together(g: Graph, a: Args, sign: int) -> int | None:
             continue
         is_better = True
         if any(total):
-            factors = [*others, *_written(g, _form(total), of.z(g))]
+            factors = [*others, *_written(g, form_of(total), of.z(g))]
             found.append((1, quotient_of(g, factors, [*divisors])))
     return sum_of_signed(g, found) if is_better else None
 
@@ -394,19 +324,26 @@ def _cancelled(g: Graph, group: Sequence[tuple[int, int, Term]], of: Unit) -> Co
         if made is None or max(len(made), len(total)) > _MOST_DEGREE + 1:
             return None
         parts.append(made)
-        total = _plus(total, made, sign)
+        total = plus(total, made, sign)
     return total if _cancels(parts, total) else None
 
 
 def _shared(g: Graph, a: Args) -> Unit | None:
     """What both sides of a sum are functions of; a number is one of anything."""
     first = _functions(g, a[0])
-    second = _functions(g, a[1]) if first or g.op[a[0]] == "const" else []
+    second = _functions(g, a[1]) if first or _has_number(g, a[0]) else []
     if first and second:
         known = {_value(g, f) for f in second}
         return next((_unit(g, f) for f in first if _value(g, f) in known), None)
     alone, other = (first, a[1]) if first else (second, a[0])
-    return _unit(g, alone[0]) if alone and g.op[other] == "const" else None
+    return _unit(g, alone[0]) if alone and _has_number(g, other) else None
+
+
+def _has_number(g: Graph, node: int) -> bool:
+    """A number, or a sum of one and something."""
+    return g.op[node] == "const" or (
+        g.op[node] in ("add", "sub") and any(g.op[x] == "const" for x in g.args[node])
+    )
 
 
 def _cancels(parts: Sequence[Coefficients], total: Coefficients) -> bool:
@@ -414,7 +351,7 @@ def _cancels(parts: Sequence[Coefficients], total: Coefficients) -> bool:
     parts = [part for part in parts if any(part)]
     if len(parts) < 2 or not any(total):
         return len(parts) > 1
-    orders, whole = [_orders(part)[:3] for part in parts], _orders(total)[:3]
+    orders, whole = [orders_of(part)[:3] for part in parts], orders_of(total)[:3]
     return any(min(order[k] for order in orders) < whole[k] for k in range(3))
 
 
@@ -437,7 +374,7 @@ def log_of_logistic_polynomials(g: Graph, a: Args) -> int | None:
     z, found = of.z(g), [_all_of(g, side, of) for side in (above, below)]
     if found[0] is None or found[1] is None or not any(found[0]):
         return None
-    top, bottom = (_form(c) for c in found if c is not None)
+    top, bottom = (form_of(c) for c in found if c is not None)
     is_simple = len(top.rest) == 1 == len(bottom.rest)
     number = top.number / bottom.number
     if is_simple or number <= 0 or top.odd or bottom.odd or min(*top.rest, *bottom.rest) < 0:
@@ -475,8 +412,8 @@ def _is_one_sided(g: Graph, z: int) -> bool:
 
 def _log1p(g: Graph, top: Coefficients | None, bottom: Coefficients | None, z: int) -> int:
     """log(a/b) as log1p((a - b)/b)."""
-    a, b = top or _ONE, bottom or _ONE
-    less, below = _form(_plus(a, b, -1)), _form(b)
+    a, b = top or ONE, bottom or ONE
+    less, below = form_of(plus(a, b, -1)), form_of(b)
     return g.node("log1p", quotient_of(g, _written(g, less, z), _written(g, below, z)))
 
 
