@@ -174,3 +174,17 @@ def test_infinite_and_huge_scores_are_what_scipy_says_and_their_limits(target: s
     for scores in map(np.array, ([inf, 0.0, 1.0], [inf, -inf, 0.0], [inf, inf, 0.0], [-inf, -inf, -inf])):
         for result in (plain(scores), cooled(scores, 1.0)):
             assert result[0] == max(scores)
+
+
+def test_scores_that_are_opposite_have_anchors_that_are_taken_away_again() -> None:
+    """t*log(2*cosh((x - m)/t)): the rules for anchors end."""
+    m, t, x = sp.symbols("m t x", real=True)
+    scores = sp.exp((x - m) / t) + sp.exp((m - x) / t)
+    kernel = sg.compile(t * sp.log(scores), args=(m, t, x), wrt=(m, t, x), outputs=("value", "grad", "hess"))
+    value, gradient, hessian = kernel(0.25, 0.5, 1.0)
+    u = 0.75 / 0.5
+    slope, bend = np.tanh(u), 1 / np.cosh(u) ** 2
+    assert value == pytest.approx(0.5 * np.log(2 * np.cosh(u)), rel=1e-14)
+    np.testing.assert_allclose(gradient, [-slope, np.log(2 * np.cosh(u)) - u * slope, slope], rtol=1e-13)
+    rows = np.array([-1, -u, 1])
+    np.testing.assert_allclose(hessian, np.outer(rows, rows) * bend / 0.5, rtol=1e-13)

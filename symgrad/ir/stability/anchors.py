@@ -133,7 +133,14 @@ def exponent_less_anchored_total(g: Graph, a: Args) -> int | None:
 
 
 def _less_total(g: Graph, others: Terms, terms: Terms) -> int | None:
-    """The sum of `others` less that of `terms`, if one term is s*m and one of the others s*u."""
+    """The sum of `others` less that of `terms`, if one term is s*m and one of the others s*u.
+
+    A term that is also taken away goes first: with an anchor among them the rule would make it again.
+    """
+    net, away = remove([t for s, t in terms if s > 0], [t for s, t in terms if s < 0])
+    if len(net) + len(away) < len(terms):
+        kept, rest = remove(others, [*((1, t) for t in net), *((-1, t) for t in away)])
+        return sum_of_signed(g, [*kept, *((-s, t) for s, t in rest)])
     for place, (sign, term) in enumerate(terms):
         found = _anchor_of(g, term)
         for k, (other_sign, other) in enumerate(others):
