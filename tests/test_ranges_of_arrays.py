@@ -8,6 +8,7 @@ derivatives by it are differences, which no sum over all elements has: of mixtur
 
 from __future__ import annotations
 
+import math
 import random
 import warnings
 from collections.abc import Iterator
@@ -136,6 +137,13 @@ def test_of_all_sizes(expr):
 @pytest.mark.parametrize("expr", [S / (1 + S), log(S), DOT / (sqrt(S) * sqrt(T)), DOT / S], ids=str)
 def test_on_every_target(expr, backend):
     assert wrong(expr, False, backend) == []
+
+
+def test_a_side_times_a_length_has_its_hessian():
+    """Of more sides than the powers beside them: such products stay as they are."""
+    (row,) = computed(v[0] * sqrt(S), [[1e155, 1e10, 1e155]], ("hess",), "llvm")
+    root = math.sqrt(0.5)
+    np.testing.assert_allclose(row[[0, 2, 8]], [2.5 * root, 0.5 * root, 0.5 * root], rtol=1e-13)
 
 
 def test_the_second_sum_is_computed_only_out_of_range():

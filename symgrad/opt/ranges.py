@@ -74,7 +74,8 @@ def in_range(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId,
             if parts is None:
                 new = _logarithm(copy.new, new)
             else:
-                new = _quotient(copy.new, _moved(parts, t, made_of))
+                made = _quotient(copy.new, _moved(parts, t, made_of))
+                new = new if made is None else made
         made_of[t, old] = new
         return new
 
@@ -196,10 +197,16 @@ def _doubled_log(g: Graph, which: int) -> Node:
     return by_precision(g, double, single)
 
 
-def _quotient(g: Graph, parts: Product) -> Node:
-    """The product with every division by a sum of squares, or its root, beside what is of its size."""
+def _quotient(g: Graph, parts: Product) -> Node | None:
+    """The product with every division by a sum of squares, or its root, beside what is of its size.
+
+    None for one with more sides of a length than powers: the other powers are outside of it.
+    """
     found = _Divided.of(g, parts)
     factors = _factors(g, found)
+    lengths = [scaled for scaled in found.left if scaled.degree == 1]
+    if any(degree_of(g, f.node, scaled.sides) > f.takes[scaled] for scaled in lengths for f in factors):
+        return None
     made = list[Node]()
     again = list[Scaled]()
     for scaled, times_divided in found.times.items():
