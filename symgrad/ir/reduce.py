@@ -15,7 +15,6 @@ from math import prod as product_of
 
 from symgrad.ir.bounds import Fact, facts_of, is_nonnegative, read_is_in_range, typical
 from symgrad.ir.graph import Graph, Node
-from symgrad.ir.means import are_less_their_mean
 from symgrad.ir.ops import OPS
 
 _HOIST_COST = 8  # cheaper subexpressions are recomputed rather than stored
@@ -435,8 +434,6 @@ def _cheapest_axis(
 
 def _interned_sum(g: Graph, axes: frozenset[Node], body: Node) -> Node:
     """The definition of a sum over `axes`; those that `body` does not mention only count."""
-    if are_less_their_mean(g, axes, body):
-        return g.zero
     used = axes & g.axes[body]
     result = _interned(g, "sum", sorted(used, key=g.order_key), hoist(g, body)) if used else body
     for axis in sorted(axes - used, key=g.order_key):
