@@ -418,6 +418,7 @@ def _node(g: Graph, op: str, u: int) -> int:
         "pow": (above_one, g.const(2.5)),
         "besselj": (g.const(2), u),
         "besseli": (g.one, u),
+        "besseli_core": (g.one, u),
     } | two
     if op.endswith("_difference") and op not in args:
         args[op] = (above_one, u, shifted)

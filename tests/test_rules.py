@@ -62,6 +62,10 @@ def _variance(g: Graph, v: SimpleNamespace) -> tuple[Node, Node]:
     return g.div(squares, n), g.mul(mean, mean)
 
 
+def _bessel(g: Graph, name: str, x: Node, order: int = 1) -> Node:
+    return g.node(f"bessel{name}", g.const(order), x)
+
+
 def _norm(g: Graph, v: SimpleNamespace) -> Node:
     return g.node("hypot", v.x, v.y)
 
@@ -305,6 +309,11 @@ EXAMPLES: dict[str, Example] = {
     "log_of_sech": lambda g, v: (g.node("sech", v.x),),
     "log_of_sinh": lambda g, v: (g.node("sinh", v.x),),
     "log_of_tanh": lambda g, v: (g.node("tanh", v.x),),
+    "quotient_of_bessel": lambda g, v: (_bessel(g, "i", v.x), _bessel(g, "i", v.x, 0)),
+    "product_of_bessel": lambda g, v: (g.node("exp", v.x), _bessel(g, "k", v.x)),
+    "log_of_bessel": lambda g, v: (g.mul(g.const(2), _bessel(g, "i", v.x)),),
+    "difference_with_bessel": lambda g, v: (g.one, g.div(_bessel(g, "i", v.x), _bessel(g, "i", v.x, 0))),
+    "sum_with_bessel": lambda g, v: (v.x, g.node("log", _bessel(g, "k", v.x))),
     "log_of_gamma": lambda g, v: (g.node("gamma", v.x),),
     "quotient_of_gammas": lambda g, v: (g.node("gamma", v.x), g.node("gamma", v.y)),
     "erfinv_of_complement": lambda g, v: (g.sub(g.mul(g.const(Fraction(1, 2)), v.x), g.one),),

@@ -44,7 +44,8 @@ ULPS |= {
     **dict.fromkeys(("beta", "betaln", "beta_weight", "besselj", "bessely", "spherical_jn"), 40),
     **dict.fromkeys(("airyai", "airyaiprime", "airybiprime", "binomial"), 60),
     **dict.fromkeys(("airybi", "gammainc", "gammainc_core"), 150),
-    "besselk": 400,
+    **dict.fromkeys(("besselk", "besselk_core"), 400),
+    "besseli_core": 12,
 }
 ULPS["pow_difference"] = 6  # pow and expm1 of a product, one times the other
 # Value, slope and curvature of the cases of test_special.py, on every target.

@@ -7,6 +7,8 @@ from typing import Any
 
 import sympy as sp
 
+from symgrad.ir.special.bessel_far import KINDS, MOST, Kind
+
 Expr = Any
 
 
@@ -53,6 +55,19 @@ def _rise(n: int) -> Callable[[Sequence[Expr], bool], Expr]:
     return lambda v, exact: sp.polygamma(n, v[0] + v[1]) - sp.polygamma(n, v[0])
 
 
+def _without_exponential(kind: Kind, k: int) -> Callable[[Sequence[Expr], bool], Expr]:
+    """exp(x)*K_v(x) or exp(-x)*I_v(x), or (-1)**k times its k-th derivative (DLMF 10.29.5)."""
+
+    def form(v: Sequence[Expr], exact: bool) -> Expr:
+        order, x = v
+        numbers = [sp.binomial(2 * k, j) * (-1) ** j for j in range(2 * k + 1)]
+        function = getattr(sp, kind.op)
+        total = sp.Add(*(c * function(order + k - j, x) for j, c in enumerate(numbers)))
+        return kind.sign**k * sp.exp(kind.sign * x) * total / 2**k
+
+    return form
+
+
 def _hazard(x: Expr) -> Expr:
     return 2 * sp.exp(-(x**2)) / (sp.sqrt(sp.pi) * sp.erfc(x))
 
@@ -68,6 +83,9 @@ SPECIAL_FORMS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "betainc": _share_of_beta,
     "gamma_weight": lambda v, exact: v[2] ** v[0] * sp.exp(-v[2]) / sp.gamma(v[1]),
     "beta_weight": lambda v, exact: v[4] ** v[0] * (1 - v[4]) ** v[1] / sp.beta(v[2], v[3]),
+    **{kind.row(k): _without_exponential(kind, k) for kind in KINDS.values() for k in range(MOST + 1)},
+    "besseli_core": lambda v, exact: sp.besseli(*v),
+    "besselk_core": lambda v, exact: sp.besselk(*v),
     "lambertw_above": lambda v, exact: 1 + sp.LambertW(*v),
     "erfc_hazard": lambda v, exact: _hazard(*v),
     "erfcx": lambda v, exact: sp.exp(v[0] ** 2) * sp.erfc(v[0]),

@@ -170,11 +170,11 @@ class Function:
         return kinks_at(self._program.translation, self.kinks, self._point.arrays, self._point.sizes)
 
     def real_only(self) -> list[str]:
-        """The operations of the program that the complex step cannot evaluate."""
+        """The operations that the complex step cannot evaluate; a core by its function's name."""
         g = self._unit.graph
         bodies = [n for t in g.definitions_below(self._leaves) for n in g.tensors[t].bodies]
         used = {g.op[n] for n in g.reachable(bodies)}
-        return sorted(op for op in used & OPS.keys() if op not in COMPLEX_FORMS)
+        return sorted({op.removesuffix("_core") for op in used & OPS.keys() if op not in COMPLEX_FORMS})
 
     # ---- values --------------------------------------------------------------------------------
 

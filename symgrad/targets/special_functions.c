@@ -342,7 +342,7 @@ static void PREFIX_temme_gamma(double m, double *g1, double *g2)
 /* K_m and K_{m+1} for |m| <= 1/2 and x < 2: Temme 1975, J. Comput. Phys. 19, 324 */
 static void PREFIX_temme_k(double m, double x, double *k0, double *k1)
 {
-    const double pi = 3.141592653589793, angle = pi * m, logarithm = -log(0.5 * x), e = m * logarithm;
+    const double pi = 3.141592653589793, angle = pi * m, logarithm = 0.6931471805599453 - log(x), e = m * logarithm;
     const double over_sine = fabs(angle) < 1e-10 ? 1.0 : angle / sin(angle);
     const double over_sinh = fabs(e) < 1e-10 ? 1.0 : sinh(e) / e;
     double g1, g2;
@@ -377,18 +377,14 @@ static void PREFIX_large_k(double m, double x, double *k0, double *k1)
     *k1 = h * second;
 }
 
-/* modified Bessel function of the second kind: upwards from orders below 3/2, DLMF 10.29.1 */
-static double PREFIX_besselk(double v, double x)
+/* K_v(x) without 2**scale and, for x >= 2, without exp(-x): upwards from orders below 3/2, DLMF 10.29.1 */
+static double PREFIX_upwards_k(double order, double x, double *scale)
 {
-    if (!(x >= 0.0) || v != v) return NAN;
-    if (x == 0.0) return INFINITY;
-    const double order = fabs(v), steps = floor(order + 0.5), m = order - steps;
-    if (order > 1e5) return x < order ? INFINITY : NAN;
-    if (x > 1e9) return order < 1e3 ? 0.0 : NAN;
+    const double steps = floor(order + 0.5), m = order - steps;
     double low, high;
     if (x < 2.0) PREFIX_temme_k(m, x, &low, &high);
     else PREFIX_large_k(m, x, &low, &high);
-    double scale = 0.0; /* of powers of 2**900 */
+    *scale = 0.0;
     for (double k = 1.0; k <= steps; k += 1.0) {
         const double above = low + (m + k) * 2.0 / x * high;
         low = high;
@@ -396,14 +392,38 @@ static double PREFIX_besselk(double v, double x)
         if (high > 1e270 && x >= 2.0) {
             low = ldexp(low, -900);
             high = ldexp(high, -900);
-            scale += 900.0;
+            *scale += 900.0;
         }
     }
+    return low;
+}
+
+/* modified Bessel function of the second kind */
+static double PREFIX_besselk(double v, double x)
+{
+    if (!(x >= 0.0) || v != v) return NAN;
+    if (x == 0.0) return INFINITY;
+    const double order = fabs(v);
+    if (order > 1e5) return x < order ? INFINITY : NAN;
+    if (x > 1e9) return order < 1e3 ? 0.0 : NAN;
+    double scale;
+    const double low = PREFIX_upwards_k(order, x, &scale), root = exp(-0.5 * x);
     if (x < 2.0) return low;
-    const double root = exp(-0.5 * x);
     const int half = (int)(0.5 * scale);
     if (x < 1400.0) return ldexp(ldexp(low * root, half) * root, half); /* each step in range if the result is */
     return exp(scale * 0.6931471805599453 - x + log(low));
+}
+
+/* exp(x) times it */
+static double PREFIX_besselk_scaled(double v, double x)
+{
+    if (!(x >= 0.0) || v != v) return NAN;
+    if (x == 0.0) return INFINITY;
+    const double order = fabs(v);
+    if (order > 1e5) return NAN;
+    double scale;
+    const double low = PREFIX_upwards_k(order, x, &scale);
+    return x < 2.0 ? low * exp(x) : ldexp(low, scale < 2e4 ? (int)scale : 20000);
 }
 
 /* gamma(v + 1) for v >= 0, without rounding v + 1 where that matters */
@@ -412,8 +432,8 @@ static double PREFIX_factorial(double v)
     return v < 1.0 ? tgamma(v + 1.0) : v * tgamma(v);
 }
 
-/* modified Bessel function of the first kind, v >= 0 and x > 0: DLMF 10.25.2, and 10.40.1 for large x */
-static double PREFIX_plain_i(double v, double x)
+/* exp(-less) times I_v(x), v >= 0 and x > 0: DLMF 10.25.2, and 10.40.1 for large x */
+static double PREFIX_plain_i(double v, double x, double less)
 {
     double term = 1.0, sum = 1.0;
     if (x > 30.0 && x > v * v) {
@@ -421,7 +441,7 @@ static double PREFIX_plain_i(double v, double x)
             term *= ((2.0 * k - 1.0) * (2.0 * k - 1.0) - 4.0 * v * v) / (8.0 * k * x);
             sum += term;
         }
-        const double root = exp(0.5 * x);
+        const double root = exp(0.5 * (x - less));
         return root * (root / sqrt(6.283185307179586 * x) * sum);
     }
     const double z = 0.25 * x * x;
@@ -436,8 +456,8 @@ static double PREFIX_plain_i(double v, double x)
         }
     }
     const double power = x < 1e-300 ? pow(x, v) * pow(0.5, v) : pow(0.5 * x, v); /* x/2 may be rounded */
-    if (v < 150.0 && power > 1e-290 && power < 1e290 && scale == 0.0) return power / PREFIX_factorial(v) * sum;
-    return exp(v * log(0.5 * x) - lgamma(v + 1.0) + log(sum) + scale * 0.6931471805599453);
+    if (v < 150.0 && power > 1e-290 && power < 1e290 && scale == 0.0 && less == 0.0) return power / PREFIX_factorial(v) * sum;
+    return exp(v * log(0.5 * x) - lgamma(v + 1.0) + log(sum) + scale * 0.6931471805599453 - less);
 }
 
 static double PREFIX_besseli(double v, double x)
@@ -448,11 +468,18 @@ static double PREFIX_besseli(double v, double x)
     const double size = fabs(x), order = fabs(v);
     if (size == 0.0) return order == 0.0 ? 1.0 : v > 0.0 || whole ? 0.0 : INFINITY;
     if (size > 1e5) return x < 0.0 && fmod(order, 2.0) == 1.0 ? -INFINITY : INFINITY;
-    double value = PREFIX_plain_i(order, size);
+    double value = PREFIX_plain_i(order, size, 0.0);
     if (v < 0.0 && !whole) {
         value += 2.0 / pi * sin(pi * fmod(order, 2.0)) * PREFIX_besselk(order, size);
     }
     return x < 0.0 && fmod(order, 2.0) == 1.0 ? -value : value;
+}
+
+/* exp(-x) times it for x >= 25, where functions of orders of either sign are equal to the last place */
+static double PREFIX_besseli_scaled(double v, double x)
+{
+    if (!(x >= 25.0) || v != v) return NAN;
+    return isinf(x) ? 0.0 : PREFIX_plain_i(fabs(v), x, x);
 }
 
 /*
@@ -480,7 +507,7 @@ static void PREFIX_hankel(double v, double x, double *j, double *y)
 /* Y_m and Y_{m+1} for |m| <= 1/2 and x < 2 */
 static void PREFIX_temme(double m, double x, double *y, double *next)
 {
-    const double pi = 3.141592653589793, angle = pi * m, logarithm = -log(0.5 * x), e = m * logarithm;
+    const double pi = 3.141592653589793, angle = pi * m, logarithm = 0.6931471805599453 - log(x), e = m * logarithm;
     const double over_sine = fabs(angle) < 1e-10 ? 1.0 : angle / sin(angle);
     const double over_sinh = fabs(e) < 1e-10 ? 1.0 : sinh(e) / e;
     double g1, g2;
@@ -682,7 +709,7 @@ static double PREFIX_airybi(double x)
     if (size < 1e-20) return 0.6149266274460007;
     if (x > 0.0) {
         if (z > 800.0) return INFINITY;
-        const double both = 2.0 * PREFIX_plain_i(1.0 / 3.0, z);
+        const double both = 2.0 * PREFIX_plain_i(1.0 / 3.0, z, 0.0);
         return sqrt(size / 3.0) * (both + 0.5513288954217921 * PREFIX_besselk(1.0 / 3.0, z));
     }
     if (!(z < 1e300)) return x < 0.0 ? 0.0 : NAN;
@@ -709,7 +736,7 @@ static double PREFIX_airybiprime(double x)
     if (size < 1e-20) return 0.4482883573538264;
     if (x > 0.0) {
         if (z > 800.0) return INFINITY;
-        const double both = 2.0 * PREFIX_plain_i(2.0 / 3.0, z);
+        const double both = 2.0 * PREFIX_plain_i(2.0 / 3.0, z, 0.0);
         return size / 1.7320508075688772 * (both + 0.5513288954217921 * PREFIX_besselk(2.0 / 3.0, z));
     }
     if (!(z < 1e300)) return NAN;

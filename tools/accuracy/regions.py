@@ -13,6 +13,8 @@ from typing import Any
 import mpmath
 import numpy as np
 
+from symgrad.ir.special.bessel_far import MOST, I, K
+
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
 
@@ -92,6 +94,14 @@ _CYLINDER: tuple[Region, ...] = tuple(
     for order in (*_ORDERS, uniform(-8, 0))
     for column in (decades(-8, 0), uniform(0, 40), decades(0, 3.5))
 )
+_FAR_K, _FAR_I = (
+    (
+        (whole(0, 1), decades(start, 6)),
+        (uniform(0, 5), decades(start, 6)),
+        (uniform(5, 40), uniform(10**start, 200)),
+    )
+    for start in (0.904, 1.478)
+)
 _AIRY: tuple[Region, ...] = ((uniform(-12, 12),), (decades(0, 3, -1),), (decades(0, 2),), (decades(-12, 0),))
 _INCOMPLETE: tuple[Region, ...] = (
     (decades(-3, 2), decades(-3, 2)),
@@ -149,6 +159,8 @@ REGIONS: dict[str, tuple[Region, ...]] = {
     "bessely": _CYLINDER,
     "besseli": _CYLINDER,
     "besselk": _CYLINDER,
+    **dict.fromkeys((K.row(k) for k in range(MOST + 1)), _FAR_K),
+    **dict.fromkeys((I.row(k) for k in range(MOST + 1)), _FAR_I),
     "spherical_jn": tuple((whole(0, 12), c) for c in (decades(-8, 0), uniform(0, 40), decades(0, 3.5))),
     "spherical_yn": tuple((whole(0, 12), c) for c in (decades(-8, 0), uniform(0, 40), decades(0, 3.5))),
     "airyai": _AIRY,

@@ -19,6 +19,8 @@ _SMALL_SHAPES = "1/a + 1/b takes all digits of the mixed derivative where both s
 _END = "the parameter is next to 1, where a difference of K, E and D is divided by a power of 1 - m"
 _MILLS = "next to 0 on the left, where products of a few numbers are subtracted"
 _FIFTH = "fifth and higher derivatives of log(erfc(x)) cancel far out"
+_LARGE_ORDERS = "orders above sqrt(x): terms of a quadrature that oscillate or grow, or differences; zeros"
+_EQUATION = "derivatives beyond the fourth order by the differential equation, which cancels far out"
 _QUADRATURE = "closed forms where the quadrature ends, which cancel some"
 
 LINES: tuple[tuple[str, str, float, str], ...] = (
@@ -61,6 +63,16 @@ LINES: tuple[tuple[str, str, float, str], ...] = (
     ("besselj", "second", 2e4, "differences of three functions of neighbouring orders"),
     ("bessely", "second", ANY, "functions of neighbouring orders overflow before their difference does"),
     ("besseli besselk", ALL, 2e3, f"{_SCIPY}; powers and exp in C"),
+    ("besselk_far besselk_far_1 besselk_far_2 besselk_far_3 besselk_far_4", ALL, 100, _LARGE_ORDERS),
+    ("besselk_far_3", "second", ANY, _EQUATION),
+    ("besselk_far_4", SLOPES, ANY, _EQUATION),
+    ("besseli_far", "value", 2e3, _LARGE_ORDERS),
+    ("besseli_far", SLOPES, ANY, _LARGE_ORDERS),
+    ("besseli_far_1 besseli_far_2", ALL, ANY, _LARGE_ORDERS),
+    ("besseli_far_3", "value first", ANY, _LARGE_ORDERS),
+    ("besseli_far_3", "second", ANY, _EQUATION),
+    ("besseli_far_4", "value", ANY, _LARGE_ORDERS),
+    ("besseli_far_4", SLOPES, ANY, _EQUATION),
     ("spherical_jn spherical_yn", ALL, 3e3, "Bessel functions of half-integer order"),
     ("airyai airyaiprime airybi airybiprime", ALL, 5e5, _PHASE),
     ("Ci Chi Ei", "value", ANY, _ZERO),

@@ -551,7 +551,7 @@ FUNCTIONS: dict[str, Callable[..., Series]] = {
     "hypot1m1": lambda a: sub(root(_beside_one(a, 1)), _like(1, a)),
     "log1msq": lambda a: _log(_beside_one(a, -1)),
     "loghypot1": lambda a: _half(_log(_beside_one(a, 1))),
-    "besselj": _bessel(-1), "besseli": _bessel(1),
+    "besselj": _bessel(-1), "besseli": _bessel(1), "besseli_core": _bessel(1),
     **{op: _quotient(op) for op in QUOTIENT_ROWS}, **{op: _radial(op) for op in RADIAL_ROWS},
     "radial_cos": lambda h: _waves(h)[1], "radial_cosh": _cosh,
     "radial_versine": _doubled_square(lambda h: _waves(h)[0]), "radial_coshm1": _doubled_square(_sinh),

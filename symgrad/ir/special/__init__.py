@@ -12,13 +12,24 @@ functions of our own (`targets/special_functions.c`). Rows with an expansion nee
 from __future__ import annotations
 
 from symgrad.ir.op import Op
-from symgrad.ir.special import bessel, differences, elliptic, erfc, gamma, incomplete, integrals, moments
+from symgrad.ir.special import (
+    bessel,
+    bessel_far,
+    differences,
+    elliptic,
+    erfc,
+    gamma,
+    incomplete,
+    integrals,
+    moments,
+)
 
 _FAMILIES = (
     gamma,
     differences,
     incomplete,
     bessel,
+    bessel_far,
     integrals,
     elliptic,
     moments,

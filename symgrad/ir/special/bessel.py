@@ -18,12 +18,13 @@ _ENDS = {"iv": bessel_ends.iv, "kv": bessel_ends.kv}
 
 # How the function of the negative order -n follows from that of n: (-1)**n times it, or equal to it.
 _ALTERNATES = {"besselj": True, "bessely": True, "besseli": False, "besselk": False}
+_ALTERNATES |= {"besseli_core": False, "besselk_core": False}
 
 
 def _of_order(g: Graph, op: str, order: int, x: int) -> int:
     """The function, with a negative whole order turned into the positive one."""
     q = g.rational(order)
-    if q is None or q >= 0 or (q.denominator != 1 and op != "besselk"):
+    if q is None or q >= 0 or (q.denominator != 1 and not op.startswith("besselk")):
         return g.node(op, order, x)
     value = g.node(op, g.const(-q), x)
     return g.neg(value) if _ALTERNATES[op] and q.numerator % 2 else value
@@ -51,9 +52,12 @@ def _by_order(op: str) -> NoDerivative:
 
 
 def _bessel(op: str, scipy: str, sign: int, by: Fraction, source: str, domain: tuple[float, float]) -> Op:
+    """The row; one that ends in "_core" is the same function, which stability rules leave alone."""
+    name = op.removesuffix("_core")
     return Op(
-        op, 2, _ENDS.get(scipy) or scipy_function(scipy), mp_function(op),
-        (_by_order(op), _slope(op, sign, by)), sympy=op, c=f"{{own}}{op}({{0}}, {{1}})", cost=300,
+        op, 2, _ENDS.get(scipy) or scipy_function(scipy), mp_function(name),
+        (_by_order(op), _slope(op, sign, by)),
+        sympy=op if op == name else "", c=f"{{own}}{name}({{0}}, {{1}})", cost=300,
         llvm=f"external {scipy} orders {scipy[0]}0 {scipy[0]}1",
         domain=((0.0, 5.0), domain), source=source,
     )  # fmt: skip
@@ -149,6 +153,8 @@ ROWS: tuple[Op, ...] = (
     _bessel("bessely", "yv", -1, Fraction(1, 2), "DLMF 10.2.3, 10.6.1", (0.1, 0.8)),
     _bessel("besseli", "iv", 1, Fraction(1, 2), "DLMF 10.25.2, 10.29.1", (0.1, 20.0)),
     _bessel("besselk", "kv", 1, Fraction(-1, 2), "DLMF 10.25.3, 10.29.1", (0.1, 20.0)),
+    _bessel("besseli_core", "iv", 1, Fraction(1, 2), "DLMF 10.25.2, 10.29.1", (0.1, 20.0)),
+    _bessel("besselk_core", "kv", 1, Fraction(-1, 2), "DLMF 10.25.3, 10.29.1", (0.1, 20.0)),
     Op(
         "spherical_jn", 2, _np_spherical("spherical_jn"), _mp_spherical("besselj"),
         (_by_order("jn"), _spherical_slope("spherical_jn")),

@@ -42,6 +42,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     second_steps.py  second differences, and those over h**2
     power_steps.py   the same of powers
     gamma_steps.py   the same of loggamma and digamma
+    bessel_ratios.py  logarithms, quotients and scaled products of modified Bessel functions far out
     flat.py          functions of a root that are flat where it is 0
     log_slopes.py    log(f)/(f - 1) for products and sums f
     arcs.py          inverse cosines next to 1, angles between vectors
@@ -59,6 +60,7 @@ from symgrad.ir import ops  # noqa: F401  the table first: the rules are about i
 from symgrad.ir.stability import (
     anchors,
     arcs,
+    bessel_ratios,
     common_divisors,
     complements,
     determinants,
@@ -111,6 +113,7 @@ __all__ = [
     "Audit",
     "anchors",
     "arcs",
+    "bessel_ratios",
     "common_divisors",
     "complements",
     "determinants",
