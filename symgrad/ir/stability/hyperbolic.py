@@ -102,7 +102,8 @@ def log_of_logistic_slope(g: Graph, a: Args) -> int | None:
 )  # fmt: skip
 def log_of_smooth_product(g: Graph, a: Args) -> int | None:
     parts = product_of(g, a[0], MOST_FACTORS) if g.op[a[0]] in ("mul", "div") else None
-    if parts is None or parts.number <= 0 or not all(_is_smooth(g, n) for n in (*parts.above, *parts.below)):
+    factors = () if parts is None else (*parts.above, *parts.below)
+    if parts is None or parts.number <= 0 or not factors or not all(_is_smooth(g, n) for n in factors):
         return None
     total = g.node("log", g.const(parts.number))
     for factor in parts.above:
