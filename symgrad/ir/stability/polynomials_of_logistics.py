@@ -247,7 +247,7 @@ def _may_cancel(ops: Sequence[str]) -> bool:
     Audit("tanh(x)**3 + 1", "2*q*(3*p**2 + q**2), p = logistic(-2*x)",
           "some terms are larger there than their sum; other factors are those of all", _SOURCE, _POINTS),
     on=_may_cancel,
-    needs=("logistic", "logistic_slope", "tanh"),
+    needs=_LOGISTIC,
 )  # fmt: skip
 def sum_of_logistic_polynomials(g: Graph, a: Args) -> int | None:
     return _together(g, a, 1)
@@ -258,7 +258,7 @@ def sum_of_logistic_polynomials(g: Graph, a: Args) -> int | None:
     "1 - p**3 cancels where p is near 1",
     Audit("1 - 1/(1 + exp(-x))**3", "q*(3*p**2 + 3*p*q + q**2)", "likewise", _SOURCE, _POINTS),
     on=_may_cancel,
-    needs=("logistic", "logistic_slope", "tanh"),
+    needs=_LOGISTIC,
 )  # fmt: skip
 def difference_of_logistic_polynomials(g: Graph, a: Args) -> int | None:
     return _together(g, a, -1)
@@ -364,7 +364,7 @@ def _cancels(parts: Sequence[Coefficients], total: Coefficients) -> bool:
     Audit("log(1 - 1/(1 + exp(-x))**2)", "log1p(-p**2) for x < 0, -softplus(x) + log(2*p + q) for x > 0",
           "a quotient of two such, of one sign", _SOURCE, _POINTS),
     on=lambda ops: ops[0] in ("add", "sub", "mul", "div"),
-    needs=("logistic", "logistic_slope", "tanh"),
+    needs=_LOGISTIC,
 )  # fmt: skip
 def log_of_logistic_polynomials(g: Graph, a: Args) -> int | None:
     above, below = all_factors(g, a[0])
