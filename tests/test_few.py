@@ -143,7 +143,7 @@ def test_both_versions_are_right_around_the_border(name: str, size: str, backend
 def test_what_has_two_versions_and_by_which_size() -> None:
     wanted = {
         "attention_matrix": "m", "attention_index": "m", "gated_unit": "c", "physics_informed": "n",
-        "dense_matrix": None, "logistic_regression": None, "rosenbrock": None, "batch_norm": None,
+        "dense_matrix": None, "logistic_regression": None, "rosenbrock": None,
         "regularised_log_determinant": None,  # factorisations may fail, and are counted once
     }  # fmt: skip
     for name, size in wanted.items():

@@ -16,7 +16,7 @@ from symgrad.opt.layout import Layout
 from symgrad.opt.rebuild import copy_with
 
 _FEW = 2  # what a size counts as then
-_DEARER = 1.31  # so much more the loops of the layouts for many have to cost; by 1.30 it did not pay yet
+_DEARER = 1.3  # so much more the loops of the layouts for many have to cost
 _MOST_NODES = 2_000  # of a program that may be compiled twice
 _ONCE = frozenset(("call", "state", *SCANS))  # kinds whose loops over time and failures a routine has once
 

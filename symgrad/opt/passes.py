@@ -12,7 +12,6 @@ share     expensive values (transcendental functions) needed by several definiti
 forward   maps that only copy are read where they copy from (`opt.forward`).
 operands  what is multiplied in sums that can be matrix products is stored (`opt.operands`).
 layout    stored tensors get the axis order that their readers walk (`opt.layout`).
-around    what later loops read of an array is the product around it (`opt.products_around`).
 logsumexp a log-sum-exp becomes the largest exponent and the rest, two numbers (`opt.logsumexp`), numbers
           less their mean have the same taken from each first (`opt.deviation`), and probabilities keep
           their digits beside what they nearly cancel (`opt.saturation`).
@@ -38,7 +37,6 @@ from symgrad.opt.invariant import invariant
 from symgrad.opt.layout import layout
 from symgrad.opt.logsumexp import split_logsumexp
 from symgrad.opt.operands import operands
-from symgrad.opt.products_around import products_around
 from symgrad.opt.ranges import in_range
 from symgrad.opt.rebuild import Copy, copy_with, linked
 from symgrad.opt.reciprocals import reciprocals
@@ -269,7 +267,6 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("forward", forward),
     ("operands", operands),
     ("layout", layout),
-    ("around", products_around),
     ("logsumexp", split_logsumexp),
     ("ranges", in_range),
     ("legalise", legalise),

@@ -117,6 +117,8 @@ def _applied(g: Graph, n: int, values: Sequence[float]) -> float:
             return function(*values)
     except (ValueError, OverflowError):
         return nan
+    if g.op[n] not in OPS:  # the number of an axis
+        return nan
     with np.errstate(all="ignore"):
         return float(OPS[g.op[n]].numpy(*values, *(v * v for v in values if g.op[n] in RADIAL)))
 
