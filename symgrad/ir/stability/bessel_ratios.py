@@ -35,6 +35,7 @@ _NAMES = tuple(KINDS)
 _ROWS = frozenset(kind.row(0) for kind in KINDS.values())
 _CORE = {op: f"{op}_core" for op in KINDS}  # the same functions, which the rules below leave alone
 _WHOLE = {core: op for op, core in _CORE.items()}
+_FUNCTIONS = (*_CORE, *_WHOLE)
 _STARTS = frozenset(kind.start for kind in KINDS.values())
 _FURTHEST = 4  # orders apart
 _PRODUCTS = ("mul", "div", "neg")
@@ -267,7 +268,7 @@ def _belongs(g: Graph, parts: Product, functions: Sequence[int], choice: _Choice
     Audit("besseli(1, x)/besseli(0, x)", "1 - besseli_far_1(0, x)/besseli_far(0, x) far out",
           "exponentials and modified Bessel functions that grow and decay", _SOURCE,
           at(0.5, 50.0, 800.0)),
-    needs=_NAMES,
+    needs=_FUNCTIONS,
 )  # fmt: skip
 def quotient_of_bessel(g: Graph, a: Args) -> int | None:
     return _product(g, "div", a)
@@ -279,7 +280,7 @@ def quotient_of_bessel(g: Graph, a: Args) -> int | None:
     Audit("exp(-x)*besseli(0, x)", "besseli_far(0, x) far out",
           "exponentials and modified Bessel functions that grow and decay", _SOURCE,
           at(0.5, 50.0, 800.0)),
-    needs=_NAMES,
+    needs=_FUNCTIONS,
 )  # fmt: skip
 def product_of_bessel(g: Graph, a: Args) -> int | None:
     return _product(g, "mul", a)
@@ -294,7 +295,7 @@ def product_of_bessel(g: Graph, a: Args) -> int | None:
     Audit("log(besseli(0, x))", "x + log(besseli_far(0, x)) far out", "also of products", _SOURCE,
           at(0.5, 50.0, 800.0)),
     on=among(*_NAMES, *_PRODUCTS, "where"),
-    needs=_NAMES,
+    needs=_FUNCTIONS,
 )  # fmt: skip
 def log_of_bessel(g: Graph, a: Args) -> int | None:
     if IS_PART.get():
@@ -344,17 +345,19 @@ def _reduced_sum(g: Graph, op: str, a: Args) -> int:
         else:
             number += sign * q
     terms = [(1 if count > 0 else -1, term) for term, count in others.items() for _ in range(abs(count))]
-    is_part = IS_PART.set(True)  # nothing far out is singular
-    try:
-        return sum_of_signed(g, ([(1, g.const(number))] if number else []) + terms)
-    finally:
-        IS_PART.reset(is_part)
+    terms = ([(1, g.const(number))] if number else []) + terms
+    if len(terms) < 2:
+        return sum_of_signed(g, terms)
+    total = terms[0][1] if terms[0][0] > 0 else g.neg(terms[0][1])
+    for sign, term in terms[1:]:  # without rules: nothing far out is singular
+        total = g.intern("add", g.ordered(total, term)) if sign > 0 else g.intern("sub", (total, term))
+    return total
 
 
 @stable(
     "sub",
     "log(besseli(0, x)) - x and 1 - besseli(1, x)/besseli(0, x) cancel far out",
-    Audit("1 - besseli(1, x)/besseli(0, x)", "besseli_far_1(0, x)/besseli_far(0, x) far out",
+    Audit("x - log(besseli(0, x))", "-log(besseli_far(0, x)) far out",
           "a number, or a term of the same argument", _SOURCE, at(0.5, 50.0, 800.0)),
     on=among("where"),
     needs=_ROWS,
