@@ -163,25 +163,3 @@ def test_entries_beside_a_side_that_is_zero_are_zero(backend):
     kernel = sg.compile(sp.sqrt(x**2 + y**2), args=(x, y), wrt=(x, y), outputs="hess", backend=backend)
     for side in (1e-300, 1e-200, 1e200):
         assert kernel(0.0, side)[0, 1] == kernel(side, 0.0)[0, 1] == 0
-
-
-GAUSSIANS = (
-    sp.exp(-(x**2) / y**2),
-    sp.exp(-(x**2) / (2 * y**2)) / y,
-    y**2 * (1 - sp.exp(-(x**2) / y**2)),
-)
-
-
-@pytest.mark.parametrize("backend", TARGETS)
-@pytest.mark.parametrize("expr", GAUSSIANS, ids=str)
-def test_a_gaussian_of_any_width_is_one_of_the_quotient(expr, backend):
-    """Where x**2 and the square of the width leave the range of numbers: value and gradient."""
-    kernel = sg.compile(expr, args=(x, y), wrt=(x, y), outputs=("value", "grad"), backend=backend)
-    for width in (1e-120, 1e-160, 1e150, 1e180):
-        for share in (0.25, -1.5, 6.0):
-            point = (share * width, width)
-            wanted = exact(expr, (x, y), point)[:3]
-            found = [float(part) for out in kernel(*point) for part in np.ravel(out)]
-            for a, b in zip(found, wanted, strict=True):
-                if abs(b) < 1e307:
-                    assert abs(a - b) <= 1e-13 * abs(b) + mpmath.mpf("1e-306"), (point, a, b)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from symgrad.ir.product import product_of
 from symgrad.ir.rules import Args, among, exactly
 from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
 from symgrad.ir.stability.patterns import (
@@ -22,7 +21,6 @@ from symgrad.ir.stability.patterns import (
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
-_MOST_FACTORS = 5  # of the exponent of a Gaussian
 _HIGHAM = "Higham 2002, section 1.14"
 _MAECHLER = "Maechler 2012"
 _KNUTH = "Knuth 1997, section 4.2.2"
@@ -100,26 +98,6 @@ def exp_times_exp(g: Graph, a: Args) -> int | None:
     if x is None or y is None:
         return None
     return g.node("exp", g.mul(g.const(2), x)) if x == y else g.node("exp_of_sum", x, y)
-
-
-@stable(
-    "exp",
-    "x**2/k**2, which SymPy makes of (x/k)**2, leaves the range of numbers by its parts",
-    Audit("exp(-x**2/(2*y**2))", "exp(-(x/y)**2/2)", "a square over a square, and a number", "Blue 1978",
-          at_pairs((3e200, 2e200), (-1e180, 3e180), (0.3, -0.7), (1.0, 0.25))),
-    on=among("div", "mul", "neg"),
-    needs=("div",),
-)  # fmt: skip
-def exp_of_square_of_quotient(g: Graph, a: Args) -> int | None:
-    parts = product_of(g, a[0], _MOST_FACTORS)
-    if parts is None or len(parts.above) != 2 or len(parts.below) != 2:
-        return None
-    (x, other), (k, another) = parts.above, parts.below
-    if x != other or k != another or g.op[k] in ("cast", "const"):
-        return None
-    quotient = g.div(x, k)
-    made = g.mul(g.const(parts.number), g.mul(quotient, quotient))
-    return None if made == a[0] else g.node("exp", made)
 
 
 @stable(
