@@ -159,8 +159,9 @@ def assemble(
 ) -> Kernel:
     """The stages after differentiation: a kernel for a unit whose calls `signature` describes."""
     if backend == "numpy":
-        inlined = unit.moved(*inline(unit.graph, unit.roots))  # a product is seen as a whole
-        units = (unit, with_sums_in_range(with_split_logsumexp(inlined)))
+        whole = with_split_logsumexp(unit)
+        whole = whole.moved(*inline(whole.graph, whole.roots))  # products are seen as a whole
+        units = (unit, with_sums_in_range(whole))
         return build_kernel(
             signature, None, units, backend, dtype, sparse, memory, threads, precision=precision
         )
