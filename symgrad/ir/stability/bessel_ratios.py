@@ -249,6 +249,8 @@ def _product(g: Graph, op: str, a: Args) -> int | None:
         return None
     choices_or_not = [(x, _choice_of(g, x)) for x in a]
     near = [_renamed(g, x, _CORE) if choice is None else choice.near for x, choice in choices_or_not]
+    if tuple(near) == tuple(a):  # nothing but what is left alone: this is the near arm of a choice
+        return None
     return g.where(_condition(g, functions), _far_product(g, parts), g.node(op, *near))
 
 
