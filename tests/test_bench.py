@@ -29,6 +29,7 @@ import scalar_graph
 import sparse_hessian
 import start
 import sympy as sp
+import targets
 import tensor_programs
 import training
 
@@ -77,6 +78,18 @@ def test_a_large_graph_has_the_derivatives_of_its_steps():
         wanted = scalar_graph.chain(drawn, moved, scalar_graph.total, operator.mul)
         assert value == pytest.approx(wanted.real, rel=1e-12)
         assert np.ravel(slopes)[k] == pytest.approx(wanted.imag * 1e30, rel=1e-11, abs=1e-12)
+
+
+def test_targets_are_those_of_the_results_that_are_kept():
+    text = targets.text()
+    assert (BENCH / "TARGETS.md").read_text() == text
+    rows = [row for table in targets.tables() for row in table.rows]
+    assert len(rows) > 60 and {row[-1] for row in rows} <= {"yes", "NO"}
+
+
+def test_a_target_is_a_bound_from_above_or_below():
+    assert targets.Target("", 2, 1.5).is_met and not targets.Target("", 1, 1.5).is_met
+    assert targets.Target("", 1, 1.5, True).is_met and not targets.Target("", 2, 1.5, True).is_met
 
 
 def test_a_start_is_an_import_and_first_calls():

@@ -223,14 +223,18 @@ def tables() -> list[Table]:
     return [Table(title, header, tuple(t.row() for t in part)) for title, part in parts]
 
 
+def text() -> str:
+    """What TARGETS.md holds."""
+    return "\n".join([HEAD, *(table.text() for table in tables())])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--write", action="store_true", help="write TARGETS.md")
-    text = "\n".join([HEAD, *(table.text() for table in tables())])
     if parser.parse_args().write:
-        (HERE / "TARGETS.md").write_text(text)
+        (HERE / "TARGETS.md").write_text(text())
     else:
-        print(text)
+        print(text())
 
 
 if __name__ == "__main__":
