@@ -200,7 +200,7 @@ def gradbench() -> Iterator[Target]:
 
 def cliffs(r: Results) -> Iterator[Target]:
     worst = max(r.column("", "worst slowdown"))  # its only table
-    yield Target("worst slowdown of any shared program at any size", 2, worst)
+    yield Target("worst slowdown of any shared program at any size, below 2", 1.99, worst)
 
 
 def _titled(r: Results, start: str) -> str:

@@ -36,11 +36,11 @@ The gradient of `ode` in `manual` is a closed form and not the derivative of the
   where that pass fails otherwise.
 - JAX 0.10 and PyTorch 2.13: wheels for CPUs, one thread.
 
-The repository's archive lacks two files of data: the largest of `ht`, which is left out below, and the text of
-`lstm`, for which random characters of at most 14 bits stood in.
+The repository's archive lacks two files of data: the largest of `ht`, which is left out below, and the text
+of `lstm`, for which random characters of at most 14 bits stood in.
 
-Without other tools symgrad ran all evals with the workloads they have by default on 2026-11-22 (--tools symgrad
--- --min-seconds 0.1): 234 results, all valid; made-up data stood in for the two files.
+Without other tools symgrad ran all evals with the workloads they have by default on 2026-11-22 (--tools
+symgrad -- --min-seconds 0.1): 234 results, all valid; made-up data stood in for the two files.
 
 A process had 8 GB in `det`, where a record of 11! products may need more. Adept was left out of `ode`, where
 it did not answer within 100 seconds at n=100000. Of these tools only Enzyme has `particle` and `saddle`.
