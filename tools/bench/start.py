@@ -114,7 +114,7 @@ def _measure_one(name: str) -> dict[str, float]:
     def timed(*args: object, **options: object) -> object:
         start = time.process_time()
         try:
-            return build(*args, **options)  # type: ignore[arg-type]
+            return build(*args, **options)  # type: ignore[arg-type]  # what `build` was called with
         finally:
             spent[0] += time.process_time() - start
 

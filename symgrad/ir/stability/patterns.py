@@ -120,11 +120,11 @@ def remove(items: list[Item], unwanted: list[Item]) -> tuple[list[Item], list[It
     return left, rest
 
 
-def terms_of(g: Graph, node: int) -> list[tuple[int, int]]:
-    """The (sign, term) of a sum; a sum of more than a few terms is one term."""
+def terms_of(g: Graph, node: int, most: int = MOST_TERMS) -> list[tuple[int, int]]:
+    """The (sign, term) of a sum; a sum of more than `most` terms is one term."""
     terms: list[tuple[int, int]] = []
     stack = [(1, node)]
-    while stack and len(stack) + len(terms) <= MOST_TERMS:
+    while stack and len(stack) + len(terms) <= most:
         sign, part = stack.pop()
         op, args = g.op[part], g.args[part]
         if op == "neg":

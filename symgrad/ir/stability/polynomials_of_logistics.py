@@ -37,6 +37,7 @@ from symgrad.ir.stability.patterns import (
     numbered,
     quotient_of,
     sum_of_signed,
+    terms_of,
 )
 from symgrad.records import dataclass
 
@@ -51,21 +52,6 @@ _MOST_DEGREE = 10
 _MOST_TERMS = 12
 _MOST_LOOKED_AT = 12  # factors, to see whether there is a logistic function
 _MOST_DEPTH = 3  # of sums in products in sums
-
-
-def _terms(g: Graph, node: int) -> list[tuple[int, int]]:
-    """The (sign, term) of a sum; a sum of more than some terms is one."""
-    found, stack = list[tuple[int, int]](), [(1, node)]
-    while stack and len(stack) + len(found) <= _MOST_TERMS:
-        sign, n = stack.pop()
-        if g.op[n] == "neg":
-            stack.append((-sign, g.args[n][0]))
-        elif g.op[n] in ("add", "sub"):
-            x, y = g.args[n]
-            stack += [(-sign if g.op[n] == "sub" else sign, y), (sign, x)]
-        else:
-            found.append((sign, n))
-    return [(1, node)] if stack else found
 
 
 # ---- what is such a polynomial -----------------------------------------------------------------
@@ -182,7 +168,9 @@ def _is_sum(g: Graph, node: int, of: Unit, depth: int) -> bool:
     """Whether all of a sum is a polynomial."""
     if g.op[node] not in ("add", "sub"):
         return False
-    return all(term != node and _is_whole(_split(g, term, of, depth)) for _, term in _terms(g, node))
+    return all(
+        term != node and _is_whole(_split(g, term, of, depth)) for _, term in terms_of(g, node, _MOST_TERMS)
+    )
 
 
 def _is_whole(term: Term) -> bool:
@@ -206,7 +194,7 @@ def _polynomial(g: Graph, term: Term, of: Unit) -> Coefficients | None:
 
 def _sum(g: Graph, node: int, of: Unit) -> Coefficients | None:
     total: Coefficients = (Fraction(0),)
-    for sign, term in _terms(g, node):
+    for sign, term in terms_of(g, node, _MOST_TERMS):
         made = _polynomial(g, _split(g, term, of), of)
         if made is None:
             return None
@@ -268,7 +256,7 @@ def _together(g: Graph, a: Args, sign: int) -> int | None:
     of = _shared(g, a)
     if of is None:
         return None
-    sides = [_terms(g, side) for side in a]
+    sides = [terms_of(g, side, _MOST_TERMS) for side in a]
     beside = {_beside(g, term, of.x) for _, term in sides[1]}
     if not any(_beside(g, term, of.x) in beside for _, term in sides[0]):
         return None
