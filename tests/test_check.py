@@ -11,7 +11,8 @@ from strategies import scalar_programs, tensor_programs
 from symgrad.errors import IllegalProgram
 from symgrad.ir.bounds import facts_of, index_is_in_range, is_nonnegative
 from symgrad.ir.check import check, unproven_reads
-from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.tensor import Tensor
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 

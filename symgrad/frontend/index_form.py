@@ -23,9 +23,10 @@ from symgrad.frontend.linalg import element_of_call, matrix_of_entries
 from symgrad.frontend.printed_size import MOST_SEARCHED
 from symgrad.frontend.scalar_builders import reachable_branches
 from symgrad.frontend.scalar_form import Leaves, ScalarForm
-from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.reduce import conjunction, conjuncts
+from symgrad.ir.tensor import Tensor
 from symgrad.records import dataclass
 
 Expr = Any

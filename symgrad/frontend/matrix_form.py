@@ -21,8 +21,9 @@ from symgrad.frontend.matrix_algebra import diagonal, effort, matmul, ones, trac
 from symgrad.frontend.printed_size import MOST_SEARCHED
 from symgrad.frontend.scalar_form import Leaves, ScalarForm
 from symgrad.frontend.triangle import LOWER, Triangle
-from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
+from symgrad.ir.tensor import Tensor
 
 Expr = Any
 Matrix = Any

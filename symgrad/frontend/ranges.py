@@ -8,8 +8,9 @@ from symgrad.errors import IndexOutOfRange, quoted
 from symgrad.frontend.describe import index_text
 from symgrad.ir.bounds import Entries, is_index_predicate, is_nonnegative, of_sizes
 from symgrad.ir.check import unproven_reads
-from symgrad.ir.graph import SCANS, Graph, Node, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import conjunction, conjuncts
+from symgrad.ir.tensor import SCANS
 from symgrad.records import dataclass
 
 _IN_RANGE = ("state", *SCANS)  # read at times of their own, or with nan outside (`frontend.recurrences`)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgrad.errors import UnsupportedExpression
-from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.matrix.call import call, over
 from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.reduce import reduce, store
+from symgrad.ir.tensor import Tensor
 
 
 def replace_input(g: Graph, root: Node, tensor: TensorId, value: Node) -> Node:

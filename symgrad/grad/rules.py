@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.kinks import tie_goes_to
 from symgrad.ir.reduce import reduce
+from symgrad.ir.tensor import Tensor
 
 
 def weight(g: Graph, t: TensorId, factor: Node) -> Node:

@@ -11,10 +11,11 @@ from typing import Any
 
 from symgrad.errors import IllegalProgram, quoted
 from symgrad.ir.bounds import Fact, facts_of, index_always_leaves, index_is_in_range
-from symgrad.ir.graph import KINDS, REDUCTIONS, SCANS, Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS, result_extents
 from symgrad.ir.ops import OPS
 from symgrad.ir.scan import clocks, scan_of
+from symgrad.ir.tensor import KINDS, REDUCTIONS, SCANS, Tensor
 from symgrad.records import dataclass
 
 _MAX_CONTEXTS = 8  # guard contexts told apart per node; beyond that only what they share is used

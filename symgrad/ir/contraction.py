@@ -11,8 +11,9 @@ from collections.abc import Collection, Sequence
 from math import prod
 
 from symgrad.ir.bounds import read_is_in_range, typical
-from symgrad.ir.graph import Graph, Node, Tensor
+from symgrad.ir.graph import Graph, Node
 from symgrad.ir.reduce import additive_terms, factors_of
+from symgrad.ir.tensor import Tensor
 from symgrad.records import dataclass
 
 _LARGEST_SCALE = 2**30  # targets hand it over as an int

@@ -9,10 +9,11 @@ from math import prod
 import numpy as np
 
 from symgrad.ir.evaluate import evaluate_size
-from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.ops import OPS
 from symgrad.ir.running import running_form
+from symgrad.ir.tensor import Tensor
 
 _FREE = frozenset(("cast", "and", "or", "not", "mask", "where", "lt", "le", "eq", "ne"))
 

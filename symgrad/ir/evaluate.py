@@ -14,13 +14,14 @@ import numpy as np
 
 from symgrad.errors import IndexOutOfRange, ShapeMismatch, quoted
 from symgrad.ir import complex_forms
-from symgrad.ir.graph import EPSILON, SMALLEST, Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import EPSILON, SMALLEST, Graph, Node, TensorId
 from symgrad.ir.matrix.failures import no_value, not_tall
 from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.matrix.values import NoValue
 from symgrad.ir.ops import OPS
 from symgrad.ir.scan import Clock, Scan, clocks, clocks_around, is_scan, outer_definitions, scan_of
 from symgrad.ir.signs import is_root_at_least_value
+from symgrad.ir.tensor import Tensor
 
 Inspect = Callable[[TensorId, Mapping[Node, Any], Mapping[Node, Any]], None]
 

@@ -16,7 +16,7 @@ Leaves and index nodes
     ige, ieq (index)                    the predicates index >= 0, index == 0
 Every other operation is a row of `ir.ops`.
 
-A *tensor* is an input or a definition; see `Tensor`. Axes inside a definition are numbered by
+A *tensor* is an input or a definition; see `ir.tensor`. Axes inside a definition are numbered by
 position, so two definitions that differ only in the names of their indices are one object.
 """
 
@@ -25,7 +25,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from symgrad.ir import stability  # noqa: F401  registers its rules
@@ -33,73 +32,25 @@ from symgrad.ir.keys import LEAF_KINDS, MASK, START, STEP, key_of, literals
 from symgrad.ir.kinks import DEFAULT, check_convention
 from symgrad.ir.ops import OPS
 from symgrad.ir.product import factors_in
+from symgrad.ir.reachable import Reachable
 from symgrad.ir.rules import MULTIPLE, POWER, SQUARE, Rule, form_of_number, select
 from symgrad.ir.series.laurent import meant
 from symgrad.ir.series.probe import CONSTANT, Probe, is_formula, variable_among
 from symgrad.ir.series.removable import Expansion
-from symgrad.records import dataclass
+from symgrad.ir.tensor import Node as Node  # also for those who import the graph
+from symgrad.ir.tensor import Tensor
+from symgrad.ir.tensor import TensorId as TensorId
 
 if TYPE_CHECKING:
     from symgrad.ir.bounds import Entries
 
-Node = int
-TensorId = int
 # Of an op: its nodes by their arguments, a key, a kind (none for leaves), what `is_formula`,
 # `factors_in` say.
 Table = tuple[dict[tuple[Any, ...], Node], int, str | None, bool | None, float | None]
 NO_AXES: frozenset[Node] = frozenset()
 _FIRST_FRESH = 1_000_000
-SHARE_LOOKED_FOR = 16  # a 16th of all nodes is found from its roots, more of them by looking at all
-_LARGE = 1_000  # nodes below some roots that are worth keeping
-_MOST_KEPT = 4
-
-REDUCTIONS = ("sum", "prod", "max", "min", "logsumexp")
-SCANS = ("scan", "backward_scan")
 # The constants that depend on the type: the spacing of its numbers at 1, its smallest normal number.
 EPSILON, SMALLEST = ("s", "epsilon"), ("s", "smallest")
-KINDS = ("input", "map", *REDUCTIONS, "call", "enum", "scatter", "state", *SCANS)
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """An input or a definition.
-
-    kind      input; map `T[out] = body`; a reduction `T[out] = reduce over red of body`;
-              enum `T[c, out] = bodies[c]` (an explicit matrix, or several outputs sharing one graph);
-              call, the matrix function `name` of the bodies (`ir.matrix.functions`);
-              scatter `T[target(red)] += body(red)`;
-              state, scan and backward_scan, a recurrence: `ir.scan`.
-    out       canonical axes of the result (numbers 0..), enum's leading entry axis excluded.
-    red       canonical axes that are reduced (or looped over, for scatter), numbered after `out`;
-              of a call, the axes of its operands, one operand after the other.
-    bodies    one node; enum has one per entry, a call one per operand; an input has none.
-    target    scatter only: the index of each result axis as a function of `red`.
-    extents   extent of each axis of the result, enum's entry axis included.
-    dtype     "real" or "int" (only inputs may be integers).
-    name      of an input, or of the function of a call.
-    links     scans only: (state, first, step) for each of its states; tensors it is made of.
-    entry     scans: which of its states this is; state: its number.
-    """
-
-    kind: str
-    out: tuple[Node, ...]
-    red: tuple[Node, ...]
-    bodies: tuple[Node, ...]
-    target: tuple[Node, ...]
-    extents: tuple[Node, ...]
-    dtype: str = "real"
-    name: str = ""
-    links: tuple[TensorId, ...] = ()
-    entry: int = 0
-
-    @property
-    def body(self) -> Node:
-        (only,) = self.bodies
-        return only
-
-    @property
-    def rank(self) -> int:
-        return len(self.extents)
 
 
 class Graph:
@@ -133,7 +84,7 @@ class Graph:
         self._tables: dict[str, Table] = {}
         self._rationals: dict[Node, Fraction] = {}
         self._tensor_ids: dict[Tensor, TensorId] = {}
-        self._below: dict[tuple[Node, ...], list[Node]] = {}  # what `reachable` said last
+        self._reachable = Reachable()
         self.present: set[str] = set()  # ops of nodes and kinds of tensors that there are
         self._rules: dict[tuple[str, ...], tuple[Rule, ...]] = {}  # by forms: those that may fire
         self._fresh = _FIRST_FRESH
@@ -144,7 +95,7 @@ class Graph:
         self.false = self.intern("false", ())
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_below": {}, "_rules": {}}
+        return {**self.__dict__, "_reachable": Reachable(), "_rules": {}}
 
     # ---- interning -------------------------------------------------------------------------
 
@@ -551,43 +502,8 @@ class Graph:
     # ---- traversal and substitution --------------------------------------------------------
 
     def reachable(self, roots: Iterable[Node]) -> list[Node]:
-        """Every node below `roots`, ascending, so arguments come first. Iterative."""
-        stack = list(roots)
-        key = tuple(stack)
-        known = self._below.get(key)
-        if known is not None:
-            return [*known]
-        seen: set[Node] = set(stack)
-        arguments, most = self.arguments, len(self.op) // SHARE_LOOKED_FOR
-        while stack:
-            for a in arguments[stack.pop()]:
-                if a not in seen:
-                    seen.add(a)
-                    stack.append(a)
-            if len(seen) > most:
-                return self._reachable_downwards(key)
-        return sorted(seen)
-
-    def _reachable_downwards(self, roots: tuple[Node, ...]) -> list[Node]:
-        """The same for a large share of all nodes, which are counted down.
-
-        Such results are kept: nodes never change, and every stage asks for those of the same roots.
-        """
-        top, arguments = max(roots), self.arguments
-        is_below = bytearray(top + 1)
-        for n in roots:
-            is_below[n] = 1
-        for n in range(top, -1, -1):
-            if is_below[n]:
-                for a in arguments[n]:
-                    is_below[a] = 1
-        found = [*compress(range(top + 1), is_below)]
-        if len(found) > _LARGE:
-            if len(self._below) >= _MOST_KEPT:
-                del self._below[next(iter(self._below))]
-            self._below[roots] = found
-            found = [*found]  # a caller may change its own
-        return found
+        """Every node below `roots`, ascending, so arguments come first."""
+        return self._reachable.below(roots, self.arguments)
 
     def first_occurrence(self, root: Node, wanted: frozenset[Node]) -> list[Node]:
         """The axes of `wanted` in the order a left-to-right walk of `root` meets them."""

@@ -7,7 +7,8 @@ Cumulative sums and products have this form, and so do the exclusive products of
 
 from __future__ import annotations
 
-from symgrad.ir.graph import Graph, Node, Tensor
+from symgrad.ir.graph import Graph, Node
+from symgrad.ir.tensor import Tensor
 from symgrad.records import dataclass
 
 

@@ -25,7 +25,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from symgrad.errors import IllegalProgram
-from symgrad.ir.graph import SCANS, Graph, Node, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.tensor import SCANS
 from symgrad.records import dataclass
 
 _LEVEL = 1 << 16  # canonical numbers of states: level * _LEVEL + position

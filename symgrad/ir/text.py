@@ -27,7 +27,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from symgrad.ir.graph import SCANS, Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.tensor import SCANS, Tensor
 from symgrad.ir.text_parse import parse_program as parse_program
 
 _LONG = 90  # a value whose text is longer gets a line of its own

@@ -9,9 +9,10 @@ from dataclasses import field
 from fractions import Fraction
 
 from symgrad.errors import ParseError
-from symgrad.ir.graph import KINDS, SCANS, Graph, Node, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.ops import OPS
+from symgrad.ir.tensor import KINDS, SCANS
 from symgrad.records import dataclass
 
 _TOKEN = re.compile(

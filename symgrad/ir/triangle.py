@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symgrad.ir.graph import Graph, Node, Tensor
+from symgrad.ir.graph import Graph, Node
 from symgrad.ir.ops import OPS
+from symgrad.ir.tensor import Tensor
 
 # Up to two operations give the same number in both triangles for less than a second store; from three
 # on, a fused multiply-add may round one of two products only.

@@ -7,10 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from symgrad.ir.contraction import terms_of
-from symgrad.ir.graph import Node, Tensor, TensorId
+from symgrad.ir.graph import Node, TensorId
 from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.running import Running, running_form
 from symgrad.ir.sums.bands import Band
+from symgrad.ir.tensor import Tensor
 from symgrad.ir.triangle import is_symmetric_sum, mirrored_entry, triangle_conditions
 from symgrad.loops.cases import cases
 from symgrad.loops.contraction import Products

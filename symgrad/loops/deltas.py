@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
-from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import additive_terms, conjuncts
 from symgrad.ir.sums.bands import Band, masked_bands
+from symgrad.ir.tensor import Tensor
 from symgrad.ir.triangle import mirrored_entry
 
 

@@ -12,7 +12,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from symgrad.ir.bounds import Fact, facts_of, is_nonnegative, read_is_in_range
-from symgrad.ir.graph import SHARE_LOOKED_FOR, Node
+from symgrad.ir.graph import Node
+from symgrad.ir.reachable import SHARE_LOOKED_FOR
 from symgrad.ir.reduce import conjunction, unguarded
 from symgrad.loops.nest import (
     Bool,

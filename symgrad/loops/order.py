@@ -6,8 +6,9 @@ A loop of which a condition leaves one turn goes into those that say which.
 from __future__ import annotations
 
 from symgrad.ir.bounds import typical
-from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import conjuncts
+from symgrad.ir.tensor import Tensor
 
 _UNIT, _STRIDED = 1, 8  # relative price of one access per turn of the inner loop
 

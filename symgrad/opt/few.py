@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symgrad.ir.graph import SCANS, Graph, TensorId
+from symgrad.ir.graph import Graph, TensorId
+from symgrad.ir.tensor import SCANS
 from symgrad.ir.unit import Few, Unit
 from symgrad.opt.layout import Layout
 from symgrad.opt.rebuild import copy_with

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.tensor import Tensor
 from symgrad.opt.rebuild import Copy, copy_with, linked
 
 _MADE = ("map", "sum", "prod", "max", "min", "logsumexp")  # definitions whose axes may change places

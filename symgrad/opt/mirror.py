@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import conjunction
+from symgrad.ir.tensor import Tensor
 from symgrad.ir.triangle import is_symmetric_sum, swap_of, triangle_conditions
 from symgrad.ir.unit import Mirror, Unit
 

@@ -22,8 +22,9 @@ from collections.abc import Sequence
 
 from symgrad.ir.bounds import facts_of, index_is_in_range, read_is_in_range, typical
 from symgrad.ir.contraction import is_linear_read, is_plain_read, is_small, scale_of, terms_of
-from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.reduce import additive_terms, conjunction, conjuncts, factors_of, reduce
+from symgrad.ir.tensor import Tensor
 from symgrad.opt.rebuild import Copy, copy_with
 from symgrad.records import dataclass
 

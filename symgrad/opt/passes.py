@@ -27,9 +27,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import additive_terms, needs_its_guards, store
+from symgrad.ir.tensor import Tensor
 from symgrad.opt.diagonal import diagonal
 from symgrad.opt.factorise import Factors
 from symgrad.opt.forward import forward

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from symgrad.ir.graph import SCANS, Graph, Node, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
+from symgrad.ir.tensor import SCANS
 
 _ROWS = OPS.keys() - {"cast"}  # what `Graph.node` makes as it stands
 NodeHook = Callable[["Copy", TensorId, Node, Node], Node]

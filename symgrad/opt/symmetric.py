@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symgrad.ir.graph import Graph, Node, Tensor, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.matrix.symmetry import symmetric_definitions
+from symgrad.ir.tensor import Tensor
 from symgrad.ir.triangle import mirrored_entry
 from symgrad.opt.rebuild import Copy, copy_with
 

@@ -21,10 +21,11 @@ from symgrad.grad.precision import Precision
 from symgrad.grad.reverse import cotangents
 from symgrad.grad.rounding import Rounding
 from symgrad.ir.evaluate import evaluate, evaluate_size
-from symgrad.ir.graph import SCANS, Graph, Node, TensorId
+from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.last_places import last_places
 from symgrad.ir.ops import OPS
 from symgrad.ir.scan import on_tensors, outer_definitions, same_place
+from symgrad.ir.tensor import SCANS
 from symgrad.ir.text import node_text
 from symgrad.ir.unit import Unit
 from symgrad.opt.plain import without_norm_guards
