@@ -112,6 +112,27 @@ def test_a_gradient_that_cancels_to_rounding_is_not_held_against_the_program():
     assert sg.verify((x + 1) ** 3 - x**3 - 3 * x**2 - 3 * x, at={x: 0.7}).ok
 
 
+NOISE = (x - 1) ** 9 - sp.expand((x - 1) ** 9)  # 0; as it is computed, rounding and nothing else
+
+
+@pytest.mark.parametrize("at", [1.0, 2.0, 3.7])
+def test_numbers_that_are_all_rounding_are_named_and_do_not_fail(at):
+    report = sg.verify(NOISE, at={x: at}, outputs=("value", "grad", "hess"))
+    assert report.ok
+    assert results(report, "grad")["50 digits"] == "no digits"
+    assert "grad x: it is" in str(report)
+    assert "grad" in report.table.splitlines()[-1].removeprefix("ok; numbers without digits: ")
+    assert sg.verify(NOISE, grad=lambda a: 0.0, at={x: at}).ok
+
+
+def test_numbers_that_are_more_than_rounding_fail_beside_rounding():
+    assert not sg.verify(NOISE, grad=lambda a: 1e-3, at={x: 3.7}).ok
+    assert not sg.verify(NOISE + x, grad=lambda a: 0.0, at={x: 3.7}).ok
+    some_digits = sp.expand((x - 1) ** 9)
+    assert not sg.verify(some_digits, at={x: 1.1}, outputs="grad").ok
+    assert sg.verify(some_digits, at={x: 1.001}, outputs="grad").ok
+
+
 def test_without_real_arguments_only_the_value_is_verified():
     counts = sp.IndexedBase("counts", shape=(n,), integer=True)
     report = sg.verify(sp.Sum(counts[i], (i, 0, n - 1)))

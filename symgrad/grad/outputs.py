@@ -90,6 +90,11 @@ def base_of(word: str) -> str:
     return word.removesuffix(_ERROR) if word in ERROR_WORDS else word
 
 
+def error_word(word: str) -> str:
+    """The word for the bound of the rounding error of an output."""
+    return word + _ERROR
+
+
 def errors_of(rounding: Rounding, result: Result) -> Result:
     """Bounds of the rounding errors of a result, entry by entry, in the same structure."""
     if not isinstance(result, Leaf):
@@ -455,5 +460,5 @@ _WORDS: dict[str, Callable[[Problem], Result]] = {
 }
 OUTPUT_WORDS = tuple(_WORDS)
 _ERROR = "_error"
-ERROR_WORDS = tuple(word + _ERROR for word in OUTPUT_WORDS)
+ERROR_WORDS = tuple(map(error_word, OUTPUT_WORDS))
 TANGENT_WORDS = ("jvp", "hvp", "gnvp")  # those that take a direction

@@ -23,11 +23,27 @@ _PER_NUMBER = 100  # operations it takes to look at one number of a result
 
 @dataclass(frozen=True)
 class Check:
-    """One direction and the derivative claimed along it, (M,): an entry's, or that of a random `vector`."""
+    """One direction and the derivative claimed along it, (M,): an entry's, or that of a random `vector`.
+
+    noise  a bound of what rounding may change of such a derivative, (M,); None where nobody asked for it.
+    """
 
     claimed: Array
     entry: int | None = None
     vector: Array | None = None
+    noise: Array | None = None
+
+    @property
+    def lost(self) -> Array:
+        """Where the claimed derivative has no digits: rounding alone may make it as large, (M,)."""
+        if self.noise is None:
+            return np.zeros(self.claimed.shape, dtype=bool)
+        return np.asarray((self.noise > 0) & (np.abs(self.claimed) <= self.noise))
+
+    @property
+    def lost_noise(self) -> Array:
+        """`noise` where the derivative has no digits, else 0, (M,)."""
+        return np.where(self.lost, 0.0 if self.noise is None else self.noise, 0.0)
 
     def direction(self, size: int) -> Array:
         """The direction as a vector, (size,)."""
@@ -46,6 +62,9 @@ class Claim:
             is its product with the one direction in `checks`.
     place   the text for one of the M entries ("" where there is only one).
     pattern  (M, N), where a sparse result has places; None for a dense one.
+    is_own  whether the user wrote the derivative.
+    of_function, of_value  bounds of the rounding errors of what is differentiated, (M,), and of the value
+            (of a Hessian's program); 0 where nobody asked for them.
     """
 
     word: str
@@ -54,6 +73,9 @@ class Claim:
     checks: tuple[Check, ...]
     place: Callable[[int], str]
     pattern: Array | None = None
+    is_own: bool = False
+    of_function: Array | float = 0.0
+    of_value: float = 0.0
 
     @property
     def variables(self) -> Variables:

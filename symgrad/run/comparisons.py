@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,7 +30,7 @@ from symgrad.run.judging import (
     row_of,
 )
 from symgrad.run.point import Array
-from symgrad.run.report import FAILED, LEFT_OUT, Entry, Row, entry_text
+from symgrad.run.report import FAILED, LEFT_OUT, NO_DIGITS, Entry, Row, entry_text
 from symgrad.run.taylor import taylor_rows
 from symgrad.run.zeros import pattern_rows, zero_rows
 
@@ -39,6 +39,7 @@ Shape = tuple[int, ...]
 _EXACT_BUDGET = 150_000  # operations at high precision, about a second
 _COMPLEX_BUDGET = 200_000_000
 _MOST_KINKS = 4  # named in a note
+_BOTH = 2  # numbers are off by their rounding: the one that is verified, and the one beside it
 _LARGEST_GRID = 4_000_000  # numbers in one array of the reference evaluator
 
 
@@ -46,15 +47,18 @@ _LARGEST_GRID = 4_000_000  # numbers in one array of the reference evaluator
 
 
 def compare_value(
-    parts: Sequence[Array], function: Function, tolerances: Tolerances, findings: Findings, shape: Shape
-) -> None:
+    parts: Sequence[Array], function: Function, tolerances: Tolerances, findings: Findings, shape: Shape,
+    noise: Callable[[], Array | None],
+) -> None:  # fmt: skip
     """The value against the reference evaluator and against many digits.
 
     shape  of the value as the user sees it.
+    noise  gives bounds of its rounding errors, (entries,); asked for only where a number is wrong.
     """
     value = np.concatenate([np.ravel(p) for p in parts])
     floor = np.full(value.shape, tolerances.floor * max(1.0, np.abs(value).max(initial=0.0)))
     exact = exactly(function.digits)
+    known: Check | None = None
     for method in (REFERENCE, exact):
         reason = _too_large(function, method == exact)
         if reason:
@@ -66,10 +70,34 @@ def compare_value(
             findings.measured["value"] = measured(names, value, found, function.digits, tolerances.dtype)
             found = found.astype(np.float64)
         relative, allowed = errors_of(value, found, np.zeros_like(found), floor, tolerances.of(method))
-        m = largest(relative / allowed)
-        entry = Entry("value", "", (int(m),) if value.size > 1 else (), "", float(value[m]), float(found[m]),
-                      float(relative[m]), float(allowed[m]), method) if value.size else None  # fmt: skip
-        findings.rows.append(row_of("value", method, count_text(value.size, "number"), entry))
+        compared = np.ones(value.shape, dtype=bool)
+        if (relative > allowed).any():
+            known = known or Check(value, noise=noise())
+            compared = ~(known.lost & (np.abs(value - found) <= _BOTH * known.lost_noise))
+        row = _value_row(method, value, found, relative, allowed, compared)
+        findings.rows.append(row)
+    if known is not None and known.lost.any():
+        m = int(known.lost.argmax())
+        findings.notes.append(_lost_note("value", _value_name(m, shape), known, m, int(known.lost.sum())))
+
+
+def _value_row(
+    method: str, value: Array, found: Array, relative: Array, allowed: Array, compared: Array
+) -> Row:
+    if not value.size:
+        return row_of("value", method, count_text(0, "number"), None)
+    if not compared.any():
+        return Row("value", method, "nothing", result=NO_DIGITS)
+    m = largest(np.where(compared, relative / allowed, -1.0))
+    entry = Entry("value", "", (int(m),) if value.size > 1 else (), "", float(value[m]), float(found[m]),
+                  float(relative[m]), float(allowed[m]), method)  # fmt: skip
+    return row_of("value", method, count_text(int(compared.sum()), "number"), entry)
+
+
+def _lost_note(word: str, name: str, check: Check, m: int, count: int) -> str:
+    number = f"it is {check.claimed[m]:.3g}, and rounding alone may change it by {check.lost_noise[m]:.2g}"
+    count_of = count_text(count, "number")
+    return f"{word}: {count_of} without digits, such as {name}: {number}; accuracy= refuses such numbers"
 
 
 def _value_name(m: int, shape: Shape) -> str:
@@ -93,8 +121,13 @@ class Swept:
     on_kink: Array
 
 
-def compare_claim(claim: Claim, tolerances: Tolerances, findings: Findings) -> None:
-    """One row per method; remarks for the reader are notes."""
+def compare_claim(
+    claim: Claim, tolerances: Tolerances, findings: Findings, with_noise: Callable[[Claim], Claim]
+) -> None:
+    """One row per method; remarks for the reader are notes.
+
+    with_noise  gives the claim with bounds of its rounding errors; asked for only where something failed.
+    """
     function = claim.function
     has_kinks = bool(function.kinks)
     swept = _sweep_all(claim, has_kinks, tolerances)
@@ -112,16 +145,28 @@ def compare_claim(claim: Claim, tolerances: Tolerances, findings: Findings) -> N
     errors = _exact_errors(claim, by_digits)
     if isinstance(by_digits, dict):
         _measure(claim, by_digits, errors, skip, tolerances, findings)
-    rows = [
-        _difference_row(claim, FORWARD, swept.forward, skip, tolerances),
-        _difference_row(claim, CENTRAL, swept.central, skip, tolerances),
-        _slope_row(claim, COMPLEX, by_complex, {}, by_convention, tolerances),
-        _slope_row(claim, exactly(function.digits), by_digits, errors, skip, tolerances),
-        *taylor_rows(claim, swept.sweeps, has_kinks, is_left_out, tolerances),
-        *_kink_rows(claim, swept),
-        *(zero_rows(claim, swept.sweeps, by_complex) if isinstance(by_complex, dict) else []),
-        *pattern_rows(claim, swept.sweeps),
-    ]
+
+    def all_rows(claim: Claim) -> list[Row]:
+        return [
+            _difference_row(claim, FORWARD, swept.forward, skip, tolerances),
+            _difference_row(claim, CENTRAL, swept.central, skip, tolerances),
+            _slope_row(claim, COMPLEX, by_complex, {}, by_convention, tolerances),
+            _slope_row(claim, exactly(function.digits), by_digits, errors, skip, tolerances),
+            *taylor_rows(claim, swept.sweeps, has_kinks, is_left_out, tolerances),
+            *_kink_rows(claim, swept),
+            *(zero_rows(claim, swept.sweeps, by_complex) if isinstance(by_complex, dict) else []),
+            *pattern_rows(claim, swept.sweeps),
+        ]
+
+    rows = all_rows(claim)
+    if any(row.result == FAILED for row in rows):
+        claim = with_noise(claim)
+        lost = [(k, m) for k, check in enumerate(claim.checks) for m in np.nonzero(check.lost)[0]]
+        if lost:
+            rows = all_rows(claim)
+            k, m = lost[0]
+            name = claim.name(claim.checks[k], int(m))
+            findings.notes.append(_lost_note(claim.word, name, claim.checks[k], int(m), len(lost)))
     _note_kinks(claim, swept, rows, findings.notes)
     findings.rows += with_entry_found(claim, rows, tolerances)
 
@@ -209,11 +254,21 @@ def _difference_row(
     claim: Claim, method: str, estimates: Sequence[Estimate], skip: Array, tolerances: Tolerances
 ) -> Row:
     slopes = np.stack([e.value for e in estimates])
-    errors = np.stack([e.error for e in estimates])
     steps = np.stack([e.step for e in estimates])
+    errors = np.stack([e.error for e in estimates]) + _lost_errors(claim, claim.checks, 1 / steps)
     row = judged(claim, claim.checks, method, slopes, errors, skip, tolerances)
     span = f"steps {steps.max():.0e} to {steps.min():.0e}"
     return replace(row, note="; ".join(part for part in (span, row.note) if part))
+
+
+def _lost_errors(claim: Claim, checks: Sequence[Check], per_value: Array | float) -> Array:
+    """What rounding adds to the errors of slopes, (checks, M), beside numbers that have no digits.
+
+    per_value  how much of the rounding of a value a slope has.
+    """
+    noise = np.stack([check.lost_noise for check in checks])
+    total = noise * (1.0 if claim.is_own else _BOTH) + _BOTH * np.asarray(claim.of_function) * per_value
+    return np.where(noise > 0, total / TRUST, 0.0)
 
 
 def _slopes(claim: Claim, exact: bool) -> dict[int, Array] | str:
@@ -254,6 +309,8 @@ def _slope_row(
     found = np.stack([np.asarray(slope, dtype=np.float64) for slope in slopes.values()])
     checks = [claim.checks[k] for k in order]
     own = np.stack([errors.get(k, np.zeros(found.shape[1])) for k in order])
+    if method == COMPLEX or not claim.is_own:
+        own = own + _lost_errors(claim, checks, 0.0)
     row = judged(claim, checks, method, found, own, skip[order], tolerances)
     if method == COMPLEX or claim.function.word != "grad":
         return row

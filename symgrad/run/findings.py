@@ -7,7 +7,7 @@ from dataclasses import field, replace
 
 from symgrad.records import dataclass
 from symgrad.run.accuracy import Accuracy, Measurement, summary
-from symgrad.run.report import FAILED, LEFT_OUT, NO_ANSWER, OK, Row
+from symgrad.run.report import FAILED, LEFT_OUT, NO_ANSWER, NO_DIGITS, OK, Row
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Findings:
     hints: list[str] = field(default_factory=list)
 
 
-_RANK = {FAILED: 3, OK: 2, NO_ANSWER: 1, LEFT_OUT: 0}
+_RANK = {FAILED: 4, NO_DIGITS: 3, OK: 2, NO_ANSWER: 1, LEFT_OUT: 0}
 
 
 def merged(points: Sequence[Findings], labels: Sequence[str]) -> Findings:

@@ -110,7 +110,7 @@ class Function:
         self._verified, self._given, self.word = kernel, given, word
         self._program: Program = kernel.program
         program = self._program
-        self._point, self._weights = point, weights
+        self._point, self.weights = point, weights
         self.variables, self.digits = variables, digits
         self.at = variables.flat(point.arrays)
         derived = program.derived((word,))
@@ -303,9 +303,9 @@ class Function:
         return self._combined(np.concatenate([np.ravel(part) for part in parts]))
 
     def _combined(self, entries: Array) -> Array:
-        if self._weights is None:
+        if self.weights is None:
             return entries
-        return np.asarray((entries * self._weights).sum(axis=-1, keepdims=True))
+        return np.asarray((entries * self.weights).sum(axis=-1, keepdims=True))
 
 
 def _continued(behind: Array, here: Array, ahead: Array, step: Any) -> Array:

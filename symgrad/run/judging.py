@@ -10,7 +10,7 @@ import numpy as np
 from symgrad.records import dataclass
 from symgrad.run.claims import Check, Claim
 from symgrad.run.point import Array
-from symgrad.run.report import FAILED, NO_ANSWER, OK, Entry, Row
+from symgrad.run.report import FAILED, NO_ANSWER, NO_DIGITS, OK, Entry, Row
 
 REFERENCE = "reference evaluator"
 FORWARD, CENTRAL = "forward differences", "central differences"
@@ -54,7 +54,10 @@ def judged(
     claim: Claim, checks: Sequence[Check], method: str, slopes: Array, errors: Array, skip: Array,
     tolerances: Tolerances,
 ) -> Row:  # fmt: skip
-    """The row for slopes (checks, M) with errors of their own."""
+    """The row for slopes (checks, M) with errors of their own.
+
+    Those of numbers without digits have to be among them already.
+    """
     claimed = np.stack([check.claimed for check in checks])
     floor = tolerances.floor * np.stack([claim.magnitude(check) for check in checks])
     relative, allowed = errors_of(claimed, slopes, errors, floor, tolerances.of(method))
@@ -63,7 +66,9 @@ def judged(
     ratio = np.where(skip | silent, -1.0, ratio)
     compared = [check for k, check in enumerate(checks) if not (skip | silent)[k].all()]
     if not compared:
-        return Row(claim.word, method, "nothing", result=NO_ANSWER, note=_silence(silent))
+        is_lost = any(check.lost.any() for check in checks)
+        result = NO_DIGITS if is_lost else NO_ANSWER
+        return Row(claim.word, method, "nothing", result=result, note=_silence(silent))
     k, m = map(int, np.unravel_index(largest(ratio), ratio.shape))
     check = checks[k]
     symbol, index = ("", ()) if check.entry is None else claim.variables.entry(check.entry)

@@ -15,6 +15,8 @@ from symgrad.run.accuracy import Accuracy
 Index = tuple[int, ...]
 
 OK, FAILED, LEFT_OUT, NO_ANSWER = "ok", "FAILED", "left out", "no answer"
+NO_DIGITS = "no digits"
+"""All that was compared is smaller than what rounding may change of it: neither right nor wrong."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class Row:
 class Report:
     """The result of `symgrad.verify`; prints as its table.
 
-    ok     whether no row failed and every output was compared with at least one independent number.
+    ok     whether no row failed and every output was compared with at least one independent number. Numbers
+           that are all rounding do not fail: `notes` names them.
     worst  the entry with the largest error in proportion to what is allowed: of the rows that failed, if any.
     rows   one per method and output.
     title  what was verified, and where.
@@ -113,8 +116,9 @@ class Report:
         if self.worst is not None:
             lines.append(f"worst  {self.worst}")
         failed = [f"{row.output} ({row.method})" for row in self.rows if row.result == FAILED]
+        blank = dict.fromkeys(row.output for row in self.rows if row.result == NO_DIGITS)
         if self.ok:
-            lines.append("ok")
+            lines.append(f"ok; numbers without digits: {', '.join(blank)}" if blank else "ok")
         elif failed:
             lines.append("FAILED: " + ", ".join(failed))
         else:

@@ -80,14 +80,25 @@ def _second_row(
             size = float(np.abs(gradient) @ moduli)
             of_curvature = tolerances.rounding * float(claim.magnitude(check) @ moduli)
         slopes = np.array([slope]), np.array([curvature])
-        order = second_order(s, *slopes, _DOUBLE * size, of_curvature, EPS * size)
+        lost, more = _noise(claim, check)
+        more = np.hypot(more, claim.of_value) if more else 0.0
+        order = second_order(
+            s, *slopes, _DOUBLE * size + lost, of_curvature + lost * float(moduli.max()), EPS * size + more
+        )
         found.append((order, check, sweeps[k]))
     return _row(claim, SECOND, found, _LEAST[BOTH_SIDES])
 
 
 def _order(claim: Claim, check: Check, s: Sweep, remainder: Remainder, tolerances: Tolerances) -> Order:
     magnitude = float(np.sqrt((claim.magnitude(check) ** 2).sum()))
-    return remainder(s, check.claimed, tolerances.rounding * magnitude, EPS * magnitude)
+    lost, more = _noise(claim, check)
+    return remainder(s, check.claimed, tolerances.rounding * magnitude + lost, EPS * magnitude + more)
+
+
+def _noise(claim: Claim, check: Check) -> tuple[float, float]:
+    """What rounding may change of a direction's derivative and of the values; 0 where it has its digits."""
+    lost = float(np.sqrt((check.lost_noise**2).sum()))
+    return lost, float(np.sqrt((np.asarray(claim.of_function) ** 2).sum())) if lost else 0.0
 
 
 def _row(claim: Claim, method: str, found: Sequence[tuple[Order, Check, Sweep]], least: float) -> Row:

@@ -27,10 +27,11 @@ from symgrad.run.findings import Findings, accuracies, merged
 from symgrad.run.functions import DIGITS, Function, Variables, pattern_of, variables_of
 from symgrad.run.hints import hints
 from symgrad.run.judging import Tolerances, strain_of
+from symgrad.run.noise import value_noise, with_noise
 from symgrad.run.own import own_derivative
 from symgrad.run.point import Array, Arrays, Interval, Point, checked_domain, make_point, names_of
 from symgrad.run.products import GAUSS_NEWTON, compare_products
-from symgrad.run.report import FAILED, OK, Entry, Report
+from symgrad.run.report import FAILED, NO_DIGITS, OK, Entry, Report
 from symgrad.run.subject import Subject, subject_of
 
 _FEWEST_DIGITS, _MOST_DIGITS = 20, 1000
@@ -82,6 +83,8 @@ def verify(
     Errors are relative to the larger of the two numbers, or a thousandth of the largest derivative if both
     are smaller. Where the left and the right slope differ (a kink), differences accept a derivative between
     them, the complex step compares it with what the convention takes, and the report names the kink.
+    A number that is smaller than what rounding may change of it has no digits: it does not fail, and the
+    report names it.
 
     Returns a Report: `ok`, `table`, `worst`, `rows`, `accuracy`, `hints`, `raise_if_wrong()`, `to_json()`; it
     prints as its table.
@@ -133,15 +136,21 @@ def _findings(plan: Plan, tolerances: Tolerances) -> Findings:
             continue
         note_infinite(word, parts, findings)
         if word == "value":
-            compare_value(parts, function, tolerances, findings, shape)
+            compare_value(
+                parts, function, tolerances, findings, shape,
+                lambda: value_noise(about.program, about.kernel, point),
+            )  # fmt: skip
         elif not variables.size:
             findings.notes.append(f"{word}: there is nothing to differentiate by")
         elif word in GAUSS_NEWTON:
             compare_products(word, found.outputs[word], function, found.tangent, tolerances, findings)
         else:
             claim = claim_of(word, found, function, plan.seed, plan.entries, shape)
-            claim = replace(claim, pattern=pattern_of(about.kernel, word, point))
-            compare_claim(claim, tolerances, findings)
+            claim = replace(claim, pattern=pattern_of(about.kernel, word, point), is_own=word in own)
+            compare_claim(
+                claim, tolerances, findings,
+                lambda claim: with_noise(claim, about.program, about.kernel, point, found, shape),
+            )  # fmt: skip
             failed = any(row.output == word and row.result == FAILED for row in findings.rows)
             if failed and word in own:
                 findings.hints += _hints(word, own[word], plan, variables)
@@ -228,7 +237,7 @@ def _check_drawn(point: Point, samples: int) -> None:
 def _report(findings: Findings, title: tuple[str, ...], dtype: str) -> Report:
     rows = findings.rows
     failed = [row for row in rows if row.result == FAILED]
-    answered = {row.output for row in rows if row.result in (OK, FAILED)}
+    answered = {row.output for row in rows if row.result in (OK, FAILED, NO_DIGITS)}
     is_complete = all(row.output in answered for row in rows)
     entries = [row.worst for row in failed or rows if row.worst is not None]
     worst = max(entries, key=_severity, default=None)
