@@ -34,6 +34,7 @@ from symgrad.loops.ordinary import with_ordinary_turns
 from symgrad.loops.packed import packed
 from symgrad.loops.peel import peeled
 from symgrad.loops.pieces import in_pieces
+from symgrad.loops.promoted import with_promoted
 from symgrad.loops.reroll import rerolled, to_reroll
 from symgrad.loops.rows import rows_together
 from symgrad.loops.short import with_short_loops_written_out
@@ -226,9 +227,8 @@ def routine_of(
             return routine
         routine = peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(in_place(routine))))))
         routine = routine if counted else with_shared_reciprocals(routine)
-        return with_carried(
-            with_ordinary_turns(with_short_loops_written_out(rows_together(routine)), counted)
-        )
+        routine = with_ordinary_turns(with_short_loops_written_out(rows_together(routine)), counted)
+        return with_promoted(with_carried(routine))
 
     routine = loops_of(unit)
     if not vectors:
