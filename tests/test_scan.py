@@ -12,7 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import symgrad as sg
-from symgrad.errors import BadArgument, ShapeMismatch, UnsupportedExpression
+from symgrad.errors import BadArgument, IndexOutOfRange, ShapeMismatch, UnsupportedExpression
 
 jax.config.update("jax_enable_x64", True)
 
@@ -417,3 +417,28 @@ def test_the_state_may_be_a_small_matrix_in_numbers_with_explicit_arithmetic(bac
     with mpmath.workdps(40):
         np.testing.assert_allclose(value, float(solved(mpmath.mpf(1.5))), rtol=1e-14)
         np.testing.assert_allclose(slope_of_a, float(mpmath.diff(solved, mpmath.mpf(1.5))), rtol=1e-13)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_integers_that_pick_entries_of_a_state_are_checked_by_their_least_and_largest(backend):
+    """And not by the reference evaluator, as other indices made of data: that takes longer than the call."""
+    index = sp.IndexedBase("index", shape=(T, n), integer=True)
+    v = sp.IndexedBase("v", shape=(n,))
+
+    def step(state, t):
+        return sg.Entries((n,), lambda i: state[index[t, i]] * v[i])
+
+    final = sg.scan(step, sg.Entries((n,), lambda i: v[i]), T).final
+    kernel = sg.compile(
+        sp.Sum(final[k], (k, 0, n - 1)), args=(v, index), wrt=v, outputs="value", backend=backend
+    )
+    signature = kernel._spec.signature
+    assert not signature.escapes and len(signature.index_ranges) == 1
+    numbers, picks = np.array([2.0, 3.0, 5.0]), np.array([[2, 0, 0], [1, 1, 2]])
+    state = numbers
+    for row in picks:
+        state = state[row] * numbers
+    assert kernel(numbers, picks) == state.sum()
+    for bad in (-1, 3):
+        with pytest.raises(IndexOutOfRange, match=f"'index' holds the index {bad}"):
+            kernel(numbers, np.where(picks == 1, bad, picks))

@@ -13,8 +13,6 @@ from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.tensor import SCANS
 from symgrad.records import dataclass
 
-_IN_RANGE = ("state", *SCANS)  # read at times of their own, or with nan outside (`frontend.recurrences`)
-
 
 @dataclass(frozen=True, slots=True)
 class Gather:
@@ -43,6 +41,9 @@ class ReadChecks:
 def check_reads(g: Graph, roots: Iterable[TensorId]) -> ReadChecks:
     """Check every read that no index condition guards.
 
+    Recurrences are read with nan outside (`frontend.recurrences`), their states at times of their own: of
+    those only what is gathered is checked.
+
     Raises IndexOutOfRange for a read that is out of range for every size that runs the loop; what
     cannot be decided from the expression is returned, what always holds is not.
     """
@@ -54,10 +55,12 @@ def check_reads(g: Graph, roots: Iterable[TensorId]) -> ReadChecks:
     for t in g.definitions_below(roots):
         for n in _unguarded_reads(g, g.tensors[t].bodies):
             tensor, *index = g.args[n]
-            if g.tensors[tensor].kind in _IN_RANGE:
+            kind = g.tensors[tensor].kind
+            if kind in SCANS:
                 continue
             for position, i in enumerate(index):
-                _check_index(g, tensor, position, i, conditions)
+                if kind != "state":
+                    _check_index(g, tensor, position, i, conditions)
                 found = _gather(g, tensor, position, i)
                 if found is not None:
                     gathers[found] = None

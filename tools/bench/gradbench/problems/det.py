@@ -43,10 +43,14 @@ _gradient = kernel(_determinant, args=_args, wrt=_a, outputs="grad")
 
 def _tables(size: int) -> tuple[np.ndarray, np.ndarray]:
     """For every set of columns and every column: the set without it, and its sign in the expansion."""
-    sets, columns = np.arange(2**size)[:, None], np.arange(size)
-    there = sets >> columns & 1
-    before = np.cumsum(there, axis=1) - there
-    return sets - (there << columns), (there * (1 - 2 * (before & 1))).astype(np.float64)
+    without = np.repeat(np.arange(2**size)[:, None], size, axis=1)
+    sign, turn = np.zeros((2**size, size)), np.ones(2**size)  # turn: -1 for sets of an odd number
+    for j in range(size):
+        n = 1 << j  # sets of earlier columns are the first n; the next n have column j besides
+        without.reshape(-1, 2, n, size)[:, 1, :, j] -= n
+        sign.reshape(-1, 2, n, size)[:, 1, :, j] = turn[:n]
+        turn[n : 2 * n] = -turn[:n]
+    return without, sign
 
 
 def _prepared(made: sg.Kernel, output: Callable[[Any], Any]) -> Callable[[dict[str, Any]], Prepared]:
