@@ -92,6 +92,16 @@ def test_second_derivatives_of_saturated_functions_are_finite_and_right(target) 
     assert near_zero(1e-200) == 1e-200
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_slope_of_an_inversion_keeps_its_digits_beside_an_axis(target) -> None:
+    hess = sg.compile(cases.call_program(OPS["inversion"]), outputs="hess", backend=target)
+    for a, b in [(2.6e-20, -0.66), (1e-9, 0.5), (-1e-160, 3.0), (1e-5, 2e5), (1e-12, 1e-3)]:
+        with mpmath.workdps(60):
+            s, t = mpmath.mpf(a), mpmath.mpf(b)
+            wanted = 2 * s * (s * s - 3 * t * t) / (s * s + t * t) ** 3
+        assert last_places(hess(a, b)[0, :1], np.array([wanted], dtype=object)).max() <= 8
+
+
 # ---- the instruments ---------------------------------------------------------------------------
 
 

@@ -34,6 +34,8 @@ QUOTIENTS = (
     sp.log(sp.cosh(x)) / x**2, sp.log(sp.sin(x) / x), x - sp.sin(x), sp.log(1 + x) - x,
     sp.sin(2 * x) / sp.sin(x),
     (sp.exp(2 * x) - 1) / (sp.exp(x) - 1), x * sp.exp(x) / (sp.exp(x) - 1), (2 / (1 + sp.exp(-x)) - 1) / x,
+    ((1 + x) ** 5 - 1) / x, ((1 + x) ** 12 - 1) / x, ((1 + x**2) ** 3 - 1) / x**2, (1 - (1 - 2 * x) ** 3) / x,
+    ((1 + x) ** 3 - 1 - 3 * x) / x**2, sp.log((1 + x) / (1 - x)) / x,
 )  # fmt: skip
 NEAR = (0.0, 1e-100, 1e-12, -1e-8, 1e-5, -1e-3, 0.03, 0.2, -0.4)
 FAR = (-0.7, 0.55, 0.95)

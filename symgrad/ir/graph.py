@@ -72,6 +72,7 @@ class Graph:
         self.tensors: list[Tensor] = []
         self.fired: Counter[str] = Counter()  # rewrite rule name -> times it fired
         self.rewritten: dict[str, tuple[str, tuple[Node, ...], Node]] = {}  # stable ones: the first time
+        self.written: dict[Node, tuple[str, tuple[Node, ...]]] = {}  # of what a stable rule made a choice
         self._key: list[int] = []  # name-free structural key, orders commutative arguments
         self.multiplicities: dict[Node, Node] = {}  # of maxima and minima, see `ir.kinks`
         self.frontiers: dict[tuple[TensorId, ...], tuple[TensorId, ...]] = {}  # of scans (`ir.scan`)
@@ -226,6 +227,8 @@ class Graph:
                 self.fired[rule.name] += 1
                 if rule.stage == "stable":
                     self.rewritten.setdefault(rule.name, (op, args, result))
+                    if self.op[result] == "where":
+                        self.written[result] = op, args
                 return result
         if op == "add" or (op == "mul" and "const" not in key):
             first, second = self._key[a], self._key[b]  # `is_ordered`, asked for most nodes there are

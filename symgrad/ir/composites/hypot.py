@@ -120,16 +120,10 @@ def _expand_inversion(g: Graph, a: Args) -> int:
 
 
 def _inversion_by_own(g: Graph, a: Args, n: int) -> int:
-    """(y - x)*(y + x)/r^4: of (y/r)^2 - (x/r)^2 nothing would be left near the diagonals.
-
-    The factor that cancels is of x and y, the other of y/r and x/r, which do not overflow.
-    """
+    """(y^2 - x^2)/r^4 by the cosine of twice the angle: of its slope nothing cancels at x = 0."""
     length = g.node("hypot", *a)
-    cosine, sine = g.node("hypot_slope", *a), g.node("hypot_slope", a[1], a[0])
-    differ = g.node("lt", g.mul(g.node("sign", a[0]), g.node("sign", a[1])), g.zero)
-    exact = g.div(g.where(differ, g.add(a[1], a[0]), g.sub(a[1], a[0])), length)
-    other = g.where(differ, g.sub(sine, cosine), g.add(sine, cosine))
-    return _unless_origin(g, length, g.div(g.div(g.mul(exact, other), length), length))
+    turned = g.neg(g.node("double_cosine", *a))
+    return _unless_origin(g, length, g.div(g.div(turned, length), length))
 
 
 def _inversion_by_other(g: Graph, a: Args, n: int) -> int:

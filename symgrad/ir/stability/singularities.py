@@ -27,6 +27,7 @@ from symgrad.ir.series.removable import IS_PART, center_of, centers_of, is_aroun
 from symgrad.ir.series.zeros import common_poles, common_zeros, tied_at, zeros_at_poles
 from symgrad.ir.stability.audit import Audit, at, stable
 from symgrad.ir.stability.patterns import (
+    MOST_FACTORS,
     above_and_below,
     factors_of,
     in_powers_of,
@@ -72,7 +73,7 @@ def _may_be_regular(ops: Sequence[str]) -> bool:
 def regular_quotient(g: Graph, a: Args) -> int | None:
     if IS_PART.get() or not _may_be_regular([g.op[x] for x in a]):
         return None
-    above, below = remove(factors_of(g, a[0]), factors_of(g, a[1]))
+    above, below = remove(*([_as_written(g, f) for f in factors_of(g, x)] for x in a))
     made = _regular(g, above, below)
     return _regular_elsewhere(g, above, below) if made is None else made
 
@@ -95,6 +96,26 @@ def regular_product(g: Graph, a: Args) -> int | None:
         return removable(g, g.intern("mul", a), variable)
     centers = [c for x, y in (a, a[::-1]) for c in zeros_at_poles(g, x, y, variable)]
     return _if_regular(g, "mul", a, variable, centers)
+
+
+def _as_written(g: Graph, node: int) -> int:
+    """The formula that a choice, or a sum of some, stands for: (1 + x)**3 - 1 has a series, choices none."""
+    if not g.written or is_function(g, node):
+        return node
+    made: dict[int, int] = {}
+    stack, left = [node], MOST_FACTORS
+    while stack and left:
+        n = stack[-1]
+        op, args = g.written.get(n, (g.op[n], g.args[n] if g.op[n] in ALGEBRA else ()))
+        todo = [] if is_function(g, n) else [x for x in args if x not in made]
+        if todo:
+            stack += todo
+            left -= 1
+        elif stack.pop() not in made:
+            now = tuple(made.get(x, x) for x in args)
+            made[n] = n if (op, now) == (g.op[n], g.args[n]) or not now else g.intern(op, now)
+    found = made.get(node, node)
+    return found if is_function(g, found) else node
 
 
 def _regular(g: Graph, above: list[int], below: list[int]) -> int | None:
