@@ -27,6 +27,7 @@ from symgrad.loops.columns import columns_in_blocks
 from symgrad.loops.divisions import with_shared_reciprocals
 from symgrad.loops.few import chosen
 from symgrad.loops.in_place import in_place
+from symgrad.loops.kept import kept_further
 from symgrad.loops.lines import Lines
 from symgrad.loops.lower import Interface, lower
 from symgrad.loops.nest import Routine
@@ -225,7 +226,8 @@ def routine_of(
         routine = lower(unit.graph, interface, library, memory is not None, plain)
         if not vectors or isinstance(routine.body, Lines):
             return routine
-        routine = peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(in_place(routine))))))
+        routine = in_place(kept_further(routine))
+        routine = peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(routine)))))
         routine = routine if counted else with_shared_reciprocals(routine)
         routine = with_ordinary_turns(with_short_loops_written_out(rows_together(routine)), counted)
         return with_promoted(with_carried(routine))
