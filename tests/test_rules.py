@@ -350,6 +350,7 @@ EXAMPLES: dict[str, Example] = {
     "one_minus_erf": lambda g, v: (g.one, g.node("erf", v.x)),
     "one_plus_erf": lambda g, v: (g.one, g.node("erf", v.x)),
     "log_softmax_to_softplus": lambda g, v: (g.node("logaddexp", g.node("logaddexp", v.x, v.y), v.z), v.y),
+    "log_sum_exp_and_opposite_score": lambda g, v: (g.add(v.y, v.x), g.node("softplus", g.neg(v.x))),
     "one_minus_cos": lambda g, v: (g.one, g.node("cos", v.x)),
     "cos_plus_minus_one": lambda g, v: (g.minus_one, g.node("cos", v.x)),
     "one_minus_cosh": lambda g, v: (g.one, g.node("cosh", v.x)),

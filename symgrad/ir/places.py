@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from symgrad.ir.graph import Graph, Node
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph, Node
 
 _COMMUTE = frozenset(("add", "mul"))
 _MOST_STEPS = 4  # from what is written to the exponential that it is

@@ -12,7 +12,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     anchors.py       exponents with a common factor: log-sum-exp and softmax over a temperature
     hyperbolic.py    exp(x) + exp(-x), logarithms of cosh and logistic functions
     logistics.py     logistic functions: quotients and products, what is left of 1
-    shares.py        softmax, its complements, log-softmax
+    shares.py        softmax and its complements
     error_functions.py  1 - erf(x), the logarithm of erfc
     inverse_error.py  erfinv(1 - x)
     far_factors.py   quotients of gamma functions and powers that leave the range
@@ -44,6 +44,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     gamma_steps.py   the same of loggamma and digamma
     bessel_ratios.py  logarithms, quotients and scaled products of modified Bessel functions far out
     flat.py          functions of a root that are flat where it is 0
+    log_softmaxes.py  log-sum-exp and softplus less one of their scores
     log_slopes.py    log(f)/(f - 1) for products and sums f
     arcs.py          inverse cosines next to 1, angles between vectors
     divergences.py   x*log(x/y) - x + y and its like next to x = y
@@ -75,6 +76,7 @@ from symgrad.ir.stability import (
     hyperbolic,
     inverse_error,
     log_slopes,
+    log_softmaxes,
     logarithms,
     logistics,
     means,
@@ -128,6 +130,7 @@ __all__ = [
     "hyperbolic",
     "inverse_error",
     "log_slopes",
+    "log_softmaxes",
     "logarithms",
     "logistics",
     "means",

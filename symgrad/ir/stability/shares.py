@@ -11,7 +11,6 @@ from symgrad.ir.stability.audit import SCORES, Audit, at_pairs, stable
 from symgrad.ir.stability.logarithms import log_of_sum
 from symgrad.ir.stability.patterns import (
     MOST_SCORES,
-    difference_of,
     factors_of,
     numbered,
     quotient_of,
@@ -361,46 +360,3 @@ def _scores(g: Graph, node: int) -> tuple[int, list[int]]:
     """The number that a share is of, and the others."""
     x, *rest = g.args[node]
     return x, rest
-
-
-# ---- log-softmax of a few numbers --------------------------------------------------------------
-
-
-@stable(
-    "sub",
-    "log(exp(x) + exp(y)) - x cancels where x is far above y: it is log(1 + exp(y - x))",
-    Audit(
-        "log(exp(x) + exp(y)) - x", "softplus(y - x)", "the logarithm of a few exponentials and one of them",
-        _LOG_SUM_EXP, at_pairs((40.0, 0.0), (1000.5, 1000.0), (-3.0, 4.0), (3.0, -800.0)),
-    ),
-    on=among("logaddexp", "softplus"),
-)  # fmt: skip
-def log_softmax_to_softplus(g: Graph, a: Args) -> int | None:
-    for total, x, sign in ((a[0], a[1], 1), (a[1], a[0], -1)):
-        logs = _logs_of(g, total)
-        if x not in logs:
-            continue
-        logs.remove(x)
-        if len(logs) > 1:
-            result = softmax.log_share(g, x, logs)
-            return result if sign < 0 else g.neg(result)
-        result = g.node("softplus", difference_of(g, logs[0], x))
-        return result if sign > 0 else g.neg(result)
-    return None
-
-
-def _logs_of(g: Graph, node: int) -> list[int]:
-    """x, y, ... if `node` is log(exp(x) + exp(y) + ...) of a few terms; none otherwise."""
-    if g.op[node] == "softplus":
-        return [g.zero, g.args[node][0]]
-    if g.op[node] != "logaddexp":
-        return []
-    logs: list[int] = []
-    stack = [node]
-    while stack and len(stack) + len(logs) <= MOST_SCORES:
-        part = stack.pop()
-        if g.op[part] == "logaddexp":
-            stack += g.args[part][::-1]
-        else:
-            logs.append(part)
-    return [] if stack else logs

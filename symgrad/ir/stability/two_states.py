@@ -2,9 +2,10 @@
 
     softplus(z) - w*z    is    w*softplus(-z) + (1 - w)*softplus(z)
 
-which for w = logistic(z) is the entropy -w*log(w) - (1 - w)*log(1 - w), and for another logistic function w
-the cross-entropy with a soft label. Where w is near 1 and z large, softplus(z) and w*z cancel; the terms on
-the right are never negative. With z = 2*x, log(2*cosh(x)) - x*tanh(x) is the entropy, too.
+which for w = logistic(z) is the entropy -w*log(w) - (1 - w)*log(1 - w), and for another logistic function w,
+or a w that is written as 1 - y, the cross-entropy with a soft label. Where w is near 1 and z large,
+softplus(z) and w*z cancel; the terms on the right are never negative. With z = 2*x,
+log(2*cosh(x)) - x*tanh(x) is the entropy, too.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
 Terms = list[tuple[int, int]]  # (sign, term)
 _SOURCE = "Cover & Thomas 2006, section 2.1; Maechler 2012"
-_WEIGHTS = {"softplus": "logistic", "logcosh": "tanh"}
+_WEIGHTS = {"softplus": ("logistic", "sub"), "logcosh": ("tanh",)}
+_ANY_WEIGHT = tuple(op for ops in _WEIGHTS.values() for op in ops)
 _SUMS = ("add", "sub", "mul", "div", "neg", *_WEIGHTS)
 
 
@@ -43,8 +45,8 @@ def _may_hold(ops: Sequence[str]) -> bool:
     "add",
     "softplus(x) - x*p cancels where p is near 1: an entropy of two states, or a cross-entropy",
     Audit("log(1 + exp(x)) - x/(1 + exp(-x))", "p*softplus(-x) + (1 - p)*softplus(x)",
-          "any logistic function p, multiples, differences of two; log(2*cosh(x)) - x*tanh(x)", _SOURCE,
-          at(40.0, 700.0, 3.0, -20.0)),
+          "any logistic function p, p = 1 - y, multiples, differences of two; log(2*cosh(x)) - x*tanh(x)",
+          _SOURCE, at(40.0, 700.0, 3.0, -20.0)),
     on=_may_hold,
     needs=tuple(_WEIGHTS),
 )  # fmt: skip
@@ -106,7 +108,7 @@ class Part:
 
 def _mixed(g: Graph, terms: Terms) -> int | None:
     totals = _parts(g, terms, tuple(_WEIGHTS))
-    weighted = _parts(g, terms, tuple(_WEIGHTS.values())) if totals else []
+    weighted = _parts(g, terms, _ANY_WEIGHT) if totals else []
     for part in weighted:
         made = _with(g, terms, totals, part)
         if made is not None:
@@ -115,11 +117,12 @@ def _mixed(g: Graph, terms: Terms) -> int | None:
 
 
 def _parts(g: Graph, terms: Terms, ops: Sequence[str]) -> list[Part]:
+    """The terms with a factor of one of these ops; a difference counts if it is 1 - y."""
     found = []
     for place, (sign, term) in enumerate(terms):
         above, below = all_factors(g, term)
         for k, factor in enumerate(above):
-            if g.op[factor] in ops:
+            if g.op[factor] in ops and (g.op[factor] != "sub" or g.args[factor][0] == g.one):
                 times = quotient_of(g, *remove(without(above, k), below))
                 found.append(Part(place, sign, g.op[factor], factor, times))
                 break
@@ -147,7 +150,7 @@ def _with(g: Graph, terms: Terms, totals: Sequence[Part], part: Part) -> int | N
 def _less(g: Graph, totals: Sequence[Part], part: Part, sign: int, value: int) -> list[Part] | None:
     """The term times*f(z) beside -times*z*p."""
     for total in totals:
-        if _WEIGHTS[total.op] == part.op:
+        if part.op in _WEIGHTS[total.op]:
             whole = g.mul(total.times, total.argument(g))
             if multiple_of(g, value, whole) == -sign * total.sign:
                 return [total]
@@ -162,5 +165,9 @@ def _cross_entropy(g: Graph, totals: Sequence[Part], part: Part) -> int:
         sum_of_signed(g, [(sign, g.node("softplus", z)) for sign, z in side])
         for side in ([(sign, g.neg(z)) for sign, z in arguments], arguments)
     )
-    p = g.node("logistic", g.mul(by, part.argument(g)))
-    return g.mul(totals[0].times, g.add(g.mul(p, down), g.mul(g.sub(g.one, p), up)))
+    if part.op == "sub":
+        p, rest = part.function, int(g.args[part.function][1])
+    else:
+        p = g.node("logistic", g.mul(by, part.argument(g)))
+        rest = g.sub(g.one, p)
+    return g.mul(totals[0].times, g.add(g.mul(p, down), g.mul(rest, up)))

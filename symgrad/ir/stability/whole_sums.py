@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from symgrad.ir.stability.log_softmaxes import with_log_softmaxes
 from symgrad.ir.stability.means import with_differences_of_means
 from symgrad.ir.stability.perfect_squares import with_perfect_squares
 from symgrad.ir.stability.quadratic_forms import with_forms_of_differences
@@ -19,6 +20,7 @@ _LOOKED_FOR = (
     with_weighted_variances,
     with_perfect_squares,
     with_differences_of_means,
+    with_log_softmaxes,
 )
 
 

@@ -1,0 +1,378 @@
+"""Logarithms of sums of exponentials less one of their scores, also in sums with other terms.
+
+    log(exp(x) + exp(y) + ..) - x           minus the logarithm of a share, softplus(y - x) of two scores
+    x + log(1 + exp(-x))                    softplus(x)
+    log(exp(x) + exp(y)) - x - y            log(exp(-x) + exp(-y))
+    a + log(exp(x - a) + exp(y - a))        log(exp(x) + exp(y))
+    max(x, y) + log(1 + exp(-|x - y|))      the same
+    log(exp(x) - exp(y)) - x                log(1 - exp(y - x))
+
+The same times something: t*log(1 + exp(-x/t)) + x. Where a score is nearly all of the logarithm, nothing is
+left of the two but their difference. Of sums over an axis the two stand beside each other, c*(L - x), and
+`grad.softmaxes` and `opt.logsumexp` see to them.
+
+Source: Maechler 2012; Blanchard, Higham & Higham 2021, section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING
+
+from symgrad.ir.composites import softmax
+from symgrad.ir.places import places_of
+from symgrad.ir.rules import Args
+from symgrad.ir.stability.anchors import is_anchored
+from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
+from symgrad.ir.stability.patterns import (
+    MOST_SCORES,
+    MOST_TERMS,
+    all_factors,
+    difference_of,
+    multiple_of,
+    negatives,
+    numbered,
+    powers_of,
+    product_of_powers,
+    quotient_of,
+    remove,
+    sum_of_signed,
+    terms_of,
+    without,
+)
+from symgrad.records import dataclass
+
+if TYPE_CHECKING:
+    from symgrad.ir.graph import Graph
+
+Terms = list[tuple[int, int]]  # with their signs
+Key = frozenset[tuple[int, int]]  # the powers in a product without its number
+_MAECHLER = "Maechler 2012"
+_LOG_SUM_EXP = "Blanchard, Higham & Higham 2021"
+_WRITTEN = ("softplus", "logaddexp", "logexpm1", "logsubexp")
+_PRODUCTS = ("mul", "div", "neg")
+_NUMBER: Key = frozenset()
+_PAIR = 2
+
+
+@stable(
+    "sub",
+    "log(exp(x) + exp(y)) - x cancels where x is far above y: it is log(1 + exp(y - x))",
+    Audit(
+        "log(exp(x) + exp(y)) - x", "softplus(y - x)",
+        "the logarithm of a few exponentials and one of them, in sums with other terms",
+        _LOG_SUM_EXP, at_pairs((40.0, 0.0), (1000.5, 1000.0), (-3.0, 4.0), (3.0, -800.0)),
+    ),
+    needs=(*_WRITTEN, "logsumexp"),
+)  # fmt: skip
+def log_softmax_to_softplus(g: Graph, a: Args) -> int | None:
+    return _in_sum(g, a, -1)
+
+
+@stable(
+    "add",
+    "x + log(1 + exp(-x)) cancels where x is far below 0, where all of it is exp(x)",
+    Audit(
+        "x + log(1 + exp(-x))", "softplus(x)", "as above; log(exp(x - a) + exp(y - a)) + a, "
+        "max(x, y) + log(1 + exp(-|x - y|))", _MAECHLER, at(-40.0, -700.0, -3.0, 5.0),
+    ),
+    needs=(*_WRITTEN, "logsumexp"),
+)  # fmt: skip
+def log_sum_exp_and_opposite_score(g: Graph, a: Args) -> int | None:
+    is_difference = any(g.op[part] == "neg" for part in a)  # it is made one, and looked at again
+    return None if is_difference else _in_sum(g, a, 1)
+
+
+def _in_sum(g: Graph, a: Args, sign: int) -> int | None:
+    made = _together(g, [*_terms(g, 1, a[0]), *_terms(g, sign, a[1])])
+    return None if made is None else sum_of_signed(g, made)
+
+
+def with_log_softmaxes(g: Graph, nodes: Sequence[int]) -> Sequence[int]:
+    """The terms of a sum; instead of a logarithm and a score of it what these are together."""
+    terms, found = [(1, n) for n in nodes], 0
+    while (made := _together(g, terms)) is not None:
+        terms, found = made, found + 1
+    g.fired[log_sum_exp_and_opposite_score.name] += found
+    return [t if s > 0 else g.neg(t) for s, t in terms] if found else nodes
+
+
+def _terms(g: Graph, sign: int, node: int) -> Terms:
+    """The terms of a sum; L - x is one of them."""
+    terms: Terms = []
+    stack = [(sign, node)]
+    while stack and len(stack) + len(terms) <= MOST_TERMS:
+        sign, part = stack.pop()
+        op, args = g.op[part], g.args[part]
+        if op == "neg":
+            stack.append((-sign, args[0]))
+        elif op in ("add", "sub") and not _is_difference(g, part):
+            stack += [(-sign if op == "sub" else sign, args[1]), (sign, args[0])]
+        else:
+            terms.append((sign, part))
+    return [*terms, *stack]
+
+
+def _is_difference(g: Graph, node: int) -> bool:
+    """L - x for the logarithm L of a sum over an axis, x - L, or L + y where x is -y."""
+    for total, x in (g.args[node], g.args[node][::-1]):
+        if _is_over_axis(g, total):
+            t, *index = g.args[total]
+            body, known = g.tensors[t].body, dict(zip(g.tensors[t].out, index, strict=True))
+            scores = (x,) if g.op[node] == "sub" else negatives(g, x)
+            return any(places_of(g, body, known, g.tensors[t].red, score) is not None for score in scores)
+    return False
+
+
+def _is_over_axis(g: Graph, node: int) -> bool:
+    return bool(g.op[node] == "read" and g.tensors[g.args[node][0]].kind == "logsumexp")
+
+
+@dataclass(frozen=True)
+class _Total:
+    """sign*times*L, the term at a place of a sum, for a logarithm L; times is above/below."""
+
+    place: int
+    sign: int
+    node: int
+    above: list[int]
+    below: list[int]
+
+    def times(self, g: Graph, value: int) -> tuple[int, int]:
+        """The same with another value for the logarithm."""
+        return self.sign, quotient_of(g, [*self.above, value], self.below)
+
+
+def _together(g: Graph, terms: Terms) -> Terms | None:
+    """The terms with one logarithm and a score of it put together; None if there is none."""
+    for place, (sign, term) in enumerate(terms):
+        total = _total(g, place, sign, term)
+        if total is None:
+            continue
+        find = _beside_each_other if g.op[total.node] == "read" else _as_one
+        made = find(g, _Others(g, total, terms))
+        if made is not None:
+            return made
+    return None
+
+
+def _total(g: Graph, place: int, sign: int, term: int) -> _Total | None:
+    if _is_total(g, term):
+        return _Total(place, sign, term, [], [])
+    if g.op[term] not in _PRODUCTS:
+        return None
+    above, below = all_factors(g, term)
+    k = next((k for k, factor in enumerate(above) if _is_total(g, factor)), None)
+    return None if k is None else _Total(place, sign, above[k], without(above, k), below)
+
+
+def _is_total(g: Graph, node: int) -> bool:
+    return g.op[node] in _WRITTEN or _is_over_axis(g, node)
+
+
+def _inside(g: Graph, node: int) -> Sequence[int]:
+    """What a logarithm is of: its arguments, or the body of its sum."""
+    return (g.tensors[g.args[node][0]].body,) if g.op[node] == "read" else g.args[node]
+
+
+class _Others:
+    """The terms of a sum beside a logarithm, as numbers before products of powers."""
+
+    def __init__(self, g: Graph, total: _Total, terms: Terms) -> None:
+        self.g, self.total, self.terms = g, total, terms
+        # Scores less their anchor stay whole: of sums with the anchor there is nothing left to be gained.
+        self.opens = not any(is_anchored(g, score) for score in _inside(g, total.node))
+        self.parts = {k: self._monomials([t], [], s) for k, (s, t) in enumerate(terms) if k != total.place}
+        self.numbers = _added(part for parts in self.parts.values() for part in parts)
+
+    def places_of(self, amount: Terms) -> list[int]:
+        """Where the terms are that are -times*amount; none if not all of them are there."""
+        wanted = self._wanted(amount)
+        if not any(wanted):
+            return []
+        for key, number in wanted.items():
+            # Of a number a part may be taken.
+            if key not in self.numbers or (key and self.numbers[key] != number):
+                return []
+        found = [(k, [key in wanted for _, key in parts]) for k, parts in self.parts.items()]
+        return [] if any(any(has) != all(has) for _, has in found) else [k for k, has in found if any(has)]
+
+    def _wanted(self, amount: Terms) -> dict[Key, Fraction]:
+        total = self.total
+        parts = (self._monomials([*total.above, t], total.below, -s * total.sign) for s, t in amount)
+        return _added(part for of in parts for part in of)
+
+    def _monomials(self, above: Sequence[int], below: Sequence[int], sign: int) -> list[tuple[Fraction, Key]]:
+        if self.opens:
+            return _monomials(self.g, above, below, sign)
+        number, key = _monomial(self.g, above, below)
+        return [(sign * number, key)]
+
+    def less(self, amount: Terms, places: Sequence[int]) -> Terms:
+        """The other terms with times*amount added, which is there at these places."""
+        left = [self.terms[k] for k in self.parts if k not in places]
+        number = self._wanted(amount).get(_NUMBER)
+        if number is not None and self.numbers[_NUMBER] != number:
+            left.append((1, self.g.const(self.numbers[_NUMBER] - number)))
+        return left
+
+
+def _monomials(g: Graph, above: Sequence[int], below: Sequence[int], sign: int) -> list[tuple[Fraction, Key]]:
+    """Numbers and the powers beside them: those of the terms of a sum that is a factor."""
+    number, powers = _monomial(g, above, below)
+    total = next((x for x, e in powers if e == 1 and g.op[x] in ("add", "sub")), None)
+    if total is None:
+        return [(sign * number, powers)]
+    found = []
+    for s, term in terms_of(g, total):
+        own, more = powers_of(g, [term]) or (Fraction(1), {term: 1})
+        together = {**dict(powers), total: 0}
+        for x, e in more.items():
+            together[x] = together.get(x, 0) + e
+        found.append((sign * s * number * own, frozenset((x, e) for x, e in together.items() if e)))
+    return found
+
+
+def _monomial(g: Graph, above: Sequence[int], below: Sequence[int] = ()) -> tuple[Fraction, Key]:
+    """A number and the powers beside it; a product of many factors is one of them."""
+    over, under = powers_of(g, above), powers_of(g, below)
+    if over is None or under is None:
+        return Fraction(1), frozenset({(quotient_of(g, list(above), list(below)), 1)})
+    powers = dict(over[1])
+    for x, e in under[1].items():
+        powers[x] = powers.get(x, 0) - e
+    return over[0] / under[0], frozenset((x, e) for x, e in powers.items() if e)
+
+
+def _added(parts: Iterable[tuple[Fraction, Key]]) -> dict[Key, Fraction]:
+    found = dict[Key, Fraction]()
+    for number, key in parts:
+        found[key] = found.get(key, Fraction(0)) + number
+    return {key: number for key, number in found.items() if number}
+
+
+# ---- of a few exponentials that are written out ------------------------------------------------
+
+
+def _as_one(g: Graph, others: _Others) -> Terms | None:
+    for amount, less in _differences(g, others):
+        places = others.places_of(amount)
+        if places:
+            return [*others.less(amount, places), others.total.times(g, less())]
+    return None
+
+
+def _differences(g: Graph, others: _Others) -> Iterator[tuple[Terms, Callable[[], int]]]:
+    """What may be taken away from a logarithm, and what it is then."""
+    node = others.total.node
+    op, args = g.op[node], g.args[node]
+    if op == "logaddexp":
+        yield from _of_scores(g, _scores_of(g, node))
+    elif op == "softplus":
+        yield terms_of(g, args[0]), lambda: g.node("softplus", g.neg(args[0]))
+        yield from _of_distance(g, args[0], others)
+    elif op == "logexpm1":
+        yield terms_of(g, args[0]), lambda: g.node("log1mexp", g.neg(args[0]))
+    else:
+        yield terms_of(g, args[0]), lambda: g.node("log1mexp", difference_of(g, args[1], args[0]))
+
+
+def _scores_of(g: Graph, node: int) -> list[int]:
+    """x, y, ... of log(exp(x) + exp(y) + ...); none of too many."""
+    scores: list[int] = []
+    stack = [node]
+    while stack and len(stack) + len(scores) <= MOST_SCORES:
+        part = stack.pop()
+        if g.op[part] == "logaddexp":
+            stack += g.args[part][::-1]
+        else:
+            scores.append(part)
+    return [] if stack else scores
+
+
+def _of_scores(g: Graph, scores: list[int]) -> Iterator[tuple[Terms, Callable[[], int]]]:
+    terms = [terms_of(g, x) for x in scores]
+    shared = terms[0] if terms else []
+    for others in terms[1:]:
+        shared = remove(shared, remove(shared, others)[0])[0]
+    for shift in shared:
+        yield [shift], partial(_shifted, g, terms, [shift])
+    if len(scores) == _PAIR:
+        yield [*terms[0], *terms[1]], lambda: _log_sum(g, [g.neg(x) for x in scores])
+    for k, own in enumerate(terms):
+        yield own, partial(_less_score, g, scores, k)
+
+
+def _less_score(g: Graph, scores: list[int], k: int) -> int:
+    """The logarithm of a share; the logarithm as it is, less the score in each, if that makes it shorter."""
+    terms = [terms_of(g, x) for x in scores]
+    lengths = [len(left) + len(rest) for left, rest in (remove(own, terms[k]) for own in terms)]
+    if len(scores) > _PAIR and sum(lengths) < sum(map(len, terms)):
+        return _shifted(g, terms, terms[k])
+    return g.neg(softmax.log_share(g, scores[k], without(scores, k)))
+
+
+def _shifted(g: Graph, scores: Sequence[Terms], shift: Terms) -> int:
+    """The logarithm of the sum where each score is less by what is in the shift."""
+    apart = [remove(own, shift) for own in scores]
+    return _log_sum(g, [sum_of_signed(g, [*left, *((-s, t) for s, t in rest)]) for left, rest in apart])
+
+
+def _log_sum(g: Graph, scores: Sequence[int]) -> int:
+    return g.node("log", g.sum_of(g.node("exp", x) for x in scores))
+
+
+def _of_distance(g: Graph, z: int, others: _Others) -> Iterator[tuple[Terms, Callable[[], int]]]:
+    """softplus(-|x - y|) is the logarithm of two less the larger score, and that of their opposites too."""
+    number, size = numbered(g, z)
+    if g.op[size] != "abs" or number > 0:
+        return
+    for key in others.numbers:
+        for lattice, _ in key:
+            if g.op[lattice] not in ("maximum", "minimum"):
+                continue
+            x, y = g.args[lattice]
+            times = multiple_of(g, g.args[size][0], g.sub(x, y))
+            if times:
+                sign = -1 if g.op[lattice] == "maximum" else 1
+                by = g.const(abs(times * number))
+                scores = [g.mul(g.const(-sign), g.mul(by, part)) for part in (x, y)]
+                yield [(sign, g.mul(by, lattice))], partial(_log_sum, g, scores)
+
+
+# ---- of sums over an axis ----------------------------------------------------------------------
+
+
+def _beside_each_other(g: Graph, others: _Others) -> Terms | None:
+    """The sum with c*(L - x) for c*L and c*x; nothing else is no longer a sum."""
+    total = others.total
+    for score in _scores_beside(g, others):
+        amount = terms_of(g, score)
+        places = others.places_of(amount)
+        left = others.less(amount, places)
+        if places and (left or total.above or total.below):
+            return [*left, total.times(g, g.sub(total.node, score))]
+    return None
+
+
+def _scores_beside(g: Graph, others: _Others) -> Iterator[int]:
+    """Scores of the logarithm that have a term among the others."""
+    t, *index = g.args[others.total.node]
+    tensor = g.tensors[t]
+    known = dict(zip(tensor.out, index, strict=True))
+    for sign, pattern in terms_of(g, tensor.body):
+        if g.axes[pattern].issuperset(tensor.red):
+            for k in others.parts:
+                axes = places_of(g, pattern, known, tensor.red, _over(g, others, k, sign))
+                if axes is not None:
+                    yield g.substitute(tensor.body, {**known, **dict(zip(tensor.red, axes, strict=True))})
+
+
+def _over(g: Graph, others: _Others, place: int, sign: int) -> int:
+    """What a term is -times*sign of."""
+    total = others.total
+    own, term = others.terms[place]
+    number, powers = _monomial(g, [term, *total.below], total.above)
+    return product_of_powers(g, -sign * own * total.sign * number, dict(powers))
