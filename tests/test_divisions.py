@@ -130,6 +130,54 @@ def test_a_number_that_may_be_out_of_range_divides() -> None:
     assert with_reciprocals(straight(), {3, 5, 6}.__contains__, lambda: 20) == straight()
 
 
+def by_root() -> list[Statement]:
+    """Of s and a: r = sqrt(s), a/r, a/r/r, a/r/r/r."""
+    return [
+        Compute(2, "sqrt", (0,)), Compute(3, "div", (1, 2)), Compute(4, "div", (3, 2)),
+        Compute(5, "div", (4, 2)),
+    ]  # fmt: skip
+
+
+def test_the_reciprocal_of_a_root_does_not_wait_for_it() -> None:
+    numbers = iter(range(20, 30))
+    made = with_reciprocals(by_root(), {3, 4, 5}.__contains__, lambda: next(numbers), squares={2: 0})
+    square, one, inverse = 20, 21, 22
+    assert made == [
+        Const(one, ("q", 1, 1)), Compute(square, "div", (one, 0)), Compute(2, "sqrt", (0,)),
+        Compute(inverse, "mul", (2, square)), Compute(3, "mul", (1, inverse)), Compute(4, "mul", (1, square)),
+        Compute(5, "mul", (4, inverse)),
+    ]  # fmt: skip
+
+
+def test_a_root_from_before_the_loop_is_divided_by() -> None:
+    """Its square may be nowhere to be seen."""
+    numbers = iter(range(20, 30))
+    made = with_reciprocals(by_root()[1:], {3, 4, 5}.__contains__, lambda: next(numbers), squares={2: 0})
+    assert made[:2] == [Const(21, ("q", 1, 1)), Compute(20, "div", (21, 2))]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_quotients_by_a_root_have_few_wrong_places(target: str) -> None:
+    numbers = iter(range(20, 30))
+    body = with_reciprocals(by_root(), {3, 4, 5}.__contains__, lambda: next(numbers), squares={2: 0})
+    stores = [Store(name, (I,), value) for name, value in (("one", 3), ("two", 4), ("three", 5))]
+    loop = For("i", (poly(0),), (N,), [Load(0, "s", (I,)), Load(1, "a", (I,)), *body, *stores])
+    names = ("one", "two", "three")
+    buffers = [Buffer(name, "input", (N,)) for name in "sa"] + [
+        Buffer(name, "output", (N,)) for name in names
+    ]
+    rng = np.random.default_rng(5)
+    s, a = (2.0 ** rng.uniform(-200, 200, 20_000) for _ in range(2))
+    found = call(
+        target, Routine("f", ("n",), ("n",), tuple(buffers), [loop]), {"n": s.size}, {"s": s, "a": a}
+    )
+    exact, root = a.astype(np.longdouble), np.sqrt(s.astype(np.longdouble))
+    for name, most in zip(names, (3.5, 1.5, 5.5), strict=True):  # roundings less a half
+        exact = exact / root
+        wrong = np.abs(found[name] - exact) / np.spacing(found[name])
+        assert wrong.max() <= most
+
+
 def unit_of(words: tuple[str, ...]) -> Unit:
     above = sp.Sum(
         sp.sin(X[i] / R[i]) + sp.cos(X[i] ** 2 / R[i]) + sp.exp(sp.sin(X[i]) / R[i]), (i, 0, n - 1)

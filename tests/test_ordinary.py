@@ -137,10 +137,12 @@ def quotients() -> list[Statement]:
 
 
 def divisions(routine: Routine) -> list[int]:
-    """How many there are in the turns, and in those as written."""
+    """How many there are in the turns, and in those as written, but for those of constants."""
     (loop,) = (s for s in routine.body if isinstance(s, For))
     blocks = [loop.body, again(routine)[0].body]
-    return [sum(isinstance(s, Compute) and s.op == "div" for s in b) for b in blocks]
+    constants = {s.dst for _, s in walk(routine.body) if isinstance(s, Const)}
+    by = [[s.args[1] for s in b if isinstance(s, Compute) and s.op == "div"] for b in blocks]
+    return [sum(v not in constants for v in divisors) for divisors in by]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

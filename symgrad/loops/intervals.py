@@ -116,6 +116,13 @@ class Intervals:
         least, most = _of_abs(*found)
         return all(x >= low and y <= 1 / low for x, y, low in zip(least, most, _ORDINARY, strict=True))
 
+    def square_of(self, a: Value) -> Value | None:
+        """What a value is the root of, if that is in the same range as `has_reciprocal` asks for."""
+        s = self._defined.get(a)
+        if s is None or s.op != "sqrt" or not self.has_reciprocal(s.args[0]):
+            return None
+        return s.args[0]
+
     def learn(self, s: Compute) -> None:
         """A comparison holds from now on; of use where one side is a constant."""
         if s.op not in _BELOW:

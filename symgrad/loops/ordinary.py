@@ -9,7 +9,8 @@ every choice, and every product with a factor that is nearly always 1, makes the
 written twice. The first time no number is extreme: choices are made, products with 1 are gone, and what has
 become equal is computed once. Where a number is extreme after all, or nan, the turn is computed again as it
 was written. Its numbers are the same, x*1 is x, but for quotients by one number that the tests keep in range:
-those are products with its reciprocal, at most 1.5 last places off (`loops.divisions`).
+those are products with its reciprocal, at most 1.5 last places off, 3.5 where it is a root
+(`loops.divisions`).
 
 A guard is a comparison with a number below 2**-60 or above 2**60, or a test for one turn of the loop. What
 follows from another guard is not tested: a length is neither 0 nor infinite where its square is neither.
@@ -23,6 +24,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from symgrad.ir.graph import EPSILON, SMALLEST
 from symgrad.loops.divisions import with_reciprocals
 from symgrad.loops.independent import never_meet, waits
 from symgrad.loops.intervals import Intervals
@@ -225,7 +227,8 @@ class _Ordinary:
         own = {v for v in under if v >= self.first and self.intervals.has_reciprocal(under[v])}
         if self.turns.divides:
             own.clear()
-        return with_reciprocals(self.body, own.__contains__, self.turns.new, self.turns.ones)
+        squares = {r: s for r in {under[v] for v in own} if (s := self.intervals.square_of(r)) is not None}
+        return with_reciprocals(self.body, own.__contains__, self.turns.new, self.turns.ones, squares)
 
     def _simplified(self, op: str, args: tuple[Value, ...]) -> Value | None:
         """The value that an op has without computing it; None if it has none."""
@@ -263,12 +266,21 @@ class _Ordinary:
             if of.is_zero(number) and of.is_not_zero(x):
                 self.truth[value] = op == "ne"
             elif of.is_infinite(number):
-                self._suppose(value, op == "ne", "lt", (x, number))
+                self._suppose(value, op == "ne", "le", (x, self._largest()))
         elif of.is_extreme(a) or of.is_extreme(b):
             if of.is_one_below(a, b):
                 self._suppose(value, True, op, args)
             else:
                 self._suppose(value, False, "le" if strictly else "lt", (b, a))
+
+    def _largest(self) -> Value:
+        """eps/smallest: what is not above it has a reciprocal, too (`loops.divisions`)."""
+        ends = [Const(self.turns.new(), payload) for payload in (EPSILON, SMALLEST)]
+        for s in ends:
+            self.intervals.define(s)
+            self.turns.intervals.define(s)
+        eps, smallest = map(self._put, ends)
+        return self.compute("div", (eps, smallest))
 
     def _suppose(self, value: Value, truth: bool, op: str, args: tuple[Value, ...]) -> None:
         """A truth value is known here, where op(args) holds: that is tested, unless it follows."""
