@@ -46,6 +46,9 @@ OF_ONE = {
     "step": s(10 * x) - s(10 * (x - 1)), "near step": log(s(x + R(1, 100)) - s(x - R(1, 100))),
     "entropy of a half": log(1 + exp(x / 2)) - x / 2 * s(x / 2),
     "of a third": log(1 + exp(3 * x)) - 3 * x * s(3 * x), "entropy by tanh": log(2 * cosh(x)) - x * tanh(x),
+    "square of entropy": (log(1 + e) - x * p) ** 2, "log of entropy": log(log(1 + e) - x * p),
+    "perplexity": exp(log(1 + e) - x * p), "perplexity by shares": exp(-p * log(p) - q * log(q)),
+    "log of entropy by shares": log(-p * log(p) - q * log(q)),
     "of one and two": (e - 1) / (e + 2),
     "over softplus": x / log(1 + e), "one over softplus": 1 / log(1 + e),
     "root of softplus": sqrt(log(1 + e)), "log of softplus": log(log(1 + e)),
@@ -88,6 +91,8 @@ OF_TWO = {
     "weighted slope": y * e / (1 + e) ** 2, "Fermi": 1 / (exp(x - y) + 1),
     "divergence": s(y) * log(s(y) / s(x)),
     "divergence by softplus": log(1 + exp(y)) - log(1 + e) + (x - y) * s(x),
+    "cold softplus": y * log(1 + exp(x / y)), "entropy of a quotient": log(1 + exp(x / y)) - x / y * s(x / y),
+    "cold cosh": y * log(2 * cosh(x / y)),
     "log of share of 1": log(1 / (1 + e + exp(y))),
 }  # fmt: skip
 OF_SHARES = {  # some second derivative of which is 0 where a share is 1/2, or where two are equal or both 0
@@ -182,3 +187,13 @@ def test_logarithms_where_exponentials_are_beyond_any_reference():
     interval = sg.compile(sp.log(share - share.subs(x, y)), args=(x, y), outputs="value")
     assert [interval(*p) for p in ((1e6, 1e5), (-1e5, -1e6), (np.inf, 1e300))] == [-1e5, -1e5, -1e300]
     assert np.isnan(interval(1e300, np.inf))
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm", "c"])
+def test_an_entropy_far_out_is_nothing(backend: str) -> None:
+    """Also at infinity, where its shares are 1 and 0; its slope is 0 as long as numbers are finite."""
+    formula = log(1 + exp(x)) - x * p
+    entropy = sg.compile(formula, args=(x,), wrt=x, outputs=("value", "grad"), backend=backend)
+    assert [entropy(far)[0] for far in (1e4, -1e300, np.inf, -np.inf)] == [0.0] * 4
+    assert [float(entropy(far)[1]) for far in (1e4, -1e300)] == [0.0] * 2
+    assert np.isnan(entropy(np.nan)[0])

@@ -326,6 +326,14 @@ EXAMPLES: dict[str, Example] = {
     "difference_of_shares": lambda g, v: (g.node("share", v.x, v.y, v.z), g.node("share", v.y, v.x, v.z)),
     "softplus_less_weighted": lambda g, v: (
         g.node("softplus", g.neg(v.x)), g.mul(v.x, g.node("logistic", v.y))),
+    "weighted_from_softplus": lambda g, v: (
+        g.node("softplus", v.x), g.mul(v.x, g.node("logistic", v.y))),
+    "shares_times_their_logarithms": lambda g, v: (
+        g.mul(g.node("logistic", v.x), g.node("softplus", g.neg(v.x))),
+        g.mul(g.node("logistic", g.neg(v.x)), g.node("softplus", v.x))),
+    "exponential_of_entropy": lambda g, v: (
+        g.add(g.one, g.node("exp", v.x)), g.node("exp", g.neg(g.mul(v.x, g.node("logistic", v.x))))),
+    "log_of_entropy": lambda g, v: (g.node("logistic_entropy", v.x),),
     "log_of_logistic_difference": lambda g, v: (g.node("logistic_difference", g.zero, v.x, g.neg(v.x)),),
     "log_of_softplus": lambda g, v: (g.node("softplus", v.x),),
     "sum_of_logistic_polynomials": lambda g, v: (
@@ -337,9 +345,6 @@ EXAMPLES: dict[str, Example] = {
     "over_softplus": lambda g, v: (
         v.x, g.node("softplus", v.x)),
     "root_of_softplus": lambda g, v: (g.node("softplus", v.x),),
-    "multiples_of_opposite_softplus": lambda g, v: (
-        g.mul(g.const(3), g.add(v.y, g.node("softplus", v.x))),
-        g.mul(g.const(-3), g.add(v.z, g.node("softplus", g.neg(v.x))))),
     "log1mexp_of_small": lambda g, v: (g.mul(g.const(-3), g.node("exp", v.x)),),
     "logexpm1_of_small": lambda g, v: (g.node("exp", v.x),),
     "quotient_with_small_exponential": lambda g, v: (g.node("softplus", v.x), g.node("logistic", v.x)),

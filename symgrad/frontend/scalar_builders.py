@@ -242,6 +242,7 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "leg_cosh": _formula(lambda x, y: x / sp.sqrt(x**2 - y**2)),
     "leg_sinh": _formula(lambda x, y: y / sp.sqrt(x**2 - y**2)),
     "logistic_slope": _formula(lambda x: sp.exp(x) / (1 + sp.exp(x)) ** 2),
+    "logistic_entropy": _formula(lambda x: sp.log(1 + sp.exp(x)) - x / (1 + sp.exp(-x))),
     "exp_share": _formula(lambda x: sp.exp(x) / (sp.exp(x) - 1)),
     "log1mexp": _formula(lambda x: sp.log(1 - sp.exp(x))),
     "logexpm1": _formula(lambda x: sp.log(sp.exp(x) - 1)),

@@ -17,7 +17,7 @@ from symgrad.ir.reduce import additive_terms, conjuncts, store
 _FINITE = frozenset((
     "add", "sub", "mul", "neg", "sin", "cos", "tanh", "logistic", "softplus", "erf", "erfc", "atan", "abs",
     "maximum", "minimum", "where", "mask", "sign", "floor", "ceil", "sinc", "cast",
-    "logistic_slope", "logcosh", "square_difference", "deviation",
+    "logistic_slope", "logistic_entropy", "logcosh", "square_difference", "deviation",
 ))  # fmt: skip
 
 

@@ -99,6 +99,11 @@ def _logistic_slope(x: Any) -> Any:
     return e / (1 + e) ** 2
 
 
+def _logistic_entropy(x: Any) -> Any:
+    e = np.exp(-_abs(x))
+    return np.log1p(e) + _abs(x) * e / (1 + e)
+
+
 def _log1mexp(x: Any) -> Any:
     return np.where(np.real(x) > -np.log(2), np.log(-np.expm1(x)), np.log1p(-np.exp(x)))
 
@@ -245,6 +250,7 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "leg_cosh": lambda x, y: x / np.sqrt((x - y) * (x + y)),
     "leg_sinh": lambda x, y: y / np.sqrt((x - y) * (x + y)),
     "logistic_slope": _logistic_slope,
+    "logistic_entropy": _logistic_entropy,
     "exp_share": lambda x: -1 / np.expm1(-x),
     "log1mexp": _log1mexp,
     "logexpm1": _logexpm1,

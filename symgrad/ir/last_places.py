@@ -236,6 +236,7 @@ MEASURED: dict[str, float] = {
     "hypot_less_side": 1.8,
     "leg_less_side": 1.3,
     "logistic_slope": 2.2,
+    "logistic_entropy": 1.3,
     "log1mexp": 1.6,
     "logexpm1": 0.7,
     "logsubexp": 0.58,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 _MOST_NODES = 1000  # of one search: a derivative rule takes bounded time
 _AT_LEAST_ZERO = (
     "exp", "abs", "hypot", "norm", "logistic", "softplus", "logistic_slope", "sech", "logcosh", "share",
-    "share_of_others",
+    "share_of_others", "logistic_entropy",
 )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ Args = tuple[int, ...]
 __all__ = ["LOGARITHM_ENDS", "quotients"]  # the rows of `quotients` are entered before the ones here
 
 _LOG2 = math.log(2.0)
+_NO_ODDS = 1024  # beyond, exp(-x) is 0
 LOGARITHM_ENDS = 37  # from here on log(1 - exp(-x)) is less than half of x's last place
 
 
@@ -60,6 +61,30 @@ _enter(
     "logistic_slope", 1, _np_logistic_slope, lambda x: 1 / (2 * _mp("cosh")(x / 2)) ** 2,
     (_logistic_slope_partial,), expand=_expand_logistic_slope, cost=25, total=True,
     decay=lambda g, a: g.node("abs", a[0]),
+)  # fmt: skip
+
+
+def _np_logistic_entropy(x: Any) -> Any:
+    e = np.exp(-np.abs(x))
+    with np.errstate(invalid="ignore"):
+        return np.log1p(e) + np.minimum(np.abs(x), np.asarray(x).dtype.type(_NO_ODDS)) * (e / (1 + e))
+
+
+def _expand_logistic_entropy(g: Graph, a: Args) -> int:
+    """log(1 + e) + |x|*e/(1 + e) with e = exp(-|x|): neither term is negative; 0 at infinity."""
+    size = g.node("abs", a[0])
+    e = g.node("exp", g.neg(size))
+    weight = g.intern("div", (e, g.intern("add", (g.one, e))))
+    bounded = g.node("minimum", size, g.const(_NO_ODDS))
+    return g.intern("add", (g.intern("log1p", (e,)), g.intern("mul", (bounded, weight))))
+
+
+_enter(
+    "logistic_entropy", 1, _np_logistic_entropy,
+    lambda x: _mp("log1p")(_mp("exp")(-abs(x))) + abs(x) / (1 + _mp("exp")(abs(x))),
+    (lambda g, a, y: g.neg(g.mul(a[0], g.node("logistic_slope", a[0]))),),
+    expand=_expand_logistic_entropy, cost=55, domain=((-1.0, 1.0),), total=True,
+    decay=lambda g, a: g.node("abs", a[0]), source="Cover & Thomas 2006, section 2.1",
 )  # fmt: skip
 
 

@@ -523,6 +523,7 @@ FUNCTIONS: dict[str, Callable[..., Series]] = {
     "logistic": _logistic, "logistic_slope": lambda a: mul(_logistic(a), _logistic(neg(a))),
     "exp_share": lambda a: neg(div(_like(1, a), sub(exp(neg(a)), _like(1, a)))),
     "softplus": lambda a: _log(_beside_one(exp(a), 1, 1)),
+    "logistic_entropy": lambda a: sub(_log(_beside_one(exp(a), 1, 1)), mul(a, _logistic(a))),
     "logcosh": lambda a: _log(_cosh(a)),
     "lambertw": _lambertw, "lambertw_above": lambda a: _beside_one(_lambertw(a), 1, 1),
     "xlogx": lambda a: mul(a, _log(a)), "xovery": div,

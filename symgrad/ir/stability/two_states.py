@@ -2,7 +2,8 @@
 
     softplus(z) - w*z    is    w*softplus(-z) + (1 - w)*softplus(z)
 
-which for w = logistic(z) is the entropy -w*log(w) - (1 - w)*log(1 - w), and for another logistic function w,
+which for w = logistic(z) is the entropy -w*log(w) - (1 - w)*log(1 - w), an op of its own with the slope
+-z*w*(1 - w), and for another logistic function w,
 or a w that is written as 1 - y, the cross-entropy with a soft label. Where w is near 1 and z large,
 softplus(z) and w*z cancel; the terms on the right are never negative. With z = 2*x,
 log(2*cosh(x)) - x*tanh(x) is the entropy, too.
@@ -13,12 +14,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from symgrad.ir.rules import MULTIPLE, Args
-from symgrad.ir.stability.audit import Audit, at, stable
+from symgrad.ir.rules import Args, exactly
+from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
 from symgrad.ir.stability.patterns import (
     all_factors,
+    exponent_of,
+    factors_of,
     multiple_of,
-    numbered,
+    one_plus,
     quotient_of,
     remove,
     sum_of_signed,
@@ -44,14 +47,30 @@ def _may_hold(ops: Sequence[str]) -> bool:
 @stable(
     "add",
     "softplus(x) - x*p cancels where p is near 1: an entropy of two states, or a cross-entropy",
-    Audit("log(1 + exp(x)) - x/(1 + exp(-x))", "p*softplus(-x) + (1 - p)*softplus(x)",
+    Audit("log(1 + exp(x)) - x/(1 + exp(-x))", "logistic_entropy(x), or p*softplus(-z) + (1 - p)*softplus(z)",
           "any logistic function p, p = 1 - y, multiples, differences of two; log(2*cosh(x)) - x*tanh(x)",
           _SOURCE, at(40.0, 700.0, 3.0, -20.0)),
     on=_may_hold,
     needs=tuple(_WEIGHTS),
 )  # fmt: skip
 def softplus_less_weighted(g: Graph, a: Args) -> int | None:
-    terms = [*terms_of(g, a[0]), *terms_of(g, a[1])]
+    return _in_sum(g, [*terms_of(g, a[0]), *terms_of(g, a[1])])
+
+
+@stable(
+    "sub",
+    "log(2*cosh(x)) - x*tanh(x) in derivatives cancels where tanh is near 1",
+    Audit("y*log(2*cosh(x/y))", "by y: logistic_entropy(2*x/y)", "as above", _SOURCE,
+          at_pairs((20.0, 1.0), (5.0, 0.5), (0.25, 1.0), (-700.0, 2.0))),
+    on=lambda ops: ops[0] in ("add", *_WEIGHTS) and ops[1] == "mul",
+    needs=tuple(_WEIGHTS),
+)  # fmt: skip
+def weighted_from_softplus(g: Graph, a: Args) -> int | None:
+    return _in_sum(g, [*terms_of(g, a[0]), *((-s, t) for s, t in terms_of(g, a[1]))])
+
+
+def _in_sum(g: Graph, terms: Terms) -> int | None:
+    """The sum with two terms of it together, also of terms under one mask."""
     predicates = {g.args[term][0] for _, term in terms if g.op[term] == "mask"}
     if len(predicates) != 1:
         return None if predicates else _mixed(g, terms)
@@ -67,29 +86,63 @@ def softplus_less_weighted(g: Graph, a: Args) -> int | None:
 
 @stable(
     "add",
-    "c*p*softplus(z) - c*p*softplus(-z) is c*p*z: the slope of an entropy of two states vanishes with z",
-    Audit("log(1 + exp(3*x)) - 3*x/(1 + exp(-3*x))", "by x: -9*x*p*(1 - p), p = logistic(3*x)",
-          "in sums with opposite numbers before them", _SOURCE, at(1e-9, 0.5, 30.0, -20.0)),
+    "terms of derivatives of p*softplus(-x) + (1 - p)*softplus(x) cancel next to 0, where these are small",
+    Audit("exp(-log(1/(1 + exp(-x)))/(1 + exp(-x)) - log(1/(1 + exp(x)))/(1 + exp(x)))",
+          "exp(logistic_entropy(x))", "an entropy of two states that is written with its shares", _SOURCE,
+          at(1e-9, -1e-3, 3.0, -40.0)),
     on=lambda ops: all(op == "mul" for op in ops),
     needs=("softplus",),
-    of=lambda forms: all(form == MULTIPLE for form in forms),
 )  # fmt: skip
-def multiples_of_opposite_softplus(g: Graph, a: Args) -> int | None:
-    (number, first), (opposite, second) = (numbered(g, side) for side in a)
-    if number != -opposite or g.op[first] not in ("add", "sub") or g.op[second] not in ("add", "sub"):
-        return None
-    mine, others = terms_of(g, first), [(-s, t) for s, t in terms_of(g, second)]
-    left, missing = remove(mine, [(-s, t) for s, t in others])
-    terms = [*left, *((-s, t) for s, t in missing)]
-    parts = _parts(g, terms, ("softplus",))
-    for k, part in enumerate(parts):
-        for other in parts[:k]:
-            is_pair = part.times == other.times and part.sign == -other.sign
-            if is_pair and multiple_of(g, part.argument(g), other.argument(g)) == -1:
-                rest = [term for n, term in enumerate(terms) if n not in (part.place, other.place)]
-                made = (part.sign, g.mul(part.times, part.argument(g)))
-                return g.mul(g.const(number), sum_of_signed(g, [made, *rest]))
+def shares_times_their_logarithms(g: Graph, a: Args) -> int | None:
+    first, second = (factors_of(g, side) for side in a)
+    for factor in first:
+        if g.op[factor] != "logistic":
+            continue
+        (z,) = g.args[factor]
+        up, down = g.neg(z), z
+        mine, missing = remove(first, [factor, g.node("softplus", up)])
+        others, absent = remove(second, [g.node("logistic", up), g.node("softplus", down)])
+        if not missing and not absent and sorted(mine) == sorted(others):
+            return quotient_of(g, [*mine, g.node("logistic_entropy", z)], [])
     return None
+
+
+@stable(
+    "mul",
+    "(1 + exp(x))*exp(-x*p) overflows, and is 1 where all that is left of it is the entropy that it is of",
+    Audit("exp(log(1 + exp(x)) - x/(1 + exp(-x)))", "exp(logistic_entropy(x))",
+          "the perplexity of two states", _SOURCE, at(800.0, -40.0, 1e-9, 3.0)),
+    on=exactly("add", "exp"),
+    needs=("exp",),
+)  # fmt: skip
+def exponential_of_entropy(g: Graph, a: Args) -> int | None:
+    for total, power in (a, a[::-1]):
+        rest, exponent = one_plus(g, total), exponent_of(g, power)
+        z = None if rest is None else exponent_of(g, rest)
+        if z is not None and exponent is not None:
+            made = _mixed(g, [(1, g.node("softplus", z)), *terms_of(g, exponent)])
+            return None if made is None else g.node("exp", made)
+    return None
+
+
+@stable(
+    "log",
+    "an entropy far out is x*exp(-x) and less: of the derivatives of its logarithm, what is left of 1",
+    Audit("log(log(1 + exp(x)) - x/(1 + exp(-x)))",
+          "log(log1prel(exp(-|x|)) + |x|*logistic(|x|)) - |x| for |x| > 1", "an entropy of two states",
+          _SOURCE, at(100.0, -740.0, 1e-9, 3.0)),
+    on=exactly("logistic_entropy"),
+)  # fmt: skip
+def log_of_entropy(g: Graph, a: Args) -> int | None:
+    """Each arm is of numbers that it is for: neither overflows where the other one is taken."""
+    if g.op[a[0]] != "logistic_entropy" or g.op[g.args[a[0]][0]] == "where":
+        return None
+    (z,) = g.args[a[0]]
+    is_far = g.node("lt", g.one, g.node("abs", z))
+    size = g.where(is_far, g.node("abs", z), g.one)
+    over = g.add(g.node("log1prel", g.node("exp", g.neg(size))), g.mul(size, g.node("logistic", size)))
+    near = g.node("log", g.node("logistic_entropy", g.where(is_far, g.zero, z)))
+    return g.where(is_far, g.sub(g.node("log", over), size), near)
 
 
 @dataclass(frozen=True)
@@ -160,6 +213,9 @@ def _less(g: Graph, totals: Sequence[Part], part: Part, sign: int, value: int) -
 def _cross_entropy(g: Graph, totals: Sequence[Part], part: Part) -> int:
     """times*(w*softplus(-z) + (1 - w)*softplus(z)), or the sum of two."""
     by = g.const(2 if part.op == "tanh" else 1)
+    if len(totals) == 1 and part.op != "sub" and totals[0].argument(g) == part.argument(g):
+        entropy = g.node("logistic_entropy", g.mul(by, part.argument(g)))
+        return g.mul(totals[0].times, entropy if totals[0].sign > 0 else g.neg(entropy))
     arguments = [(total.sign, g.mul(by, total.argument(g))) for total in totals]
     down, up = (
         sum_of_signed(g, [(sign, g.node("softplus", z)) for sign, z in side])
