@@ -69,13 +69,26 @@ _row(
 
 
 def _quotient(g: Graph, a: tuple[int, ...], y: int, dots: Mapping[int, int]) -> int:
-    """(xdot - y*bdot)/b, one division; where only b moves, y/b, which other tangents may share."""
+    """(xdot - y*bdot)/b, one division; where only b moves, y/b, which other tangents may share.
+
+    Of y = c/b/b by a length b it is (cdot - 2*(c/b)*bdot)/b/b: the tangent of c/b is a number that nothing
+    else needs. The slopes of a length are at most 1, so that (c/b)*bdot is in range; by others it may not be.
+    """
     x, b = a
     if b not in dots:
         return g.div(dots[x], b)
     if x not in dots:
         return g.neg(g.mul(g.div(y, b), dots[b]))
-    return g.div(g.sub(dots[x], g.mul(y, dots[b])), b)
+    once, times = y, 1
+    while g.op[b] == "hypot" and g.op[above := g.args[once][0]] == "div" and g.args[above][1] == b:
+        once, times = above, times + 1
+    c = g.args[once][0]
+    if times == 1 or c not in dots:
+        return g.div(g.sub(dots[x], g.mul(y, dots[b])), b)
+    moved = g.sub(dots[c], g.mul(g.const(times), g.mul(once, dots[b])))
+    for _ in range(times):
+        moved = g.div(moved, b)
+    return moved
 
 
 _row(
