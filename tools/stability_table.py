@@ -33,7 +33,6 @@ FILE = Path(__file__).resolve().parents[1] / "symgrad" / "ir" / "STABILITY.md"
 WORDS = ("value", "grad", "hess")
 LOST = 2.0**52  # ulps: no digit is right
 _NOTHING = 400  # digits after the point before the first one of a number next to 0
-_DIGITS = 2500  # x - sin(x) at the smallest double, differentiated twice, cancels this many
 
 
 @dataclass(frozen=True)
@@ -88,17 +87,17 @@ def evaluated(program: Program, dtype: Any = np.float64) -> Callable[[Point], li
     return run
 
 
-def exact(program: Program, is_limit: bool = False) -> Callable[[Point], list[np.ndarray]]:
-    """As `evaluated`, in mpmath numbers of as many digits as it takes.
+def exact(program: Program, audit: Audit) -> Callable[[Point], list[np.ndarray]]:
+    """As `evaluated`, in mpmath numbers of as many digits as the audit says.
 
-    is_limit  numbers next to nothing stand for those that are 0.
+    Where it asks for limits, numbers next to nothing stand for those that are 0.
     """
     run = evaluated(program, object)
 
     def run_exactly(point: Point) -> list[np.ndarray]:
-        with mpmath.workdps(_DIGITS):
+        with mpmath.workdps(audit.digits):
             nothing = mpmath.mpf(10) ** -_NOTHING
-            return run({k: nothing if is_limit and x == 0 else x for k, x in point.items()})
+            return run({k: nothing if audit.is_limit and x == 0 else x for k, x in point.items()})
 
     return run_exactly
 
@@ -124,7 +123,7 @@ def ulps(found: np.ndarray, wanted: np.ndarray) -> float:
 def errors(audit: Audit) -> list[Errors]:
     """The errors at each of the audit's points."""
     off, on = programs(audit)
-    before, after, right = evaluated(off), evaluated(on), exact(off, audit.is_limit)
+    before, after, right = evaluated(off), evaluated(on), exact(off, audit)
     found = []
     for point in audit.points:
         wanted = right(point)

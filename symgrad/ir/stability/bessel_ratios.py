@@ -269,7 +269,7 @@ def _belongs(g: Graph, parts: Product, functions: Sequence[int], choice: _Choice
     "besselk(1, x) and besselk(0, x) underflow for x > 705, besseli(0, x) overflows; their quotients do not",
     Audit("besseli(1, x)/besseli(0, x)", "1 - besseli_far_1(0, x)/besseli_far(0, x) far out",
           "exponentials and modified Bessel functions that grow and decay", _SOURCE,
-          at(0.5, 50.0, 800.0)),
+          at(0.5, 50.0, 800.0), digits=400),
     needs=_FUNCTIONS,
 )  # fmt: skip
 def quotient_of_bessel(g: Graph, a: Args) -> int | None:
@@ -281,7 +281,7 @@ def quotient_of_bessel(g: Graph, a: Args) -> int | None:
     "exp(-x) underflows and besseli(0, x) overflows where their product is 1/sqrt(2*pi*x)",
     Audit("exp(-x)*besseli(0, x)", "besseli_far(0, x) far out",
           "exponentials and modified Bessel functions that grow and decay", _SOURCE,
-          at(0.5, 50.0, 800.0)),
+          at(0.5, 50.0, 800.0), digits=400),
     needs=_FUNCTIONS,
 )  # fmt: skip
 def product_of_bessel(g: Graph, a: Args) -> int | None:
@@ -295,7 +295,7 @@ def product_of_bessel(g: Graph, a: Args) -> int | None:
     "log",
     "besselk(1, x) underflows for x > 705, besseli(0, x) overflows for x > 713, before their logarithms",
     Audit("log(besseli(0, x))", "x + log(besseli_far(0, x)) far out", "also of products", _SOURCE,
-          at(0.5, 50.0, 800.0)),
+          at(0.5, 50.0, 800.0), digits=400),
     on=among(*_NAMES, *_PRODUCTS, "where"),
     needs=_FUNCTIONS,
 )  # fmt: skip
@@ -360,7 +360,7 @@ def _reduced_sum(g: Graph, op: str, a: Args) -> int:
     "sub",
     "log(besseli(0, x)) - x and 1 - besseli(1, x)/besseli(0, x) cancel far out",
     Audit("x - log(besseli(0, x))", "-log(besseli_far(0, x)) far out",
-          "a number, or a term of the same argument", _SOURCE, at(0.5, 50.0, 800.0)),
+          "a number, or a term of the same argument", _SOURCE, at(0.5, 50.0, 800.0), digits=400),
     on=among("where"),
     needs=_ROWS,
 )  # fmt: skip
@@ -372,7 +372,7 @@ def difference_with_bessel(g: Graph, a: Args) -> int | None:
     "add",
     "x + log(besselk(0, x)) cancels far out",
     Audit("-1 + besseli(1, x)/besseli(0, x)", "-besseli_far_1(0, x)/besseli_far(0, x) far out",
-          "a number, or a term of the same argument", _SOURCE, at(0.5, 50.0, 800.0)),
+          "a number, or a term of the same argument", _SOURCE, at(0.5, 50.0, 800.0), digits=400),
     on=among("where"),
     needs=_ROWS,
 )  # fmt: skip

@@ -20,7 +20,7 @@ _SOURCE = "DLMF 5.11, 5.12.1; Higham 2002, section 1.7"
     "sub",
     "digamma(x + y) - digamma(x) cancels where y is small beside x",
     Audit("digamma(x + y) - digamma(x)", "polygamma_rise_0(x, y)", "a term in common", _SOURCE,
-          at_pairs((1.0, 1e-12), (1e8, 0.5), (3.0, 2.0), (0.25, 1e-3))),
+          at_pairs((1.0, 1e-12), (1e8, 0.5), (3.0, 2.0), (0.25, 1e-3)), digits=400),
     on=exactly("digamma", "digamma"),
 )  # fmt: skip
 def difference_of_digammas(g: Graph, a: Args) -> int | None:
@@ -40,7 +40,7 @@ def difference_of_digammas(g: Graph, a: Args) -> int | None:
     "loggamma(x) - loggamma(x + y) + loggamma(y): the step of the difference may be the larger of the two",
     Audit("loggamma(x) + loggamma(y) - loggamma(x + y)",
           "the smaller one less the rise of the larger one", "arguments with a term in common",
-          _SOURCE, at_pairs((3.0, 1e10), (1e10, 3.0), (0.5, 0.25), (2.0, 3.0))),
+          _SOURCE, at_pairs((3.0, 1e10), (1e10, 3.0), (0.5, 0.25), (2.0, 3.0)), digits=400),
     on=among("loggamma"),
     needs=("loggamma_difference",),
 )  # fmt: skip
@@ -58,7 +58,7 @@ def log_beta(g: Graph, a: Args) -> int | None:
     "loggamma(x + y) - loggamma(x) - loggamma(y): the step of the difference may be the larger of the two",
     Audit("loggamma(x + y) - loggamma(x) - loggamma(y)",
           "the rise of the larger one less the smaller one", "arguments with a term in common",
-          _SOURCE, at_pairs((3.0, 1e10), (1e10, 3.0), (0.5, 0.25), (2.0, 3.0))),
+          _SOURCE, at_pairs((3.0, 1e10), (1e10, 3.0), (0.5, 0.25), (2.0, 3.0)), digits=400),
     on=among("loggamma"),
     needs=("loggamma_difference",),
 )  # fmt: skip

@@ -32,7 +32,7 @@ def _one_less(g: Graph, node: int) -> tuple[int, int] | None:
     "erfinv",
     "1 - x is rounded to 1 for the smallest x, where erfinv is infinite",
     Audit("erfinv(1 - x)", "erfcinv(x)", "x - 1 too: -erfcinv(x); 1 + x: erfcinv(-x)", _DLMF,
-          at(1e-17, 1e-12, 0.25, 1.75)),
+          at(1e-17, 1e-12, 0.25, 1.75), digits=400),
     on=among("sub", "add"),
 )  # fmt: skip
 def erfinv_of_complement(g: Graph, a: Args) -> int | None:
