@@ -86,6 +86,20 @@ def test_whole_blocks_have_code_for_whole_blocks_only() -> None:
     assert alone.count("call void @llvm.masked.store") == 1
 
 
+@pytest.mark.skipif("+avx512f" not in processor()[1].split(","), reason="no masks: loops have no such parts")
+def test_the_last_turns_of_a_loop_over_every_second_number_are_masked_vectors() -> None:
+    machine = llvm_build._machine(2)
+    module = llvm.parse_assembly(
+        emit_llvm(with_own_functions(functions(TWICE, 0), "float64"), own=False, rest_lanes=8)
+    )
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    llvm_build.optimise(module, machine, llvm_build.CodeShape(20, 20, 20, True, True))
+    alone, _, _ = str(module).partition("define void @f_call")
+    assert alone.count("call <16 x double> @llvm.masked.load") > 0
+    assert alone.count("call void @llvm.masked.store") > 0
+    assert alone.count("  store double") <= 1 + 1  # a turn behind the blocks, and the sum
+
+
 def test_only_loops_with_functions_have_a_loop_for_their_last_turns() -> None:
     exp = with_own_functions(functions(I, 0), "float64")
     assert emit_llvm(exp, own=False, rest_lanes=8).count("predicate.enable") == 1

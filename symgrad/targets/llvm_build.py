@@ -352,6 +352,8 @@ def _host() -> Any:
     llvm.set_option("symgrad", "-enable-mem-access-versioning=false")
     # Else x[i + 1] is kept for the next turn, as its x[i]: such a loop has up to 31 turns without vectors.
     llvm.set_option("symgrad", "-enable-load-in-loop-pre=false")
+    # Else the last turns of a loop that walks x[2*i] and x[2*i + 1], up to 16, are no masked vectors.
+    llvm.set_option("symgrad", "-enable-masked-interleaved-mem-accesses=true")
     return llvm.Target.from_default_triple()
 
 
