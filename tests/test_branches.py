@@ -18,6 +18,9 @@ from sympy import And, Eq, Ne, Not, Or, Piecewise, Rational, Sum, exp, log, sin,
 import symgrad as sg
 from symgrad.errors import IndexOutOfRange
 from symgrad.frontend.guarded import elements_in_arms
+from symgrad.loops.nest import If
+from symgrad.loops.walk import walk
+from symgrad.pipeline import optimise, routine_of
 from symgrad.run.kernel import Kernel
 
 x, y, z = sp.symbols("x y z", real=True)
@@ -426,3 +429,38 @@ def test_random_choices_have_the_derivatives_of_the_arms_taken(expr: Any, at_x: 
         kernel = sg.compile(expr, (x, y), (x, y), outputs=("value", "grad", "hess"), backend=backend)
         found = np.concatenate([np.ravel(part) for part in kernel(at_x, at_y)])
         np.testing.assert_allclose(found, exact, rtol=1e-11, atol=1e-11)
+
+
+both = sp.IndexedBase("both", shape=(2 * n,))
+left, right = both[2 * i], both[2 * i + 1]
+
+
+@pytest.mark.parametrize(
+    ("term", "branches"),
+    [
+        (v[i] * sp.Max(left, right) ** 2, 0),  # cheap: added, or 0
+        (Piecewise((exp(left * v[i]), left < right), (0, True)), 1),  # a function
+    ],
+)
+def test_what_is_added_where_numbers_compare_is_behind_a_branch_if_it_is_dear(
+    term: sp.Expr, branches: int
+) -> None:
+    total = Sum(term, (i, 0, n - 1))
+    derived = sg.program(total, args=(both, v), wrt=both).derived(("grad",))
+    routine = routine_of(optimise(derived.unit), "f", derived.words)
+    assert sum(isinstance(s, If) for _, s in walk(routine.body)) == branches
+
+
+@pytest.mark.parametrize("backend", ["llvm", "c"])
+def test_what_is_not_added_may_be_infinite_or_nan(backend: str) -> None:
+    total = Sum(v[i] * sp.Max(left, right) ** 2, (i, 0, n - 1))
+    kernel = sg.compile(total, (both, v), both, outputs=("grad",), backend=backend)
+    for length in (1, 7, 8, 16, 17, 40):
+        rng = np.random.default_rng(length)
+        pairs, factors = rng.standard_normal((length, 2)), rng.standard_normal(length)
+        pairs[0], factors[0] = (-np.inf, 2.0), 3.0
+        pairs[-1], factors[-1] = (3.0, 2.0), np.inf
+        largest = pairs.max(1, keepdims=True)
+        expected = np.where(pairs == largest, 2 * largest * factors[:, None], 0.0)
+        (found,) = kernel(pairs.ravel(), factors)
+        np.testing.assert_allclose(found.reshape(length, 2), expected, rtol=1e-15)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from symgrad.ir.contraction import terms_of
 from symgrad.ir.graph import Node, TensorId
+from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.running import Running, running_form
 from symgrad.ir.sums.bands import Band
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from symgrad.loops.lower import Lowering
 
 _T = TypeVar("_T")
+_CHEAP = 32  # additions: fewer than while a processor finds its way back
 _IDENTITY = {
     "sum": ("q", 0, 1),
     "prod": ("q", 1, 1),
@@ -210,10 +212,14 @@ class Nest(Levels):
     def _band_parts(self, band: Band) -> tuple[list[Node], Node]:
         """(all conditions, value) of a band."""
         g = self.g
-        if g.op[band.value] != "mask":
-            return list(band.guards), band.value
-        predicate, value = g.args[band.value]
-        return [*band.guards, *conjuncts(g, predicate)], value
+        inside, value = g.args[band.value] if g.op[band.value] == "mask" else (g.true, band.value)
+        conditions = [*band.guards, *conjuncts(g, inside)]
+        # Nobody foresees what numbers are, and a branch about them keeps the loop from vectors. Conditions
+        # that no turn of the innermost loop changes will leave that loop.
+        here = [p for p in self._on_values(conditions) if g.axes[p] >= frozenset(self.loops[-1:])]
+        if not here or not self._is_cheap(value):
+            return conditions, value
+        return [p for p in conditions if p not in here], g.mask(conjunction(g, here), value)
 
     def _emit_cell_reduction(self) -> None:
         """Outputs outside: one register per element."""
@@ -319,6 +325,18 @@ class Nest(Levels):
         if g.op[inner] not in ("const", "read") or self._unsafe(inner):
             return conditions, inner
         # A branch around what costs nothing is slower than adding it or zero: no vectors.
-        # What says at which place of an axis one turn is left remains a bound of the loop (`loops.order`).
-        on_values = [p for p in conditions if g.op[p] not in ("ige", "ieq") and place_named(g, p) is None]
+        on_values = self._on_values(conditions)
         return [p for p in conditions if p not in on_values], g.mask(conjunction(g, on_values), inner)
+
+    def _on_values(self, conditions: list[Node]) -> list[Node]:
+        """Those about numbers.
+
+        What says at which place of an axis one turn is left remains a bound of the loop (`loops.order`).
+        """
+        g = self.g
+        return [p for p in conditions if g.op[p] not in ("ige", "ieq") and place_named(g, p) is None]
+
+    def _is_cheap(self, value: Node) -> bool:
+        """Whether computing it takes less time than a branch that was not foreseen."""
+        below = [n for n in self.g.reachable((value,)) if self.g.axes[n] and self.g.op[n] in OPS]
+        return not self._unsafe(value) and sum(OPS[self.g.op[n]].cost for n in below) <= _CHEAP
