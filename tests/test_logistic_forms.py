@@ -92,6 +92,8 @@ OF_TWO = {
     "divergence": s(y) * log(s(y) / s(x)),
     "divergence by softplus": log(1 + exp(y)) - log(1 + e) + (x - y) * s(x),
     "cold softplus": y * log(1 + exp(x / y)), "entropy of a quotient": log(1 + exp(x / y)) - x / y * s(x / y),
+    "soft cross-entropy": -(s(y) * log(p) + (1 - s(y)) * log(q)),
+    "mean of two": (x * e + y * exp(y)) / (e + exp(y)),
     "cold cosh": y * log(2 * cosh(x / y)),
     "log of share of 1": log(1 / (1 + e + exp(y))),
 }  # fmt: skip

@@ -7,7 +7,7 @@ With cotangents c of the shares p = softmax(x), and d of their logarithms, that 
 Share by share it would be a sum of p[k]*c[k] and -p[k]*p[l]*c[l]: where one share is near 1 its own c is
 nearly all of sum(p*c), and of c less that mean nothing is left. Differences of cotangents are made of what
 they do not have in common. A d = p*a is a c = a, and shares of another softmax among the d, all but one, are
-1 less that one.
+1 less that one. The two shares of two scores are logistic functions p(z) and p(-z): (c - c')*p*(1 - p) for z.
 
 Source: Blanchard, Higham & Higham 2021, section 4; Chan, Golub & LeVeque 1983, section 2.
 """
@@ -17,10 +17,12 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 
 from symgrad.ir.composites.softmax import NAMES, of_some, share, share_of_others
+from symgrad.ir.decay import within
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.stability.patterns import (
     all_factors,
     difference_of,
+    linear_terms,
     quotient_of,
     remove,
     sum_of_signed,
@@ -33,7 +35,10 @@ Scores = tuple[Node, ...]
 
 @dataclass(frozen=True)
 class Group:
-    """The shares of one sum that are there: `last` is the one that a sweep backwards meets last."""
+    """The shares of one sum that are there: `last` is the one that a sweep backwards meets last.
+
+    Of two scores, their difference z in place of them.
+    """
 
     scores: Scores
     members: tuple[Node, ...]
@@ -54,13 +59,48 @@ def groups(g: Graph, order: Sequence[Node]) -> dict[Node, Group]:
         for scores, members in found.items()
         if len(members) > 1 and len({*scores}) == len(scores)
     ]
+    together += _pairs(g, order)
     return {n: group for group in together for n in group.members}
+
+
+def _pairs(g: Graph, order: Sequence[Node]) -> list[Group]:
+    """Logistic functions of opposite numbers."""
+    nodes = [n for n in order if g.op[n] == "logistic"]
+    if len(nodes) == 1:
+        return []
+    forms = {n: linear_terms(g, g.args[n][0]) for n in nodes}
+    known = {frozenset(form.items()): n for n, form in forms.items()}
+    pairs = []
+    for n, form in forms.items():
+        other = known.get(frozenset((term, -number) for term, number in form.items()), n)
+        if n < other:
+            pairs.append(Group((g.args[n][0],), (n, other)))
+    return pairs
+
+
+def _pull_pair(g: Graph, group: Group, bars: Mapping[Node, Node]) -> tuple[Node, Node]:
+    """(c - c')*p*(1 - p) for z; of polynomials in the shares two products, which have rules of their own."""
+    (z,), (n, other) = group.scores, group.members
+    slope, own, opposite = g.node("logistic_slope", z), bars[n], bars[other]
+    if _holds(g, own, group.members) or _holds(g, opposite, group.members):
+        value = g.sub(g.mul(own, slope), g.mul(opposite, slope))
+    else:
+        value = g.mul(difference_of_sums(g, own, opposite), slope)
+    return z, g.mask(within(g, n), value)
+
+
+def _holds(g: Graph, bar: Node, shares: Sequence[Node]) -> bool:
+    """Whether a share is a factor of a term."""
+    return any(share in all_factors(g, term)[0] for _, term in terms_of(g, bar) for share in shares)
 
 
 def pull_together(
     g: Graph, group: Group, bars: Mapping[Node, Node], alive: Container[Node]
 ) -> Iterator[tuple[Node, Node]]:
     """(score, what it gets) for the scores in `alive`, from the cotangents of the shares."""
+    if len(group.scores) == 1:
+        yield _pull_pair(g, group, bars)
+        return
     of_share, of_log = _apart(g, group.scores, {n: bars[n] for n in group.members})
     classes: dict[Node, list[int]] = {}
     for k, x in enumerate(group.scores):

@@ -220,14 +220,14 @@ def multiple_of(g: Graph, x: int, z: int) -> Fraction | None:
     """q if x is q*z for a rational number q; sums are compared term by term, also above a divisor."""
     if x == z:
         return Fraction(1)
-    first, second = _linear(g, x), _linear(g, z)
+    first, second = linear_terms(g, x), linear_terms(g, z)
     if not second or first.keys() != second.keys():
         return None
     ratios = {first[k] / second[k] for k in second}
     return ratios.pop() if len(ratios) == 1 else None
 
 
-def _linear(g: Graph, node: int) -> dict[tuple[int, ...], Fraction]:
+def linear_terms(g: Graph, node: int) -> dict[tuple[int, ...], Fraction]:
     """A sum as multiples of its terms: {(term, divisors): number}."""
     found: dict[tuple[int, ...], Fraction] = {}
     stack: list[tuple[Fraction, int, tuple[int, ...]]] = [(Fraction(1), node, ())]
