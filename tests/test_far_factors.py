@@ -24,6 +24,22 @@ CASES: dict[str, tuple[Any, tuple[tuple[float, ...], ...]]] = {
     "log(gamma(x))": (log(gamma(x)), ((2.5,), (200.0,), (1e6,), (1e-3,))),
     "log(sinh(x))": (log(sinh(x)), ((1e-9,), (0.5,), (40.0,), (800.0,), (1e5,))),
     "log(tanh(x))": (log(tanh(x)), ((1e-9,), (0.5,), (10.0,), (40.0,), (300.0,))),
+    "log(2*sinh(x))": (log(2 * sinh(x)), ((1e-9,), (0.25,), (40.0,), (800.0,), (1e5,))),
+    "log(tanh(x/2)) by exponentials": (
+        log((1 - exp(-x)) / (1 + exp(-x))),
+        ((1e-9,), (0.5,), (40.0,), (300.0,)),
+    ),
+    "1 less a power of what saturates": (
+        1 - (1 - exp(-x)) ** 5,
+        ((1e-3,), (0.5,), (2.0,), (40.0,), (300.0,)),
+    ),
+    "likewise a high power": (1 - (1 - exp(-x)) ** 12, ((1e-3,), (0.5,), (2.0,), (40.0,), (300.0,))),
+    "its logarithm": (log(1 - (1 - exp(-x)) ** 2), ((1e-9,), (1e-3,), (0.5,), (2.0,), (40.0,), (300.0,))),
+    "1 less what saturates in two": (
+        1 - (1 - exp(-x)) * (1 - exp(-y)),
+        ((0.5, 2.0), (20.0, 30.0), (300.0, 1.0)),
+    ),
+    "a choice's logarithm": (log(1 - (1 - x) ** 3), ((1e-9,), (0.25,), (1 - 2.0**-30,), (1.5,), (3.0,))),
     "quantile of a complement": (erfinv(1 - x), ((1e-17,), (1e-3,), (1e-100,), (1.5,), (0.75,))),
     "normal quantile": (sp.sqrt(2) * erfinv(2 * x - 1), ((1e-17,), (1e-3,), (1e-100,), (0.75,), (0.25,))),
 }

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 PRODUCTS = ("mul", "div", "neg")  # what is taken apart
-# What may be 1 but for something that is known by itself, as 1 + x, and what it is counted as.
+# What may be 1 or -1 but for something that is known by itself, as 1 + x, and what it is counted as.
 NEAR_ONE = frozenset(
-    ("add", "sub", "exp", "exp_of_sum", "cos", "cosh", "sqrt", "hypot", "pow", "square_difference")
+    ("add", "sub", "exp", "expm1", "exp_of_sum", "cos", "cosh", "sqrt", "hypot", "pow", "square_difference")
 )
 NEAR = 1 / 64
 _WHOLE = range(-64, 65)  # exponents that a product is raised to

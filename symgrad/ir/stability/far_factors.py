@@ -10,12 +10,13 @@ and only where they are out of range.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symgrad.ir.product import Product, product_of
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
-from symgrad.ir.stability.patterns import MOST_FACTORS, conditions_of, remove
+from symgrad.ir.stability.patterns import MOST_FACTORS, conditions_of, numbered, remove
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -149,26 +150,39 @@ def log_of_gamma(g: Graph, a: Args) -> int | None:
 @stable(
     "log",
     "sinh(x) overflows for x > 710",
-    Audit("log(sinh(x))", "x + log1mexp(-2*x) - log(2)", "always", "DLMF 4.28", at(1e-9, 0.5, 30.0, 800.0)),
-    on=among("sinh"),
+    Audit("log(sinh(x))", "x + log1mexp(-2*x) - log(2)", "also times a number", "DLMF 4.28",
+          at(1e-9, 0.5, 30.0, 800.0)),
+    on=among("sinh", "neg", "mul"),
+    needs=("sinh",),
 )  # fmt: skip
 def log_of_sinh(g: Graph, a: Args) -> int | None:
-    if g.op[a[0]] != "sinh":
+    number, x = _of_odd(g, a[0], "sinh")
+    if x is None:
         return None
-    x = g.args[a[0]][0]
     far = g.node("log1mexp", g.mul(g.const(-2), x))
-    return g.add(g.sub(x, g.node("log", g.const(2))), far)
+    return g.add(g.sub(x, g.node("log", g.const(2 / number))), far)
 
 
 @stable(
     "log",
     "tanh(x) is rounded to 1 for x > 19",
-    Audit("log(tanh(x))", "log1mexp(-2*x) - softplus(-2*x)", "always", "DLMF 4.28",
+    Audit("log(tanh(x))", "log1mexp(-2*x) - softplus(-2*x)", "also of -tanh(-x)", "DLMF 4.28",
           at(1e-9, 0.5, 30.0, 300.0)),
-    on=among("tanh"),
+    on=among("tanh", "neg"),
+    needs=("tanh",),
 )  # fmt: skip
 def log_of_tanh(g: Graph, a: Args) -> int | None:
-    if g.op[a[0]] != "tanh":
+    number, x = _of_odd(g, a[0], "tanh")
+    if x is None or number != 1:
         return None
-    exponent = g.mul(g.const(-2), g.args[a[0]][0])
+    exponent = g.mul(g.const(-2), x)
     return g.sub(g.node("log1mexp", exponent), g.node("softplus", exponent))
+
+
+def _of_odd(g: Graph, node: int, op: str) -> tuple[Fraction, int | None]:
+    """(q, x) with q > 0 of q*f(x) for an odd function, -f(-x) too; None for x where it is none."""
+    number, inner = numbered(g, node)
+    if g.op[inner] != op or not number:
+        return number, None
+    (x,) = g.args[inner]
+    return abs(number), x if number > 0 else g.neg(x)

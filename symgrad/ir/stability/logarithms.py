@@ -205,11 +205,21 @@ def log_one_minus_square(g: Graph, a: Args) -> int | None:
     "log",
     "1 + x rounds x away when x is small; log1p does not",
     Audit("log(1 + x)", "log1p(x)", "always; 1 - x counts", _HIGHAM, at(1e-12, -1e-9, 0.25, 5e-324)),
-    on=among("add", "sub"),
+    on=among("add", "sub", "where"),
 )
 def log_one_plus_to_log1p(g: Graph, a: Args) -> int | None:
     rest = beside_one(g, a[0])
-    return None if rest is None else g.node("log1p", rest)
+    return _log_of_choice(g, a[0]) if rest is None else g.node("log1p", rest)
+
+
+def _log_of_choice(g: Graph, node: int) -> int | None:
+    """The same where a rule has made a choice of 1 + x: one arm has its digits where it nearly vanishes."""
+    op, args = g.written.get(node, ("", ()))
+    rest = beside_one(g, g.intern(op, args)) if op in ("add", "sub") else None
+    if rest is None:
+        return None
+    near, made, _ = g.args[node]
+    return g.where(near, g.node("log", made), g.node("log1p", g.where(near, g.zero, rest)))
 
 
 @stable(

@@ -73,7 +73,7 @@ def _less_part(g: Graph, a: Args, sign: int) -> int | None:
     is_alone = g.op[whole] in _ALONE and g.op[part] == "const"
     if not is_alone and (g.op[whole] not in PRODUCTS or not _may_hold(g, whole, part)):
         return None
-    if _IS_WITHIN.get() or _has_series(g, whole):
+    if _IS_WITHIN.get() or (_has_series(g, whole) and not _saturates(g, whole)):
         return None
     within = _IS_WITHIN.set(True)
     try:
@@ -85,8 +85,10 @@ def _less_part(g: Graph, a: Args, sign: int) -> int | None:
 def _made(g: Graph, a: Args, sign: int, whole: int, part: int) -> int | None:
     own, other = (1, sign) if whole == a[0] else (sign, 1)
     first, second = _factors(g, whole, own), _factors(g, part, other)
-    if first is None:
-        return _less_power(g, a, sign, whole, part)
+    if first is None or _saturates(g, whole):
+        power = _less_power(g, a, sign, whole, part)
+        if power is not None or first is None:
+            return power
     if second is None or first.number + second.number:
         return None
     above, rest = remove(list(first.above), list(second.above))
@@ -105,11 +107,15 @@ def _less_power(g: Graph, a: Args, sign: int, whole: int, part: int) -> int | No
     """The same where what is left is one high power, (1 + x)**12: less 1 it is x times a sum of powers."""
     first, second = powers_in(g, whole, MOST_FACTORS), powers_in(g, part, MOST_FACTORS)
     own, other = (1, sign) if whole == a[0] else (sign, 1)
-    if first is None or second is None or own * first[0] + other * second[0]:
+    if first is None or second is None:
         return None
     factors = first[1].keys() | second[1].keys()
     left = {f: e for f in factors if (e := first[1].get(f, 0) - second[1].get(f, 0))}
     ((base, exponent),) = left.items() if len(left) == 1 else ((whole, 0),)
+    if g.op[base] == "expm1":
+        own, base = own * (-1) ** exponent, _one_minus_exp(g, base)
+    if own * first[0] + other * second[0]:
+        return None
     less = _known_less_one(g, base) if g.op[base] in (*_SUMS, "square_difference") else None
     if less is None or exponent <= 0:
         return None
@@ -149,13 +155,32 @@ def _has_series(g: Graph, node: int) -> bool:
     return False
 
 
+def _saturates(g: Graph, node: int) -> bool:
+    """Whether a factor is 1 - exp(x), which is near 1 far out, where no series is."""
+    stack, left = [node], 2 * MOST_FACTORS
+    while stack and left:
+        left -= 1
+        n = stack.pop()
+        if g.op[n] == "expm1":
+            return True
+        stack += g.args[n] if g.op[n] in PRODUCTS else ()
+    return False
+
+
+def _one_minus_exp(g: Graph, expm1: int) -> int:
+    """1 - exp(x) for exp(x) - 1, as it is written."""
+    return g.intern("sub", (g.one, g.node("exp", g.args[expm1][0])))
+
+
 def _factors(g: Graph, node: int, sign: int) -> Product | None:
-    """With -(1 - x) for x - 1."""
+    """With -(1 - x) for x - 1, also where x is an exponential."""
 
     def inside(n: int, is_above: bool) -> list[Factor] | None:
         x, y = g.args[n] if g.op[n] in _SUMS else (n, n)
         if g.op[n] == "add" and g.minus_one in (x, y):
             return [(g.minus_one, True), (g.intern("sub", (g.one, x if y == g.minus_one else y)), is_above)]
+        if g.op[n] == "expm1":
+            return [(g.minus_one, True), (_one_minus_exp(g, n), is_above)]
         if g.op[n] == "sub" and y == g.one:
             return [(g.minus_one, True), (g.intern("sub", (y, x)), is_above)]
         return None
