@@ -412,8 +412,10 @@ def _node(g: Graph, op: str, u: int) -> int:
     args = {
         "leg": (above_one, shifted),
         "hypot": (above_one, shifted),
-        "direction_cosine": (above_one, shifted),
-        "less_cosine": (above_one, shifted),
+        **dict.fromkeys(
+            ("direction_cosine", "hypot_slope", "double_cosine", "inversion", "less_cosine"),
+            (above_one, shifted),
+        ),
         **dict.fromkeys(("xlogy", "xlog1py", "xovery"), (above_one, shifted)),
         "acosh": (above_one,),
         "polygamma": (g.const(2), shifted),

@@ -213,6 +213,10 @@ EXAMPLES: dict[str, Example] = {
         g.div(g.neg(g.mul(g.const(2), v.z)), g.add(v.x, v.y)),
         g.div(g.div(g.mul(g.mul(g.const(2), v.x), v.z), g.add(v.x, v.y)), g.add(v.x, v.y))),
     "slope_beside_number": lambda g, v: (v.x, g.one),
+    "root_less_square_over_it": lambda g, v: (
+        g.node("hypot", v.x, g.one), g.mul(v.x, g.node("direction_cosine", v.x, g.one))),
+    "log1p_of_squares": lambda g, v: (g.div(g.mul(v.x, v.x), g.mul(v.y, v.y)),),
+    "root_beside_number": lambda g, v: (g.add(g.one, g.div(g.mul(v.x, v.x), g.mul(v.y, v.y))),),
     "one_less_cosine": lambda g, v: (g.one, g.node("hypot_slope", v.x, v.y)),
     "cosine_squared_less_one": lambda g, v: (g.node("direction_cosine", v.x, g.const(2)), g.one),
     "right_angle_less_arc": lambda g, v: (

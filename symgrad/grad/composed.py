@@ -5,6 +5,7 @@ which leave the range of numbers long before the result does, and second derivat
 themselves they are products of shares of a length:
 
     log(s), log(1 + s)  by x: 2*(x/h)/h, for a sum s of several squares and h the root of it, or of 1 + s
+    log(1 + (x/k)^2)    likewise
     atan(y/x)           by x: -y/(x^2 + y^2), by y: x/(x^2 + y^2), as those of atan2
     atan2(1, q)         those of -atan(q), whatever q is
 
@@ -58,6 +59,8 @@ def _of_quotient(g: Graph, quotient: Node) -> Slopes:
 def _of_squares(g: Graph, n: Node) -> Slopes:
     """By the sides over a power of two, for which nothing is out of range: 2/scale*((x/scale)/h)/h."""
     (squares,) = g.args[n]
+    if g.op[n] == "log1p" and g.op[squares] == "mul":
+        return _of_square(g, *g.args[squares])
     terms = [term for _, term in terms_of(g, squares)] if g.op[squares] == "add" else []
     sides = [g.args[term][0] for term in terms if g.op[term] == "mul" and g.args[term][0] == g.args[term][1]]
     if len(sides) < 2 or len(set(sides)) < len(terms):
@@ -68,3 +71,13 @@ def _of_squares(g: Graph, n: Node) -> Slopes:
     _, s, t = g.args[length]
     root, twice = g.intern("sqrt", (t,)), g.mul(g.const(2), g.node("scaled", g.one, s))
     return [(x, g.mul(twice, g.div(g.div(g.node("scaled", x, s), root), root))) for x in sides]
+
+
+def _of_square(g: Graph, w: Node, same: Node) -> Slopes:
+    """log(1 + (x/k)^2) by x: 2*x/(x^2 + k^2), by k: -2*(x/h)^2/k for the length h of both."""
+    if w != same or g.op[w] != "div" or any(g.op[part] == "const" for part in g.args[w]):
+        return []
+    x, k = g.args[w]
+    cosine = g.node("direction_cosine", x, k)
+    by_k = g.div(g.mul(g.const(-2), g.mul(cosine, cosine)), k)
+    return [(x, g.mul(g.const(2), g.node("inversion", x, k))), (k, by_k)]

@@ -4,6 +4,8 @@
     x/s, x*y/s, (1 + y**2)/s
                        as (x*scale/t)*scale and its like, one division for each s
     x/h, x*y/(h*k)     the same for norms h = sqrt(s) of sums over an axis
+    x*x/(k*k)          one factor at a time (`repeated_factors.py`)
+    (x/k)/sqrt((x/k)**2 + 1)  by x and k: their quotient is what leaves the range
 
 Here t is the sum s of sides that are multiplied with `scale`, a power of two: 1 wherever s is in range, and
 then both are what is written, to the last digit, but in another order: x*(1/s/s) is (x/s)*(1/s), as 1/s/s is
@@ -28,6 +30,7 @@ from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.product import Product, product_of
 from symgrad.ir.unit import Unit
 from symgrad.opt.rebuild import Copy, copy_with
+from symgrad.opt.repeated_factors import has_repeated_factors, one_at_a_time
 from symgrad.opt.scaled_sums import (
     DOUBLE,
     SINGLE,
@@ -72,10 +75,9 @@ def in_range(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId,
         if old in wanted:
             parts = wanted[old]
             if parts is None:
-                new = _logarithm(copy.new, new)
+                new = _MADE[copy.old.op[old]](copy.new, new)
             else:
-                made = _quotient(copy.new, _moved(parts, t, made_of))
-                new = new if made is None else made
+                new = _product(copy.new, new, _moved(parts, t, made_of))
         made_of[t, old] = new
         return new
 
@@ -100,17 +102,39 @@ def _chosen(g: Graph, t: TensorId) -> dict[Node, Product | None]:
     for n in nodes:
         if op[n] == "div":
             has_quotient = has_quotient or op[args[n][1]] in _MAY_HAVE_SUM or is_sum(g, args[n][1])
-        elif op[n] in _LOGS and _has_square(g, args[n][_LOGS[op[n]]], op[n] in ("log1p", "xlog1py")):
+        elif op[n] == "mul":
+            has_quotient = has_quotient or (args[n][0] == args[n][1] and "div" in g.present)
+        elif _is_out_of_range(g, n):
             found[n] = None
     for n in _products(g, t, nodes) if has_quotient else ():
         parts = product_of(g, n, _MOST_FACTORS)
-        sums = [] if parts is None else [s for s in parts.below if not _is_plain(g, s)]
-        if parts is None or not sums or _has_high_degree(g, parts, sums):
-            continue
-        needed = {s for s in sums if _is_needed(g, parts, s)}
-        if needed and all(s in needed or _length(g, s) is not None for s in sums):
+        parts = None if parts is None else _with_sides(g, parts)
+        if parts is not None and (_has_sums(g, parts) or has_repeated_factors(g, n, parts)):
             found[n] = parts
     return found
+
+
+def _with_sides(g: Graph, parts: Product) -> Product:
+    """The product with the quotients that are squared in its divisors: x/k over 1 + (x/k)**2."""
+    above, below = list(parts.above), list(parts.below)
+    for s in dict.fromkeys(parts.below):
+        for side in sides_of(g, s) if g.op[s] == "add" else ():
+            if isinstance(side, int) and g.op[side] == "div":
+                x, k = g.args[side]
+                while x in above and k in below:
+                    above.remove(x)
+                    below.remove(k)
+                    above.append(side)
+    return Product(parts.number, tuple(above), tuple(below))
+
+
+def _has_sums(g: Graph, parts: Product) -> bool:
+    """Whether a product is divided by sums that are scaled."""
+    sums = [s for s in parts.below if not _is_plain(g, s)]
+    if not sums or _has_high_degree(g, parts, sums):
+        return False
+    needed = {s for s in sums if _is_needed(g, parts, s)}
+    return bool(needed) and all(s in needed or _length(g, s) is not None for s in sums)
 
 
 def _products(g: Graph, t: TensorId, nodes: Sequence[Node]) -> list[Node]:
@@ -120,6 +144,14 @@ def _products(g: Graph, t: TensorId, nodes: Sequence[Node]) -> list[Node]:
         if g.op[n] not in _FACTORS:
             outside.update(g.children(n))
     return [n for n in nodes if g.op[n] in ("mul", "div") and n in outside]
+
+
+def _is_out_of_range(g: Graph, n: Node) -> bool:
+    """Whether this is a logarithm of a sum with squares, or the cosine of a quotient beside 1."""
+    op, args = g.op[n], g.args[n]
+    if op == "direction_cosine":
+        return bool(args[1] == g.one and g.op[args[0]] == "div")
+    return op in _LOGS and _has_square(g, args[_LOGS[op]], op in ("log1p", "xlog1py"))
 
 
 def _has_square(g: Graph, s: Node, may_be_one: bool = False) -> bool:
@@ -192,9 +224,27 @@ def _logarithm(g: Graph, node: Node) -> Node:
     return unless_zero(g, args, -1 if op == "xlog1py" else 0, product)
 
 
+def _direction(g: Graph, node: Node) -> Node:
+    """x/k over the root of 1 + (x/k)**2, without the quotient."""
+    quotient = g.args[node][0]
+    if g.op[quotient] != "div":  # it has become the square of one
+        return node
+    x, k = g.args[quotient]
+    return g.mul(g.node("sign", k), g.node("direction_cosine", x, k))
+
+
+_MADE = {**dict.fromkeys(_LOGS, _logarithm), "direction_cosine": _direction}
+
+
 def _doubled_log(g: Graph, which: int) -> Node:
     double, single = (-2 * powers[which] * math.log(2) for powers in (DOUBLE, SINGLE))
     return by_precision(g, double, single)
+
+
+def _product(g: Graph, node: Node, parts: Product) -> Node:
+    """The product `node` in range."""
+    made = _quotient(g, parts) if _has_sums(g, parts) else one_at_a_time(g, parts)
+    return node if made is None else made
 
 
 def _quotient(g: Graph, parts: Product) -> Node | None:

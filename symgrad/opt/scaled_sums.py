@@ -19,7 +19,7 @@ from symgrad.records import dataclass
 
 _MOST_NODES = 48  # of a sum that is searched
 _DEEP = 4  # levels of a side that is compared
-_BOUNDED = frozenset(
+BOUNDED = frozenset(
     ("sin", "cos", "tanh", "atan", "asin", "acos", "erf", "logistic", "sech", "log", "log1p", "asinh",
      "hypot_slope", "direction_cosine", "norm_cosine", "share", "scaled")
 )  # fmt: skip
@@ -79,7 +79,7 @@ def sides_of(g: Graph, s: Node) -> frozenset[Form]:
         if op in ("add", "sub", "neg"):
             stack += args
         elif op == "mul":
-            if args[0] == args[1] and g.op[args[0]] not in _BOUNDED:
+            if args[0] == args[1] and g.op[args[0]] not in BOUNDED:
                 found.add(form_of(g, args[0]))
             elif args[0] != args[1]:
                 stack += [a for a in args if g.op[a] == "mul" or is_sum(g, a)]

@@ -120,10 +120,14 @@ def _expand_inversion(g: Graph, a: Args) -> int:
 
 
 def _inversion_by_own(g: Graph, a: Args, n: int) -> int:
-    """(y^2 - x^2)/r^4 by the cosine of twice the angle: of its slope nothing cancels at x = 0."""
+    """(y^2 - x^2)/r^4 by the cosine of twice the angle: of its slope nothing cancels at x = 0.
+
+    Beside a number there is no origin.
+    """
     length = g.node("hypot", *a)
     turned = g.neg(g.node("double_cosine", *a))
-    return _unless_origin(g, length, g.div(g.div(turned, length), length))
+    slope = g.div(g.div(turned, length), length)
+    return slope if g.rational(a[1]) else _unless_origin(g, length, slope)
 
 
 def _inversion_by_other(g: Graph, a: Args, n: int) -> int:

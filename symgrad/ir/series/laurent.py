@@ -532,6 +532,9 @@ FUNCTIONS: dict[str, Callable[..., Series]] = {
     "deviation": sub,
     "hypot": lambda a, b: root(add(mul(a, a), mul(b, b))),
     "direction_cosine": lambda a, b: div(a, root(add(mul(a, a), mul(b, b)))),
+    "hypot_slope": lambda a, b: div(a, root(add(mul(a, a), mul(b, b)))),
+    "double_cosine": lambda a, b: div(sub(mul(a, a), mul(b, b)), add(mul(a, a), mul(b, b))),
+    "inversion": lambda a, b: div(a, add(mul(a, a), mul(b, b))),
     "less_cosine": lambda a, b: sub(constant_like(1, a), div(a, root(add(mul(a, a), mul(b, b))))),
     "leg": lambda a, b: root(sub(mul(a, a), mul(b, b))),
     **{

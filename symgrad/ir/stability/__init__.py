@@ -55,6 +55,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     polynomials_of_logistics.py  1 - p**3, log(1 - p**2) and their like for a logistic function p
     bernstein.py     the coefficients of such polynomials
     two_states.py    entropies and cross-entropies by softplus and log(cosh(x))
+    widths.py        1 + (x/k)**2, in losses with a width
 """
 
 from symgrad.ir import ops  # noqa: F401  the table first: the rules are about its rows
@@ -107,6 +108,7 @@ from symgrad.ir.stability import (
     two_states,
     weighted_variances,
     whole_sums,
+    widths,
 )
 from symgrad.ir.stability.audit import AUDITS, Audit
 
@@ -161,4 +163,5 @@ __all__ = [
     "two_states",
     "weighted_variances",
     "whole_sums",
+    "widths",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among
+from symgrad.ir.series.probe import variable_of
 from symgrad.ir.signs import is_never_negative
 from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
 from symgrad.ir.stability.patterns import (
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 _ROOTS = ("sqrt", "norm", "hypot", "leg")
 _LESS = ("hypot_less_side", "root_less_side")
 _COSINES = ("direction_cosine", "hypot_slope")
+_TINY = Fraction(1, 1 << 1000)  # a quotient may have lost digits to underflow
 _CONJUGATE = "Higham 2002, section 1.8; Goldberg 1991, section 1.4"
 
 
@@ -65,6 +68,25 @@ def root_plus_its_side(g: Graph, a: Args) -> int | None:
         made = _less(g, root, g.neg(side), is_sum=True)
         if made is not None:
             return made
+    return None
+
+
+@stable(
+    "sub",
+    "sqrt(1 + x**2) - x**2/sqrt(1 + x**2) cancels where x is nearly all of the root",
+    Audit(
+        "sqrt(1 + x**2) - x**2/sqrt(1 + x**2)", "1/hypot(x, 1)",
+        "a number beside x; as derivatives of y*sqrt(1 + (x/y)**2)", "Pythagoras",
+        at(1e9, 0.75, -1e8, 1e-9, 1e100),
+    ),
+    on=lambda ops: ops[0] == "hypot" and ops[1] == "mul",
+    needs=("hypot", *_COSINES),
+)  # fmt: skip
+def root_less_square_over_it(g: Graph, a: Args) -> int | None:
+    for x, cosine in (g.args[a[1]], g.args[a[1]][::-1]) if g.op[a[1]] == "mul" else ():
+        if g.op[cosine] in _COSINES and x == g.args[cosine][0] and a[0] == g.node("hypot", *g.args[cosine]):
+            y = g.args[cosine][1]
+            return g.mul(y, g.node("direction_cosine", y, x)) if g.rational(y) else None
     return None
 
 
@@ -184,7 +206,32 @@ def _less_one(g: Graph, root: int, side: int) -> int | None:
             x, y = y, x
         return g.node(f"{op}_less_side", side, y) if x in either else None
     rest = _beside_square(g, root, side)
-    return None if rest is None else g.node("root_less_side", side, rest, root)
+    if rest is None:
+        return None
+    made = g.node("root_less_side", side, rest, root)
+    return _far_out(g, side, rest, made) or made
+
+
+def _far_out(g: Graph, side: int, rest: int, near: int) -> int | None:
+    """sqrt(x^2 + a*x + b) - x for |x| > |a + b/x| = |c|: c/(1 + sqrt(1 + c/x)), for x < 0 less that and 2*x.
+
+    There the derivative by x is a difference that cancels, and from 1e155 on so is the value.
+    """
+    number, x = numbered(g, side)
+    terms = [(sign, factors_of(g, term)) for sign, term in terms_of(g, rest)]
+    if not any(x in factors for _, factors in terms):
+        return None
+    over = [(sign, quotient_of(g, *remove([x], factors)[::-1])) for sign, factors in terms]
+    c = g.mul(g.const(1 / number), sum_of_signed(g, over))
+    w = g.div(c, side)
+    if variable_of(g, w) == w:
+        share = g.mul(side, g.node("sqrt1pm1", w))
+        tiny = g.mul(c, g.sub(g.const(Fraction(1, 2)), g.mul(g.const(Fraction(1, 8)), w)))
+        share = g.where(g.node("lt", g.node("abs", w), g.const(_TINY)), tiny, share)
+    else:
+        share = g.div(c, g.add(g.one, g.node("sqrt", g.add(g.one, w))))
+    made = g.where(g.node("lt", side, g.zero), g.sub(g.mul(g.const(-2), side), share), share)
+    return g.where(g.node("lt", g.node("abs", c), g.node("abs", side)), made, near)
 
 
 def _beside_square(g: Graph, root: int, side: int) -> int | None:

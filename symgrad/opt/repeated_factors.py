@@ -1,0 +1,67 @@
+"""Quotients with repeated factors, one factor at a time: x*x/(k*k) as (x/k)*(x/k), x/(k*k) as x/k/k.
+
+The square of a factor leaves the range of numbers where the quotient does not. Divisions and multiplications
+take turns, so that what is between is between the numbers that are there and the result. The same number of
+roundings, and at most one more division for each divisor.
+
+Only where a square belongs to the innermost loop of its product: elsewhere it is computed once. A square
+over a square is no dearer as the square of a quotient, and always is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from symgrad.ir.graph import Graph, Node
+from symgrad.ir.ops import OPS
+from symgrad.ir.product import Product
+from symgrad.opt.scaled_sums import BOUNDED
+
+_DEAR = 10  # operations beside which one more multiplication is nothing
+
+
+def has_repeated_factors(g: Graph, n: Node, parts: Product) -> bool:
+    """Whether this product is computed one factor at a time."""
+    if len(set(parts.above)) == len(parts.above) and len(set(parts.below)) == len(parts.below):
+        return False
+    ops = [g.op[f] for f in (*parts.above, *parts.below)]
+    if "scaled" in ops or not (parts.below or any(op in OPS and OPS[op].cost >= _DEAR for op in ops)):
+        return False  # the power of two of a norm has its place
+    above, below = _without_common(parts)
+    over, under = _repeated(above), _repeated(below)
+    if not above or not (over or under) or above.total() + below.total() < 3:
+        return False
+    return bool(over and under) or all(g.axes[f] == g.axes[n] for f in over | under)
+
+
+def one_at_a_time(g: Graph, parts: Product) -> Node:
+    """The product, in nodes that no rule sees: one would put the squares together again."""
+    above, below = _without_common(parts)
+    squares = list[Node]()
+    for k in _repeated(below):
+        for x in _repeated(above):
+            if g.op[x] in BOUNDED:  # their quotient alone may overflow beside a 0
+                continue
+            pairs = min(above[x], below[k])
+            above[x] -= pairs
+            below[k] -= pairs
+            squares += [g.intern("div", (x, k))] * pairs if pairs else []
+    others = sorted(above.elements(), key=lambda f: (g.op[f] in BOUNDED, above[f]))
+    factors = [*squares, *others]
+    divisors = list(below.elements())
+    whole = factors.pop(0) if factors else g.one
+    while factors or divisors:
+        if divisors:
+            whole = g.intern("div", (whole, divisors.pop(0)))
+        if factors:
+            whole = g.intern("mul", g.ordered(whole, factors.pop(0)))
+    return g.mul(g.const(parts.number), whole)
+
+
+def _without_common(parts: Product) -> tuple[Counter[Node], Counter[Node]]:
+    above, below = Counter(parts.above), Counter(parts.below)
+    return above - below, below - above
+
+
+def _repeated(factors: Counter[Node]) -> set[Node]:
+    return {f for f, times in factors.items() if times > 1}

@@ -1,0 +1,90 @@
+"""Losses and densities with a width k, functions of (x/k)**2: right wherever the result is a number.
+
+The squares of x and k leave the range of numbers at 1e155 and at 1e-162. Against mpmath.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+from test_far_out import TARGETS, exact
+
+import symgrad as sg
+
+x, y, k = sp.symbols("x y k", real=True)
+q = (x / k) ** 2
+LOSSES = (
+    k**2 * (sp.sqrt(1 + q) - 1),
+    k**2 * sp.log(1 + q),
+    k**2 * (1 - sp.exp(-q)),
+    sp.log(1 + q),
+    sp.sqrt(1 + q),
+    k * sp.sqrt(1 + q),
+    sp.exp(-q / 2) / k,
+    x * q,
+)
+FAR = [(1e180, width) for width in (1e-3, 1.0, 30.0, 1e100, 1e200)]
+NEAR = [(share * width, width) for share in (0.25, -1.5, 6.0) for width in (1e-120, 1e-160, 1e150, 1e180)]
+LARGEST, SMALLEST = mpmath.mpf("1e307"), mpmath.mpf("1e-306")
+
+
+def entries(expr: Any, point: tuple[float, float], words: tuple[str, ...], backend: str) -> list[float]:
+    kernel = sg.compile(expr, args=(x, k), wrt=(x, k), outputs=words, backend=backend)
+    with np.errstate(all="ignore"):
+        return [float(part) for out in kernel(*point) for part in np.ravel(out)]
+
+
+@pytest.mark.parametrize("backend", TARGETS)
+@pytest.mark.parametrize("expr", LOSSES, ids=str)
+def test_a_function_of_a_quotient_does_not_square_its_parts(expr, backend):
+    for point in FAR + NEAR:
+        wanted = exact(expr, (x, k), point)[:3]
+        found = entries(expr, point, ("value", "grad"), backend)
+        for a, b in zip(found, wanted, strict=True):
+            if abs(b) < LARGEST:
+                assert abs(a - b) <= 1e-13 * abs(b) + SMALLEST, (point, found, wanted)
+
+
+@pytest.mark.parametrize("backend", TARGETS)
+@pytest.mark.parametrize("expr", [sp.log(1 + q), sp.sqrt(1 + q), x / k**2, x**2 / k**3], ids=str)
+def test_second_derivatives_do_not_either(expr, backend):
+    for point in ((3e180, 2e180), (-2e-180, 1e-180), (0.3, 0.7), (1e8, 1.0), (1e-8, 1.0)):
+        wanted = exact(expr, (x, k), point)
+        found = entries(expr, point, ("value", "grad", "hess"), backend)
+        for a, b in zip(found, wanted, strict=True):
+            if abs(b) < LARGEST:
+                assert abs(a - b) <= 1e-13 * abs(b) + SMALLEST, (point, found, wanted)
+
+
+def test_a_square_that_a_loop_does_not_repeat_is_computed_once():
+    """x[i]/k**2 has one division for each element, as before: k*k is not in the loop."""
+    n, i = sp.Symbol("n", integer=True, positive=True), sp.Symbol("i", integer=True)
+    v = sp.IndexedBase("v", shape=(n,))
+    kernel = sg.compile(sp.Sum(v[i] / k**2, (i, 0, n - 1)), args=(v, k), outputs="value", backend="c")
+    loop = kernel.source[kernel.source.index("for (") :]
+    assert loop[: loop.index("}")].count("/") <= 1
+
+
+ROOTS = (
+    sp.sqrt(x**2 + x) - x,
+    sp.sqrt(4 * x**2 + x) - 2 * x,
+    x + sp.sqrt(x**2 + x),
+    sp.sqrt(x**2 + k * x) - x,
+    sp.sqrt(x**2 + k * x + 3) - x,
+    x - sp.sqrt(x**2 - x),
+)
+
+
+@pytest.mark.parametrize("backend", TARGETS)
+@pytest.mark.parametrize("expr", ROOTS, ids=str)
+def test_a_root_less_its_side_is_regular_at_infinity(expr, backend):
+    """The difference, and that of its derivatives, to all digits; beyond 1e155 the square overflows."""
+    for side in (1e200, -1e200, 1e160, 1e80, -1e80, 1e8, -1e8, 1e3, -40.0, 5.0):
+        wanted = exact(expr, (x, k), (side, 0.75))
+        found = entries(expr, (side, 0.75), ("value", "grad", "hess"), backend)
+        for a, b in zip(found, wanted, strict=True):
+            assert abs(a - b) <= 1e-13 * abs(b) + SMALLEST, (side, found, wanted)
