@@ -16,7 +16,8 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     error_functions.py  1 - erf(x), the logarithm of erfc
     inverse_error.py  erfinv(1 - x)
     far_factors.py   quotients of gamma functions and powers that leave the range
-    differences.py   1 - cos(x), differences of roots, variance, hypot
+    differences.py   1 - cos(x), differences of roots, hypot
+    covariances.py   variances and covariances over an axis
     norms.py         roots of sums of squares
     products.py      logarithms of products and quotients, x*log(y)
     quotients.py     sin(x)/x and its like
@@ -65,6 +66,7 @@ from symgrad.ir.stability import (
     bessel_ratios,
     common_divisors,
     complements,
+    covariances,
     determinants,
     differences,
     divergences,
@@ -120,6 +122,7 @@ __all__ = [
     "bessel_ratios",
     "common_divisors",
     "complements",
+    "covariances",
     "determinants",
     "differences",
     "divergences",

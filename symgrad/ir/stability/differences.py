@@ -11,7 +11,6 @@ from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
 from symgrad.ir.stability.patterns import (
     argument_of,
     beside_one,
-    factors_of,
     one_minus_square,
     remove,
     root_of_square,
@@ -310,73 +309,3 @@ def root_of_two_squares_to_hypot(g: Graph, a: Args) -> int | None:
         return None
     x, y = (root_of_square(g, part) for part in g.args[a[0]])
     return None if x is None or y is None else g.node("hypot", x, y)
-
-
-# ---- variance ----------------------------------------------------------------------------------
-
-
-@stable(
-    "sub",
-    "the mean of squares minus the square of the mean cancels where the mean is large",
-    Audit(
-        "Sum(v[i]**2, (i, 0, n - 1))/n - (Sum(v[i], (i, 0, n - 1))/n)**2", "sum((v - mean)**2)/n",
-        "means of a value and of its square over the same axes", "Chan, Golub & LeVeque 1983: two passes",
-        ({"v": (1e6 + 1.0, 1e6 + 2.0, 1e6 + 4.0)}, {"v": (0.5, 1.0, -2.0)}),
-    ),
-    on=among("mul", "div"),
-    needs=("sum",),
-)  # fmt: skip
-def variance_in_two_passes(g: Graph, a: Args) -> int | None:
-    mean = _square_root_of_mean(g, a[1])
-    if mean is None:
-        return None
-    scale, total = _mean_of(g, mean)
-    scale_of_squares, squares = _mean_of(g, a[0])
-    if total is None or squares is None or scale != scale_of_squares:
-        return None
-    first, second = (g.tensors[g.args[read][0]] for read in (total, squares))
-    body = first.body
-    index = g.args[total][1:]
-    if len(set(index)) < len(index) or any(g.op[i] != "axis" for i in index):
-        return None
-    same = first.red == second.red and first.out == second.out and index == g.args[squares][1:]
-    if not same or second.body != g.mul(body, body) or scale != _count(g, first.red):
-        return None
-    out, red = ([g.fresh_axis(g.extent(axis)) for axis in axes] for axes in (first.out, first.red))
-    moved = g.substitute(body, dict(zip((*first.out, *first.red), (*out, *red), strict=True)))
-    here = g.substitute(mean, dict(zip(index, out, strict=True)))
-    apart = g.sub(moved, here)
-    spread = g.read(g.define("sum", out, red, g.mul(apart, apart)), *index)
-    return g.div(spread, scale)
-
-
-def _square_root_of_mean(g: Graph, node: int) -> int | None:
-    """m if `node` is m*m, also as (s/c)*(s/c) or s*s/(c*c)."""
-    root = root_of_square(g, node)
-    if root is not None or g.op[node] != "div":
-        return root
-    above, below = (root_of_square(g, part) for part in g.args[node])
-    return None if above is None or below is None else g.div(above, below)
-
-
-def _mean_of(g: Graph, node: int) -> tuple[int | None, int | None]:
-    """(c, s) if `node` is s/c for a sum s read from a definition."""
-    above, below = g.args[node] if g.op[node] == "div" else (node, g.one)
-    factors = factors_of(g, above)
-    reads = [f for f in factors if g.op[f] == "read" and g.tensors[g.args[f][0]].kind == "sum"]
-    numbers = [g.rational(f) for f in factors if f not in reads]
-    if len(reads) != 1 or None in numbers or len(factors) > 2:
-        return None, None
-    for q in numbers:
-        if not q:
-            return None, None
-        below = g.mul(below, g.const(1 / q))
-    return below, reads[0]
-
-
-def _count(g: Graph, axes: tuple[int, ...]) -> int:
-    """How many values the axes take together, as a number."""
-    count = g.one
-    for axis in axes:
-        count = g.imul(count, g.extent(axis))
-    return g.cast(count)

@@ -1,0 +1,120 @@
+"""Variances and covariances written in one pass keep their digits at any offset, over arrays and matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+
+import symgrad as sg
+
+N, DIGITS, TOLERANCE = 5, 60, 1e-13
+NOTHING = 1e-60  # what differences in as many digits have of a derivative that is 0
+n = sp.Symbol("n", integer=True, positive=True)
+i = sp.Symbol("i", integer=True)
+u, w = (sp.IndexedBase(name, shape=(n,), real=True) for name in "uw")
+A, B = sp.MatrixSymbol("A", n, 1), sp.MatrixSymbol("B", n, 1)
+ONES = sp.OneMatrix(n, 1)
+Formula = Callable[..., Any]
+
+
+def indexed(formula: Formula) -> Any:
+    def total(f: Callable[[Any], Any]) -> Any:
+        return sp.Sum(f(i), (i, 0, n - 1))
+
+    return formula(total(lambda k: u[k]), total(lambda k: w[k]), total(lambda k: u[k] ** 2),
+                   total(lambda k: u[k] * w[k]), total(lambda k: w[k] ** 2), n)  # fmt: skip
+
+
+def matrices(formula: Formula) -> Any:
+    parts = (ONES.T * A, ONES.T * B, A.T * A, A.T * B, B.T * B)
+    return formula(*(part[0, 0] for part in parts), n)
+
+
+def exactly(formula: Formula, numbers: Sequence[Any]) -> Any:
+    """The formula of the first N numbers and the others, as it is written."""
+    a, b = numbers[:N], numbers[N:]
+    pairs = [(a, a), (a, b), (b, b)]
+    products = (sum((x * y for x, y in zip(*pair, strict=True)), mpmath.mpf(0)) for pair in pairs)
+    return formula(sum(a), sum(b), *products, N)
+
+
+FORMULAS: dict[str, Formula] = {
+    "variance": lambda a, b, aa, ab, bb, n: aa / n - (a / n) ** 2,
+    "of a sample": lambda a, b, aa, ab, bb, n: (aa - a**2 / n) / (n - 1),
+    "times n": lambda a, b, aa, ab, bb, n: n * aa - a**2,
+    "turned": lambda a, b, aa, ab, bb, n: a**2 / n - aa,
+    "covariance": lambda a, b, aa, ab, bb, n: ab / n - a * b / n**2,
+    "covariance of a sample": lambda a, b, aa, ab, bb, n: (ab - a * b / n) / (n - 1),
+    "slope": lambda a, b, aa, ab, bb, n: (n * ab - a * b) / (n * aa - a**2),
+    "correlation": lambda a, b, aa, ab, bb, n: (n * ab - a * b) / ((n * aa - a**2) * (n * bb - b**2)) ** 0.5,
+}
+
+
+def points(offset: float) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return offset + rng.standard_normal(N), 0.7 * offset + rng.standard_normal(N)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6])
+@pytest.mark.parametrize("form", ["indexed", "matrices"])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_values_and_derivatives_have_their_digits(name: str, form: str, offset: float) -> None:
+    formula = FORMULAS[name]
+    expr = sp.nsimplify((indexed if form == "indexed" else matrices)(formula))
+    args = [x for x in ((u, w) if form == "indexed" else (A, B)) if expr.has(x)]
+    kernel = sg.compile(expr, args=args, wrt=args[0], outputs=("value", "grad", "hess"))
+    at = points(offset)
+    value, grad, hess = kernel(*(x if form == "indexed" else x[:, None] for x in at[: len(args)]))
+    with mpmath.workdps(DIGITS):
+        numbers = [mpmath.mpf(float(x)) for x in np.concatenate(at)]
+
+        def derivative(*orders: int) -> Any:
+            places = [k for k, order in enumerate(orders) for _ in range(order)]
+            moved = sorted(set(places))
+
+            def along(*t: Any) -> Any:
+                shifted = list(numbers)
+                for k, x in zip(moved, t, strict=True):
+                    shifted[k] = x
+                return exactly(formula, shifted)
+
+            if not moved:
+                return exactly(formula, numbers)
+            return mpmath.diff(along, tuple(numbers[k] for k in moved), tuple(places.count(k) for k in moved))
+
+        unit = np.eye(N, dtype=int)
+        wanted = [derivative(), [derivative(*unit[k]) for k in range(N)],
+                  [derivative(*(unit[k] + unit[m])) for k in range(N) for m in range(N)]]  # fmt: skip
+    for found, right in zip((value, grad, hess), wanted, strict=True):
+        right = np.ravel(np.asarray(right, dtype=float))
+        assert np.abs(np.ravel(found) - right).max() <= TOLERANCE * np.abs(right).max() + NOTHING
+
+
+def test_each_row_may_have_its_own_mean() -> None:
+    m, k = sp.Symbol("m", integer=True, positive=True), sp.Symbol("k", integer=True)
+    X = sp.IndexedBase("X", shape=(m, n), real=True)
+    squares, sums = (sp.Sum(X[k, i] ** p, (i, 0, n - 1)) for p in (2, 1))
+    kernel = sg.compile(sp.Sum(sp.log(squares / n - (sums / n) ** 2), (k, 0, m - 1)), args=[X])
+    x = 1e6 + np.random.default_rng(1).standard_normal((3, N))
+    with mpmath.workdps(DIGITS):
+        rows = [[mpmath.mpf(float(t)) for t in row] for row in x]
+        exact = sum(mpmath.log(sum(t * t for t in r) / N - (sum(r) / N) ** 2) for r in rows)
+    assert abs(kernel(x)[0] - exact) <= TOLERANCE * abs(exact)
+
+
+@pytest.mark.parametrize("other", [n + 1, 2 * n, sp.Integer(3)])
+def test_what_is_no_variance_is_left_alone(other: Any) -> None:
+    expr = sp.Sum(u[i] ** 2, (i, 0, n - 1)) / n - sp.Sum(u[i], (i, 0, n - 1)) ** 2 / (n * other)
+    x = np.arange(4.0)
+    value = float(sp.sympify(other).subs(n, 4))
+    assert np.isclose(sg.compile(expr, args=[u])(x)[0], 14 / 4 - 36 / (4 * value), rtol=1e-15)
+
+
+def test_of_no_values_it_is_zero_as_it_was() -> None:
+    expr = n * sp.Sum(u[i] ** 2, (i, 0, n - 1)) - sp.Sum(u[i], (i, 0, n - 1)) ** 2
+    assert sg.compile(expr, args=[u])(np.zeros(0)) == (0.0,)
