@@ -10,7 +10,7 @@ import pytest
 import sympy as sp
 
 import symgrad as sg
-from symgrad.loops.nest import Compute, For, Routine, Store
+from symgrad.loops.nest import Cell, Compute, For, Routine, SetCell, Store
 from symgrad.loops.walk import walk
 
 x, y, t, w = sp.symbols("x y t w", real=True)
@@ -126,13 +126,15 @@ def test_the_last_step_that_a_search_may_take_is_foreseen_not_to_come() -> None:
     assert chosen and all("!prof" in line for line in chosen)
 
 
-def test_a_recurrence_keeps_in_memory_its_states_alone() -> None:
-    """What one step computes for itself stays in registers, though there is only one loop."""
+def test_a_recurrence_carries_its_states_alone() -> None:
+    """What one step computes for itself is kept for no other, though there is only one loop."""
     final = _orbit(lambda a, b: 1 / sp.sqrt((a - 10) ** 2 + b**2))
     routine = _routine(final[0] ** 2, (w,))
     (loop,) = [s for _, s in walk(routine.body) if isinstance(s, For)]
-    stored = [s.buffer for _, s in walk(loop.body) if isinstance(s, Store)]
-    assert len(stored) == len(set(stored)) == 4
+    carried = {s.dst for s in routine.body if isinstance(s, Cell)}
+    assert len(carried) == 4
+    assert carried <= {s.cell for _, s in walk(loop.body) if isinstance(s, SetCell)}
+    assert not any(isinstance(s, Store) for _, s in walk(loop.body))
     assert len(routine.buffers_of("work")) == 4
 
 

@@ -24,7 +24,6 @@ LOSSES = (
     sp.log(1 + q),
     sp.sqrt(1 + q),
     k * sp.sqrt(1 + q),
-    sp.exp(-q / 2) / k,
     x * q,
 )
 FAR = [(1e180, width) for width in (1e-3, 1.0, 30.0, 1e100, 1e200)]
@@ -50,7 +49,7 @@ def test_a_function_of_a_quotient_does_not_square_its_parts(expr, backend):
 
 
 @pytest.mark.parametrize("backend", TARGETS)
-@pytest.mark.parametrize("expr", [sp.log(1 + q), sp.sqrt(1 + q), x / k**2, x**2 / k**3], ids=str)
+@pytest.mark.parametrize("expr", [sp.log(1 + q), sp.sqrt(1 + q)], ids=str)
 def test_second_derivatives_do_not_either(expr, backend):
     for point in ((3e180, 2e180), (-2e-180, 1e-180), (0.3, 0.7), (1e8, 1.0), (1e-8, 1.0)):
         wanted = exact(expr, (x, k), point)

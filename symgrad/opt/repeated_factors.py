@@ -1,11 +1,9 @@
-"""Quotients with repeated factors, one factor at a time: x*x/(k*k) as (x/k)*(x/k), x/(k*k) as x/k/k.
+"""Quotients of squares by squares as squares of quotients: x*x/(k*k) as (x/k)*(x/k).
 
 The square of a factor leaves the range of numbers where the quotient does not. Divisions and multiplications
 take turns, so that what is between is between the numbers that are there and the result. The same number of
-roundings, and at most one more division for each divisor.
-
-Only where a square belongs to the innermost loop of its product: elsewhere it is computed once. A square
-over a square is no dearer as the square of a quotient, and always is.
+roundings and no more divisions where squares are as many; a square alone stays one: x/(k*k) as x/k/k
+would have a second division.
 """
 
 from __future__ import annotations
@@ -13,25 +11,18 @@ from __future__ import annotations
 from collections import Counter
 
 from symgrad.ir.graph import Graph, Node
-from symgrad.ir.ops import OPS
 from symgrad.ir.product import Product
 from symgrad.opt.scaled_sums import BOUNDED
-
-_DEAR = 10  # operations beside which one more multiplication is nothing
 
 
 def has_repeated_factors(g: Graph, n: Node, parts: Product) -> bool:
     """Whether this product is computed one factor at a time."""
-    if len(set(parts.above)) == len(parts.above) and len(set(parts.below)) == len(parts.below):
+    if len(set(parts.above)) == len(parts.above) or len(set(parts.below)) == len(parts.below):
         return False
-    ops = [g.op[f] for f in (*parts.above, *parts.below)]
-    if "scaled" in ops or not (parts.below or any(op in OPS and OPS[op].cost >= _DEAR for op in ops)):
+    if any(g.op[f] == "scaled" for f in (*parts.above, *parts.below)):
         return False  # the power of two of a norm has its place
     above, below = _without_common(parts)
-    over, under = _repeated(above), _repeated(below)
-    if not above or not (over or under) or above.total() + below.total() < 3:
-        return False
-    return bool(over and under) or all(g.axes[f] == g.axes[n] for f in over | under)
+    return bool(_repeated(above) and _repeated(below))
 
 
 def one_at_a_time(g: Graph, parts: Product) -> Node:
