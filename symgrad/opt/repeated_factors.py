@@ -2,8 +2,7 @@
 
 The square of a factor leaves the range of numbers where the quotient does not. Divisions and multiplications
 take turns, so that what is between is between the numbers that are there and the result. The same number of
-roundings and no more divisions where squares are as many; a square alone stays one: x/(k*k) as x/k/k
-would have a second division.
+roundings and no more divisions: x/(k*k) stays as it is, and 1/k/k*x is x/k/k.
 """
 
 from __future__ import annotations
@@ -17,12 +16,16 @@ from symgrad.opt.scaled_sums import BOUNDED
 
 def has_repeated_factors(g: Graph, n: Node, parts: Product) -> bool:
     """Whether this product is computed one factor at a time."""
-    if len(set(parts.above)) == len(parts.above) or len(set(parts.below)) == len(parts.below):
+    if len(set(parts.below)) == len(parts.below):
         return False
     if any(g.op[f] == "scaled" for f in (*parts.above, *parts.below)):
         return False  # the power of two of a norm has its place
     above, below = _without_common(parts)
-    return bool(_repeated(above) and _repeated(below))
+    over, under = _repeated(above), _repeated(below)
+    if over and under:
+        return True
+    in_place = all(g.axes[k] == g.axes[n] for k in under)  # elsewhere it is computed once
+    return bool(above and under) and in_place and _divisions(g, n) >= below.total()
 
 
 def one_at_a_time(g: Graph, parts: Product) -> Node:
@@ -47,6 +50,16 @@ def one_at_a_time(g: Graph, parts: Product) -> Node:
         if factors:
             whole = g.intern("mul", g.ordered(whole, factors.pop(0)))
     return g.mul(g.const(parts.number), whole)
+
+
+def _divisions(g: Graph, n: Node) -> int:
+    """How many divisions a product is made with."""
+    count, stack = 0, [n]
+    while stack:
+        op = g.op[n := stack.pop()]
+        count += op == "div"
+        stack += g.args[n] if op in ("mul", "div", "neg") else ()
+    return count
 
 
 def _without_common(parts: Product) -> tuple[Counter[Node], Counter[Node]]:
