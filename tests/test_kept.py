@@ -116,6 +116,28 @@ def test_nothing_else_is_kept_where_something_else_is_read(loops: tuple[For, ...
     assert kept_further(plain) is plain
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_conditions_are_not_kept(target: str) -> None:
+    """Both loops ask only whether t < 1/2, and an array holds numbers."""
+    half, zero = Const(1, ("q", 1, 2)), Const(0, ("q", 0, 1))
+
+    def asked(at: int, t: int, arms: tuple[int, int]) -> list[Statement]:
+        return [Compute(at, "lt", (t, 1)), Compute(at + 1, "where", (at, *arms))]
+
+    values: list[Statement] = [Load(10, "x", AT), Compute(11, "exp", (10,)), Store("t", AT, 11)]
+    first = _loops([*values, *asked(12, 11, (2, 0)), StoreReduce("sum", "s", (J,), 13)])
+    last = _loops([Load(20, "t", AT), *asked(21, 20, (0, 2)), Store("y", AT, 22)])
+    routine = _routine(first, last)
+    one = Const(2, ("q", 1, 1))
+    routine = replace(routine, body=[zero, half, one, *routine.body[1:]])
+    x, none = -RNG.random((5, 19)), np.zeros((5, 19))
+    ours = call(target, kept_further(routine), {"n": 5, "m": 19}, {"x": x, "r": none, "w": none[0]})
+    below = np.exp(x) < 0.5
+    assert below.any() and not below.all()
+    np.testing.assert_array_equal(ours["y"], ~below)
+    np.testing.assert_array_equal(ours["s"], below.sum(0))
+
+
 def test_only_the_same_elements_of_other_arrays_make_the_same() -> None:
     square, other = SECOND[:2], [Compute(23, "mul", (21, 22)), *SECOND[4:]]
     transposed = _routine(_first([]), _loops([*square, Load(22, "r", (J, I)), *other]))

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from symgrad.ir.ops import OPS
 from symgrad.loops.effects import effects, is_elementwise
 from symgrad.loops.forward import forwarded
 from symgrad.loops.nest import (
@@ -119,7 +120,10 @@ class _Search:
         self.constants = [s for _, s in walk(routine.body) if isinstance(s, Const)]
         self.numbers: dict[tuple[object, ...], Number] = {}
         self.users: dict[Value, list[Statement]] = {}
+        self.conditions = set[Value]()  # which arrays do not keep: they hold numbers
         for _, s in walk(routine.body, into_parts=True):
+            if isinstance(s, Compute) and OPS[s.op].result == "bool":
+                self.conditions.add(s.dst)
             for v in operands(s):
                 self.users.setdefault(v, []).append(s)
 
@@ -129,7 +133,10 @@ class _Search:
         changed = frozenset[str]().union(*self.writes[made.top :])
         inside = {n: v for v, n in reversed(self._values(made, changed).items())}
         ways = [self._way(p, self._values(p, changed), inside) for p in later]
-        same = [steps for steps in zip(*ways, strict=False) if len({n for n, _ in steps}) == 1]
+        same = [
+            steps for steps in zip(*ways, strict=False)
+            if len({n for n, _ in steps}) == 1 and inside[steps[0][0]] not in self.conditions
+        ]  # fmt: skip
         if not same:
             return None
         kept = inside[same[-1][0][0]]
