@@ -58,9 +58,11 @@ def kept_further(routine: Routine) -> Routine:
     if not has_blocks(routine.body):
         return routine
     kept = [places for places in _places(routine).values() if _is_kept(places)]
-    search = _Search(routine) if kept else None
+    if not kept:
+        return routine
+    search = _Search(routine)
     for places in kept:
-        body = search.better(places)  # type: ignore[union-attr]  # there is one if there are any
+        body = search.better(places)
         if body is not None:
             return kept_further(forwarded(replace(routine, body=body)))
     return routine
@@ -148,6 +150,8 @@ class _Search:
         known = {element: self._number(("kept",))}
         known |= {c.dst: self._number(("const", c.payload)) for c in self.constants}
         for s in (s for body in place.bodies for s in body):
+            if not isinstance(s, Load | FromInt | Compute):
+                continue
             key: tuple[object, ...] | None = None
             if isinstance(s, Load) and s.buffer not in changed and self._is_known(s.index, place):
                 key = ("load", s.buffer, *(renamed_poly(p, place.names) for p in s.index))
@@ -156,7 +160,7 @@ class _Search:
             elif isinstance(s, Compute) and all(map(known.__contains__, s.args)):
                 key = (s.op, *map(known.__getitem__, s.args))
             if key is not None:
-                known.setdefault(s.dst, self._number(key))  # type: ignore[union-attr]  # all three have one
+                known.setdefault(s.dst, self._number(key))
         return known
 
     def _number(self, key: tuple[object, ...]) -> Number:
