@@ -125,6 +125,12 @@ def test_numbers_that_are_all_rounding_are_named_and_do_not_fail(at):
     assert sg.verify(NOISE, grad=lambda a: 0.0, at={x: at}).ok
 
 
+@pytest.mark.parametrize("at", [1.0001, 2.0, 3.7])
+def test_a_remainder_of_rounding_beside_a_right_derivative_does_not_fail(at):
+    assert sg.verify(NOISE + x, at={x: at}).ok
+    assert not sg.verify(NOISE + x, grad=lambda a: 1.001, at={x: at}).ok
+
+
 def test_numbers_that_are_more_than_rounding_fail_beside_rounding():
     assert not sg.verify(NOISE, grad=lambda a: 1e-3, at={x: 3.7}).ok
     assert not sg.verify(NOISE + x, grad=lambda a: 0.0, at={x: 3.7}).ok

@@ -161,9 +161,9 @@ def compare_claim(
     rows = all_rows(claim)
     if any(row.result == FAILED for row in rows):
         claim = with_noise(claim)
+        rows = all_rows(claim)
         lost = [(k, m) for k, check in enumerate(claim.checks) for m in np.nonzero(check.lost)[0]]
         if lost:
-            rows = all_rows(claim)
             k, m = lost[0]
             name = claim.name(claim.checks[k], int(m))
             findings.notes.append(_lost_note(claim.word, name, claim.checks[k], int(m), len(lost)))

@@ -96,9 +96,10 @@ def _order(claim: Claim, check: Check, s: Sweep, remainder: Remainder, tolerance
 
 
 def _noise(claim: Claim, check: Check) -> tuple[float, float]:
-    """What rounding may change of a direction's derivative and of the values; 0 where it has its digits."""
-    lost = float(np.sqrt((check.lost_noise**2).sum()))
-    return lost, float(np.sqrt((np.asarray(claim.of_function) ** 2).sum())) if lost else 0.0
+    """What rounding may change of a direction's derivative and of the values; 0 where nobody asked."""
+    if check.noise is None:
+        return 0.0, 0.0
+    return float(np.sqrt((check.noise**2).sum())), float(np.sqrt((np.asarray(claim.of_function) ** 2).sum()))
 
 
 def _row(claim: Claim, method: str, found: Sequence[tuple[Order, Check, Sweep]], least: float) -> Row:
