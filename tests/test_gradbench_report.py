@@ -17,11 +17,16 @@ from outcomes import Result, Session, load
 def session(tool, milliseconds, valid=True, function="gradient"):
     """A tool that answered one workload in so many milliseconds."""
     made = Session(tool)
+    record(made, milliseconds, valid, function)
+    return made
+
+
+def record(made, milliseconds, valid=True, function="gradient"):
+    """One more time that the eval ran."""
     message = {"kind": "evaluate", "id": 2, "function": function, "input": {}, "description": "n=8"}
     runs = [{"name": "evaluate", "nanoseconds": milliseconds * 1e6}] * 3
     made.record(message, {"success": True, "timings": runs})
     made.record({"kind": "analysis", "of": 2, "valid": valid}, {})
-    return made
 
 
 def result(*sessions, name="lse"):
@@ -38,6 +43,18 @@ def test_the_best_tool_of_a_row_is_the_fastest_with_a_valid_result():
 def test_a_closed_form_is_never_the_best():
     text = report.table(result(session("symgrad", 2), session("manual", 1), name="ode"))
     assert "| gradient n=8 | 2 | 1 | 2 | - | - |" in text
+
+
+def test_a_clock_of_coarse_steps_is_read_between_them_by_running_many_times():
+    many = Session("manual")
+    for k in range(40):
+        nanoseconds = {0: 5000, 1: 0}.get(k, 20 if k % 4 else 30)  # one interrupted, one that saw no step
+        record(many, nanoseconds / 1e6, valid=k != 7)
+        assert not many.errors or k >= 7
+    row = many.last("gradient")
+    assert row.milliseconds == pytest.approx((28 * 20 + 8 * 30) / 36 / 1e6)
+    assert row.runs == 120
+    assert not row.valid, "wrong once is wrong"
 
 
 def test_a_tool_without_the_eval_has_no_column():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,13 +15,23 @@ MOST_ERRORS = 3  # as many are kept in a file; one shows what is wrong
 
 @dataclass
 class Measured:
-    """One workload of one function: the median of its runs, their number, what the eval's check said."""
+    """One workload of one function: the median of its runs, their number, what the eval's check said.
+
+    Of an eval that ran more than once it is `middle` of the medians, the number of all runs, and valid where
+    the eval said so every time.
+    """
 
     function: str
     workload: str
     milliseconds: float
     runs: int
     valid: bool = False
+
+
+def middle(values: Sequence[float]) -> float:
+    """The mean without the twentieth at either end: of up to four values their median."""
+    cut = math.ceil(len(values) / 20) if len(values) > 2 else 0
+    return statistics.fmean(sorted(values)[cut : len(values) - cut])
 
 
 @dataclass
@@ -30,28 +41,38 @@ class Session:
     making   what it reported for `define`: name -> nanoseconds.
     rows     identity of the message -> what was measured, in the order of the eval.
     errors   what went wrong, in the words of the tool or of the eval.
+    medians  identity of the message -> milliseconds, each time that the eval ran; not stored.
     """
 
     tool: str
     making: dict[str, int] = field(default_factory=dict)
     rows: dict[int, Measured] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    medians: dict[int, list[float]] = field(default_factory=dict)
 
     def record(self, message: dict[str, Any], response: dict[str, Any]) -> None:
         """Put down one exchange."""
         if response.get("success") is False:
             self.errors.append(f"{message['kind']}: {response.get('error', 'refused')}")
         elif message["kind"] == "define":
-            self.making = {t["name"]: t["nanoseconds"] for t in response.get("timings") or ()}
+            made = {t["name"]: t["nanoseconds"] for t in response.get("timings") or ()}
+            self.making = self.making or made  # later times find it made
         elif message["kind"] == "evaluate":
             runs = [t["nanoseconds"] for t in response["timings"] if t["name"] == "evaluate"]
-            workload = str(message.get("description", message["input"]))
-            median = statistics.median(runs) / 1e6
-            self.rows[message["id"]] = Measured(message["function"], workload, median, len(runs))
+            self._evaluated(message, runs)
         elif message["kind"] == "analysis":
-            self.rows[message["of"]].valid = message["valid"]
+            row, times = self.rows[message["of"]], len(self.medians[message["of"]])
+            row.valid = message["valid"] and (times == 1 or row.valid)
             if not message["valid"]:
                 self.errors.append(message.get("error", "invalid"))
+
+    def _evaluated(self, message: dict[str, Any], runs: Sequence[int]) -> None:
+        workload = str(message.get("description", message["input"]))
+        row = self.rows.setdefault(message["id"], Measured(message["function"], workload, 0.0, 0))
+        medians = self.medians.setdefault(message["id"], [])
+        medians.append(statistics.median(runs) / 1e6)
+        row.milliseconds = middle(medians)
+        row.runs += len(runs)
 
     def last(self, function: str) -> Measured | None:
         """The last workload of a function; None where there is none."""
@@ -72,6 +93,7 @@ class Result:
     machine   processor.
     options   that the eval was given.
     sessions  one for each tool; symgrad's is the first.
+    times     how often the eval ran.
     """
 
     eval: str
@@ -79,10 +101,11 @@ class Result:
     machine: str
     options: Sequence[str]
     sessions: Sequence[Session]
+    times: int = 1
 
     def save(self, folder: Path) -> None:
         """Write it to FOLDER/EVAL.json, in place of an earlier run of the eval."""
-        data = {"day": self.day, "machine": self.machine, "options": list(self.options)}
+        data = {"day": self.day, "machine": self.machine, "options": list(self.options), "times": self.times}
         sessions = [
             {
                 "tool": s.tool,

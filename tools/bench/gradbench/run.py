@@ -24,7 +24,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -82,8 +82,10 @@ class Suite:
 
 def exchanges(
     ask: subprocess.Popen[str], answer: subprocess.Popen[str], session: Session, seconds: float
-) -> Iterator[None]:
+) -> Generator[None, None, bool]:
     """Hand messages to the tool and responses to the eval; after each pair the next tool has its turn.
+
+    What is returned: whether the tool is still there when the eval is done.
 
     The eval's next message, and so its check of the result, is waited for first: nobody else works meanwhile.
     A tool that is silent for `seconds` has had its last turn.
@@ -96,11 +98,12 @@ def exchanges(
         if not response:
             session.errors.append("the tool ended" if response == "" else f"no answer within {seconds:g} s")
             stop(answer)
-            return
+            return False
         session.record(json.loads(line), json.loads(response))
         print(response, end="", file=ask.stdin, flush=True)
         line = ask.stdout.readline()
         yield
+    return True
 
 
 def stop(process: subprocess.Popen[str]) -> None:
@@ -116,29 +119,46 @@ def _line_within(pipe: IO[str], seconds: float) -> str | None:
     return pipe.readline() if ready else None
 
 
-def run_eval(suite: Suite, name: str, tools: Sequence[str], given: argparse.Namespace) -> Result:
-    """One eval against all tools, in step."""
+@contextlib.contextmanager
+def running(command: list[str], suite: Suite, **how: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process of the suite with pipes to and from it, until the end of the block."""
     library = os.pathsep.join([str(suite.root / "python" / "gradbench"), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | ONE_CORE | {"PYTHONPATH": library}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(
+        command, cwd=suite.root, env=environment, start_new_session=True, **pipes, **how
+    )
+    try:
+        yield process
+    finally:
+        stop(process)
+        process.communicate()  # closes the pipes
+
+
+def turns(
+    suite: Suite, name: str, options: Sequence[str], session: Session, given: argparse.Namespace
+) -> Iterator[None]:
+    """One tool's way through the eval, as often as it runs; a step is one message and its answer."""
+    with running(suite.tool(session.tool), suite, stderr=subprocess.DEVNULL) as answer:
+        for _ in range(given.times):
+            with running(suite.eval(name, options), suite) as ask:
+                there = yield from exchanges(ask, answer, session, given.timeout)
+            if not there:
+                return
+
+
+def run_eval(suite: Suite, name: str, tools: Sequence[str], given: argparse.Namespace) -> Result:
+    """One eval against all tools, in step."""
+    options = given.options if name != "hello" else ()  # it takes none
     sessions = [Session(tool) for tool in tools]
     with contextlib.ExitStack() as stack:
-
-        def started(command: list[str], **how: Any) -> subprocess.Popen[str]:
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-            process = subprocess.Popen(
-                command, cwd=suite.root, env=environment, start_new_session=True, **pipes, **how
-            )
-            stack.callback(stop, process)
-            return process
-
-        turns = []
-        for tool, session in zip(tools, sessions, strict=True):
-            ask = started(suite.eval(name, given.options if name != "hello" else ()))
-            answer = started(suite.tool(tool), stderr=subprocess.DEVNULL)
-            turns.append(exchanges(ask, answer, session, given.timeout))
-        while turns:
-            turns = [turn for turn in turns if next(turn, turn) is not turn]
-    return Result(name, date.today().isoformat(), _processor(), given.options, sessions)
+        left = [
+            stack.enter_context(contextlib.closing(turns(suite, name, options, session, given)))
+            for session in sessions
+        ]
+        while left:
+            left = [turn for turn in left if next(turn, turn) is not turn]
+    return Result(name, date.today().isoformat(), _processor(), options, sessions, given.times)
 
 
 def _processor() -> str:
@@ -160,6 +180,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--evals", nargs="+", default=list(EVALS), choices=EVALS)
     parser.add_argument("--tools", nargs="+", choices=TOOLS, help="beside symgrad; all that are there")
     parser.add_argument("--timeout", type=float, default=120, help="seconds that a tool has for one answer")
+    parser.add_argument("--times", type=int, default=1, help="how often the evals run")
     parser.add_argument("--write", action="store_true", help="keep the results, and make the table again")
     parser.add_argument("--table", action="store_true", help="only make the table again")
     parser.add_argument("options", nargs="*", help="for the evals, after --: -- --min-seconds 0.2")
