@@ -45,6 +45,7 @@ from symgrad.loops.nest import (
     poly_mul,
     variable,
 )
+from symgrad.loops.strided import axis_of, size, stays_within
 from symgrad.loops.walk import defined, free_name, has_blocks, operands, taken_names, types_in, walk
 from symgrad.records import dataclass
 
@@ -445,12 +446,12 @@ def _along(
     for name, which in moved.items():
         array = arrays[name]
         buffer = buffers[array.start.buffer]
-        p = _axis_of(array.strides[which], buffer.extents)
+        p = axis_of(array.strides[which], buffer.extents)
         if p is None:
             return None
         axes[name] = p
         other = _other_extent(product, name, which)
-        if array.start.index[p] == () and _stays_within(array.strides[1 - which], other, buffer.extents, p):
+        if array.start.index[p] == () and stays_within(array.strides[1 - which], other, buffer.extents, p):
             own[buffer.name] = frozenset((p,))
     scratch = {product.scratch.buffer}
     without = replace(known, reads=known.reads - scratch, writes=known.writes - scratch)
@@ -467,18 +468,6 @@ def _along(
     return _Piece(without, own, make, sums=sums, clears=product.keep == ())
 
 
-def _axis_of(stride: Poly, extents: Sequence[Poly]) -> int | None:
-    """The axis whose next index is so many elements further."""
-    return next((p for p in range(len(extents)) if _size(extents[1 + p :]) == stride), None)
-
-
-def _size(extents: Sequence[Poly]) -> Poly:
-    size = poly(1)
-    for extent in extents:
-        size = poly_mul(size, extent)
-    return size
-
-
 def _other_extent(product: Contract, name: str, which: int) -> Poly:
     """The length of the other axis of an array."""
     extents = {
@@ -487,15 +476,6 @@ def _other_extent(product: Contract, name: str, which: int) -> Poly:
         "c": (product.rows, product.columns),
     }
     return extents[name][1 - which]
-
-
-def _stays_within(stride: Poly, length: Poly, extents: Sequence[Poly], p: int) -> bool:
-    """Whether an axis in memory is one axis of the array, or several that follow each other, but not `p`."""
-    last = _axis_of(stride, extents)
-    if last is None:
-        return False
-    spans = (range(q, last + 1) for q in range(last + 1))
-    return any(p not in span and _size([extents[q] for q in span]) == length for span in spans)
 
 
 def _shifted(array: Strided, p: int, first: Poly) -> Strided:
@@ -549,5 +529,5 @@ class _OnStrips:
         return Strided(Start(name, self._index(name, x.start.index)), (one, two))
 
     def _stride(self, stride: Poly, extents: Sequence[Poly], shorter: Sequence[Poly]) -> Poly:
-        p = _axis_of(stride, extents)
-        return stride if p is None else _size(shorter[1 + p :])
+        p = axis_of(stride, extents)
+        return stride if p is None else size(shorter[1 + p :])
