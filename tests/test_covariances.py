@@ -16,10 +16,14 @@ N, DIGITS, TOLERANCE = 5, 60, 1e-13
 NOTHING = 1e-60  # what differences in as many digits have of a derivative that is 0
 n = sp.Symbol("n", integer=True, positive=True)
 i = sp.Symbol("i", integer=True)
-u, w = (sp.IndexedBase(name, shape=(n,), real=True) for name in "uw")
+u, v, w = (sp.IndexedBase(name, shape=(n,), real=True) for name in "uvw")
 A, B = sp.MatrixSymbol("A", n, 1), sp.MatrixSymbol("B", n, 1)
 ONES = sp.OneMatrix(n, 1)
 Formula = Callable[..., Any]
+
+
+MEANS = tuple(sp.Sum(x[i], (i, 0, n - 1)) / n for x in (u, w))
+WEIGHTED = tuple(sp.Sum(v[i] * x[i], (i, 0, n - 1)) / sp.Sum(v[i], (i, 0, n - 1)) for x in (u, w))
 
 
 def indexed(formula: Formula) -> Any:
@@ -93,6 +97,74 @@ def test_values_and_derivatives_have_their_digits(name: str, form: str, offset: 
     for found, right in zip((value, grad, hess), wanted, strict=True):
         right = np.ravel(np.asarray(right, dtype=float))
         assert np.abs(np.ravel(found) - right).max() <= TOLERANCE * np.abs(right).max() + NOTHING
+
+
+def over(body: Any) -> Any:
+    return sp.Sum(body, (i, 0, n - 1))
+
+
+def centred(a: sp.MatrixSymbol) -> Any:
+    return a - (ONES.T * a)[0, 0] / n * ONES
+
+
+HALF_CENTRED: dict[str, Any] = {
+    "first": over((u[i] - MEANS[0]) * w[i]),
+    "second": over(u[i] * (MEANS[1] - w[i])) / n,
+    "itself": over(u[i] * (u[i] - MEANS[0])),
+    "multiplied out": over(u[i] * w[i] - MEANS[0] * w[i]),
+    "slope": over((u[i] - MEANS[0]) * w[i]) / over((u[i] - MEANS[0]) ** 2),
+    "multiple": over((4 * u[i] - over(4 * u[i]) / n) * w[i]),
+    "weights": over(v[i] * (u[i] - WEIGHTED[0]) * w[i]),
+    "weighted variance": over(v[i] * u[i] ** 2) / over(v[i]) - WEIGHTED[0] ** 2,
+    "weighted covariance": over(v[i] * u[i] * w[i]) - WEIGHTED[0] * over(v[i] * w[i]),
+    "matrices": (centred(A).T * B)[0, 0],
+}
+
+
+def in_numbers(expr: Any, args: Sequence[Any]) -> tuple[Any, list[sp.Symbol]]:
+    """The formula of N numbers each as one of symbols, and these."""
+    symbols = {str(x): sp.symbols(f"{x}_0:{N}", real=True) for x in args}
+    expr = (
+        expr.subs(n, N).subs({x.subs(n, N): sp.Matrix(symbols[str(x)]) for x in args if x in (A, B)}).doit()
+    )
+    elements = {e: symbols[str(e.base)][int(e.indices[0])] for e in expr.atoms(sp.Indexed)}
+    return expr.xreplace(elements), [s for several in symbols.values() for s in several]
+
+
+@pytest.mark.parametrize("name", HALF_CENTRED)
+def test_one_centred_factor_centres_the_others(name: str) -> None:
+    written = HALF_CENTRED[name]
+    args = [x for x in (u, w, v, A, B) if written.has(x)]
+    wrt = args[:2] if len(args) > 1 else args[:1]
+    kernel = sg.compile(written, args=args, wrt=wrt, outputs=("value", "grad", "hess"))
+    exact, symbols = in_numbers(written, args)
+    by = symbols[: N * len(wrt)]
+    gradient = [sp.diff(exact, s) for s in by]
+    hessian = [sp.diff(d, s) for d in gradient for s in by]
+    function = sp.lambdify(symbols, [[exact], gradient, hessian], "mpmath")
+    for offset in (1.0, 1e3, 1e6):
+        rng = np.random.default_rng(2)
+        at = [rng.random((N, 1) if x in (A, B) else N) + offset * (x != v) for x in args]
+        value, grad, hess = kernel(*at)
+        found = (value, np.concatenate([np.ravel(d) for d in grad]),
+                 np.block([[np.reshape(block, (N, N)) for block in row] for row in hess]))  # fmt: skip
+        with mpmath.workdps(DIGITS):
+            right = function(*(mpmath.mpf(float(t)) for x in at for t in np.ravel(x)))
+        for ours, exact_numbers in zip(found, right, strict=True):
+            numbers = np.asarray(exact_numbers, dtype=float)
+            assert np.abs(np.ravel(ours) - numbers).max() <= TOLERANCE * np.abs(numbers).max() + NOTHING
+
+
+def test_one_centred_factor_leaves_what_would_overflow() -> None:
+    kernel = sg.compile(over((u[i] - MEANS[0]) * w[i]), args=[u, w])
+    x, y = np.array([1e-300, 2e-300, 4e-300]), np.full(3, 1.5e308)
+    y[1] = -y[1]
+    with mpmath.workdps(DIGITS):
+        exact = [mpmath.mpf(float(t)) for t in x]
+        right = mpmath.fsum(
+            (a - sum(exact) / 3) * mpmath.mpf(float(b)) for a, b in zip(exact, y, strict=True)
+        )
+    assert abs(kernel(x, y)[0] - right) <= TOLERANCE * abs(right)
 
 
 def test_each_row_may_have_its_own_mean() -> None:

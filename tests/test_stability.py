@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from symgrad.ir.rules import TABLE
-from symgrad.ir.stability import AUDITS, means, perfect_squares, quadratic_forms, weighted_variances
+from symgrad.ir.stability import (
+    AUDITS,
+    half_centred,
+    means,
+    perfect_squares,
+    quadratic_forms,
+    weighted_variances,
+)
 from symgrad.opt import deviation, saturation
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +28,7 @@ NAMES = sorted(
         means.NAME,
         perfect_squares.NAME,
         weighted_variances.NAME,
+        half_centred.NAME,
         *(r.name for rules in TABLE.values() for r in rules if r.stage == "stable"),
     ]
 )

@@ -14,6 +14,7 @@ from symgrad.extrema import Maximum, Minimum
 from symgrad.frontend.describe import show
 from symgrad.frontend.heads import Expr, Task, task
 from symgrad.frontend.indices import by_cases, each_case
+from symgrad.frontend.sums import summed
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.reduce import reduce
 
@@ -166,7 +167,7 @@ def _reduced(g: Graph, kind: str, empty: Node, axes: list[Node], conditions: lis
     for condition in conditions:
         masked = g.mask(condition, body)
         body = masked if kind == "sum" else g.where(condition, masked, empty)
-    return reduce(g, kind, axes, body)
+    return summed(g, axes, body) if kind == "sum" else reduce(g, kind, axes, body)
 
 
 def check_is_index(tr: Translator, value: Node | None, expr: Expr, what: str, e: Expr) -> Node:

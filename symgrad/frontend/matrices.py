@@ -35,10 +35,10 @@ from sympy.matrices.expressions.dotproduct import DotProduct
 from symgrad.errors import ShapeMismatch, UnsupportedExpression
 from symgrad.frontend.describe import index_text, shape_text, show
 from symgrad.frontend.heads import Expr, Task, each, matrix, task
+from symgrad.frontend.sums import summed
 from symgrad.ir.bounds import typical
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.matrix.call import Array, call
-from symgrad.ir.reduce import reduce
 from symgrad.records import dataclass
 
 if TYPE_CHECKING:
@@ -342,7 +342,7 @@ def multiply(g: Graph, a: Matrix, b: Matrix) -> Matrix:
 
     def entry(i: Node, j: Node) -> Node:
         body = g.mul(a.at(g, i, k), b.at(g, k, j))
-        return body if k == g.zero else reduce(g, "sum", [k], body)
+        return body if k == g.zero else summed(g, [k], body)
 
     return of_entries(g, a.rows, b.cols, entry)
 
@@ -470,12 +470,12 @@ def _trace_of_chain(g: Graph, factors: Sequence[Matrix]) -> Node:
         if m.rows == g.one:
             return m.body
         k = g.fresh_axis(m.rows)
-        return reduce(g, "sum", [k], m.at(g, k, k))
+        return summed(g, [k], m.at(g, k, k))
     left, right = _best_halves(g, factors)
     a, b = multiply_chain(g, left), multiply_chain(g, right)
     i, k = (g.zero if n == g.one else g.fresh_axis(n) for n in a.shape)
     body = g.mul(a.at(g, i, k), b.at(g, k, i))
-    return reduce(g, "sum", [x for x in (i, k) if x != g.zero], body)
+    return summed(g, [x for x in (i, k) if x != g.zero], body)
 
 
 def _best_halves(g: Graph, factors: Sequence[Matrix]) -> tuple[Sequence[Matrix], Sequence[Matrix]]:

@@ -18,6 +18,8 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     far_factors.py   quotients of gamma functions and powers that leave the range
     differences.py   1 - cos(x), differences of roots, hypot
     covariances.py   variances and covariances over an axis
+    half_centred.py  sums over an axis with one factor that is centred
+    weighted_means.py  means over an axis, as both find them
     norms.py         roots of sums of squares
     products.py      logarithms of products and quotients, x*log(y)
     quotients.py     sin(x)/x and its like
@@ -76,6 +78,7 @@ from symgrad.ir.stability import (
     flat,
     gamma_steps,
     guarded,
+    half_centred,
     hyperbolic,
     inverse_error,
     log_slopes,
@@ -108,6 +111,7 @@ from symgrad.ir.stability import (
     sums_of_multiples,
     sums_of_one_value,
     two_states,
+    weighted_means,
     weighted_variances,
     whole_sums,
     widths,
@@ -132,6 +136,7 @@ __all__ = [
     "flat",
     "gamma_steps",
     "guarded",
+    "half_centred",
     "hyperbolic",
     "inverse_error",
     "log_slopes",
@@ -164,6 +169,7 @@ __all__ = [
     "sums_of_multiples",
     "sums_of_one_value",
     "two_states",
+    "weighted_means",
     "weighted_variances",
     "whole_sums",
     "widths",

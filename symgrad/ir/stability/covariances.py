@@ -1,10 +1,10 @@
 """Variances and covariances over an axis: sums of products less products of sums.
 
-    c*sum(x*y) - c*sum(x)*sum(y)/n   ->   c*sum((x - mean(x))*(y - mean(y)))
+    c*sum(p*x*y) - c*sum(p*x)*sum(p*y)/sum(p)   ->   c*sum(p*(x - mean(x))*(y - mean(y)))
 
-for any factor c: 1/n for the mean of squares less the square of the mean, 1/(n - 1), 1, or n. The form on the
-left cancels where the means are large beside the deviations. Source: Chan, Golub & LeVeque 1983, "Algorithms
-for computing the sample variance": two passes.
+for any factor c: 1/n for the mean of squares less the square of the mean, 1/(n - 1), 1, or n. With
+weights p, or without, where sum(p) is n. The form on the left cancels where the means are large beside the
+deviations. Source: Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance": two passes.
 """
 
 from __future__ import annotations
@@ -12,17 +12,15 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from symgrad.ir.product import powers_in
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, stable
 from symgrad.ir.stability.patterns import product_of_powers
+from symgrad.ir.stability.weighted_means import Powers, is_sum, powers, summand, times_power, weights_in
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
-_MOST_FACTORS = 12
 _OPS = ("mul", "div", "read")  # of what is taken from another; a sum alone is a read
-Powers = tuple[Fraction, dict[int, int]]  # a number, and how often each factor stands beside it
 
 
 @stable(
@@ -48,66 +46,34 @@ def variance_in_two_passes(g: Graph, a: Args) -> int | None:
 
 def _covariance(g: Graph, products: int, means: int) -> int | None:
     """The difference of the two, if it is a multiple of a covariance."""
-    number, powers = _powers(g, means)
-    sums = [n for n, times in powers.items() for _ in range(times) if _is_sum(g, n)]
+    subtrahend = powers(g, means)
+    sums = [n for n, times in subtrahend[1].items() for _ in range(times) if is_sum(g, n)]
     if len(sums) != 2:
         return None
-    factor, others = _powers(g, products)
-    whole = next((n for n in others if _is_sum(g, n) and others[n] == 1), None)
+    minuend = powers(g, products)
+    whole = next((n for n, times in minuend[1].items() if times == 1 and is_sum(g, n)), None)
     if whole is None:
         return None
-    pair = [g.tensors[g.args[n][0]] for n in sums]
-    both, index = g.tensors[g.args[whole][0]], g.args[whole][1:]
-    if any(
-        (t.red, t.out) != (both.red, both.out) or g.args[n][1:] != index
-        for t, n in zip(pair, sums, strict=True)
-    ):
+    red = [g.fresh_axis(g.extent(axis)) for axis in g.tensors[g.args[whole][0]].red]
+    both, *found = (summand(g, n, red) for n in (whole, *sums))
+    pair = [part for part in found if part is not None]
+    if both is None or len(pair) < 2:
         return None
-    if both.body != g.mul(pair[0].body, pair[1].body):
-        return None
-    extents = _powers(g, count := _count(g, both.red))
-    for n in sums:
-        powers[n] -= 1
-    del others[whole]
-    for n, times in extents[1].items():
-        powers[n] = powers.get(n, 0) + times
-    if factor != number * extents[0] or others != {n: times for n, times in powers.items() if times}:
-        return None
-    free = sorted({axis for i in index for axis in g.axes[i]})
-    out, red = ([g.fresh_axis(g.extent(axis)) for axis in axes] for axes in (free, both.red))
-    moved = dict(zip(free, out, strict=True))
-    at = [g.substitute(i, moved) for i in index]
-    apart = [
-        g.sub(
-            g.substitute(t.body, dict(zip((*t.out, *t.red), (*at, *red), strict=True))),
-            g.substitute(g.div(n, count), moved),
-        )
-        for t, n in zip(pair, sums, strict=True)
-    ]
-    spread = g.read(g.define("sum", out, red, g.mul(*apart)), *free)
-    return g.mul(product_of_powers(g, factor, others), spread)
+    factor, left = (_over(x, *y) for x, y in ((minuend, (whole,)), (subtrahend, sums)))
+    for weights in weights_in(g, subtrahend, red):
+        if times_power(both, weights.factors) == times_power(pair[0], pair[1]) and factor == times_power(
+            left, powers(g, weights.total)
+        ):
+            xs = [times_power(part, weights.factors, -1) for part in pair]
+            body = product_of_powers(g, *weights.factors)
+            for x, n in zip(xs, sums, strict=True):
+                body = g.mul(body, g.sub(product_of_powers(g, *x), g.div(n, weights.total)))
+            out = sorted(g.axes[body] - frozenset(red))
+            return g.mul(product_of_powers(g, *factor), g.read(g.define("sum", out, red, body), *out))
+    return None
 
 
-def _is_sum(g: Graph, node: int) -> bool:
-    return g.op[node] == "read" and g.tensors[g.args[node][0]].kind == "sum"
-
-
-def _powers(g: Graph, node: int) -> Powers:
-    """A product as whole powers of its factors, products of sizes taken apart; of many factors: one."""
-    found = powers_in(g, node, _MOST_FACTORS)
-    if found is None:
-        return Fraction(1), {node: 1}
-    powers: dict[int, int] = {}
-    for n, times in found[1].items():
-        sizes = [g.cast(f) for f in g.factors(g.args[n][0])] if g.op[n] == "cast" else [n]
-        for part in sizes:
-            powers[part] = powers.get(part, 0) + times
-    return found[0], {n: times for n, times in powers.items() if times}
-
-
-def _count(g: Graph, axes: tuple[int, ...]) -> int:
-    """How many values the axes take together, as a number."""
-    count = g.one
-    for axis in axes:
-        count = g.imul(count, g.extent(axis))
-    return g.cast(count)
+def _over(whole: Powers, *nodes: int) -> Powers:
+    for n in nodes:
+        whole = times_power(whole, (Fraction(1), {n: 1}), -1)
+    return whole
