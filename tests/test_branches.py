@@ -352,6 +352,24 @@ def test_an_index_used_without_the_condition_as_well_has_to_be_inside() -> None:
         kernel(U, V, OUTSIDE)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_choice_that_asks_for_both_ends_needs_no_check_at_the_call(backend: str) -> None:
+    at = 3 - i - place[i]
+    shifted = Sum(sg.Where(sp.And(at >= 0, at < m), u[at] * v[i], 7), (i, 0, n - 1))
+    kernel = sg.compile(shifted, (u, v, place), (u, v), outputs=("value", "grad"), backend=backend)
+    assert not kernel.signature.escapes
+    value, (by_u, by_v) = kernel(U, V, np.array([9, 1, 0, -9]))
+    assert value == 7 - U[1] + 0 * U[1] + 7
+    np.testing.assert_array_equal(by_u, [0.0, V[1] + V[2]])
+    np.testing.assert_array_equal(by_v, [0.0, U[1], U[1], 0.0])
+    for ends in (at >= 0, at < m):
+        half = Sum(sg.Where(ends, u[at] * v[i], 7), (i, 0, n - 1))
+        checked = sg.compile(half, (u, v, place), (u, v), outputs="value", backend=backend)
+        assert checked.signature.escapes
+        with pytest.raises(IndexOutOfRange, match="an index of 'u' leaves the array"):
+            checked(U, V, np.array([9, 1, 0, -9]))
+
+
 def test_samples_are_checked_one_by_one() -> None:
     kernel = sg.compile(PICKED, (u, v, place), (u, v), outputs="value")
     places = np.stack([np.array([0, 1, 1, 1]), OUTSIDE])

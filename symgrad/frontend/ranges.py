@@ -207,7 +207,10 @@ def _guarded_escapes(g: Graph, roots: Iterable[TensorId]) -> list[tuple[TensorId
         for n in reached:
             name = _name_behind(g, n, reads)
             if name is not None:
-                here = conjunction(g, [condition, reached[n], g.args[n][0]])
+                used_where = conjuncts(g, conjunction(g, [condition, reached[n]]))
+                if set(_inside(g, n)) <= set(used_where):
+                    continue  # the choice asks for both ends itself
+                here = conjunction(g, [*used_where, g.args[n][0]])
                 escape = g.mask(here, g.one)
                 check = g.define("map", g.first_occurrence(escape, g.axes[escape]), (), escape)
                 found.append((check, name))
@@ -218,7 +221,7 @@ def _name_behind(g: Graph, n: Node, reads: Iterable[Node]) -> str | None:
     """The array of the `guarded_read` whose nan this node is, None for any other node."""
     if g.op[n] != "mask" or g.args[n][1] != g.const(float("nan")):
         return None
-    inside = conjuncts(g, g.node("not", g.args[n][0]))
+    inside = _inside(g, n)
     for read in reads:
         tensor, *index = g.args[read]
         ends = [_both_ends(g, i, e) for i, e in zip(index, g.tensors[tensor].extents, strict=True)
@@ -226,6 +229,11 @@ def _name_behind(g: Graph, n: Node, reads: Iterable[Node]) -> str | None:
         if ends and set(inside) == {p for pair in ends for p in pair}:
             return str(g.tensors[tensor].name)
     return None
+
+
+def _inside(g: Graph, n: Node) -> list[Node]:
+    """What holds where the nan of a `guarded_read` is not taken."""
+    return conjuncts(g, g.node("not", g.args[n][0]))
 
 
 def _conditions_of_definitions(

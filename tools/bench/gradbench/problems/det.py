@@ -20,37 +20,35 @@ from problems.common import Prepared, kernel, numbers
 _l, _sets = sp.symbols("l sets", integer=True, positive=True)
 _j, _k = sp.symbols("j k", integer=True)
 _a = sp.IndexedBase("A", shape=(_l, _l))
-_without = sp.IndexedBase("without", shape=(_sets, _l), integer=True)  # the set less column j
-_sign = sp.IndexedBase(
-    "sign", shape=(_sets, _l)
-)  # of column j in the first row; 0 where it is not in the set
+_bit = sp.IndexedBase("bit", shape=(_l,), integer=True)  # of column j: set k without it is k - bit[j]
+_sign = sp.IndexedBase("sign", shape=(_l, _sets))  # of column j in the first row; 0 where k is without it
 
 
 def _expanded(minor: Any, t: Any) -> sg.Entries:
     def entry(k: Any) -> sp.Expr:
-        return sp.Sum(_sign[k, _j] * _a[_l - 1 - t, _j] * minor[_without[k, _j]], (_j, 0, _l - 1))
+        rest = k - _bit[_j]
+        term = _sign[_j, k] * _a[_l - 1 - t, _j] * minor[rest]
+        return sp.Sum(sg.Where(sp.And(rest >= 0, rest < _sets), term, 0), (_j, 0, _l - 1))
 
     return sg.Entries((_sets,), entry)
 
 
 _none = sg.Entries((_sets,), lambda k: sg.Where(sp.Eq(k, 0), 1, 0))
 _determinant = sg.scan(_expanded, _none, _l).final[_sets - 1]
-_args = (_a, _without, _sign)
+_args = (_a, _bit, _sign)
 
 _value = kernel(_determinant, args=_args, wrt=_a, outputs="value")
 _gradient = kernel(_determinant, args=_args, wrt=_a, outputs="grad")
 
 
 def _tables(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """For every set of columns and every column: the set without it, and its sign in the expansion."""
-    without = np.repeat(np.arange(2**size)[:, None], size, axis=1)
-    sign, turn = np.zeros((2**size, size)), np.ones(2**size)  # turn: -1 for sets of an odd number
+    """The bits of the columns, and for every column and every set its sign in the expansion."""
+    sign, turn = np.zeros((size, 2**size)), np.ones(2**size)  # turn: -1 for sets of an odd number
     for j in range(size):
         n = 1 << j  # sets of earlier columns are the first n; the next n have column j besides
-        without.reshape(-1, 2, n, size)[:, 1, :, j] -= n
-        sign.reshape(-1, 2, n, size)[:, 1, :, j] = turn[:n]
+        sign[j].reshape(-1, 2, n)[:, 1] = turn[:n]
         turn[n : 2 * n] = -turn[:n]
-    return without, sign
+    return 1 << np.arange(size), sign
 
 
 def _prepared(made: sg.Kernel, output: Callable[[Any], Any]) -> Callable[[dict[str, Any]], Prepared]:
