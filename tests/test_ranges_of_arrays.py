@@ -53,10 +53,10 @@ WITH_GRADIENT = (
 WITH_VALUE = (
     S / (S + T), DOT / (S + T), (S - T) / (S + T), DOT / S, DOT / (sqrt(S) * sqrt(T)), DOT / (1 + S),
     DOT**2 / (S * T), log(S + T), D / (S + T), 2 * DOT / (S + T), total(sp.tanh(v[i] / sqrt(S / n))),
-    v[0] * v[1] / S, v[0] ** 2 / S, v[0] ** 2 / (1 + S),
+    v[0] * v[1] / S, v[0] ** 2 / S, v[0] ** 2 / (1 + S), DOT / sqrt(S * T),
 )  # fmt: skip
 OF_LIKE_SIZES = (  # elsewhere the sum of products overflows or underflows where no sum of squares does
-    DOT / S, DOT / (1 + S), DOT / (sqrt(S) * sqrt(T)),
+    DOT / S, DOT / (1 + S), DOT / (sqrt(S) * sqrt(T)), DOT / sqrt(S * T),
 )  # fmt: skip
 ENTRIES = {
     **dict.fromkeys(WITH_HESSIAN, ("value", "grad", "hess")),

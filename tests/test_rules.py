@@ -71,9 +71,9 @@ def _norm(g: Graph, v: SimpleNamespace) -> Node:
     return g.node("hypot", v.x, v.y)
 
 
-def _sum_of_squares(g: Graph, v: SimpleNamespace) -> Node:
+def _sum_of_squares(g: Graph, v: SimpleNamespace, beside: Node | None = None) -> Node:
     axis = g.fresh_axis(v.n)
-    entry = g.read(v.u, axis)
+    entry = g.read(v.u, axis) if beside is None else g.add(g.read(v.u, axis), beside)
     return g.read(g.define("sum", (), (axis,), g.mul(entry, entry)))
 
 
@@ -187,6 +187,7 @@ EXAMPLES: dict[str, Example] = {
     "large_over_large": lambda g, v: (g.node("exp", v.x), g.node("expm1", v.x)),
     "large_times_quotient": lambda g, v: (g.node("cosh", v.x), g.div(v.y, g.node("sinh", v.x))),
     "root_of_squares_to_norm": lambda g, v: (_sum_of_squares(g, v),),
+    "root_of_product_to_norms": lambda g, v: (g.mul(_sum_of_squares(g, v), _sum_of_squares(g, v, g.one)),),
     "weighted_mean_of_few": lambda g, v: (
         _raw(g, "add", g.mul(v.z, g.node("exp", v.x)), g.node("exp", v.y)),
         _raw(g, "add", g.node("exp", v.x), g.node("exp", v.y))),

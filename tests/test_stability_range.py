@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from functools import lru_cache
 
 import mpmath
@@ -39,7 +40,7 @@ LEFT_OUT = {
     "incomplete_gamma_to_regularised": "mpmath's incomplete gamma function does not end where both are large",
     "log_determinant": "of a nearly singular matrix: its condition number is not known here",
 }
-NUMBERS = 4  # in an array
+ARRAYS = {("v",): (4,), ("A",): (2, 2)}  # and their shapes
 FARTHEST = 800.0  # exponents whose difference has an exponential
 
 _TINY, _LARGEST = float(np.finfo(float).tiny), float(np.finfo(float).max)
@@ -74,9 +75,9 @@ GROUPS = {group: list(names) for group, names in itertools.groupby(TESTED, group
 
 
 def points_of(name: str) -> np.ndarray:
-    """(B, arity), or (B, NUMBERS) for one array."""
+    """(B, arity), or (B, numbers) for one array."""
     names, _ = group_of(name)
-    return points(NUMBERS if names == ("v",) else len(names))
+    return points(math.prod(ARRAYS[names]) if names in ARRAYS else len(names))
 
 
 @lru_cache
@@ -87,7 +88,7 @@ def values(group: tuple[tuple[str, ...], bool], stabilise: bool, target: str) ->
     both = sp.Matrix([expr for expr, _ in found])
     with np.errstate(all="ignore"):
         kernel = sg.compile(both, args=args, stabilise=stabilise, backend=target)
-        columns = [at] if group[0] == ("v",) else at.T
+        columns = [at.reshape(-1, *ARRAYS[group[0]])] if group[0] in ARRAYS else at.T
         return np.asarray(kernel(*columns)).reshape(len(at), -1)
 
 
@@ -104,10 +105,11 @@ def exact(name: str) -> list[mpmath.mpf]:
                 name in NO_REFERENCE_AT_INFINITY and np.isinf(point).any()
             ):
                 return mpmath.nan
-            given = [np.frompyfunc(mpmath.mpf, 1, 1)(point)] if tr.sizes else point
+            given = [np.frompyfunc(mpmath.mpf, 1, 1)(point.reshape(shape))] if tr.sizes else point
             at = dict(zip(inputs, given, strict=True))
-            return evaluate(tr.graph, [tr.value], at, dict.fromkeys(tr.sizes, NUMBERS), object)[0][()]
+            return evaluate(tr.graph, [tr.value], at, dict.fromkeys(tr.sizes, shape[0]), object)[0][()]
 
+        shape = ARRAYS.get(group_of(name)[0], (0,))
         return [one(point) for point in points_of(name)]
 
 

@@ -83,6 +83,30 @@ def root_of_squares_to_norm(g: Graph, a: Args) -> int | None:
 
 @stable(
     "sqrt",
+    "a product of sums of squares overflows and underflows before its root does",
+    Audit(
+        "sqrt(Trace(A.T*A)*Trace((A + A.T).T*(A + A.T)))", "norm(A)*norm(A + A.T)",
+        "several sums over axes, each of squares; numbers and sizes beside them", "Blue 1978",
+        ({"A": ((3e120, 4e120), (1e120, 2e120))}, {"A": ((3e-120, 4e-120), (1e-120, 2e-120))},
+         {"A": ((2.0, 1.0), (1.0, 3.0))}),
+    ),
+    on=among("mul", "div"),
+    needs=("sum",),
+)  # fmt: skip
+def root_of_product_to_norms(g: Graph, a: Args) -> int | None:
+    parts = product_of(g, a[0], MOST_FACTORS) if g.op[a[0]] in ("mul", "div") else None
+    if parts is None or parts.number <= 0:
+        return None
+    sums = [f for f in parts.above if _Squares(g, f).is_sum(f)]
+    others = [f for f in parts.above if f not in sums]
+    if len(set(sums)) < max(2, len(sums)) or not all(is_weight(g, f) for f in (*others, *parts.below)):
+        return None
+    rest = quotient_of(g, [g.const(parts.number), *others], list(parts.below))
+    return quotient_of(g, [g.node("sqrt", f) for f in (rest, *sums)], [])
+
+
+@stable(
+    "sqrt",
     "a difference of squares overflows and underflows before its root does",
     Audit(
         "sqrt(x**2 - y**2)", "leg(x, y)", "two squares; not 1 - x**2, which does neither", "Blue 1978",
@@ -224,6 +248,13 @@ def _is_square_of(g: Graph, term: int, side: int) -> bool:
     return [f for f in factors_of(g, term) if g.rational(f) is None] == [side, side]
 
 
+def is_weight(g: Graph, n: int) -> bool:
+    """A number or a size, at least 0."""
+    q = g.rational(n)
+    is_size = g.op[n] == "cast" and g.op[g.args[n][0]] == "size"
+    return is_size if q is None else q >= 0
+
+
 class _Squares:
     """A sum of squares with every square divided by the square of one power of two.
 
@@ -256,22 +287,21 @@ class _Squares:
                 done[n] = made
         return done[node]
 
+    def is_sum(self, node: int) -> bool:
+        """Whether this is a sum of squares over axes, as a norm is the root of."""
+        g = self.g
+        return g.op[node] == "read" and self.scaled(node) is not None and self.has_sum and self.has_square
+
     def _parts(self, n: int) -> list[int]:
         """The terms of a sum; what a positive factor, divisor or mask belongs to."""
         g, args = self.g, self.g.args[n]
         if g.op[n] == "add":
             return list(args)
         if g.op[n] == "mul" and args[0] != args[1]:
-            return [y for x, y in (args, args[::-1]) if self._is_weight(x)][:1]
-        if g.op[n] == "div" and self._is_weight(args[1]):
+            return [y for x, y in (args, args[::-1]) if is_weight(g, x)][:1]
+        if g.op[n] == "div" and is_weight(g, args[1]):
             return [args[0]]
         return [args[1]] if g.op[n] == "mask" else []
-
-    def _is_weight(self, n: int) -> bool:
-        """A number or a size, at least 0."""
-        q = self.g.rational(n)
-        is_size = self.g.op[n] == "cast" and self.g.op[self.g.args[n][0]] == "size"
-        return is_size if q is None else q >= 0
 
     def _whole(self, n: int, parts: list[int], done: dict[int, int]) -> int:
         g = self.g
