@@ -183,3 +183,17 @@ def elliptic_integral(phi: Any, m: float, factor: float, j: int, power: float) -
         return factor * (sine / phi) ** (2 * j) * (1 - m * sine**2) ** mpmath.mpf(power)
 
     return phi ** (2 * j + 1) * mpmath.quad(integrand, [0, 0.5, 1])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_log_beta_of_negative_numbers_is_as_right_as_it_was_written(backend) -> None:
+    points = np.array([(-4705307004297.207, -4e-20), (-265.339102822, -3e-19), (-25.32872472018228, 25.703)])
+    p, q = sp.symbols("p q")
+    written = sp.loggamma(p) + sp.loggamma(q) - sp.loggamma(p + q)
+
+    def log_beta(p: Any, q: Any) -> Any:
+        return mpmath.re(mpmath.loggamma(p) + mpmath.loggamma(q) - mpmath.loggamma(p + q))
+
+    for order in (points, points[:, ::-1]):
+        found = sg.compile(written, args=(p, q), outputs="value", backend=backend)(*order.T)
+        np.testing.assert_allclose(found, exactly(log_beta, order), rtol=1e-14)

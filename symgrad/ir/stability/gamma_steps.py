@@ -83,7 +83,7 @@ def _smaller_rise(g: Graph, difference: int, other: int, sign: int) -> int | Non
     parts = common_terms(g, whole, w)
     if parts is None or part == w or g.op[part] == g.op[w] == "where":  # what this makes
         return None
-    is_other = g.node("lt", part, w)  # which one the rise is from
+    is_other = g.node("lt", g.node("abs", part), g.node("abs", w))  # which one the rise is from
     start, alone = g.where(is_other, w, part), g.where(is_other, part, w)
     step = g.where(is_other, g.sub(*parts[1:]), g.sub(u, v))
     made = g.sub(difference_node(g, "loggamma", start, step, g.zero), g.node("loggamma", alone))
