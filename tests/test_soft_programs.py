@@ -14,7 +14,7 @@ import mpmath
 import numpy as np
 import pytest
 import sympy as sp
-from kept_digits import RELATIVE, ROUNDINGS, SMALLEST
+from kept_digits import RELATIVE, ROUNDINGS, SMALLEST, wrong_entries
 from soft_programs import (
     DIGITS,
     LSE,
@@ -39,9 +39,7 @@ WORDS = ("value", "grad", "hess")
 LEFT = {
     # [0, 1] of the Hessian at "40, last" is 2*p0*p1*(p1 - p0): of 1 - p0 and 1 - p1 nothing is left but that.
     ("hess, arrays", "margin"): 2,
-    ("hess, written out", "margin"): 2,
     ("products, arrays", "margin"): 2,
-    ("products, written out", "margin"): 2,
     # Along (1, 1, 1, 1) the derivative is 0, as shares and weights both add up to 1; the error is 1e-16.
     ("products, arrays", "label smoothing"): 1,
     # sum(v*dp) along a direction is summed as it stands, also the gradient by two scores: of v near 1000 it
@@ -338,3 +336,27 @@ def test_a_jump_below_a_quotient_has_no_tangent() -> None:
     value, hess = sg.compile(sp.floor(x) / y, args=(x, y), wrt=(x, y), outputs=("value", "hess"))(2.5, 2.0)
     assert value == 1.0
     np.testing.assert_array_equal(hess, [[0, 0], [0, 0.5]])
+
+
+# ---- margins ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm", "c"])
+def test_margins_of_a_few_scores_have_the_digits_of_every_entry(backend: str) -> None:
+    """2*p*q*(p - q) by both scores, where these are near each other, and where neither has much."""
+    x, y, _ = X
+    near = [
+        (0.0, 1e-9, 0.5),
+        (0.0, 1e-9, 40.0),
+        (1.7, 1.0, 40.0),
+        (1000.25, 1000.0, 999.0),
+        (40.0, 0.0, -1.0),
+    ]
+    for margin in ((sp.exp(x) - sp.exp(y)) / WHOLE, sp.exp(x) / WHOLE - sp.exp(y) / WHOLE):
+        assert not wrong_entries(margin, near, backend, args=X)
+    for scores, limit in ((INF, 0.0, 1.0), 1.0), ((-INF, 0.0, 0.0), -0.5), ((-INF, -INF, 0.0), 0.0):
+        kernel = sg.compile((sp.exp(x) - sp.exp(y)) / WHOLE, args=X, wrt=X, outputs=WORDS, backend=backend)
+        value, gradient, hessian = kernel(*scores)
+        assert value == limit
+        assert np.isfinite(gradient).all()
+        assert np.isfinite(hessian).all()

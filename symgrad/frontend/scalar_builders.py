@@ -229,6 +229,10 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "share": _formula(lambda *v: sp.exp(v[0]) / sp.Add(*map(sp.exp, v))),
     "share_of_others": _formula(lambda *v: sp.Add(*map(sp.exp, v[1:])) / sp.Add(*map(sp.exp, v))),
     "log_share": _formula(lambda *v: v[0] - sp.log(sp.Add(*map(sp.exp, v)))),
+    "margin": _formula(lambda *v: (sp.exp(v[0]) - sp.exp(v[1])) / sp.Add(*map(sp.exp, v))),
+    "margin_slope": _formula(
+        lambda *v: sp.exp(v[0]) * (sp.exp(v[1]) + sp.Add(*map(sp.exp, v[1:]))) / sp.Add(*map(sp.exp, v)) ** 2
+    ),
     "log1p": _log_of_one_plus,
     "expm1": lambda v, exact: add([_call(sp.exp)(v, exact), sp.S.NegativeOne], exact),
     "square_difference": _formula(lambda x, y: x**2 - y**2),

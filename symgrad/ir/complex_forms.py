@@ -33,7 +33,8 @@ Form = Callable[..., Any]
 _NUMPY_IS_ANALYTIC = (
     "add", "sub", "mul", "div", "neg", "sqrt", "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin",
     "acos", "atan", "sinh", "cosh", "tanh", "sech", "asinh", "acosh", "atanh", "erf", "erfc",
-    "logaddexp", "share", "share_of_others", "log_share", "and", "or", "not", "where", "mask", "cast",
+    "logaddexp", "share", "share_of_others", "log_share", "margin",
+    "margin_slope", "and", "or", "not", "where", "mask", "cast",
 )  # fmt: skip
 
 

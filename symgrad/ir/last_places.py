@@ -262,4 +262,6 @@ MEASURED: dict[str, float] = {
     "share": 2.2,
     "share_of_others": 2.0,
     "log_share": 1.6,
+    "margin": 2.7,
+    "margin_slope": 3.1,
 }

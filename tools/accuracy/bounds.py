@@ -25,6 +25,7 @@ BOUNDS = {
 _VANISHES = (
     "the second derivative vanishes there, and the error is absolute, as large as a rounding of its terms"
 )
+_ROOTS_OF_SLOPE = "1 - 2*p or 1 - 2*(p - q) vanishes, and its terms do not"
 _AMPLIFIED = "exp amplifies the rounding of its argument by as much as the argument is large"
 _STEPS = "a product of several numbers, each of which is rounded; nothing cancels"
 _LIBRARY = "the C library's own cbrt is that far off (glibc)"
@@ -55,6 +56,9 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("cross-entropy of a logit", "first"): "logistic(x) and y cancel, as they are written",
     ("share", "second"): "p*(1 - p)*(1 - 2*p) vanishes, and its terms do not",
     ("share_of_others", "second"): "p*(1 - p)*(1 - 2*p) vanishes, and its terms do not",
+    ("margin", "second"): _ROOTS_OF_SLOPE,
+    ("margin_slope", "first"): _ROOTS_OF_SLOPE,
+    ("margin_slope", "second"): _ROOTS_OF_SLOPE,
     ("softmax", "value"): f"exp(v - lse): {_AMPLIFIED}",
     ("softmax", "first"): f"{_NEAR_ONE}; exp(v - lse): {_AMPLIFIED}",
     ("softmax", "second"): "p*(1 - p)*(1 - 2*p) vanishes, and its terms do not",

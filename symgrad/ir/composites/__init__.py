@@ -5,6 +5,7 @@ from symgrad.ir.composites import (  # noqa: F401  they enter their rows
     differences,
     hypot,
     log_products,
+    margins,
     norm,
     power_differences,
     powers_less_one,

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 Args = tuple[int, ...]
 NAMES = ("share", "share_of_others", "log_share")
 _LEAST = 3
-_HALF = 0.5
 _SOURCE = "Blanchard, Higham & Higham 2021"
 
 
@@ -53,25 +52,6 @@ def share_of_others(g: Graph, x: int, rest: Sequence[int]) -> int:
 def log_share(g: Graph, x: int, rest: Sequence[int]) -> int:
     """The logarithm of the share of exp(x)."""
     return _share(g, "log_share", x, rest)
-
-
-def margin(g: Graph, x: int, y: int, total: int) -> int:
-    """exp(x - total) - exp(y - total) for two scores of a log-sum-exp, p - q for short.
-
-    Where one share is most of the whole, and far above the other, p*(1 - exp(y - x)): 1 - p would cancel in
-    its derivatives. Elsewhere the derivative by both is the difference itself, and 0 where they are equal.
-    """
-    apart = difference_of(g, x, y)
-
-    def less(small: int, large: int) -> int:
-        has_any = g.node("ne", large, g.const(float("-inf")))
-        return g.node("expm1", g.where(has_any, difference_of(g, small, large), g.zero))
-
-    p, q = (g.node("exp", g.sub(score, total)) for score in (x, y))
-    far = g.where(g.node("lt", x, y), g.mul(q, less(x, y)), g.neg(g.mul(p, less(y, x))))
-    written = g.node("exp_difference", g.neg(total), x, y)
-    has_most = g.node("lt", g.const(_HALF), g.node("maximum", p, q))
-    return g.where(g.node("and", g.node("le", g.one, g.node("abs", apart)), has_most), far, written)
 
 
 def _share(g: Graph, op: str, x: int, rest: Sequence[int]) -> int:

@@ -13,6 +13,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     hyperbolic.py    exp(x) + exp(-x), logarithms of cosh and logistic functions
     logistics.py     logistic functions: quotients and products, what is left of 1
     shares.py        softmax and its complements
+    margins.py       differences of two shares of one softmax
     error_functions.py  1 - erf(x), the logarithm of erfc
     inverse_error.py  erfinv(1 - x)
     far_factors.py   quotients of gamma functions and powers that leave the range
@@ -85,6 +86,7 @@ from symgrad.ir.stability import (
     log_softmaxes,
     logarithms,
     logistics,
+    margins,
     means,
     moments,
     norms,
@@ -143,6 +145,7 @@ __all__ = [
     "log_softmaxes",
     "logarithms",
     "logistics",
+    "margins",
     "means",
     "moments",
     "norms",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symgrad.ir.composites import softmax
@@ -30,8 +29,6 @@ _THREE = tuple(
 _MAECHLER = "Maechler 2012"
 _COMPLEMENT = "the function's symmetry"
 _PAIR = 2
-_HALF = Fraction(1, 2)
-_PAIRS = ("exp_difference", "expm1", "sinh", "cosh")
 
 
 @stable(
@@ -63,29 +60,6 @@ def _part_for(g: Graph, exponent: int, times: int) -> tuple[int, int]:
     q = g.rational(g.args[exponent][0]) if times > 1 and g.op[exponent] == "mul" else None
     is_count = q is not None and q.denominator == 1 and 1 < q <= times
     return (g.args[exponent][1], int(q)) if q is not None and is_count else (exponent, 1)
-
-
-@stable(
-    "div",
-    "(exp(a) - exp(b))/sum(exp(c)) is exp(a - L) - exp(b - L), L = logsumexp(c): no overflow",
-    Audit(
-        "(exp(v[0]) - exp(v[1]))/Sum(exp(v[i]), (i, 0, n - 1))", "exp_difference(0, v[0] - L, v[1] - L)",
-        "a difference of exponentials over a sum of such", _LOG_SUM_EXP, SCORES,
-    ),
-    on=among("exp_difference", "mul", "neg"),
-    needs=("exp_difference",),
-)  # fmt: skip
-def margin_of_softmax(g: Graph, a: Args) -> int | None:
-    above = factors_of(g, a[0])
-    k = next((k for k, factor in enumerate(above) if g.op[factor] == "exp_difference"), None)
-    below = [] if k is None else factors_of(g, a[1])
-    for place, divisor in enumerate(below):
-        lse = log_of_sum(g, divisor) if g.op[divisor] == "read" else None
-        if k is not None and lse is not None:
-            c, u, v = g.args[above[k]]
-            margin = g.node("exp_difference", c, g.sub(u, lse), g.sub(v, lse))
-            return quotient_of(g, [*without(above, k), margin], without(below, place))
-    return None
 
 
 @stable(
@@ -171,42 +145,6 @@ def _shares_of(g: Graph, total: int, lse: int) -> int | None:
         term = quotient_of(g, [*without(factors, k), share], [])
         found = g.add(found, term) if sign > 0 else g.sub(found, term)
     return None
-
-
-@stable(
-    "div",
-    "(exp(x) - exp(y))/(1 + exp(x) + exp(y)) overflows, and terms of its derivatives cancel",
-    Audit("(exp(x) - exp(y))/(1 + exp(x) + exp(y))",
-          "p*(1 - exp(y - x)), p = share(x, 0, y), where p > 1/2, x > y + 1; exp_difference",
-          "of three or more; exp(x) - 1, sinh(x) and cosh(x), too",
-          _LOG_SUM_EXP, at_pairs((800.0, 1.0), (1.0, 1 + 1e-9), (40.0, -1.0), (-30.0, 5.0))),
-    on=lambda ops: ops[0] in (*_PAIRS, "mul", "neg") and ops[1] in ("add", "mul"),
-    needs=_PAIRS,
-)  # fmt: skip
-def pair_over_written_sum(g: Graph, a: Args) -> int | None:
-    above, below = factors_of(g, a[0]), factors_of(g, a[1])
-    k = next((k for k, factor in enumerate(above) if g.op[factor] in _PAIRS), None)
-    for place, divisor in enumerate(below):
-        lse = log_of_sum(g, divisor) if k is not None and g.op[divisor] == "add" else None
-        if k is not None and lse is not None:
-            number, x, y = _pair(g, above[k])
-            shares = [g.node("exp", g.sub(score, lse)) for score in (x, y)]
-            if any(g.op[p] != "share" for p in shares):
-                return None
-            made = g.add(*shares) if g.op[above[k]] == "cosh" else softmax.margin(g, x, y, lse)
-            return quotient_of(g, [g.const(number), *without(above, k), made], without(below, place))
-    return None
-
-
-def _pair(g: Graph, node: int) -> tuple[Fraction, int, int]:
-    """(c, x, y) of c*(exp(x) - exp(y)), for cosh of c*(exp(x) + exp(y))."""
-    args = g.args[node]
-    if g.op[node] == "exp_difference":
-        c, u, v = args
-        return Fraction(1), g.add(c, u), g.add(c, v)
-    if g.op[node] == "expm1":
-        return Fraction(1), int(args[0]), g.zero
-    return _HALF, int(args[0]), g.neg(args[0])
 
 
 @stable(
@@ -312,26 +250,6 @@ def one_minus_share(g: Graph, a: Args) -> int | None:
             share = complement(g, *_scores(g, other))
             return share if sign > 0 else g.neg(share)
     return None
-
-
-@stable(
-    "sub",
-    "p - q cancels where two shares are near each other, and its derivatives where one of them is near 1",
-    Audit(
-        "(1 - exp(x)/(exp(x) + exp(y) + exp(z))) - (1 - exp(y)/(exp(x) + exp(y) + exp(z)))",
-        "-p*(1 - exp(y - x)), p = share(x, y, z), where p > 1/2, x > y + 1; exp_difference",
-        "shares of one sum, or what is left for others", _LOG_SUM_EXP, _THREE,
-    ),
-    on=lambda ops: ops[0] == ops[1] and ops[0] in ("share", "share_of_others"),
-    needs=("share", "share_of_others"),
-)  # fmt: skip
-def difference_of_shares(g: Graph, a: Args) -> int | None:
-    if any(g.op[part] not in ("share", "share_of_others") for part in a) or g.op[a[0]] != g.op[a[1]]:
-        return None
-    if sorted(g.args[a[0]]) != sorted(g.args[a[1]]):
-        return None
-    x, y = (g.args[part][0] for part in (a if g.op[a[0]] == "share" else a[::-1]))
-    return softmax.margin(g, x, y, g.node("logaddexp", *sorted(g.args[a[0]])))
 
 
 @stable(
