@@ -36,7 +36,7 @@ DIRECTION = (np.array([0.5, -1.0, 0.25]), 2.0**-7)
 
 
 def total(x: Sequence[Any], s: Any) -> Any:
-    top = max(x)
+    top = max(x, key=lambda a: s * a)
     return s * top + mpmath.log(mpmath.fsum(mpmath.exp(s * (a - top)) for a in x))
 
 
@@ -52,6 +52,9 @@ FORMULAS: dict[str, tuple[Any, Callable[[Sequence[Any], Any], Any], bool]] = {
         lambda x, s: mpmath.exp(x[0] / s - total(x, 1 / s)), True,
     ),
     "a log-softmax": (v[1] / t - TOTAL, lambda x, s: x[1] / s - total(x, 1 / s), True),
+    "a loss of a distance": (
+        sp.log(sp.Sum(sp.exp(-v[i] / t), OVER)) + v[1] / t, lambda x, s: total(x, -1 / s) + x[1] / s, True,
+    ),
     "a mean": (
         sp.Sum((i + 1)**2 * sp.exp(v[i] / t), OVER) / sp.Sum(sp.exp(v[i] / t), OVER),
         lambda x, s: mpmath.fsum((k + 1)**2 * mpmath.exp(a / s - total(x, 1 / s)) for k, a in enumerate(x)),
@@ -188,3 +191,41 @@ def test_scores_that_are_opposite_have_anchors_that_are_taken_away_again() -> No
     np.testing.assert_allclose(gradient, [-slope, np.log(2 * np.cosh(u)) - u * slope, slope], rtol=1e-13)
     rows = np.array([-1, -u, 1])
     np.testing.assert_allclose(hessian, np.outer(rows, rows) * bend / 0.5, rtol=1e-13)
+
+
+SHARE = sp.exp(v[0] / t) / sp.Sum(sp.exp(v[i] / t), OVER)
+MEAN = sp.Sum(i * sp.exp(v[i] / t), OVER) / sp.Sum(sp.exp(v[i] / t), OVER)
+INF = np.inf
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("expr", [TOTAL, SHARE, v[0] / t - TOTAL, TOTAL - v[0] / t, t * TOTAL, MEAN])
+def test_an_infinite_score_has_all_at_any_temperature(target: str, expr: Any) -> None:
+    """By the scores as without the temperature, which is tested beside scipy."""
+    words = ("value", "grad", "hess")
+    cooled = sg.compile(expr, args=(v, t), wrt=v, outputs=words, backend=target)
+    plain = sg.compile(expr.subs(t, 1), args=(v,), wrt=v, outputs=words, backend=target)
+    warmed = sg.compile(expr.subs(t, -t), args=(v, t), wrt=v, outputs=words, backend=target)
+    for scores in map(np.array, ([INF, 0.0, 1.0], [-INF, 2.0, INF], [-INF, 3.0, -INF], [0.5, -INF, 1.0])):
+        value, gradient, hessian = plain(scores)
+        times = 0.25 if expr == t * TOTAL else 1
+        if np.isinf(scores).any() and np.isposinf(scores).any():
+            for kernel, x in ((cooled, scores), (warmed, -scores)):
+                found = kernel(x, 0.25)
+                assert abs(found[0]) == abs(value)
+                np.testing.assert_array_equal(abs(found[1]), abs(gradient) * (times / 0.25))
+                np.testing.assert_array_equal(found[2], np.zeros((3, 3)))
+        for a, b in zip(cooled(scores, 1.0), (value, gradient, hessian), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-15, atol=ULP)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_several_infinite_scores_have_no_shares_at_any_temperature(target: str) -> None:
+    several = np.array([INF, 0.0, INF])
+    for expr in (TOTAL, t * TOTAL, 1 + TOTAL):
+        kernel = sg.compile(expr, args=(v, t), wrt=v, outputs=("value", "grad"), backend=target)
+        value, gradient = kernel(several, 0.25)
+        assert value == INF
+        assert np.isnan(gradient).all()
+    for expr in (SHARE, v[0] / t - TOTAL, MEAN):
+        assert np.isnan(sg.compile(expr, args=(v, t), outputs="value", backend=target)(several, 0.25))

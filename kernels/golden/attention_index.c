@@ -66,7 +66,7 @@
  * kinks: first (ties of Max and Min go to the first argument, and Abs has slope 0 at 0)
  * value: value (), row-major
  * grad: grad_Q (n, d), row-major; grad_K (m, d), row-major; grad_V (m, e), row-major; grad_tau (), row-major
- * operations: 7791 as derived, 7783 after optimisation, every size 8
+ * operations: 7791 as derived, 7791 after optimisation, every size 8
  */
 
 #include "attention_index.h"
@@ -562,7 +562,6 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
             for (int64_t i = first; i < first + strip; i++) {
                 t2_1[i - first] = -INFINITY;
                 t3_1[i - first] = INFINITY;
-                t6_1[i - first] = 0.0;
                 t8_1[i - first] = 0.0;
                 t9_1[i - first] = 0.0;
                 t18_1[i - first] = 0.0;
@@ -580,29 +579,34 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                     }
                 }
             }
+            attention_index_INDEPENDENT
             for (int64_t i = first; i < first + strip; i++) {
-                const double tt7 = tt4 ? t3_1[i - first] : t2_1[i - first];
-                t4_1[i - first] = (fabs(tt7) < INFINITY) ? tt7 : 0.0;
+                const double tt7 = t2_1[i - first];
+                const double tt8 = t3_1[i - first];
+                const double tt9 = tt4 ? tt8 : tt7;
+                t4_1[i - first] = (fabs(tt9) < INFINITY) ? tt9 : 0.0;
+                const double tt10 = tt4 ? tt8 : tt7;
+                t6_1[i - first] = (fabs(tt10) < INFINITY) ? 0.0 : ((tt10 / tt3 == INFINITY) ? INFINITY : 0.0);
             }
             for (int64_t i = 0; i < m; i++) {
                 attention_index_INDEPENDENT
                 for (int64_t j = first; j < first + strip; j++) {
-                    const double tt8 = (t1_1[i*rows_1 + j - first] - t4_1[j - first]) / tt3;
-                    t5_1[i*rows_1 + j - first] = tt8;
-                    const double tt9 = t6_1[j - first];
-                    const double tt10 = exp((tt8 == tt9) ? 0.0 : (tt8 - tt9));
-                    t7_1[i*rows_1 + j - first] = tt10;
-                    t8_1[j - first] += (tt8 == tt9) ? 0.0 : tt10;
-                    t9_1[j - first] += (tt8 == tt9) ? 1.0 : 0;
+                    const double tt11 = (t1_1[i*rows_1 + j - first] - t4_1[j - first]) / tt3;
+                    t5_1[i*rows_1 + j - first] = tt11;
+                    const double tt12 = t6_1[j - first];
+                    const double tt13 = exp((tt11 == tt12) ? 0.0 : (tt11 - tt12));
+                    t7_1[i*rows_1 + j - first] = tt13;
+                    t8_1[j - first] += (tt11 == tt12) ? 0.0 : tt13;
+                    t9_1[j - first] += (tt11 == tt12) ? 1.0 : 0;
                 }
             }
             attention_index_INDEPENDENT
             for (int64_t i = first; i < first + strip; i++) {
-                const double tt11 = t6_1[i - first];
-                const double tt12 = t9_1[i - first];
-                const double tt13 = ((tt11 == INFINITY) && (1.0 < tt12)) ? NAN : tt12;
-                t10_1[i - first] = tt13;
-                t13_1[i - first] = (tt11 == INFINITY) ? tt11 : (log1p(t8_1[i - first] + (tt13 - 1.0)) + tt11);
+                const double tt14 = t6_1[i - first];
+                const double tt15 = t9_1[i - first];
+                const double tt16 = ((tt14 == INFINITY) && (1.0 < tt15)) ? NAN : tt15;
+                t10_1[i - first] = tt16;
+                t13_1[i - first] = (tt14 == INFINITY) ? tt14 : (log1p(t8_1[i - first] + (tt16 - 1.0)) + tt14);
             }
             for (int64_t i = 0; i < m; i++) {
                 for (int64_t j = first; j < first + strip; j++) {
@@ -628,11 +632,11 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
             for (int64_t i = first; i < first + strip; i++) {
                 attention_index_SUM(c1)
                 for (int64_t j = 0; j < e; j++) {
-                    const double tt14 = R[i*e + j];
-                    const double tt15 = t15_1[(i - first)*e + j];
-                    const double tt16 = tt15 - tt14;
-                    c1 += tt16 * tt16;
-                    t16_1[(i - first)*e + j] = 2.0 * (tt15 - tt14);
+                    const double tt17 = R[i*e + j];
+                    const double tt18 = t15_1[(i - first)*e + j];
+                    const double tt19 = tt18 - tt17;
+                    c1 += tt19 * tt19;
+                    t16_1[(i - first)*e + j] = 2.0 * (tt18 - tt17);
                 }
             }
             if (32 >= e*m*strip) {
@@ -655,32 +659,32 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 e, 1, first, 1, 0);
             for (int64_t i = 0; i < m; i++) {
                 for (int64_t j = first; j < first + strip; j++) {
-                    const int tt17 = t8_1[j - first] < 3.0 * t10_1[j - first];
-                    if (tt17) {
+                    const int tt20 = t8_1[j - first] < 3.0 * t10_1[j - first];
+                    if (tt20) {
                         t18_1[j - first] += (t5_1[i*rows_1 + j - first] == t6_1[j - first]) ? t17_1[i*rows_1 + j - first] : 0.0;
                     }
                 }
             }
             for (int64_t i = first; i < first + strip; i++) {
-                const double tt18 = t18_1[i - first] / t10_1[i - first];
-                t19_1[i - first] = (fabs(3.602879701896397e+16 * tt18) < INFINITY) ? tt18 : 0.0;
+                const double tt21 = t18_1[i - first] / t10_1[i - first];
+                t19_1[i - first] = (fabs(3.602879701896397e+16 * tt21) < INFINITY) ? tt21 : 0.0;
             }
             for (int64_t i = 0; i < m; i += 4) {
-                const int tt19 = m >= i + 4;
-                if (tt19) {
+                const int tt22 = m >= i + 4;
+                if (tt22) {
                     const int64_t i_1 = i;
                     const int64_t i_2 = i + 1;
                     const int64_t i_3 = i + 2;
                     const int64_t i_4 = i + 3;
                     for (int64_t j = first; j < first + strip; j++) {
-                        const double tt20 = t20_1[j - first] + (t17_1[i_1*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_1*rows_1 + j - first];
-                        const double tt21 = tt20 + (t17_1[i_2*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_2*rows_1 + j - first];
-                        const double tt22 = tt21 + (t17_1[i_3*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_3*rows_1 + j - first];
-                        const double tt23 = tt22 + (t17_1[i_4*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_4*rows_1 + j - first];
-                        t20_1[j - first] = tt23;
+                        const double tt23 = t20_1[j - first] + (t17_1[i_1*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_1*rows_1 + j - first];
+                        const double tt24 = tt23 + (t17_1[i_2*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_2*rows_1 + j - first];
+                        const double tt25 = tt24 + (t17_1[i_3*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_3*rows_1 + j - first];
+                        const double tt26 = tt25 + (t17_1[i_4*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_4*rows_1 + j - first];
+                        t20_1[j - first] = tt26;
                     }
                 }
-                if (!tt19) {
+                if (!tt22) {
                     for (int64_t i_5 = i; i_5 < m; i_5++) {
                         for (int64_t j = first; j < first + strip; j++) {
                             t20_1[j - first] += (t17_1[i_5*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_5*rows_1 + j - first];
@@ -689,58 +693,58 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 }
             }
             for (int64_t i = 0; i < m; i += 4) {
-                const int tt24 = m >= i + 4;
-                if (tt24) {
+                const int tt27 = m >= i + 4;
+                if (tt27) {
                     const int64_t i_6 = i;
                     const int64_t i_7 = i + 1;
                     const int64_t i_8 = i + 2;
                     const int64_t i_9 = i + 3;
                     attention_index_INDEPENDENT
                     for (int64_t j = first; j < first + strip; j++) {
-                        const double tt25 = t17_1[i_6*rows_1 + j - first];
-                        const double tt26 = t14_1[i_6*rows_1 + j - first];
-                        const double tt27 = t19_1[j - first];
-                        const double tt28 = t20_1[j - first];
-                        const double tt29 = t21_1[j - first] + (t1_1[i_6*rows_1 + j - first] - t4_1[j - first]) * tt26 * (tt25 - tt27 - tt28);
-                        t23_1[i_6*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt25 - tt27 - tt28) * tt26 / tt3) : 0;
-                        const double tt30 = t17_1[i_7*rows_1 + j - first];
-                        const double tt31 = t14_1[i_7*rows_1 + j - first];
-                        const double tt32 = t19_1[j - first];
-                        const double tt33 = t20_1[j - first];
-                        const double tt34 = tt29 + (t1_1[i_7*rows_1 + j - first] - t4_1[j - first]) * tt31 * (tt30 - tt32 - tt33);
-                        t23_1[i_7*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt30 - tt32 - tt33) * tt31 / tt3) : 0;
-                        const double tt35 = t17_1[i_8*rows_1 + j - first];
-                        const double tt36 = t14_1[i_8*rows_1 + j - first];
-                        const double tt37 = t19_1[j - first];
-                        const double tt38 = t20_1[j - first];
-                        const double tt39 = tt34 + (t1_1[i_8*rows_1 + j - first] - t4_1[j - first]) * tt36 * (tt35 - tt37 - tt38);
-                        t23_1[i_8*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt35 - tt37 - tt38) * tt36 / tt3) : 0;
-                        const double tt40 = t17_1[i_9*rows_1 + j - first];
-                        const double tt41 = t14_1[i_9*rows_1 + j - first];
-                        const double tt42 = t19_1[j - first];
-                        const double tt43 = t20_1[j - first];
-                        const double tt44 = tt39 + (t1_1[i_9*rows_1 + j - first] - t4_1[j - first]) * tt41 * (tt40 - tt42 - tt43);
-                        t23_1[i_9*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt40 - tt42 - tt43) * tt41 / tt3) : 0;
-                        t21_1[j - first] = tt44;
+                        const double tt28 = t17_1[i_6*rows_1 + j - first];
+                        const double tt29 = t14_1[i_6*rows_1 + j - first];
+                        const double tt30 = t19_1[j - first];
+                        const double tt31 = t20_1[j - first];
+                        const double tt32 = t21_1[j - first] + (t1_1[i_6*rows_1 + j - first] - t4_1[j - first]) * tt29 * (tt28 - tt30 - tt31);
+                        t23_1[i_6*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt28 - tt30 - tt31) * tt29 / tt3) : 0;
+                        const double tt33 = t17_1[i_7*rows_1 + j - first];
+                        const double tt34 = t14_1[i_7*rows_1 + j - first];
+                        const double tt35 = t19_1[j - first];
+                        const double tt36 = t20_1[j - first];
+                        const double tt37 = tt32 + (t1_1[i_7*rows_1 + j - first] - t4_1[j - first]) * tt34 * (tt33 - tt35 - tt36);
+                        t23_1[i_7*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt33 - tt35 - tt36) * tt34 / tt3) : 0;
+                        const double tt38 = t17_1[i_8*rows_1 + j - first];
+                        const double tt39 = t14_1[i_8*rows_1 + j - first];
+                        const double tt40 = t19_1[j - first];
+                        const double tt41 = t20_1[j - first];
+                        const double tt42 = tt37 + (t1_1[i_8*rows_1 + j - first] - t4_1[j - first]) * tt39 * (tt38 - tt40 - tt41);
+                        t23_1[i_8*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt38 - tt40 - tt41) * tt39 / tt3) : 0;
+                        const double tt43 = t17_1[i_9*rows_1 + j - first];
+                        const double tt44 = t14_1[i_9*rows_1 + j - first];
+                        const double tt45 = t19_1[j - first];
+                        const double tt46 = t20_1[j - first];
+                        const double tt47 = tt42 + (t1_1[i_9*rows_1 + j - first] - t4_1[j - first]) * tt44 * (tt43 - tt45 - tt46);
+                        t23_1[i_9*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt43 - tt45 - tt46) * tt44 / tt3) : 0;
+                        t21_1[j - first] = tt47;
                     }
                 }
-                if (!tt24) {
+                if (!tt27) {
                     for (int64_t i_10 = i; i_10 < m; i_10++) {
                         attention_index_INDEPENDENT
                         for (int64_t j = first; j < first + strip; j++) {
-                            const double tt45 = t17_1[i_10*rows_1 + j - first];
-                            const double tt46 = t14_1[i_10*rows_1 + j - first];
-                            const double tt47 = t19_1[j - first];
-                            const double tt48 = t20_1[j - first];
-                            t21_1[j - first] += (t1_1[i_10*rows_1 + j - first] - t4_1[j - first]) * tt46 * (tt45 - tt47 - tt48);
-                            t23_1[i_10*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt45 - tt47 - tt48) * tt46 / tt3) : 0;
+                            const double tt48 = t17_1[i_10*rows_1 + j - first];
+                            const double tt49 = t14_1[i_10*rows_1 + j - first];
+                            const double tt50 = t19_1[j - first];
+                            const double tt51 = t20_1[j - first];
+                            t21_1[j - first] += (t1_1[i_10*rows_1 + j - first] - t4_1[j - first]) * tt49 * (tt48 - tt50 - tt51);
+                            t23_1[i_10*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt48 - tt50 - tt51) * tt49 / tt3) : 0;
                         }
                     }
                 }
             }
             for (int64_t i = first; i < first + strip; i++) {
-                const int tt49 = !(t13_1[i - first] == -INFINITY);
-                if (tt49) {
+                const int tt52 = !(t13_1[i - first] == -INFINITY);
+                if (tt52) {
                     c2 += t21_1[i - first] * tt2 / tt5;
                 }
             }
@@ -768,13 +772,13 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
         grad_tau[0] = -t22_1[0];
     }
     if (m >= 8) {
-        const double tt50 = tau[0];
-        const double tt51 = sqrt((double)d);
-        const double tt52 = tt50 * tt51;
-        const int tt53 = 1.0 / tt52 < 0.0;
+        const double tt53 = tau[0];
+        const double tt54 = sqrt((double)d);
+        const double tt55 = tt53 * tt54;
+        const int tt56 = 1.0 / tt55 < 0.0;
         double c7 = 0.0;
         double c8 = 0.0;
-        const double tt54 = tt51 * tt51 * (tt50 * tt50);
+        const double tt57 = tt54 * tt54 * (tt53 * tt53);
         const int64_t none = attention_index_min(0, n - 49);
         /* strip by strip: what is in between stays in the cache */
         for (int64_t first = 0; first < n - none - 48; first += 96) {
@@ -801,46 +805,46 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 double c10 = -INFINITY;
                 double c11 = INFINITY;
                 for (int64_t j = 0; j < m; j++) {
-                    const double tt55 = t1[(i - first)*m + j];
-                    c10 = (tt55 > c10 || tt55 != tt55) ? tt55 : c10;
-                    c11 = (tt55 < c11 || tt55 != tt55) ? tt55 : c11;
+                    const double tt58 = t1[(i - first)*m + j];
+                    c10 = (tt58 > c10 || tt58 != tt58) ? tt58 : c10;
+                    c11 = (tt58 < c11 || tt58 != tt58) ? tt58 : c11;
                 }
                 t2[i - first] = c10;
                 t3[i - first] = c11;
-                const double tt56 = tt53 ? t3[i - first] : t2[i - first];
-                const double tt57 = (fabs(tt56) < INFINITY) ? tt56 : 0.0;
-                t4[i - first] = tt57;
-                for (int64_t j = 0; j < m; j++) {
-                    t5[(i - first)*m + j] = (t1[(i - first)*m + j] - tt57) / tt52;
-                }
-            }
-            for (int64_t i = first; i < first + strip; i++) {
-                t6[i - first] = 0.0;
+                const double tt59 = t2[i - first];
+                const double tt60 = t3[i - first];
+                const double tt61 = tt56 ? tt60 : tt59;
+                const double tt62 = (fabs(tt61) < INFINITY) ? tt61 : 0.0;
+                t4[i - first] = tt62;
+                const double tt63 = tt56 ? tt60 : tt59;
+                const double tt64 = (fabs(tt63) < INFINITY) ? 0.0 : ((tt63 / tt55 == INFINITY) ? INFINITY : 0.0);
+                t6[i - first] = tt64;
                 double c12 = 0.0;
                 double c13 = 0.0;
                 attention_index_SUM(c12, c13)
                 for (int64_t j = 0; j < m; j++) {
-                    const double tt58 = t5[(i - first)*m + j];
-                    const double tt59 = exp((tt58 == 0.0) ? 0.0 : (tt58 - 0.0));
-                    t7[j] = tt59;
-                    c12 += (tt58 == 0.0) ? 0.0 : tt59;
-                    c13 += (tt58 == 0.0) ? 1.0 : 0;
+                    const double tt65 = (t1[(i - first)*m + j] - tt62) / tt55;
+                    t5[(i - first)*m + j] = tt65;
+                    const double tt66 = exp((tt65 == tt64) ? 0.0 : (tt65 - tt64));
+                    t7[j] = tt66;
+                    c12 += (tt65 == tt64) ? 0.0 : tt66;
+                    c13 += (tt65 == tt64) ? 1.0 : 0;
                 }
                 t8[i - first] = c12;
                 t9[i - first] = c13;
-                const double tt60 = t9[i - first];
-                const double tt61 = ((0.0 == INFINITY) && (1.0 < tt60)) ? NAN : tt60;
-                t10[i - first] = tt61;
-                const double tt62 = t8[i - first];
-                t11[i - first] = tt62 + (tt61 - 1.0);
-                const double tt63 = tt62 + tt61;
+                const double tt67 = t9[i - first];
+                const double tt68 = ((tt64 == INFINITY) && (1.0 < tt67)) ? NAN : tt67;
+                t10[i - first] = tt68;
+                const double tt69 = t8[i - first];
+                t11[i - first] = tt69 + (tt68 - 1.0);
+                const double tt70 = tt69 + tt68;
                 for (int64_t j = 0; j < m; j++) {
-                    t14[(i - first)*m + j] = t7[j] / tt63;
+                    t14[(i - first)*m + j] = t7[j] / tt70;
                 }
             }
             for (int64_t i = first; i < first + strip; i++) {
-                const double tt64 = t6[i - first];
-                t13[i - first] = (tt64 == INFINITY) ? tt64 : (log1p(t11[i - first]) + tt64);
+                const double tt71 = t6[i - first];
+                t13[i - first] = (tt71 == INFINITY) ? tt71 : (log1p(t11[i - first]) + tt71);
             }
             if (32 >= e*m*strip) {
                 /* product of few terms */
@@ -861,11 +865,11 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
             for (int64_t i = first; i < first + strip; i++) {
                 attention_index_SUM(c7)
                 for (int64_t j = 0; j < e; j++) {
-                    const double tt65 = R[i*e + j];
-                    const double tt66 = t15[(i - first)*e + j];
-                    const double tt67 = tt66 - tt65;
-                    c7 += tt67 * tt67;
-                    t16[(i - first)*e + j] = 2.0 * (tt66 - tt65);
+                    const double tt72 = R[i*e + j];
+                    const double tt73 = t15[(i - first)*e + j];
+                    const double tt74 = tt73 - tt72;
+                    c7 += tt74 * tt74;
+                    t16[(i - first)*e + j] = 2.0 * (tt73 - tt72);
                 }
             }
             if (32 >= e*m*strip) {
@@ -888,39 +892,39 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 first, 1, 0);
             for (int64_t i = first; i < first + strip; i++) {
                 double c16 = 0.0;
-                const double tt68 = t10[i - first];
-                const double tt69 = t6[i - first];
-                const int tt70 = t8[i - first] < 3.0 * tt68;
-                if (tt70) {
+                const double tt75 = t10[i - first];
+                const double tt76 = t6[i - first];
+                const int tt77 = t8[i - first] < 3.0 * tt75;
+                if (tt77) {
                     attention_index_SUM(c16)
                     for (int64_t j = 0; j < m; j++) {
-                        c16 += (t5[(i - first)*m + j] == tt69) ? t17[(i - first)*m + j] : 0.0;
+                        c16 += (t5[(i - first)*m + j] == tt76) ? t17[(i - first)*m + j] : 0.0;
                     }
                 }
                 t18[i - first] = c16;
-                const double tt71 = t18[i - first] / tt68;
-                const double tt72 = (fabs(3.602879701896397e+16 * tt71) < INFINITY) ? tt71 : 0.0;
+                const double tt78 = t18[i - first] / tt75;
+                const double tt79 = (fabs(3.602879701896397e+16 * tt78) < INFINITY) ? tt78 : 0.0;
                 double c17 = 0.0;
                 attention_index_SUM(c17)
                 for (int64_t j = 0; j < m; j++) {
-                    c17 += t14[(i - first)*m + j] * (t17[(i - first)*m + j] - tt72);
+                    c17 += t14[(i - first)*m + j] * (t17[(i - first)*m + j] - tt79);
                 }
                 t20[i - first] = c17;
                 double c18 = 0.0;
-                const double tt73 = t4[i - first];
-                const double tt74 = t20[i - first];
-                const double tt75 = t13[i - first];
-                const int tt76 = !(tt75 == -INFINITY);
+                const double tt80 = t4[i - first];
+                const double tt81 = t20[i - first];
+                const double tt82 = t13[i - first];
+                const int tt83 = !(tt82 == -INFINITY);
                 attention_index_SUM(c18)
                 for (int64_t j = 0; j < m; j++) {
-                    const double tt77 = t17[(i - first)*m + j];
-                    const double tt78 = t14[(i - first)*m + j];
-                    c18 += tt78 * (t1[(i - first)*m + j] - tt73) * (tt77 - tt72 - tt74);
-                    t23[(i - first)*m + j] = tt76 ? (tt78 * (tt77 - tt72 - tt74) / tt52) : 0;
+                    const double tt84 = t17[(i - first)*m + j];
+                    const double tt85 = t14[(i - first)*m + j];
+                    c18 += tt85 * (t1[(i - first)*m + j] - tt80) * (tt84 - tt79 - tt81);
+                    t23[(i - first)*m + j] = tt83 ? (tt85 * (tt84 - tt79 - tt81) / tt55) : 0;
                 }
                 t21[0] = c18;
-                if (!(tt75 == -INFINITY)) {
-                    c8 += t21[0] * tt51 / tt54;
+                if (!(tt82 == -INFINITY)) {
+                    c8 += t21[0] * tt54 / tt57;
                 }
             }
             attention_index_contract(&t23[0], &Q[first*d], &grad_K[0], &t24[0], m, d, strip, 1, m, d, 1, d, 1,

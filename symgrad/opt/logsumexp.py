@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.places import places_of
 from symgrad.ir.reduce import memory_order, store
-from symgrad.ir.stability.anchors import is_anchored
-from symgrad.ir.stability.patterns import terms_of
+from symgrad.ir.stability.anchors import is_anchored, largest_anchored
+from symgrad.ir.stability.patterns import negatives, terms_of
 from symgrad.ir.unit import Unit
 from symgrad.opt.deviation import less_its_mean
 from symgrad.opt.exponentials import with_shared_exponentials
@@ -89,9 +89,9 @@ def _ties(g: Graph, m: Node, count: Node, out: Sequence[Node]) -> TensorId:
 
 
 def _largest(g: Graph, written: Node, body: Node, out: Sequence[Node], red: Sequence[Node]) -> Node:
-    """The largest exponent, 0 if that is -inf: as it is where an anchor is subtracted from all."""
+    """The largest exponent, 0 if that is -inf: known where an anchor is subtracted from all."""
     if is_anchored(g, written):
-        return g.zero
+        return largest_anchored(g, written)
     top = g.read(g.define("max", out, red, body), *out)
     return g.where(g.node("lt", g.const(float("-inf")), top), top, g.zero)
 
@@ -111,11 +111,15 @@ def _apart(g: Graph, node: Node, parts: dict[TensorId, Split]) -> Node:
         split, places = parts[g.args[total][0]], g.args[total][1:]
         m, rest = _read_parts(g, split, places)
         if op == "add":
-            less = _stored_exponent(g, g.neg(other), split.exponents)
-            if _is_exponent(g, less, split, places):
-                return g.intern("sub", (rest, less_largest(g, less, m)))
+            opposite = [_stored_exponent(g, x, split.exponents) for x in negatives(g, other)]
+            own = next((x for x in opposite if _is_exponent(g, x, split, places)), None)
+            if own is not None:
+                return g.intern("sub", (rest, less_largest(g, own, m)))
+            less = opposite[0]
             plus = g.intern("sub", (m, less)) if g.op[less] == "read" else g.intern("add", (other, m))
-            return g.intern("add", (rest, plus))
+            # Of several infinite exponents the rest is nan, and the sum is infinite.
+            is_infinite = g.node("eq", m, g.const(float("inf")))
+            return g.where(is_infinite, plus, g.intern("add", (rest, plus)))
         other = _stored_exponent(g, other, split.exponents)
         is_own = _is_exponent(g, other, split, places)
         moved = less_largest(g, other, m) if is_own else g.intern("sub", (other, m))

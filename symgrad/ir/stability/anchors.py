@@ -83,9 +83,34 @@ def _top(g: Graph, s: int, highest: int, lowest: int) -> int:
 
 def is_anchored(g: Graph, exponent: int) -> bool:
     """Whether an exponent is s*(u - m) as above, so that the largest one is 0."""
-    above, _ = all_factors(g, exponent)
-    apart = [g.args[f][1] for f in above if g.op[f] == "sub"]
-    return any(g.op[m] == "anchor" for m in apart)
+    return _anchored_parts(g, exponent) is not None
+
+
+def _anchored_parts(g: Graph, exponent: int) -> tuple[int, Factors] | None:
+    """(m, s) of s*(u - m); m - u counts."""
+    above, below = all_factors(g, exponent)
+    for k, f in enumerate(above):
+        for place, signs in ((1, []), (0, [g.minus_one])) if g.op[f] == "sub" else ():
+            m = g.args[f][place]
+            if g.op[m] == "anchor":
+                return m, ([*without(above, k), *signs], below)
+    return None
+
+
+def largest_anchored(g: Graph, exponent: int) -> int:
+    """The largest of exponents s*(u - m) over an axis: 0, or infinity where the largest s*u is."""
+    parts = _anchored_parts(g, exponent)
+    if parts is None:
+        return g.zero
+    anchor, (above, below) = parts
+    (chosen,) = g.args[anchor]
+    if g.op[chosen] == "read":
+        t, *index = g.args[chosen]
+        chosen = g.substitute(g.tensors[t].body, dict(zip(g.tensors[t].out, index, strict=True)))
+    is_finite, top, _ = g.args[chosen]
+    infinity = g.const(float("inf"))
+    is_above = g.node("eq", quotient_of(g, [*above, top], below), infinity)
+    return g.where(is_finite, g.zero, g.where(is_above, infinity, g.zero))
 
 
 def _times(g: Graph, s: Factors, u: int) -> int:
@@ -129,6 +154,27 @@ def exponent_less_anchored_total(g: Graph, a: Args) -> int | None:
         made = _less_total(g, terms_of(g, other), _terms_with_anchor(g, total))
         if made is not None:
             return made if sign > 0 else g.neg(made)
+    return None
+
+
+@stable(
+    "add",
+    "log(sum(exp(-s*u))) + s*u with an anchor m is log(sum(exp(-s*(u - m)))) + s*(u - m)",
+    Audit(
+        "log(Sum(exp(-v[i]/v[0]), (i, 0, n - 1))) + v[1]/v[0]",
+        "logsumexp((m - v)/v[0]) + (v[1] - m)/v[0], m that of the largest exponent",
+        "exponents with a common factor that is no number, and the opposite of one", _SHIFTED,
+        ({"v": (0.004, 1000.0, 1000.25)}, {"v": (0.004, 0.96, 1.0)}, {"v": (0.5, 1.0, -2.0)}),
+    ),
+    on=among("add", "sub"),
+    needs=("anchor",),
+)  # fmt: skip
+def anchored_total_and_opposite_exponent(g: Graph, a: Args) -> int | None:
+    for total, other in (a, a[::-1]):
+        terms = _terms_with_anchor(g, total)
+        made = _less_total(g, [(-s, t) for s, t in terms_of(g, other)], terms) if terms else None
+        if made is not None:
+            return g.neg(made)
     return None
 
 
