@@ -360,3 +360,33 @@ def test_margins_of_a_few_scores_have_the_digits_of_every_entry(backend: str) ->
         assert value == limit
         assert np.isfinite(gradient).all()
         assert np.isfinite(hessian).all()
+
+
+# ---- a score that is 0, and so is nowhere to be seen ------------------------------------------------
+
+BESIDE_ZERO = (sp.exp(X[0]), sp.exp(X[1]))
+LOGITS = [(0.25, 1e-9), (0.25, 20.0), (40.0, 37.0), (-40.0, 5.0), (999.5, 1000.0), (-350.0, 0.5), (1.0, 1.0)]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_a_variance_and_entropies_of_logits_beside_zero_have_their_digits(backend: str) -> None:
+    x, y = X[:2]
+    p, q = (power / (1 + sum(BESIDE_ZERO)) for power in BESIDE_ZERO)
+    total = sp.log(1 + sum(BESIDE_ZERO))
+    formulas = (
+        x**2 * p + y**2 * q - (x * p + y * q) ** 2,
+        total - x * p - y * q,
+        total - x / 2 - y / 4,
+        total - x / 2 - y / 2,
+    )
+    for formula in formulas:
+        assert not wrong_entries(formula, LOGITS, backend, args=(x, y)), formula
+
+
+def test_weights_that_are_a_share_and_a_number_are_no_mean() -> None:
+    """They do not add up to 1."""
+    x, y = X[:2]
+    both = sp.exp(x) + sp.exp(y)
+    formula = sp.log(both) - x * sp.exp(x) / both - y / 2
+    value = sg.compile(formula, args=(x, y), outputs="value")(1.0, 0.25)
+    assert value == pytest.approx(float(formula.subs({x: 1.0, y: 0.25})), rel=1e-15)

@@ -204,20 +204,26 @@ def _variance(g: Graph, terms: Sequence[tuple[int, int]]) -> int | None:
         total = g.add(total, g.mul(p, g.mul(apart, apart)))
         shares.append(p)
         numbers.append(number)
-    if left or not _are_all(g, shares):
+    others = None if left else _others(g, shares)
+    if others is None:
         return None
-    if len(shares) > 2:
-        return total
+    if others or len(shares) > 2:
+        return g.add(total, g.mul(g.sum_of(others), g.mul(mean, mean)))
     apart = difference_of(g, *numbers)
     return g.mul(g.mul(*shares), g.mul(apart, apart))
 
 
-def _are_all(g: Graph, shares: list[int]) -> bool:
-    """Whether the shares are those of every part of one whole."""
-    if len(shares) == 2:
-        return g.sub(g.one, shares[0]) == shares[1] or _are_opposite(g, *shares)
-    scores = {tuple(sorted(g.args[p])) for p in shares if g.op[p] == "share"}
-    return len(scores) == 1 and sorted(g.args[p][0] for p in shares) == list(*scores)
+def _others(g: Graph, shares: list[int]) -> list[int] | None:
+    """The other shares of the whole that these are of, the numbers of which are 0; None if of several."""
+    if any(g.op[p] != "share" for p in shares):
+        is_whole = len(shares) == 2 and (g.sub(g.one, shares[0]) == shares[1] or _are_opposite(g, *shares))
+        return [] if is_whole else None
+    wholes = {tuple(sorted(g.args[p])) for p in shares}
+    if len(wholes) != 1:
+        return None
+    scores: list[int] = list(*wholes)
+    left, again = remove(scores, [g.args[p][0] for p in shares])
+    return None if again else [softmax.share(g, x, remove(scores, [x])[0]) for x in left]
 
 
 def _are_opposite(g: Graph, p: int, q: int) -> bool:
@@ -250,21 +256,42 @@ def _less_mean(g: Graph, parts: Sequence[tuple[int, int]]) -> int | None:
     """-sum(w*log(p)) for the terms log(sum(exp(x))) and -w*x of each x, where the w are p or add up to 1."""
     terms = _all_terms(g, parts)
     place = next((k for k, (_, n) in enumerate(terms) if g.op[n] == "logaddexp"), None)
-    if place is None or len(terms) <= len(g.args[terms[place][1]]):
+    if place is None or len(terms) < len(g.args[terms[place][1]]):
         return None
     sign, total = terms.pop(place)
-    scores, whole, found = list(g.args[total]), Fraction(0), g.zero
+    scores, weighted = list(g.args[total]), list[tuple[int, int]]()
     for k, x in enumerate(scores):
-        rest = without(scores, k)
-        p = softmax.share(g, x, rest)
+        p = softmax.share(g, x, without(scores, k))
         weights = ((k, _weight(g, -sign * other, n, p, x)) for k, (other, n) in enumerate(terms))
-        place, weight = next(((k, w) for k, w in weights if w is not None), (0, g.zero))
-        if weight == g.zero:
+        place, weight = next(((k, w) for k, w in weights if w is not None), (0, None))
+        if weight is not None:
+            del terms[place]
+            weighted.append((k, weight))
+        elif x != g.zero:
             return None
-        del terms[place]
-        whole += g.rational(weight) or Fraction(1, len(scores))
-        found = g.add(found, g.mul(weight, softmax.log_share(g, x, rest)))
-    return sum_of_signed(g, [(-sign, found), *terms]) if whole == 1 else None
+    found = _weighted_logarithms(g, scores, weighted)
+    return None if found is None else sum_of_signed(g, [(-sign, found), *terms])
+
+
+def _weighted_logarithms(g: Graph, scores: list[int], weighted: Sequence[tuple[int, int]]) -> int | None:
+    """sum(w*log(p)) if the weights, by place, are the shares or add up to 1; a score 0 may have none."""
+    missing = [k for k in range(len(scores)) if k not in [place for place, _ in weighted]]
+    numbers = [q for _, w in weighted if (q := g.rational(w)) is not None]
+    left = 1 - sum(numbers, Fraction(0))
+    if (
+        len(missing) > 1
+        or len(numbers) not in (0, len(weighted))
+        or (numbers and bool(missing) != (left > 0))
+    ):
+        return None
+    if numbers and left < 0:
+        return None
+    shares = [softmax.share(g, x, without(scores, k)) for k, x in enumerate(scores)]
+    own = [(k, g.const(left) if numbers else shares[k]) for k in missing]
+    total = g.zero
+    for k, weight in sorted([*weighted, *own]):
+        total = g.add(total, g.mul(weight, softmax.log_share(g, scores[k], without(scores, k))))
+    return total
 
 
 def _all_terms(g: Graph, parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
