@@ -232,6 +232,7 @@ EXAMPLES: dict[str, Example] = {
         v.x, g.node("sqrt", g.sum_of((g.mul(v.x, v.x), g.mul(v.y, v.y), g.mul(v.z, v.z))))),
     "exponent_less_anchored_total": lambda g, v: (
         g.div(v.x, v.z), g.add(g.div(g.node("anchor", g.zero), v.z), g.mul(v.x, v.y))),
+    "log_of_exp_of_sum": lambda g, v: (g.node("exp_of_sum", v.x, v.y),),
     "anchored_total_and_opposite_exponent": lambda g, v: (
         g.div(v.x, v.z), g.sub(v.y, g.div(g.node("anchor", g.zero), v.z))),
     "product_with_anchored_total": lambda g, v: (

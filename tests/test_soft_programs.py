@@ -390,3 +390,15 @@ def test_weights_that_are_a_share_and_a_number_are_no_mean() -> None:
     formula = sp.log(both) - x * sp.exp(x) / both - y / 2
     value = sg.compile(formula, args=(x, y), outputs="value")(1.0, 0.25)
     assert value == pytest.approx(float(formula.subs({x: 1.0, y: 0.25})), rel=1e-15)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_shares_beside_powers_of_numbers_and_logarithms_of_powers_do_not_overflow(backend: str) -> None:
+    """A ratio of a policy to a known one; log(exp(x)*exp(-y)) is x - y."""
+    x, y, z = X
+    known = sp.exp(-2) / (1 + sp.exp(-2) + sp.exp(-3))
+    for formula in (sp.exp(x) / WHOLE / known, sp.exp(-2) * sp.exp(x) / (sp.exp(x) + sp.exp(y) + sp.exp(z))):
+        points = [(1000.0, 0.25, 0.5), (-700.0, 5.0, 3.0), (0.5, 800.0, 799.0)]
+        assert not wrong_entries(formula, points, backend, args=X)
+    odds = sp.log(sp.exp(x) * sp.exp(-y))
+    assert not wrong_entries(odds, [(0.25, 999.5), (1000.0, 999.0), (0.25, -1000.0)], backend, args=(x, y))

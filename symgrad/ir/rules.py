@@ -428,6 +428,11 @@ def log_of_exp(g: Graph, a: Args) -> int | None:
     return g.args[a[0]][0] if g.op[a[0]] == "exp" else None
 
 
+@rule("log", "log(exp(x)*exp(y)) is x + y on the reals", on=among("exp_of_sum"))
+def log_of_exp_of_sum(g: Graph, a: Args) -> int | None:
+    return g.add(*g.args[a[0]]) if g.op[a[0]] == "exp_of_sum" else None
+
+
 @rule("log", "log(1) is 0, exactly", of=among(ONE))
 def fold_log(g: Graph, a: Args) -> int | None:
     return g.zero if a[0] == g.one else None

@@ -161,10 +161,10 @@ def exponent_less_anchored_total(g: Graph, a: Args) -> int | None:
     "add",
     "log(sum(exp(-s*u))) + s*u with an anchor m is log(sum(exp(-s*(u - m)))) + s*(u - m)",
     Audit(
-        "log(exp(v[1]/v[0])*Sum(exp(-v[i]/v[0]), (i, 0, n - 1)))",
+        "log(Sum(exp(-v[i]/v[0]), (i, 0, n - 1))) + v[1]/v[0]",
         "logsumexp((m - v)/v[0]) + (v[1] - m)/v[0], m that of the largest exponent",
         "exponents with a common factor that is no number, and the opposite of one", _SHIFTED,
-        ({"v": (0.004, 1000.0, 1000.25)}, {"v": (0.004, 0.96, 1.0)}, {"v": (0.5, 1.0, -2.0)}),
+        ({"v": (0.004, -1000.01, -1000.0)}, {"v": (0.004, -1.0, -0.96)}, {"v": (0.5, 1.0, -2.0)}),
     ),
     on=among("add", "sub"),
     needs=("anchor",),

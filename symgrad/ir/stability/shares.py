@@ -38,12 +38,13 @@ _PAIR = 2
         "exp(v[0])/Sum(exp(v[i]), (i, 0, n - 1))", "exp(v[0] - logsumexp(v))",
         "an exponential over a sum of such", _LOG_SUM_EXP, SCORES,
     ),
-    on=among("exp", "mul", "neg"),
-    needs=("exp",),
+    on=among("exp", "exp_of_sum", "mul", "neg"),
+    needs=("exp", "exp_of_sum"),
 )  # fmt: skip
 def softmax_to_exp_of_difference(g: Graph, a: Args) -> int | None:
-    above = factors_of(g, a[0])
-    k = next((k for k, factor in enumerate(above) if g.op[factor] == "exp"), None)
+    above = _with_numbers_apart(g, factors_of(g, a[0]))
+    powers = (k for k, factor in enumerate(above) if g.op[factor] == "exp")
+    k = next((k for k in powers if g.op[g.args[above[k]][0]] != "const"), None)
     below = [] if k is None else factors_of(g, a[1])
     for divisor in below:
         lse = log_of_sum(g, divisor)
@@ -53,6 +54,20 @@ def softmax_to_exp_of_difference(g: Graph, a: Args) -> int | None:
             rest, _ = remove(below, [divisor] * times)
             return quotient_of(g, [*without(above, k), *[share] * times], rest)
     return None
+
+
+def _with_numbers_apart(g: Graph, factors: list[int]) -> list[int]:
+    """The factors, exp(x) and exp(c) for exp(x)*exp(c): beside a number c, x may be a score."""
+    found: list[int] = []
+    for factor in factors:
+        x, *numbers = g.args[factor] if g.op[factor] == "exp_of_sum" else (factor,)
+        if numbers and g.op[x] == "const":
+            x, numbers = numbers[0], [x]
+        if numbers and g.op[numbers[0]] == "const":
+            found += [g.node("exp", x), g.node("exp", numbers[0])]
+        else:
+            found.append(factor)
+    return found
 
 
 def _part_for(g: Graph, exponent: int, times: int) -> tuple[int, int]:
