@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import sympy as sp
-from routines import TARGETS, ZERO, I, J, M, N, call
+from routines import DTYPES, TARGETS, ZERO, I, J, M, N, call
 from tolerances import assert_close
 
 import symgrad as sg
@@ -26,6 +26,7 @@ from symgrad.loops.nest import (
     Statement,
     Store,
     StoreReduce,
+    Transpose,
     poly,
     poly_add,
     variable,
@@ -44,6 +45,7 @@ def nest(
     shape = (N, M)
     buffers = (
         Buffer("x", "input", (M, N)), Buffer("z", "input", shape), Buffer("k", "input", (M,), "int"),
+        Buffer("l", "input", (N,), "int"), Buffer("t", "output", shape),
         Buffer("y", "output", shape), Buffer("s", "output", ()), Buffer("r", "output", (N,)),
     )  # fmt: skip
     over_j = For("j", (poly(0),), (upper,), inner)
@@ -59,36 +61,60 @@ PRODUCT: list[Statement] = [COLUMN, ROW, Compute(3, "mul", (1, 2)), Store("y", (
 def test_a_column_is_put_side_by_side_block_by_block() -> None:
     made = columns_in_blocks(nest(PRODUCT))
     loops = [s for _, s in walk(made.body) if isinstance(s, For)]
-    assert [s.step for s in loops] == [WIDTH, HEIGHT, 1, 1, 1, 1]
-    strips, blocks, *_ = loops
-    assert [s.var for s in loops[2:]] == ["j", "i", "i", "j"]
-    assert [s.upper[0] for s in loops[2:4]] == [
-        poly_add(variable(strips.var), poly(WIDTH)),
-        poly_add(variable(blocks.var), poly(HEIGHT)),
-    ]
-    reads = [s for s in loops[5].body if isinstance(s, Load)]
+    assert [(s.var, s.step) for s in loops[2:]] == [("i", 1), ("j", 1)]
+    strips, blocks, turns, row = loops
+    assert (strips.step, blocks.step) == (WIDTH, HEIGHT)
+    assert turns.upper[0] == poly_add(variable(blocks.var), poly(HEIGHT))
+    assert row.upper[0] == poly_add(variable(strips.var), poly(WIDTH))
+    (copy,) = [s for s in blocks.body if isinstance(s, Transpose)]
+    assert (copy.source.start.buffer, copy.source.start.index) == (
+        "x",
+        (variable(strips.var), variable(blocks.var)),
+    )
+    assert (copy.source.strides, copy.to.strides) == ((N, poly(1)), (poly(WIDTH), poly(1)))
+    reads = [s for s in row.body if isinstance(s, Load)]
     assert [(s.buffer, len(s.index)) for s in reads] == [(made.buffers[-1].name, 2), ("z", 2)]
     assert made.buffers[-1].extents == (poly(HEIGHT), poly(WIDTH))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("target", TARGETS)
-def test_blocks_are_right_at_every_size(target: str) -> None:
+def test_blocks_are_right_at_every_size(target: str, dtype: str) -> None:
     """y = x.T*z*(i + 1), s its sum."""
     inner: list[Statement] = [
         *PRODUCT[:3], Compute(4, "mul", (3, 10)), Store("y", (I, J), 4), Accumulate("sum", 91, 4),
     ]  # fmt: skip
     routine = columns_in_blocks(nest(inner, before=[FromInt(10, poly_add(I, poly(1)))]))
     assert len(routine.buffers_of("work")) == 1
-    loaded = target_named(target).build(routine)
+    loaded = target_named(target).build(routine, dtype)
     rng = np.random.default_rng(0)
     for n in SIZES:
         for m in SIZES:
-            x, z = rng.normal(size=(m, n)), rng.normal(size=(n, m))
-            inputs = {"x": x, "z": z, "k": np.zeros(m, np.int64)}
-            found = call(target, routine, {"n": n, "m": m}, inputs, loaded=loaded)
+            x, z = (rng.integers(-9, 9, size).astype(dtype) for size in ((m, n), (n, m)))  # all is exact
+            inputs = {"x": x, "z": z, "k": np.zeros(m, np.int64), "l": np.zeros(n, np.int64)}
+            found = call(target, routine, {"n": n, "m": m}, inputs, dtype, loaded=loaded)
             wanted = x.T * z * np.arange(1, n + 1)[:, None]
             assert np.array_equal(found["y"], wanted)
-            assert_close(found["s"], wanted.sum(), factor=100 * max(n * m, 1))
+            assert found["s"] == wanted.sum()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rows_that_are_looked_up_get_their_sums_in_the_order_they_had(target: str) -> None:
+    """r[i] = i; t[l[i], j] += x[j, i]*z[i, j]: what a turn stores by itself is done before."""
+    before = [FromInt(10, I), Store("r", (I,), 10), LoadInt("g", "l", (I,))]
+    inner = [*PRODUCT[:3], StoreReduce("sum", "t", (variable("g"), J), 3)]
+    plain = nest(inner, before=before)
+    routine = columns_in_blocks(plain)
+    first, strips = [s for s in routine.body if isinstance(s, For)]
+    assert [type(s) for s in first.body] == [FromInt, Store] and strips.step == WIDTH
+    rng = np.random.default_rng(1)
+    for n in SIZES[1:]:
+        for m in SIZES[1:]:
+            x, z, look = rng.normal(size=(m, n)), rng.normal(size=(n, m)), rng.integers(0, min(n, 3), n)
+            inputs = {"x": x, "z": z, "k": np.zeros(m, np.int64), "l": look}
+            ours, theirs = (call(target, r, {"n": n, "m": m}, inputs) for r in (routine, plain))
+            assert np.array_equal(ours["r"], np.arange(n))
+            assert np.array_equal(ours["t"], theirs["t"])
 
 
 SUM: list[Statement] = [Const(20, ZERO), Cell(21, 20)]
@@ -99,6 +125,18 @@ WHOLE = {
     "sums in memory": nest([*PRODUCT, StoreReduce("sum", "r", (I,), 3)]),
     "what is written does not say which turn wrote it": nest([*PRODUCT[:3], Store("r", (I,), 3)]),
     "what is written is read elsewhere": nest([Load(5, "y", (J, I)), *PRODUCT]),
+    "a turn stores what the inner loop reads": nest(
+        [Load(7, "r", (I,)), *PRODUCT], before=[FromInt(10, I), Store("r", (I,), 10)]
+    ),
+    "the inner loop needs a sum that a turn adds to": nest(
+        [*PRODUCT[:3], Compute(4, "mul", (3, 91)), Store("y", (I, J), 4)],
+        before=[FromInt(10, I), Accumulate("sum", 91, 10)],
+    ),
+    "the ends of the inner loop are read from memory": nest(
+        PRODUCT, before=[LoadInt("g", "l", (I,))], upper=variable("g")
+    ),
+    "the column is written": nest([COLUMN, ROW, Compute(3, "mul", (1, 2)), Store("x", (J, I), 3)]),
+    "the next column begins a row further down": nest([Load(1, "x", (poly_add(I, J), I)), *PRODUCT[1:]]),
     "the ends of the inner loop depend on the outer one": nest(PRODUCT, upper=I),
     "no row is walked": nest([COLUMN, Store("r", (I,), 1)]),
     "no column is walked": nest([ROW, Store("y", (I, J), 2)]),

@@ -12,7 +12,7 @@ from routines import DTYPES, TARGETS, call
 
 import symgrad as sg
 from symgrad.loops.contract import SCRATCH
-from symgrad.loops.nest import Buffer, Contract, If, Poly, Routine, Start, Strided, poly, variable
+from symgrad.loops.nest import Buffer, Contract, If, Poly, Routine, Start, Strided, Transpose, poly, variable
 from symgrad.loops.walk import walk
 from symgrad.targets import contract_llvm, llvm_build
 from symgrad.targets.base import Loaded, target_named
@@ -109,7 +109,7 @@ def test_narrow_vectors_without_masks_are_transposed_too(dtype: str) -> None:
     """The functions of other processors, which this one can run, read what they should and no more."""
     for vectors in (16, 32, 64):
         shape = contract_llvm.Shape(4, 3, vectors // np.dtype(dtype).itemsize, masks=False)
-        texts, needs = contract_llvm.functions(shape, dtype)
+        texts, needs = contract_llvm.functions(shape, dtype, {Transpose})
         name = f"transposed{vectors}_{dtype}"
         call_it = (f"define void @{name}(ptr %a, ptr %b, i64 %r, i64 %w, i64 %m, i64 %n) {{\n  call void "
                    "@transpose(ptr %a, ptr %b, i64 %r, i64 %w, i64 %m, i64 %n)\n  ret void\n}")  # fmt: skip

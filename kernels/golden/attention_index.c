@@ -110,18 +110,14 @@ static int64_t attention_index_slice(int64_t a)
     return (a + 7) / 8 * 8;
 }
 
-/* Rows and columns of a block that is summed up in registers. */
+/* A vector of numbers in a register. */
 #if defined(__AVX512F__)
 #define attention_index_BYTES 64
-#define attention_index_ROWS 8
 #elif defined(__AVX__)
 #define attention_index_BYTES 32
-#define attention_index_ROWS 4
 #else
 #define attention_index_BYTES 16
-#define attention_index_ROWS 4
 #endif
-#define attention_index_VECTORS 3
 #if defined(__GNUC__)
 typedef double attention_index_vector __attribute__((vector_size(attention_index_BYTES), aligned(8), may_alias));
 #define attention_index_LANES (attention_index_BYTES / 8)
@@ -131,6 +127,14 @@ typedef double attention_index_vector;
 #define attention_index_LANES 1
 #define attention_index_ALWAYS static
 #endif
+
+/* Rows and columns of a block that is summed up in registers. */
+#if attention_index_BYTES == 64
+#define attention_index_ROWS 8
+#else
+#define attention_index_ROWS 4
+#endif
+#define attention_index_VECTORS 3
 #if defined(__clang__)
 #define attention_index_UNROLL _Pragma("unroll")
 #elif defined(__GNUC__)

@@ -62,18 +62,14 @@ static int64_t convolution_slice(int64_t a)
     return (a + 7) / 8 * 8;
 }
 
-/* Rows and columns of a block that is summed up in registers. */
+/* A vector of numbers in a register. */
 #if defined(__AVX512F__)
 #define convolution_BYTES 64
-#define convolution_ROWS 8
 #elif defined(__AVX__)
 #define convolution_BYTES 32
-#define convolution_ROWS 4
 #else
 #define convolution_BYTES 16
-#define convolution_ROWS 4
 #endif
-#define convolution_VECTORS 3
 #if defined(__GNUC__)
 typedef double convolution_vector __attribute__((vector_size(convolution_BYTES), aligned(8), may_alias));
 #define convolution_LANES (convolution_BYTES / 8)
@@ -83,6 +79,14 @@ typedef double convolution_vector;
 #define convolution_LANES 1
 #define convolution_ALWAYS static
 #endif
+
+/* Rows and columns of a block that is summed up in registers. */
+#if convolution_BYTES == 64
+#define convolution_ROWS 8
+#else
+#define convolution_ROWS 4
+#endif
+#define convolution_VECTORS 3
 #if defined(__clang__)
 #define convolution_UNROLL _Pragma("unroll")
 #elif defined(__GNUC__)

@@ -88,18 +88,14 @@ static int64_t dense_matrix_slice(int64_t a)
     return (a + 7) / 8 * 8;
 }
 
-/* Rows and columns of a block that is summed up in registers. */
+/* A vector of numbers in a register. */
 #if defined(__AVX512F__)
 #define dense_matrix_BYTES 64
-#define dense_matrix_ROWS 8
 #elif defined(__AVX__)
 #define dense_matrix_BYTES 32
-#define dense_matrix_ROWS 4
 #else
 #define dense_matrix_BYTES 16
-#define dense_matrix_ROWS 4
 #endif
-#define dense_matrix_VECTORS 3
 #if defined(__GNUC__)
 typedef double dense_matrix_vector __attribute__((vector_size(dense_matrix_BYTES), aligned(8), may_alias));
 #define dense_matrix_LANES (dense_matrix_BYTES / 8)
@@ -109,6 +105,14 @@ typedef double dense_matrix_vector;
 #define dense_matrix_LANES 1
 #define dense_matrix_ALWAYS static
 #endif
+
+/* Rows and columns of a block that is summed up in registers. */
+#if dense_matrix_BYTES == 64
+#define dense_matrix_ROWS 8
+#else
+#define dense_matrix_ROWS 4
+#endif
+#define dense_matrix_VECTORS 3
 #if defined(__clang__)
 #define dense_matrix_UNROLL _Pragma("unroll")
 #elif defined(__GNUC__)

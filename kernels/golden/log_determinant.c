@@ -11,7 +11,7 @@
  * work    t3 () double
  * work    t4 (n,) double
  * work    t5 (n, n) double
- * work    columns (8, 64) double
+ * work    columns (16, 64) double
  *
  * status: 0, or the number of the first call that failed, whose results are then nan:
  *   1: the matrix 'A' is singular
@@ -49,6 +49,118 @@ static int64_t log_determinant_extent(int64_t a)
 static int64_t log_determinant_slice(int64_t a)
 {
     return (a + 7) / 8 * 8;
+}
+
+/* A vector of numbers in a register. */
+#if defined(__AVX512F__)
+#define log_determinant_BYTES 64
+#elif defined(__AVX__)
+#define log_determinant_BYTES 32
+#else
+#define log_determinant_BYTES 16
+#endif
+#if defined(__GNUC__)
+typedef double log_determinant_vector __attribute__((vector_size(log_determinant_BYTES), aligned(8), may_alias));
+#define log_determinant_LANES (log_determinant_BYTES / 8)
+#define log_determinant_ALWAYS static inline __attribute__((always_inline))
+#else
+typedef double log_determinant_vector;
+#define log_determinant_LANES 1
+#define log_determinant_ALWAYS static
+#endif
+
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector) && log_determinant_BYTES >= 32
+#define log_determinant_SHUFFLES
+#if log_determinant_BYTES == 64
+log_determinant_ALWAYS void log_determinant_exchange(log_determinant_vector *r)
+{
+    log_determinant_vector a, b;
+    a = __builtin_shufflevector(r[0], r[4], 0, 1, 2, 3, 8, 9, 10, 11);
+    b = __builtin_shufflevector(r[0], r[4], 4, 5, 6, 7, 12, 13, 14, 15);
+    r[0] = a, r[4] = b;
+    a = __builtin_shufflevector(r[1], r[5], 0, 1, 2, 3, 8, 9, 10, 11);
+    b = __builtin_shufflevector(r[1], r[5], 4, 5, 6, 7, 12, 13, 14, 15);
+    r[1] = a, r[5] = b;
+    a = __builtin_shufflevector(r[2], r[6], 0, 1, 2, 3, 8, 9, 10, 11);
+    b = __builtin_shufflevector(r[2], r[6], 4, 5, 6, 7, 12, 13, 14, 15);
+    r[2] = a, r[6] = b;
+    a = __builtin_shufflevector(r[3], r[7], 0, 1, 2, 3, 8, 9, 10, 11);
+    b = __builtin_shufflevector(r[3], r[7], 4, 5, 6, 7, 12, 13, 14, 15);
+    r[3] = a, r[7] = b;
+    a = __builtin_shufflevector(r[0], r[2], 0, 1, 8, 9, 4, 5, 12, 13);
+    b = __builtin_shufflevector(r[0], r[2], 2, 3, 10, 11, 6, 7, 14, 15);
+    r[0] = a, r[2] = b;
+    a = __builtin_shufflevector(r[1], r[3], 0, 1, 8, 9, 4, 5, 12, 13);
+    b = __builtin_shufflevector(r[1], r[3], 2, 3, 10, 11, 6, 7, 14, 15);
+    r[1] = a, r[3] = b;
+    a = __builtin_shufflevector(r[4], r[6], 0, 1, 8, 9, 4, 5, 12, 13);
+    b = __builtin_shufflevector(r[4], r[6], 2, 3, 10, 11, 6, 7, 14, 15);
+    r[4] = a, r[6] = b;
+    a = __builtin_shufflevector(r[5], r[7], 0, 1, 8, 9, 4, 5, 12, 13);
+    b = __builtin_shufflevector(r[5], r[7], 2, 3, 10, 11, 6, 7, 14, 15);
+    r[5] = a, r[7] = b;
+    a = __builtin_shufflevector(r[0], r[1], 0, 8, 2, 10, 4, 12, 6, 14);
+    b = __builtin_shufflevector(r[0], r[1], 1, 9, 3, 11, 5, 13, 7, 15);
+    r[0] = a, r[1] = b;
+    a = __builtin_shufflevector(r[2], r[3], 0, 8, 2, 10, 4, 12, 6, 14);
+    b = __builtin_shufflevector(r[2], r[3], 1, 9, 3, 11, 5, 13, 7, 15);
+    r[2] = a, r[3] = b;
+    a = __builtin_shufflevector(r[4], r[5], 0, 8, 2, 10, 4, 12, 6, 14);
+    b = __builtin_shufflevector(r[4], r[5], 1, 9, 3, 11, 5, 13, 7, 15);
+    r[4] = a, r[5] = b;
+    a = __builtin_shufflevector(r[6], r[7], 0, 8, 2, 10, 4, 12, 6, 14);
+    b = __builtin_shufflevector(r[6], r[7], 1, 9, 3, 11, 5, 13, 7, 15);
+    r[6] = a, r[7] = b;
+}
+#endif
+#if log_determinant_BYTES == 32
+log_determinant_ALWAYS void log_determinant_exchange(log_determinant_vector *r)
+{
+    log_determinant_vector a, b;
+    a = __builtin_shufflevector(r[0], r[2], 0, 1, 4, 5);
+    b = __builtin_shufflevector(r[0], r[2], 2, 3, 6, 7);
+    r[0] = a, r[2] = b;
+    a = __builtin_shufflevector(r[1], r[3], 0, 1, 4, 5);
+    b = __builtin_shufflevector(r[1], r[3], 2, 3, 6, 7);
+    r[1] = a, r[3] = b;
+    a = __builtin_shufflevector(r[0], r[1], 0, 4, 2, 6);
+    b = __builtin_shufflevector(r[0], r[1], 1, 5, 3, 7);
+    r[0] = a, r[1] = b;
+    a = __builtin_shufflevector(r[2], r[3], 0, 4, 2, 6);
+    b = __builtin_shufflevector(r[2], r[3], 1, 5, 3, 7);
+    r[2] = a, r[3] = b;
+}
+#endif
+#endif
+#endif
+
+/* to[p][j] = source[j][p] for p < rows, j < columns: squares in registers, the rest number by number. */
+static void log_determinant_transpose(
+    const double *source, int64_t source_row, double *to, int64_t to_row, int64_t rows, int64_t columns)
+{
+    int64_t whole_rows = 0, whole_columns = 0;
+#ifdef log_determinant_SHUFFLES
+    whole_rows = rows - rows % log_determinant_LANES;
+    whole_columns = columns - columns % log_determinant_LANES;
+    for (int64_t j = 0; j < whole_columns; j += log_determinant_LANES) {
+        for (int64_t p = 0; p < whole_rows; p += log_determinant_LANES) {
+            log_determinant_vector r[log_determinant_LANES];
+            for (int k = 0; k < log_determinant_LANES; k++) {
+                r[k] = *(const log_determinant_vector *)(source + (j + k)*source_row + p);
+            }
+            log_determinant_exchange(r);
+            for (int k = 0; k < log_determinant_LANES; k++) {
+                *(log_determinant_vector *)(to + (p + k)*to_row + j) = r[k];
+            }
+        }
+    }
+#endif
+    for (int64_t j = whole_rows < rows ? 0 : whole_columns; j < columns; j++) {
+        for (int64_t p = j < whole_columns ? whole_rows : 0; p < rows; p++) {
+            to[p*to_row + j] = source[j*source_row + p];
+        }
+    }
 }
 
 void log_determinant(const double *restrict A, double *restrict value, double *restrict grad,
@@ -173,13 +285,11 @@ void log_determinant(const double *restrict A, double *restrict value, double *r
     }
     /* block by block: what is read down columns lies in rows */
     for (int64_t strip = 0; strip < n; strip += 64) {
-        for (int64_t block = 0; block < n; block += 8) {
-            for (int64_t j = strip; j < log_determinant_min(strip + 64, n); j++) {
-                for (int64_t i = block; i < log_determinant_min(block + 8, n); i++) {
-                    columns[(i - block)*64 + j - strip] = t5[j*n + i];
-                }
-            }
-            for (int64_t i = block; i < log_determinant_min(block + 8, n); i++) {
+        for (int64_t block = 0; block < n; block += 16) {
+            const int64_t turns = log_determinant_min(16, n - block);
+            const int64_t width = log_determinant_min(64, n - strip);
+            log_determinant_transpose(&t5[strip*n + block], n, &columns[0], 64, turns, width);
+            for (int64_t i = block; i < log_determinant_min(block + 16, n); i++) {
                 for (int64_t j = strip; j < log_determinant_min(strip + 64, n); j++) {
                     grad[i*n + j] = columns[(i - block)*64 + j - strip];
                 }
@@ -190,7 +300,7 @@ void log_determinant(const double *restrict A, double *restrict value, double *r
 
 int64_t log_determinant_work_size(int64_t n)
 {
-    return log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8 + log_determinant_slice(log_determinant_extent(n)) + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n)) + 512;
+    return log_determinant_slice(log_determinant_extent(n + 1)*log_determinant_extent(n)) + 8 + 8 + log_determinant_slice(log_determinant_extent(n)) + log_determinant_slice(log_determinant_extent(n)*log_determinant_extent(n)) + 1024;
 }
 
 int64_t log_determinant_argument_count(void)

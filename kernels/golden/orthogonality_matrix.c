@@ -44,18 +44,14 @@ static int64_t orthogonality_matrix_slice(int64_t a)
     return (a + 7) / 8 * 8;
 }
 
-/* Rows and columns of a block that is summed up in registers. */
+/* A vector of numbers in a register. */
 #if defined(__AVX512F__)
 #define orthogonality_matrix_BYTES 64
-#define orthogonality_matrix_ROWS 8
 #elif defined(__AVX__)
 #define orthogonality_matrix_BYTES 32
-#define orthogonality_matrix_ROWS 4
 #else
 #define orthogonality_matrix_BYTES 16
-#define orthogonality_matrix_ROWS 4
 #endif
-#define orthogonality_matrix_VECTORS 3
 #if defined(__GNUC__)
 typedef double orthogonality_matrix_vector __attribute__((vector_size(orthogonality_matrix_BYTES), aligned(8), may_alias));
 #define orthogonality_matrix_LANES (orthogonality_matrix_BYTES / 8)
@@ -65,6 +61,14 @@ typedef double orthogonality_matrix_vector;
 #define orthogonality_matrix_LANES 1
 #define orthogonality_matrix_ALWAYS static
 #endif
+
+/* Rows and columns of a block that is summed up in registers. */
+#if orthogonality_matrix_BYTES == 64
+#define orthogonality_matrix_ROWS 8
+#else
+#define orthogonality_matrix_ROWS 4
+#endif
+#define orthogonality_matrix_VECTORS 3
 #if defined(__clang__)
 #define orthogonality_matrix_UNROLL _Pragma("unroll")
 #elif defined(__GNUC__)

@@ -233,7 +233,7 @@ class Transpose:
     """to[p, j] = source[j, p] for p < rows and j < columns, through vector registers.
 
     Rows of both are contiguous. rows and columns are at least 1; `to` has space for as many of both as make
-    whole vectors, and holds any numbers there afterwards. Made by `loops.contract`.
+    whole vectors, and holds any numbers there afterwards. Made by `loops.contract` and `loops.columns`.
     """
 
     rows: Poly

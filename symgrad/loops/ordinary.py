@@ -48,7 +48,7 @@ from symgrad.loops.nest import (
 )
 from symgrad.loops.peel import alone
 from symgrad.loops.renamed import renamed_statement
-from symgrad.loops.walk import defined, has_blocks, next_value, operands, walk
+from symgrad.loops.walk import defined, has_blocks, makers, next_value, operands, walk
 
 FEWEST = 4  # choices that have to be made, for a turn to be written twice
 _MOST_STATEMENTS = 2_000  # in a turn that is
@@ -298,7 +298,7 @@ def _written(turn: _Ordinary, pure: Sequence[Pure], read: Collection[Value]) -> 
     given = [s.dst for s in pure if s.dst in read and turn.here[s.dst] != s.dst]
     ordinary: list[Statement] = [Cell(v, turn.literal(turn.here[v])) for v in given]
     fails = turn.fails()
-    kept = _needed(turn.with_reciprocals(), {fails, *read, *(v for s in ordinary for v in operands(s))})
+    kept = makers(turn.with_reciprocals(), {fails, *read, *(v for s in ordinary for v in operands(s))})
     there = {defined(s) for s in kept}
 
     changed = [v for v in given if v in turn.changed]
@@ -316,13 +316,3 @@ def _written(turn: _Ordinary, pure: Sequence[Pure], read: Collection[Value]) -> 
 def _with_value(s: Statement, value: Value) -> Statement:
     assert isinstance(s, _PURE)
     return replace(s, dst=value)
-
-
-def _needed(body: Sequence[Statement], values: set[Value]) -> list[Statement]:
-    """The statements that some values are made of."""
-    kept = []
-    for s in reversed(body):
-        if defined(s) in values:
-            values.update(operands(s))
-            kept.append(s)
-    return kept[::-1]

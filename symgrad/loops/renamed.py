@@ -73,6 +73,8 @@ def _renumbered(
         elif isinstance(s, Contract):
             s.a, s.b, s.c = (replace(x, start=_elsewhere(x.start, names)) for x in (s.a, s.b, s.c))
             s.scratch = _elsewhere(s.scratch, names)
+        elif isinstance(s, Transpose):
+            s.source, s.to = (replace(x, start=_elsewhere(x.start, names)) for x in (s.source, s.to))
         elif isinstance(s, For | If | Part):
             s.body = _renumbered(s.body, names, same)
         done.append(s)

@@ -169,6 +169,18 @@ def variables(polys: Iterable[Poly]) -> Iterator[str]:
     return (name for p in polys for names, _ in p for name in names)
 
 
+def makers(body: Sequence[Statement], names: Iterable[Name]) -> list[Statement]:
+    """The statements of a body that some values and variables are made of."""
+    wanted = set(names)
+    kept = []
+    for s in reversed(body):
+        if defined(s) in wanted:
+            wanted.update(operands(s))
+            wanted.update(variables(polynomials(s)))
+            kept.append(s)
+    return kept[::-1]
+
+
 def unused_name(routine: Routine, name: str) -> str:
     """`name`, or `name` and a number, as the name of a further buffer or variable."""
     return free_name(taken_names(routine), name)

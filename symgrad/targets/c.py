@@ -137,7 +137,12 @@ class CFile:
             functions += self._samples_functions()
         elif not self.standalone:
             functions.append(self._call_function())
-        contraction = self._contraction() if "contract" in self.helpers else []
+        if "contract" in self.helpers:
+            contraction = self._contraction()
+        elif "transpose" in self.helpers:
+            contraction = [contract_c.functions(self.dtype, self.name, tile=False)]
+        else:
+            contraction = []
         blocks = [
             self._header(),
             self._includes(),
@@ -377,12 +382,12 @@ class CFile:
         function = inner._function(routine.body, f"static void {self.name}_contract", None)
         self.helpers |= inner.helpers
         if not self.cblas:
-            return [contract_c.tile_function(self.dtype, self.name), function]
+            return [contract_c.functions(self.dtype, self.name, tile=True), function]
         arguments = ", ".join(("a", "b", "c", *routine.sizes))
         call = [*wrapped(f"    if ({self.name}_cblas({arguments})) {{"), "        return;", "    }"]
         start = function.index("{") + 1
         return [
-            contract_c.tile_function(self.dtype, self.name),
+            contract_c.functions(self.dtype, self.name, tile=True),
             contract_c.cblas_function(self.dtype, self.name),
             [*function[:start], *call, *function[start:]],
         ]

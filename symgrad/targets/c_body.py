@@ -274,6 +274,8 @@ class Body:
         self._call("tile", [a, *strides[:2], b, strides[2], c, strides[3], *sizes, *flags])
 
     def _transpose(self, s: Transpose) -> None:
+        self._flush()
+        self.helpers_used.add("transpose")
         source, to = (self._address(x.start) for x in (s.source, s.to))
         sizes = [self._poly(p) for p in (s.rows, s.columns)]
         strides = [self._poly(x.strides[0]) for x in (s.source, s.to)]

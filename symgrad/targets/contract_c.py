@@ -24,11 +24,11 @@ def columns_of(dtype: str) -> int:
     return BYTES // (8 if dtype == "float64" else 4)
 
 
-def tile_function(dtype: str, prefix: str) -> list[str]:
-    """The lines of `PREFIX_tile` and `PREFIX_transpose`, and what they need."""
+def functions(dtype: str, prefix: str, tile: bool) -> list[str]:
+    """The lines of `PREFIX_transpose`, of `PREFIX_tile` where that is asked for, and what they need."""
     real, size = ("double", 8) if dtype == "float64" else ("float", 4)
     squares = "\n".join(line for width in _WIDTHS for line in _square(width // size, width))
-    text = (_TEXT + _TRANSPOSE.replace("SQUARES", squares)).replace("SIZE", str(size))
+    text = (_VECTOR + _TILE * tile + _TRANSPOSE.replace("SQUARES", squares)).replace("SIZE", str(size))
     return text.replace("PREFIX", prefix).replace("REAL", real).strip().split("\n")
 
 
@@ -88,19 +88,15 @@ static int PREFIX_cblas(
 """
 
 
-_TEXT = """
-/* Rows and columns of a block that is summed up in registers. */
+_VECTOR = """
+/* A vector of numbers in a register. */
 #if defined(__AVX512F__)
 #define PREFIX_BYTES 64
-#define PREFIX_ROWS 8
 #elif defined(__AVX__)
 #define PREFIX_BYTES 32
-#define PREFIX_ROWS 4
 #else
 #define PREFIX_BYTES 16
-#define PREFIX_ROWS 4
 #endif
-#define PREFIX_VECTORS 3
 #if defined(__GNUC__)
 typedef REAL PREFIX_vector __attribute__((vector_size(PREFIX_BYTES), aligned(SIZE), may_alias));
 #define PREFIX_LANES (PREFIX_BYTES / SIZE)
@@ -110,6 +106,17 @@ typedef REAL PREFIX_vector;
 #define PREFIX_LANES 1
 #define PREFIX_ALWAYS static
 #endif
+"""
+
+
+_TILE = """
+/* Rows and columns of a block that is summed up in registers. */
+#if PREFIX_BYTES == 64
+#define PREFIX_ROWS 8
+#else
+#define PREFIX_ROWS 4
+#endif
+#define PREFIX_VECTORS 3
 #if defined(__clang__)
 #define PREFIX_UNROLL _Pragma("unroll")
 #elif defined(__GNUC__)

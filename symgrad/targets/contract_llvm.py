@@ -5,13 +5,15 @@ vectors of 512 bits, 4 times 3 of 256 or 128. There is a loop over p for every n
 where the machine has masks also for columns that do not fill the last vector. Sums are taken in the order
 of p. Beside it stands the function behind `nest.Transpose`, which makes rows of columns, square by square.
 
-The function is the same for all kernels: a module of its own, compiled once per type.
+The function is the same for all kernels: a module of its own, compiled once per type. Kernels that transpose
+have a function for that in their own module.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from symgrad.loops.nest import Tile, Transpose
 from symgrad.records import dataclass
 from symgrad.targets.tiles import exchanges
 
@@ -51,11 +53,13 @@ def declaration(dtype: str) -> str:
     return f"declare void @{_NAMES[dtype]}({', '.join(['ptr'] * 4 + ['i64'] * _INTEGERS)})"
 
 
-def functions(shape: Shape, dtype: str) -> tuple[list[str], dict[str, str]]:
-    """The texts of the functions `TILE` and `TRANSPOSE`, and the declarations they need."""
-    tile, transpose = _Tile(shape, dtype), _Transpose(shape, dtype)
-    texts = ["\n".join(writer.text()) for writer in (tile, transpose)]
-    return texts, tile.functions | transpose.functions
+def functions(shape: Shape, dtype: str, kinds: Collection[type]) -> tuple[list[str], dict[str, str]]:
+    """The texts of `TILE` and `TRANSPOSE`, if statements of these kinds need them, and their declarations."""
+    writers = [
+        write(shape, dtype) for kind, write in ((Tile, _Tile), (Transpose, _Transpose)) if kind in kinds
+    ]
+    needs = {name: text for w in writers for name, text in w.functions.items()}
+    return ["\n".join(w.text()) for w in writers], needs
 
 
 class _Vectors:

@@ -27,7 +27,7 @@ from symgrad.loops.nest import (
 )
 from symgrad.loops.reroll import rerolled
 from symgrad.loops.split import split
-from symgrad.loops.walk import bodies, walk
+from symgrad.loops.walk import bodies, types_in, walk
 from symgrad.targets import contract_llvm, external_llvm, llvm_build, tape_llvm
 from symgrad.targets.abreast import lanes_with
 from symgrad.targets.base import (
@@ -133,8 +133,9 @@ def _module(
     rest_lanes = shape.lanes if shape.masks else 0
     convention = llvm_build.many_registers()
     return _Module(
-        routine, check_dtype(dtype), rest_lanes=rest_lanes, tape=tape, check=check, convention=convention
-    )
+        routine, check_dtype(dtype), shape, rest_lanes=rest_lanes, tape=tape, check=check,
+        convention=convention,
+    )  # fmt: skip
 
 
 def _provide_functions(routine: Routine, dtype: str) -> None:
@@ -260,7 +261,7 @@ def emit_llvm(
 
     own   elementary functions become our own (`vector_math.py`) and loops functions (`outline.py`); else the
           routine is printed as it is.
-    tile  of a routine with tiles: which tile the machine has registers for.
+    tile  what the machine has registers for, of a routine with tiles or squares; None for any machine.
     rest_lanes  numbers in a vector of a machine with masks: the last turns of a loop with functions, fewer
           than that, are one masked vector; 0 for any machine.
     """
@@ -292,7 +293,8 @@ class _Module:
         rest_lanes: int = 0, tape: Tape | None = None, check: llvm_build.Check = llvm_build.unchecked,
         lanes: int = 1, convention: str = "",
     ) -> None:  # fmt: skip
-        self.routine, self.dtype, self.tile, self.far = routine, dtype, tile, far
+        self.routine, self.dtype, self.far = routine, dtype, far
+        self.tile = tile or contract_llvm.shape_for("", dtype)
         self.tape, self.check = tape, check
         loop = lanes_loop(routine)
         self.body = loop.body if loop else routine.body
@@ -345,10 +347,9 @@ class _Module:
         texts, needs = external_llvm.definitions(self.external_used, self.real, "#5")
         shared += texts
         self.functions |= needs
-        if self.tile is not None:
-            texts, needs = contract_llvm.functions(self.tile, self.dtype)
-            shared += texts
-            self.functions |= needs
+        texts, needs = contract_llvm.functions(self.tile, self.dtype, types_in(self.body))
+        shared += texts
+        self.functions |= needs
         self.functions.pop(self.name, None)  # a function that calls itself
         if self.functions:
             shared.append("\n".join(self.functions[name] for name in sorted(self.functions)))
