@@ -146,6 +146,13 @@ def test_a_side_times_a_length_has_its_hessian():
     np.testing.assert_allclose(row[[0, 2, 8]], [2.5 * root, 0.5 * root, 0.5 * root], rtol=1e-13)
 
 
+def test_terms_over_a_length_twice_cancel_where_one_number_is_nearly_all_of_it():
+    """The exact entry is -3.5e-360; of terms that were taken apart differently 3e-176 was left."""
+    rms = sp.sqrt(total(v[k] ** 2, k) / n)
+    (row,) = computed(total(sp.tanh(v[i] / rms)), [[1e80, -1e-300, -1e-120]], ("hess",), "llvm")
+    assert abs(row[0]) < 1e-300
+
+
 def test_the_second_sum_is_computed_only_out_of_range():
     routine = sg.compile(log(S), wrt=v, outputs="value")._spec.routine
     inside = [s for s in routine.body if isinstance(s, If)]

@@ -13,13 +13,15 @@ from symgrad.ir.graph import Graph, Node
 from symgrad.ir.product import Product
 from symgrad.opt.scaled_sums import BOUNDED
 
+_OF_NORMS = ("scaled", "norm")
+
 
 def has_repeated_factors(g: Graph, n: Node, parts: Product) -> bool:
     """Whether this product is computed one factor at a time."""
     if len(set(parts.below)) == len(parts.below):
         return False
-    if any(g.op[f] == "scaled" for f in (*parts.above, *parts.below)):
-        return False  # the power of two of a norm has its place
+    if any(g.op[f] in _OF_NORMS for f in (*parts.above, *parts.below)):
+        return False  # the power of two of a norm has its place; what is divided by it cancels in derivatives
     above, below = _without_common(parts)
     over, under = _repeated(above), _repeated(below)
     if over and under:
