@@ -232,6 +232,9 @@ EXAMPLES: dict[str, Example] = {
         v.x, g.node("sqrt", g.sum_of((g.mul(v.x, v.x), g.mul(v.y, v.y), g.mul(v.z, v.z))))),
     "exponent_less_anchored_total": lambda g, v: (
         g.div(v.x, v.z), g.add(g.div(g.node("anchor", g.zero), v.z), g.mul(v.x, v.y))),
+    "log_of_share_of_others": lambda g, v: (g.node("share_of_others", v.x, v.y, v.z),),
+    "log_odds_of_share": lambda g, v: (
+        g.node("log_share", v.x, v.y, v.z), g.node("softplus", g.sub(v.x, g.node("logaddexp", v.y, v.z)))),
     "log_of_exp_of_sum": lambda g, v: (g.node("exp_of_sum", v.x, v.y),),
     "anchored_total_and_opposite_exponent": lambda g, v: (
         g.div(v.x, v.z), g.sub(v.y, g.div(g.node("anchor", g.zero), v.z))),

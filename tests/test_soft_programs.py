@@ -400,5 +400,9 @@ def test_shares_beside_powers_of_numbers_and_logarithms_of_powers_do_not_overflo
     for formula in (sp.exp(x) / WHOLE / known, sp.exp(-2) * sp.exp(x) / (sp.exp(x) + sp.exp(y) + sp.exp(z))):
         points = [(1000.0, 0.25, 0.5), (-700.0, 5.0, 3.0), (0.5, 800.0, 799.0)]
         assert not wrong_entries(formula, points, backend, args=X)
+    p = sp.exp(x) / WHOLE
+    for formula in (sp.log(p / known), sp.log(p / (1 - p)), sp.log(p) - sp.log(1 - p), sp.log(1 - p)):
+        points = [(1003.0, -700.0, 0.25), (-700.0, 0.25, 1003.0), (1.0, -40.0, 5.0)]
+        assert not wrong_entries(formula, points, backend, digits=900, args=X), formula
     odds = sp.log(sp.exp(x) * sp.exp(-y))
     assert not wrong_entries(odds, [(0.25, 999.5), (1000.0, 999.0), (0.25, -1000.0)], backend, args=(x, y))

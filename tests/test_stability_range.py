@@ -33,7 +33,8 @@ NO_REFERENCE_AT_INFINITY = BESSEL  # mpmath's functions have no values there: se
 # Of exponentials of exponentials, or beside 1, the reference has too few digits beyond, or takes for ever.
 OF_SMALL = {
     "log_of_softplus", "log_of_logistic_difference", "quotient_with_small_exponential",
-    "log1mexp_of_small", "logexpm1_of_small", "log_of_logistic_polynomials",
+    "log1mexp_of_small", "logexpm1_of_small", "log_of_logistic_polynomials", "log_of_share_of_others",
+    "log_odds_of_share",
 }  # fmt: skip
 OF_SMALL_TO = 2000.0
 LEFT_OUT = {

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 _SCALING = "Higham 2002, section 27.8"
 _ENTROPY = "Cover & Thomas 2006, section 2.1"
 _LARGE = 2**200  # a number beside which a product of one other leaves the range of numbers
-_OWN = ("exp", "exp_of_sum", "logistic", "sech", "cosh", "expm1", "pow")  # their logarithms are no logarithms
+# Their logarithms are no logarithms; nor are those of sums of exponentials.
+_OWN = ("exp", "exp_of_sum", "logistic", "sech", "cosh", "expm1", "pow", "share", "share_of_others")
+_OF_SUMS = ("logaddexp", "softplus")
 
 
 @dataclass
@@ -87,6 +89,8 @@ def log_of_product(g: Graph, a: Args) -> int | None:
 
 
 def _has_own_logarithm(g: Graph, n: int) -> bool:
+    if g.op[n] == "add":
+        return g.op[g.node("log", n)] in _OF_SUMS
     is_product = g.op[n] == "read" and g.tensors[g.args[n][0]].kind == "prod"
     return g.op[n] in _OWN or is_product
 

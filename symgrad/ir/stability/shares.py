@@ -252,6 +252,41 @@ def log_of_share(g: Graph, a: Args) -> int | None:
 
 
 @stable(
+    "log",
+    "1 - p underflows where p is near 1: its logarithm is that of two states, one and all the others",
+    Audit("log(1 - exp(x)/(exp(x) + exp(y) + exp(z)))", "-softplus(x - logaddexp(y, z))", "always",
+          _LOG_SUM_EXP, (*_THREE, {"x": 1003.0, "y": -700.0, "z": 0.25})),
+    on=among("share_of_others"),
+)  # fmt: skip
+def log_of_share_of_others(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] != "share_of_others":
+        return None
+    return g.neg(g.node("softplus", _log_odds(g, a[0])))
+
+
+def _log_odds(g: Graph, node: int) -> int:
+    """x - log(exp(y) + exp(z)) for the number x that a share is of, and the others."""
+    x, rest = _scores(g, node)
+    return g.sub(x, g.node("logaddexp", *sorted(rest)))
+
+
+@stable(
+    "add",
+    "log(p) - log(1 - p) is x - log(exp(y) + exp(z)): the derivatives of both cancel",
+    Audit("log(exp(x)/(exp(x) + exp(y) + exp(z))) - log(1 - exp(x)/(exp(x) + exp(y) + exp(z)))",
+          "x - logaddexp(y, z)", "written out", _LOG_SUM_EXP, _THREE),
+    on=among("log_share"),
+    needs=("log_share",),
+)  # fmt: skip
+def log_odds_of_share(g: Graph, a: Args) -> int | None:
+    for share, other in (a, a[::-1]):
+        if g.op[share] == "log_share" and g.op[other] == "softplus":
+            odds = _log_odds(g, share)
+            return odds if g.args[other][0] == odds else None
+    return None
+
+
+@stable(
     "sub",
     "1 - p cancels where p is near 1; the share of the others does not",
     Audit("1 - exp(x)/(exp(x) + exp(y) + exp(z))", "share_of_others(x, y, z)", "always", _COMPLEMENT, _THREE),
