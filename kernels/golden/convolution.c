@@ -395,9 +395,9 @@ void convolution(const double *restrict x, const double *restrict w, double *res
     double *restrict grad_x, double *restrict grad_w, double *restrict work, int64_t B, int64_t C,
     int64_t T, int64_t O, int64_t K)
 {
-    const int64_t rows_1 = convolution_min(144, B);
+    const int64_t rows_1 = convolution_min(72, B);
     const int64_t few = convolution_min(1, -T + 8);
-    const int64_t rows = convolution_min(144, O);
+    const int64_t rows = convolution_min(72, O);
     const int64_t many = convolution_min(1, T - 7);
     double *const restrict t1_1 = work;
     const int64_t at1 = convolution_slice(convolution_extent(few*rows_1)*convolution_extent(T - K + 1)*convolution_extent(O));
@@ -434,12 +434,12 @@ void convolution(const double *restrict x, const double *restrict w, double *res
                 }
             }
         }
-        const int64_t none = convolution_min(0, B - 49);
+        const int64_t none = convolution_min(0, B - 25);
         /* strip by strip: what is in between stays in the cache */
-        for (int64_t first = 0; first < B - none - 48; first += 96) {
-            const int64_t over = convolution_min(0, first - B + 144);
+        for (int64_t first = 0; first < B - none - 24; first += 48) {
+            const int64_t over = convolution_min(0, first - B + 72);
             const int64_t more = convolution_min(1, -over);
-            const int64_t strip = B + first*more + 96*more - B*more - first;
+            const int64_t strip = B + first*more + 48*more - B*more - first;
             for (int64_t i = first; i < first + strip; i++) {
                 for (int64_t j = 0; j < T - K + 1; j++) {
                     for (int64_t k = 0; k < O; k++) {
@@ -549,12 +549,12 @@ void convolution(const double *restrict x, const double *restrict w, double *res
                 }
             }
         }
-        const int64_t none = convolution_min(0, O - 49);
+        const int64_t none = convolution_min(0, O - 25);
         /* strip by strip: what is in between stays in the cache */
-        for (int64_t first = 0; first < O - none - 48; first += 96) {
-            const int64_t over = convolution_min(0, first - O + 144);
+        for (int64_t first = 0; first < O - none - 24; first += 48) {
+            const int64_t over = convolution_min(0, first - O + 72);
             const int64_t more = convolution_min(1, -over);
-            const int64_t strip = O + first*more + 96*more - O*more - first;
+            const int64_t strip = O + first*more + 48*more - O*more - first;
             for (int64_t i = 0; i < B; i++) {
                 for (int64_t j = first; j < first + strip; j++) {
                     for (int64_t k = 0; k < T - K + 1; k++) {
@@ -661,7 +661,7 @@ void convolution(const double *restrict x, const double *restrict w, double *res
 int64_t convolution_work_size(int64_t B, int64_t C, int64_t T, int64_t O, int64_t K)
 {
     (void)C;
-    return convolution_slice(convolution_extent(convolution_min(1, -T + 8)*convolution_min(144, B))*convolution_extent(T - K + 1)*convolution_extent(O)) + convolution_slice(convolution_extent(O*convolution_min(1, -T + 8))*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, -T + 8))*convolution_extent(O)*convolution_extent(K + T - 1)) + convolution_slice(convolution_extent(9600*convolution_min(1, -T + 8))) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(convolution_min(144, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(convolution_min(144, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(convolution_min(144, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(O*convolution_min(1, T - 7))*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(O)*convolution_extent(K + T - 1)) + convolution_slice(convolution_extent(9600*convolution_min(1, T - 7)));
+    return convolution_slice(convolution_extent(convolution_min(1, -T + 8)*convolution_min(72, B))*convolution_extent(T - K + 1)*convolution_extent(O)) + convolution_slice(convolution_extent(O*convolution_min(1, -T + 8))*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, -T + 8))*convolution_extent(O)*convolution_extent(K + T - 1)) + convolution_slice(convolution_extent(9600*convolution_min(1, -T + 8))) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(convolution_min(72, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(convolution_min(72, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(convolution_min(72, O))*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(O*convolution_min(1, T - 7))*convolution_extent(B)*convolution_extent(T - K + 1)) + convolution_slice(convolution_extent(B*convolution_min(1, T - 7))*convolution_extent(O)*convolution_extent(K + T - 1)) + convolution_slice(convolution_extent(9600*convolution_min(1, T - 7)));
 }
 
 int64_t convolution_argument_count(void)

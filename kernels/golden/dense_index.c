@@ -425,7 +425,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     double *restrict grad_b1, double *restrict grad_W2, double *restrict grad_b2,
     double *restrict work, int64_t n, int64_t d, int64_t h, int64_t c)
 {
-    const int64_t rows = dense_index_min(144, n);
+    const int64_t rows = dense_index_min(72, n);
     double *const restrict t1 = work;
     const int64_t at1 = dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
     double *const restrict t2 = work + at1;
@@ -485,12 +485,12 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
         t24[i] = 0.0;
     }
     const double tt2 = -(1.0 / tt1);
-    const int64_t none = dense_index_min(0, n - 49);
+    const int64_t none = dense_index_min(0, n - 25);
     /* strip by strip: what is in between stays in the cache */
-    for (int64_t first = 0; first < n - none - 48; first += 96) {
-        const int64_t over = dense_index_min(0, first - n + 144);
+    for (int64_t first = 0; first < n - none - 24; first += 48) {
+        const int64_t over = dense_index_min(0, first - n + 72);
         const int64_t more = dense_index_min(1, -over);
-        const int64_t strip = first*more + 96*more + n - first - more*n;
+        const int64_t strip = first*more + 48*more + n - first - more*n;
         if (32 >= d*h*strip) {
             /* product of few terms */
             for (int64_t row = 0; row < strip; row++) {
@@ -682,7 +682,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
 int64_t dense_index_work_size(int64_t n, int64_t d, int64_t h, int64_t c)
 {
     (void)d;
-    return dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + dense_index_slice(dense_index_extent(dense_index_min(144, n))) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(144, n))*dense_index_extent(h)) + 9600;
+    return dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))) + dense_index_slice(dense_index_extent(dense_index_min(72, n))) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))) + dense_index_slice(dense_index_extent(dense_index_min(72, n))) + dense_index_slice(dense_index_extent(dense_index_min(72, n))) + dense_index_slice(dense_index_extent(dense_index_min(72, n))) + dense_index_slice(dense_index_extent(dense_index_min(72, n))) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(h)) + 9600;
 }
 
 int64_t dense_index_argument_count(void)

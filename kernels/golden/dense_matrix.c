@@ -423,7 +423,7 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     double *restrict grad_W2, double *restrict grad_b2, double *restrict work, int64_t n,
     int64_t d, int64_t c, int64_t h)
 {
-    const int64_t rows = dense_matrix_min(144, n);
+    const int64_t rows = dense_matrix_min(72, n);
     double *const restrict t1 = work;
     const int64_t at1 = dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(h));
     double *const restrict t2 = work + at1;
@@ -495,12 +495,12 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     for (int64_t i = 0; i < h; i++) {
         t22[i] = 0.0;
     }
-    const int64_t none = dense_matrix_min(0, n - 49);
+    const int64_t none = dense_matrix_min(0, n - 25);
     /* strip by strip: what is in between stays in the cache */
-    for (int64_t first = 0; first < n - none - 48; first += 96) {
-        const int64_t over = dense_matrix_min(0, first - n + 144);
+    for (int64_t first = 0; first < n - none - 24; first += 48) {
+        const int64_t over = dense_matrix_min(0, first - n + 72);
         const int64_t more = dense_matrix_min(1, -over);
-        const int64_t strip = first*more + 96*more + n - first - more*n;
+        const int64_t strip = first*more + 48*more + n - first - more*n;
         if (32 >= d*h*strip) {
             /* product of few terms */
             for (int64_t row = 0; row < strip; row++) {
@@ -672,7 +672,7 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
 int64_t dense_matrix_work_size(int64_t n, int64_t d, int64_t c, int64_t h)
 {
     (void)d;
-    return dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(144, n))*dense_matrix_extent(h)) + 9600;
+    return dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(h)) + 9600;
 }
 
 int64_t dense_matrix_argument_count(void)

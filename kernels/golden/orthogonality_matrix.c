@@ -376,7 +376,7 @@ static void orthogonality_matrix_contract(const double *restrict a, const double
 void orthogonality_matrix(const double *restrict W, double *restrict value, double *restrict grad,
     double *restrict work, int64_t n, int64_t d)
 {
-    const int64_t rows = orthogonality_matrix_min(144, n);
+    const int64_t rows = orthogonality_matrix_min(72, n);
     double *const restrict t1 = work;
     const int64_t at1 = orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d));
     double *const restrict t2 = work + at1;
@@ -436,12 +436,12 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
         }
     }
     value[0] = c2;
-    const int64_t none = orthogonality_matrix_min(0, n - 49);
+    const int64_t none = orthogonality_matrix_min(0, n - 25);
     /* strip by strip: what is in between stays in the cache */
-    for (int64_t first = 0; first < n - none - 48; first += 96) {
-        const int64_t over = orthogonality_matrix_min(0, first - n + 144);
+    for (int64_t first = 0; first < n - none - 24; first += 48) {
+        const int64_t over = orthogonality_matrix_min(0, first - n + 72);
         const int64_t more = orthogonality_matrix_min(1, -over);
-        const int64_t strip = first*more + 96*more + n - first - more*n;
+        const int64_t strip = first*more + 48*more + n - first - more*n;
         if (32 >= d*d*strip) {
             /* product of few terms */
             for (int64_t row = 0; row < strip; row++) {
@@ -468,7 +468,7 @@ void orthogonality_matrix(const double *restrict W, double *restrict value, doub
 
 int64_t orthogonality_matrix_work_size(int64_t n, int64_t d)
 {
-    return orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(orthogonality_matrix_min(144, n))*orthogonality_matrix_extent(d)) + 9600;
+    return orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(d)*orthogonality_matrix_extent(d)) + orthogonality_matrix_slice(orthogonality_matrix_extent(orthogonality_matrix_min(72, n))*orthogonality_matrix_extent(d)) + 9600;
 }
 
 int64_t orthogonality_matrix_argument_count(void)

@@ -49,8 +49,8 @@ from symgrad.loops.strided import axis_of, size, stays_within
 from symgrad.loops.walk import defined, free_name, has_blocks, operands, taken_names, types_in, walk
 from symgrad.records import dataclass
 
-_STEP = 96  # rows of a strip
-_SPARE = 48  # more of the last one, which so has no fewer
+_STEP = 48  # rows of a strip: half as many take products longer, twice as many leave the second cache
+_SPARE = 24  # more of the last one, which so has no fewer
 ROWS = _STEP + _SPARE  # at most
 _MOST = 128  # statements that are looked at for one loop over strips
 _TITLE = "strip by strip: what is in between stays in the cache"

@@ -42,13 +42,14 @@ The gradient of `ode` in `manual` is a closed form and not the derivative of the
   where that pass fails otherwise.
 - JAX 0.10 and PyTorch 2.13: wheels for CPUs, one thread.
 
-The repository's archive lacks two files of data: the largest of `ht`, which is left out below, and the text
-of `lstm`. It is the one of ADBench, where the problem comes from; 4,096 characters of it are there as bits
-(data/lstm/lstm_l2_c4096.txt: Shakespeare's sonnets). Those after them are of another public copy of the same
-text, which is equal to the bits where both have it but for the form of quotation marks.
+The repository's archive lacks two files of data: the largest of `ht`, which is left out below (the archives
+of ADBench and of a fork of it, where the problem comes from, lack the same one), and the text of `lstm`.
+That is the one of ADBench; 4,096 characters of it are there as bits (data/lstm/lstm_l2_c4096.txt:
+Shakespeare's sonnets). Those after them are of another public copy of the same text, which is equal to the
+bits where both have it but for the form of quotation marks.
 
 Without other tools symgrad ran all evals with the workloads they have by default on 2026-11-22 (--tools
-symgrad -- --min-seconds 0.1): 234 results, all valid; made-up data stood in for the two files.
+symgrad -- --min-seconds 0.1): 234 results, all valid; made-up data stood in for the largest of `ht`.
 
 A process had 8 GB in `det`, where a record of 11! products may need more. Adept was left out of `ode`, where
 it did not answer within 100 seconds at n=100000. Of these tools only Enzyme has `particle` and `saddle`.
