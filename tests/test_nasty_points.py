@@ -37,6 +37,15 @@ ALL_QUADRANTS = ((1.0, 2.0), (1.0, -2.0), (-1.0, 2.0), (-1.0, -2.0), (1e-8, 1.0)
                  (3e150, 1e150), (1e-150, -3e-150), (1.0, 1e-8), (-1.0, -1e-9), (1.0, 1.0), (-1.0, 1.0),
                  (2.0, -2.0000001), (-5.0, -5.000000001))  # fmt: skip
 DIAGONALS = ((1e-200, -1e-200), (1e200, 1e200), (-3e-160, -3e-160), (1e300, 1e-300), (-1e308, 1e308))
+OFF_AXES = ((1.0, 2.0), (1.0, -2.0), (-1.0, 2.0), (-1.0, -2.0), (1e-8, 1.0), (1e-8, -1.0), (1.0, 1e-8),
+            (-1.0, -1e-9), (2.0, -1e-9), (-1e-12, -5.0), (3e-100, 1e-110), (-1e150, 1e149))  # fmt: skip
+OFF_POLE = (
+    (1e-9, 2e-9, 1.0),
+    (1e-9, 2e-9, -1.0),
+    (1.0, -2.0, 1e-9),
+    (3e-100, 1e-100, -1e-90),
+    (1.0, 2.0, -3.0),
+)
 SIDES = ((1e8, 1.0), (-1.0, 1e9), (3e200, -1e150), (3e-150, 4e-150), (1.0, 1.0), (0.0, 2.0))
 
 # name -> expression, points of its arguments (sorted by name).
@@ -96,6 +105,22 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "atan2": (sp.atan2(y, x), ALL_QUADRANTS),
     "atan2, out of range": (sp.atan2(y, x), DIAGONALS),
     "product of exponentials": (exp(x) * exp(-y), ((800.0, 799.5), (-760.0, -750.25), (300.3, 0.7))),
+    "inverse cosine of a side over a length": (sp.acos(y / sqrt(x**2 + y**2)), OFF_AXES),
+    "inverse cosine of minus a side over a length": (sp.acos(-y / sqrt(x**2 + y**2)), OFF_AXES),
+    "inverse sine of a side over a length": (sp.asin(x / sqrt(x**2 + y**2)), OFF_AXES),
+    "angle from the pole": (sp.acos(z / sqrt(x**2 + y**2 + z**2)), OFF_POLE),
+    "angle by the half of it": (2 * sp.atan(x / (y + sqrt(x**2 + y**2))), OFF_AXES),
+    "angle by the other half of it": (2 * sp.atan((sqrt(x**2 + y**2) - y) / x), OFF_AXES),
+    "angle by the half of it, by atan2": (2 * sp.atan2(x, y + sqrt(x**2 + y**2)), OFF_AXES),
+    "sine of twice an angle": (sin(2 * sp.atan2(x, y)), OFF_AXES),
+    "cosine of twice an angle": (cos(2 * sp.atan2(x, y)), OFF_AXES),
+    "sine of three times an angle": (sin(3 * sp.atan2(x, y)), OFF_AXES),
+    "cosine of minus five times an angle": (cos(-5 * sp.atan2(x, y)), OFF_AXES),
+    "sine of four times an angle": (sin(4 * sp.atan2(x, y)), OFF_AXES),
+    "tangent of twice an angle": (sp.tan(2 * sp.atan2(x, y)), OFF_AXES),
+    "cosine of half an angle": (cos(sp.atan2(x, y) / 2), OFF_AXES),
+    "sine of half an angle": (sin(sp.atan2(x, y) / 2), OFF_AXES),
+    "tangent of half an angle": (sp.tan(sp.atan2(x, y) / 2), OFF_AXES),
 }  # fmt: skip
 
 
@@ -129,3 +154,21 @@ def test_value_gradient_and_hessian_have_thirteen_digits(name: str, target: str)
             if f != near and not abs(f - w) <= RELATIVE * abs(w) + 1e-320:
                 wrong.append((point, k, f, near))
     assert not wrong
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("point", [(1e-160, 1e-160), (1e-160, 1e-300), (1e-300, -1e-160), (1e160, -1e160)])
+def test_products_with_the_hessian_of_an_angle_are_finite_beside_entries_out_of_range(
+    point: tuple[float, float], target: str
+) -> None:
+    compiled = sg.compile(sp.atan2(y, x), args=[x, y], wrt=[x, y], outputs="hvp", backend=target)
+    for tangent in ((1.0, 0.0), (0.0, 1.0)):
+        with mpmath.workdps(DIGITS):
+            a, b = map(mpmath.mpf, point)
+            s = (a * a + b * b) ** 2
+            own, mixed = 2 * a * b / s, (b * b - a * a) / s
+            wanted = (own, mixed) if tangent[0] else (mixed, -own)
+        with np.errstate(over="ignore"):
+            found = np.ravel(compiled(*point, tangent=tangent))
+        for f, w in zip(found, map(float, wanted), strict=True):
+            assert f == w or abs(f - w) <= RELATIVE * abs(w)

@@ -431,6 +431,13 @@ EXAMPLES: dict[str, Example] = {
         g.sub(g.node("loggamma", g.add(v.x, v.y)), g.node("loggamma", v.x)), g.node("loggamma", v.y)),
     "acos_of_nearly_one": lambda g, v: (g.sub(g.one, v.t),),
     "acosh_of_nearly_one": lambda g, v: (g.add(g.one, g.mul(v.x, v.x)),),
+    "acos_of_side_over_length": lambda g, v: (g.div(v.x, g.node("hypot", v.x, v.y)),),
+    "asin_of_side_over_length": lambda g, v: (g.neg(g.div(v.x, g.node("hypot", v.x, v.y))),),
+    "atan_of_half_angle": lambda g, v: (g.div(v.x, g.node("hypot_less_side", g.neg(v.y), v.x)),),
+    "atan2_of_half_angle": lambda g, v: (v.x, g.node("hypot_less_side", g.neg(v.y), v.x)),
+    "sine_of_multiple": lambda g, v: (g.mul(g.const(3), g.node("atan2", v.x, v.y)),),
+    "cosine_of_multiple": lambda g, v: (g.mul(g.const(2), g.node("atan2", v.x, v.y)),),
+    "tangent_of_multiple": lambda g, v: (g.mul(g.const(Fraction(1, 2)), g.node("atan2", v.x, v.y)),),
     "angle_between": lambda g, v: (
         g.div(g.add(g.mul(v.x, v.z), g.mul(v.y, v.y)),
               g.mul(g.node("hypot", v.x, v.y), g.node("hypot", v.z, v.y))),),

@@ -134,6 +134,19 @@ def _inversion_by_other(g: Graph, a: Args, n: int) -> int:
     return g.mul(g.const(-2), g.mul(n, g.node("inversion", a[1], a[0])))
 
 
+def _turning_inversion(g: Graph, a: Args, n: int, dots: Mapping[int, int]) -> int:
+    """Tangents before lengths: the partial derivatives may overflow beside a tangent of 0."""
+    x, y = sorted(a)
+    length = g.node("hypot", x, y)
+    xdot, ydot = (dots.get(side, g.zero) for side in (x, y))
+    by_own, by_other = (xdot, ydot) if a[0] == x else (g.neg(ydot), xdot)
+    turned = g.div(g.div(g.mul(g.node("double_cosine", x, y), by_own), length), length)
+    across = g.div(g.mul(g.node("hypot_slope", x, y), by_other), length)
+    moved = g.mul(g.const(2), g.mul(across, g.div(g.node("hypot_slope", y, x), length)))
+    speed = g.neg(g.add(turned, moved))
+    return speed if g.rational(a[1]) else _unless_origin(g, length, speed)
+
+
 def _np_cosine(x: Any, y: Any) -> Any:
     origin = (np.asarray(x) == 0) & (np.asarray(y) == 0)
     return np.where(origin, np.asarray(x).dtype.type(np.nan), _np_slope(x, y))
@@ -231,7 +244,8 @@ OPS["hypot_slope"] = Op(
 )  # fmt: skip
 OPS["inversion"] = Op(
     "inversion", 2, _np_inversion, lambda x, y: x / (x * x + y * y) if x or y else x,
-    (_inversion_by_own, _inversion_by_other), expand=_expand_inversion, cost=25, domain=_ANY,
+    (_inversion_by_own, _inversion_by_other), expand=_expand_inversion,
+    tangent=_turning_inversion, cost=25, domain=_ANY,
     kink="the origin (value and derivative 0)", total=True, source="the inversion in the unit circle",
 )  # fmt: skip
 OPS["direction_cosine"] = Op(

@@ -50,6 +50,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     flat.py          functions of a root that are flat where it is 0
     log_softmaxes.py  log-sum-exp and softplus less one of their scores
     log_slopes.py    log(f)/(f - 1) for products and sums f
+    angles.py        angles of points, and functions of their multiples and halves
     arcs.py          inverse cosines next to 1, angles between vectors
     divergences.py   x*log(x/y) - x + y and its like next to x = y
     singularities.py formulas of one value that are regular where it is 0
@@ -65,6 +66,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
 from symgrad.ir import ops  # noqa: F401  the table first: the rules are about its rows
 from symgrad.ir.stability import (
     anchors,
+    angles,
     arcs,
     bessel_ratios,
     common_divisors,
@@ -124,6 +126,7 @@ __all__ = [
     "AUDITS",
     "Audit",
     "anchors",
+    "angles",
     "arcs",
     "bessel_ratios",
     "common_divisors",

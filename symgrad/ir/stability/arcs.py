@@ -147,13 +147,13 @@ def angle_between(g: Graph, a: Args) -> int | None:
     lengths = factors_of(g, below)
     if len(lengths) != 2:
         return None
-    first, second = (_sides(g, length) for length in lengths)
+    first, second = (sides_of(g, length) for length in lengths)
     pairs = _pairs(g, above, first, second)
     if pairs is None:
         return None
     inside = g.node("and", g.node("lt", g.const(_LEAST), below), g.node("lt", below, g.const(_LARGEST)))
     parts = [g.sub(g.mul(p, s), g.mul(q, r)) for (p, r), (q, s) in combinations(pairs, 2)]
-    across = _length(g, [g.where(inside, part, g.one) for part in parts])
+    across = length_of(g, [g.where(inside, part, g.one) for part in parts])
     angle = g.node("atan2", across, g.where(inside, above, g.one))
     return g.where(inside, angle, g.node("acos", g.where(inside, g.zero, a[0])))
 
@@ -200,7 +200,7 @@ def _on_sphere(g: Graph, node: int) -> tuple[int, int, int] | None:
     return None if missing else (x, y, left[0])
 
 
-def _sides(g: Graph, length: int) -> list[int]:
+def sides_of(g: Graph, length: int) -> list[int]:
     """x, y, ... of sqrt(x^2 + y^2 + ...)."""
     if g.op[length] == "hypot":
         return list(g.args[length])
@@ -229,7 +229,7 @@ def _pairs(g: Graph, dot: int, first: list[int], second: list[int]) -> list[tupl
     return pairs
 
 
-def _length(g: Graph, parts: list[int]) -> int:
+def length_of(g: Graph, parts: list[int]) -> int:
     if len(parts) == 1:
         return g.node("abs", parts[0])
     total = g.zero
