@@ -39,6 +39,13 @@ ALL_QUADRANTS = ((1.0, 2.0), (1.0, -2.0), (-1.0, 2.0), (-1.0, -2.0), (1e-8, 1.0)
 DIAGONALS = ((1e-200, -1e-200), (1e200, 1e200), (-3e-160, -3e-160), (1e300, 1e-300), (-1e308, 1e308))
 OFF_AXES = ((1.0, 2.0), (1.0, -2.0), (-1.0, 2.0), (-1.0, -2.0), (1e-8, 1.0), (1e-8, -1.0), (1.0, 1e-8),
             (-1.0, -1e-9), (2.0, -1e-9), (-1e-12, -5.0), (3e-100, 1e-110), (-1e150, 1e149))  # fmt: skip
+THIN = (
+    (1.0, 1.0, 1e-8),
+    (2.0, 2.0 + 1e-9, -1e-8),
+    (3.0, 4.0, 1.0),
+    (1e100, 1e100, 1e-6),
+    (1e-100, 2e-100, 3.0),
+)
 OFF_POLE = (
     (1e-9, 2e-9, 1.0),
     (1e-9, 2e-9, -1.0),
@@ -109,6 +116,21 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "inverse cosine of minus a side over a length": (sp.acos(-y / sqrt(x**2 + y**2)), OFF_AXES),
     "inverse sine of a side over a length": (sp.asin(x / sqrt(x**2 + y**2)), OFF_AXES),
     "angle from the pole": (sp.acos(z / sqrt(x**2 + y**2 + z**2)), OFF_POLE),
+    "third side of a triangle": (sqrt(x**2 + y**2 - 2 * x * y * cos(z)), THIN),
+    "third side beside the outer angle": (
+        sqrt(x**2 + 1 + 2 * x * cos(y)), ((-1.0, 1e-8), (1.5, 1.0), (-2.0, 1e-9))),
+    "logarithm of the third side": (log(x**2 + y**2 - 2 * x * y * cos(z)), THIN[:3]),
+    "log(1 + x + x**2)": (log(1 + x + x**2), NEAR_ZERO),
+    "log(1 + x + x**2/2)": (log(1 + x + x**2 / 2), NEAR_ZERO),
+    "log(1 + x + y**2)": (log(1 + x + y**2), ((1e-20, 1e-9), (0.5, 2.0), (-1e-9, 1e-30))),
+    "log(1 + x) - log(1 - x)": (log(1 + x) - log(1 - x), (*NEAR_ZERO[:5], 0.9)),
+    "(log(1 + x) - log(1 - x))/2": ((log(1 + x) - log(1 - x)) / 2, (*NEAR_ZERO[:5], 0.9)),
+    "log(1 - exp(-x**2))": (log(1 - exp(-(x**2))), (1e-150, -1e-20, 1e-9, 0.5, 5.0)),
+    "log(1 - exp(-x**2)), out of range": (log(1 - exp(-2 * x**2)), (1e-300, -1e-170)),
+    "log(exp(x) - 1)/x": (log(exp(x) - 1) / x, (1e-9, 0.75, 1.5, 20.0, 36.0, 500.0)),
+    "(1 - cos(x))/x**2 - 1/2": ((1 - cos(x)) / x**2 - sp.Rational(1, 2), NEAR_ZERO),
+    "1 - (sin(x)/x)**2": (1 - (sin(x) / x) ** 2, NEAR_ZERO),
+    "sinh(x)/x, far out": (sp.sinh(x) / x, (-100.0, 600.0, 712.0, -715.0)),
     "angle by the half of it": (2 * sp.atan(x / (y + sqrt(x**2 + y**2))), OFF_AXES),
     "angle by the other half of it": (2 * sp.atan((sqrt(x**2 + y**2) - y) / x), OFF_AXES),
     "angle by the half of it, by atan2": (2 * sp.atan2(x, y + sqrt(x**2 + y**2)), OFF_AXES),
@@ -172,3 +194,12 @@ def test_products_with_the_hessian_of_an_angle_are_finite_beside_entries_out_of_
             found = np.ravel(compiled(*point, tangent=tangent))
         for f, w in zip(found, map(float, wanted), strict=True):
             assert f == w or abs(f - w) <= RELATIVE * abs(w)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_tangents_of_quotients_by_exponentials_are_right_where_their_squares_overflow(target: str) -> None:
+    expr, point, speed = 1 / (exp(x) - 1), 600.0, 0.75
+    found = sg.compile(expr, args=[x], wrt=[x], outputs="jvp", backend=target)(point, tangent=(speed,))
+    with mpmath.workdps(DIGITS):
+        wanted = -speed * mpmath.exp(point) / mpmath.expm1(point) ** 2
+        assert abs(float(np.ravel(found)[0]) - wanted) <= RELATIVE * abs(wanted)

@@ -67,6 +67,11 @@ def _bessel(g: Graph, name: str, x: Node, order: int = 1) -> Node:
     return g.node(f"bessel{name}", g.const(order), x)
 
 
+def _by_law_of_cosines(g, v):
+    mixed = g.mul(g.const(2), g.mul(v.x, g.mul(v.y, g.node("cos", v.z))))
+    return g.sub(g.add(g.mul(v.x, v.x), g.mul(v.y, v.y)), mixed)
+
+
 def _norm(g: Graph, v: SimpleNamespace) -> Node:
     return g.node("hypot", v.x, v.y)
 
@@ -438,6 +443,13 @@ EXAMPLES: dict[str, Example] = {
     "sine_of_multiple": lambda g, v: (g.mul(g.const(3), g.node("atan2", v.x, v.y)),),
     "cosine_of_multiple": lambda g, v: (g.mul(g.const(2), g.node("atan2", v.x, v.y)),),
     "tangent_of_multiple": lambda g, v: (g.mul(g.const(Fraction(1, 2)), g.node("atan2", v.x, v.y)),),
+    "side_by_law_of_cosines": lambda g, v: (_by_law_of_cosines(g, v),),
+    "log_by_law_of_cosines": lambda g, v: (_by_law_of_cosines(g, v),),
+    "log_of_polynomial": lambda g, v: (g.add(g.add(g.one, v.x), g.mul(v.x, v.x)),),
+    "log1p_of_polynomial": lambda g, v: (
+        g.add(v.x, g.mul(g.const(Fraction(1, 2)), g.mul(v.x, v.x))),),
+    "log1mexp_of_square": lambda g, v: (g.neg(g.mul(v.x, v.x)),),
+    "difference_of_logs_to_atanh": lambda g, v: (g.node("log1p", v.t), g.node("log1p", g.neg(v.t))),
     "angle_between": lambda g, v: (
         g.div(g.add(g.mul(v.x, v.z), g.mul(v.y, v.y)),
               g.mul(g.node("hypot", v.x, v.y), g.node("hypot", v.z, v.y))),),

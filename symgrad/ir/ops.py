@@ -68,6 +68,9 @@ _row(
 )  # fmt: skip
 
 
+_BESIDE_DIVISOR = ("exp", "cosh")  # slopes that overflow with a divisor: rules see them beside the quotient
+
+
 def _quotient(g: Graph, a: tuple[int, ...], y: int, dots: Mapping[int, int]) -> int:
     """(xdot - y*bdot)/b, one division; where only b moves, y/b, which other tangents may share.
 
@@ -78,7 +81,11 @@ def _quotient(g: Graph, a: tuple[int, ...], y: int, dots: Mapping[int, int]) -> 
     if b not in dots:
         return g.div(dots[x], b)
     if x not in dots:
-        return g.neg(g.mul(g.div(y, b), dots[b]))
+        dot = dots[b]
+        if g.op[dot] == "mul" and any(g.op[factor] in _BESIDE_DIVISOR for factor in g.args[dot]):
+            first, second = g.args[dot]
+            return g.neg(g.mul(g.mul(g.div(y, b), first), second))
+        return g.neg(g.mul(g.div(y, b), dot))
     once, times = y, 1
     while g.op[b] == "hypot" and g.op[above := g.args[once][0]] == "div" and g.args[above][1] == b:
         once, times = above, times + 1

@@ -59,7 +59,7 @@ class Quotient:
     domain: tuple[float, float]
     written: str
     total: bool = True
-    grows: bool = False  # as exp(x), so that it overflows later than its numerators
+    grows: int = 0  # on so many sides as exp(|x|), so that it overflows later than its numerators
 
     def op(self, order: int) -> str:
         """The op of the derivative of this order."""
@@ -119,12 +119,17 @@ _END, _END_SINGLE = 740, 120  # infinite from here on, in double and in single p
 
 
 def _scaled_away(q: Quotient, a: Arithmetic, order: int, x: Any) -> Any:
-    """Leibniz's rule for what grows as exp(x): numerators overflow before quotients do, and cancel then."""
+    """Leibniz's rule for what grows as exp(|x|): numerators overflow before quotients do, and cancel then."""
     is_far = a.call("lt", a.number(Fraction(_FAR)), x)
     is_single = a.call("eq", a.number(Fraction(2) ** 1000), a.number(float("inf")))
     end = a.call("where", is_single, a.number(Fraction(_END_SINGLE)), a.number(Fraction(_END)))
     x = a.call("minimum", x, end)
     shift = a.call("where", is_far, a.number(Fraction(_SHIFT)), a.number(Fraction(0)))
+    if q.grows > 1:
+        is_low = a.call("lt", x, a.number(Fraction(-_FAR)))
+        x = a.call("maximum", x, a.call("neg", end))
+        shift = a.call("where", is_low, a.number(Fraction(-_SHIFT)), shift)
+        is_far = a.call("or", is_far, is_low)
     scale = a.call("where", is_far, a.number(Fraction(exp(_SHIFT))), a.number(Fraction(1)))
     return a.call("mul", q.away(a, order, x, at=a.call("sub", x, shift)), scale)
 
@@ -237,9 +242,9 @@ QUOTIENTS: dict[str, Quotient] = {
     for q in (
         Quotient("sinc", _sine, lambda k: _even(k, -1, 1), Fraction(2), (-1.5, 1.5), "sin(x)/x"),
         Quotient("sinhc", _cycle((1, "sinh"), (1, "cosh")), lambda k: _even(k, 1, 1), Fraction(4),
-                 (-4.0, 4.0), "sinh(x)/x"),
+                 (-4.0, 4.0), "sinh(x)/x", grows=2),
         Quotient("exprel", _exponential, lambda k: Fraction(1, factorial(k + 1)), Fraction(2),
-                 (-4.0, 4.0), "(exp(x) - 1)/x", grows=True),
+                 (-4.0, 4.0), "(exp(x) - 1)/x", grows=1),
         Quotient("log1prel", _logarithm, lambda k: Fraction((-1) ** k, k + 1), Fraction(2, 5),
                  (-0.9, 4.0), "log(1 + x)/x", total=False),
     )

@@ -21,6 +21,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     covariances.py   variances and covariances over an axis
     half_centred.py  sums over an axis with one factor that is centred
     weighted_means.py  means over an axis, as both find them
+    near_one.py      logarithms of polynomials next to 1, of 1 - exp(-x**2), of (1 + x)/(1 - x)
     norms.py         roots of sums of squares
     products.py      logarithms of products and quotients, x*log(y)
     quotients.py     sin(x)/x and its like
@@ -91,6 +92,7 @@ from symgrad.ir.stability import (
     margins,
     means,
     moments,
+    near_one,
     norms,
     perfect_squares,
     polynomials_of_logistics,
@@ -151,6 +153,7 @@ __all__ = [
     "margins",
     "means",
     "moments",
+    "near_one",
     "norms",
     "perfect_squares",
     "polynomials_of_logistics",

@@ -11,19 +11,32 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.arcs import length_of, sides_of
-from symgrad.ir.stability.audit import Audit, at_pairs, stable
-from symgrad.ir.stability.patterns import numbered, sum_of_signed, terms_of, without
+from symgrad.ir.stability.audit import Audit, Point, at_pairs, stable
+from symgrad.ir.stability.patterns import (
+    factors_of,
+    numbered,
+    remove,
+    root_of_square,
+    sum_of_signed,
+    terms_of,
+    without,
+)
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _HALF = Fraction(1, 2)
+_SIDES = 3  # and terms, of the law of cosines
 _MOST_TURNS = 8  # a multiple of an angle
 _LEAST = 2.0**-500  # a length whose square, below second derivatives, is in range
 _COSINES = ("direction_cosine", "hypot_slope")  # of two sides
 _PLANE = "DLMF 4.21.27 to 4.21.34; Higham 2002, section 1.7"
+_HAVERSINE = "Sinnott 1984, Virtues of the haversine; Kahan 2014, Miscalculating area and angles"
 _POLAR = "Kahan 2006, How futile are mindless assessments of roundoff, section 12"
 _NEAR_AXES = at_pairs((1e-9, 1.0), (1.0, 1e-9), (1e-9, -1.0), (-3.0, 4.0), (3e-100, 4e-100), (1e200, 1e190))
+
+_THIN: tuple[Point, ...] = ({"x": 1.0, "y": 1.0, "z": 1e-9}, {"x": 2.0, "y": 2.0 + 1e-9, "z": -1e-8},
+                            {"x": 0.5, "y": 2.0, "z": 1.0}, {"x": 1e-9, "y": 2.0, "z": 3.0})  # fmt: skip
 
 
 # ---- arcs --------------------------------------------------------------------------------------
@@ -224,3 +237,61 @@ def _of_half(g: Graph, op: str, node: int, half: Fraction) -> int | None:
 def _where(g: Graph, condition: int, value: int, op: str, node: int) -> int:
     """The value, or else the function as it is written, which no rule sees again."""
     return g.where(condition, value, g.node(op, g.where(condition, g.zero, node)))
+
+
+# ---- the law of cosines ------------------------------------------------------------------------
+
+
+@stable(
+    "sqrt",
+    "the third side of a triangle, by the law of cosines, has half of its digits where it is short",
+    Audit("sqrt(x**2 + y**2 - 2*x*y*cos(z))", "hypot(x - y + 2*y*sin(z/2)**2, y*sin(z))",
+          "the longer side first; x - y*cos(z) where z is more than 60 degrees",
+          _HAVERSINE, _THIN),
+    on=among("add", "sub"),
+    needs=("cos",),
+)  # fmt: skip
+def side_by_law_of_cosines(g: Graph, a: Args) -> int | None:
+    found = _third_side(g, a[0])
+    return None if found is None else g.node("hypot", *found)
+
+
+@stable(
+    "log",
+    "the logarithm of the square of a triangle's third side has half of its digits where that is short",
+    Audit("log(x**2 + y**2 - 2*x*y*cos(z))", "log_squares(x - y + 2*y*sin(z/2)**2, y*sin(z))", "likewise",
+          _HAVERSINE, _THIN),
+    on=among("add", "sub"),
+    needs=("cos",),
+)  # fmt: skip
+def log_by_law_of_cosines(g: Graph, a: Args) -> int | None:
+    found = _third_side(g, a[0])
+    return None if found is None else g.node("log_squares", *found)
+
+
+def _third_side(g: Graph, node: int) -> tuple[int, int] | None:
+    """The legs of a right triangle whose hypotenuse is the third side."""
+    terms = terms_of(g, node)
+    roots = [root_of_square(g, term) if sign > 0 else None for sign, term in terms]
+    found = [x for x in roots if x is not None]
+    if len(terms) != _SIDES or len(found) != 2:
+        return None
+    (x, y), (sign, mixed) = found, terms[roots.index(None)]
+    number, others = Fraction(sign), list[int]()
+    for factor in factors_of(g, mixed):
+        q = g.rational(factor)
+        number, others = (number, [*others, factor]) if q is None else (number * q, others)
+    for side in (x, y):
+        q = g.rational(side)
+        number = number / q if q else number
+    angles, missing = remove(others, [side for side in (x, y) if g.rational(side) is None])
+    if abs(number) != 2 or missing or len(angles) != 1 or g.op[angles[0]] != "cos":
+        return None
+    (cosine,), x = angles, x if number < 0 else g.neg(x)
+    (z,) = g.args[cosine]
+    is_shorter = g.node("lt", g.node("abs", x), g.node("abs", y))  # with the longer one first nothing cancels
+    x, y = g.where(is_shorter, y, x), g.where(is_shorter, x, y)
+    half = g.node("sin", g.mul(g.const(_HALF), z))
+    near = g.add(g.sub(x, y), g.mul(g.const(2), g.mul(y, g.mul(half, half))))
+    along = g.where(g.node("lt", g.const(_HALF), cosine), near, g.sub(x, g.mul(y, cosine)))
+    return along, g.mul(y, g.node("sin", z))

@@ -15,7 +15,6 @@ from symgrad.ir.rules import Args, among, rule
 from symgrad.ir.stability.audit import Audit, at, stable
 from symgrad.ir.stability.patterns import (
     above_and_below,
-    argument_of,
     exponent_of,
     factors_of,
     multiple_of,
@@ -123,22 +122,27 @@ def _power(g: Graph, base: int, exponent: int) -> int | None:
     return power if number == 1 else g.mul(g.node("pow", g.const(number), exponent), power)
 
 
+_BESIDE_ARGUMENT = {"softplus": ("softplus", 0), "logexpm1": ("log1mexp", 1)}  # x + f(-x), x > a number
+
+
 @stable(
     "div",
     "log(1 + exp(x))/x is 1 + log(1 + exp(-x))/x: where x is large, the derivative of x/x cancels",
-    Audit("log(1 + exp(x))/x", "1 + softplus(-x)/x for x > 0", "x is a factor of the divisor", _MAECHLER,
-          at(100.0, 20.0, 0.5, -40.0)),
-    on=among("softplus", "mul", "neg"),
-    needs=("softplus",),
+    Audit("log(1 + exp(x))/x", "1 + softplus(-x)/x for x > 0", "x a factor of the divisor; log(exp(x) - 1)",
+          _MAECHLER, at(100.0, 20.0, 0.5, -40.0)),
+    on=among("softplus", "logexpm1", "mul", "neg"),
+    needs=("softplus", "logexpm1"),
 )  # fmt: skip
 def softplus_over_argument(g: Graph, a: Args) -> int | None:
     above, below = factors_of(g, a[0]), factors_of(g, a[1])
     for place, factor in enumerate(above):
-        x = argument_of(g, "softplus", factor)
-        if x is None or x not in below:
+        if g.op[factor] not in _BESIDE_ARGUMENT:
             continue
-        is_far = g.node("lt", g.zero, x)
-        far = g.add(g.one, g.div(g.node("softplus", g.neg(x)), x))
+        (x,), (rest, least) = g.args[factor], _BESIDE_ARGUMENT[g.op[factor]]
+        if x not in below:
+            continue
+        is_far = g.node("lt", g.const(least), x)
+        far = g.add(g.one, g.div(g.node(rest, g.neg(x)), x))
         made = g.where(is_far, far, g.div(factor, g.where(is_far, g.one, x)))
         return quotient_of(g, [*without(above, place), made], without(below, below.index(x)))
     return None
