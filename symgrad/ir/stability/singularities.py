@@ -228,17 +228,12 @@ def _may_cancel(ops: Sequence[str]) -> bool:
 
 
 def has_function(g: Graph, node: int) -> bool:
-    """Whether it is a function, a product with one, or a multiple of its square; few sums have one."""
+    """Whether it is a function, or a product with one; large graphs are full of other sums."""
     op = g.op[node]
     if op != "mul":
         return op in _OWN
     a, b = g.args[node]
-    if g.op[a] in _OWN or g.op[b] in _OWN:
-        return True
-    if g.op[a] != "const" or g.op[b] != "mul":
-        return False
-    first, second = g.args[b]
-    return first == second and g.op[first] in _OWN
+    return g.op[a] in _OWN or g.op[b] in _OWN
 
 
 @stable(
