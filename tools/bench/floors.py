@@ -44,9 +44,10 @@ def _subjects(tiny: bool) -> Iterator[Subject]:
     for case in CASES:
         shared = program_named(case.name)
         for words in WORDS.values():
-            sizes = case.sizes(case.large)
-            label = f"{case.title} {' '.join(f'{k}={v}' for k, v in sizes.items())}, {' and '.join(words)}"
-            yield label, sg.program(shared.expr, shared.args, shared.wrt), words, sizes
+            for sizes in map(case.sizes, (case.small, case.large)):
+                numbers = " ".join(f"{k}={v}" for k, v in sizes.items())
+                label = f"{case.title} {numbers}, {' and '.join(words)}"
+                yield label, sg.program(shared.expr, shared.args, shared.wrt), words, sizes
 
 
 def _row(
