@@ -119,6 +119,7 @@ GUARDED: list[tuple[Any, dict[Any, float]]] = [
     (sp.erf(Piecewise((1 / x, Ne(x, 0)), (y, True))), {x: 0, y: 0.5}),
     (Piecewise((sp.asin(x), x < 1), (0, True)) + Piecewise((sp.acosh(x), x > 1), (x, True)), {x: 1}),
     (sg.Where(x > 0, log(x) / log(x), x) + sg.Where(x > 0, 1 / x, 3 * x), {x: 0}),
+    (sg.Where(x >= 0, sg.Where(x > 0, 1 / x, 1 / (x - y)), sg.Where(x >= 0, 1 / x, log(x))), {x: 0, y: -1}),
     (sg.Where(Eq(x, 0), y**3, sqrt(x) * sqrt(y)), {x: 0, y: 1}),
     (x**Rational(7, 2) + y, {x: 0, y: 0}),
     (x ** sp.Float(2.0) * y, {x: 0, y: 2}),

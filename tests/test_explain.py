@@ -89,7 +89,7 @@ def test_a_smooth_program_has_no_section_on_kinks(explained):
 def test_arguments_loops_memory_and_code_are_printed(explained):
     text = str(explained)
     assert "W(d, c), X(n, d), Y(n, c)\n  derivatives by W" in text
-    assert "\n  for first < n - 1*none - 48 by 96: strip by strip" in text
+    assert "\n  for first < n - 1*none - 24 by 48: strip by strip" in text
     assert "\n    for first <= i < first + strip: " in text
     assert f"workspace {explained.workspace:,} bytes" in text
     assert explained.workspace == sg.compile(regression(), outputs=("value", "grad")).workspace(

@@ -183,8 +183,8 @@ def _sum(g: Graph, n: Node, a: Node, b: Node) -> Node:
     left = conjunction(g, [p for p in first if p not in common])
     right = conjunction(g, [p for p in second if p not in common])
     total = g.add(g.mask(left, g.args[a][1]), g.mask(right, g.args[b][1]))
-    if not common and not _has_delta(g, (*first, *second)) and g.node("not", left) != right:
-        return g.mask(g.node("or", left, right), total)
+    if not _has_delta(g, (*first, *second)) and g.node("not", left) != right:
+        common.append(g.node("or", left, right))
     return g.mask(conjunction(g, common), total)
 
 

@@ -59,20 +59,21 @@ def side_over_repeated_divisor(g: Graph, a: Args) -> int | None:
 
 def _repeated(g: Graph, node: int) -> int | None:
     """What a product of numbers and sides is divided by twice or more; None if there are other factors."""
-    divisors, above, stack, left = list[int](), list[int](), [node], _MOST_NODES
-    while stack:
-        left -= 1
-        if left < 0:
-            return None
-        n = stack.pop()
-        op = g.op[n]
+    ops, args = g.op, g.args
+    divisors, above, nodes = list[int](), list[int](), [node]
+    for n in nodes:  # to which its factors are added
+        op = ops[n]
         if op == "mul":
-            stack += g.args[n]
+            nodes += args[n]
+            if len(nodes) > _MOST_NODES:
+                return None
         elif op == "div":
-            stack.append(g.args[n][0])
-            divisors.append(g.args[n][1])
+            nodes.append(args[n][0])
+            divisors.append(args[n][1])
+            if len(divisors) > _MOST_NODES:
+                return None
         elif op == "neg":
-            stack.append(g.args[n][0])
+            nodes += args[n]
         elif op != "const":
             above.append(n)
     for u in divisors:
