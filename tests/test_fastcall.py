@@ -80,6 +80,57 @@ def test_a_fast_call_returns_what_the_python_call_returns(case: Any, dtype: str,
     same(fast(k, *given)(*given), wanted)
 
 
+SAMPLES = [
+    (sp.sin(x) * y, (x, y), (x, y), ("value", "grad"), (np.linspace(0, 3, 37), np.ones(37))),
+    (sp.sin(x) * y, (x, y), (x, y), "hess", (0.5, np.linspace(0, 3, 5))),  # y alone has samples
+    (x**2 * y, (x, y), x, ("grad", "value"), (np.arange(6.0).reshape(2, 3), np.ones((2, 3)))),  # two axes
+    (DOT, (x, v, w), v, ("value", "grad"), (0.5, np.arange(12.0).reshape(3, 4), np.ones(4))),  # one by one
+    (sp.Trace(A * A.T) * x, (A, x), A, ("grad", "value"), (np.arange(18.0).reshape(3, 2, 3), np.ones(3))),
+]
+
+
+@pytest.mark.parametrize("backend", ["llvm", "c"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("case", SAMPLES, ids=lambda case: f"{case[0]} {case[3]}"[:40])
+def test_calls_with_samples_need_no_python_code(case: Any, dtype: str, backend: str) -> None:
+    expr, args, wrt, outputs, values = case
+    k = sg.compile(expr, args, wrt, outputs=outputs, backend=backend, dtype=dtype)
+    given = [a if isinstance(a, float) else np.asarray(a, dtype) for a in values]
+    wanted = k._call(*given)
+    same(fast(k, *given)(*given), wanted)
+    others = [a if isinstance(a, float) else a + 1 for a in given]
+    expected = k(*others)
+    out: Any = np.full_like(expected, np.nan) if isinstance(expected, np.ndarray) else None
+    out = tuple(np.full_like(a, np.nan) for a in expected) if out is None else out
+    assert k(*others, out=out) is out
+    same(out, expected)
+
+
+def test_calls_with_samples_that_need_python_code_have_it() -> None:
+    """Other shapes and broadcasts, shares of threads, no samples, memory in common, alarms of samples."""
+    k = sg.compile(sp.sin(x) * y, (x, y), outputs="value", threads=2)
+    a = np.linspace(0, 3, 300_000)
+    for _ in range(2):
+        for p, q in (
+            (a[:9], 2.0),
+            (a[:9], a[9:18]),
+            (a[:9, None], a[:4]),
+            (a, a),
+            (a[:0], a[:0]),
+            (a[:18:2], 1.0),
+        ):
+            np.testing.assert_allclose(k(p, q), np.sin(p) * q, rtol=1e-14)
+    both = a[:9].copy()
+    wanted = np.sin(both) * both
+    assert k(a[:9], a[:9]) is not both and k(both, both, out=both) is both
+    np.testing.assert_allclose(both, wanted, rtol=1e-14)
+    lossy = sg.compile(sp.sqrt(x**2 + y**2) - y, outputs="value", accuracy=0.1, stabilise=False)
+    for _ in range(2):
+        assert lossy(np.full(3, 3.0), np.full(3, 4.0)).tolist() == [1, 1, 1]
+        with pytest.raises(sg.errors.PrecisionLost):
+            lossy(np.array([3.0, 1.0, 3.0]), np.array([4.0, 1e9, 4.0]))
+
+
 def test_what_a_fast_call_cannot_make_is_made_by_the_python_call() -> None:
     k = sg.compile(DOT, (x, v, w), outputs="value")
     wanted = 4.0
@@ -208,7 +259,7 @@ def test_workspaces_begin_with_a_cache_line() -> None:
             real = k._spec.build(k._spec)
             slow = Samples(k._spec, Loaded(real.source, 0, 0, look, None)) if shape[2:] else None
             run = slow or call_compiled(look, np.dtype(float))
-            k._built = replace(real, run=run, call_address=address)
+            k._built = replace(real, run=run, call_address=address, samples=slow)
             k._plans.clear()
             for _ in range(3):
                 k(np.ones(shape))

@@ -84,7 +84,7 @@ def _built(spec: Spec, routine: Routine, loaded: Loaded) -> Built:
         workspace,
         loaded,
         loaded.call_address,
-        lambda: many.code.source(),
+        many,
         improved if improve is not None else None,
     )
 

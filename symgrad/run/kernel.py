@@ -37,8 +37,9 @@ from symgrad.run.intake import Intake, passed_of
 from symgrad.run.lost_digits import precision_lost
 from symgrad.run.memory import Memory, planned
 from symgrad.run.packing import Packing, packing_of
-from symgrad.run.records import record_of
+from symgrad.run.records import Entry, record_of
 from symgrad.run.results import check_out, direct, flat_out, leaves_of, returned, structured, written
+from symgrad.run.samples import Samples
 from symgrad.run.signature import (
     Argument,
     OutputLeaf,
@@ -118,7 +119,7 @@ class Built:
 
     run  `run(inputs, buffers, plan)` returns one result per buffer of the routine: the array
          given, a new one where None was given, or a float for a single number.
-    batch_source  the text of the form for samples side by side, "" where there is none.
+    samples  the form for samples, None where they are run by the same code.
     improve  makes a faster form with the same numbers (`run.tiers`), None if this is the fastest.
     """
 
@@ -128,7 +129,7 @@ class Built:
     workspace: Callable[[Sizes], int] = lambda sizes: 0
     keepalive: object = None
     call_address: int = 0
-    batch_source: Callable[[], str] = lambda: ""
+    samples: Samples | None = None
     improve: Improve | None = None
 
 
@@ -177,7 +178,8 @@ class Kernel(FastCallable):
     @property
     def batch_source(self) -> str:
         """The text that computes samples side by side, "" where samples are computed one after the other."""
-        return self._built.batch_source()
+        samples = self._built.samples
+        return "" if samples is None else samples.code.source()
 
     @property
     def threads(self) -> int:
@@ -410,7 +412,7 @@ class Kernel(FastCallable):
         is_plain = flat and in_order and in_words == in_buffers
         built = self._built
         workspace = built.workspace(sizes)
-        by_shape = not (batch or given or self._sized or signature.escapes)
+        by_shape = not (spread or given or self._sized or signature.escapes)
         return Plan(
             sizes,
             batch,
@@ -424,7 +426,7 @@ class Kernel(FastCallable):
             meta,
             address_of(meta),
             built,
-            self._new_record(built, arrays, in_words, workspace, meta, sizes, alarms + bool(self._failures))
+            self._new_record(built, arrays, in_words, workspace, meta, sizes, batch)
             if in_order and by_shape
             else None,
         )
@@ -437,12 +439,16 @@ class Kernel(FastCallable):
         workspace: int,
         meta: np.ndarray,
         sizes: Sizes,
-        alarms: int,
+        batch: Shape,
     ) -> np.ndarray | None:
         """Of calls with arguments like these."""
-        signature, function = self._spec.signature, built.call_address
-        passed = passed_of(signature)
-        if not function or passed is None:
+        signature, passed = self._spec.signature, passed_of(self._spec.signature)
+        alarms = int(self._spec.precision is not None) + bool(self._failures)
+        entry: Entry | None = Entry(built.call_address, workspace)
+        if batch:  # each sample would have alarms of its own
+            many = None if alarms else built.samples
+            entry = None if many is None else many.entry(int(meta[0]), sizes, workspace)
+        if entry is None or not entry.address or passed is None:
             return None
         if any(x.ndim == 0 and x.dtype != self._real for x in arrays):
             return None
@@ -452,19 +458,20 @@ class Kernel(FastCallable):
             (r.argument, arrays[r.argument].size, evaluate_poly(r.low, sizes), evaluate_poly(r.high, sizes))
             for r in signature.index_ranges
         ]
+        packing = None if self._spec.routine is None or batch else packing_of(self._spec.routine)
         return record_of(
-            function,
+            entry,
             self._real,
             arguments,
             shapes,
             structure,
-            workspace,
             meta,
             passed,
             ranges,
-            self._is_brief(sizes),
-            None if self._spec.routine is None else packing_of(self._spec.routine),
+            not batch and self._is_brief(sizes),
+            packing,
             alarms,
+            bool(batch),
         )
 
     def _is_brief(self, sizes: Sizes) -> bool:

@@ -6,7 +6,8 @@
              bytes of a real, words of meta, the descriptor of reals, arguments passed by position,
              parts of tangent= (0 none, SINGLE what is passed itself), whether there is a cotangent=, ranges,
              whether it is so brief that the GIL is kept, arrays that NAME_call takes, arrays among arguments,
-             alarms: single numbers after the results that say by not being 0 that something is wrong
+             alarms: single numbers after the results that say by not being 0 that something is wrong,
+             the address that NAME_call takes after the block (of the routine for one sample; 0 for none)
     array    descriptor, number of axes, bytes, extents
     result   number of axes, bytes, extents, NumPy's type number, depth, and its path in the structure of all
              results: the length of each tuple around it, outermost first, and the place in it
@@ -33,11 +34,11 @@ RECORD = 24  # where an object has the address of its record
 FUNCTION = 3  # the word with the address of NAME_call
 MAX_AXES = 6
 MAX_DEPTH = 3  # of tuples: outputs, symbols, symbols again
-HEADER, ARRAY, RESULT, RANGE = 17, 3 + MAX_AXES, 4 + MAX_AXES + 2 * MAX_DEPTH, 4
+HEADER, ARRAY, RESULT, RANGE = 18, 3 + MAX_AXES, 4 + MAX_AXES + 2 * MAX_DEPTH, 4
 SINGLE = -1
 MOST_INDICES = 1 << 14  # entries of integer arrays that the machine code looks at; Python is faster for more
 MAX_ARGUMENTS, MAX_TAKEN, MAX_RESULTS, MAX_ALARMS, MAX_META = 1024, 64, 64, 2, 256
-UNUSED = MAX_TAKEN + MAX_RESULTS + MAX_ALARMS + 1  # behind all that NAME_call takes
+UNUSED = MAX_TAKEN + MAX_RESULTS + MAX_ALARMS + 2  # behind all that NAME_call takes
 MAX_CODES = 3 * MAX_RESULTS
 Tree = None | tuple["Tree", ...]  # the structure of results: None stands for one
 
@@ -51,36 +52,48 @@ class Passed:
     cotangent: bool = False
 
 
+@dataclass(frozen=True)
+class Entry:
+    """What machine code calls: the address of `NAME_call`, the elements of workspace that it needs, and the
+    address that it takes after the workspace (of the routine for one sample; 0 where it takes none).
+    """
+
+    address: int
+    workspace: int
+    sample: int = 0
+
+
 def record_of(
-    call_address: int,
+    entry: Entry,
     real: np.dtype,
     arguments: Sequence[tuple[np.dtype, tuple[int, ...]]],
     results: Sequence[tuple[int, ...]],
     structure: Tree,
-    workspace: int,
     meta: np.ndarray,
     passed: Passed,
     ranges: Sequence[tuple[int, int, int, int]] = (),
     is_brief: bool = False,
     packing: Packing | None = None,
     alarms: int = 0,
+    batch: bool = False,
 ) -> np.ndarray | None:
     """The record of a call; None for one that is beyond the fixed sizes of the machine code.
 
     arguments  (type, shape) of each; shape () for a Python float.
     results    their shapes, all of type `real`; () for one that is returned as a float.
     structure  of the results, in order.
-    workspace  elements before the single numbers in the block.
     passed     which arguments are passed how.
     ranges     of indices, as in the record.
     is_brief   whether to keep the GIL.
     packing    of arguments into one array of numbers.
     alarms     how many single numbers follow the results that have to be 0.
+    batch      whether arguments and results have sample axes.
     """
     order = range(len(arguments)) if packing is None else packing.others
     place = {argument: k for k, argument in enumerate(order, packing is not None)}
     taken = len(order) + (packing is not None)
-    meta = meta[: meta.size + taken - len(arguments)]  # of one sample nobody reads the strides
+    if not batch:
+        meta = meta[: meta.size + taken - len(arguments)]  # of one sample nobody reads the strides
     ranks = [len(shape) for shape in (*(shape for _, shape in arguments), *results)]
     codes, paths = list(_codes(structure)), list(_paths(structure, ()))
     if (
@@ -96,11 +109,11 @@ def record_of(
     ):
         return None
     numbers = alarms + sum(shape == () for shape in (*(shape for _, shape in arguments), *results))
-    size = (workspace + numbers) * real.itemsize
+    size = (entry.workspace + numbers) * real.itemsize
     words = [
-        len(arguments), len(results), len(codes), call_address, size, workspace, real.itemsize,
+        len(arguments), len(results), len(codes), entry.address, size, entry.workspace, real.itemsize,
         meta.size, id(real), passed.inputs, passed.tangents, int(passed.cotangent), len(ranges),
-        int(is_brief), taken, sum(shape != () for _, shape in arguments), alarms,
+        int(is_brief), taken, sum(shape != () for _, shape in arguments), alarms, entry.sample,
     ]  # fmt: skip
     owned = [0] * taken
     for k, (dtype, shape) in enumerate(arguments):

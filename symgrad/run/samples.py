@@ -23,6 +23,7 @@ from symgrad.loops.split import split
 from symgrad.records import dataclass
 from symgrad.run.addresses import CACHE_LINE, address_of, pointers_to, to_line
 from symgrad.run.packing import Packing, packing_of
+from symgrad.run.records import Entry
 from symgrad.run.signature import Sizes
 from symgrad.targets.abreast import batch_elements
 from symgrad.targets.base import LANES, Loaded, extra_elements, target_named
@@ -35,7 +36,7 @@ _LEAST = 50_000  # operations; a thread with less to do costs more than it saves
 
 @dataclass(frozen=True)
 class Code:
-    """What runs samples: `call` as in `targets.base`, what gives the text, what to keep alive.
+    """What runs samples: `call` as in `targets.base`, its address, what gives the text, what to keep alive.
 
     workspace  elements, None where a call for one sample says it.
     sample     address of the routine for one sample, 0 where `call` does not ask for it.
@@ -43,6 +44,7 @@ class Code:
     """
 
     call: Callable[[int, int], None]
+    address: int
     source: Callable[[], str]
     workspace: int | None
     sample: int
@@ -69,17 +71,21 @@ class Samples:
             return self._code
 
     def _compiled(self) -> Code:
-        spec, one = self._spec, self._one
+        spec = self._spec
         assert spec.routine is not None
         routine = apart(spec.routine)
         many = None if routine is None else target_named(spec.backend).build_batch(routine, spec.dtype)
         if routine is None or many is None:
-            return Code(one.call, lambda: "", None, 0, one, packing_of(spec.routine))
+            return self._one_by_one(packing_of(spec.routine))
         elements = batch_elements(routine, spec.dtype)
         if isinstance(spec.memory, int) and elements * self._real.itemsize > spec.memory:
-            return Code(one.call, lambda: "", None, 0, one, packing_of(spec.routine))
+            return self._one_by_one(packing_of(spec.routine))
         alone = self._alone(routine)
-        return Code(many.call, many.text, elements, alone.address, (alone, many))
+        return Code(many.call, many.call_address, many.text, elements, alone.address, (alone, many))
+
+    def _one_by_one(self, packing: Packing | None) -> Code:
+        one = self._one
+        return Code(one.call, one.call_address, lambda: "", None, 0, one, packing)
 
     def _alone(self, routine: Routine) -> Loaded:
         """The routine for one sample, for a workspace no larger than that of the form for batches."""
@@ -89,6 +95,17 @@ class Samples:
             return one
         return target_named(spec.backend).build(cut, spec.dtype, "quick")
 
+    def entry(self, count: int, sizes: Sizes, workspace: int) -> Entry | None:
+        """Where so many samples are run by one call that takes the arguments as they are; None if not.
+
+        workspace  elements that one sample needs.
+        """
+        code = self.code
+        elements = workspace if code.workspace is None else code.workspace
+        if code.packing is not None or len(self._shares(count, sizes, elements * self._real.itemsize)) != 1:
+            return None
+        return Entry(code.address, elements, code.sample)
+
     def __call__(
         self, inputs: Sequence[np.ndarray], buffers: Sequence[np.ndarray | None], plan: Plan
     ) -> list[Any]:
@@ -97,7 +114,7 @@ class Samples:
         ]
         code = self._code or self.code
         length = (plan.workspace if code.workspace is None else code.workspace) * self._real.itemsize
-        shares = self._shares(int(plan.meta[0]), plan, length)
+        shares = self._shares(int(plan.meta[0]), plan.sizes, length)
         length = -(-length // CACHE_LINE) * CACHE_LINE
         work = np.empty(length * len(shares) + CACHE_LINE, np.uint8)
         whole = plan.meta
@@ -135,13 +152,13 @@ class Samples:
         strides = meta[1 + len(self._spec.signature.passed) :].tolist()
         return [step * x.itemsize for x, step in zip(arrays, strides, strict=False)]
 
-    def _shares(self, count: int, plan: Plan, workspace: int) -> list[tuple[int, int]]:
+    def _shares(self, count: int, sizes: Sizes, workspace: int) -> list[tuple[int, int]]:
         """(first, how many) samples for each thread, which needs so many bytes of workspace."""
         threads, memory = self._spec.threads, self._spec.memory
         if isinstance(memory, int) and workspace:
             threads = min(threads, memory // workspace)
         if threads > 1:
-            threads = min(threads, count * self._work(plan.sizes) // _LEAST)
+            threads = min(threads, count * self._work(sizes) // _LEAST)
         lanes = LANES[self._spec.dtype]
         size = max(-(-count // max(threads, 1)), 1)
         size = -(-size // lanes) * lanes if threads > 1 else size

@@ -401,6 +401,7 @@ class _Trampoline:
         """Call it with everything on this stack: once the GIL is gone, the record may change."""
         block = self.b.load(self.block, typ=_PTR)
         self._store(self._alarm_place(self.n_alarms), self.b.ptrtoint(block, _I64))
+        self._store(self._alarm_place(self.b.add(self.n_alarms, _I64(1))), self._header(17))
         source = self._facts_of_result(self.n_results)
         self._copy(self.meta, source, self._header(7))
         self._copy(self.codes, self._at(source, self._header(7), 8), self.n_codes)

@@ -1,4 +1,4 @@
-"""What a call from Python costs: Rosenbrock's function of four numbers, some 5 ns of arithmetic."""
+"""What a call from Python costs: Rosenbrock's function, some 5 ns of arithmetic; a term of it for samples."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from peers import CasadiFunction, jax_contender, numba_contender
 import symgrad as sg
 
 N = 4
+SAMPLES = 64
 
 
 def rosenbrock() -> tuple[sp.Expr, sp.IndexedBase]:
@@ -55,6 +56,19 @@ def value_loop(x: np.ndarray) -> float:
     return value
 
 
+def term_numpy(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return 100 * (b - a**2) ** 2 + (1 - a) ** 2
+
+
+def term_loop(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """For numba."""
+    result = np.empty_like(a)
+    for i in range(len(a)):
+        step, rest = b[i] - a[i] * a[i], 1.0 - a[i]
+        result[i] = 100.0 * step * step + rest * rest
+    return result
+
+
 def run(setup: Setup) -> list[Table]:
     """Checked calls of symgrad's kernels against the calls of others."""
     x = setup.random().uniform(-2.0, 2.0, N)
@@ -64,6 +78,9 @@ def run(setup: Setup) -> list[Table]:
     return [
         contest("Call overhead: value", value, setup, note, 1e-9),
         contest("Call overhead: value and gradient", gradient, setup, note, 1e-9),
+        contest(
+            f"Call overhead: {SAMPLES} samples", _samples(setup), setup, f"One term, {SAMPLES} samples.", 1e-9
+        ),
     ]
 
 
@@ -85,6 +102,28 @@ def _peers_value(setup: Setup, x: np.ndarray) -> list[Contender]:
     found = [Contender("NumPy", "by hand", repeated(value_numpy, x), lambda: [value_numpy(x)])]
     if numba := setup.peer("numba"):
         found.append(numba_contender(numba, value_loop, [x], lambda value: [value], "numba njit"))
+    return found
+
+
+def _samples(setup: Setup) -> list[Contender]:
+    a, b = sp.symbols("a b", real=True)
+    kernel = sg.compile(100 * (b - a**2) ** 2 + (1 - a) ** 2, args=(a, b), outputs="value")
+    x, y = setup.random().uniform(-2.0, 2.0, (2, SAMPLES))
+    out = np.zeros(SAMPLES)
+
+    def with_out(times: int) -> None:
+        for _ in range(times):
+            kernel(x, y, out=out)
+
+    found = [
+        Contender("symgrad llvm", "k(a, b)", repeated(kernel, x, y), lambda: [kernel(x, y)]),
+        Contender("symgrad llvm", "k(a, b, out=...)", with_out, lambda: [kernel(x, y, out=out).copy()]),
+        Contender("NumPy", "by hand", repeated(term_numpy, x, y), lambda: [term_numpy(x, y)]),
+    ]
+    if numba := setup.peer("numba"):
+        found.append(numba_contender(numba, term_loop, [x, y], lambda value: [value], "numba njit"))
+    if jax := setup.peer("jax"):
+        found.append(jax_contender(jax, lambda a, b: (term_numpy(a, b),), [x, y]))
     return found
 
 
