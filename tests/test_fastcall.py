@@ -106,6 +106,20 @@ def test_calls_with_samples_need_no_python_code(case: Any, dtype: str, backend: 
     same(out, expected)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_whole_numbers_are_arguments_like_others(dtype: str) -> None:
+    k = sg.compile(x * y**2, (x, y), (x, y), outputs=("value", "grad"), dtype=dtype)
+    numbers = [(1, 2), (-1, 3.5), (0, -4), (2**53, 1), (-(2**53), 0), (2**24 + 1, 1), (True, 2)]
+    far = [(2**53 + 1, 1), (2**63, 1), (-(2**63), 1), (2**100, -1)]  # are rounded
+    wanted = [k._call(*at) for at in numbers + far]
+    for at, expected in zip(numbers + far, wanted, strict=True):
+        same(k(*at), expected)
+        assert k(*at)[0] == np.dtype(dtype).type(float(at[0])) * at[1] ** 2
+    fast(k, 1.0, 2.0)
+    for at, expected in zip(numbers[:-1], wanted, strict=False):
+        same(k(*at), expected)
+
+
 def test_calls_with_samples_that_need_python_code_have_it() -> None:
     """Other shapes and broadcasts, shares of threads, no samples, memory in common, alarms of samples."""
     k = sg.compile(sp.sin(x) * y, (x, y), outputs="value", threads=2)
@@ -136,7 +150,7 @@ def test_what_a_fast_call_cannot_make_is_made_by_the_python_call() -> None:
     wanted = 4.0
     assert k(0.5, ONES, TWOS) == wanted
     for args in (
-        (1, ONES, TWOS * 0.5),  # an integer
+        (np.int64(1), ONES, TWOS * 0.5),  # NumPy's integer
         (np.array(0.5), ONES, TWOS),  # an array without axes
         (0.5, [1.0] * 4, TWOS),  # a list
         (0.5, ONES.astype(np.float32), TWOS),  # another type

@@ -26,6 +26,7 @@ _NEW_ARRAY = 93  # the place of PyArray_New in NumPy's table of C functions
 _FUNCTIONS = (
     "PyFloat_FromDouble", "PyTuple_New", "PyObject_GetAttr", "PyObject_Vectorcall", "PyErr_NoMemory",
     "PyEval_SaveThread", "PyEval_RestoreThread", "Py_IncRef", "Py_DecRef", "PyMem_RawMalloc", "PyMem_RawFree",
+    "PyLong_AsLongLongAndOverflow",
 )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ from symgrad.run.records import (
 
 STACK_BYTES = 4096  # of the block; larger ones are allocated
 SPARE_BYTES = 1 << 30  # a larger block is not kept
+_EXACT = 1 << 53  # whole numbers up to here are doubles
 
 _I32, _I64, _PTR, _BYTE = ir.IntType(32), ir.IntType(64), ir.PointerType(), ir.IntType(8)
 _DOUBLE, _FLOAT = ir.DoubleType(), ir.FloatType()
@@ -47,7 +48,7 @@ _NULL = _PTR(None)
 Value = Any  # llvmlite has no types for its values
 # What the code compares with, or asks for: symbols to it, whose addresses are given when it is loaded.
 _OBJECTS: dict[str, object] = {
-    "ndarray": np.ndarray, "float64": np.float64, "float": float, "tuple": tuple, "None": None,
+    "ndarray": np.ndarray, "float64": np.float64, "float": float, "int": int, "tuple": tuple, "None": None,
     "word_out": "out", "word_tangent": "tangent", "word_cotangent": "cotangent", "word_call": "_call",
 }  # fmt: skip
 _SPARE = np.zeros(2, np.int64)  # address and bytes of the block that is kept
@@ -239,7 +240,7 @@ class _Trampoline:
         self._require(self.b.icmp_signed("==", self.b.load(bad, typ=_I64), _I64(0)))
 
     def _number(self, x: Value) -> Value:
-        """Where in the block it is now: a Python float, NumPy's float64, or an array without axes."""
+        """Where in the block it is now: a Python float or int, NumPy's float64, or an array without axes."""
         kind, where = self._load(_PTR, x, cpython.TYPE), self._number_place()
         is_double = self.b.icmp_signed("==", self.width, _I64(8))
         with self.b.if_else(self._equals(kind, self._object("ndarray"))) as (array, other):
@@ -255,15 +256,30 @@ class _Trampoline:
                     with single:
                         self._store(where, self._load(_FLOAT, data))
             with other:
-                is_float = self.b.or_(*(self._equals(kind, self._object(t)) for t in ("float", "float64")))
-                self._require(is_float)
-                value = self._load(_DOUBLE, x, cpython.FLOAT_VALUE)
+                value = self._python_number(x, kind)
                 with self.b.if_else(is_double) as (double, single):
                     with double:
                         self._store(where, value)
                     with single:
                         self._store(where, self.b.fptrunc(value, _FLOAT))
         return where
+
+    def _python_number(self, x: Value, kind: Value) -> Value:
+        """The double that a float or a whole number is."""
+        value = self._local(_DOUBLE)
+        with self.b.if_else(self._equals(kind, self._object("int"))) as (whole, real):
+            with whole:
+                far = self._local(_I32)
+                found = self._call("PyLong_AsLongLongAndOverflow", _I64, x, far)
+                self._require(self.b.icmp_signed("==", self.b.load(far, typ=_I32), _I32(0)))
+                exact = self.b.add(found, _I64(_EXACT))  # of others Python rounds, once
+                self._require(self.b.icmp_unsigned("<=", exact, _I64(2 * _EXACT)))
+                self._store(value, self.b.sitofp(found, _DOUBLE))
+            with real:
+                is_float = self.b.or_(*(self._equals(kind, self._object(t)) for t in ("float", "float64")))
+                self._require(is_float)
+                self._store(value, self._load(_DOUBLE, x, cpython.FLOAT_VALUE))
+        return self.b.load(value, typ=_DOUBLE)
 
     def _number_place(self) -> Value:
         """The address of the next single number in the block, which is taken."""
