@@ -41,6 +41,10 @@ def total(v: Sequence[Any]) -> Any:
     return log(sum(exp(x) for x in v))
 
 
+def beside_zero(v: Sequence[Any]) -> Any:
+    return 1 + sum(map(exp, v))
+
+
 def soft(v: Sequence[Any]) -> list[Any]:
     whole = sum(exp(x) for x in v)
     return [exp(x) / whole for x in v]
@@ -184,6 +188,22 @@ PROGRAMS: dict[str, Program] = {
     "smooth maximum": Program(mean(v[i], sp.exp(10 * v[i])), lambda v: dot(v, soft(times(10, v)))),
     "collision": Program(-sp.log(over(share() ** 2)), lambda v: -log(sum(p**2 for p in soft(v)))),
     "margin": Program((sp.exp(v[0]) - sp.exp(v[1])) / over(POWER), lambda v: soft(v)[0] - soft(v)[1]),
+    "log-sum-exp beside 0": Program(sp.log(1 + over(POWER)), lambda v: log(beside_zero(v))),
+    "softmax beside 0": Program(sp.exp(v[0]) / (1 + over(POWER)), lambda v: exp(v[0]) / beside_zero(v)),
+    "log-softmax beside 0": Program(v[1] - sp.log(1 + over(POWER)), lambda v: v[1] - log(beside_zero(v))),
+    "margin beside 0": Program(
+        (sp.exp(v[0]) - sp.exp(v[1])) / (1 + over(POWER)),
+        lambda v: (exp(v[0]) - exp(v[1])) / beside_zero(v),
+    ),
+    "share of 0": Program(1 / (1 + over(POWER)), lambda v: 1 / beside_zero(v)),
+    "share of an array": Program(
+        over(POWER) / (sp.exp(s) + over(POWER)), lambda v, s: sum(map(exp, v)) / (exp(s) + sum(map(exp, v))),
+        ("v", "s"),
+    ),
+    "cross-entropy beside scores": Program(
+        sp.log(sp.exp(s) + sp.exp(t) + over(POWER)) - v[0],
+        lambda v, s, t: log(exp(s) + exp(t) + sum(map(exp, v))) - v[0], ("v", "s", "t"),
+    ),
     "hinge": Program(
         sp.log(1 + over(sp.exp(1 + v[i] - v[0]))), lambda v: log(1 + sum(exp(1 + x - v[0]) for x in v))
     ),

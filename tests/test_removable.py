@@ -407,7 +407,9 @@ def test_the_distance_from_a_point_that_is_no_number_is_exact_in_single_precisio
 def _node(g: Graph, op: str, u: int) -> int:
     """The function of an argument that is 0.25 and a bit, or 1.25 and a bit, or around 0."""
     shifted = g.intern("add", (u, g.const(0.25 if op not in ("loggamma", "gamma") else 1)))
-    two = dict.fromkeys(("add", "sub", "mul", "div", "square_difference", "deviation"), (shifted, shifted))
+    two = dict.fromkeys(
+        ("add", "sub", "mul", "div", "square_difference", "deviation", "nested_share"), (shifted, shifted)
+    )
     above_one = g.intern("add", (shifted, g.one))
     args = {
         "leg": (above_one, shifted),

@@ -36,6 +36,11 @@ def _sum_of_exp(g: Graph, v: SimpleNamespace, *free: Node) -> Node:
     return g.read(g.define("sum", (), (axis,), body))
 
 
+def _two_shares_over_axis(g: Graph, v: SimpleNamespace) -> tuple[Node, ...]:
+    total = g.node("log", _sum_of_exp(g, v))
+    return g.zero, *(g.sub(g.read(v.u, g.const(k)), total) for k in range(2))
+
+
 def _product_of_moduli(g: Graph, v: SimpleNamespace) -> Node:
     axis = g.fresh_axis(v.n)
     body = g.add(g.one, g.node("abs", g.read(v.u, axis)))
@@ -197,6 +202,8 @@ EXAMPLES: dict[str, Example] = {
         _raw(g, "add", g.mul(v.z, g.node("exp", v.x)), g.node("exp", v.y)),
         _raw(g, "add", g.node("exp", v.x), g.node("exp", v.y))),
     "margin_of_softmax": lambda g, v: (g.node("exp_difference", g.zero, v.x, v.y), _sum_of_exp(g, v)),
+    "difference_of_shares_over_axis": _two_shares_over_axis,
+    "weighted_mean_beside_others": lambda g, v: (_weighted_sum(g, v), g.add(g.one, _sum_of_exp(g, v))),
     "log_one_plus_sum_of_exp_to_softplus": lambda g, v: (_sum_of_exp(g, v),),
     "mean_of_product_less_product_of_means": lambda g, v: (
         _mean(g, v, 2), g.mul(_mean(g, v, 1), _mean(g, v, 1))),

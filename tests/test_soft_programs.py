@@ -37,9 +37,6 @@ SIZE = 4
 WORDS = ("value", "grad", "hess")
 # What is left: (what is computed, program, number of scores) -> how many entries are off, over all points.
 LEFT = {
-    # [0, 1] of the Hessian at "40, last" is 2*p0*p1*(p1 - p0): of 1 - p0 and 1 - p1 nothing is left but that.
-    ("hess, arrays", "margin"): 2,
-    ("products, arrays", "margin"): 2,
     # Along (1, 1, 1, 1) the derivative is 0, as shares and weights both add up to 1; the error is 1e-16.
     ("products, arrays", "label smoothing"): 1,
     # sum(v*dp) along a direction is summed as it stands, also the gradient by two scores: of v near 1000 it

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from symgrad.grad import nested_shares
 from symgrad.grad.recurrence import tangents
 from symgrad.grad.rules import weight
 from symgrad.grad.softmaxes import (
     Mean,
     Softmax,
+    as_share,
     centred,
     covariance,
     log_shares,
@@ -41,6 +43,7 @@ class Forward:
         self.tangents: dict[TensorId, Tangent | None] = dict(seeds)
         self.log_shares: dict[TensorId, Tangent] = {}  # of x - L, by L
         self.deviations: dict[TensorId, Tangent] = {}  # of numbers less their mean, by the mean
+        self.parts: dict[TensorId, tuple[tuple[Node, ...], nested_shares.Parts]] = {}  # of x, by L
 
     def tensor(self, t: TensorId) -> Tangent | None:
         """The tangent of a tensor, None where it is zero."""
@@ -77,7 +80,26 @@ class Forward:
             known = self._deviation(*g.args[n]) if g.op[n] == "deviation" else None
             if known is not None:
                 found[n] = known
+        for n in g.reachable(bodies) if "nested_share" in g.op else ():
+            if g.op[n] == "nested_share":
+                found[n] = self._nested_share(n)
         return found
+
+    def _nested_share(self, n: Node) -> Node:
+        """The tangent of a share of an array that is itself a share of more."""
+        g, share = self.g, as_share(self.g, self.g.args[n][1])
+        assert share is not None, "what makes it"
+        total, tensor = share.total, self.g.tensors[share.total]
+        if total not in self.parts:
+            axes, softmax = (*tensor.out, *tensor.red), Softmax(total, tensor.out, tensor.red)
+            parts = nested_shares.parts_of(
+                g, softmax, self.expression(nested_shares.exponent(g, tensor.body))
+            )
+            self.parts[total] = axes, nested_shares.Parts(*(stored(g, axes, part) for part in parts))
+        axes, parts = self.parts[total]
+        here = dict(zip(axes, share.place, strict=True))
+        moved = nested_shares.Parts(*(g.substitute(part, here) for part in parts))
+        return nested_shares.tangent(g, n, moved, self.expression)
 
     def _log_share(self, total: TensorId) -> Tangent:
         """The tangent of x - L, over the axes of L and those it sums over."""

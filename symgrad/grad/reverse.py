@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from symgrad.grad.nested_shares import has_share, weighted
 from symgrad.grad.recurrence import scan_cotangents
 from symgrad.grad.rules import weight
 from symgrad.grad.softmaxes import (
@@ -28,8 +29,9 @@ from symgrad.grad.sweep import pullback
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.matrix.call import over, taken_apart
 from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
-from symgrad.ir.reduce import conjunction, reduce
+from symgrad.ir.reduce import additive_terms, conjunction, reduce
 from symgrad.ir.scan import is_scan, outer_definitions, outer_sources, scan_of
+from symgrad.ir.stability.patterns import sum_of_signed
 
 
 def cotangents(
@@ -68,10 +70,20 @@ def cotangents(
             continue
         if total.get(t, g.zero) == g.zero:
             continue
-        bar = stored(g, places[t], total[t])
+        bar = _stored_bar(g, t, places[t], total[t])
         for s, axes, value in _pull(g, t, places[t], bar, active, leaves):
             add(s, axes, value)
     return [_result(g, t, places, total) for t in wrt]
+
+
+def _stored_bar(g: Graph, t: TensorId, axes: tuple[Node, ...], total: Node) -> Node:
+    """The cotangent of a tensor as it is used; shares of a log-sum-exp are still to be seen in its own."""
+    if g.tensors[t].kind != "logsumexp" or not g.stabilise:
+        return stored(g, axes, total)
+    terms = additive_terms(g, total)
+    seen = [(sign, term) for sign, term in terms if has_share(g, t, axes, term)]
+    rest = [part for part in terms if part not in seen]
+    return g.add(sum_of_signed(g, seen), stored(g, axes, sum_of_signed(g, rest)))
 
 
 def _pull_scan(
@@ -182,6 +194,8 @@ def _seeds(g: Graph, t: TensorId, places: tuple[Node, ...], bar: Node) -> dict[N
         return {tensor.body: g.substitute(bar, dict(zip(places, tensor.target, strict=True)))}
     if tensor.kind != "enum":
         here = g.substitute(bar, dict(zip(places, tensor.out, strict=True)))
+        if tensor.kind == "logsumexp" and g.stabilise:
+            return {tensor.body: weighted(g, t, here, weight(g, t, g.one))}
         return {tensor.body: weight(g, t, here)}
     seeds: dict[Node, Node] = {}
     rest = dict(zip(places[1:], tensor.out, strict=True))

@@ -133,13 +133,13 @@ def centred(g: Graph, softmax: Softmax, expression: Node) -> Node:
     for sign, term in _terms(g, expression):
         if g.axes[term].isdisjoint(softmax.red):
             continue
-        if _is_delta(g, softmax, term):
+        if is_delta(g, softmax, term):
             p = share_of(g, softmax)
             made = _delta_less(g, softmax, term, reduce(g, "sum", softmax.red, g.mul(p, term)))
             total = g.add(total, made) if sign > 0 else g.sub(total, made)
         else:
             dense.append((sign, term))
-    return g.add(total, _deviation(g, softmax, dense))
+    return g.add(total, deviation_of(g, softmax, dense))
 
 
 def varying(g: Graph, softmax: Softmax, c: Node) -> Node:
@@ -166,7 +166,7 @@ def _terms(g: Graph, expression: Node) -> list[tuple[int, Node]]:
     return found
 
 
-def _deviation(g: Graph, softmax: Softmax, terms: Sequence[tuple[int, Node]]) -> Node:
+def deviation_of(g: Graph, softmax: Softmax, terms: Sequence[tuple[int, Node]]) -> Node:
     """The same for terms that are not 0 but at one place; what all have in common stands outside."""
     if not terms:
         return g.zero
@@ -181,10 +181,10 @@ def _deviation(g: Graph, softmax: Softmax, terms: Sequence[tuple[int, Node]]) ->
         c = g.add(c, inner) if sign > 0 else g.sub(c, inner)
     if g.axes[c].isdisjoint(red):
         return g.zero
-    return g.mul(g.node("deviation", c, _mean(g, softmax, c)), quotient_of(g, *outside))
+    return g.mul(g.node("deviation", c, mean_under(g, softmax, c)), quotient_of(g, *outside))
 
 
-def _mean(g: Graph, softmax: Softmax, c: Node) -> Node:
+def mean_under(g: Graph, softmax: Softmax, c: Node) -> Node:
     body = g.mul(share_of(g, softmax), c)
     made = reduce(g, "sum", softmax.red, body)
     if mean_of(g, made) is not None:
@@ -193,7 +193,7 @@ def _mean(g: Graph, softmax: Softmax, c: Node) -> Node:
     return g.read(g.define("sum", out, softmax.red, body), *out)
 
 
-def _is_delta(g: Graph, softmax: Softmax, term: Node) -> bool:
+def is_delta(g: Graph, softmax: Softmax, term: Node) -> bool:
     """mask([k = e], ..), with an equation for each axis k of the softmax."""
     if g.op[term] != "mask":
         return False
@@ -216,11 +216,17 @@ def _fixed(g: Graph, softmax: Softmax, equation: Node) -> list[Node]:
 
 def _delta_less(g: Graph, softmax: Softmax, term: Node, taken: Node) -> Node:
     """[k = e]*z*(1 - p) - [k != e]*taken, for the term [k = e]*z."""
+    there, elsewhere = delta_apart(g, softmax, term, taken)
+    return g.sub(there, elsewhere)
+
+
+def delta_apart(g: Graph, softmax: Softmax, term: Node, taken: Node) -> tuple[Node, Node]:
+    """[k = e]*z*(1 - p) and [k != e]*taken."""
     predicate, z = g.args[term]
     equations = _equations(g, softmax, conjuncts(g, predicate))
     rest = g.where(_is_empty(g, softmax), g.one, g.sub(g.one, share_of(g, softmax)))
     off = g.node("not", conjunction(g, equations))
-    return g.sub(g.mask(predicate, g.mul(z, rest)), g.mask(off, taken))
+    return g.mask(predicate, g.mul(z, rest)), g.mask(off, taken)
 
 
 # ---- backwards ---------------------------------------------------------------------------------
@@ -238,7 +244,7 @@ class Pull:
 def _taken_apart(g: Graph, softmax: Softmax, bar: Node) -> Pull:
     a, deltas, others = g.zero, [], []
     for sign, term in additive_terms(g, bar):
-        if _is_delta(g, softmax, term):
+        if is_delta(g, softmax, term):
             deltas.append((sign, term))
             continue
         inner = _over_share(g, softmax, term)
@@ -291,7 +297,7 @@ def _over_share(g: Graph, softmax: Softmax, term: Node) -> Node | None:
         return None if inner is None else g.mask(g.args[term][0], inner)
     above, below = all_factors(g, term)
     for k, factor in enumerate(above):
-        share = _as_share(g, factor)
+        share = as_share(g, factor)
         if share is not None and (share.total, share.place) == (softmax.total, (*softmax.out, *softmax.red)):
             return quotient_of(g, [*above[:k], *above[k + 1 :]], below)
     return None
@@ -349,7 +355,7 @@ def mean_in(g: Graph, t: TensorId) -> Mean | None:
 
 def _share_over(g: Graph, node: Node, red: Sequence[Node]) -> Softmax | None:
     """The softmax over axes `red` that a node is a share of."""
-    share = _as_share(g, node)
+    share = as_share(g, node)
     if share is None or share.times != 1:
         return None
     rank = len(g.tensors[share.total].out)
@@ -359,7 +365,7 @@ def _share_over(g: Graph, node: Node, red: Sequence[Node]) -> Softmax | None:
     return Softmax(share.total, out, mine)
 
 
-def _as_share(g: Graph, node: Node) -> LogShare | None:
+def as_share(g: Graph, node: Node) -> LogShare | None:
     """What exp(y) is a share of; also one that is stored, or 0 where there is none."""
     y = exponent_behind(g, node)
     return None if y is None else _log_share(g, y)
@@ -391,7 +397,7 @@ def _adds_up_to_nothing(g: Graph, axes: Sequence[Node], term: Node) -> bool:
             g.substitute(i, dict(zip(g.tensors[t].out, index, strict=True))) for i in mean.softmax.out
         )
         wanted = LogShare(mean.softmax.total, (*out, *place), Fraction(1))
-        rest = [f for f in others if _as_share(g, f) != wanted]
+        rest = [f for f in others if as_share(g, f) != wanted]
         if len(rest) == len(others) - 1 and all(g.axes[f].isdisjoint(place) for f in rest):
             return True
     return False
@@ -411,13 +417,13 @@ def covariance(g: Graph, softmax: Softmax, dx: Node, c: Node, apart: Node) -> No
     for sign, term in additive_terms(g, dx):
         if g.axes[term].isdisjoint(softmax.red):
             continue
-        if not _is_delta(g, softmax, term):
+        if not is_delta(g, softmax, term):
             dense.append((sign, term))
             continue
         part = reduce(g, "sum", softmax.red, g.mul(g.mul(p, apart), term))
         total = g.add(total, part) if sign > 0 else g.sub(total, part)
     is_matrix = bool(g.axes[c] - g.axes[p])
-    moved = g.mul(p, _deviation(g, softmax, dense))
+    moved = g.mul(p, deviation_of(g, softmax, dense))
     return g.add(total, reduce(g, "sum", softmax.red, g.mul(moved, c if is_matrix else apart)))
 
 

@@ -273,6 +273,7 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "relative_entropy": lambda x, y: x * (np.log(x) - np.log(y)),
     "anchor": np.real,
     "deviation": np.subtract,
+    "nested_share": np.multiply,
     "scaled": OPS["scaled"].numpy,
     "norm_cosine": lambda x, q, h: x / h,
     "norm": lambda r, s, t: root_at_least_value("sqrt", t) / OPS["scaled"].numpy(1, s),

@@ -19,7 +19,9 @@ OSCILLATING = frozenset((
     "besselj", "bessely", "spherical_jn", "spherical_yn",
     "airyai", "airybi", "airyaiprime", "airybiprime", "Ci",
 ))  # fmt: skip
-_ROUNDED = frozenset(("add", "sub", "mul", "div", "sqrt", "norm_cosine", "deviation"))  # one rounding
+_ROUNDED = frozenset(
+    ("add", "sub", "mul", "div", "sqrt", "norm_cosine", "deviation", "nested_share")
+)  # one rounding
 
 
 def last_places(op: str) -> float:

@@ -29,7 +29,15 @@ _WIDE = (
 )
 WIDE = frozenset(_WIDE.split())
 _COMPOSITE = ("logistic", "softplus", "logaddexp", *SOFTMAX, "sech", "sinc", *NORM, *LOGS)
-_SELECTIONS = ("where", "mask", "cast", "anchor", "deviation", *REMOVABLE)  # the last: test_removable.py
+_SELECTIONS = (
+    "where",
+    "mask",
+    "cast",
+    "anchor",
+    "deviation",
+    "nested_share",
+    *REMOVABLE,
+)  # the last: test_removable.py
 _TOGETHER = ("root_less_side", "powm1")  # the last argument is made of the others
 _SPECIAL = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, 10.0)
 

@@ -101,7 +101,10 @@ def _push_margin(g: Graph, a: Args, y: int, dots: Mapping[int, int]) -> int:
     total = g.mul(g.mul(g.const(2), g.mul(p, q)), g.sub(dx, dy))
     for k, z in enumerate(a[2:], 2):
         dz = dots.get(z, g.zero)
-        moved = g.sub(g.mul(p, g.sub(dx, dz)), g.mul(q, g.sub(dy, dz)))
+        moved = g.mul(y, g.sub(dx, dz))  # where x and y move alike
+        if dx != dy:
+            apart = g.sub(g.mul(p, g.sub(dx, dz)), g.mul(q, g.sub(dy, dz)))
+            moved = g.where(g.node("eq", dx, dy), moved, apart)
         total = g.add(total, g.mul(_share(g, a, k), moved))
     return total
 

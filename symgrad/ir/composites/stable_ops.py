@@ -188,6 +188,13 @@ _enter(
     domain=((-2.0, 2.0), (-2.0, 2.0)), total=True, source="Chan, Golub & LeVeque 1983, section 2",
 )  # fmt: skip
 
+# The share of an element in an array that is itself a share of more, as one (`grad.nested_shares`).
+_enter(
+    "nested_share", 2, lambda x, y: x * y, lambda x, y: x * y,
+    (lambda g, a, y: a[1], lambda g, a, y: a[0]), expand=lambda g, a: g.mul(*a),
+    domain=((0.0, 1.0), (0.0, 1.0)), total=True, source="Blanchard, Higham & Higham 2021, section 4",
+)  # fmt: skip
+
 
 # ---- hyperbolic functions ----------------------------------------------------------------------
 

@@ -530,6 +530,7 @@ FUNCTIONS: dict[str, Callable[..., Series]] = {
     "xlogy": lambda a, b: mul(a, _log(b)), "xlog1py": lambda a, b: mul(a, _log(_beside_one(b, 1, 1))),
     "square_difference": lambda a, b: sub(mul(a, a), mul(b, b)),
     "deviation": sub,
+    "nested_share": mul,
     "hypot": lambda a, b: root(add(mul(a, a), mul(b, b))),
     "direction_cosine": lambda a, b: div(a, root(add(mul(a, a), mul(b, b)))),
     "hypot_slope": lambda a, b: div(a, root(add(mul(a, a), mul(b, b)))),

@@ -3,6 +3,7 @@
     log(exp(x) + exp(y) + ..) - x           minus the logarithm of a share, softplus(y - x) of two scores
     x + log(1 + exp(-x))                    softplus(x)
     log(exp(x) + exp(y)) - x - y            log(exp(-x) + exp(-y))
+    log(1 + sum(exp(x))) - x[0]             likewise, the sum of the others over the axis beside it
     a + log(exp(x - a) + exp(y - a))        log(exp(x) + exp(y))
     max(x, y) + log(1 + exp(-|x - y|))      the same
     log(exp(x) - exp(y)) - x                log(1 - exp(y - x))
@@ -25,6 +26,7 @@ from symgrad.ir.composites import softmax
 from symgrad.ir.places import places_of
 from symgrad.ir.rules import Args
 from symgrad.ir.stability.anchors import is_anchored
+from symgrad.ir.stability.array_shares import ArrayShare, is_over_axis, log_sum_of_others, score_at
 from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
 from symgrad.ir.stability.patterns import (
     MOST_SCORES,
@@ -118,16 +120,12 @@ def _terms(g: Graph, sign: int, node: int) -> Terms:
 def _is_difference(g: Graph, node: int) -> bool:
     """L - x for the logarithm L of a sum over an axis, x - L, or L + y where x is -y."""
     for total, x in (g.args[node], g.args[node][::-1]):
-        if _is_over_axis(g, total):
+        if is_over_axis(g, total):
             t, *index = g.args[total]
             body, known = g.tensors[t].body, dict(zip(g.tensors[t].out, index, strict=True))
             scores = (x,) if g.op[node] == "sub" else negatives(g, x)
             return any(places_of(g, body, known, g.tensors[t].red, score) is not None for score in scores)
     return False
-
-
-def _is_over_axis(g: Graph, node: int) -> bool:
-    return bool(g.op[node] == "read" and g.tensors[g.args[node][0]].kind == "logsumexp")
 
 
 @dataclass(frozen=True)
@@ -169,7 +167,7 @@ def _total(g: Graph, place: int, sign: int, term: int) -> _Total | None:
 
 
 def _is_total(g: Graph, node: int) -> bool:
-    return g.op[node] in _WRITTEN or _is_over_axis(g, node)
+    return g.op[node] in _WRITTEN or is_over_axis(g, node)
 
 
 def _inside(g: Graph, node: int) -> Sequence[int]:
@@ -270,7 +268,9 @@ def _differences(g: Graph, others: _Others) -> Iterator[tuple[Terms, Callable[[]
     op, args = g.op[node], g.args[node]
     if op == "logaddexp":
         yield from _of_scores(g, _scores_of(g, node))
+        yield from _of_arrays(g, _scores_of(g, node), others)
     elif op == "softplus":
+        yield from _of_arrays(g, [args[0], g.zero], others)
         yield terms_of(g, args[0]), lambda: g.node("softplus", g.neg(args[0]))
         yield from _of_distance(g, args[0], others)
     elif op == "logexpm1":
@@ -305,13 +305,27 @@ def _of_scores(g: Graph, scores: list[int]) -> Iterator[tuple[Terms, Callable[[]
         yield own, partial(_less_score, g, scores, k)
 
 
+def _of_arrays(g: Graph, scores: list[int], others: _Others) -> Iterator[tuple[Terms, Callable[[], int]]]:
+    """Scores at fixed places of the arrays among those of a logarithm."""
+    for k, total in enumerate(scores):
+        for score, share in _scores_beside(g, others, total) if is_over_axis(g, total) else ():
+            rest = log_sum_of_others(g, (share,))
+            if rest is not None:
+                yield terms_of(g, score), partial(_less_one, g, score, (rest, *without(scores, k)))
+
+
+def _less_one(g: Graph, score: int, rest: Sequence[int]) -> int:
+    """The logarithm of a sum less one of its scores."""
+    return g.neg(softmax.log_share(g, score, rest))
+
+
 def _less_score(g: Graph, scores: list[int], k: int) -> int:
     """The logarithm of a share; the logarithm as it is, less the score in each, if that makes it shorter."""
     terms = [terms_of(g, x) for x in scores]
     lengths = [len(left) + len(rest) for left, rest in (remove(own, terms[k]) for own in terms)]
     if len(scores) > _PAIR and sum(lengths) < sum(map(len, terms)):
         return _shifted(g, terms, terms[k])
-    return g.neg(softmax.log_share(g, scores[k], without(scores, k)))
+    return _less_one(g, scores[k], without(scores, k))
 
 
 def _shifted(g: Graph, scores: Sequence[Terms], shift: Terms) -> int:
@@ -348,7 +362,7 @@ def _of_distance(g: Graph, z: int, others: _Others) -> Iterator[tuple[Terms, Cal
 def _beside_each_other(g: Graph, others: _Others) -> Terms | None:
     """The sum with c*(L - x) for c*L and c*x; nothing else is no longer a sum."""
     total = others.total
-    for score in _scores_beside(g, others):
+    for score, _ in _scores_beside(g, others, total.node):
         amount = terms_of(g, score)
         places = others.places_of(amount)
         left = others.less(amount, places)
@@ -357,9 +371,9 @@ def _beside_each_other(g: Graph, others: _Others) -> Terms | None:
     return None
 
 
-def _scores_beside(g: Graph, others: _Others) -> Iterator[int]:
-    """Scores of the logarithm that have a term among the others."""
-    t, *index = g.args[others.total.node]
+def _scores_beside(g: Graph, others: _Others, total: int) -> Iterator[tuple[int, ArrayShare]]:
+    """Scores of a logarithm over an axis that have a term among the others."""
+    t, *index = g.args[total]
     tensor = g.tensors[t]
     known = dict(zip(tensor.out, index, strict=True))
     for sign, pattern in terms_of(g, tensor.body):
@@ -367,7 +381,8 @@ def _scores_beside(g: Graph, others: _Others) -> Iterator[int]:
             for k in others.parts:
                 axes = places_of(g, pattern, known, tensor.red, _over(g, others, k, sign))
                 if axes is not None:
-                    yield g.substitute(tensor.body, {**known, **dict(zip(tensor.red, axes, strict=True))})
+                    share = ArrayShare(t, tuple(index), axes)
+                    yield score_at(g, share, axes), share
 
 
 def _over(g: Graph, others: _Others, place: int, sign: int) -> int:

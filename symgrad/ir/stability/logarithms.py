@@ -103,19 +103,23 @@ def _logs_of_term(g: Graph, node: int) -> list[int | None]:
 
 
 def _log_of_term(g: Graph, node: int) -> int | None:
-    """log of c*exp(x), exp(x) or c, for a number c > 0, or of a product of shares."""
+    """log of c*S, S or c, for a number c > 0 and exp(x), or a sum of such, as S; of a product of shares."""
     exponent = exponent_of(g, node)
     if exponent is not None:
         return exponent
+    if g.op[node] == "read":
+        return log_of_sum(g, node)
     factor, rest = (g.args[node][0], g.args[node][1]) if g.op[node] == "mul" else (node, None)
     if g.op[factor] != "const":
         return _log_of_shares(g, node)
     q = g.rational(factor)
     is_positive = g.args[factor][0] == "s" if q is None else q > 0  # pi, e and their like
-    if not is_positive or (rest is not None and g.op[rest] != "exp"):
+    if not is_positive or (rest is not None and g.op[rest] not in ("exp", "read")):
         return None
-    log = g.node("log", factor)
-    return log if rest is None else g.add(g.args[rest][0], log)
+    log, inner = g.node("log", factor), None if rest is None else _log_of_term(g, rest)
+    if inner is None:
+        return log if rest is None else None
+    return g.add(inner, log)
 
 
 def _log_of_shares(g: Graph, node: int) -> int | None:

@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.composites.margins import margin
 from symgrad.ir.rules import Args, among
+from symgrad.ir.stability.array_shares import (
+    array_share,
+    is_over_axis,
+    log_sum_of_others,
+    score_at,
+)
 from symgrad.ir.stability.audit import SCORES, Audit, at_pairs, stable
 from symgrad.ir.stability.logarithms import log_of_sum
 from symgrad.ir.stability.patterns import factors_of, quotient_of, remove, without
@@ -20,6 +26,13 @@ _PAIRS = ("exp_difference", "expm1", "sinh", "cosh")
 _THREE = tuple(
     dict(zip("xyz", scores, strict=True))
     for scores in ((40.0, 0.0, 1.0), (1000.5, 1000.0, 999.0), (0.5, 1.0, -2.0))
+)
+
+_ARRAYS = (
+    {"v": (40.0, 0.0, 1.0)},
+    {"v": (0.25, 1.0, 40.0)},
+    {"v": (1000.5, 1000.0, 999.0)},
+    {"v": (0.5, 1.0, -2.0)},
 )
 
 
@@ -47,6 +60,29 @@ def margin_of_softmax(g: Graph, a: Args) -> int | None:
 
 
 @stable(
+    "exp_difference",
+    "p - q of two shares over an axis cancels in its derivatives as one that is written out does",
+    Audit(
+        "exp(v[0])/Sum(exp(v[i]), (i, 0, n - 1)) - exp(v[1])/Sum(exp(v[i]), (i, 0, n - 1))",
+        "margin(v[0], v[1], r), r = logsumexp of the others",
+        "at places that are the same for the whole sum", _LOG_SUM_EXP, _ARRAYS,
+    ),
+    on=among("sub", "neg"),
+    needs=("logsumexp",),
+)  # fmt: skip
+def difference_of_shares_over_axis(g: Graph, a: Args) -> int | None:
+    common, u, v = a
+    first, second = (array_share(g, g.add(common, part)) for part in (u, v))
+    if first is None or second is None or (first.total, first.index) != (second.total, second.index):
+        return None
+    rest = log_sum_of_others(g, (first, second))
+    if rest is None:
+        return None
+    x, y = (score_at(g, share, share.place) for share in (first, second))
+    return margin(g, x, y, (rest,))
+
+
+@stable(
     "div",
     "(exp(x) - exp(y))/(1 + exp(x) + exp(y)) overflows, and terms of its derivatives cancel",
     Audit("(exp(x) - exp(y))/(1 + exp(x) + exp(y))",
@@ -66,10 +102,26 @@ def pair_over_written_sum(g: Graph, a: Args) -> int | None:
             shares = [g.node("exp", g.sub(score, lse)) for score in (x, y)]
             if any(g.op[p] != "share" for p in shares):
                 return None
-            rest, _ = remove([*g.args[shares[0]]], [x, y])
+            rest, missing = remove([*g.args[shares[0]]], [x, y])
+            if missing:
+                rest = _rest_of_arrays(g, lse, x, y)
+            if not rest:
+                return None
             made = g.add(*shares) if g.op[above[k]] == "cosh" else margin(g, x, y, rest)
             return quotient_of(g, [g.const(number), *without(above, k), made], without(below, place))
     return None
+
+
+def _rest_of_arrays(g: Graph, lse: int, x: int, y: int) -> list[int]:
+    """The other scores of a logarithm, if x and y are scores of one array among them."""
+    scores = [*g.args[lse], *([g.zero] if g.op[lse] == "softplus" else [])]
+    for k, total in enumerate(scores):
+        found = [array_share(g, g.sub(score, total)) for score in (x, y)] if is_over_axis(g, total) else []
+        shares = [share for share in found if share is not None]
+        rest = log_sum_of_others(g, shares) if len(shares) == len((x, y)) else None
+        if rest is not None:
+            return [rest, *without(scores, k)]
+    return []
 
 
 def _pair(g: Graph, node: int) -> tuple[Fraction, int, int]:

@@ -98,6 +98,40 @@ def weighted_mean_to_softmax(g: Graph, a: Args) -> int | None:
     return None
 
 
+@stable(
+    "div",
+    "S/(1 + S) and sum(w*exp(e))/(1 + S), for S = sum(exp(e)), are inf/inf for large scores: S has a share",
+    Audit(
+        "Sum(v[i]*exp(v[i]), (i, 0, n - 1))/(1 + Sum(exp(v[i]), (i, 0, n - 1)))",
+        "logistic(logsumexp(v))*sum(v*exp(v - logsumexp(v)))",
+        "a sum of exponentials over an axis among the terms of a divisor", _LOG_SUM_EXP, SCORES,
+    ),
+    on=lambda ops: ops[0] in ("read", "mul", "neg") and ops[1] in ("add", "mul"),
+    needs=("exp",),
+)  # fmt: skip
+def weighted_mean_beside_others(g: Graph, a: Args) -> int | None:
+    above, below = factors_of(g, a[0]), factors_of(g, a[1])
+    for place, divisor in enumerate(below):
+        for k, factor in enumerate(above) if g.op[divisor] == "add" else ():
+            made = _of_array(g, factor, divisor) if g.op[factor] == "read" else None
+            if made is not None:
+                return quotient_of(g, [*without(above, k), *made], without(below, place))
+    return None
+
+
+def _of_array(g: Graph, weighted: int, divisor: int) -> list[int] | None:
+    """The mean sum(w*exp(e))/S and the share S/(z + S)."""
+    for sign, total in terms_of(g, divisor):
+        own = log_of_sum(g, total) if sign > 0 and g.op[total] == "read" else None
+        lse = None if own is None else log_of_sum(g, divisor)
+        if own is None or lse is None:
+            continue
+        mean = g.one if weighted == total else _mean(g, weighted, total)
+        if mean is not None:
+            return [mean, g.node("exp", g.sub(own, lse))]
+    return None
+
+
 def _mean(g: Graph, weighted: int, total: int) -> int | None:
     """sum(w*p) for sum(w*exp(e)) over sum(exp(e)), where the two are read."""
     if g.tensors[g.args[weighted][0]].kind != "sum":
@@ -177,18 +211,18 @@ def number_over_sum_of_exponentials(g: Graph, a: Args) -> int | None:
         lse = None if number is None else log_of_sum(g, divisor)
         if number is not None and lse is not None:
             share = g.node("exp", g.sub(g.node("log", number), lse))
-            if g.op[share] == "share":
+            if g.op[share] in ("share", "logistic"):
                 return quotient_of(g, [*factors_of(g, a[0]), share], [*without(below, place), number])
     return None
 
 
 def _number_in(g: Graph, node: int) -> int | None:
-    """c of a sum c + exp(x) + exp(y) of three terms or more."""
+    """c of a sum c + exp(x) + exp(y) of three terms or more, one of which may be a sum over an axis."""
     if g.op[node] != "add":
         return None
     terms = terms_of(g, node)
     numbers = [n for sign, n in terms if sign > 0 and g.op[n] == "const"]
-    is_longer = len(terms) > _PAIR or any(g.op[numbered(g, n)[1]] == "cosh" for _, n in terms)
+    is_longer = len(terms) > _PAIR or any(g.op[numbered(g, n)[1]] in ("cosh", "read") for _, n in terms)
     return numbers[0] if len(numbers) == 1 and is_longer else None
 
 
