@@ -42,11 +42,12 @@ from symgrad.loops.short import with_short_loops_written_out
 from symgrad.loops.split import split
 from symgrad.loops.unswitch import unswitched
 from symgrad.loops.versions import with_small_products
+from symgrad.opt.far import far_products
 from symgrad.opt.few import for_few
-from symgrad.opt.logsumexp import with_split_logsumexp
+from symgrad.opt.logsumexp import split_logsumexp
 from symgrad.opt.mirror import computed_once
 from symgrad.opt.passes import PASSES, inline
-from symgrad.opt.ranges import with_sums_in_range
+from symgrad.opt.ranges import in_range
 from symgrad.opt.slices import slices_inlined
 from symgrad.program import Program, program
 from symgrad.run.build import build_kernel
@@ -161,9 +162,10 @@ def assemble(
 ) -> Kernel:
     """The stages after differentiation: a kernel for a unit whose calls `signature` describes."""
     if backend == "numpy":
-        whole = with_split_logsumexp(unit)
-        whole = whole.moved(*inline(whole.graph, whole.roots))  # products are seen as a whole
-        units = (unit, with_sums_in_range(whole))
+        whole = unit
+        for run in (far_products, split_logsumexp, inline, in_range):  # sums meet products as a whole
+            whole = whole.moved(*run(whole.graph, whole.roots))
+        units = (unit, whole)
         return build_kernel(
             signature, None, units, backend, dtype, sparse, memory, threads, precision=precision
         )

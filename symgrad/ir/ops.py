@@ -68,11 +68,32 @@ _row(
 )  # fmt: skip
 
 
-_BESIDE_DIVISOR = ("exp", "cosh")  # slopes that overflow with a divisor: rules see them beside the quotient
+_GROWING = frozenset(("exp", "cosh", "sinh"))  # slopes that overflow; rules see them beside what divides them
+
+
+def _grows(g: Graph, dot: int | None) -> bool:
+    """Whether a tangent has such a slope for a factor."""
+    stack = [] if dot is None else [dot]
+    while stack:
+        n = stack.pop()
+        if g.op[n] in _GROWING:
+            return True
+        stack += g.args[n] if g.op[n] in ("mul", "neg") else ()
+    return False
+
+
+def _times(g: Graph, quotient: int, dot: int) -> int:
+    """A product with a tangent, whose slope is next to the quotient."""
+    if g.op[dot] != "mul" or not _grows(g, dot):
+        return g.mul(quotient, dot)
+    first, second = g.args[dot]
+    return g.mul(g.mul(quotient, first), second)
 
 
 def _quotient(g: Graph, a: tuple[int, ...], y: int, dots: Mapping[int, int]) -> int:
     """(xdot - y*bdot)/b, one division; where only b moves, y/b, which other tangents may share.
+
+    Of exponentials it is xdot/b - (y/b)*bdot: one of the two is out of range where their quotients are not.
 
     Of y = c/b/b by a length b it is (cdot - 2*(c/b)*bdot)/b/b: the tangent of c/b is a number that nothing
     else needs. The slopes of a length are at most 1, so that (c/b)*bdot is in range; by others it may not be.
@@ -81,11 +102,9 @@ def _quotient(g: Graph, a: tuple[int, ...], y: int, dots: Mapping[int, int]) -> 
     if b not in dots:
         return g.div(dots[x], b)
     if x not in dots:
-        dot = dots[b]
-        if g.op[dot] == "mul" and any(g.op[factor] in _BESIDE_DIVISOR for factor in g.args[dot]):
-            first, second = g.args[dot]
-            return g.neg(g.mul(g.mul(g.div(y, b), first), second))
-        return g.neg(g.mul(g.div(y, b), dot))
+        return g.neg(_times(g, g.div(y, b), dots[b]))
+    if _grows(g, dots[x]) or _grows(g, dots[b]):
+        return g.sub(g.div(dots[x], b), _times(g, g.div(y, b), dots[b]))
     once, times = y, 1
     while g.op[b] == "hypot" and g.op[above := g.args[once][0]] == "div" and g.args[above][1] == b:
         once, times = above, times + 1

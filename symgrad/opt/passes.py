@@ -6,6 +6,7 @@ symmetric symmetric matrices are read in one order of their indices (`opt.symmet
 diagonal  of what is only read on a diagonal, only that is computed (`opt.diagonal`).
 inline    maps of rank 0, and maps read once in loops no larger than their own, become part of
           their reader.
+far       exponentials far out, beside what keeps a product with them in range (`opt.far`).
 share     expensive values (transcendental functions) needed by several definitions, or at several
           places of one, are computed once and stored, with their derivatives in the same loop; so are
           divisions that a loop repeats (`opt.unvarying`).
@@ -33,6 +34,7 @@ from symgrad.ir.reduce import additive_terms, needs_its_guards, store
 from symgrad.ir.tensor import Tensor
 from symgrad.opt.diagonal import diagonal
 from symgrad.opt.factorise import Factors
+from symgrad.opt.far import far_products
 from symgrad.opt.forward import forward
 from symgrad.opt.invariant import invariant
 from symgrad.opt.layout import layout
@@ -264,6 +266,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("symmetric", symmetric),
     ("diagonal", diagonal),
     ("inline", inline),
+    ("far", far_products),
     ("share", share),
     ("forward", forward),
     ("operands", operands),

@@ -28,7 +28,7 @@ from typing import NamedTuple
 from symgrad.ir.composites.log_products import unless_zero
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.product import Product, product_of
-from symgrad.ir.unit import Unit
+from symgrad.opt.outermost import PRODUCTS, outermost_products
 from symgrad.opt.rebuild import Copy, copy_with
 from symgrad.opt.repeated_factors import has_repeated_factors, one_at_a_time
 from symgrad.opt.scaled_sums import (
@@ -51,13 +51,7 @@ from symgrad.opt.scaled_sums import (
 
 _MOST_FACTORS = 16  # of a product
 _LOGS = {"log": 0, "log1p": 0, "xlogy": 1, "xlog1py": 1}  # and the place of what they are a logarithm of
-_FACTORS = frozenset(("mul", "div"))
-_MAY_HAVE_SUM = frozenset(("add", "norm", "scaled_norm", *_FACTORS))  # as divisors
-
-
-def with_sums_in_range(unit: Unit) -> Unit:
-    """The unit after `in_range`."""
-    return unit.moved(*in_range(unit.graph, unit.roots))
+_MAY_HAVE_SUM = frozenset(("add", "norm", "scaled_norm", *PRODUCTS))  # as divisors
 
 
 def in_range(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
@@ -106,7 +100,7 @@ def _chosen(g: Graph, t: TensorId) -> dict[Node, Product | None]:
             has_quotient = has_quotient or (args[n][0] == args[n][1] and "div" in g.present)
         elif _is_out_of_range(g, n):
             found[n] = None
-    for n in _products(g, t, nodes) if has_quotient else ():
+    for n in outermost_products(g, t, nodes) if has_quotient else ():
         parts = product_of(g, n, _MOST_FACTORS)
         parts = None if parts is None else _with_sides(g, parts)
         if parts is not None and (_has_sums(g, parts) or has_repeated_factors(g, n, parts)):
@@ -135,15 +129,6 @@ def _has_sums(g: Graph, parts: Product) -> bool:
         return False
     needed = {s for s in sums if _is_needed(g, parts, s)}
     return bool(needed) and all(s in needed or _length(g, s) is not None for s in sums)
-
-
-def _products(g: Graph, t: TensorId, nodes: Sequence[Node]) -> list[Node]:
-    """Products and quotients that are no factor of another one, or not only that."""
-    outside = {*g.tensors[t].bodies}
-    for n in nodes:
-        if g.op[n] not in _FACTORS:
-            outside.update(g.children(n))
-    return [n for n in nodes if g.op[n] in ("mul", "div") and n in outside]
 
 
 def _is_out_of_range(g: Graph, n: Node) -> bool:
