@@ -128,6 +128,8 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "log(1 - exp(-x**2))": (log(1 - exp(-(x**2))), (1e-150, -1e-20, 1e-9, 0.5, 5.0)),
     "log(1 - exp(-x**2)), out of range": (log(1 - exp(-2 * x**2)), (1e-300, -1e-170)),
     "log(exp(x) - 1)/x": (log(exp(x) - 1) / x, (1e-9, 0.75, 1.5, 20.0, 36.0, 500.0)),
+    "(1 - cos(x))/x**2 - 1/2": ((1 - cos(x)) / x**2 - sp.Rational(1, 2), NEAR_ZERO),
+    "1/2 - (1 - cos(x))/x**2": (sp.Rational(1, 2) - (1 - cos(x)) / x**2, NEAR_ZERO),
     "1 - (sin(x)/x)**2": (1 - (sin(x) / x) ** 2, NEAR_ZERO),
     "sinh(x)/x, far out": (sp.sinh(x) / x, (-100.0, 600.0, 712.0, -715.0)),
     "angle by the half of it": (2 * sp.atan(x / (y + sqrt(x**2 + y**2))), OFF_AXES),

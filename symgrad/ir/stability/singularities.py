@@ -31,8 +31,10 @@ from symgrad.ir.stability.patterns import (
     above_and_below,
     factors_of,
     in_powers_of,
+    numbered,
     quotient_of,
     remove,
+    root_of_square,
     sum_of_signed,
     terms_of,
 )
@@ -263,7 +265,7 @@ def _regular_sum(g: Graph, a: Args, sign: int) -> int | None:
     is_one = first in (second, CONSTANT) or second == CONSTANT
     if not is_one and g.op[x] not in _POLES and g.op[y] not in _POLES:
         return None
-    has_own = has_function(g, x) or has_function(g, y)
+    has_own = has_function(g, x) or has_function(g, y) or (CONSTANT in (first, second) and _has_square(g, a))
     if "neg" in (g.op[x], g.op[y]) or not (has_own or (is_one and _holds_function(g, a))):
         return None
     if not is_one:
@@ -277,6 +279,12 @@ def _regular_sum(g: Graph, a: Args, sign: int) -> int | None:
     if _cancel(probe(g, x), probe(g, y), sign):
         return removable(g, g.intern(op, a), variable)
     return _if_regular(g, op, a, variable, [*common_poles(g, a, variable), *_ties(g, a, sign, variable)])
+
+
+def _has_square(g: Graph, a: Args) -> bool:
+    """Whether one of the two is a multiple of the square of a function, as (1 - cos(x))/x**2 is."""
+    roots = (root_of_square(g, numbered(g, part)[1]) for part in a)
+    return any(root is not None and g.op[root] in _OWN for root in roots)
 
 
 def _holds_function(g: Graph, a: Args) -> bool:
