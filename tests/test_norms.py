@@ -13,6 +13,7 @@ import mpmath
 import numpy as np
 import pytest
 import sympy as sp
+from duals import exact as derivatives
 
 import symgrad as sg
 from symgrad.ir.composites.norm import NAMES
@@ -178,3 +179,24 @@ def test_conditions_leave_all_loops_that_do_nothing_else() -> None:
     (choice,) = unswitched(routine).body
     assert isinstance(choice, If) and choice.condition == 1
     assert [s.var for _, s in walk(choice.body, into_parts=True) if isinstance(s, For)] == ["i", "j"]
+
+
+FAR = ((3e199, -1e200, 1e180), (-0.3, 1e200, 1e80), (1e300, 2e300, -3e300), (1e120, 2e119, 3e118),
+       (3e-40, 1e-40, -2e-40), (1e-30, 2e-60, 0.0), (1.0, 2.0, -3.0), (1e9, 1.0, 2.0))  # fmt: skip
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("power", [sp.Rational(3, 2), sp.Rational(5, 2)])
+def test_a_side_over_the_cube_of_a_length_goes_on_where_the_cube_overflows(power: Any, target: str) -> None:
+    expr, args = x / (x**2 + y**2 + z**2) ** power, (x, y, z)
+    kernel = sg.compile(expr, args=args, wrt=args, outputs=("value", "grad", "hess"), backend=target)
+    for point in FAR:
+        with np.errstate(all="ignore"):
+            found = np.concatenate([np.ravel(part) for part in kernel(*point)])
+        with mpmath.workdps(1000):
+            wanted = derivatives(expr, args, point)
+        for a, b in zip(found, wanted, strict=True):
+            if abs(b) > 1.7e308:
+                assert a == float(mpmath.sign(b)) * np.inf, (point, a, b)
+            else:
+                assert abs(a - b) <= 1e-13 * abs(b) + 1e-306, (point, a, b)

@@ -242,6 +242,8 @@ EXAMPLES: dict[str, Example] = {
     "form_over_two_squares": lambda g, v: (g.mul(v.x, v.y), g.add(g.mul(v.x, v.x), g.mul(v.y, v.y))),
     "side_by_norm": lambda g, v: (
         v.x, g.node("sqrt", g.sum_of((g.mul(v.x, v.x), g.mul(v.y, v.y), g.mul(v.z, v.z))))),
+    "over_power_of_norm": lambda g, v: (v.x, g.node(
+        "pow", g.sum_of((g.mul(v.x, v.x), g.mul(v.y, v.y), g.mul(v.z, v.z))), g.const(Fraction(3, 2)))),
     "exponent_less_anchored_total": lambda g, v: (
         g.div(v.x, v.z), g.add(g.div(g.node("anchor", g.zero), v.z), g.mul(v.x, v.y))),
     "log_of_share_of_others": lambda g, v: (g.node("share_of_others", v.x, v.y, v.z),),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
 _MOST_NODES = 256  # of a sum of squares that is searched
+_IN_SPACE = ((3e150, -4e150, 1e150), (3e-40, 1e-40, -1e-40), (1.0, 3.0, -0.5), (1e9, 1.0, 2.0))
 _DEEP = 6  # levels of products and sums in which a mask is looked for
 
 
@@ -103,6 +104,35 @@ def root_of_product_to_norms(g: Graph, a: Args) -> int | None:
         return None
     rest = quotient_of(g, [g.const(parts.number), *others], list(parts.below))
     return quotient_of(g, [g.node("sqrt", f) for f in (rest, *sums)], [])
+
+
+@stable(
+    "div",
+    "a power of a sum of squares by halves overflows and underflows before a quotient by it does",
+    Audit(
+        "x/(x**2 + y**2 + z**2)**(3/2)", "x/h/h/h, h = sqrt(x**2 + y**2 + z**2)",
+        "what `sqrt` makes a norm, to an odd power above 1; not of all pairs of rows", "Blue 1978",
+        tuple(dict(zip("xyz", p, strict=True)) for p in _IN_SPACE),
+    ),
+    on=lambda ops: ops[1] in ("pow", "mul"),
+    needs=("pow",),
+)  # fmt: skip
+def over_power_of_norm(g: Graph, a: Args) -> int | None:
+    below = factors_of(g, a[1])
+    for place, factor in enumerate(below):
+        q = g.rational(g.args[factor][1]) if g.op[factor] == "pow" else None
+        if q is None or q.denominator != 2 or not 1 < q <= MOST_FACTORS:
+            continue
+        if len(g.axes[factor]) > 1:
+            continue  # over all pairs, of bodies, it would take half as much time again
+        norm = g.node("sqrt", g.args[factor][0])
+        if g.op[norm] != "norm":
+            continue
+        made = a[0]
+        for length in [norm] * int(2 * q):  # one after the other: of derivatives nothing is squared
+            made = g.div(made, length)
+        return quotient_of(g, [made], without(below, place))
+    return None
 
 
 @stable(
