@@ -107,10 +107,11 @@ def largest_anchored(g: Graph, exponent: int) -> int:
     if g.op[chosen] == "read":
         t, *index = g.args[chosen]
         chosen = g.substitute(g.tensors[t].body, dict(zip(g.tensors[t].out, index, strict=True)))
-    is_finite, top, _ = g.args[chosen]
+    _, top, _ = g.args[chosen]
     infinity = g.const(float("inf"))
-    is_above = g.node("eq", quotient_of(g, [*above, top], below), infinity)
-    return g.where(is_finite, g.zero, g.where(is_above, infinity, g.zero))
+    is_negative = g.node("lt", quotient_of(g, above, below), g.zero)
+    end = g.where(is_negative, g.neg(infinity), infinity)  # once for all places, where s*top is one for each
+    return g.where(g.node("eq", top, end), infinity, g.zero)
 
 
 def _times(g: Graph, s: Factors, u: int) -> int:
