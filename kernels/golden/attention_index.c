@@ -38,14 +38,14 @@
  * work    t23_1 (few*m, rows_1) double
  * work    t24_1 (9600*few,) double
  * work    t1 (many*rows, m) double
- * work    t2 (many*rows,) double
- * work    t3 (many*rows,) double
+ * work    t2 (8*many,) double
+ * work    t3 (8*many,) double
  * work    t4 (many*rows,) double
  * work    t5 (many*rows, m) double
  * work    t6 (many*rows,) double
  * work    t7 (m*many,) double
  * work    t8 (many*rows,) double
- * work    t9 (many*rows,) double
+ * work    t9 (8*many,) double
  * work    t10 (many*rows,) double
  * work    t11 (many*rows,) double
  * work    t13 (many*rows,) double
@@ -66,7 +66,7 @@
  * kinks: first (ties of Max and Min go to the first argument, and Abs has slope 0 at 0)
  * value: value (), row-major
  * grad: grad_Q (n, d), row-major; grad_K (m, d), row-major; grad_V (m, e), row-major; grad_tau (), row-major
- * operations: 7791 as derived, 7791 after optimisation, every size 8
+ * operations: 7791 as derived, 7784 after optimisation, every size 8
  */
 
 #include "attention_index.h"
@@ -494,9 +494,9 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     double *const restrict t1 = work + at21;
     const int64_t at22 = at21 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
     double *const restrict t2 = work + at22;
-    const int64_t at23 = at22 + attention_index_slice(attention_index_extent(many*rows));
+    const int64_t at23 = at22 + attention_index_slice(attention_index_extent(8*many));
     double *const restrict t3 = work + at23;
-    const int64_t at24 = at23 + attention_index_slice(attention_index_extent(many*rows));
+    const int64_t at24 = at23 + attention_index_slice(attention_index_extent(8*many));
     double *const restrict t4 = work + at24;
     const int64_t at25 = at24 + attention_index_slice(attention_index_extent(many*rows));
     double *const restrict t5 = work + at25;
@@ -508,7 +508,7 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     double *const restrict t8 = work + at28;
     const int64_t at29 = at28 + attention_index_slice(attention_index_extent(many*rows));
     double *const restrict t9 = work + at29;
-    const int64_t at30 = at29 + attention_index_slice(attention_index_extent(many*rows));
+    const int64_t at30 = at29 + attention_index_slice(attention_index_extent(8*many));
     double *const restrict t10 = work + at30;
     const int64_t at31 = at30 + attention_index_slice(attention_index_extent(many*rows));
     double *const restrict t11 = work + at31;
@@ -537,9 +537,10 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
         const double tt2 = sqrt((double)d);
         const double tt3 = tt1 * tt2;
         const int tt4 = 1.0 / tt3 < 0.0;
+        const double tt5 = tt4 ? (-INFINITY) : INFINITY;
         double c1 = 0.0;
         double c2 = 0.0;
-        const double tt5 = tt2 * tt2 * (tt1 * tt1);
+        const double tt6 = tt2 * tt2 * (tt1 * tt1);
         const int64_t none = attention_index_min(0, n - 25);
         /* strip by strip: what is in between stays in the cache */
         for (int64_t first = 0; first < n - none - 24; first += 48) {
@@ -574,23 +575,22 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
             }
             for (int64_t i = 0; i < m; i++) {
                 for (int64_t j = first; j < first + strip; j++) {
-                    const double tt6 = t1_1[i*rows_1 + j - first];
-                    if (tt6 > t2_1[j - first] || tt6 != tt6) {
-                        t2_1[j - first] = tt6;
+                    const double tt7 = t1_1[i*rows_1 + j - first];
+                    if (tt7 > t2_1[j - first] || tt7 != tt7) {
+                        t2_1[j - first] = tt7;
                     }
-                    if (tt6 < t3_1[j - first] || tt6 != tt6) {
-                        t3_1[j - first] = tt6;
+                    if (tt7 < t3_1[j - first] || tt7 != tt7) {
+                        t3_1[j - first] = tt7;
                     }
                 }
             }
             attention_index_INDEPENDENT
             for (int64_t i = first; i < first + strip; i++) {
-                const double tt7 = t2_1[i - first];
-                const double tt8 = t3_1[i - first];
-                const double tt9 = tt4 ? tt8 : tt7;
-                t4_1[i - first] = (fabs(tt9) < INFINITY) ? tt9 : 0.0;
-                const double tt10 = tt4 ? tt8 : tt7;
-                t6_1[i - first] = (fabs(tt10) < INFINITY) ? 0.0 : ((tt10 / tt3 == INFINITY) ? INFINITY : 0.0);
+                const double tt8 = t2_1[i - first];
+                const double tt9 = t3_1[i - first];
+                const double tt10 = tt4 ? tt9 : tt8;
+                t4_1[i - first] = (fabs(tt10) < INFINITY) ? tt10 : 0.0;
+                t6_1[i - first] = ((tt4 ? tt9 : tt8) == tt5) ? INFINITY : 0.0;
             }
             for (int64_t i = 0; i < m; i++) {
                 attention_index_INDEPENDENT
@@ -749,7 +749,7 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
             for (int64_t i = first; i < first + strip; i++) {
                 const int tt52 = !(t13_1[i - first] == -INFINITY);
                 if (tt52) {
-                    c2 += t21_1[i - first] * tt2 / tt5;
+                    c2 += t21_1[i - first] * tt2 / tt6;
                 }
             }
             attention_index_contract(&t23_1[0], &Q[first*d], &grad_K[0], &t24_1[0], m, d, strip, rows_1, 1, d,
@@ -780,9 +780,10 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
         const double tt54 = sqrt((double)d);
         const double tt55 = tt53 * tt54;
         const int tt56 = 1.0 / tt55 < 0.0;
+        const double tt57 = tt56 ? (-INFINITY) : INFINITY;
         double c7 = 0.0;
         double c8 = 0.0;
-        const double tt57 = tt54 * tt54 * (tt53 * tt53);
+        const double tt58 = tt54 * tt54 * (tt53 * tt53);
         const int64_t none = attention_index_min(0, n - 25);
         /* strip by strip: what is in between stays in the cache */
         for (int64_t first = 0; first < n - none - 24; first += 48) {
@@ -805,45 +806,49 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 attention_index_contract(&Q[first*d], &K[0], &t1[0], &t24[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
                     0);
             }
-            for (int64_t i = first; i < first + strip; i++) {
-                double c10 = -INFINITY;
-                double c11 = INFINITY;
-                for (int64_t j = 0; j < m; j++) {
-                    const double tt58 = t1[(i - first)*m + j];
-                    c10 = (tt58 > c10 || tt58 != tt58) ? tt58 : c10;
-                    c11 = (tt58 < c11 || tt58 != tt58) ? tt58 : c11;
+            /* some rows at a time: what is searched is still in the cache when it is used */
+            for (int64_t first_1 = first; first_1 < first + strip; first_1 += 8) {
+                for (int64_t i = first_1; i < attention_index_min(first_1 + 8, first + strip); i++) {
+                    double c10 = -INFINITY;
+                    double c11 = INFINITY;
+                    for (int64_t j = 0; j < m; j++) {
+                        const double tt59 = t1[(i - first)*m + j];
+                        c10 = (tt59 > c10 || tt59 != tt59) ? tt59 : c10;
+                        c11 = (tt59 < c11 || tt59 != tt59) ? tt59 : c11;
+                    }
+                    t2[i - first_1] = c10;
+                    t3[i - first_1] = c11;
                 }
-                t2[i - first] = c10;
-                t3[i - first] = c11;
-                const double tt59 = t2[i - first];
-                const double tt60 = t3[i - first];
-                const double tt61 = tt56 ? tt60 : tt59;
-                const double tt62 = (fabs(tt61) < INFINITY) ? tt61 : 0.0;
-                t4[i - first] = tt62;
-                const double tt63 = tt56 ? tt60 : tt59;
-                const double tt64 = (fabs(tt63) < INFINITY) ? 0.0 : ((tt63 / tt55 == INFINITY) ? INFINITY : 0.0);
-                t6[i - first] = tt64;
-                double c12 = 0.0;
-                double c13 = 0.0;
-                attention_index_SUM(c12, c13)
-                for (int64_t j = 0; j < m; j++) {
-                    const double tt65 = (t1[(i - first)*m + j] - tt62) / tt55;
-                    t5[(i - first)*m + j] = tt65;
-                    const double tt66 = exp((tt65 == tt64) ? 0.0 : (tt65 - tt64));
-                    t7[j] = tt66;
-                    c12 += (tt65 == tt64) ? 0.0 : tt66;
-                    c13 += (tt65 == tt64) ? 1.0 : 0;
-                }
-                t8[i - first] = c12;
-                t9[i - first] = c13;
-                const double tt67 = t9[i - first];
-                const double tt68 = ((tt64 == INFINITY) && (1.0 < tt67)) ? NAN : tt67;
-                t10[i - first] = tt68;
-                const double tt69 = t8[i - first];
-                t11[i - first] = tt69 + (tt68 - 1.0);
-                const double tt70 = tt69 + tt68;
-                for (int64_t j = 0; j < m; j++) {
-                    t14[(i - first)*m + j] = t7[j] / tt70;
+                for (int64_t i = first_1; i < attention_index_min(first_1 + 8, first + strip); i++) {
+                    const double tt60 = t2[i - first_1];
+                    const double tt61 = t3[i - first_1];
+                    const double tt62 = tt56 ? tt61 : tt60;
+                    const double tt63 = (fabs(tt62) < INFINITY) ? tt62 : 0.0;
+                    t4[i - first] = tt63;
+                    const double tt64 = ((tt56 ? tt61 : tt60) == tt57) ? INFINITY : 0.0;
+                    t6[i - first] = tt64;
+                    double c12 = 0.0;
+                    double c13 = 0.0;
+                    attention_index_SUM(c12, c13)
+                    for (int64_t j = 0; j < m; j++) {
+                        const double tt65 = (t1[(i - first)*m + j] - tt63) / tt55;
+                        t5[(i - first)*m + j] = tt65;
+                        const double tt66 = exp((tt65 == tt64) ? 0.0 : (tt65 - tt64));
+                        t7[j] = tt66;
+                        c12 += (tt65 == tt64) ? 0.0 : tt66;
+                        c13 += (tt65 == tt64) ? 1.0 : 0;
+                    }
+                    t8[i - first] = c12;
+                    t9[i - first_1] = c13;
+                    const double tt67 = t9[i - first_1];
+                    const double tt68 = ((tt64 == INFINITY) && (1.0 < tt67)) ? NAN : tt67;
+                    t10[i - first] = tt68;
+                    const double tt69 = t8[i - first];
+                    t11[i - first] = tt69 + (tt68 - 1.0);
+                    const double tt70 = tt69 + tt68;
+                    for (int64_t j = 0; j < m; j++) {
+                        t14[(i - first)*m + j] = t7[j] / tt70;
+                    }
                 }
             }
             for (int64_t i = first; i < first + strip; i++) {
@@ -928,7 +933,7 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 }
                 t21[0] = c18;
                 if (!(tt82 == -INFINITY)) {
-                    c8 += t21[0] * tt54 / tt57;
+                    c8 += t21[0] * tt54 / tt58;
                 }
             }
             attention_index_contract(&t23[0], &Q[first*d], &grad_K[0], &t24[0], m, d, strip, 1, m, d, 1, d, 1,
@@ -959,7 +964,7 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
 int64_t attention_index_work_size(int64_t n, int64_t d, int64_t m, int64_t e)
 {
     (void)d;
-    return attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + 8 + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(9600*attention_index_min(1, -m + 8))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(m*attention_index_min(1, m - 7))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + 8 + 8 + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(9600*attention_index_min(1, m - 7)));
+    return attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + 8 + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(9600*attention_index_min(1, -m + 8))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(8*attention_index_min(1, m - 7))) + attention_index_slice(attention_index_extent(8*attention_index_min(1, m - 7))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(m*attention_index_min(1, m - 7))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(8*attention_index_min(1, m - 7))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + 8 + 8 + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(9600*attention_index_min(1, m - 7)));
 }
 
 int64_t attention_index_argument_count(void)

@@ -20,12 +20,12 @@
  * work    t2 (rows, h) double
  * work    t3 (rows, h) double
  * work    t4 (rows, c) double
- * work    t5 (c,) double
- * work    t6 (rows,) double
+ * work    t5 (8, c) double
+ * work    t6 (8,) double
  * work    t7 (rows,) double
  * work    t8 (c,) double
- * work    t9 (rows,) double
- * work    t10 (rows,) double
+ * work    t9 (8,) double
+ * work    t10 (8,) double
  * work    t12 (rows,) double
  * work    t14 (rows,) double
  * work    t15 (rows,) double
@@ -435,43 +435,40 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
     double *const restrict t4 = work + at3;
     const int64_t at4 = at3 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c));
     double *const restrict t5 = work + at4;
-    const int64_t at5 = at4 + dense_index_slice(dense_index_extent(c));
+    const int64_t at5 = at4 + dense_index_extent(c)*8;
     double *const restrict t6 = work + at5;
-    const int64_t at6 = at5 + dense_index_slice(dense_index_extent(rows));
-    double *const restrict t7 = work + at6;
-    const int64_t at7 = at6 + dense_index_slice(dense_index_extent(rows));
-    double *const restrict t8 = work + at7;
-    const int64_t at8 = at7 + dense_index_slice(dense_index_extent(c));
-    double *const restrict t9 = work + at8;
+    double *const restrict t7 = work + at5 + 8;
+    const int64_t at6 = at5 + 8 + dense_index_slice(dense_index_extent(rows));
+    double *const restrict t8 = work + at6;
+    const int64_t at7 = at6 + dense_index_slice(dense_index_extent(c));
+    double *const restrict t9 = work + at7;
+    double *const restrict t10 = work + at7 + 8;
+    double *const restrict t12 = work + at7 + 8 + 8;
+    const int64_t at8 = at7 + 8 + 8 + dense_index_slice(dense_index_extent(rows));
+    double *const restrict t14 = work + at8;
     const int64_t at9 = at8 + dense_index_slice(dense_index_extent(rows));
-    double *const restrict t10 = work + at9;
+    double *const restrict t15 = work + at9;
     const int64_t at10 = at9 + dense_index_slice(dense_index_extent(rows));
-    double *const restrict t12 = work + at10;
-    const int64_t at11 = at10 + dense_index_slice(dense_index_extent(rows));
-    double *const restrict t14 = work + at11;
-    const int64_t at12 = at11 + dense_index_slice(dense_index_extent(rows));
-    double *const restrict t15 = work + at12;
-    const int64_t at13 = at12 + dense_index_slice(dense_index_extent(rows));
-    double *const restrict t16 = work + at13;
-    double *const restrict t17 = work + at13 + 8;
-    const int64_t at14 = at13 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
-    double *const restrict t18 = work + at14;
-    const int64_t at15 = at14 + dense_index_slice(dense_index_extent(h));
-    double *const restrict t19 = work + at15;
-    const int64_t at16 = at15 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c));
-    double *const restrict t20 = work + at16;
-    const int64_t at17 = at16 + dense_index_slice(dense_index_extent(c));
-    double *const restrict t21 = work + at17;
-    const int64_t at18 = at17 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c));
-    double *const restrict t22 = work + at18;
-    const int64_t at19 = at18 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
-    double *const restrict t23 = work + at19;
-    const int64_t at20 = at19 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
-    double *const restrict t24 = work + at20;
-    const int64_t at21 = at20 + dense_index_slice(dense_index_extent(h));
-    double *const restrict t25 = work + at21;
-    const int64_t at22 = at21 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
-    double *const restrict t26 = work + at22;
+    double *const restrict t16 = work + at10;
+    double *const restrict t17 = work + at10 + 8;
+    const int64_t at11 = at10 + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
+    double *const restrict t18 = work + at11;
+    const int64_t at12 = at11 + dense_index_slice(dense_index_extent(h));
+    double *const restrict t19 = work + at12;
+    const int64_t at13 = at12 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c));
+    double *const restrict t20 = work + at13;
+    const int64_t at14 = at13 + dense_index_slice(dense_index_extent(c));
+    double *const restrict t21 = work + at14;
+    const int64_t at15 = at14 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(c));
+    double *const restrict t22 = work + at15;
+    const int64_t at16 = at15 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h));
+    double *const restrict t23 = work + at16;
+    const int64_t at17 = at16 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
+    double *const restrict t24 = work + at17;
+    const int64_t at18 = at17 + dense_index_slice(dense_index_extent(h));
+    double *const restrict t25 = work + at18;
+    const int64_t at19 = at18 + dense_index_slice(dense_index_extent(rows)*dense_index_extent(h));
+    double *const restrict t26 = work + at19;
     double c1 = 0.0;
     const double tt1 = (double)n;
     for (int64_t i = 0; i < c; i++) {
@@ -531,50 +528,55 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
         if (c*h*strip >= 33) {
             dense_index_contract(&t2[0], &W2[0], &t4[0], &t26[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
         }
-        for (int64_t i = first; i < first + strip; i++) {
-            for (int64_t j = 0; j < c; j++) {
-                t5[j] = b2[j] + t4[(i - first)*c + j];
+        /* some rows at a time: what is searched is still in the cache when it is used */
+        for (int64_t first_1 = first; first_1 < first + strip; first_1 += 8) {
+            for (int64_t i = first_1; i < dense_index_min(first_1 + 8, first + strip); i++) {
+                for (int64_t j = 0; j < c; j++) {
+                    t5[(i - first_1)*c + j] = b2[j] + t4[(i - first)*c + j];
+                }
+                double c4 = -INFINITY;
+                for (int64_t j = 0; j < c; j++) {
+                    const double tt5 = t5[(i - first_1)*c + j];
+                    c4 = (tt5 > c4 || tt5 != tt5) ? tt5 : c4;
+                }
+                t6[i - first_1] = c4;
             }
-            double c4 = -INFINITY;
-            for (int64_t j = 0; j < c; j++) {
-                const double tt5 = t5[j];
-                c4 = (tt5 > c4 || tt5 != tt5) ? tt5 : c4;
-            }
-            t6[i - first] = c4;
-            const double tt6 = t6[i - first];
-            const double tt7 = (-INFINITY < tt6) ? tt6 : 0.0;
-            t7[i - first] = tt7;
-            double c5 = 0.0;
-            double c6 = 0.0;
-            dense_index_SUM(c5, c6)
-            for (int64_t j = 0; j < c; j++) {
-                const double tt8 = t5[j];
-                const double tt9 = exp((tt8 == tt7) ? 0.0 : (tt8 - tt7));
-                t8[j] = tt9;
-                c5 += (tt8 == tt7) ? 0.0 : tt9;
-                c6 += (tt8 == tt7) ? 1.0 : 0;
-            }
-            t9[i - first] = c5;
-            t10[i - first] = c6;
-            const double tt10 = t10[i - first];
-            const double tt11 = ((tt7 == INFINITY) && (1.0 < tt10)) ? NAN : tt10;
-            const double tt12 = t9[i - first];
-            t12[i - first] = tt11 - 1.0 + tt12;
-            double c7 = 0.0;
-            const int64_t g1 = label[i];
-            dense_index_SUM(c7)
-            for (int64_t j = 0; j < h; j++) {
-                const double tt13 = t2[(i - first)*h + j];
-                const double tt14 = W2[j*c + g1];
-                c7 += tt14 * tt13;
-                t17[g1*h + j] += -(tt13 / tt1);
-                const double tt15 = t3[(i - first)*h + j];
-                t18[j] += tt14 * (tt15 * tt15);
-            }
-            t15[i - first] = c7;
-            const double tt16 = tt11 + tt12;
-            for (int64_t j = 0; j < c; j++) {
-                t19[(i - first)*c + j] = t8[j] / tt16;
+            for (int64_t i = first_1; i < dense_index_min(first_1 + 8, first + strip); i++) {
+                const double tt6 = t6[i - first_1];
+                const double tt7 = (-INFINITY < tt6) ? tt6 : 0.0;
+                t7[i - first] = tt7;
+                double c5 = 0.0;
+                double c6 = 0.0;
+                dense_index_SUM(c5, c6)
+                for (int64_t j = 0; j < c; j++) {
+                    const double tt8 = t5[(i - first_1)*c + j];
+                    const double tt9 = exp((tt8 == tt7) ? 0.0 : (tt8 - tt7));
+                    t8[j] = tt9;
+                    c5 += (tt8 == tt7) ? 0.0 : tt9;
+                    c6 += (tt8 == tt7) ? 1.0 : 0;
+                }
+                t9[i - first_1] = c5;
+                t10[i - first_1] = c6;
+                const double tt10 = t10[i - first_1];
+                const double tt11 = ((tt7 == INFINITY) && (1.0 < tt10)) ? NAN : tt10;
+                const double tt12 = t9[i - first_1];
+                t12[i - first] = tt11 - 1.0 + tt12;
+                double c7 = 0.0;
+                const int64_t g1 = label[i];
+                dense_index_SUM(c7)
+                for (int64_t j = 0; j < h; j++) {
+                    const double tt13 = t2[(i - first)*h + j];
+                    const double tt14 = W2[j*c + g1];
+                    c7 += tt14 * tt13;
+                    t17[g1*h + j] += -(tt13 / tt1);
+                    const double tt15 = t3[(i - first)*h + j];
+                    t18[j] += tt14 * (tt15 * tt15);
+                }
+                t15[i - first] = c7;
+                const double tt16 = tt11 + tt12;
+                for (int64_t j = 0; j < c; j++) {
+                    t19[(i - first)*c + j] = t8[j] / tt16;
+                }
             }
         }
         dense_index_SUM(c1)
@@ -682,7 +684,7 @@ void dense_index(const double *restrict X, const int64_t *restrict label,
 int64_t dense_index_work_size(int64_t n, int64_t d, int64_t h, int64_t c)
 {
     (void)d;
-    return dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))) + dense_index_slice(dense_index_extent(dense_index_min(72, n))) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))) + dense_index_slice(dense_index_extent(dense_index_min(72, n))) + dense_index_slice(dense_index_extent(dense_index_min(72, n))) + dense_index_slice(dense_index_extent(dense_index_min(72, n))) + dense_index_slice(dense_index_extent(dense_index_min(72, n))) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(h)) + 9600;
+    return dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(c)) + dense_index_extent(c)*8 + 8 + dense_index_slice(dense_index_extent(dense_index_min(72, n))) + dense_index_slice(dense_index_extent(c)) + 8 + 8 + dense_index_slice(dense_index_extent(dense_index_min(72, n))) + dense_index_slice(dense_index_extent(dense_index_min(72, n))) + dense_index_slice(dense_index_extent(dense_index_min(72, n))) + 8 + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(c)) + dense_index_slice(dense_index_extent(c)*dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(h)) + dense_index_slice(dense_index_extent(h)) + dense_index_slice(dense_index_extent(dense_index_min(72, n))*dense_index_extent(h)) + 9600;
 }
 
 int64_t dense_index_argument_count(void)

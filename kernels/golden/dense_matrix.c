@@ -19,12 +19,12 @@
  * work    t1 (rows, h) double
  * work    t2 (rows, h) double
  * work    t3 (rows, c) double
- * work    t4 (c,) double
- * work    t5 (rows,) double
+ * work    t4 (8, c) double
+ * work    t5 (8,) double
  * work    t6 (rows,) double
  * work    t7 (c,) double
- * work    t8 (rows,) double
- * work    t9 (rows,) double
+ * work    t8 (8,) double
+ * work    t9 (8,) double
  * work    t11 (rows,) double
  * work    t13 (rows,) double
  * work    t14 () double
@@ -431,40 +431,37 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
     double *const restrict t3 = work + at2;
     const int64_t at3 = at2 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(c));
     double *const restrict t4 = work + at3;
-    const int64_t at4 = at3 + dense_matrix_slice(dense_matrix_extent(c));
+    const int64_t at4 = at3 + dense_matrix_extent(c)*8;
     double *const restrict t5 = work + at4;
-    const int64_t at5 = at4 + dense_matrix_slice(dense_matrix_extent(rows));
-    double *const restrict t6 = work + at5;
-    const int64_t at6 = at5 + dense_matrix_slice(dense_matrix_extent(rows));
-    double *const restrict t7 = work + at6;
-    const int64_t at7 = at6 + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t8 = work + at7;
+    double *const restrict t6 = work + at4 + 8;
+    const int64_t at5 = at4 + 8 + dense_matrix_slice(dense_matrix_extent(rows));
+    double *const restrict t7 = work + at5;
+    const int64_t at6 = at5 + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t8 = work + at6;
+    double *const restrict t9 = work + at6 + 8;
+    double *const restrict t11 = work + at6 + 8 + 8;
+    const int64_t at7 = at6 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(rows));
+    double *const restrict t13 = work + at7;
     const int64_t at8 = at7 + dense_matrix_slice(dense_matrix_extent(rows));
-    double *const restrict t9 = work + at8;
-    const int64_t at9 = at8 + dense_matrix_slice(dense_matrix_extent(rows));
-    double *const restrict t11 = work + at9;
-    const int64_t at10 = at9 + dense_matrix_slice(dense_matrix_extent(rows));
-    double *const restrict t13 = work + at10;
-    const int64_t at11 = at10 + dense_matrix_slice(dense_matrix_extent(rows));
-    double *const restrict t14 = work + at11;
-    double *const restrict t15 = work + at11 + 8;
-    double *const restrict t16 = work + at11 + 8 + 8;
-    const int64_t at12 = at11 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t17 = work + at12;
-    const int64_t at13 = at12 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(c));
-    double *const restrict t18 = work + at13;
-    const int64_t at14 = at13 + dense_matrix_slice(dense_matrix_extent(c));
-    double *const restrict t19 = work + at14;
-    const int64_t at15 = at14 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(c));
-    double *const restrict t20 = work + at15;
+    double *const restrict t14 = work + at8;
+    double *const restrict t15 = work + at8 + 8;
+    double *const restrict t16 = work + at8 + 8 + 8;
+    const int64_t at9 = at8 + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t17 = work + at9;
+    const int64_t at10 = at9 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(c));
+    double *const restrict t18 = work + at10;
+    const int64_t at11 = at10 + dense_matrix_slice(dense_matrix_extent(c));
+    double *const restrict t19 = work + at11;
+    const int64_t at12 = at11 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(c));
+    double *const restrict t20 = work + at12;
+    const int64_t at13 = at12 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(h));
+    double *const restrict t21 = work + at13;
+    const int64_t at14 = at13 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(h));
+    double *const restrict t22 = work + at14;
+    const int64_t at15 = at14 + dense_matrix_slice(dense_matrix_extent(h));
+    double *const restrict t23 = work + at15;
     const int64_t at16 = at15 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(h));
-    double *const restrict t21 = work + at16;
-    const int64_t at17 = at16 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(h));
-    double *const restrict t22 = work + at17;
-    const int64_t at18 = at17 + dense_matrix_slice(dense_matrix_extent(h));
-    double *const restrict t23 = work + at18;
-    const int64_t at19 = at18 + dense_matrix_slice(dense_matrix_extent(rows)*dense_matrix_extent(h));
-    double *const restrict t24 = work + at19;
+    double *const restrict t24 = work + at16;
     double c1 = 0.0;
     double c2 = 0.0;
     const double tt1 = (double)n;
@@ -537,39 +534,44 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
         if (c*h*strip >= 33) {
             dense_matrix_contract(&t2[0], &W2[0], &t3[0], &t24[0], strip, c, h, h, 1, c, 1, c, 1, 0, 1, 0);
         }
-        for (int64_t i = first; i < first + strip; i++) {
-            for (int64_t j = 0; j < c; j++) {
-                t4[j] = t3[(i - first)*c + j] + b2[j];
+        /* some rows at a time: what is searched is still in the cache when it is used */
+        for (int64_t first_1 = first; first_1 < first + strip; first_1 += 8) {
+            for (int64_t i = first_1; i < dense_matrix_min(first_1 + 8, first + strip); i++) {
+                for (int64_t j = 0; j < c; j++) {
+                    t4[(i - first_1)*c + j] = t3[(i - first)*c + j] + b2[j];
+                }
+                double c5 = -INFINITY;
+                for (int64_t j = 0; j < c; j++) {
+                    const double tt4 = t4[(i - first_1)*c + j];
+                    c5 = (tt4 > c5 || tt4 != tt4) ? tt4 : c5;
+                }
+                t5[i - first_1] = c5;
             }
-            double c5 = -INFINITY;
-            for (int64_t j = 0; j < c; j++) {
-                const double tt4 = t4[j];
-                c5 = (tt4 > c5 || tt4 != tt4) ? tt4 : c5;
-            }
-            t5[i - first] = c5;
-            const double tt5 = t5[i - first];
-            const double tt6 = (-INFINITY < tt5) ? tt5 : 0.0;
-            t6[i - first] = tt6;
-            double c6 = 0.0;
-            double c7 = 0.0;
-            dense_matrix_SUM(c6, c7, c2)
-            for (int64_t j = 0; j < c; j++) {
-                const double tt7 = t4[j];
-                const double tt8 = exp((tt7 == tt6) ? 0.0 : (tt7 - tt6));
-                t7[j] = tt8;
-                c6 += (tt7 == tt6) ? 0.0 : tt8;
-                c7 += (tt7 == tt6) ? 1.0 : 0;
-                c2 += Y[i*c + j] * (t3[(i - first)*c + j] + b2[j]);
-            }
-            t8[i - first] = c6;
-            t9[i - first] = c7;
-            const double tt9 = t9[i - first];
-            const double tt10 = ((1.0 < tt9) && (tt6 == INFINITY)) ? NAN : tt9;
-            const double tt11 = t8[i - first];
-            t11[i - first] = tt11 + (tt10 - 1.0);
-            const double tt12 = tt10 + tt11;
-            for (int64_t j = 0; j < c; j++) {
-                t17[(i - first)*c + j] = t7[j] / tt12;
+            for (int64_t i = first_1; i < dense_matrix_min(first_1 + 8, first + strip); i++) {
+                const double tt5 = t5[i - first_1];
+                const double tt6 = (-INFINITY < tt5) ? tt5 : 0.0;
+                t6[i - first] = tt6;
+                double c6 = 0.0;
+                double c7 = 0.0;
+                dense_matrix_SUM(c6, c7, c2)
+                for (int64_t j = 0; j < c; j++) {
+                    const double tt7 = t4[(i - first_1)*c + j];
+                    const double tt8 = exp((tt7 == tt6) ? 0.0 : (tt7 - tt6));
+                    t7[j] = tt8;
+                    c6 += (tt7 == tt6) ? 0.0 : tt8;
+                    c7 += (tt7 == tt6) ? 1.0 : 0;
+                    c2 += Y[i*c + j] * (t3[(i - first)*c + j] + b2[j]);
+                }
+                t8[i - first_1] = c6;
+                t9[i - first_1] = c7;
+                const double tt9 = t9[i - first_1];
+                const double tt10 = ((1.0 < tt9) && (tt6 == INFINITY)) ? NAN : tt9;
+                const double tt11 = t8[i - first_1];
+                t11[i - first] = tt11 + (tt10 - 1.0);
+                const double tt12 = tt10 + tt11;
+                for (int64_t j = 0; j < c; j++) {
+                    t17[(i - first)*c + j] = t7[j] / tt12;
+                }
             }
         }
         dense_matrix_SUM(c1)
@@ -672,7 +674,7 @@ void dense_matrix(const double *restrict X, const double *restrict Y, const doub
 int64_t dense_matrix_work_size(int64_t n, int64_t d, int64_t c, int64_t h)
 {
     (void)d;
-    return dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(h)) + 9600;
+    return dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(c)) + dense_matrix_extent(c)*8 + 8 + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))) + dense_matrix_slice(dense_matrix_extent(c)) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))) + 8 + 8 + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(c)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(h)) + dense_matrix_slice(dense_matrix_extent(dense_matrix_min(72, n))*dense_matrix_extent(h)) + 9600;
 }
 
 int64_t dense_matrix_argument_count(void)

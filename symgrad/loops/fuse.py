@@ -42,7 +42,7 @@ MOST_STATEMENTS = 300  # in one loop: beyond that, registers and address streams
 _MOST_APART = 100  # in one whose parts touch no element together: they only take registers from each other
 DEAR = 5  # of `Op.cost`: functions, more than a division
 TRIED = frozenset(("sin", "cos", "tan"))
-_LOOK_BACK = 12  # statements with loops that a loop may move past
+LOOK_BACK = 12  # statements with loops that a loop may move past
 
 
 def fused(routine: Routine) -> Routine:
@@ -94,7 +94,7 @@ def _merged(done: list[Statement], known: list[Effects], loop: For) -> bool:
                 )
                 return True
             passed += 1
-            if passed > _LOOK_BACK:
+            if passed > LOOK_BACK:
                 return False
     return False
 
@@ -134,23 +134,43 @@ def _one_loop(first: For, second: For, one: Effects, two: Effects) -> For | None
     size = _size(first) + _size(second)
     if not _may_be_fused(first) or size > MOST_STATEMENTS or not _are_alike(first.body, second.body):
         return None
-    if one.changes & (two.uses | two.changes) or two.changes & one.uses:
+    if _meet_in_cells(one, two):
         return None
+    both, again = _joined(first, second)
+    if _is_spoilt(both) or not _meet_in_one_turn(both, one, two):
+        return None
+    return None if size > _MOST_APART and not _touch_the_same(both.body[: -len(again)], again) else both
+
+
+def may_be_one(first: For, second: For) -> bool:
+    """Whether two loops may become one, or take turns in any other way that keeps each one's order."""
+    one, two = effects(first), effects(second)
+    if not _have_one_range(first, second) or _meet_in_cells(one, two):
+        return False
+    return _meet_in_one_turn(_joined(first, second)[0], one, two)
+
+
+def _meet_in_cells(one: Effects, two: Effects) -> bool:
+    """Whether one loop changes a register that the other one uses."""
+    return bool(one.changes & (two.uses | two.changes) or two.changes & one.uses)
+
+
+def _joined(first: For, second: For) -> tuple[For, list[Statement]]:
+    """One loop with the bodies of both, and that of the second."""
     name = _common_name(first, second)
-    body = renamed(first.body, {first.var: name})
-    again = renamed(second.body, {second.var: name})
-    both = replace(first, var=name, body=[*body, *again])
-    if _is_spoilt(both):
-        return None
+    again = list(renamed(second.body, {second.var: name}))
+    return replace(first, var=name, body=[*renamed(first.body, {first.var: name}), *again]), again
+
+
+def _meet_in_one_turn(both: For, one: Effects, two: Effects) -> bool:
+    """Whether every element that one part writes and the other touches is touched in the same turn."""
     shared = (one.writes & two.touches) | (one.reads & two.writes)
-    if not all(_in_one_turn(b, name, both.body) for b in shared):
-        return None
-    return None if size > _MOST_APART and not _touch_the_same(body, again) else both
+    return all(_in_one_turn(b, both.var, both.body) for b in shared)
 
 
 def _are_alike(one: Sequence[Statement], two: Sequence[Statement]) -> bool:
     """Whether compilers treat the loops around these alike: neither loses by being one with the other."""
-    if _is_choosing(one) != _is_choosing(two):
+    if _is_choosing(one) != _is_choosing(two) or (is_row_search(one) and not is_row_search(two)):
         return False
     if any(_is_vectorised(a) and _is_scalar(b) for a, b in permutations((one, two))):
         return False
@@ -167,6 +187,11 @@ def _common_name(first: For, second: For) -> str:
 def _is_choosing(body: Sequence[Statement]) -> bool:
     """Whether loops look for the largest or smallest number: compilers leave such a loop scalar."""
     return any(isinstance(s, Accumulate) and s.kind in ("max", "min") for s in body)
+
+
+def is_row_search(body: Sequence[Statement]) -> bool:
+    """Whether a loop inside looks for the largest or smallest number; `searches` says why that matters."""
+    return any(isinstance(s, For) and _is_choosing(s.body) for s in body)
 
 
 def _is_innermost(body: Sequence[Statement]) -> bool:

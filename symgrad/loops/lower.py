@@ -47,6 +47,7 @@ from symgrad.loops.nest import (
 from symgrad.loops.records import Record
 from symgrad.loops.recurrences import Loop, Recurrences
 from symgrad.loops.runs import with_lines
+from symgrad.loops.searches import searched_in_blocks
 from symgrad.loops.slabs import in_slabs
 from symgrad.loops.strips import stripped
 from symgrad.loops.sweeps import Span, Sweeps, in_order
@@ -79,7 +80,7 @@ def lower(
     routine = Lowering(g, interface, library, tiled, plain).run()
     if isinstance(routine.body, Lines):
         return routine  # of its loops, which fill outputs, nothing is to be made
-    return blocked(fused(in_slabs(stripped(without_single_turns(routine)))))
+    return blocked(searched_in_blocks(fused(in_slabs(stripped(without_single_turns(routine))))))
 
 
 class Lowering:
