@@ -229,3 +229,46 @@ def test_several_infinite_scores_have_no_shares_at_any_temperature(target: str) 
         assert np.isnan(gradient).all()
     for expr in (SHARE, v[0] / t - TOTAL, MEAN):
         assert np.isnan(sg.compile(expr, args=(v, t), outputs="value", backend=target)(several, 0.25))
+
+
+# ---- masked scores ---------------------------------------------------------------------------------
+
+MASKED = ([1000.25, 1000.0, -INF, 999.5], [0.5, 1.0, -INF, -INF], [3.0, 2.0, -INF, 2.0])
+# By the unmasked scores alone, as which of the first two are read; the mean weighs by place.
+OF_SCORES = {
+    "a log-sum-exp": lambda x, s: sp.log(sum(sp.exp(a / s) for a in x)),
+    "by an inverse temperature": lambda x, s: sp.log(sum(sp.exp(a * s) for a in x)),
+    "a free energy": lambda x, s: s * sp.log(sum(sp.exp(a / s) for a in x)),
+    "a softmax": lambda x, s: sp.exp(x[0] / s) / sum(sp.exp(a / s) for a in x),
+    "a log-softmax": lambda x, s: x[1] / s - sp.log(sum(sp.exp(a / s) for a in x)),
+    "a loss of a distance": lambda x, s: sp.log(sum(sp.exp(-a / s) for a in x)) + x[1] / s,
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", OF_SCORES)
+def test_masked_scores_take_no_part_in_derivatives_by_the_temperature(name: str, target: str) -> None:
+    """0*inf is 0 there: the same numbers as without them, to second order, over an axis and written out."""
+    sign, formula = -1 if name == "a loss of a distance" else 1, OF_SCORES[name]
+    outputs = ("value", "grad", "hess")
+    array = sg.compile(FORMULAS[name][0], args=(v, t), wrt=(v, t), outputs=outputs, backend=target)
+    for scores in MASKED:
+        x, s = sp.symbols(f"x:{len(scores)}", real=True), 0.5
+        few = sg.compile(formula(x, t), args=(*x, t), wrt=(*x, t), outputs=outputs, backend=target)
+        kept = [k for k, score in enumerate(scores) if score > -INF]
+        rest = [x[k] for k in kept]
+        without = sg.compile(formula(rest, t), args=(*rest, t), wrt=(*rest, t), outputs=outputs)
+        value, gradient, hessian = without(*(sign * scores[k] for k in kept), s)
+        places, size = [*kept, len(scores)], len(scores) + 1
+        wanted = value, np.zeros(size), np.zeros((size, size))
+        wanted[1][places], wanted[2][np.ix_(places, places)] = gradient, hessian
+        given = sign * np.array(scores)
+        own, slopes, blocks = array(given, s)
+        over_axis = (
+            own,
+            np.append(*slopes),
+            np.block([[blocks[0][0], blocks[0][1][:, None]], list(blocks[1])]),
+        )
+        for found in (over_axis, few(*given, s)):
+            for a, b in zip(found, wanted, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-300)

@@ -34,12 +34,13 @@
  * work    t19_1 (few*rows_1,) double
  * work    t20_1 (few*rows_1,) double
  * work    t21_1 (few*rows_1,) double
- * work    t22_1 () double
- * work    t23_1 (few*m, rows_1) double
- * work    t24_1 (9600*few,) double
+ * work    t22_1 (few*rows_1,) double
+ * work    t23_1 () double
+ * work    t24_1 (few*m, rows_1) double
+ * work    t25_1 (9600*few,) double
  * work    t1 (many*rows, m) double
- * work    t2 (8*many,) double
- * work    t3 (8*many,) double
+ * work    t2 (many*rows,) double
+ * work    t3 (many*rows,) double
  * work    t4 (many*rows,) double
  * work    t5 (many*rows, m) double
  * work    t6 (many*rows,) double
@@ -54,11 +55,12 @@
  * work    t16 (many*rows, e) double
  * work    t17 (many*rows, m) double
  * work    t18 (many*rows,) double
- * work    t20 (many*rows,) double
- * work    t21 () double
+ * work    t19 (many*rows,) double
+ * work    t21 (many*rows,) double
  * work    t22 () double
- * work    t23 (many*rows, m) double
- * work    t24 (9600*many,) double
+ * work    t23 () double
+ * work    t24 (many*rows, m) double
+ * work    t25 (9600*many,) double
  *
  * expression: Sum((-R[i, a] + Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau))*V[j, a], (j, 0, m - 1))/Sum(exp(Sum(K[j, k]*Q[i, k], (k, 0, d - 1))/(sqrt(d)*tau)), (j, 0, m - 1)))**2, (i, 0, n - 1), (a,...
  * differentiated by: Q, K, V, tau
@@ -66,7 +68,7 @@
  * kinks: first (ties of Max and Min go to the first argument, and Abs has slope 0 at 0)
  * value: value (), row-major
  * grad: grad_Q (n, d), row-major; grad_K (m, d), row-major; grad_V (m, e), row-major; grad_tau (), row-major
- * operations: 7791 as derived, 7784 after optimisation, every size 8
+ * operations: 7855 as derived, 7848 after optimisation, every size 8
  */
 
 #include "attention_index.h"
@@ -487,51 +489,55 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
     double *const restrict t21_1 = work + at18;
     const int64_t at19 = at18 + attention_index_slice(attention_index_extent(few*rows_1));
     double *const restrict t22_1 = work + at19;
-    double *const restrict t23_1 = work + at19 + 8;
-    const int64_t at20 = at19 + 8 + attention_index_slice(attention_index_extent(few*m)*attention_index_extent(rows_1));
-    double *const restrict t24_1 = work + at20;
-    const int64_t at21 = at20 + attention_index_slice(attention_index_extent(9600*few));
-    double *const restrict t1 = work + at21;
-    const int64_t at22 = at21 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
-    double *const restrict t2 = work + at22;
-    const int64_t at23 = at22 + attention_index_slice(attention_index_extent(8*many));
-    double *const restrict t3 = work + at23;
-    const int64_t at24 = at23 + attention_index_slice(attention_index_extent(8*many));
-    double *const restrict t4 = work + at24;
+    const int64_t at20 = at19 + attention_index_slice(attention_index_extent(few*rows_1));
+    double *const restrict t23_1 = work + at20;
+    double *const restrict t24_1 = work + at20 + 8;
+    const int64_t at21 = at20 + 8 + attention_index_slice(attention_index_extent(few*m)*attention_index_extent(rows_1));
+    double *const restrict t25_1 = work + at21;
+    const int64_t at22 = at21 + attention_index_slice(attention_index_extent(9600*few));
+    double *const restrict t1 = work + at22;
+    const int64_t at23 = at22 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
+    double *const restrict t2 = work + at23;
+    const int64_t at24 = at23 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t3 = work + at24;
     const int64_t at25 = at24 + attention_index_slice(attention_index_extent(many*rows));
-    double *const restrict t5 = work + at25;
-    const int64_t at26 = at25 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
-    double *const restrict t6 = work + at26;
-    const int64_t at27 = at26 + attention_index_slice(attention_index_extent(many*rows));
-    double *const restrict t7 = work + at27;
-    const int64_t at28 = at27 + attention_index_slice(attention_index_extent(m*many));
-    double *const restrict t8 = work + at28;
-    const int64_t at29 = at28 + attention_index_slice(attention_index_extent(many*rows));
-    double *const restrict t9 = work + at29;
-    const int64_t at30 = at29 + attention_index_slice(attention_index_extent(8*many));
-    double *const restrict t10 = work + at30;
-    const int64_t at31 = at30 + attention_index_slice(attention_index_extent(many*rows));
-    double *const restrict t11 = work + at31;
+    double *const restrict t4 = work + at25;
+    const int64_t at26 = at25 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t5 = work + at26;
+    const int64_t at27 = at26 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
+    double *const restrict t6 = work + at27;
+    const int64_t at28 = at27 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t7 = work + at28;
+    const int64_t at29 = at28 + attention_index_slice(attention_index_extent(m*many));
+    double *const restrict t8 = work + at29;
+    const int64_t at30 = at29 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t9 = work + at30;
+    const int64_t at31 = at30 + attention_index_slice(attention_index_extent(8*many));
+    double *const restrict t10 = work + at31;
     const int64_t at32 = at31 + attention_index_slice(attention_index_extent(many*rows));
-    double *const restrict t13 = work + at32;
+    double *const restrict t11 = work + at32;
     const int64_t at33 = at32 + attention_index_slice(attention_index_extent(many*rows));
-    double *const restrict t14 = work + at33;
-    const int64_t at34 = at33 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
-    double *const restrict t15 = work + at34;
-    const int64_t at35 = at34 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(e));
-    double *const restrict t16 = work + at35;
+    double *const restrict t13 = work + at33;
+    const int64_t at34 = at33 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t14 = work + at34;
+    const int64_t at35 = at34 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
+    double *const restrict t15 = work + at35;
     const int64_t at36 = at35 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(e));
-    double *const restrict t17 = work + at36;
-    const int64_t at37 = at36 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
-    double *const restrict t18 = work + at37;
-    const int64_t at38 = at37 + attention_index_slice(attention_index_extent(many*rows));
-    double *const restrict t20 = work + at38;
+    double *const restrict t16 = work + at36;
+    const int64_t at37 = at36 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(e));
+    double *const restrict t17 = work + at37;
+    const int64_t at38 = at37 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
+    double *const restrict t18 = work + at38;
     const int64_t at39 = at38 + attention_index_slice(attention_index_extent(many*rows));
-    double *const restrict t21 = work + at39;
-    double *const restrict t22 = work + at39 + 8;
-    double *const restrict t23 = work + at39 + 8 + 8;
-    const int64_t at40 = at39 + 8 + 8 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
-    double *const restrict t24 = work + at40;
+    double *const restrict t19 = work + at39;
+    const int64_t at40 = at39 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t21 = work + at40;
+    const int64_t at41 = at40 + attention_index_slice(attention_index_extent(many*rows));
+    double *const restrict t22 = work + at41;
+    double *const restrict t23 = work + at41 + 8;
+    double *const restrict t24 = work + at41 + 8 + 8;
+    const int64_t at42 = at41 + 8 + 8 + attention_index_slice(attention_index_extent(many*rows)*attention_index_extent(m));
+    double *const restrict t25 = work + at42;
     if (7 >= m) {
         const double tt1 = tau[0];
         const double tt2 = sqrt((double)d);
@@ -560,7 +566,7 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 }
             }
             if (d*m*strip >= 33) {
-                attention_index_contract(&Q[first*d], &K[0], &t1_1[0], &t24_1[0], strip, m, d, d, 1, 1, d, 1,
+                attention_index_contract(&Q[first*d], &K[0], &t1_1[0], &t25_1[0], strip, m, d, d, 1, 1, d, 1,
                     rows_1, 0, 1, 0);
             }
             attention_index_INDEPENDENT
@@ -569,9 +575,9 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 t3_1[i - first] = INFINITY;
                 t8_1[i - first] = 0.0;
                 t9_1[i - first] = 0.0;
-                t18_1[i - first] = 0.0;
-                t20_1[i - first] = 0.0;
+                t19_1[i - first] = 0.0;
                 t21_1[i - first] = 0.0;
+                t22_1[i - first] = 0.0;
             }
             for (int64_t i = 0; i < m; i++) {
                 for (int64_t j = first; j < first + strip; j++) {
@@ -630,7 +636,7 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 }
             }
             if (e*m*strip >= 33) {
-                attention_index_contract(&t14_1[0], &V[0], &t15_1[0], &t24_1[0], strip, e, m, 1, rows_1, e, 1, e,
+                attention_index_contract(&t14_1[0], &V[0], &t15_1[0], &t25_1[0], strip, e, m, 1, rows_1, e, 1, e,
                     1, 0, 1, 0);
             }
             for (int64_t i = first; i < first + strip; i++) {
@@ -642,6 +648,7 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                     c1 += tt19 * tt19;
                     t16_1[(i - first)*e + j] = 2.0 * (tt18 - tt17);
                 }
+                t18_1[i - first] = fabs(tt4 ? t3_1[i - first] : t2_1[i - first]);
             }
             if (32 >= e*m*strip) {
                 /* product of few terms */
@@ -656,22 +663,22 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 }
             }
             if (e*m*strip >= 33) {
-                attention_index_contract(&t16_1[0], &V[0], &t17_1[0], &t24_1[0], strip, m, e, e, 1, 1, e, 1,
+                attention_index_contract(&t16_1[0], &V[0], &t17_1[0], &t25_1[0], strip, m, e, e, 1, 1, e, 1,
                     rows_1, 0, 1, 0);
             }
-            attention_index_contract(&t14_1[0], &t16_1[0], &grad_V[0], &t24_1[0], m, e, strip, rows_1, 1, e, 1,
+            attention_index_contract(&t14_1[0], &t16_1[0], &grad_V[0], &t25_1[0], m, e, strip, rows_1, 1, e, 1,
                 e, 1, first, 1, 0);
             for (int64_t i = 0; i < m; i++) {
                 for (int64_t j = first; j < first + strip; j++) {
                     const int tt20 = t8_1[j - first] < 3.0 * t10_1[j - first];
                     if (tt20) {
-                        t18_1[j - first] += (t5_1[i*rows_1 + j - first] == t6_1[j - first]) ? t17_1[i*rows_1 + j - first] : 0.0;
+                        t19_1[j - first] += (t5_1[i*rows_1 + j - first] == t6_1[j - first]) ? t17_1[i*rows_1 + j - first] : 0.0;
                     }
                 }
             }
             for (int64_t i = first; i < first + strip; i++) {
-                const double tt21 = t18_1[i - first] / t10_1[i - first];
-                t19_1[i - first] = (fabs(3.602879701896397e+16 * tt21) < INFINITY) ? tt21 : 0.0;
+                const double tt21 = t19_1[i - first] / t10_1[i - first];
+                t20_1[i - first] = (fabs(3.602879701896397e+16 * tt21) < INFINITY) ? tt21 : 0.0;
             }
             for (int64_t i = 0; i < m; i += 4) {
                 const int tt22 = m >= i + 4;
@@ -681,17 +688,17 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                     const int64_t i_3 = i + 2;
                     const int64_t i_4 = i + 3;
                     for (int64_t j = first; j < first + strip; j++) {
-                        const double tt23 = t20_1[j - first] + (t17_1[i_1*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_1*rows_1 + j - first];
-                        const double tt24 = tt23 + (t17_1[i_2*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_2*rows_1 + j - first];
-                        const double tt25 = tt24 + (t17_1[i_3*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_3*rows_1 + j - first];
-                        const double tt26 = tt25 + (t17_1[i_4*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_4*rows_1 + j - first];
-                        t20_1[j - first] = tt26;
+                        const double tt23 = t21_1[j - first] + (t17_1[i_1*rows_1 + j - first] - t20_1[j - first]) * t14_1[i_1*rows_1 + j - first];
+                        const double tt24 = tt23 + (t17_1[i_2*rows_1 + j - first] - t20_1[j - first]) * t14_1[i_2*rows_1 + j - first];
+                        const double tt25 = tt24 + (t17_1[i_3*rows_1 + j - first] - t20_1[j - first]) * t14_1[i_3*rows_1 + j - first];
+                        const double tt26 = tt25 + (t17_1[i_4*rows_1 + j - first] - t20_1[j - first]) * t14_1[i_4*rows_1 + j - first];
+                        t21_1[j - first] = tt26;
                     }
                 }
                 if (!tt22) {
                     for (int64_t i_5 = i; i_5 < m; i_5++) {
                         for (int64_t j = first; j < first + strip; j++) {
-                            t20_1[j - first] += (t17_1[i_5*rows_1 + j - first] - t19_1[j - first]) * t14_1[i_5*rows_1 + j - first];
+                            t21_1[j - first] += (t17_1[i_5*rows_1 + j - first] - t20_1[j - first]) * t14_1[i_5*rows_1 + j - first];
                         }
                     }
                 }
@@ -707,52 +714,59 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                     for (int64_t j = first; j < first + strip; j++) {
                         const double tt28 = t17_1[i_6*rows_1 + j - first];
                         const double tt29 = t14_1[i_6*rows_1 + j - first];
-                        const double tt30 = t19_1[j - first];
-                        const double tt31 = t20_1[j - first];
-                        const double tt32 = t21_1[j - first] + (t1_1[i_6*rows_1 + j - first] - t4_1[j - first]) * tt29 * (tt28 - tt30 - tt31);
-                        t23_1[i_6*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt28 - tt30 - tt31) * tt29 / tt3) : 0;
-                        const double tt33 = t17_1[i_7*rows_1 + j - first];
-                        const double tt34 = t14_1[i_7*rows_1 + j - first];
-                        const double tt35 = t19_1[j - first];
-                        const double tt36 = t20_1[j - first];
-                        const double tt37 = tt32 + (t1_1[i_7*rows_1 + j - first] - t4_1[j - first]) * tt34 * (tt33 - tt35 - tt36);
-                        t23_1[i_7*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt33 - tt35 - tt36) * tt34 / tt3) : 0;
-                        const double tt38 = t17_1[i_8*rows_1 + j - first];
-                        const double tt39 = t14_1[i_8*rows_1 + j - first];
-                        const double tt40 = t19_1[j - first];
-                        const double tt41 = t20_1[j - first];
-                        const double tt42 = tt37 + (t1_1[i_8*rows_1 + j - first] - t4_1[j - first]) * tt39 * (tt38 - tt40 - tt41);
-                        t23_1[i_8*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt38 - tt40 - tt41) * tt39 / tt3) : 0;
-                        const double tt43 = t17_1[i_9*rows_1 + j - first];
-                        const double tt44 = t14_1[i_9*rows_1 + j - first];
-                        const double tt45 = t19_1[j - first];
-                        const double tt46 = t20_1[j - first];
-                        const double tt47 = tt42 + (t1_1[i_9*rows_1 + j - first] - t4_1[j - first]) * tt44 * (tt43 - tt45 - tt46);
-                        t23_1[i_9*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt43 - tt45 - tt46) * tt44 / tt3) : 0;
-                        t21_1[j - first] = tt47;
+                        const double tt30 = t20_1[j - first];
+                        const double tt31 = t1_1[i_6*rows_1 + j - first] - t4_1[j - first];
+                        const double tt32 = t21_1[j - first];
+                        const double tt33 = (((t18_1[j - first] < INFINITY) && (fabs(tt31) == INFINITY)) ? 0.0 : tt31) * tt29 * (tt28 - tt30 - tt32);
+                        const double tt34 = t22_1[j - first] + tt33;
+                        t24_1[i_6*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt28 - tt30 - tt32) * tt29 / tt3) : 0;
+                        const double tt35 = t17_1[i_7*rows_1 + j - first];
+                        const double tt36 = t14_1[i_7*rows_1 + j - first];
+                        const double tt37 = t20_1[j - first];
+                        const double tt38 = t1_1[i_7*rows_1 + j - first] - t4_1[j - first];
+                        const double tt39 = t21_1[j - first];
+                        const double tt40 = (((t18_1[j - first] < INFINITY) && (fabs(tt38) == INFINITY)) ? 0.0 : tt38) * tt36 * (tt35 - tt37 - tt39);
+                        t24_1[i_7*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt35 - tt37 - tt39) * tt36 / tt3) : 0;
+                        const double tt41 = t17_1[i_8*rows_1 + j - first];
+                        const double tt42 = t14_1[i_8*rows_1 + j - first];
+                        const double tt43 = t20_1[j - first];
+                        const double tt44 = t1_1[i_8*rows_1 + j - first] - t4_1[j - first];
+                        const double tt45 = t21_1[j - first];
+                        const double tt46 = (((t18_1[j - first] < INFINITY) && (fabs(tt44) == INFINITY)) ? 0.0 : tt44) * tt42 * (tt41 - tt43 - tt45);
+                        t24_1[i_8*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt41 - tt43 - tt45) * tt42 / tt3) : 0;
+                        const double tt47 = t17_1[i_9*rows_1 + j - first];
+                        const double tt48 = t14_1[i_9*rows_1 + j - first];
+                        const double tt49 = t20_1[j - first];
+                        const double tt50 = t1_1[i_9*rows_1 + j - first] - t4_1[j - first];
+                        const double tt51 = t21_1[j - first];
+                        const double tt52 = (((t18_1[j - first] < INFINITY) && (fabs(tt50) == INFINITY)) ? 0.0 : tt50) * tt48 * (tt47 - tt49 - tt51);
+                        t24_1[i_9*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt47 - tt49 - tt51) * tt48 / tt3) : 0;
+                        t22_1[j - first] = tt34 + tt40 + tt46 + tt52;
                     }
                 }
                 if (!tt27) {
                     for (int64_t i_10 = i; i_10 < m; i_10++) {
                         attention_index_INDEPENDENT
                         for (int64_t j = first; j < first + strip; j++) {
-                            const double tt48 = t17_1[i_10*rows_1 + j - first];
-                            const double tt49 = t14_1[i_10*rows_1 + j - first];
-                            const double tt50 = t19_1[j - first];
-                            const double tt51 = t20_1[j - first];
-                            t21_1[j - first] += (t1_1[i_10*rows_1 + j - first] - t4_1[j - first]) * tt49 * (tt48 - tt50 - tt51);
-                            t23_1[i_10*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt48 - tt50 - tt51) * tt49 / tt3) : 0;
+                            const double tt53 = t17_1[i_10*rows_1 + j - first];
+                            const double tt54 = t14_1[i_10*rows_1 + j - first];
+                            const double tt55 = t20_1[j - first];
+                            const double tt56 = t1_1[i_10*rows_1 + j - first] - t4_1[j - first];
+                            const double tt57 = t21_1[j - first];
+                            const double tt58 = (((t18_1[j - first] < INFINITY) && (fabs(tt56) == INFINITY)) ? 0.0 : tt56) * tt54 * (tt53 - tt55 - tt57);
+                            t22_1[j - first] += tt58;
+                            t24_1[i_10*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt53 - tt55 - tt57) * tt54 / tt3) : 0;
                         }
                     }
                 }
             }
             for (int64_t i = first; i < first + strip; i++) {
-                const int tt52 = !(t13_1[i - first] == -INFINITY);
-                if (tt52) {
-                    c2 += t21_1[i - first] * tt2 / tt6;
+                const int tt59 = !(t13_1[i - first] == -INFINITY);
+                if (tt59) {
+                    c2 += tt2 * t22_1[i - first] / tt6;
                 }
             }
-            attention_index_contract(&t23_1[0], &Q[first*d], &grad_K[0], &t24_1[0], m, d, strip, rows_1, 1, d,
+            attention_index_contract(&t24_1[0], &Q[first*d], &grad_K[0], &t25_1[0], m, d, strip, rows_1, 1, d,
                 1, d, 1, first, 1, 0);
             if (32 >= d*m*strip) {
                 /* product of few terms */
@@ -760,30 +774,30 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                     for (int64_t column = 0; column < d; column++) {
                         double c6 = 0.0;
                         for (int64_t term = 0; term < m; term++) {
-                            c6 += t23_1[row + rows_1*term] * K[column + d*term];
+                            c6 += t24_1[row + rows_1*term] * K[column + d*term];
                         }
                         grad_Q[first*d + column + d*row] = c6;
                     }
                 }
             }
             if (d*m*strip >= 33) {
-                attention_index_contract(&t23_1[0], &K[0], &grad_Q[first*d], &t24_1[0], strip, d, m, 1, rows_1, d,
+                attention_index_contract(&t24_1[0], &K[0], &grad_Q[first*d], &t25_1[0], strip, d, m, 1, rows_1, d,
                     1, d, 1, 0, 1, 0);
             }
         }
         value[0] = c1;
-        t22_1[0] = c2;
-        grad_tau[0] = -t22_1[0];
+        t23_1[0] = c2;
+        grad_tau[0] = -t23_1[0];
     }
     if (m >= 8) {
-        const double tt53 = tau[0];
-        const double tt54 = sqrt((double)d);
-        const double tt55 = tt53 * tt54;
-        const int tt56 = 1.0 / tt55 < 0.0;
-        const double tt57 = tt56 ? (-INFINITY) : INFINITY;
+        const double tt60 = tau[0];
+        const double tt61 = sqrt((double)d);
+        const double tt62 = tt60 * tt61;
+        const int tt63 = 1.0 / tt62 < 0.0;
+        const double tt64 = tt63 ? (-INFINITY) : INFINITY;
         double c7 = 0.0;
         double c8 = 0.0;
-        const double tt58 = tt54 * tt54 * (tt53 * tt53);
+        const double tt65 = tt61 * tt61 * (tt60 * tt60);
         const int64_t none = attention_index_min(0, n - 25);
         /* strip by strip: what is in between stays in the cache */
         for (int64_t first = 0; first < n - none - 24; first += 48) {
@@ -803,7 +817,7 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 }
             }
             if (d*m*strip >= 33) {
-                attention_index_contract(&Q[first*d], &K[0], &t1[0], &t24[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
+                attention_index_contract(&Q[first*d], &K[0], &t1[0], &t25[0], strip, m, d, d, 1, 1, d, m, 1, 0, 1,
                     0);
             }
             /* some rows at a time: what is searched is still in the cache when it is used */
@@ -812,48 +826,48 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                     double c10 = -INFINITY;
                     double c11 = INFINITY;
                     for (int64_t j = 0; j < m; j++) {
-                        const double tt59 = t1[(i - first)*m + j];
-                        c10 = (tt59 > c10 || tt59 != tt59) ? tt59 : c10;
-                        c11 = (tt59 < c11 || tt59 != tt59) ? tt59 : c11;
+                        const double tt66 = t1[(i - first)*m + j];
+                        c10 = (tt66 > c10 || tt66 != tt66) ? tt66 : c10;
+                        c11 = (tt66 < c11 || tt66 != tt66) ? tt66 : c11;
                     }
-                    t2[i - first_1] = c10;
-                    t3[i - first_1] = c11;
+                    t2[i - first] = c10;
+                    t3[i - first] = c11;
                 }
                 for (int64_t i = first_1; i < attention_index_min(first_1 + 8, first + strip); i++) {
-                    const double tt60 = t2[i - first_1];
-                    const double tt61 = t3[i - first_1];
-                    const double tt62 = tt56 ? tt61 : tt60;
-                    const double tt63 = (fabs(tt62) < INFINITY) ? tt62 : 0.0;
-                    t4[i - first] = tt63;
-                    const double tt64 = ((tt56 ? tt61 : tt60) == tt57) ? INFINITY : 0.0;
-                    t6[i - first] = tt64;
+                    const double tt67 = t2[i - first];
+                    const double tt68 = t3[i - first];
+                    const double tt69 = tt63 ? tt68 : tt67;
+                    const double tt70 = (fabs(tt69) < INFINITY) ? tt69 : 0.0;
+                    t4[i - first] = tt70;
+                    const double tt71 = ((tt63 ? tt68 : tt67) == tt64) ? INFINITY : 0.0;
+                    t6[i - first] = tt71;
                     double c12 = 0.0;
                     double c13 = 0.0;
                     attention_index_SUM(c12, c13)
                     for (int64_t j = 0; j < m; j++) {
-                        const double tt65 = (t1[(i - first)*m + j] - tt63) / tt55;
-                        t5[(i - first)*m + j] = tt65;
-                        const double tt66 = exp((tt65 == tt64) ? 0.0 : (tt65 - tt64));
-                        t7[j] = tt66;
-                        c12 += (tt65 == tt64) ? 0.0 : tt66;
-                        c13 += (tt65 == tt64) ? 1.0 : 0;
+                        const double tt72 = (t1[(i - first)*m + j] - tt70) / tt62;
+                        t5[(i - first)*m + j] = tt72;
+                        const double tt73 = exp((tt72 == tt71) ? 0.0 : (tt72 - tt71));
+                        t7[j] = tt73;
+                        c12 += (tt72 == tt71) ? 0.0 : tt73;
+                        c13 += (tt72 == tt71) ? 1.0 : 0;
                     }
                     t8[i - first] = c12;
                     t9[i - first_1] = c13;
-                    const double tt67 = t9[i - first_1];
-                    const double tt68 = ((tt64 == INFINITY) && (1.0 < tt67)) ? NAN : tt67;
-                    t10[i - first] = tt68;
-                    const double tt69 = t8[i - first];
-                    t11[i - first] = tt69 + (tt68 - 1.0);
-                    const double tt70 = tt69 + tt68;
+                    const double tt74 = t9[i - first_1];
+                    const double tt75 = ((tt71 == INFINITY) && (1.0 < tt74)) ? NAN : tt74;
+                    t10[i - first] = tt75;
+                    const double tt76 = t8[i - first];
+                    t11[i - first] = tt76 + (tt75 - 1.0);
+                    const double tt77 = tt76 + tt75;
                     for (int64_t j = 0; j < m; j++) {
-                        t14[(i - first)*m + j] = t7[j] / tt70;
+                        t14[(i - first)*m + j] = t7[j] / tt77;
                     }
                 }
             }
             for (int64_t i = first; i < first + strip; i++) {
-                const double tt71 = t6[i - first];
-                t13[i - first] = (tt71 == INFINITY) ? tt71 : (log1p(t11[i - first]) + tt71);
+                const double tt78 = t6[i - first];
+                t13[i - first] = (tt78 == INFINITY) ? tt78 : (log1p(t11[i - first]) + tt78);
             }
             if (32 >= e*m*strip) {
                 /* product of few terms */
@@ -868,18 +882,19 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 }
             }
             if (e*m*strip >= 33) {
-                attention_index_contract(&t14[0], &V[0], &t15[0], &t24[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1,
+                attention_index_contract(&t14[0], &V[0], &t15[0], &t25[0], strip, e, m, m, 1, e, 1, e, 1, 0, 1,
                     0);
             }
             for (int64_t i = first; i < first + strip; i++) {
                 attention_index_SUM(c7)
                 for (int64_t j = 0; j < e; j++) {
-                    const double tt72 = R[i*e + j];
-                    const double tt73 = t15[(i - first)*e + j];
-                    const double tt74 = tt73 - tt72;
-                    c7 += tt74 * tt74;
-                    t16[(i - first)*e + j] = 2.0 * (tt73 - tt72);
+                    const double tt79 = R[i*e + j];
+                    const double tt80 = t15[(i - first)*e + j];
+                    const double tt81 = tt80 - tt79;
+                    c7 += tt81 * tt81;
+                    t16[(i - first)*e + j] = 2.0 * (tt80 - tt79);
                 }
+                t18[i - first] = fabs(tt63 ? t3[i - first] : t2[i - first]);
             }
             if (32 >= e*m*strip) {
                 /* product of few terms */
@@ -894,49 +909,51 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                 }
             }
             if (e*m*strip >= 33) {
-                attention_index_contract(&t16[0], &V[0], &t17[0], &t24[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1,
+                attention_index_contract(&t16[0], &V[0], &t17[0], &t25[0], strip, m, e, e, 1, 1, e, m, 1, 0, 1,
                     0);
             }
-            attention_index_contract(&t14[0], &t16[0], &grad_V[0], &t24[0], m, e, strip, 1, m, e, 1, e, 1,
+            attention_index_contract(&t14[0], &t16[0], &grad_V[0], &t25[0], m, e, strip, 1, m, e, 1, e, 1,
                 first, 1, 0);
             for (int64_t i = first; i < first + strip; i++) {
                 double c16 = 0.0;
-                const double tt75 = t10[i - first];
-                const double tt76 = t6[i - first];
-                const int tt77 = t8[i - first] < 3.0 * tt75;
-                if (tt77) {
+                const double tt82 = t10[i - first];
+                const double tt83 = t6[i - first];
+                const int tt84 = t8[i - first] < 3.0 * tt82;
+                if (tt84) {
                     attention_index_SUM(c16)
                     for (int64_t j = 0; j < m; j++) {
-                        c16 += (t5[(i - first)*m + j] == tt76) ? t17[(i - first)*m + j] : 0.0;
+                        c16 += (t5[(i - first)*m + j] == tt83) ? t17[(i - first)*m + j] : 0.0;
                     }
                 }
-                t18[i - first] = c16;
-                const double tt78 = t18[i - first] / tt75;
-                const double tt79 = (fabs(3.602879701896397e+16 * tt78) < INFINITY) ? tt78 : 0.0;
+                t19[i - first] = c16;
+                const double tt85 = t19[i - first] / tt82;
+                const double tt86 = (fabs(3.602879701896397e+16 * tt85) < INFINITY) ? tt85 : 0.0;
                 double c17 = 0.0;
                 attention_index_SUM(c17)
                 for (int64_t j = 0; j < m; j++) {
-                    c17 += t14[(i - first)*m + j] * (t17[(i - first)*m + j] - tt79);
+                    c17 += (t17[(i - first)*m + j] - tt86) * t14[(i - first)*m + j];
                 }
-                t20[i - first] = c17;
+                t21[i - first] = c17;
                 double c18 = 0.0;
-                const double tt80 = t4[i - first];
-                const double tt81 = t20[i - first];
-                const double tt82 = t13[i - first];
-                const int tt83 = !(tt82 == -INFINITY);
+                const double tt87 = t4[i - first];
+                const double tt88 = t21[i - first];
+                const int tt89 = t18[i - first] < INFINITY;
+                const double tt90 = t13[i - first];
+                const int tt91 = !(tt90 == -INFINITY);
                 attention_index_SUM(c18)
                 for (int64_t j = 0; j < m; j++) {
-                    const double tt84 = t17[(i - first)*m + j];
-                    const double tt85 = t14[(i - first)*m + j];
-                    c18 += tt85 * (t1[(i - first)*m + j] - tt80) * (tt84 - tt79 - tt81);
-                    t23[(i - first)*m + j] = tt83 ? (tt85 * (tt84 - tt79 - tt81) / tt55) : 0;
+                    const double tt92 = t1[(i - first)*m + j] - tt87;
+                    const double tt93 = t17[(i - first)*m + j];
+                    const double tt94 = t14[(i - first)*m + j];
+                    c18 += (tt93 - tt86 - tt88) * (tt94 * ((tt89 && (fabs(tt92) == INFINITY)) ? 0.0 : tt92));
+                    t24[(i - first)*m + j] = tt91 ? ((tt93 - tt86 - tt88) * tt94 / tt62) : 0;
                 }
-                t21[0] = c18;
-                if (!(tt82 == -INFINITY)) {
-                    c8 += t21[0] * tt54 / tt58;
+                t22[0] = c18;
+                if (!(tt90 == -INFINITY)) {
+                    c8 += tt61 * t22[0] / tt65;
                 }
             }
-            attention_index_contract(&t23[0], &Q[first*d], &grad_K[0], &t24[0], m, d, strip, 1, m, d, 1, d, 1,
+            attention_index_contract(&t24[0], &Q[first*d], &grad_K[0], &t25[0], m, d, strip, 1, m, d, 1, d, 1,
                 first, 1, 0);
             if (32 >= d*m*strip) {
                 /* product of few terms */
@@ -944,27 +961,27 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                     for (int64_t column = 0; column < d; column++) {
                         double c19 = 0.0;
                         for (int64_t term = 0; term < m; term++) {
-                            c19 += t23[m*row + term] * K[column + d*term];
+                            c19 += t24[m*row + term] * K[column + d*term];
                         }
                         grad_Q[first*d + column + d*row] = c19;
                     }
                 }
             }
             if (d*m*strip >= 33) {
-                attention_index_contract(&t23[0], &K[0], &grad_Q[first*d], &t24[0], strip, d, m, m, 1, d, 1, d, 1,
+                attention_index_contract(&t24[0], &K[0], &grad_Q[first*d], &t25[0], strip, d, m, m, 1, d, 1, d, 1,
                     0, 1, 0);
             }
         }
         value[0] = c7;
-        t22[0] = c8;
-        grad_tau[0] = -t22[0];
+        t23[0] = c8;
+        grad_tau[0] = -t23[0];
     }
 }
 
 int64_t attention_index_work_size(int64_t n, int64_t d, int64_t m, int64_t e)
 {
     (void)d;
-    return attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + 8 + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(9600*attention_index_min(1, -m + 8))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(8*attention_index_min(1, m - 7))) + attention_index_slice(attention_index_extent(8*attention_index_min(1, m - 7))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(m*attention_index_min(1, m - 7))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(8*attention_index_min(1, m - 7))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + 8 + 8 + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(9600*attention_index_min(1, m - 7)));
+    return attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*attention_index_min(72, n))) + 8 + attention_index_slice(attention_index_extent(attention_index_min(1, -m + 8)*m)*attention_index_extent(attention_index_min(72, n))) + attention_index_slice(attention_index_extent(9600*attention_index_min(1, -m + 8))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(m*attention_index_min(1, m - 7))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(8*attention_index_min(1, m - 7))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(e)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))) + 8 + 8 + attention_index_slice(attention_index_extent(attention_index_min(1, m - 7)*attention_index_min(72, n))*attention_index_extent(m)) + attention_index_slice(attention_index_extent(9600*attention_index_min(1, m - 7)));
 }
 
 int64_t attention_index_argument_count(void)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from symgrad.grad.composed import composed_slopes
-from symgrad.grad.sweep import active_nodes, as_whole, partials, pushforward
+from symgrad.grad.sweep import active_nodes, as_whole, finite_scores, partials, pushforward
 from symgrad.ir.composites.softmax import NAMES
 from symgrad.ir.decay import within
 from symgrad.ir.graph import Graph, Node, TensorId
@@ -36,7 +36,7 @@ def can_push(g: Graph, value: Node, wrt: Sequence[TensorId]) -> bool:
     """
     alive = frozenset(active_nodes(g, (value,), frozenset(wrt)))
     for n in g.reachable((value,)):
-        if composed_slopes(g, n, alive):
+        if composed_slopes(g, n, alive) or finite_scores(g, n):
             return False
         if g.op[n] in OPS and (g.op[n] in ("mask", "where") or OPS[g.op[n]].kink):
             return False

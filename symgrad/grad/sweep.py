@@ -17,6 +17,7 @@ from symgrad.ir.op import Opposite
 from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.rules import MINUS_ONE, MULTIPLE, UNITS, ZERO, is_small
+from symgrad.ir.stability.anchors import without_masked
 from symgrad.ir.stability.patterns import factors_of, quotient_of, remove
 
 Number = int | Fraction
@@ -221,7 +222,7 @@ def push_one(g: Graph, n: Node, dot: Mapping[Node, Node]) -> Node:
         return _push_selection(g, n, dot)
     row = OPS.get(g.op[n])
     if row is not None and row.tangent is not None:
-        return row.tangent(g, g.args[n], n, dot)
+        return g.substitute(row.tangent(g, g.args[n], n, dot), finite_scores(g, n))
     total = g.zero
     for argument, part in slopes(g, n, dot):
         total = g.add(total, g.mul(part, dot[argument]))
@@ -267,7 +268,15 @@ def signed_slopes(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node,
     composed = composed_slopes(g, n, alive) if g.op[n] in COMPOSED else []
     if composed:
         return [(a, slope, 1) for a, slope in composed if a in alive]
-    return _signed_partials(g, n, alive)
+    if "anchor" not in g.present:
+        return _signed_partials(g, n, alive)
+    finite = finite_scores(g, n)
+    return [(a, g.substitute(part, finite), sign) for a, part, sign in _signed_partials(g, n, alive)]
+
+
+def finite_scores(g: Graph, n: Node) -> dict[Node, Node]:
+    """What is 0 in the derivatives of a product s*(u - m) where it is infinite."""
+    return without_masked(g, n) if "anchor" in g.present and g.op[n] in ("mul", "div") else {}
 
 
 def _signed_partials(g: Graph, n: Node, alive: Container[Node]) -> list[tuple[Node, Node, Number]]:

@@ -81,6 +81,36 @@ def _top(g: Graph, s: int, highest: int, lowest: int) -> int:
     return g.where(is_finite, top, g.zero)
 
 
+def without_masked(g: Graph, product: int) -> dict[int, int]:
+    """{u - m: the same, 0 where the exponent is -inf} for a product s*(u - m) that is differentiated by s.
+
+    A score of -inf has no share, but 0*(u - m) would be nan. Where the largest exponent is finite, all
+    infinite ones are such.
+    """
+    d = next((f for f in all_factors(g, product)[0] if _anchor_in(g, f) is not None), None)
+    anchor = None if d is None else _anchor_in(g, d)
+    if d is None or anchor is None:
+        return {}
+    is_finite, _, _ = g.args[_chosen(g, anchor)]
+    is_masked = g.node("and", is_finite, g.node("eq", g.node("abs", d), g.const(float("inf"))))
+    return {d: g.where(is_masked, g.zero, d)}
+
+
+def _anchor_in(g: Graph, factor: int) -> int | None:
+    """m of u - m and m - u."""
+    parts = g.args[factor] if g.op[factor] == "sub" else ()
+    return next((m for m in parts if g.op[m] == "anchor"), None)
+
+
+def _chosen(g: Graph, anchor: int) -> int:
+    """The choice between the u of the largest exponent and 0 that an anchor is."""
+    (chosen,) = g.args[anchor]
+    if g.op[chosen] != "read":
+        return int(chosen)
+    t, *index = g.args[chosen]
+    return g.substitute(g.tensors[t].body, dict(zip(g.tensors[t].out, index, strict=True)))
+
+
 def is_anchored(g: Graph, exponent: int) -> bool:
     """Whether an exponent is s*(u - m) as above, so that the largest one is 0."""
     return _anchored_parts(g, exponent) is not None
@@ -103,11 +133,7 @@ def largest_anchored(g: Graph, exponent: int) -> int:
     if parts is None:
         return g.zero
     anchor, (above, below) = parts
-    (chosen,) = g.args[anchor]
-    if g.op[chosen] == "read":
-        t, *index = g.args[chosen]
-        chosen = g.substitute(g.tensors[t].body, dict(zip(g.tensors[t].out, index, strict=True)))
-    _, top, _ = g.args[chosen]
+    _, top, _ = g.args[_chosen(g, anchor)]
     infinity = g.const(float("inf"))
     is_negative = g.node("lt", quotient_of(g, above, below), g.zero)
     end = g.where(is_negative, g.neg(infinity), infinity)  # once for all places, where s*top is one for each
