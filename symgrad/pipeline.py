@@ -46,6 +46,7 @@ from symgrad.opt.far import far_products
 from symgrad.opt.few import for_few
 from symgrad.opt.logsumexp import split_logsumexp
 from symgrad.opt.mirror import computed_once
+from symgrad.opt.others import sums_of_others
 from symgrad.opt.passes import PASSES, inline
 from symgrad.opt.ranges import in_range
 from symgrad.opt.slices import slices_inlined
@@ -163,7 +164,13 @@ def assemble(
     """The stages after differentiation: a kernel for a unit whose calls `signature` describes."""
     if backend == "numpy":
         whole = unit
-        for run in (far_products, split_logsumexp, inline, in_range):  # sums meet products as a whole
+        for run in (
+            sums_of_others,
+            far_products,
+            split_logsumexp,
+            inline,
+            in_range,
+        ):  # sums meet products as a whole
             whole = whole.moved(*run(whole.graph, whole.roots))
         units = (unit, whole)
         return build_kernel(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from symgrad.grad import nested_shares
+from symgrad.grad.norms import moved, moved_cosine, norms_in
 from symgrad.grad.recurrence import tangents
 from symgrad.grad.rules import weight
 from symgrad.grad.softmaxes import (
@@ -42,6 +43,7 @@ class Forward:
         self.g = g
         self.tangents: dict[TensorId, Tangent | None] = dict(seeds)
         self.log_shares: dict[TensorId, Tangent] = {}  # of x - L, by L
+        self.norms: dict[Node, Node] = {}
         self.deviations: dict[TensorId, Tangent] = {}  # of numbers less their mean, by the mean
         self.parts: dict[TensorId, tuple[tuple[Node, ...], nested_shares.Parts]] = {}  # of x, by L
 
@@ -64,8 +66,24 @@ class Forward:
     def _push(self, bodies: Sequence[Node]) -> dict[Node, Node]:
         known = {r: self._at(r) for r in self.g.reads(bodies)}
         if self.g.stabilise:
-            known |= self._of_softmaxes(bodies)
+            known |= self._of_softmaxes(bodies) | self._of_norms(bodies)
         return pushforward(self.g, bodies, known)
+
+    # ---- norms -----------------------------------------------------------------------------
+
+    def _of_norms(self, bodies: Sequence[Node]) -> dict[Node, Node]:
+        """The tangents of norms of sums over axes, and of what is over one of its own."""
+        g, found = self.g, {}
+        for n, (norm, times) in norms_in(g, bodies).items():
+            if norm.node not in self.norms:
+                value = moved(g, norm, self.expression)
+                self.norms[norm.node] = stored(g, norm.place, value)
+            found[n] = g.mul(times, self.norms[norm.node])
+        for n in g.reachable(bodies) if "norm_cosine" in g.present else ():
+            made = moved_cosine(g, n, self.expression) if g.op[n] == "norm_cosine" else None
+            if made is not None:
+                found[n] = made
+        return found
 
     # ---- softmaxes -------------------------------------------------------------------------
 

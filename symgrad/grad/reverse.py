@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from symgrad.grad.nested_shares import has_share, weighted
+from symgrad.grad.norms import Norm, norms_in
+from symgrad.grad.norms import pulled as pulled_norm
 from symgrad.grad.recurrence import scan_cotangents
 from symgrad.grad.rules import weight
 from symgrad.grad.softmaxes import (
@@ -49,6 +51,7 @@ def cotangents(
     active = _active(g, order, leaves)
     places: dict[TensorId, tuple[Node, ...]] = {}
     total: dict[TensorId, Node] = {}
+    norms: dict[Node, Norm] = {}
 
     def add(t: TensorId, axes: Sequence[Node], value: Node) -> None:
         own = places.setdefault(t, tuple(g.fresh_axis(e) for e in g.tensors[t].extents))
@@ -58,6 +61,9 @@ def cotangents(
     for t, (axes, value) in seeds.items():
         add(t, axes, value)
     for t in reversed(order):
+        for norm in [norm for norm in norms.values() if t in norm.sources]:  # all that read it had their turn
+            for s, axes, value in _pull_norm(g, norms.pop(norm.node), places, total, active):
+                add(s, axes, value)
         if t not in active or t in leaves or g.tensors[t].kind == "input":
             continue
         if g.tensors[t].kind == "logsumexp":
@@ -70,8 +76,12 @@ def cotangents(
             continue
         if total.get(t, g.zero) == g.zero:
             continue
+        own = norms_in(g, g.tensors[t].bodies, leaves)
+        norms.update((norm.node, norm) for norm, _ in own.values())
+        if t in (norm.tensor for norm, _ in own.values()):
+            continue  # it has its turn with those that are written elsewhere
         bar = _stored_bar(g, t, places[t], total[t])
-        for s, axes, value in _pull(g, t, places[t], bar, active, leaves):
+        for s, axes, value in _pull(g, t, places[t], bar, active, leaves, own):
             add(s, axes, value)
     return [_result(g, t, places, total) for t in wrt]
 
@@ -146,6 +156,21 @@ def _pull_log_shares(
     return found + _to_reads(g, tensor.out, {r: pulled_to_one(g, t, bar, slopes[r]) for r in common})
 
 
+def _pull_norm(
+    g: Graph,
+    norm: Norm,
+    places: Mapping[TensorId, tuple[Node, ...]],
+    total: Mapping[TensorId, Node],
+    active: frozenset[TensorId],
+) -> list[tuple[TensorId, tuple[Node, ...], Node]]:
+    """The contributions of a norm to what its sides read."""
+    if total.get(norm.tensor, g.zero) == g.zero:
+        return []
+    own = places[norm.tensor]
+    found = pulled_norm(g, norm, own, stored(g, own, total[norm.tensor]), active)
+    return [part for loops, bars in found for part in _to_reads(g, loops, bars)]
+
+
 def _pull(
     g: Graph,
     t: TensorId,
@@ -153,6 +178,7 @@ def _pull(
     bar: Node,
     active: frozenset[TensorId],
     leaves: frozenset[TensorId],
+    norms: Mapping[Node, tuple[Norm, Node]],
 ) -> list[tuple[TensorId, tuple[Node, ...], Node]]:
     """The contributions of one definition to the cotangents of what it reads."""
     tensor = g.tensors[t]
@@ -162,18 +188,25 @@ def _pull(
     parts = _of_call(g, t, places, bar) if tensor.kind == "call" else [(whole, _seeds(g, t, places, bar))]
     for loops, seeds in parts:
         shares = log_shares(g, seeds, leaves) if g.stabilise else {}
-        out += _to_reads(g, loops, pullback(g, seeds, active, shares), shares)
+        out += _to_reads(g, loops, pullback(g, seeds, active, shares.keys() | norms), shares, norms)
     return out
 
 
 def _to_reads(
-    g: Graph, loops: Sequence[Node], bars: Mapping[Node, Node], shares: Mapping[Node, LogShare] = {}
+    g: Graph,
+    loops: Sequence[Node],
+    bars: Mapping[Node, Node],
+    shares: Mapping[Node, LogShare] = {},
+    norms: Mapping[Node, tuple[Norm, Node]] = {},
 ) -> list[tuple[TensorId, tuple[Node, ...], Node]]:
-    """Cotangents of what is read in a body, from those of its reads; differences x - L count as such."""
+    """Cotangents of what a body reads, from those of its reads; differences x - L and norms count as such."""
     out: list[tuple[TensorId, tuple[Node, ...], Node]] = []
     for read, bar in bars.items():
         share, value = shares.get(read), bar
-        if share is None:
+        if read in norms:
+            norm, times = norms[read]
+            s, index, value = norm.tensor, [*norm.place], g.mul(bar, times)
+        elif share is None:
             s, *index = g.args[read]
         else:
             s, index = log_share_tensor(g, share.total), [*share.place]

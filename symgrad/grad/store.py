@@ -61,8 +61,15 @@ def _materialised(g: Graph, axes: Sequence[Node], body: Node) -> Node:
     used = [a for a in everything if a in g.axes[body]]
     if g.op[body] != "mask":
         return store(g, used, body)
-    predicate = g.args[body][0]
+    predicate, inner = g.args[body]
+    if g.axes[inner] < g.axes[body] and _are_apart(g, predicate):
+        return g.mask(predicate, _materialised(g, axes, inner))
     return g.mask(predicate, store(g, used, body))
+
+
+def _are_apart(g: Graph, predicate: Node) -> bool:
+    """Whether a condition says that places are not the same: what it hides can be computed everywhere."""
+    return g.op[predicate] == "not" and all(g.op[p] == "ieq" for p in conjuncts(g, g.args[predicate][0]))
 
 
 def is_trivial(g: Graph, body: Node) -> bool:

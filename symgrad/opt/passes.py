@@ -1,5 +1,6 @@
 """The optimisation passes in order, each a function from a graph and its outputs to the same.
 
+others    sums over all places but one take linear time for all places (`opt.others`).
 together  a recurrence that follows another one step by step runs in its loop (`opt.together`).
 totals    sums over the states of a recurrence are taken while it runs (`opt.totals`).
 symmetric symmetric matrices are read in one order of their indices (`opt.symmetric`).
@@ -40,6 +41,7 @@ from symgrad.opt.invariant import invariant
 from symgrad.opt.layout import layout
 from symgrad.opt.logsumexp import split_logsumexp
 from symgrad.opt.operands import operands
+from symgrad.opt.others import sums_of_others
 from symgrad.opt.ranges import in_range
 from symgrad.opt.rebuild import Copy, copy_with, linked
 from symgrad.opt.reciprocals import reciprocals
@@ -261,6 +263,7 @@ def _unsettled(g: Graph, root: Node, done: dict[Node, Node]) -> list[Node]:
 
 
 PASSES: tuple[tuple[str, Pass], ...] = (
+    ("others", sums_of_others),
     ("together", together),
     ("totals", totals),
     ("symmetric", symmetric),

@@ -7,6 +7,7 @@ from symgrad.ir.reduce import conjunction, conjuncts
 from symgrad.ir.signs import is_never_negative
 from symgrad.ir.stability.complements import is_whole_less_share
 from symgrad.ir.unit import Unit
+from symgrad.opt.cosines import cosines_as_quotients
 from symgrad.opt.rebuild import Copy, copy_with
 
 
@@ -17,7 +18,10 @@ def without_norm_guards(unit: Unit) -> tuple[Unit, dict[TensorId, TensorId]]:
     That condition is left out: x/sqrt(x**2 + y**2) stands for itself everywhere else. And what is left of 1
     beside a share of the whole is written as a difference again (`ir.stability.complements`).
     """
-    graph, moved = copy_with(unit.graph, unit.roots, on_node=_plain)
+    plain, places = cosines_as_quotients(unit.graph, unit.roots)
+    roots = [places[t] for t in unit.roots]
+    graph, moved = copy_with(plain, roots, on_node=_plain, stabilise=unit.graph.stabilise)
+    moved = {t: moved[s] for t, s in places.items() if s in moved}
     return unit.moved(graph, moved), moved
 
 

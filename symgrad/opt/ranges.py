@@ -28,6 +28,7 @@ from typing import NamedTuple
 from symgrad.ir.composites.log_products import unless_zero
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.product import Product, product_of
+from symgrad.opt.cosines import cosines_as_quotients
 from symgrad.opt.outermost import PRODUCTS, outermost_products
 from symgrad.opt.rebuild import Copy, copy_with
 from symgrad.opt.repeated_factors import has_repeated_factors, one_at_a_time
@@ -56,8 +57,16 @@ _MAY_HAVE_SUM = frozenset(("add", "norm", "scaled_norm", *PRODUCTS))  # as divis
 
 def in_range(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
     """The definitions with such logarithms and quotients by scaled sums."""
+    if not g.stabilise:
+        return g, {t: t for t in g.definitions_below(roots)}
+    plain, places = cosines_as_quotients(g, roots)
+    made, moved = _in_range(plain, [places[t] for t in roots])
+    return made, {t: moved[s] for t, s in places.items() if s in moved}
+
+
+def _in_range(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
     below = g.definitions_below(roots)
-    chosen = {t: found for t in below if (found := _chosen(g, t))} if g.stabilise else {}
+    chosen = {t: found for t in below if (found := _chosen(g, t))}
     if not chosen:
         return g, {t: t for t in below}
     made_of: dict[tuple[TensorId, Node], Node] = {}
