@@ -82,18 +82,10 @@ def _grows(g: Graph, dot: int | None) -> bool:
     return False
 
 
-def _times(g: Graph, quotient: int, dot: int) -> int:
-    """A product with a tangent, whose slope is next to the quotient."""
-    if g.op[dot] != "mul" or not _grows(g, dot):
-        return g.mul(quotient, dot)
-    first, second = g.args[dot]
-    return g.mul(g.mul(quotient, first), second)
-
-
 def _quotient(g: Graph, a: tuple[int, ...], y: int, dots: Mapping[int, int]) -> int:
     """(xdot - y*bdot)/b, one division; where only b moves, y/b, which other tangents may share.
 
-    Of exponentials it is xdot/b - (y/b)*bdot: one of the two is out of range where their quotients are not.
+    Of exponentials it is xdot/b - y*(bdot/b): one of the two is out of range where their quotients are not.
 
     Of y = c/b/b by a length b it is (cdot - 2*(c/b)*bdot)/b/b: the tangent of c/b is a number that nothing
     else needs. The slopes of a length are at most 1, so that (c/b)*bdot is in range; by others it may not be.
@@ -101,10 +93,11 @@ def _quotient(g: Graph, a: tuple[int, ...], y: int, dots: Mapping[int, int]) -> 
     x, b = a
     if b not in dots:
         return g.div(dots[x], b)
+    if _grows(g, dots.get(x)) or _grows(g, dots[b]):
+        by_b = g.mul(y, g.div(dots[b], b))
+        return g.sub(g.div(dots[x], b), by_b) if x in dots else g.neg(by_b)
     if x not in dots:
-        return g.neg(_times(g, g.div(y, b), dots[b]))
-    if _grows(g, dots[x]) or _grows(g, dots[b]):
-        return g.sub(g.div(dots[x], b), _times(g, g.div(y, b), dots[b]))
+        return g.neg(g.mul(g.div(y, b), dots[b]))
     once, times = y, 1
     while g.op[b] == "hypot" and g.op[above := g.args[once][0]] == "div" and g.args[above][1] == b:
         once, times = above, times + 1

@@ -6,9 +6,11 @@ number r. So for a product of such F of one value u
     R*F(u)*G(u)/H(u)  =  (R*F(u - c)*G(u - c)/H(u - c))*k       c = 128, k = exp(r*128) where u > 176
                                                                c = 0, k = 1              where |u| <= 176
 
-and the same to the left: the number that is left out is multiplied last. Nearer to 0 this is what is written,
-to the last digit. u - c is exact, and at 48 what F differs from a power of e by is below its last place. Of
-several values u and v, (exp(u) - 1)/(exp(v) - 1), each is 64 where it is far out, and what is left out is
+and the same to the left: the number that is left out is multiplied last. Nearer to 0 this is what is
+written, but that divisions and multiplications take turns. u - c is exact, and at 48 what F differs from
+a power of e by is below its last place. Of several values u and v, (exp(u) - 1)/(exp(v) - 1), and where
+growing functions stand both above and below, each value is 64 where it is far out, and what is left out
+is
 
     exp(r*(u - 64) + s*(v - 64))        where both are far to the right.
 
@@ -72,7 +74,7 @@ def far_products(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[Tenso
             parts = chosen[t].get(old)
             if parts is not None:
                 above, divisors = ([made_of[t, n] for n in side] for side in (parts.above, parts.below))
-                new = _product(copy.new, Product(parts.number, tuple(above), tuple(divisors)))
+                new = _product(copy.new, new, Product(parts.number, tuple(above), tuple(divisors)))
             made_of[t, old] = new
         return new
 
@@ -81,6 +83,15 @@ def far_products(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[Tenso
 
 def _may_be_far(g: Graph) -> bool:
     return g.stabilise and not _RATES.keys().isdisjoint(g.present)
+
+
+def is_apart(g: Graph, parts: Product) -> bool:
+    """Whether a product has a factor that is multiplied last, as it may be out of range with the others."""
+    return any(g.op[n] == "exp_of_sum" or _is_power_of_e(g, n) for n in parts.above)
+
+
+def _is_power_of_e(g: Graph, n: Node) -> bool:
+    return g.op[n] == "where" and all(g.op[arm] in ("const", "where") for arm in g.args[n][1:])
 
 
 # ---- what is looked for ------------------------------------------------------------------------
@@ -143,16 +154,17 @@ def _rates_in(g: Graph, parts: Product, u: Node) -> _Rates:
 # ---- what is made of it ------------------------------------------------------------------------
 
 
-def _product(g: Graph, parts: Product) -> Node:
+def _product(g: Graph, written: Node, parts: Product) -> Node:
+    """The product; as it is written if its exponentials have become something else."""
     arguments = list(dict.fromkeys(g.args[n][0] for n in (*parts.above, *parts.below) if _has_rate(g, n)))
-    near = {u: _near(g, u, is_only=len(arguments) == 1) for u in arguments}
-    whole, under = g.one, g.one
-    for n in parts.above:
-        whole = g.mul(whole, _moved(g, n, near))
-    for n in parts.below:
-        under = g.mul(under, _moved(g, n, near))
-    whole = g.mul(g.const(parts.number), g.div(whole, under))
-    if len(arguments) == 1:
+    if not arguments:
+        return written
+    is_only = len(arguments) == 1 and not _cancels(g, parts)
+    near = {u: _near(g, u, is_only) for u in arguments}
+    growing_first = sorted(parts.above, key=lambda n: g.op[n] not in _GROWING)
+    above, below = ([_moved(g, n, near) for n in side] for side in (growing_first, parts.below))
+    whole = g.mul(g.const(parts.number), _in_turns(g, above, below))
+    if is_only:
         (u,) = arguments
         rates = _rates_in(g, parts, u)
         right, left = (g.const(exp(power * _SHIFT)) for power in (rates.right, -rates.left))
@@ -161,6 +173,20 @@ def _product(g: Graph, parts: Product) -> Node:
     total, last = g.sum_of(exponents[:-1]), exponents[-1]
     half = g.node("exp_of_sum", total, last)
     return g.intern("mul", g.ordered(g.intern("mul", g.ordered(whole, half)), half))
+
+
+def _cancels(g: Graph, parts: Product) -> bool:
+    """Whether there are growing functions on both sides, which are infinite over infinite if not far out."""
+    return all(any(g.op[n] in _GROWING for n in side) for side in (parts.above, parts.below))
+
+
+def _in_turns(g: Graph, above: list[Node], below: list[Node]) -> Node:
+    """Multiplied and divided in turns: what is in between is between the numbers there are and the result."""
+    whole = above[0] if above else g.one
+    for k in range(max(len(above) - 1, len(below))):
+        whole = g.div(whole, below[k]) if k < len(below) else whole
+        whole = g.mul(whole, above[k + 1]) if k + 1 < len(above) else whole
+    return whole
 
 
 def _by_side(g: Graph, u: Node, right: Node, left: Node, between: Node) -> Node:

@@ -29,6 +29,7 @@ from symgrad.ir.composites.log_products import unless_zero
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.product import Product, product_of
 from symgrad.opt.cosines import cosines_as_quotients
+from symgrad.opt.far import is_apart
 from symgrad.opt.outermost import PRODUCTS, outermost_products
 from symgrad.opt.rebuild import Copy, copy_with
 from symgrad.opt.repeated_factors import has_repeated_factors, one_at_a_time
@@ -112,7 +113,9 @@ def _chosen(g: Graph, t: TensorId) -> dict[Node, Product | None]:
     for n in outermost_products(g, t, nodes) if has_quotient else ():
         parts = product_of(g, n, _MOST_FACTORS)
         parts = None if parts is None else _with_sides(g, parts)
-        if parts is not None and (_has_sums(g, parts) or has_repeated_factors(g, n, parts)):
+        if parts is None or is_apart(g, parts):
+            continue
+        if _has_sums(g, parts) or has_repeated_factors(g, n, parts):
             found[n] = parts
     return found
 
