@@ -39,6 +39,7 @@ ALL_QUADRANTS = ((1.0, 2.0), (1.0, -2.0), (-1.0, 2.0), (-1.0, -2.0), (1e-8, 1.0)
 DIAGONALS = ((1e-200, -1e-200), (1e200, 1e200), (-3e-160, -3e-160), (1e300, 1e-300), (-1e308, 1e308))
 OFF_AXES = ((1.0, 2.0), (1.0, -2.0), (-1.0, 2.0), (-1.0, -2.0), (1e-8, 1.0), (1e-8, -1.0), (1.0, 1e-8),
             (-1.0, -1e-9), (2.0, -1e-9), (-1e-12, -5.0), (3e-100, 1e-110), (-1e150, 1e149))  # fmt: skip
+BELOW_ROOTS_OF_THE_SMALLEST = (1e-180, -1e-160, -1e-154, 1e-20, -1e-9, 1e-3, 0.5, -0.9, 2.0)
 THIN = (
     (1.0, 1.0, 1e-8),
     (2.0, 2.0 + 1e-9, -1e-8),
@@ -127,6 +128,17 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "(log(1 + x) - log(1 - x))/2": ((log(1 + x) - log(1 - x)) / 2, (*NEAR_ZERO[:5], 0.9)),
     "log(1 - exp(-x**2))": (log(1 - exp(-(x**2))), (1e-150, -1e-20, 1e-9, 0.5, 5.0)),
     "log(1 - exp(-x**2)), out of range": (log(1 - exp(-2 * x**2)), (1e-300, -1e-170)),
+    "log(exp(x**2) - 1)": (log(exp(x**2) - 1), (1e-150, -1e-20, 1e-9, 0.5, 5.0)),
+    "log(exp(x**2) - 1), out of range": (log(exp(2 * x**2) - 1), (1e-300, -1e-170)),
+    "sqrt(1 - exp(-x**2))": (sqrt(1 - exp(-(x**2))), BELOW_ROOTS_OF_THE_SMALLEST),
+    "sqrt(exp(2*x**2) - 1)": (sqrt(exp(2 * x**2) - 1), BELOW_ROOTS_OF_THE_SMALLEST),
+    "sqrt(exp(x) - 1 - x)": (sqrt(exp(x) - 1 - x), BELOW_ROOTS_OF_THE_SMALLEST),
+    "sqrt(x - log(1 + x))": (sqrt(x - log(1 + x)), BELOW_ROOTS_OF_THE_SMALLEST),
+    "sqrt(sqrt(1 + x**2) - 1)": (sqrt(sqrt(1 + x**2) - 1), BELOW_ROOTS_OF_THE_SMALLEST),
+    "sqrt(log(1 + x**2))": (sqrt(log(1 + x**2)), BELOW_ROOTS_OF_THE_SMALLEST),
+    "sqrt(log(cosh(x)))": (sqrt(log(sp.cosh(x))), BELOW_ROOTS_OF_THE_SMALLEST),
+    "log(1 - sin(x)/x)": (log(1 - sin(x) / x), (1e-150, -1e-20, 1e-9, 0.5, 5.0)),
+    "log(exp(x) - 1 - x)": (log(exp(x) - 1 - x), (1e-150, -1e-20, 1e-9, 0.5, 5.0)),
     "log(exp(x) - 1)/x": (log(exp(x) - 1) / x, (1e-9, 0.75, 1.5, 20.0, 36.0, 500.0)),
     "(1 - cos(x))/x**2 - 1/2": ((1 - cos(x)) / x**2 - sp.Rational(1, 2), NEAR_ZERO),
     "1/2 - (1 - cos(x))/x**2": (sp.Rational(1, 2) - (1 - cos(x)) / x**2, NEAR_ZERO),

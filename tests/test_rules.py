@@ -458,6 +458,9 @@ EXAMPLES: dict[str, Example] = {
     "log1p_of_polynomial": lambda g, v: (
         g.add(v.x, g.mul(g.const(Fraction(1, 2)), g.mul(v.x, v.x))),),
     "log1mexp_of_square": lambda g, v: (g.neg(g.mul(v.x, v.x)),),
+    "logexpm1_of_square": lambda g, v: (g.mul(v.x, v.x),),
+    "root_of_double_zero": lambda g, v: (g.node("expm1", g.mul(v.x, v.x)),),
+    "log_of_double_zero": lambda g, v: (g.sub(g.node("expm1", v.x), v.x),),
     "difference_of_logs_to_atanh": lambda g, v: (g.node("log1p", v.t), g.node("log1p", g.neg(v.t))),
     "angle_between": lambda g, v: (
         g.div(g.add(g.mul(v.x, v.z), g.mul(v.y, v.y)),

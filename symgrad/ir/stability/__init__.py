@@ -36,6 +36,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     products_less_one.py  (1 + x)*(1 + y) - 1, a*exp(x) - a
     sides.py         a root less one of its sides
     squares.py       differences of squares
+    squares_at_zero.py  roots and logarithms of what vanishes like a square
     quadratic_forms.py  variances, covariances and squares written out in numbers
     reduced_quotients.py  quotients of polynomials in lowest terms
     perfect_squares.py   a**2 - 2*a*b + b**2 in a sum, over and times something
@@ -112,6 +113,7 @@ from symgrad.ir.stability import (
     singularities,
     small_exponentials,
     squares,
+    squares_at_zero,
     steps,
     sum_steps,
     sums_of_multiples,
@@ -173,6 +175,7 @@ __all__ = [
     "singularities",
     "small_exponentials",
     "squares",
+    "squares_at_zero",
     "steps",
     "sum_steps",
     "sums_of_multiples",

@@ -65,13 +65,29 @@ def log1p_of_polynomial(g: Graph, a: Args) -> int | None:
     on=among("mul", "neg"),
 )  # fmt: skip
 def log1mexp_of_square(g: Graph, a: Args) -> int | None:
-    number, square = numbered(g, a[0])
-    x = root_of_square(g, square) if number < 0 else None
+    return _log_beside_square(g, "log1mexp", -1, a[0])
+
+
+@stable(
+    "logexpm1",
+    "x**2 leaves the range of numbers before log(exp(x**2) - 1) does",
+    Audit("log(exp(x**2) - 1)", "log(x**2) where x is small", "multiples of squares", _HIGHAM,
+          at(1e-300, -1e-170, 1e-40, 0.5, 6.0)),
+    on=among("mul"),
+)  # fmt: skip
+def logexpm1_of_square(g: Graph, a: Args) -> int | None:
+    return _log_beside_square(g, "logexpm1", 1, a[0])
+
+
+def _log_beside_square(g: Graph, op: str, sign: int, node: int) -> int | None:
+    """log|exp(c*x**2) - 1| for a number c of this sign."""
+    number, square = numbered(g, node)
+    x = root_of_square(g, square) if sign * number > 0 else None
     if x is None or g.op[x] == "const":
         return None
     is_small = g.node("lt", g.node("abs", x), g.const(_SMALL))
-    near = g.add(g.node("log", g.mul(x, x)), g.node("log", g.const(-number)))
-    return g.where(is_small, near, g.node("log1mexp", g.where(is_small, g.minus_one, a[0])))
+    near = g.add(g.node("log", g.mul(x, x)), g.node("log", g.const(abs(number))))
+    return g.where(is_small, near, g.node(op, g.where(is_small, g.const(sign), node)))
 
 
 @stable(
