@@ -46,6 +46,7 @@ from symgrad.opt.far import far_products
 from symgrad.opt.few import for_few
 from symgrad.opt.logsumexp import split_logsumexp
 from symgrad.opt.mirror import computed_once
+from symgrad.opt.near_zeros import near_zeros
 from symgrad.opt.others import sums_of_others
 from symgrad.opt.passes import PASSES, inline
 from symgrad.opt.ranges import in_range
@@ -167,6 +168,7 @@ def assemble(
         for run in (
             sums_of_others,
             far_products,
+            near_zeros,
             split_logsumexp,
             inline,
             in_range,

@@ -8,6 +8,7 @@ diagonal  of what is only read on a diagonal, only that is computed (`opt.diagon
 inline    maps of rank 0, and maps read once in loops no larger than their own, become part of
           their reader.
 far       exponentials far out, beside what keeps a product with them in range (`opt.far`).
+near      loggamma(1 + x) is its series next to its zero (`opt.near_zeros`).
 share     expensive values (transcendental functions) needed by several definitions, or at several
           places of one, are computed once and stored, with their derivatives in the same loop; so are
           divisions that a loop repeats (`opt.unvarying`).
@@ -40,6 +41,7 @@ from symgrad.opt.forward import forward
 from symgrad.opt.invariant import invariant
 from symgrad.opt.layout import layout
 from symgrad.opt.logsumexp import split_logsumexp
+from symgrad.opt.near_zeros import near_zeros
 from symgrad.opt.operands import operands
 from symgrad.opt.others import sums_of_others
 from symgrad.opt.ranges import in_range
@@ -270,6 +272,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("diagonal", diagonal),
     ("inline", inline),
     ("far", far_products),
+    ("near", near_zeros),
     ("share", share),
     ("forward", forward),
     ("operands", operands),

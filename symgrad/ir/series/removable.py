@@ -194,7 +194,7 @@ def _expanded_series(found: Series) -> Expansion | None:
         count = len(sizes)
         while count > 1 and sizes[count - 1] * mpmath.mpf(float(radius)) ** (count - 1) <= _EPSILON:
             count -= 1
-        terms = tuple(_rational(c) for c in found.terms[:count])
+        terms = tuple(rational(c) for c in found.terms[:count])
         return Expansion(found.valuation, terms, radius, found)
 
 
@@ -241,7 +241,7 @@ def _polynomial(g: Graph, found: Expansion, x: int) -> int:
     return value
 
 
-def _rational(c: Any) -> Fraction:
+def rational(c: Any) -> Fraction:
     """The fraction that a number of many digits stands for, or one that is close."""
     sign, mantissa, exponent, _ = c._mpf_
     exact = Fraction(-int(mantissa) if sign else int(mantissa)) * Fraction(2) ** int(exponent)

@@ -1,4 +1,4 @@
-"""Roots and logarithms of functions that vanish at 0 like a square: sqrt(1 - exp(-x**2)), log(exp(x) - 1 - x).
+"""Roots and logarithms of what vanishes at 0 like a square: sqrt(1 - exp(-x**2)), log(exp(x) - 1 - x).
 
 The square leaves the range of numbers where its root and its logarithm do not, and their derivatives before:
 with f(x) = x^k*q(x) for an even k
@@ -52,8 +52,9 @@ def root_of_double_zero(g: Graph, a: Args) -> int | None:
 @stable(
     "log",
     "what is under the logarithm underflows with the square of x, its derivatives before",
-    Audit("log(exp(x) - 1 - x)", "2*log(abs(x)) + log(removable(x, radius, series, (exp(x) - 1 - x)/x**2)) near 0",
-          "likewise", _HIGHAM, at(1e-300, -1e-170, 1e-40, 0.5, 6.0)),
+    Audit("log(exp(x) - 1 - x)",
+          "2*log(abs(x)) + log(removable(x, radius, series, (exp(x) - 1 - x)/x**2)) near 0", "likewise",
+          _HIGHAM, at(1e-300, -1e-170, 1e-40, 0.5, 6.0)),
     on=_is_function,
 )  # fmt: skip
 def log_of_double_zero(g: Graph, a: Args) -> int | None:
@@ -66,7 +67,7 @@ def log_of_double_zero(g: Graph, a: Args) -> int | None:
 
 
 def _divided(g: Graph, node: int) -> tuple[int, int, int, int] | None:
-    """Where its variable x is near 0, x, an even k, and the formula over x^k, regular at 0; if there is such a k."""
+    """Where its variable x is near 0, x, an even k > 0, and the formula over x^k, which is regular at 0."""
     if IS_PART.get() or not is_function(g, node):
         return None
     found = probe(g, node)
