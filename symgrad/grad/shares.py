@@ -14,7 +14,7 @@ Source: Blanchard, Higham & Higham 2021, section 4; Chan, Golub & LeVeque 1983, 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
 from symgrad.ir.composites.softmax import NAMES, of_some, share, share_of_others
 from symgrad.ir.decay import within
@@ -178,6 +178,40 @@ def _total_of_shares(g: Graph, scores: Scores, shares: Sequence[Node]) -> Node:
         return g.one
     (x,) = missing
     return share_of_others(g, x, _without(scores, x))
+
+
+# ---- forwards ----------------------------------------------------------------------------------
+
+
+def mean_tangent(
+    g: Graph, n: Node, dot: Mapping[Node, Node], push: Callable[[Sequence[Node]], Mapping[Node, Node]]
+) -> Node | None:
+    """The tangent of a sum of c*p over all shares p of one sum; None of another sum.
+
+    It is sum(p*dc) and, for each pair, p*q*(c - c')*(dx - dx'): an offset that all c have takes no digits.
+    """
+    numbers: dict[Node, tuple[Node, Node]] = {}  # by score: the share, and c
+    for sign, term in terms_of(g, n):
+        above, below = all_factors(g, term)
+        p = next((f for f in above if g.op[f] == "share" and g.args[f][0] not in numbers), None)
+        if p is None or (numbers and sorted(g.args[p]) != sorted(g.args[next(iter(numbers.values()))[0]])):
+            return None
+        c = quotient_of(g, remove(above, [p])[0], below)
+        numbers[g.args[p][0]] = p, c if sign > 0 else g.neg(c)
+    scores = [*numbers]
+    if not scores or len(scores) < len(g.args[numbers[scores[0]][0]]):
+        return None
+    tangents = push([c for _, c in numbers.values()])
+    total = g.zero
+    for k, x in enumerate(scores):
+        p, c = numbers[x]
+        total = g.add(total, g.mul(p, tangents.get(c, g.zero)))
+        for y in scores[:k]:
+            q, other = numbers[y]
+            moved = g.sub(dot.get(x, g.zero), dot.get(y, g.zero))
+            apart = g.mul(difference_of_sums(g, c, other), moved)
+            total = g.add(total, g.mul(g.mul(p, q), apart))
+    return total
 
 
 def difference_of_sums(g: Graph, a: Node, b: Node) -> Node:

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from symgrad.errors import UnsupportedExpression
 from symgrad.grad.composed import COMPOSED, composed_slopes
-from symgrad.grad.shares import groups, pull_together
+from symgrad.grad.shares import groups, mean_tangent, pull_together
 from symgrad.ir.decay import within
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.op import Opposite
@@ -210,10 +210,18 @@ def pushforward(g: Graph, roots: Iterable[Node], tangents: Mapping[Node, Node]) 
             continue
         if not any(c in dot for c in g.children(n)):
             continue
-        total = push_one(g, n, dot)
+        mean = _push_mean(g, n, dot)
+        total = push_one(g, n, dot) if mean is None else mean
         if total != g.zero:
             dot[n] = total
     return dot
+
+
+def _push_mean(g: Graph, n: Node, dot: Mapping[Node, Node]) -> Node | None:
+    """The tangent of a mean of a few numbers under a softmax, if that is one."""
+    if g.op[n] not in ("add", "sub") or "share" not in g.present:
+        return None
+    return mean_tangent(g, n, dot, lambda nodes: pushforward(g, nodes, dot))
 
 
 def push_one(g: Graph, n: Node, dot: Mapping[Node, Node]) -> Node:

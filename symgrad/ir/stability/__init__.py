@@ -14,6 +14,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     logistics.py     logistic functions: quotients and products, what is left of 1
     shares.py        softmax and its complements
     margins.py       differences of two shares of one softmax
+    array_shares.py  scores at fixed places of an array, and what the others are
     error_functions.py  1 - erf(x), the logarithm of erfc
     inverse_error.py  erfinv(1 - x)
     far_factors.py   quotients of gamma functions and powers that leave the range
@@ -51,6 +52,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     bessel_ratios.py  logarithms, quotients and scaled products of modified Bessel functions far out
     flat.py          functions of a root that are flat where it is 0
     log_softmaxes.py  log-sum-exp and softplus less one of their scores
+    beside_totals.py  which terms beside a logarithm are a score of it
     log_slopes.py    log(f)/(f - 1) for products and sums f
     angles.py        angles of points, and functions of their multiples and halves
     arcs.py          inverse cosines next to 1, angles between vectors

@@ -3,6 +3,7 @@
     log(exp(x) + exp(y) + ..) - x           minus the logarithm of a share, softplus(y - x) of two scores
     x + log(1 + exp(-x))                    softplus(x)
     log(exp(x) + exp(y)) - x - y            log(exp(-x) + exp(-y))
+    L - x[0]/2, L = log(sum(exp(x)))        (L - x[0])/2 + L/2
     log(1 + sum(exp(x))) - x[0]             likewise, the sum of the others over the axis beside it
     a + log(exp(x - a) + exp(y - a))        log(exp(x) + exp(y))
     max(x, y) + log(1 + exp(-|x - y|))      the same
@@ -17,17 +18,16 @@ Source: Maechler 2012; Blanchard, Higham & Higham 2021, section 4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from symgrad.ir.composites import softmax
 from symgrad.ir.places import places_of
 from symgrad.ir.rules import Args
-from symgrad.ir.stability.anchors import is_anchored
 from symgrad.ir.stability.array_shares import ArrayShare, is_over_axis, log_sum_of_others, score_at
 from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
+from symgrad.ir.stability.beside_totals import Others, Terms, Total, monomial
 from symgrad.ir.stability.patterns import (
     MOST_SCORES,
     MOST_TERMS,
@@ -36,26 +36,20 @@ from symgrad.ir.stability.patterns import (
     multiple_of,
     negatives,
     numbered,
-    powers_of,
     product_of_powers,
-    quotient_of,
     remove,
     sum_of_signed,
     terms_of,
     without,
 )
-from symgrad.records import dataclass
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
-Terms = list[tuple[int, int]]  # with their signs
-Key = frozenset[tuple[int, int]]  # the powers in a product without its number
 _MAECHLER = "Maechler 2012"
 _LOG_SUM_EXP = "Blanchard, Higham & Higham 2021"
 _WRITTEN = ("softplus", "logaddexp", "logexpm1", "logsubexp")
 _PRODUCTS = ("mul", "div", "neg")
-_NUMBER: Key = frozenset()
 _PAIR = 2
 
 
@@ -128,21 +122,6 @@ def _is_difference(g: Graph, node: int) -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class _Total:
-    """sign*times*L, the term at a place of a sum, for a logarithm L; times is above/below."""
-
-    place: int
-    sign: int
-    node: int
-    above: list[int]
-    below: list[int]
-
-    def times(self, g: Graph, value: int) -> tuple[int, int]:
-        """The same with another value for the logarithm."""
-        return self.sign, quotient_of(g, [*self.above, value], self.below)
-
-
 def _together(g: Graph, terms: Terms) -> Terms | None:
     """The terms with one logarithm and a score of it put together; None if there is none."""
     for place, (sign, term) in enumerate(terms):
@@ -150,111 +129,30 @@ def _together(g: Graph, terms: Terms) -> Terms | None:
         if total is None:
             continue
         find = _beside_each_other if g.op[total.node] == "read" else _as_one
-        made = find(g, _Others(g, total, terms))
+        made = find(g, Others(g, total, terms))
         if made is not None:
             return made
     return None
 
 
-def _total(g: Graph, place: int, sign: int, term: int) -> _Total | None:
+def _total(g: Graph, place: int, sign: int, term: int) -> Total | None:
     if _is_total(g, term):
-        return _Total(place, sign, term, [], [])
+        return Total(place, sign, term, [], [])
     if g.op[term] not in _PRODUCTS:
         return None
     above, below = all_factors(g, term)
     k = next((k for k, factor in enumerate(above) if _is_total(g, factor)), None)
-    return None if k is None else _Total(place, sign, above[k], without(above, k), below)
+    return None if k is None else Total(place, sign, above[k], without(above, k), below)
 
 
 def _is_total(g: Graph, node: int) -> bool:
     return g.op[node] in _WRITTEN or is_over_axis(g, node)
 
 
-def _inside(g: Graph, node: int) -> Sequence[int]:
-    """What a logarithm is of: its arguments, or the body of its sum."""
-    return (g.tensors[g.args[node][0]].body,) if g.op[node] == "read" else g.args[node]
-
-
-class _Others:
-    """The terms of a sum beside a logarithm, as numbers before products of powers."""
-
-    def __init__(self, g: Graph, total: _Total, terms: Terms) -> None:
-        self.g, self.total, self.terms = g, total, terms
-        # Scores less their anchor stay whole: of sums with the anchor there is nothing left to be gained.
-        self.opens = not any(is_anchored(g, score) for score in _inside(g, total.node))
-        self.parts = {k: self._monomials([t], [], s) for k, (s, t) in enumerate(terms) if k != total.place}
-        self.numbers = _added(part for parts in self.parts.values() for part in parts)
-
-    def places_of(self, amount: Terms) -> list[int]:
-        """Where the terms are that are -times*amount; none if not all of them are there."""
-        wanted = self._wanted(amount)
-        if not any(wanted):
-            return []
-        for key, number in wanted.items():
-            # Of a number a part may be taken.
-            if key not in self.numbers or (key and self.numbers[key] != number):
-                return []
-        found = [(k, [key in wanted for _, key in parts]) for k, parts in self.parts.items()]
-        return [] if any(any(has) != all(has) for _, has in found) else [k for k, has in found if any(has)]
-
-    def _wanted(self, amount: Terms) -> dict[Key, Fraction]:
-        total = self.total
-        parts = (self._monomials([*total.above, t], total.below, -s * total.sign) for s, t in amount)
-        return _added(part for of in parts for part in of)
-
-    def _monomials(self, above: Sequence[int], below: Sequence[int], sign: int) -> list[tuple[Fraction, Key]]:
-        if self.opens:
-            return _monomials(self.g, above, below, sign)
-        number, key = _monomial(self.g, above, below)
-        return [(sign * number, key)]
-
-    def less(self, amount: Terms, places: Sequence[int]) -> Terms:
-        """The other terms with times*amount added, which is there at these places."""
-        left = [self.terms[k] for k in self.parts if k not in places]
-        number = self._wanted(amount).get(_NUMBER)
-        if number is not None and self.numbers[_NUMBER] != number:
-            left.append((1, self.g.const(self.numbers[_NUMBER] - number)))
-        return left
-
-
-def _monomials(g: Graph, above: Sequence[int], below: Sequence[int], sign: int) -> list[tuple[Fraction, Key]]:
-    """Numbers and the powers beside them: those of the terms of a sum that is a factor."""
-    number, powers = _monomial(g, above, below)
-    total = next((x for x, e in powers if e == 1 and g.op[x] in ("add", "sub")), None)
-    if total is None:
-        return [(sign * number, powers)]
-    found = []
-    for s, term in terms_of(g, total):
-        own, more = powers_of(g, [term]) or (Fraction(1), {term: 1})
-        together = {**dict(powers), total: 0}
-        for x, e in more.items():
-            together[x] = together.get(x, 0) + e
-        found.append((sign * s * number * own, frozenset((x, e) for x, e in together.items() if e)))
-    return found
-
-
-def _monomial(g: Graph, above: Sequence[int], below: Sequence[int] = ()) -> tuple[Fraction, Key]:
-    """A number and the powers beside it; a product of many factors is one of them."""
-    over, under = powers_of(g, above), powers_of(g, below)
-    if over is None or under is None:
-        return Fraction(1), frozenset({(quotient_of(g, list(above), list(below)), 1)})
-    powers = dict(over[1])
-    for x, e in under[1].items():
-        powers[x] = powers.get(x, 0) - e
-    return over[0] / under[0], frozenset((x, e) for x, e in powers.items() if e)
-
-
-def _added(parts: Iterable[tuple[Fraction, Key]]) -> dict[Key, Fraction]:
-    found = dict[Key, Fraction]()
-    for number, key in parts:
-        found[key] = found.get(key, Fraction(0)) + number
-    return {key: number for key, number in found.items() if number}
-
-
 # ---- of a few exponentials that are written out ------------------------------------------------
 
 
-def _as_one(g: Graph, others: _Others) -> Terms | None:
+def _as_one(g: Graph, others: Others) -> Terms | None:
     for amount, less in _differences(g, others):
         places = others.places_of(amount)
         if places:
@@ -262,7 +160,7 @@ def _as_one(g: Graph, others: _Others) -> Terms | None:
     return None
 
 
-def _differences(g: Graph, others: _Others) -> Iterator[tuple[Terms, Callable[[], int]]]:
+def _differences(g: Graph, others: Others) -> Iterator[tuple[Terms, Callable[[], int]]]:
     """What may be taken away from a logarithm, and what it is then."""
     node = others.total.node
     op, args = g.op[node], g.args[node]
@@ -305,7 +203,7 @@ def _of_scores(g: Graph, scores: list[int]) -> Iterator[tuple[Terms, Callable[[]
         yield own, partial(_less_score, g, scores, k)
 
 
-def _of_arrays(g: Graph, scores: list[int], others: _Others) -> Iterator[tuple[Terms, Callable[[], int]]]:
+def _of_arrays(g: Graph, scores: list[int], others: Others) -> Iterator[tuple[Terms, Callable[[], int]]]:
     """Scores at fixed places of the arrays among those of a logarithm."""
     for k, total in enumerate(scores):
         for score, share in _scores_beside(g, others, total) if is_over_axis(g, total) else ():
@@ -338,7 +236,7 @@ def _log_sum(g: Graph, scores: Sequence[int]) -> int:
     return g.node("log", g.sum_of(g.node("exp", x) for x in scores))
 
 
-def _of_distance(g: Graph, z: int, others: _Others) -> Iterator[tuple[Terms, Callable[[], int]]]:
+def _of_distance(g: Graph, z: int, others: Others) -> Iterator[tuple[Terms, Callable[[], int]]]:
     """softplus(-|x - y|) is the logarithm of two less the larger score, and that of their opposites too."""
     number, size = numbered(g, z)
     if g.op[size] != "abs" or number > 0:
@@ -359,7 +257,7 @@ def _of_distance(g: Graph, z: int, others: _Others) -> Iterator[tuple[Terms, Cal
 # ---- of sums over an axis ----------------------------------------------------------------------
 
 
-def _beside_each_other(g: Graph, others: _Others) -> Terms | None:
+def _beside_each_other(g: Graph, others: Others) -> Terms | None:
     """The sum with c*(L - x) for c*L and c*x; nothing else is no longer a sum."""
     total = others.total
     for score, _ in _scores_beside(g, others, total.node):
@@ -368,10 +266,16 @@ def _beside_each_other(g: Graph, others: _Others) -> Terms | None:
         left = others.less(amount, places)
         if places and (left or total.above or total.below):
             return [*left, total.times(g, g.sub(total.node, score))]
+        part = others.part_of(amount)
+        if part is not None:
+            ratio, own = part
+            (sign, apart), (_, rest) = (total.times(g, x) for x in (g.sub(total.node, score), total.node))
+            shares = (ratio, apart), (1 - ratio, rest)
+            return [*others.less(amount, own), *((sign, g.mul(g.const(q), x)) for q, x in shares)]
     return None
 
 
-def _scores_beside(g: Graph, others: _Others, total: int) -> Iterator[tuple[int, ArrayShare]]:
+def _scores_beside(g: Graph, others: Others, total: int) -> Iterator[tuple[int, ArrayShare]]:
     """Scores of a logarithm over an axis that have a term among the others."""
     t, *index = g.args[total]
     tensor = g.tensors[t]
@@ -379,15 +283,17 @@ def _scores_beside(g: Graph, others: _Others, total: int) -> Iterator[tuple[int,
     for sign, pattern in terms_of(g, tensor.body):
         if g.axes[pattern].issuperset(tensor.red):
             for k in others.parts:
-                axes = places_of(g, pattern, known, tensor.red, _over(g, others, k, sign))
+                whole = _over(g, others, k, sign)
+                found = (places_of(g, pattern, known, tensor.red, x) for x in (whole, numbered(g, whole)[1]))
+                axes = next((places for places in found if places is not None), None)
                 if axes is not None:
                     share = ArrayShare(t, tuple(index), axes)
                     yield score_at(g, share, axes), share
 
 
-def _over(g: Graph, others: _Others, place: int, sign: int) -> int:
+def _over(g: Graph, others: Others, place: int, sign: int) -> int:
     """What a term is -times*sign of."""
     total = others.total
     own, term = others.terms[place]
-    number, powers = _monomial(g, [term, *total.below], total.above)
+    number, powers = monomial(g, [term, *total.below], total.above)
     return product_of_powers(g, -sign * own * total.sign * number, dict(powers))
