@@ -717,7 +717,7 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                         const double tt30 = t20_1[j - first];
                         const double tt31 = t1_1[i_6*rows_1 + j - first] - t4_1[j - first];
                         const double tt32 = t21_1[j - first];
-                        const double tt33 = (((t18_1[j - first] < INFINITY) && (fabs(tt31) == INFINITY)) ? 0.0 : tt31) * tt29 * (tt28 - tt30 - tt32);
+                        const double tt33 = ((t18_1[j - first] < INFINITY) ? ((fabs(tt31) == INFINITY) ? 0.0 : tt31) : tt31) * tt29 * (tt28 - tt30 - tt32);
                         const double tt34 = t22_1[j - first] + tt33;
                         t24_1[i_6*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt28 - tt30 - tt32) * tt29 / tt3) : 0;
                         const double tt35 = t17_1[i_7*rows_1 + j - first];
@@ -725,21 +725,21 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                         const double tt37 = t20_1[j - first];
                         const double tt38 = t1_1[i_7*rows_1 + j - first] - t4_1[j - first];
                         const double tt39 = t21_1[j - first];
-                        const double tt40 = (((t18_1[j - first] < INFINITY) && (fabs(tt38) == INFINITY)) ? 0.0 : tt38) * tt36 * (tt35 - tt37 - tt39);
+                        const double tt40 = ((t18_1[j - first] < INFINITY) ? ((fabs(tt38) == INFINITY) ? 0.0 : tt38) : tt38) * tt36 * (tt35 - tt37 - tt39);
                         t24_1[i_7*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt35 - tt37 - tt39) * tt36 / tt3) : 0;
                         const double tt41 = t17_1[i_8*rows_1 + j - first];
                         const double tt42 = t14_1[i_8*rows_1 + j - first];
                         const double tt43 = t20_1[j - first];
                         const double tt44 = t1_1[i_8*rows_1 + j - first] - t4_1[j - first];
                         const double tt45 = t21_1[j - first];
-                        const double tt46 = (((t18_1[j - first] < INFINITY) && (fabs(tt44) == INFINITY)) ? 0.0 : tt44) * tt42 * (tt41 - tt43 - tt45);
+                        const double tt46 = ((t18_1[j - first] < INFINITY) ? ((fabs(tt44) == INFINITY) ? 0.0 : tt44) : tt44) * tt42 * (tt41 - tt43 - tt45);
                         t24_1[i_8*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt41 - tt43 - tt45) * tt42 / tt3) : 0;
                         const double tt47 = t17_1[i_9*rows_1 + j - first];
                         const double tt48 = t14_1[i_9*rows_1 + j - first];
                         const double tt49 = t20_1[j - first];
                         const double tt50 = t1_1[i_9*rows_1 + j - first] - t4_1[j - first];
                         const double tt51 = t21_1[j - first];
-                        const double tt52 = (((t18_1[j - first] < INFINITY) && (fabs(tt50) == INFINITY)) ? 0.0 : tt50) * tt48 * (tt47 - tt49 - tt51);
+                        const double tt52 = ((t18_1[j - first] < INFINITY) ? ((fabs(tt50) == INFINITY) ? 0.0 : tt50) : tt50) * tt48 * (tt47 - tt49 - tt51);
                         t24_1[i_9*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt47 - tt49 - tt51) * tt48 / tt3) : 0;
                         t22_1[j - first] = tt34 + tt40 + tt46 + tt52;
                     }
@@ -753,7 +753,7 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                             const double tt55 = t20_1[j - first];
                             const double tt56 = t1_1[i_10*rows_1 + j - first] - t4_1[j - first];
                             const double tt57 = t21_1[j - first];
-                            const double tt58 = (((t18_1[j - first] < INFINITY) && (fabs(tt56) == INFINITY)) ? 0.0 : tt56) * tt54 * (tt53 - tt55 - tt57);
+                            const double tt58 = ((t18_1[j - first] < INFINITY) ? ((fabs(tt56) == INFINITY) ? 0.0 : tt56) : tt56) * tt54 * (tt53 - tt55 - tt57);
                             t22_1[j - first] += tt58;
                             t24_1[i_10*rows_1 + j - first] = (!(t13_1[j - first] == -INFINITY)) ? ((tt53 - tt55 - tt57) * tt54 / tt3) : 0;
                         }
@@ -945,7 +945,7 @@ void attention_index(const double *restrict Q, const double *restrict K, const d
                     const double tt92 = t1[(i - first)*m + j] - tt87;
                     const double tt93 = t17[(i - first)*m + j];
                     const double tt94 = t14[(i - first)*m + j];
-                    c18 += (tt93 - tt86 - tt88) * (tt94 * ((tt89 && (fabs(tt92) == INFINITY)) ? 0.0 : tt92));
+                    c18 += (tt93 - tt86 - tt88) * ((tt89 ? ((fabs(tt92) == INFINITY) ? 0.0 : tt92) : tt92) * tt94);
                     t24[(i - first)*m + j] = tt91 ? ((tt93 - tt86 - tt88) * tt94 / tt62) : 0;
                 }
                 t22[0] = c18;

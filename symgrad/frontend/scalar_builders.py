@@ -271,6 +271,7 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "relative_entropy": _formula(lambda x, y: x * sp.log(x / y)),
     "anchor": lambda v, exact: sp.S.Zero,
     "deviation": _formula(lambda x, y: x - y),
+    "finite_part": _formula(lambda x: x),
     "nested_share": _formula(lambda x, y: x * y),
     "scaled": lambda v, exact: v[0],
     "scaled_norm": lambda v, exact: v[0],

@@ -36,7 +36,7 @@ def can_push(g: Graph, value: Node, wrt: Sequence[TensorId]) -> bool:
     """
     alive = frozenset(active_nodes(g, (value,), frozenset(wrt)))
     for n in g.reachable((value,)):
-        if composed_slopes(g, n, alive) or finite_scores(g, n):
+        if composed_slopes(g, n, alive):
             return False
         if g.op[n] in OPS and (g.op[n] in ("mask", "where") or OPS[g.op[n]].kink):
             return False
@@ -93,13 +93,15 @@ class _Sweep:
         own = self.pairs.pop(n, {})
         bar = self.cotangents.pop(n, self.g.zero)
         first: dict[Node, Node] = {}
-        for argument, part in partials(self.g, n, alive):
+        finite = finite_scores(self.g, n)
+        for argument, slope in partials(self.g, n, alive):
+            part = self.g.substitute(slope, finite)
             first[argument] = self.g.add(first[argument], part) if argument in first else part
         self._push(n, own, first)
         if bar == self.g.zero:
             return
         for (a, b), second in self._second_partials(n, alive).items():
-            self._add(a, b, self.g.mul(bar, second))
+            self._add(a, b, self.g.mul(bar, self.g.substitute(second, finite)))
         for argument, part in first.items():
             old = self.cotangents.get(argument, self.g.zero)
             self.cotangents[argument] = self.g.add(old, self.g.mul(bar, part))

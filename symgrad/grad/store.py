@@ -18,7 +18,7 @@ _FINITE = frozenset((
     "add", "sub", "mul", "neg", "sin", "cos", "tanh", "logistic", "softplus", "erf", "erfc", "atan", "abs",
     "maximum", "minimum", "where", "mask", "sign", "floor", "ceil", "sinc", "cast",
     "logistic_slope", "logistic_entropy", "logcosh", "square_difference", "deviation",
-    "nested_share",
+    "nested_share", "finite_part",
 ))  # fmt: skip
 
 

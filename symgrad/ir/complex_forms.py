@@ -274,6 +274,7 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "anchor": np.real,
     "deviation": np.subtract,
     "nested_share": np.multiply,
+    "finite_part": lambda x: np.where(np.isinf(x), 0, x),
     "scaled": OPS["scaled"].numpy,
     "norm_cosine": lambda x, q, h: x / h,
     "norm": lambda r, s, t: root_at_least_value("sqrt", t) / OPS["scaled"].numpy(1, s),

@@ -12,6 +12,7 @@ from fractions import Fraction
 _UNMEASURED = 4.0  # what ACCURACY.md allows composites, and special functions
 _EXACT = frozenset((
     "neg", "abs", "sign", "maximum", "minimum", "floor", "ceil", "where", "mask", "cast", "scaled", "anchor",
+    "finite_part",
     "lt", "le", "eq", "ne", "and", "or", "not", "ige", "ieq", "out_of_range",
 ))  # fmt: skip
 # Near their zeros the unit is the last place of the amplitude, which x f'(x) has there.

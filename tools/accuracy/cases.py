@@ -36,6 +36,7 @@ _SELECTIONS = (
     "anchor",
     "deviation",
     "nested_share",
+    "finite_part",
     *REMOVABLE,
 )  # the last: test_removable.py
 _TOGETHER = ("root_less_side", "powm1")  # the last argument is made of the others

@@ -188,6 +188,13 @@ _enter(
     domain=((-2.0, 2.0), (-2.0, 2.0)), total=True, source="Chan, Golub & LeVeque 1983, section 2",
 )  # fmt: skip
 
+# A number that is not counted where it is infinite, and moves as it does (`ir.stability.anchors`).
+_enter(
+    "finite_part", 1, lambda x: np.where(np.isinf(x), 0, x)[()], lambda x: x, (lambda g, a, y: g.one,),
+    expand=lambda g, a: g.where(g.node("eq", g.node("abs", a[0]), g.const(float("inf"))), g.zero, a[0]),
+    domain=((-2.0, 2.0),), total=True, source="Blanchard, Higham & Higham 2021, section 4",
+)  # fmt: skip
+
 # The share of an element in an array that is itself a share of more, as one (`grad.nested_shares`).
 _enter(
     "nested_share", 2, lambda x, y: x * y, lambda x, y: x * y,

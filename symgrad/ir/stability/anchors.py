@@ -92,8 +92,15 @@ def without_masked(g: Graph, product: int) -> dict[int, int]:
     if d is None or anchor is None:
         return {}
     is_finite, _, _ = g.args[_chosen(g, anchor)]
-    is_masked = g.node("and", is_finite, g.node("eq", g.node("abs", d), g.const(float("inf"))))
-    return {d: g.where(is_masked, g.zero, d)}
+    return {d: g.where(is_finite, g.node("finite_part", d), d)}
+
+
+def with_masked_scores(g: Graph, x: int) -> int:
+    """x with u - m for what `without_masked` made of it."""
+    if "finite_part" not in g.present:
+        return x
+    made = (n for n in g.reachable((x,)) if g.op[n] == "where" and g.op[g.args[n][1]] == "finite_part")
+    return g.substitute(x, {n: g.args[n][2] for n in made})
 
 
 def _anchor_in(g: Graph, factor: int) -> int | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from symgrad.ir.composites import softmax
 from symgrad.ir.product import Product, product_of, whole_of
 from symgrad.ir.rules import Args, among
+from symgrad.ir.stability.anchors import with_masked_scores
 from symgrad.ir.stability.audit import Audit, stable
 from symgrad.ir.stability.complements import is_share
 from symgrad.ir.stability.patterns import (
@@ -152,9 +153,11 @@ def _entropy(g: Graph, total: int, mean: int, above: list[int], below: list[int]
     p, u = found
     x = quotient_of(g, [*above, u], below)
     exponent = g.args[_unguarded(g, p)][0]
-    if exponent != g.sub(x, total):
+    with_masked = with_masked_scores(g, x)
+    if exponent != g.sub(with_masked, total):
         return None
-    body = g.mul(p, g.neg(exponent))
+    apart = g.neg(exponent)
+    body = g.mul(p, apart if with_masked == x else g.node("finite_part", apart))
     out = g.first_occurrence(body, g.axes[body] - frozenset(axes))
     return g.read(g.define("sum", out, tuple(axes), body), *out)
 
