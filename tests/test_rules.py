@@ -230,6 +230,10 @@ EXAMPLES: dict[str, Example] = {
         g.node("hypot", v.x, g.one), g.mul(v.x, g.node("direction_cosine", v.x, g.one))),
     "log1p_of_squares": lambda g, v: (g.div(g.mul(v.x, v.x), g.mul(v.y, v.y)),),
     "root_beside_number": lambda g, v: (g.add(g.one, g.div(g.mul(v.x, v.x), g.mul(v.y, v.y))),),
+    "over_square_beside_one": lambda g, v: (
+        v.z, g.add(g.one, g.div(g.mul(v.x, v.x), g.mul(v.y, v.y)))),
+    "side_beside_cosine_of_one": lambda g, v: (
+        v.x, g.integer_power(g.node("direction_cosine", g.one, v.x), 3)),
     "one_less_cosine": lambda g, v: (g.one, g.node("hypot_slope", v.x, v.y)),
     "cosine_squared_less_one": lambda g, v: (g.node("direction_cosine", v.x, g.const(2)), g.one),
     "right_angle_less_arc": lambda g, v: (

@@ -68,6 +68,34 @@ def test_a_square_that_a_loop_does_not_repeat_is_computed_once():
     assert loop[: loop.index("}")].count("/") <= 1
 
 
+WEIGHTS = (1 / (1 + q), 1 / (1 + q) ** 2, (1 + q) ** sp.Rational(-3, 2), 1 / (1 + (2 * x / k) ** 2))
+
+
+@pytest.mark.parametrize("backend", TARGETS)
+@pytest.mark.parametrize("expr", WEIGHTS, ids=str)
+def test_weights_with_a_width_are_right_at_all_magnitudes(expr, backend):
+    shares = [(share * width, width) for share in (0.25, -6.0) for width in (1e-120, 1e150, -1e180)]
+    apart = [(1e-300, 1e155), (3.0, -1e200), (1e200, 0.3), (-1e155, 1e-160), (1e-8, 1.0), (1e-80, 1e100)]
+    for point in (*shares, *apart):
+        wanted = exact(expr, (x, k), point)
+        found = entries(expr, point, ("value", "grad", "hess"), backend)
+        for a, b in zip(found, wanted, strict=True):
+            assert abs(a - b) <= 1e-13 * abs(b) + SMALLEST, (point, found, wanted)
+
+
+@pytest.mark.parametrize("expr", WEIGHTS, ids=str)
+def test_weights_are_flat_for_an_infinite_width(expr):
+    value, by_x, by_k, *_ = entries(expr, (3.0, np.inf), ("value", "grad"), "llvm")
+    assert (value, by_x, by_k) == (1, 0, 0)
+
+
+def test_powers_of_one_over_a_square_beside_one_have_one_slope():
+    """-2*(x/h)*(1/h)**3: by quotients of 1/h twice as many divisions."""
+    kernel = sg.compile(1 / (1 + x**2), args=(x,), wrt=(x,), outputs=("value", "grad"), backend="c")
+    body = kernel.source[kernel.source.index("{") :]
+    assert body[: body.index("\n}")].count(" / ") <= 3
+
+
 ROOTS = (
     sp.sqrt(x**2 + x) - x,
     sp.sqrt(4 * x**2 + x) - 2 * x,

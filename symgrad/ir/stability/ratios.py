@@ -47,6 +47,12 @@ class _Length:
     def cosine(self, g: Graph, k: int) -> int:
         return g.node("direction_cosine", self.sides[k], self.sides[1 - k])
 
+    def divided(self, g: Graph, node: int) -> int:
+        """The node over the length; 1/h is a cosine beside a side 1, of which powers have one slope."""
+        if g.one in self.sides:
+            return g.mul(node, self.cosine(g, self.sides.index(g.one)))
+        return g.div(node, self.hypot(g))
+
 
 def _may_be_over_squares(ops: Sequence[str]) -> bool:
     return ops[1] in ("add", "mul", "pow", "hypot")
@@ -76,7 +82,7 @@ def form_over_two_squares(g: Graph, a: Args) -> int | None:
             return None
         value, left = form
         for _ in range(left):
-            value = g.div(value, length.hypot(g))
+            value = length.divided(g, value)
         total = g.add(total, value) if sign > 0 else g.sub(total, value)
     for factor in length.others:
         total = g.div(total, factor)
@@ -117,6 +123,39 @@ def side_over_length_twice(g: Graph, a: Args) -> int | None:
         if g.op[second] == "const" and g.args[inner][0] == second:  # the origin is not among its points
             return quotient_of(g, [*rest, second, g.node("inversion", side, second)], [])
     return None
+
+
+@stable(
+    "mul",
+    "powers of 1/sqrt(1 + x**2) underflow before x times them does",
+    Audit(
+        "x**2*log(1 + x**2)", "of derivatives: (x/h)*(1/h) for x*(1/h)*(1/h), h = hypot(x, 1)",
+        "a side beside the cosine that 1/h is", "Blue 1978", at(1e-6, 0.5, 1e150),
+    ),
+    on=among("mul", "direction_cosine"),
+    needs=("direction_cosine",),
+)  # fmt: skip
+def side_beside_cosine_of_one(g: Graph, a: Args) -> int | None:
+    for product, other in (a, a[::-1]):
+        if not _may_have_cosine(g, product):
+            continue
+        own, factors = factors_of(g, product), factors_of(g, other)
+        for place, f in enumerate(own):
+            if g.op[f] == "direction_cosine" and g.args[f][0] == g.one and g.args[f][1] in factors:
+                rest, _ = remove(factors, [g.args[f][1]])
+                cosine = g.node("direction_cosine", g.args[f][1], g.one)
+                return quotient_of(g, [*without(own, place), *rest, cosine], [])
+    return None
+
+
+def _may_have_cosine(g: Graph, node: int) -> bool:
+    """Whether one is a factor, or one of a factor: others are not looked for, in products of anything."""
+    if g.op[node] == "mul":
+        ops = [g.op[f] for f in g.args[node]]
+        return "direction_cosine" in ops or any(
+            g.op[f] == "direction_cosine" for x in g.args[node] if g.op[x] == "mul" for f in g.args[x]
+        )
+    return g.op[node] == "direction_cosine"
 
 
 @stable(

@@ -6,11 +6,13 @@ Where the sum with a number stands alone, no other sum looks for either of the s
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symgrad.ir.product import product_of
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
+from symgrad.ir.stability.patterns import factors_of, one_plus, quotient_of, root_of_square, without
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -47,6 +49,37 @@ def root_beside_number(g: Graph, a: Args) -> int | None:
     return root if g.op[root] == "hypot" else None
 
 
+@stable(
+    "div",
+    _WHY,
+    Audit("(1 + x**2/y**2)**(-3/2)", "(abs(y)/h)**3, h = hypot(x, y)", "likewise, beside 1; powers by halves",
+          "Blue 1978", _POINTS),
+    on=among("add", "mul", "pow"),
+    needs=("div",),
+)  # fmt: skip
+def over_square_beside_one(g: Graph, a: Args) -> int | None:
+    below = factors_of(g, a[1])
+    for place, factor in enumerate(below):
+        s, power = g.args[factor] if g.op[factor] == "pow" else (factor, g.one)
+        times = 2 * (g.rational(power) or 0)
+        cosine = _cosine(g, s) if times.denominator == 1 and 0 < times <= _MOST_FACTORS else None
+        if cosine is not None:
+            return quotient_of(g, [a[0], *([cosine] * int(times))], without(below, place))
+    return None
+
+
+def _cosine(g: Graph, s: int) -> int | None:
+    """1/sqrt(1 + (x/k)**2) of 1 + x**2/k**2, by the sides x and k; 1 for an infinite width."""
+    squares = _squares(g, one_plus(g, s) or g.one)
+    number = None if squares is None else root_of_square(g, g.const(squares[0]))
+    if squares is None or number is None:
+        return None
+    x, k = g.mul(number, squares[1]), g.node("abs", squares[2])
+    infinity = g.const(float("inf"))
+    is_flat = g.node("and", g.node("eq", k, infinity), g.node("lt", g.node("abs", x), infinity))
+    return g.where(is_flat, g.one, g.node("direction_cosine", k, x))
+
+
 def _is_square(g: Graph, node: int) -> bool:
     return g.op[node] == "mul" and g.args[node][0] == g.args[node][1]
 
@@ -64,12 +97,21 @@ def _beside_number(g: Graph, s: int) -> int | None:
 
 def _square_of_quotient(g: Graph, term: int) -> int | None:
     """The same term with (x/k)**2 for x**2/k**2, if there is nothing else in it but a number."""
+    squares = _squares(g, term)
+    if squares is None:
+        return None
+    number, x, k = squares
+    quotient = g.div(x, k)
+    made = g.mul(g.const(number), g.mul(quotient, quotient))
+    return None if made == term else made
+
+
+def _squares(g: Graph, term: int) -> tuple[Fraction, int, int] | None:
+    """(c, x, k) of c*x**2/k**2, for a number c and nothing else."""
     parts = product_of(g, term, _MOST_FACTORS) if g.op[term] in ("div", "mul") else None
     if parts is None or parts.number < 0 or len(parts.above) != 2 or len(parts.below) != 2:
         return None
     (x, other), (k, another) = parts.above, parts.below
     if x != other or k != another or g.op[k] in ("cast", "const"):
         return None
-    quotient = g.div(x, k)
-    made = g.mul(g.const(parts.number), g.mul(quotient, quotient))
-    return None if made == term else made
+    return parts.number, x, k
