@@ -415,7 +415,16 @@ def _node(g: Graph, op: str, u: int) -> int:
         "leg": (above_one, shifted),
         "hypot": (above_one, shifted),
         **dict.fromkeys(
-            ("direction_cosine", "hypot_slope", "double_cosine", "inversion", "less_cosine"),
+            (
+                "direction_cosine",
+                "hypot_slope",
+                "double_cosine",
+                "inversion",
+                "less_cosine",
+                "half_tangent",
+                "altitude",
+                "pseudo_huber",
+            ),
             (above_one, shifted),
         ),
         **dict.fromkeys(("xlogy", "xlog1py", "xovery"), (above_one, shifted)),

@@ -230,6 +230,11 @@ EXAMPLES: dict[str, Example] = {
         g.node("hypot", v.x, g.one), g.mul(v.x, g.node("direction_cosine", v.x, g.one))),
     "log1p_of_squares": lambda g, v: (g.div(g.mul(v.x, v.x), g.mul(v.y, v.y)),),
     "root_beside_number": lambda g, v: (g.add(g.one, g.div(g.mul(v.x, v.x), g.mul(v.y, v.y))),),
+    "root_less_one_times_width": lambda g, v: (
+        g.mul(v.y, v.y), g.node("hypot1m1", g.div(v.x, v.y))),
+    "side_over_root_beside_one": lambda g, v: (
+        g.mul(v.z, v.x), g.node("hypot", g.div(v.x, v.y), g.one)),
+    "root_less_side_over_other": lambda g, v: (g.node("hypot_less_side", v.y, v.x), g.mul(v.z, v.x)),
     "over_square_beside_one": lambda g, v: (
         v.z, g.add(g.one, g.div(g.mul(v.x, v.x), g.mul(v.y, v.y)))),
     "side_beside_cosine_of_one": lambda g, v: (
@@ -258,8 +263,6 @@ EXAMPLES: dict[str, Example] = {
         g.div(v.x, v.z), g.sub(v.y, g.div(g.node("anchor", g.zero), v.z))),
     "product_with_anchored_total": lambda g, v: (
         v.z, g.add(g.div(g.node("anchor", g.zero), v.z), v.x)),
-    "side_over_length_twice": lambda g, v: (
-        v.x, g.div(g.div(v.z, g.node("hypot", v.x, v.y)), g.node("hypot", v.x, v.y))),
     "side_over_repeated_divisor": lambda g, v: (
         v.x, g.div(g.div(g.one, _norm_of_three(g, v)), _norm_of_three(g, v))),
     "power_over_itself": lambda g, v: (g.mul(v.x, _power(g, v)), _power(g, v)),

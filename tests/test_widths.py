@@ -11,6 +11,7 @@ import mpmath
 import numpy as np
 import pytest
 import sympy as sp
+from duals import exact as derivatives
 from test_far_out import TARGETS, exact
 
 import symgrad as sg
@@ -94,6 +95,49 @@ def test_powers_of_one_over_a_square_beside_one_have_one_slope():
     kernel = sg.compile(1 / (1 + x**2), args=(x,), wrt=(x,), outputs=("value", "grad"), backend="c")
     body = kernel.source[kernel.source.index("{") :]
     assert body[: body.index("\n}")].count(" / ") <= 3
+
+
+SLOPES = (
+    k**2 * (sp.sqrt(1 + q) - 1),
+    x / sp.sqrt(1 + q),
+    k**2 * x**2 / (k**2 + x**2),
+    k * (sp.sqrt(1 + q) - 1),
+    (sp.sqrt(x**2 + k**2) - k) / x,
+)
+
+
+@pytest.mark.parametrize("backend", TARGETS)
+@pytest.mark.parametrize("expr", SLOPES, ids=str)
+def test_second_derivatives_by_a_width_do_not_cancel(expr, backend):
+    shares = [(share * width, width) for share in (0.25, -6.0) for width in (1e-60, 1e60, -1e150)]
+    apart = [
+        (3.0, -1e-200),
+        (1e100, 0.3),
+        (-1e155, 1e-120),
+        (1e-8, 1.0),
+        (1e-80, 1e10),
+        (1e9, 2.0),
+        (-1e-9, -1.0),
+    ]
+    for point in (*shares, *apart):
+        with mpmath.workdps(1500):
+            wanted = derivatives(expr, (x, k), point)
+        found = entries(expr, point, ("value", "grad", "hess"), backend)
+        for a, b in zip(found, wanted, strict=True):
+            assert abs(a - b) <= 1e-13 * abs(b) + SMALLEST, (point, found, wanted)
+
+
+@pytest.mark.parametrize("backend", TARGETS)
+@pytest.mark.parametrize("expr", [(sp.sqrt(1 + x**2) - 1) / x, x * (sp.sqrt(1 + 1 / x**2) - 1)], ids=str)
+def test_a_root_less_1_over_or_times_its_side_is_right_for_all_numbers(expr, backend):
+    kernel = sg.compile(expr, args=(x,), wrt=(x,), outputs=("value", "grad", "hess"), backend=backend)
+    for point in (5e-324, 1e-300, -1e-155, 1e-80, -1e-8, 0.3, -1.0, 1e3, 1e8, -1e80, 1e155, -1e300, 1.7e308):
+        with np.errstate(all="ignore"):
+            found = [float(np.ravel(part)[0]) for part in kernel(point)]
+        with mpmath.workdps(1500):
+            wanted = derivatives(expr, (x,), (point,))
+        for a, b in zip(found, wanted, strict=True):
+            assert abs(a - b) <= 1e-13 * abs(b) + SMALLEST, (point, found, wanted)
 
 
 ROOTS = (

@@ -23,6 +23,7 @@ from symgrad.ir.composites.quotients import ROWS as QUOTIENT_ROWS
 from symgrad.ir.composites.quotients import numpy_value
 from symgrad.ir.composites.radial import ROWS as RADIAL_ROWS
 from symgrad.ir.composites.radial import numpy_value as radial_value
+from symgrad.ir.composites.right_triangles import NAMES as TRIANGLES
 from symgrad.ir.composites.sides import NAMES as SIDES
 from symgrad.ir.composites.stable_ops import LOGARITHM_ENDS
 from symgrad.ir.kinks import DEFAULT, slope_of_abs_at_zero, tie_goes_to
@@ -240,7 +241,7 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "radial_coshm1": lambda h, s: 2 * np.sinh(h / 2) ** 2,
     "radial_logcosh": lambda h, s: _logcosh(h),
     "square_difference": OPS["square_difference"].numpy,
-    **{op: OPS[op].numpy for op in (*DIFFERENCES, *SIDES, "powm1", "pow_difference")},
+    **{op: OPS[op].numpy for op in (*DIFFERENCES, *SIDES, *TRIANGLES, "powm1", "pow_difference")},
     "hypot_slope": _hypot_slope,
     "inversion": _inversion,
     "direction_cosine": lambda x, y: x / _hypot(x, y),

@@ -10,6 +10,7 @@ from symgrad.ir.composites import (  # noqa: F401  they enter their rows
     power_differences,
     powers_less_one,
     radial,
+    right_triangles,
     sides,
     softmax,
     stable_ops,

@@ -103,19 +103,18 @@ def _unless_origin(g: Graph, sides: tuple[int, int], angle: int) -> int:
     "the half of an angle, as x/(y + h) or (h - y)/x of its tangent, loses digits next to the axes",
     Audit("2*atan(x/(y + sqrt(x**2 + y**2)))", "atan2(x, y)", "a length h of two sides", "DLMF 4.21.28",
           _NEAR_AXES),
-    on=among("div"),
-    needs=("hypot_less_side",),
+    on=among("div", "half_tangent"),
+    needs=("hypot_less_side", "half_tangent"),
 )  # fmt: skip
 def atan_of_half_angle(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] == "half_tangent":
+        return g.mul(g.const(_HALF), g.node("atan2", *g.args[a[0]]))
     if g.op[a[0]] != "div":
         return None
     above, below = g.args[a[0]]
     if g.op[below] == "hypot_less_side":
         return _half_angle(g, above, below)
-    if g.op[above] != "hypot_less_side":
-        return None
-    side, other = g.args[above]
-    return _of_other(g, below, other, g.mul(g.const(_HALF), g.node("atan2", other, side)))
+    return None
 
 
 @stable(

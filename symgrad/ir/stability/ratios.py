@@ -91,42 +91,6 @@ def form_over_two_squares(g: Graph, a: Args) -> int | None:
 
 @stable(
     "mul",
-    "1/h**2, h = hypot(x, y), overflows before x/h**2 does",
-    Audit(
-        "x**2*log(1 + x**2)", "of second derivatives: (x/h)/h for x*(1/h/h)",
-        "a side beside what is divided by the length twice; inversion(x, 1) for x/(1 + x**2)",
-        "Blue 1978",
-        at(1e-6, 0.5, 1e150),
-    ),
-    on=among("div"),
-    needs=("hypot",),
-)  # fmt: skip
-def side_over_length_twice(g: Graph, a: Args) -> int | None:
-    for quotient, other in (a, a[::-1]):
-        if g.op[quotient] != "div" or g.op[g.args[quotient][1]] != "hypot":
-            continue
-        inner, h = g.args[quotient]
-        is_cosine = g.op[inner] == "direction_cosine"
-        if g.op[inner] != "div" and not is_cosine:
-            continue
-        if h != (g.node("hypot", *g.args[inner]) if is_cosine else g.args[inner][1]):
-            continue
-        factors, sides = factors_of(g, other), g.args[h]
-        place = next((k for k, f in enumerate(factors) if f in sides and g.op[f] != "const"), None)
-        if place is None:
-            continue
-        side = factors[place]
-        rest, second = without(factors, place), sides[1] if side == sides[0] else sides[0]
-        if not is_cosine:
-            cosine = g.node("direction_cosine", side, second)
-            return quotient_of(g, [*rest, g.args[inner][0], cosine], [h])
-        if g.op[second] == "const" and g.args[inner][0] == second:  # the origin is not among its points
-            return quotient_of(g, [*rest, second, g.node("inversion", side, second)], [])
-    return None
-
-
-@stable(
-    "mul",
     "powers of 1/sqrt(1 + x**2) underflow before x times them does",
     Audit(
         "x**2*log(1 + x**2)", "of derivatives: (x/h)*(1/h) for x*(1/h)*(1/h), h = hypot(x, 1)",
@@ -210,8 +174,10 @@ def _power_of_length(g: Graph, node: int) -> tuple[tuple[int, int], int] | None:
 
 def _form(g: Graph, length: _Length, node: int) -> tuple[int, int] | None:
     """(a product over some of the powers of the length, how many are left)."""
-    value, rest, left, count = g.one, [], length.power, 0
-    for factor in _factors_with_sides(g, node, length.sides):
+    factors = _factors_with_sides(g, node, length.sides)
+    value, factors, left = _altitudes(g, length, factors)
+    rest, count = [], int(left < length.power)
+    for factor in factors:
         cosine = _over_length(g, length, factor) if left else None
         if cosine is not None and cosine[1] <= left:
             value, left, count = g.mul(value, cosine[0]), left - cosine[1], count + 1
@@ -226,6 +192,16 @@ def _form(g: Graph, length: _Length, node: int) -> tuple[int, int] | None:
     for factor in rest:
         value = g.mul(factor, value)
     return value, left
+
+
+def _altitudes(g: Graph, length: _Length, factors: list[int]) -> tuple[int, list[int], int]:
+    """x*y/h for pairs of both sides, as many as there are more sides than powers; what is left of both."""
+    x, y = length.sides
+    more = factors.count(x) + factors.count(y) - length.power
+    pairs = max(0, min(more, factors.count(x), factors.count(y), length.power))
+    altitude = g.node("altitude", x, y) if pairs else g.one
+    rest, _ = remove(factors, [x, y] * pairs)
+    return g.integer_power(altitude, pairs), rest, length.power - pairs
 
 
 def _factors_with_sides(g: Graph, node: int, sides: tuple[int, int]) -> list[int]:

@@ -258,6 +258,29 @@ def _is_square(g: Graph, term: int, side: int) -> bool:
 
 @stable(
     "div",
+    "(sqrt(x**2 + y**2) - y)/x is regular at x = 0, and its derivatives cancel",
+    Audit(
+        "(sqrt(x**2 + y**2) - y)/x", "half_tangent(x, y)", "x stands below once", "DLMF 4.21.28",
+        at_pairs((1e-8, 1.0), (3.0, 4.0), (1e8, -1.0), (1e200, 3e190), (-2.0, 1e-9)), is_limit=True,
+    ),
+    on=among("hypot_less_side", "hypot1m1", "mul"),
+    needs=("hypot_less_side", "hypot1m1"),
+)  # fmt: skip
+def root_less_side_over_other(g: Graph, a: Args) -> int | None:
+    above = factors_of(g, a[0])
+    for place, factor in enumerate(above):
+        if g.op[factor] not in ("hypot_less_side", "hypot1m1"):
+            continue
+        side, other = g.args[factor] if g.op[factor] == "hypot_less_side" else (g.one, g.args[factor][0])
+        below = factors_of(g, a[1])
+        if below.count(other) == 1:  # of more there is a series
+            rest, _ = remove(below, [other])
+            return quotient_of(g, [*without(above, place), g.node("half_tangent", other, side)], rest)
+    return None
+
+
+@stable(
+    "div",
     "(sqrt(x**2 + s) - x)/y, where y is a factor of s, is regular at y = 0",
     Audit(
         "(sqrt(x**2 - 4*y) - x)/(2*y)", "-2/(sqrt(x**2 - 4*y) + x)",

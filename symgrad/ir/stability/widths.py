@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from symgrad.ir.product import product_of
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
-from symgrad.ir.stability.patterns import factors_of, one_plus, quotient_of, root_of_square, without
+from symgrad.ir.stability.patterns import (
+    factors_of,
+    one_plus,
+    quotient_of,
+    remove,
+    root_of_square,
+    without,
+)
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -42,11 +49,15 @@ def log1p_of_squares(g: Graph, a: Args) -> int | None:
     needs=("div",),
 )  # fmt: skip
 def root_beside_number(g: Graph, a: Args) -> int | None:
-    made = _beside_number(g, a[0])
-    if made is None:
+    if g.op[a[0]] != "add":
         return None
-    root = g.node("sqrt", made)
-    return root if g.op[root] == "hypot" else None
+    for number, term in (g.args[a[0]], g.args[a[0]][::-1]):
+        side = root_of_square(g, number) if g.op[number] == "const" else None
+        squares = None if side is None else _squares(g, term, may_be_reciprocal=True)
+        times = None if squares is None else root_of_square(g, g.const(squares[0]))
+        if side is not None and squares is not None and times is not None:
+            return g.node("hypot", g.mul(times, g.div(*squares[1:])), side)
+    return None
 
 
 @stable(
@@ -68,6 +79,52 @@ def over_square_beside_one(g: Graph, a: Args) -> int | None:
     return None
 
 
+@stable(
+    "mul",
+    "k**2*(sqrt(1 + (x/k)**2) - 1) is inf*0 or 0*inf, and its derivatives by k cancel far out",
+    Audit(
+        "y**2*(sqrt(1 + (x/y)**2) - 1)", "pseudo_huber(x, abs(y))",
+        "by y once sign(y)*hypot_less_side(abs(y), x)", "Charbonnier et al. 1997", _POINTS,
+    ),
+    on=among("hypot1m1"),
+    needs=("hypot1m1",),
+)  # fmt: skip
+def root_less_one_times_width(g: Graph, a: Args) -> int | None:
+    for root, other in (a, a[::-1]):
+        if g.op[root] != "hypot1m1" or g.op[g.args[root][0]] != "div":
+            continue
+        x, k = g.args[g.args[root][0]]
+        factors, width = factors_of(g, other), g.node("abs", k)
+        if k not in factors:
+            return None
+        rest, missing = remove(factors, [k, k])
+        if not missing:
+            return quotient_of(g, [*rest, g.node("pseudo_huber", x, width)], [])
+        return quotient_of(g, [*rest, g.node("sign", k), g.node("hypot_less_side", width, x)], [])
+    return None
+
+
+@stable(
+    "div",
+    "x/sqrt(1 + (x/k)**2), the slope of a loss with a width, cancels in its derivatives by k",
+    Audit("x/sqrt(1 + x**2/y**2)", "altitude(x, abs(y))", "x a factor above", "Pythagoras", _POINTS),
+    on=among("hypot", "mul"),
+    needs=("hypot",),
+)  # fmt: skip
+def side_over_root_beside_one(g: Graph, a: Args) -> int | None:
+    below = factors_of(g, a[1]) if g.op[a[1]] in ("hypot", "mul") else []
+    for place, root in enumerate(below):
+        quotient = g.args[root][0] if g.op[root] == "hypot" and g.args[root][1] == g.one else None
+        if quotient is None or g.op[quotient] != "div":
+            continue
+        (x, k), above = g.args[quotient], factors_of(g, a[0])
+        if x in above:
+            rest, _ = remove(above, [x])
+            made = g.node("altitude", x, g.node("abs", k))
+            return quotient_of(g, [*rest, made], without(below, place))
+    return None
+
+
 def _cosine(g: Graph, s: int) -> int | None:
     """1/sqrt(1 + (x/k)**2) of 1 + x**2/k**2, by the sides x and k; 1 for an infinite width."""
     squares = _squares(g, one_plus(g, s) or g.one)
@@ -84,17 +141,6 @@ def _is_square(g: Graph, node: int) -> bool:
     return g.op[node] == "mul" and g.args[node][0] == g.args[node][1]
 
 
-def _beside_number(g: Graph, s: int) -> int | None:
-    """c + (x/k)**2 of c + x**2/k**2 for a positive number c."""
-    if g.op[s] != "add":
-        return None
-    for number, term in (g.args[s], g.args[s][::-1]):
-        if (q := g.rational(number)) and q > 0:
-            made = _square_of_quotient(g, term)
-            return None if made is None else g.add(number, made)
-    return None
-
-
 def _square_of_quotient(g: Graph, term: int) -> int | None:
     """The same term with (x/k)**2 for x**2/k**2, if there is nothing else in it but a number."""
     squares = _squares(g, term)
@@ -106,12 +152,13 @@ def _square_of_quotient(g: Graph, term: int) -> int | None:
     return None if made == term else made
 
 
-def _squares(g: Graph, term: int) -> tuple[Fraction, int, int] | None:
-    """(c, x, k) of c*x**2/k**2, for a number c and nothing else."""
+def _squares(g: Graph, term: int, may_be_reciprocal: bool = False) -> tuple[Fraction, int, int] | None:
+    """(c, x, k) of c*x**2/k**2, for a number c and nothing else; x may be 1 only if that is asked for."""
     parts = product_of(g, term, _MOST_FACTORS) if g.op[term] in ("div", "mul") else None
-    if parts is None or parts.number < 0 or len(parts.above) != 2 or len(parts.below) != 2:
+    if parts is None or parts.number < 0 or len(parts.below) != 2:
         return None
-    (x, other), (k, another) = parts.above, parts.below
-    if x != other or k != another or g.op[k] in ("cast", "const"):
+    above = parts.above or ((g.one, g.one) if may_be_reciprocal else ())
+    if len(above) != 2 or above[0] != above[1]:
         return None
-    return parts.number, x, k
+    x, (k, another) = above[0], parts.below
+    return None if k != another or g.op[k] in ("cast", "const") else (parts.number, x, k)
