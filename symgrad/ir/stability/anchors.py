@@ -232,7 +232,9 @@ def _less_total(g: Graph, others: Terms, terms: Terms) -> int | None:
 
 
 def _moved(g: Graph, part: int, anchor: int, s: Factors) -> int | None:
-    """s*(u - m) if a term is s*u."""
+    """s*(u - m) if a term is s*u; an anchor alone is the end of it: any term is 1*u."""
+    if not any(s):
+        return None
     above, below = all_factors(g, part)
     u, missing = remove(above, s[0])
     u_below, missing_below = remove(below, s[1])
