@@ -121,3 +121,13 @@ def test_sums_over_all_but_one_take_one_loop_after_the_other() -> None:
 
 def _loops(g: Graph, t: int) -> int:
     return len(g.tensors[t].out) + len(g.tensors[t].red)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_infinite_elements_and_the_smallest_ones_leave_the_others_as_they_are(target: str) -> None:
+    compiled = sg.compile(sp.sqrt(total(v[i] ** 2)), wrt=v, outputs=("hess", "hess_diag"), backend=target)
+    with np.errstate(all="ignore"):
+        hess, diagonal = compiled(np.array([np.inf, 1.0, 2.0]))
+        assert np.all(hess[1:, 1:] == 0) and np.all(diagonal[1:] == 0)
+        hess, _ = compiled(np.array([0.0, 5e-324, 0.0]))
+        assert np.array_equal(hess, np.diag([np.inf, 0, np.inf]))

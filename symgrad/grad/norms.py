@@ -85,8 +85,11 @@ def moved_cosine(g: Graph, cosine: Node, tangent_of: Callable[[Node], Node]) -> 
         total = g.add(total, reduce(g, "sum", side.red, body))
     if not is_found:
         return None
-    own = g.mul(g.div(g.div(q, root), root), tangent_of(g.args[x][0]))
-    return g.sub(g.div(own, norm), g.mul(cosine, g.div(total, norm)))
+    is_finite = g.node("ne", norm, g.const(float("inf")))
+    rest = g.mask(is_finite, g.div(g.div(q, root), root))
+    own = g.div(g.mul(rest, tangent_of(g.args[x][0])), root)
+    # By the scaled length, with the power of two last: 1/h is infinite for a subnormal h, also beside u = 0.
+    return g.mul(g.node("scaled", g.one, g.args[norm][1]), g.sub(own, g.mul(cosine, g.div(total, root))))
 
 
 def _slope(g: Graph, norm: Norm, side: Side) -> Node:

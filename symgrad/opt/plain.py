@@ -57,7 +57,9 @@ def _unguarded(g: Graph, made: Node) -> Node:
 
 
 def _is_norm_guard(g: Graph, predicate: Node) -> bool:
-    """Whether this is s != 0 or sqrt(s) != 0 for an s that is never negative."""
+    """Whether this is s != 0 or sqrt(s) != 0 for an s that is no less than 0, or that a norm is finite."""
+    if g.op[predicate] == "ne" and g.op[g.args[predicate][0]] == "norm":
+        return g.args[predicate][1] in (g.zero, g.const(float("inf")))
     if g.op[predicate] != "ne" or g.args[predicate][1] != g.zero:
         return False
     root = g.args[predicate][0]
