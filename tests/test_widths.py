@@ -84,6 +84,13 @@ def test_weights_with_a_width_are_right_at_all_magnitudes(expr, backend):
             assert abs(a - b) <= 1e-13 * abs(b) + SMALLEST, (point, found, wanted)
 
 
+@pytest.mark.parametrize("backend", TARGETS)
+def test_the_mixed_entry_of_a_cauchy_loss_does_not_underflow_far_out(backend):
+    """4*k/x: q times the derivative of q/(1 + q**2), which is below all numbers."""
+    hessian = entries(k**2 * sp.log(1 + q), (1e200, 0.3), ("hess",), backend)
+    assert abs(hessian[1] - 1.2e-200) <= 1e-213 and hessian[1] == hessian[2]
+
+
 @pytest.mark.parametrize("expr", WEIGHTS, ids=str)
 def test_weights_are_flat_for_an_infinite_width(expr):
     value, by_x, by_k, *_ = entries(expr, (3.0, np.inf), ("value", "grad"), "llvm")

@@ -93,8 +93,8 @@ def form_over_two_squares(g: Graph, a: Args) -> int | None:
     "mul",
     "powers of 1/sqrt(1 + x**2) underflow before x times them does",
     Audit(
-        "x**2*log(1 + x**2)", "of derivatives: (x/h)*(1/h) for x*(1/h)*(1/h), h = hypot(x, 1)",
-        "a side beside the cosine that 1/h is", "Blue 1978", at(1e-6, 0.5, 1e150),
+        "x**2*log(1 + x**2)", "of derivatives: inversion(x, 1) for x*(1/h)*(1/h), h = hypot(x, 1)",
+        "a side beside the cosine that 1/h is; x/h beside one", "Blue 1978", at(1e-6, 0.5, 1e150),
     ),
     on=among("mul", "direction_cosine"),
     needs=("direction_cosine",),
@@ -106,9 +106,11 @@ def side_beside_cosine_of_one(g: Graph, a: Args) -> int | None:
         own, factors = factors_of(g, product), factors_of(g, other)
         for place, f in enumerate(own):
             if g.op[f] == "direction_cosine" and g.args[f][0] == g.one and g.args[f][1] in factors:
-                rest, _ = remove(factors, [g.args[f][1]])
-                cosine = g.node("direction_cosine", g.args[f][1], g.one)
-                return quotient_of(g, [*without(own, place), *rest, cosine], [])
+                side, others = g.args[f][1], without(own, place)
+                rest, _ = remove(factors, [side])
+                op = "inversion" if f in others else "direction_cosine"
+                others, _ = remove(others, [f] if f in others else [])
+                return quotient_of(g, [*others, *rest, g.node(op, side, g.one)], [])
     return None
 
 
