@@ -117,3 +117,27 @@ def test_parts_of_matrices_are_those_of_numpy() -> None:
 def test_a_gradient_through_a_triangle_sees_that_triangle_alone() -> None:
     program = sg.program(sp.Trace(D.T * linalg.tril(A) * linalg.triu(A, 1)), wrt=A)
     assert str(program.grad) == "(tril(D.T*tril(A), -1) + triu(triu(A, 1)*D.T)).T"
+
+
+def test_hessians_of_norms_print_as_written_by_hand() -> None:
+    n, d = sp.symbols("n d", integer=True, positive=True)
+    i, w, X = sp.Symbol("i", integer=True), sp.MatrixSymbol("w", n, 1), sp.MatrixSymbol("X", n, d)
+    v = sp.IndexedBase("v", shape=(n,))
+    for value, wrt, text in (
+        (sp.Trace(w.T * w), w, "(-1/Trace(w.T*w)**(3/2))*w*w.T + 1/sqrt(Trace(w.T*w))*I"),
+        (sp.Trace(w.T * w) + 1, w, "(-1/(Trace(w.T*w) + 1)**(3/2))*w*w.T + 1/sqrt(Trace(w.T*w) + 1)*I"),
+        (
+            sp.Sum(v[i] ** 2, (i, 0, n - 1)),
+            v,
+            "[i, j] -> KroneckerDelta(i, j)/sqrt(Sum(v[l]**2, (l, 0, n - 1)))"
+            " - v[i]*v[j]/Sum(v[l]**2, (l, 0, n - 1))**(3/2)",
+        ),
+        (
+            sp.Trace(X.T * X),
+            X,
+            "[i, j, k, l] -> KroneckerDelta(i, k)*KroneckerDelta(j, l)"
+            "/sqrt(Sum(X[q, r]**2, (q, 0, n - 1), (r, 0, d - 1)))"
+            " - X[i, j]*X[k, l]/Sum(X[q, r]**2, (q, 0, n - 1), (r, 0, d - 1))**(3/2)",
+        ),
+    ):
+        assert str(sg.program(sp.sqrt(value), wrt=wrt).hess) == text

@@ -27,7 +27,7 @@ _MOST = Fraction(3, 4)  # half of it would do without rounding
 
 
 @dataclass(frozen=True)
-class _Others:
+class Others:
     """sum over `red` of [not all of red = places] * value(red), over axes of the result."""
 
     places: dict[Node, Node]
@@ -37,21 +37,21 @@ class _Others:
 def sums_of_others(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
     """The definitions with such sums in linear time."""
     below = g.definitions_below(roots)
-    if not any(_others(g, t) for t in below):
+    if not any(others_in(g, t) for t in below):
         return g, {t: t for t in below}
     squares: dict[Node, Node] = {}  # in the new graph: x and the squares c*x*x, over axes of nothing else
 
     def on_tensor(copy: Copy, t: TensorId) -> TensorId | None:
-        if _others(g, t) is None:
+        if others_in(g, t) is None:
             return None
         made = copy.tensor(t)
-        found = _others(copy.new, made)
+        found = others_in(copy.new, made)
         return made if found is None else _in_one_go(copy.new, made, found, squares)
 
     return copy_with(g, roots, on_tensor)
 
 
-def _others(g: Graph, t: TensorId) -> _Others | None:
+def others_in(g: Graph, t: TensorId) -> Others | None:
     tensor = g.tensors[t]
     if tensor.kind != "sum" or not tensor.out or g.op[tensor.body] != "mask":
         return None
@@ -63,7 +63,7 @@ def _others(g: Graph, t: TensorId) -> _Others | None:
             continue
         rest = g.mask(conjunction(g, [q for q in parts if q != p]), value)
         if g.axes[rest].isdisjoint(places.values()):
-            return _Others(places, rest)
+            return Others(places, rest)
     return None
 
 
@@ -81,7 +81,7 @@ def _places(g: Graph, here: Node) -> dict[Node, Node] | None:
     return found
 
 
-def _in_one_go(g: Graph, t: TensorId, others: _Others, squares: dict[Node, Node]) -> TensorId:
+def _in_one_go(g: Graph, t: TensorId, others: Others, squares: dict[Node, Node]) -> TensorId:
     tensor, value = g.tensors[t], others.value
     out = [a for a in tensor.out if a not in others.places.values()]
     size = _size(g, others, squares)
@@ -97,7 +97,7 @@ def _in_one_go(g: Graph, t: TensorId, others: _Others, squares: dict[Node, Node]
     return g.define("map", tensor.out, (), g.where(here_is_main, without, g.sub(whole, own)))
 
 
-def _size(g: Graph, others: _Others, squares: dict[Node, Node]) -> Node:
+def _size(g: Graph, others: Others, squares: dict[Node, Node]) -> Node:
     """What says how much of a sum each of its terms is."""
     common = {a: g.axis(-1 - k, g.extent(a)) for k, a in enumerate(others.places)}
     value = g.substitute(others.value, common)

@@ -8,6 +8,7 @@ from symgrad.ir.signs import is_never_negative
 from symgrad.ir.stability.complements import is_whole_less_share
 from symgrad.ir.unit import Unit
 from symgrad.opt.cosines import cosines_as_quotients
+from symgrad.opt.plain_norms import joined
 from symgrad.opt.rebuild import Copy, copy_with
 
 
@@ -15,8 +16,9 @@ def without_norm_guards(unit: Unit) -> tuple[Unit, dict[TensorId, TensorId]]:
     """The unit as its formulas are written, and where each tensor went.
 
     The derivative of the root of a sum of squares is 0 where the sum is 0 (the rows of `sqrt` and `hypot`).
-    That condition is left out: x/sqrt(x**2 + y**2) stands for itself everywhere else. And what is left of 1
-    beside a share of the whole is written as a difference again (`ir.stability.complements`).
+    That condition is left out: x/sqrt(x**2 + y**2) stands for itself everywhere else. What is left of 1 beside
+    a share of the whole is written as a difference again (`ir.stability.complements`), and so is what is left
+    of a norm beside a side of it (`opt.plain_norms`).
     """
     plain, places = cosines_as_quotients(unit.graph, unit.roots)
     roots = [places[t] for t in unit.roots]
@@ -27,8 +29,8 @@ def without_norm_guards(unit: Unit) -> tuple[Unit, dict[TensorId, TensorId]]:
 
 def _plain(copy: Copy, t: TensorId, old: Node, made: Node) -> Node:
     g = copy.new
-    if g.op[made] == "add" and g.op[g.args[made][0]] == "mask" == g.op[g.args[made][1]]:
-        return _rejoined(g, made)
+    if g.op[made] in ("add", "sub") and g.op[g.args[made][0]] == "mask" == g.op[g.args[made][1]]:
+        return _rejoined(g, made) if g.op[made] == "add" else joined(g, made)
     return _unguarded(g, made) if g.op[made] == "mask" else made
 
 
