@@ -16,9 +16,9 @@ def without_norm_guards(unit: Unit) -> tuple[Unit, dict[TensorId, TensorId]]:
     """The unit as its formulas are written, and where each tensor went.
 
     The derivative of the root of a sum of squares is 0 where the sum is 0 (the rows of `sqrt` and `hypot`).
-    That condition is left out: x/sqrt(x**2 + y**2) stands for itself everywhere else. What is left of 1 beside
-    a share of the whole is written as a difference again (`ir.stability.complements`), and so is what is left
-    of a norm beside a side of it (`opt.plain_norms`).
+    That condition is left out: x/sqrt(x**2 + y**2) stands for itself everywhere else. What is left of 1
+    beside a share of the whole is written as a difference again (`ir.stability.complements`), and so is what
+    is left of a norm beside a side of it (`opt.plain_norms`).
     """
     plain, places = cosines_as_quotients(unit.graph, unit.roots)
     roots = [places[t] for t in unit.roots]
