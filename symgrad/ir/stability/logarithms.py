@@ -179,7 +179,7 @@ def log_one_plus_exp_to_softplus(g: Graph, a: Args) -> int | None:
     "log1p",
     "log(1 + sum exp(e)) overflows for e > 709, and its derivatives are differences where the e have a shift",
     Audit(
-        "log(1 + Sum(exp(v[i] - v[0]), (i, 0, n - 1)))", "softplus(logsumexp(v) - v[0])",
+        "log1p(Sum(exp(v[i] - v[0]), (i, 0, n - 1)))", "softplus(logsumexp(v) - v[0])",
         "a sum of exponentials", _MAECHLER, ({"v": (0.0, 1000.0, 999.0)}, {"v": (40.0, 0.0, 1.0)},
                                              {"v": (0.5, 1.0, -2.0)}),
     ),
