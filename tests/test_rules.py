@@ -6,6 +6,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable
 from fractions import Fraction
+from math import gcd, prod
 from types import SimpleNamespace
 
 import mpmath
@@ -744,7 +745,10 @@ def _below(g, args):
 
 @pytest.mark.parametrize("op", [op for op in TABLE if any(r.needs for r in TABLE[op])])
 def test_a_rule_fires_only_on_what_is_made_of_something_it_needs(op):
-    """Asked about every pair of forms that there is among the examples, for a hundred of its pairs or so."""
+    """Asked about every pair of forms that there is among the examples, for a hundred of its pairs or so.
+
+    Of three arguments as many combinations of forms are asked about as there are pairs.
+    """
     g, v = _graph()
     examples = [(rule, example(g, v)) for rule, example in RULES]
     for rule, args in examples:
@@ -755,13 +759,28 @@ def test_a_rule_fires_only_on_what_is_made_of_something_it_needs(op):
     with_form = defaultdict(list)
     for n in reals:
         with_form[g.form[n]].append(n)
-    for forms in itertools.product(with_form, repeat=OPS[op].arity):
+    arity = OPS[op].arity
+    for forms in _some_combinations([[*with_form]] * arity, len(with_form) ** 2):
         rules = [r for r in select(True, (op, *forms)) if r.needs]  # others do not fire: see above
-        places = [*itertools.product(*(with_form[form] for form in forms))] if rules else []
-        for args in places[:: -(-len(places) // 100) or 1]:
+        for args in _some_combinations([with_form[form] for form in forms], 100) if rules else ():
             there = set().union(*(made_of[a] for a in args))
             for rule in rules:
                 assert rule.needs & there or rule.apply(g, args) is None, (rule.name, args)
+
+
+def _some_combinations(choices, most):
+    """One of each list, in all ways or in every so-many-th: of three lists there are too many to keep."""
+    sizes = [len(c) for c in choices]
+    count = prod(sizes)
+    step = -(-count // most) or 1
+    while any(gcd(step, size) > 1 for size in sizes) and step > 1:
+        step += 1  # else one list would always give the same
+    for k in range(0, count, step):
+        chosen = []
+        for c in reversed(choices):
+            k, place = divmod(k, len(c))
+            chosen.append(c[place])
+        yield tuple(reversed(chosen))
 
 
 def test_a_rule_is_asked_once_there_is_what_it_needs():
