@@ -317,9 +317,13 @@ def test_what_is_regular_at_one_zero_of_a_cosine_is_not_taken_for_regular_at_all
 
 @pytest.mark.parametrize("backend", ALL)
 def test_a_quotient_whose_square_overflows_under_a_function_that_ends_is_right_or_refused(backend):
-    """(x/k)**2 is infinite, 1/sqrt(1 + (x/k)**2) is 0: the slope by x, which is k, would be."""
-    loss = a**2 * (sp.sqrt(1 + (x / a) ** 2) - 1)
-    kernel = sg.compile(loss, args=(a, x), wrt=x, outputs="grad", accuracy=1e-10, backend=backend)
+    """(x/k)**2 is infinite, 1/sqrt(1 + (x/k)**2) is 0: a slope by x, which is no less than k/x, would be."""
+    root = sp.sqrt(1 + (x / a) ** 2)
+    huber, logarithm = (
+        sg.compile(a**2 * f, args=(a, x), wrt=x, outputs="grad", accuracy=1e-10, backend=backend)
+        for f in (root - 1, sp.log(1 + root))
+    )
+    assert [huber(1.0, far) for far in (-1e100, -1e180, -1e308)] == [-1.0, -1.0, -1.0]
+    assert (logarithm(1.0, -1e100), logarithm(1.0, -1e180)) == (-1e-100, -1e-180)
     with pytest.raises(PrecisionLost):
-        kernel(1.0, -1e308)
-    assert kernel(1.0, -1e100) == kernel(1.0, -1e180) == -1.0
+        logarithm(1.0, -1e308)
