@@ -223,3 +223,16 @@ def test_a_symmetric_product_is_computed_below_its_diagonal_only(matrix: tuple) 
     routine = lower(g, interface, plain=True)
     bounded = [s for _, s in walk(routine.body) if isinstance(s, For) and len(s.upper) == 2]
     assert bounded, "no loop over the result stops at the diagonal"
+
+
+def test_conditions_on_different_axes_are_counted_without_a_grid_of_all_of_them():
+    """A sum over all places of a matrix but one, for every place: the condition has four axes."""
+    g = Graph()
+    n, d = g.size("n"), g.size("d")
+    x = g.input("x", (n, d))
+    i, j, k, m = (g.fresh_axis(size) for size in (n, d, n, d))
+    elsewhere = g.node("not", g.node("and", g.ieq(i, k), g.ieq(j, m)))
+    t = g.define("sum", (i, j), (k, m), g.mask(elsewhere, g.node("exp", g.read(x, k, m))))
+    for sizes in ({"n": 3, "d": 4}, {"n": 3000, "d": 2000}):
+        places = sizes["n"] * sizes["d"]
+        assert operations(g, [t], sizes) == pytest.approx(places * (places - 1) + places - 1, rel=1e-12)

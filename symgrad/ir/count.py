@@ -12,6 +12,7 @@ from symgrad.ir.evaluate import evaluate_size
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.matrix.functions import MATRIX_FUNCTIONS
 from symgrad.ir.ops import OPS
+from symgrad.ir.reduce import conjuncts
 from symgrad.ir.running import running_form
 from symgrad.ir.tensor import Tensor
 
@@ -105,15 +106,38 @@ class _Counter:
         return prod(max(evaluate_size(self.g, self.g.extent(a), self.sizes), 0) for a in axes)
 
     def share_of(self, predicate: Node) -> float:
-        """The share of index values at which the index conditions of a predicate hold."""
+        """The share of index values at which the index conditions of a predicate hold.
+
+        Conditions on different axes hold independently of each other: no grid has the axes of all of them.
+        """
         g = self.g
-        axes = sorted(g.axes[predicate])
+        if g.op[predicate] == "not":
+            return 1.0 - self.share_of(g.args[predicate][0])
+        groups: list[list[Node]] = []
+        for p in conjuncts(g, predicate):
+            near = [group for group in groups if any(g.axes[p] & g.axes[q] for q in group)]
+            groups = [group for group in groups if group not in near] + [
+                [p, *(q for group in near for q in group)]
+            ]
+        if groups in ([], [[predicate]]):
+            return self._share_on_grid(predicate)
+        return prod(self._share_of_group(group) for group in groups)
+
+    def _share_of_group(self, group: Sequence[Node]) -> float:
+        return self.share_of(group[0]) if len(group) == 1 else self._share_on_grid(*group)
+
+    def _share_on_grid(self, *parts: Node) -> float:
+        g = self.g
+        axes = sorted({a for p in parts for a in g.axes[p]})
         grids = np.meshgrid(
             *(np.arange(max(evaluate_size(g, g.extent(a), self.sizes), 0)) for a in axes),
             indexing="ij", sparse=True,
         )  # fmt: skip
         values = dict(zip(axes, grids, strict=True))
-        holds = np.broadcast_to(self._holds(predicate, values), [x.size for x in grids] or [1])
+        hold = np.asarray(True)
+        for p in parts:
+            hold = hold & self._holds(p, values)
+        holds = np.broadcast_to(hold, [x.size for x in grids] or [1])
         return float(holds.mean()) if holds.size else 0.0
 
     def _holds(self, predicate: Node, axes: Mapping[Node, np.ndarray]) -> np.ndarray:
