@@ -79,6 +79,7 @@ def record_of(
 ) -> np.ndarray | None:
     """The record of a call; None for one that is beyond the fixed sizes of the machine code.
 
+    entry      what is called, and what it needs.
     arguments  (type, shape) of each; shape () for a Python float.
     results    their shapes, all of type `real`; () for one that is returned as a float.
     structure  of the results, in order.
