@@ -375,6 +375,10 @@ EXAMPLES: dict[str, Example] = {
         g.one, cube(g, g.node("logistic", v.x))),
     "log_of_logistic_polynomials": lambda g, v: (
         g.sub(g.one, cube(g, g.node("logistic", v.x))),),
+    "log_of_mixture": lambda g, v: (
+        g.add(g.node("logistic", v.x), g.mul(g.node("logistic", g.neg(v.x)), g.node("logistic", v.y))),),
+    "log1p_of_mixture": lambda g, v: (
+        g.neg(g.mul(g.node("logistic", v.x), g.node("logistic", v.y))),),
     "over_softplus": lambda g, v: (
         v.x, g.node("softplus", v.x)),
     "root_of_softplus": lambda g, v: (g.node("softplus", v.x),),

@@ -34,7 +34,7 @@ NO_REFERENCE_AT_INFINITY = BESSEL  # mpmath's functions have no values there: se
 OF_SMALL = {
     "log_of_softplus", "log_of_logistic_difference", "quotient_with_small_exponential",
     "log1mexp_of_small", "logexpm1_of_small", "log_of_logistic_polynomials", "log_of_share_of_others",
-    "log_odds_of_share",
+    "log_odds_of_share", "log_of_mixture", "log1p_of_mixture",
 }  # fmt: skip
 OF_SMALL_TO = 2000.0
 LEFT_OUT = {

@@ -63,6 +63,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     small_exponentials.py  log(softplus(x)), hazards, where exp(x) is small
     polynomials_of_logistics.py  1 - p**3, log(1 - p**2) and their like for a logistic function p
     bernstein.py     the coefficients of such polynomials
+    log_mixtures.py  log(1 - p1*p2), log(g + (1 - g)*p): of several logistic functions, and other weights
     two_states.py    entropies and cross-entropies by softplus and log(cosh(x))
     widths.py        1 + (x/k)**2, in losses with a width
 """
@@ -88,6 +89,7 @@ from symgrad.ir.stability import (
     half_centred,
     hyperbolic,
     inverse_error,
+    log_mixtures,
     log_slopes,
     log_softmaxes,
     logarithms,
@@ -150,6 +152,7 @@ __all__ = [
     "half_centred",
     "hyperbolic",
     "inverse_error",
+    "log_mixtures",
     "log_slopes",
     "log_softmaxes",
     "logarithms",
