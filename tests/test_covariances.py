@@ -17,7 +17,7 @@ NOTHING = 1e-60  # what differences in as many digits have of a derivative that 
 n = sp.Symbol("n", integer=True, positive=True)
 i = sp.Symbol("i", integer=True)
 u, v, w = (sp.IndexedBase(name, shape=(n,), real=True) for name in "uvw")
-A, B = sp.MatrixSymbol("A", n, 1), sp.MatrixSymbol("B", n, 1)
+A, B, W = (sp.MatrixSymbol(name, n, 1) for name in "ABW")
 ONES = sp.OneMatrix(n, 1)
 Formula = Callable[..., Any]
 
@@ -107,6 +107,7 @@ def centred(a: sp.MatrixSymbol) -> Any:
     return a - (ONES.T * a)[0, 0] / n * ONES
 
 
+CENTRING = sp.Identity(n) - sp.OneMatrix(n, n) / n
 HALF_CENTRED: dict[str, Any] = {
     "first": over((u[i] - MEANS[0]) * w[i]),
     "second": over(u[i] * (MEANS[1] - w[i])) / n,
@@ -118,15 +119,20 @@ HALF_CENTRED: dict[str, Any] = {
     "weighted variance": over(v[i] * u[i] ** 2) / over(v[i]) - WEIGHTED[0] ** 2,
     "weighted covariance": over(v[i] * u[i] * w[i]) - WEIGHTED[0] * over(v[i] * w[i]),
     "matrices": (centred(A).T * B)[0, 0],
+    "centring matrix": (A.T * CENTRING * B)[0, 0],
+    "times n": (A.T * (ONES * ONES.T - n * sp.Identity(n)) * B)[0, 0],
+    "centred on both sides": ((CENTRING * A).T * (CENTRING * B))[0, 0],
+    "product of two": (A.T * CENTRING * A)[0, 0] * (A.T * CENTRING * B)[0, 0],
+    "of logarithms": sp.log((A.T * CENTRING * A)[0, 0] / n),
+    "matrix of weights": (A.T * (sp.DiagMatrix(W) - W * W.T / (ONES.T * W)[0, 0]) * B)[0, 0],
 }
 
 
 def in_numbers(expr: Any, args: Sequence[Any]) -> tuple[Any, list[sp.Symbol]]:
     """The formula of N numbers each as one of symbols, and these."""
     symbols = {str(x): sp.symbols(f"{x}_0:{N}", real=True) for x in args}
-    expr = (
-        expr.subs(n, N).subs({x.subs(n, N): sp.Matrix(symbols[str(x)]) for x in args if x in (A, B)}).doit()
-    )
+    matrices = {x.subs(n, N): sp.Matrix(symbols[str(x)]) for x in args if x in (A, B, W)}
+    expr = expr.subs(n, N).subs(matrices).doit()
     elements = {e: symbols[str(e.base)][int(e.indices[0])] for e in expr.atoms(sp.Indexed)}
     return expr.xreplace(elements), [s for several in symbols.values() for s in several]
 
@@ -134,7 +140,7 @@ def in_numbers(expr: Any, args: Sequence[Any]) -> tuple[Any, list[sp.Symbol]]:
 @pytest.mark.parametrize("name", HALF_CENTRED)
 def test_one_centred_factor_centres_the_others(name: str) -> None:
     written = HALF_CENTRED[name]
-    args = [x for x in (u, w, v, A, B) if written.has(x)]
+    args = [x for x in (u, w, v, A, B, W) if written.has(x)]
     wrt = args[:2] if len(args) > 1 else args[:1]
     kernel = sg.compile(written, args=args, wrt=wrt, outputs=("value", "grad", "hess"))
     exact, symbols = in_numbers(written, args)
@@ -144,7 +150,7 @@ def test_one_centred_factor_centres_the_others(name: str) -> None:
     function = sp.lambdify(symbols, [[exact], gradient, hessian], "mpmath")
     for offset in (1.0, 1e3, 1e6):
         rng = np.random.default_rng(2)
-        at = [rng.random((N, 1) if x in (A, B) else N) + offset * (x != v) for x in args]
+        at = [rng.random((N, 1) if x in (A, B, W) else N) + offset * (x not in (v, W)) for x in args]
         value, grad, hess = kernel(*at)
         found = (value, np.concatenate([np.ravel(d) for d in grad]),
                  np.block([[np.reshape(block, (N, N)) for block in row] for row in hess]))  # fmt: skip
@@ -190,3 +196,23 @@ def test_what_is_no_variance_is_left_alone(other: Any) -> None:
 def test_of_no_values_it_is_zero_as_it_was() -> None:
     expr = n * sp.Sum(u[i] ** 2, (i, 0, n - 1)) - sp.Sum(u[i], (i, 0, n - 1)) ** 2
     assert sg.compile(expr, args=[u])(np.zeros(0)) == (0.0,)
+
+
+@pytest.mark.parametrize("times", [1, n])
+def test_a_centring_matrix_centres_each_column(times: Any) -> None:
+    X, Y = (sp.MatrixSymbol(name, n, 3) for name in "XY")
+    written = sp.Trace(X.T * (times * sp.Identity(n) - sp.OneMatrix(n, n) * times / n) * Y)
+    kernel = sg.compile(written, args=(X, Y), wrt=(X, Y), outputs=("value", "grad"))
+    rng = np.random.default_rng(3)
+    x, y = (1e6 + rng.standard_normal((N, 3)) for _ in range(2))
+    value, (by_x, by_y) = kernel(x, y)
+    with mpmath.workdps(DIGITS):
+        u, v = (mpmath.matrix(z.tolist()) for z in (x, y))
+        for z in (u, v):
+            for k in range(3):
+                z[:, k] -= mpmath.matrix([sum(z[:, k]) / N] * N)
+        count = mpmath.mpf(N if times == n else 1)
+        right = count * mpmath.fsum(s * t for s, t in zip(u, v, strict=True))
+        assert abs(value - right) <= TOLERANCE * abs(right)
+        for found, exact in ((by_x, v), (by_y, u)):
+            assert np.abs(found - np.array(exact.tolist(), dtype=float) * float(count)).max() <= TOLERANCE

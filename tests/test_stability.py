@@ -11,6 +11,7 @@ import pytest
 from symgrad.ir.rules import TABLE
 from symgrad.ir.stability import (
     AUDITS,
+    centring,
     half_centred,
     means,
     perfect_squares,
@@ -28,6 +29,7 @@ NAMES = sorted(
         means.NAME,
         perfect_squares.NAME,
         weighted_variances.NAME,
+        centring.NAME,
         half_centred.NAME,
         *(r.name for rules in TABLE.values() for r in rules if r.stage == "stable"),
     ]

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.reduce import reduce
+from symgrad.ir.stability.centring import with_centring
 from symgrad.ir.stability.half_centred import with_both_centred
 
 
 def summed(g: Graph, axes: Sequence[Node], body: Node) -> Node:
     """The sum of the body over the axes, in a form that does not cancel if there is one."""
-    return reduce(g, "sum", axes, with_both_centred(g, axes, body) if g.stabilise else body)
+    if g.stabilise:
+        axes, body = with_centring(g, axes, body)
+        body = with_both_centred(g, axes, body)
+    return reduce(g, "sum", axes, body)

@@ -133,6 +133,8 @@ def additive_terms(g: Graph, body: Node) -> list[tuple[int, Node]]:
 
 def _sum_of_terms(g: Graph, axes: frozenset[Node], terms: list[tuple[int, Node]]) -> Node:
     """Terms that need the same loops stay together; masked ones and smaller ones go alone."""
+    if _is_less_a_number(g, axes, terms):
+        return _interned_sum(g, axes, _signed_sum(g, terms))
     groups: dict[object, list[tuple[int, Node]]] = {}
     for sign, term in terms:
         alone = g.op[term] == "mask"
@@ -150,6 +152,23 @@ def _sum_of_terms(g: Graph, axes: frozenset[Node], terms: list[tuple[int, Node]]
     for group in groups.values():
         total = g.add(total, _sum(g, axes, _signed_sum(g, group)))
     return total
+
+
+def _is_less_a_number(g: Graph, axes: frozenset[Node], terms: list[tuple[int, Node]]) -> bool:
+    """Whether these are x - m for elements x and one m, as their mean: sum(x) - n*m may lose all digits."""
+    if len(terms) != 2:
+        return False
+    (first, x), (second, m) = terms
+    if g.axes[x].isdisjoint(axes):
+        x, m = m, x
+    is_less = g.op[m] != "mask" and first * second * _sign(g, m) < 0 and any(g.reads((m,)))
+    return g.op[x] == "read" and is_less and axes <= g.axes[x] and g.axes[m] <= g.axes[x] - axes
+
+
+def _sign(g: Graph, body: Node) -> int:
+    """The sign of the numbers in a product."""
+    numbers = [q for side in factors_of(g, body) for n in side if (q := g.rational(n)) is not None]
+    return -1 if sum(q < 0 for q in numbers) % 2 else 1
 
 
 def _signed_sum(g: Graph, terms: list[tuple[int, Node]]) -> Node:

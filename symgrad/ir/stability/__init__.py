@@ -20,6 +20,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     far_factors.py   quotients of gamma functions and powers that leave the range
     differences.py   1 - cos(x), differences of roots, hypot
     covariances.py   variances and covariances over an axis
+    centring.py      sums over an axis with a centring matrix
     half_centred.py  sums over an axis with one factor that is centred
     weighted_means.py  means over an axis, as both find them
     near_one.py      logarithms of polynomials next to 1, of 1 - exp(-x**2), of (1 + x)/(1 - x)
@@ -74,6 +75,7 @@ from symgrad.ir.stability import (
     angles,
     arcs,
     bessel_ratios,
+    centring,
     common_divisors,
     complements,
     covariances,
@@ -137,6 +139,7 @@ __all__ = [
     "angles",
     "arcs",
     "bessel_ratios",
+    "centring",
     "common_divisors",
     "complements",
     "covariances",

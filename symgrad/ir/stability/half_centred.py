@@ -34,15 +34,14 @@ _ROOM = 2**55  # what m is taken from does not overflow if this times m does not
 
 def with_both_centred(g: Graph, axes: Sequence[int], body: int) -> int:
     """What a sum over the axes adds up: if one of its factors is centred, with the others centred."""
-    if g.op[body] not in ("mul", "div", "sub") or "sum" not in g.present:
+    if g.op[body] not in ("mul", "div", "sub", "neg") or "sum" not in g.present:
         return body
     whole = _factored(g, body)
     for factor, times in whole[1].items():
         if times != 1 or g.op[factor] not in _SUMS:
             continue
-        over = g.first_occurrence(factor, frozenset(axes))
         rest = times_power(whole, (Fraction(1), {factor: 1}), -1)
-        for x, mean, weights in _centred(g, factor, over):
+        for x, mean, over, weights in _centred(g, factor, axes):
             made = _beside(g, rest, over, weights, x, mean)
             if made is not None:
                 g.fired[NAME] += 1
@@ -63,13 +62,16 @@ def _factored(g: Graph, body: int) -> Powers:
     return times_power(common, powers(g, g.sub(*rest)))
 
 
-def _centred(g: Graph, difference: int, axes: Sequence[int]) -> Iterator[tuple[int, int, Weights]]:
-    """(x, m, the weights) of x - m or m - x, for the mean m of x over the axes."""
+def _centred(
+    g: Graph, difference: int, axes: Sequence[int]
+) -> Iterator[tuple[int, int, Sequence[int], Weights]]:
+    """(x, m, these axes, the weights) of x - m or m - x, for the mean m of x over some of the axes."""
     for x, other in (g.args[difference], g.args[difference][::-1]):
-        if axes and not g.axes[other] & frozenset(axes):
+        over = g.first_occurrence(x, frozenset(axes) - g.axes[other])
+        if over:
             mean = g.neg(other) if g.op[difference] == "add" else other
-            for weights in weights_of_mean(g, mean, x, axes):
-                yield x, mean, weights
+            for weights in weights_of_mean(g, mean, x, over):
+                yield x, mean, over, weights
 
 
 def _beside(g: Graph, rest: Powers, axes: Sequence[int], weights: Weights, x: int, mean: int) -> int | None:
@@ -77,12 +79,7 @@ def _beside(g: Graph, rest: Powers, axes: Sequence[int], weights: Weights, x: in
     if any(rest[1].get(n, 0) * times < times**2 for n, times in weights.factors[1].items()):
         return None
     number, others = times_power(rest, weights.factors, -1)
-    is_centred = (
-        found == weights
-        for n in others
-        if g.op[n] in _SUMS
-        for *_, found in _centred(g, n, g.first_occurrence(n, frozenset(axes)))
-    )
+    is_centred = (found == weights for n in others if g.op[n] in _SUMS for *_, found in _centred(g, n, axes))
     inner = {n: times for n, times in others.items() if g.axes[n] & frozenset(axes)}
     if not inner or any(is_centred):
         return None
