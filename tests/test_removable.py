@@ -499,11 +499,11 @@ def test_series_and_formula_meet_at_the_radius(expr: sp.Expr) -> None:
     (argument,) = program.translation.inputs.values()
     nodes = [n for n in g.reachable(g.tensors[value].bodies) if g.op[n] == "removable"]
     for n in nodes:
-        variable, radius, t, near, away = g.args[n]
-        end = g.rational(radius)
-        assert end is not None and g.op[variable] == "read"
+        variable, lower, upper, t, near, away = g.args[n]
+        ends = g.rational(lower), g.rational(upper)
+        assert None not in ends and g.op[variable] == "read"
         center = Fraction(0) if t == variable else value_of(formula_of(g, g.args[t][1], t))
-        for at in (center + end, center - end):
+        for at in (center + end for end in ends):
             with mpmath.workdps(40):
                 inputs = {argument: mpmath.mpf(at.numerator) / at.denominator}
                 tensors = [g.define("map", (), (), arm) for arm in (near, away)]

@@ -146,11 +146,12 @@ def _choice_of_small(g: Graph, v: SimpleNamespace) -> Node:
 
 def _removable(g: Graph, x: Node) -> tuple[Node, ...]:
     """The arguments of tanh(x)/x with one term of its series."""
-    return x, g.const(Fraction(1, 1024)), x, g.one, _raw(g, "div", g.node("tanh", x), x)
+    ends = g.const(Fraction(-1, 1024)), g.const(Fraction(1, 1024))
+    return x, *ends, x, g.one, _raw(g, "div", g.node("tanh", x), x)
 
 
 def _radial_removable(g: Graph, h: Node, square: Node, away: Node) -> tuple[Node, ...]:
-    return h, square, *(a for k, a in enumerate(_removable(g, away)) if k in (1, 3, 4))
+    return h, square, *(a for k, a in enumerate(_removable(g, away)) if k in (2, 4, 5))
 
 
 def cube(g: Graph, x: int) -> int:
@@ -177,9 +178,9 @@ EXAMPLES: dict[str, Example] = {
     "flat_product_of_root": lambda g, v: (
         g.add(_norm(g, v), g.one), g.node("exp", g.neg(_norm(g, v)))),
     "removable_of_root": lambda g, v: _removable(g, _norm(g, v)),
-    "removable_at_constant": lambda g, v: (g.zero, _removable(g, v.x)[1], g.zero, *_removable(g, v.x)[3:]),
+    "removable_at_constant": lambda g, v: (g.zero, *_removable(g, v.x)[1:3], g.zero, *_removable(g, v.x)[4:]),
     "removable_as_made_again": lambda g, v: (
-        *_removable(g, v.x)[:4], _raw(g, "removable", *_removable(g, v.x))),
+        *_removable(g, v.x)[:5], _raw(g, "removable", *_removable(g, v.x))),
     "radial_removable_at_constant": lambda g, v: _radial_removable(g, g.zero, g.zero, v.x),
     "radial_removable_as_made_again": lambda g, v: (
         *_radial_removable(g, v.x, v.y, v.x)[:4], _raw(g, "removable", *_removable(g, v.x))),

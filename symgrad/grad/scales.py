@@ -103,7 +103,7 @@ def _slope(g: Graph, outside: Powers, inside: Powers, function: Node, w: Node, b
 def _formula(g: Graph, function: Node, w: Node, p: int, e: int) -> Node:
     """p*f + e*w*f', or f' for p = 0, as a formula of w, of which what it is made of is not seen meanwhile."""
     t = g.read(g.input("a quotient by a scale"))
-    bare = plain(g, function, w, w, Fraction(0))
+    bare = plain(g, function, w, w, Fraction(0), Fraction(0))
     written = moved(g, bare, w, t)
     by_t = slope_of(g, written, t)
     if p:

@@ -191,16 +191,18 @@ def _step(op: Any, args: Sequence[Any], order: int, known: Sequence[Series]) -> 
 
 
 def _constant(args: Sequence[Any], order: int) -> Series:
+    return _from_constant([constant_of_step(args), *[_number(0)] * (order - 1)])
+
+
+def constant_of_step(args: Sequence[Any]) -> Number:
     import mpmath
 
     named = {"pi": mpmath.pi, "e": mpmath.e, "euler": mpmath.euler, "phi": mpmath.phi}
     if args[0] == "q":
-        value = mpmath.mpf(args[1]) / args[2]
-    elif args[0] == "s" and args[1] in named:
-        value = +named[args[1]]
-    else:
-        raise NoSeries
-    return _from_constant([value, *[_number(0)] * (order - 1)])
+        return mpmath.mpf(args[1]) / args[2]
+    if args[0] == "s" and args[1] in named:
+        return +named[args[1]]
+    raise NoSeries
 
 
 def value_of(formula: Formula) -> Fraction:

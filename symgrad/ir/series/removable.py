@@ -3,7 +3,7 @@
 tanh(x)/x is nan at 0, and its derivative is the difference of two large numbers near it; so it is with
 coth(x) - 1/x, (x*cos(x) - sin(x))/x^2 and besselj(1, x)/x, and at 1 with log(x)/(x - 1). The op
 
-    removable(x, radius, t, near, away)      near where |t| < radius, else away
+    removable(x, lower, upper, t, near, away)      near where lower < t < upper, else away
 
 holds the formula, `away`, as it is written in x, and the first terms of its Taylor series, `near`, in
 t = x - c (`offset.py`; around 0, t is x itself), less all turns where the formula has a period
@@ -16,11 +16,14 @@ Where x is a root, h = sqrt(s), and the derivative by it is 0 at 0, the formula 
 
     radial_removable(h, s, radius, near, away)      the same around 0; by s it is f'(h)/(2*h) near 0
 
-The radius is as large as these three allow:
+The radius, -lower and upper, is as large as these three allow:
 
     the terms left out are below the rounding error
     the other terms add up to three quarters of the first: the sum is not much smaller than its terms
     the series converges fast enough for the few terms there are
+
+Where the formula has lost digits there, `near` is another polynomial, which goes on farther
+(`economised.py`).
 
 Sources: Higham 2002, Accuracy and Stability of Numerical Algorithms, section 1.14, for the loss; Taylor.
 """
@@ -40,6 +43,7 @@ from symgrad.ir.composites.radial import NAMES as RADIAL
 from symgrad.ir.composites.radial import by_root
 from symgrad.ir.op import Op
 from symgrad.ir.ops import OPS
+from symgrad.ir.series.economised import economised
 from symgrad.ir.series.laurent import (
     BITS,
     ROWS,
@@ -74,17 +78,26 @@ _DIGITS = 160  # bits of any other coefficient
 
 @dataclass(frozen=True)
 class Expansion:
-    """t^valuation times the sum of terms[k] t^k, where |t| < radius: so much of a series as doubles feel."""
+    """The value where lower < t < upper, as far as doubles feel it.
+
+        t^valuation (terms[0] + s (terms[1] + terms[2] (s - middle) + terms[3] (s - middle)^2 + ...))
+
+    Here s is t, or t^2 of an even function.
+
+    series  the Taylor series.
+    """
 
     valuation: int
     terms: tuple[Fraction, ...]
-    radius: Fraction
+    lower: Fraction
+    upper: Fraction
+    middle: Fraction
     series: Series
 
     @property
     def is_flat(self) -> bool:
         """Whether the first derivative is 0 at the point."""
-        return self.valuation > 1 or (self.valuation == 0 and (*self.terms, 0)[1] == 0)
+        return self.valuation > 1 or (self.valuation == 0 and not any(self.series.terms[1:2]))
 
 
 def removable(g: Graph, away: int, x: int, center: int | None = None) -> int | None:
@@ -107,9 +120,11 @@ def distance(g: Graph, away: int, x: int, center: int | None) -> int:
 
 def with_expansion(g: Graph, away: int, x: int, t: int, found: Expansion) -> int:
     """The formula with its expansion in t."""
-    formula = plain(g, away, x, t, found.radius)
+    found = _with_digits(formula_of(g, away, x), center_of(g, t, x), found)
+    formula = plain(g, away, x, t, found.lower, found.upper)
     g.expansions[formula, t] = found
-    return g.node("removable", x, g.const(found.radius), t, _polynomial(g, found, t), formula)
+    ends = g.const(found.lower), g.const(found.upper)
+    return g.node("removable", x, *ends, t, _polynomial(g, found, t), formula)
 
 
 def center_of(g: Graph, t: int, x: int) -> Formula:
@@ -122,7 +137,7 @@ def centers_of(g: Graph, node: int) -> list[Formula]:
     found = []
     while g.op[node] in ROWS:
         x = g.args[node][0]
-        found.append(center_of(g, g.args[node][2], x) if g.op[node] == "removable" else ())
+        found.append(center_of(g, g.args[node][3], x) if g.op[node] == "removable" else ())
         node = g.args[node][-1]
     return found
 
@@ -130,7 +145,7 @@ def centers_of(g: Graph, node: int) -> list[Formula]:
 def is_around(g: Graph, node: int, center: int) -> bool:
     """Whether one of the series of a value is around a point, or around one that is whole turns away."""
     while g.op[node] in ROWS:
-        t = g.args[node][2]
+        t = g.args[node][3]
         if g.op[node] == "removable" and g.op[t] == "reduced":
             c, own, period = (value_of(formula_of(g, n, t)) for n in (center, *g.args[t][1:3]))
             turns = (c - own) / period
@@ -142,8 +157,8 @@ def is_around(g: Graph, node: int, center: int) -> bool:
 
 def near_point(g: Graph, node: int) -> int:
     """Whether the value of a row is that of its series."""
-    end, around, *_ = _parts(g, node, g.args[node])
-    return _is_near(g, around, end)
+    lower, upper, around, *_ = _parts(g, node, g.args[node])
+    return is_near(g, around, lower, upper)
 
 
 def expansion_of(g: Graph, away: int, x: int, t: int) -> Expansion | None:
@@ -151,7 +166,7 @@ def expansion_of(g: Graph, away: int, x: int, t: int) -> Expansion | None:
     return g.expansions.get((away, t)) or expansion(formula_of(g, away, x), center_of(g, t, x))
 
 
-def plain(g: Graph, away: int, x: int, t: int, radius: Fraction) -> int:
+def plain(g: Graph, away: int, x: int, t: int, lower: Fraction, upper: Fraction) -> int:
     """The formula without singularities that are removed around the point, and without squares of roots."""
     made: dict[int, int] = {x: x}
     for n in between(g, away, x):
@@ -161,16 +176,24 @@ def plain(g: Graph, away: int, x: int, t: int, radius: Fraction) -> int:
         args = tuple(made.get(a, a) for a in g.children(n))
         made[n] = by_root(g, g.op[n], args[0]) if g.op[n] in RADIAL else g.intern(g.op[n], args)
         if g.op[n] in ROWS and args[0] == x:
-            end, around, near, inner = _parts(g, n, args)
-            inside = g.rational(end)
-            is_covered = inside is not None and inside <= radius and around == t
-            made[n] = inner if is_covered else g.intern("removable", (x, end, around, near, inner))
+            parts = _parts(g, n, args)
+            ends = g.rational(parts[0]), g.rational(parts[1])
+            is_covered = parts[2] == t and _is_inside(ends, (lower, upper))
+            made[n] = parts[-1] if is_covered else g.intern("removable", (x, *parts))
     return made[away]
 
 
+def _is_inside(inner: Sequence[Fraction | None], outer: Sequence[Fraction]) -> bool:
+    (a, b), (lower, upper) = inner, outer
+    return a is not None and b is not None and lower <= a and b <= upper
+
+
 def _parts(g: Graph, n: int, args: Args) -> Args:
-    """The radius, x - c, the series and the formula."""
-    return args[1:] if g.op[n] == "removable" else (args[2], args[0], *args[3:])
+    """Where the series is used, x - c, the series and the formula."""
+    if g.op[n] == "removable":
+        return args[1:]
+    h, _, radius, *rest = args
+    return g.neg(radius), radius, h, *rest
 
 
 @lru_cache(maxsize=4096)  # graphs are copied, and every copy asks again
@@ -194,8 +217,25 @@ def _expanded_series(found: Series) -> Expansion | None:
         count = len(sizes)
         while count > 1 and sizes[count - 1] * mpmath.mpf(float(radius)) ** (count - 1) <= _EPSILON:
             count -= 1
-        terms = tuple(rational(c) for c in found.terms[:count])
-        return Expansion(found.valuation, terms, radius, found)
+        terms = tuple(rational(c) for c in found.terms[: count : 2 if _is_even(found) else 1])
+        return Expansion(found.valuation, terms, -radius, radius, Fraction(0), found)
+
+
+def _is_even(found: Series) -> bool:
+    """Whether it is a power of t times a function of t^2."""
+    return len(found.terms) > 2 and not any(found.terms[1::2])
+
+
+@lru_cache(maxsize=4096)
+def _with_digits(formula: Formula, center: Formula, found: Expansion) -> Expansion:
+    """The expansion, or one that goes on to where the formula has its digits."""
+    if not formula:
+        return found
+    at = value_of(center) if center else Fraction(0)
+    made = economised(formula, at, found.series, _is_even(found.series), found.upper)
+    if made is None:
+        return found
+    return Expansion(found.valuation, made.terms, made.lower, made.upper, made.middle, found.series)
 
 
 def _derived(own: Expansion | None, divided: int) -> Expansion | None:
@@ -228,16 +268,17 @@ def _is_dominated(later: Sequence[tuple[int, Any]], radius: float) -> bool:
     return bool(mpmath.fsum(s * mpmath.mpf(radius) ** k for k, s in later) <= _OTHERS)
 
 
-def _polynomial(g: Graph, found: Expansion, x: int) -> int:
-    """The series in x by Horner's rule, in x^2 where every other coefficient is 0."""
-    terms = [g.const(c) for c in found.terms]
-    step = 2 if len(terms) > 2 and all(t == g.zero for t in terms[1::2]) else 1
-    terms, by = terms[::step], g.mul(x, x) if step == 2 else x
-    value = terms[-1]
+def _polynomial(g: Graph, found: Expansion, t: int) -> int:
+    """See `Expansion`; by Horner's rule."""
+    s = g.mul(t, t) if _is_even(found.series) else t
+    u = g.sub(s, g.const(found.middle))
+    first, *terms = (g.const(c) for c in found.terms)
+    value = terms[-1] if terms else g.zero
     for c in terms[-2::-1]:
-        value = g.add(g.mul(value, by), c)
+        value = g.add(g.mul(value, u), c)
+    value = g.add(g.mul(value, s), first)
     for _ in range(found.valuation):
-        value = g.mul(value, x)
+        value = g.mul(value, t)
     return value
 
 
@@ -255,51 +296,58 @@ def rational(c: Any) -> Fraction:
 # ---- the rows ----------------------------------------------------------------------------------
 
 
-def _numpy(x: Any, radius: Any, t: Any, near: Any, away: Any) -> Any:
-    return np.where(np.abs(np.real(t)) < np.real(radius), near, away)
+def _numpy(x: Any, lower: Any, upper: Any, t: Any, near: Any, away: Any) -> Any:
+    at, lower, upper = (np.real(v) for v in (t, lower, upper))
+    return np.where((lower < at) & (at < upper), near, away)
 
 
-def _exact(x: Any, radius: Any, t: Any, near: Any, away: Any) -> Any:
+def _exact(x: Any, lower: Any, upper: Any, t: Any, near: Any, away: Any) -> Any:
     """Away, but where so many digits cancel that the series has more."""
     import mpmath
 
-    return near if abs(t) < radius / (1 << (mpmath.mp.prec // 10)) else away
+    scale = 1 << (mpmath.mp.prec // 10)
+    return near if lower < t * scale < upper else away
 
 
-def _expanded(g: Graph, t: int, radius: int, near: int, away: int) -> int:
-    return g.where(_is_near(g, t, radius), near, away)
+def _expanded(g: Graph, lower: int, upper: int, t: int, near: int, away: int) -> int:
+    return g.where(is_near(g, t, lower, upper), near, away)
 
 
 def _by_x(g: Graph, args: Args, y: int) -> int:
-    x, radius, t, near, away = args
+    x, lower, upper, t, near, away = args
     slopes = _slopes(g, (near, away), x)
-    return _of_slopes(g, x, radius, t, slopes, _derived(expansion_of(g, away, x, t), 0))
+    return _of_slopes(g, x, (lower, upper), t, slopes, _derived(expansion_of(g, away, x, t), 0))
 
 
-def _of_slopes(g: Graph, x: int, radius: int, t: int, slopes: Sequence[int], found: Expansion | None) -> int:
+def _of_slopes(
+    g: Graph, x: int, ends: tuple[int, int], t: int, slopes: Sequence[int], found: Expansion | None
+) -> int:
     """What the series and the formula have become, with a series of its own if there is one."""
     found = found or expansion(formula_of(g, slopes[1], x), center_of(g, t, x))
     if found is None:
-        return g.node("removable", x, radius, t, *slopes)
+        return g.node("removable", x, *ends, t, *slopes)
     return with_expansion(g, slopes[1], x, t, found)
 
 
 def _by_h(g: Graph, args: Args, y: int) -> int:
     """Away from 0 through the root, which is smooth there, and in range where its square is not."""
     h, _, radius, _, away = args
-    return g.mask(g.node("not", _is_near(g, h, radius)), _slopes(g, (away,), h)[0])
+    return g.mask(g.node("not", is_near(g, h, g.neg(radius), radius)), _slopes(g, (away,), h)[0])
 
 
 def _by_s(g: Graph, args: Args, y: int) -> int:
     """Near it d/ds f(sqrt(s)) = f'(h)/(2*h)."""
     h, _, radius, near, away = args
     slopes = [g.intern("div", (by_h, h)) for by_h in _slopes(g, (near, away), h)]
-    made = _of_slopes(g, h, radius, h, slopes, _derived(expansion_of(g, away, h, h), 1))
-    return g.mask(_is_near(g, h, radius), g.mul(g.const(Fraction(1, 2)), made))
+    ends = g.neg(radius), radius
+    made = _of_slopes(g, h, ends, h, slopes, _derived(expansion_of(g, away, h, h), 1))
+    return g.mask(is_near(g, h, *ends), g.mul(g.const(Fraction(1, 2)), made))
 
 
-def _is_near(g: Graph, x: int, radius: int) -> int:
-    return g.node("lt", g.node("abs", x), radius)
+def is_near(g: Graph, t: int, lower: int, upper: int) -> int:
+    if g.neg(lower) == upper:
+        return g.node("lt", g.node("abs", t), upper)
+    return g.node("and", g.node("lt", lower, t), g.node("lt", t, upper))
 
 
 def _slopes(g: Graph, nodes: Sequence[int], x: int) -> list[int]:
@@ -338,16 +386,17 @@ def moved(g: Graph, node: int, x: int, y: int) -> int:
     return made.get(node, node)
 
 
-_ANY, _RADIUS = (-1.0, 1.0), (0.5, 0.6)
+_ANY, _LOWER, _RADIUS = (-1.0, 1.0), (-0.6, -0.5), (0.5, 0.6)
 
 OPS["removable"] = Op(
-    "removable", 5, _numpy, _exact, (_by_x, None, None, None, None),
-    expand=lambda g, a: _expanded(g, a[2], a[1], *a[3:]), cost=2,
-    formulas=3, domain=(_ANY, _RADIUS, _ANY, _ANY, _ANY), source="this module",
+    "removable", 6, _numpy, _exact, (_by_x, None, None, None, None, None),
+    expand=lambda g, a: _expanded(g, *a[1:]), cost=2,
+    formulas=4, domain=(_ANY, _LOWER, _RADIUS, _ANY, _ANY, _ANY), source="this module",
 )  # fmt: skip
 OPS["radial_removable"] = Op(
-    "radial_removable", 5, lambda h, s, radius, *rest: _numpy(h, radius, h, *rest),
-    lambda h, s, radius, *rest: _exact(h, radius, h, *rest),
-    (_by_h, _by_s, None, None, None), expand=lambda g, a: _expanded(g, a[0], *a[2:]), cost=2,
+    "radial_removable", 5, lambda h, s, radius, *rest: _numpy(h, -radius, radius, h, *rest),
+    lambda h, s, radius, *rest: _exact(h, -radius, radius, h, *rest),
+    (_by_h, _by_s, None, None, None),
+    expand=lambda g, a: _expanded(g, g.neg(a[2]), a[2], a[0], *a[3:]), cost=2,
     formulas=2, domain=(_ANY, _ANY, _RADIUS, _ANY, _ANY), source="this module; `ir.composites.radial`",
 )  # fmt: skip

@@ -32,7 +32,7 @@ _MOST_POWERS = 4
 
 @rule("removable", "of a root it is differentiated by what is under it if it is flat at 0")
 def removable_of_root(g: Graph, a: Args) -> int | None:
-    h, radius, t, near, away = a
+    h, _, radius, t, near, away = a
     found = square_of_root(g, h)
     if found is None or t != h or g.op[away] in ROWS or not is_formula_of(g, away, h):
         return None

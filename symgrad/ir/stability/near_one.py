@@ -53,7 +53,7 @@ def log1p_of_polynomial(g: Graph, a: Args) -> int | None:
         return None
     variable, log = variable_of(g, a[0]), g.intern("log1p", a)
     found = expansion(formula_of(g, log, variable))
-    is_bent = found is None or found.valuation != 1 or found.terms[1] != 0
+    is_bent = found is None or found.valuation != 1 or found.series.terms[1] != 0
     return None if is_bent else removable(g, log, variable)
 
 

@@ -23,7 +23,7 @@ from symgrad.ir.series.probe import (
     probe,
     variable_of,
 )
-from symgrad.ir.series.removable import IS_PART, center_of, centers_of, is_around, removable
+from symgrad.ir.series.removable import IS_PART, center_of, centers_of, is_around, is_near, removable
 from symgrad.ir.series.zeros import common_poles, common_zeros, tied_at, zeros_at_poles
 from symgrad.ir.stability.audit import Audit, at, stable
 from symgrad.ir.stability.patterns import (
@@ -378,18 +378,18 @@ def _log_far(g: Graph, op: str, x: int) -> int:
 # ---- what is made ------------------------------------------------------------------------------
 
 
-def _at_constant(g: Graph, t: int, radius: int, near: int, away: int) -> int | None:
-    at, end = g.rational(t), g.rational(radius)
-    return None if at is None or end is None else near if abs(at) < end else away
+def _at_constant(g: Graph, lower: int, upper: int, t: int, near: int, away: int) -> int | None:
+    said = is_near(g, t, lower, upper)
+    return near if said == g.true else away if said == g.node("not", g.true) else None
 
 
-def _as_made_again(g: Graph, x: int, t: int, radius: int, near: int, away: int) -> int | None:
+def _as_made_again(g: Graph, x: int, lower: int, upper: int, t: int, near: int, away: int) -> int | None:
     is_one_of_x = is_formula_of(g, away, x)
     if g.op[away] in ROWS and (not is_one_of_x or center_of(g, t, x) in centers_of(g, away)):
         return away
     if is_one_of_x:
         return None
-    return g.where(g.node("lt", g.node("abs", t), radius), near, away)
+    return g.where(is_near(g, t, lower, upper), near, away)
 
 
 def _is_constant(ops: Sequence[str]) -> bool:
@@ -398,14 +398,13 @@ def _is_constant(ops: Sequence[str]) -> bool:
 
 @rule("removable", "a known variable says which of the two it is", on=_is_constant)
 def removable_at_constant(g: Graph, a: Args) -> int | None:
-    _, radius, t, near, away = a
-    return _at_constant(g, t, radius, near, away)
+    return _at_constant(g, *a[1:])
 
 
 @rule("radial_removable", "a known variable says which of the two it is", on=_is_constant)
 def radial_removable_at_constant(g: Graph, a: Args) -> int | None:
-    h, _, *rest = a
-    return _at_constant(g, h, *rest)
+    h, _, radius, *arms = a
+    return _at_constant(g, g.neg(radius), radius, h, *arms)
 
 
 _AGAIN = "a formula that is made again may be regular by itself, or one of more than x"
@@ -413,14 +412,13 @@ _AGAIN = "a formula that is made again may be regular by itself, or one of more 
 
 @rule("removable", _AGAIN)
 def removable_as_made_again(g: Graph, a: Args) -> int | None:
-    x, radius, t, near, away = a
-    return _as_made_again(g, x, t, radius, near, away)
+    return _as_made_again(g, *a)
 
 
 @rule("radial_removable", _AGAIN)
 def radial_removable_as_made_again(g: Graph, a: Args) -> int | None:
-    h, _, *rest = a
-    return _as_made_again(g, h, h, *rest)
+    h, _, radius, *arms = a
+    return _as_made_again(g, h, g.neg(radius), radius, h, *arms)
 
 
 @rule("reduced", "exact arithmetic on constants", on=_is_constant)

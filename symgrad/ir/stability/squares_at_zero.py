@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from symgrad.ir.rules import Args
 from symgrad.ir.series.laurent import FUNCTIONS
 from symgrad.ir.series.probe import ALGEBRA, is_function, probe, variable_of
-from symgrad.ir.series.removable import IS_PART, expansion_of, removable
+from symgrad.ir.series.removable import IS_PART, expansion_of, near_point, removable
 from symgrad.ir.stability.audit import Audit, at, stable
 
 if TYPE_CHECKING:
@@ -81,4 +81,4 @@ def _divided(g: Graph, node: int) -> tuple[int, int, int, int] | None:
     quotient = removable(g, g.intern("div", (node, g.integer_power(x, times))), x)
     if quotient is None:
         return None
-    return g.node("lt", g.node("abs", x), g.args[quotient][1]), x, times, quotient
+    return near_point(g, quotient), x, times, quotient
