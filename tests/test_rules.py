@@ -134,6 +134,14 @@ def _products_of_shares(g: Graph, v: SimpleNamespace) -> tuple[Node, Node]:
     return g.mul(p, q), g.mul(g.mul(p, q), r)
 
 
+def _two_exponentials(g: Graph, v: SimpleNamespace) -> Node:
+    return g.add(g.node("exp", v.x), g.node("exp", v.y))
+
+
+def _power_of_share(g: Graph, x: Node) -> Node:
+    return g.node("exp", g.mul(g.const(Fraction(3, 2)), g.neg(g.node("softplus", x))))
+
+
 def _raw(g: Graph, op: str, *args: Node) -> Node:
     return g.intern(op, args)
 
@@ -380,6 +388,16 @@ EXAMPLES: dict[str, Example] = {
         g.add(g.node("logistic", v.x), g.mul(g.node("logistic", g.neg(v.x)), g.node("logistic", v.y))),),
     "log1p_of_mixture": lambda g, v: (
         g.neg(g.mul(g.node("logistic", v.x), g.node("logistic", v.y))),),
+    "power_of_share": lambda g, v: (
+        g.node("exp", g.mul(g.const(Fraction(1, 2)), v.x)), g.node("sqrt", _two_exponentials(g, v))),
+    "root_over_sum_with_root": lambda g, v: (
+        g.node("sqrt", _two_exponentials(g, v)),
+        g.add(g.node("exp", v.z), g.node("sqrt", _two_exponentials(g, v)))),
+    "whole_less_powers": lambda g, v: (
+        g.sub(g.one, _power_of_share(g, v.x)), _power_of_share(g, g.neg(v.x))),
+    "whole_plus_negative_powers": lambda g, v: (
+        g.mul(g.const(-2), _power_of_share(g, v.x)),
+        g.mul(g.const(2), g.sub(g.one, _power_of_share(g, g.neg(v.x))))),
     "over_softplus": lambda g, v: (
         v.x, g.node("softplus", v.x)),
     "root_of_softplus": lambda g, v: (g.node("softplus", v.x),),

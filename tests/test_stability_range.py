@@ -24,7 +24,8 @@ FACTOR, PLUS = 4, 8  # an error in ulps may be this much larger than that of the
 ROUNDED = {
     "exp_of_minus_softplus_to_logistic", "exp_of_log_share_to_share", "softmax_to_exp_of_difference",
     "margin_of_softmax", "difference_of_shares", "shares_to_share_of_others",
-    "number_less_its_mean", "weighted_mean_to_softmax", "weighted_mean_of_few",
+    "number_less_its_mean", "weighted_mean_to_softmax", "weighted_mean_of_few", "power_of_share",
+    "root_over_sum_with_root",
 }  # fmt: skip
 # Functions of the root of two squares amplify its rounding.
 OF_ROOT = {name for name in NAMES if AUDITS[name].is_limit and len(AUDITS[name].points[0]) == 2}

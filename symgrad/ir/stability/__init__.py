@@ -64,6 +64,8 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     small_exponentials.py  log(softplus(x)), hazards, where exp(x) is small
     polynomials_of_logistics.py  1 - p**3, log(1 - p**2) and their like for a logistic function p
     bernstein.py     the coefficients of such polynomials
+    powers_of_shares.py  powers of softmaxes, 1 less those of all shares
+    log_sums.py      the logarithm of a sum of exponentials by its scores
     log_mixtures.py  log(1 - p1*p2), log(g + (1 - g)*p): of several logistic functions, and other weights
     two_states.py    entropies and cross-entropies by softplus and log(cosh(x))
     widths.py        1 + (x/k)**2, in losses with a width
@@ -105,6 +107,7 @@ from symgrad.ir.stability import (
     polynomials_of_logistics,
     power_steps,
     powers,
+    powers_of_shares,
     products,
     products_less_one,
     quadratic_forms,
@@ -169,6 +172,7 @@ __all__ = [
     "polynomials_of_logistics",
     "power_steps",
     "powers",
+    "powers_of_shares",
     "products",
     "products_less_one",
     "quadratic_forms",

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
+from symgrad.ir.stability.log_sums import log_of_sum
 from symgrad.ir.stability.patterns import quotient_of
 
 if TYPE_CHECKING:
@@ -236,7 +237,9 @@ def _log(g: Graph, node: int, is_log1p: bool) -> int | None:
     if units.of_logistics:
         far = g.node("logaddexp", *(g.node("log", units.node(term)) for term in terms))
     else:
-        far = g.node("log", g.where(near, g.one, _built(units, f)))
+        whole = _built(units, f)
+        scores = log_of_sum(g, whole)
+        far = g.node("log", g.where(near, g.one, whole)) if scores is None else scores
     made = g.where(near, g.node("log1p", g.neg(g.where(near, rest, g.zero))), far)
     return _beside_parity(g, units, f, made) if units.of_logistics else made
 

@@ -6,21 +6,17 @@ from typing import TYPE_CHECKING
 
 from symgrad.ir.product import powers_in
 from symgrad.ir.rules import Args, among
-from symgrad.ir.stability.anchors import anchored, anchored_few
 from symgrad.ir.stability.audit import SCORES, Audit, at, at_pairs, stable
+from symgrad.ir.stability.log_sums import log_of_sum
 from symgrad.ir.stability.patterns import (
     MOST_FACTORS,
-    MOST_SCORES,
     argument_of,
     beside_one,
     exponent_of,
     factors_of,
     in_powers_of,
-    numbered,
     one_minus_square,
     one_plus,
-    sum_of_signed,
-    terms_of,
 )
 
 if TYPE_CHECKING:
@@ -29,105 +25,6 @@ if TYPE_CHECKING:
 _MAECHLER = "Maechler 2012"
 _HIGHAM = "Higham 2002, section 1.14"
 _LOG_SUM_EXP = "Blanchard, Higham & Higham 2021"
-
-
-def log_of_sum(g: Graph, node: int) -> int | None:
-    """log(S) without overflow when `node` is S = sum of exp(e), read from a definition or written out."""
-    if g.op[node] == "add":
-        return _log_of_terms(g, node)
-    if g.op[node] != "read":
-        return None
-    t = g.tensors[g.args[node][0]]
-    written = _exponent_of(g, t.body) if t.kind == "sum" else None
-    if written is None:
-        return None
-    exponent, shift = _shift_apart(g, written, t.red)
-    exponent, anchor = anchored(g, exponent, t.out, t.red)
-    index = g.args[node][1:]
-    total = g.read(g.define("logsumexp", t.out, t.red, exponent), *index)
-    beside = terms_of(g, g.substitute(g.add(anchor, shift), dict(zip(t.out, index, strict=True))))
-    # What is subtracted first: it may be one of the exponents.
-    return sum_of_signed(g, [(1, total), *sorted(beside, key=lambda term: term[0])])
-
-
-def _exponent_of(g: Graph, node: int) -> int | None:
-    """x of exp(x), 2*x of its square."""
-    if g.op[node] == "exp_of_sum" and g.args[node][0] == g.args[node][1]:
-        return g.mul(g.const(2), g.args[node][0])
-    return exponent_of(g, node)
-
-
-def _shift_apart(g: Graph, exponent: int, red: tuple[int, ...]) -> tuple[int, int]:
-    """x and c if every exponent is x + c: of log(sum(exp(x))) + c no derivative by c is a difference."""
-    if g.op[exponent] not in ("add", "sub"):
-        return exponent, g.zero
-    x, y = g.args[exponent]
-    if g.axes[y].isdisjoint(red) and g.axes[x].issuperset(red):
-        return x, (y if g.op[exponent] == "add" else g.neg(y))
-    if g.axes[x].isdisjoint(red) and g.axes[y].issuperset(red):
-        return (y if g.op[exponent] == "add" else g.neg(y)), x
-    return exponent, g.zero
-
-
-def _log_of_terms(g: Graph, node: int) -> int | None:
-    """log(exp(a) + exp(b) + ...), the terms may have positive factors, or be positive numbers."""
-    rest = one_plus(g, node)
-    if rest is not None and exponent_of(g, rest) is not None:
-        return None  # softplus and the logistic function have rules of their own
-    logs: list[int | None] = []
-    stack, number = [node], g.zero
-    while stack and len(stack) + len(logs) <= MOST_SCORES:
-        part = stack.pop()
-        if g.op[part] == "add":
-            stack += g.args[part][::-1]
-        elif g.op[part] == "const" and _log_of_term(g, part) is not None:
-            number = g.add(part, number)  # all numbers are one term
-        else:
-            logs += _logs_of_term(g, part)
-    if logs and number != g.zero:
-        logs.append(g.node("log", number))
-    known = [part for part in logs if part is not None]
-    if stack or len(known) < len(logs) or all(g.op[part] in ("const", "log") for part in known):
-        return None
-    exponents, anchor = anchored_few(g, known)
-    return g.add(g.node("logaddexp", *exponents), anchor)
-
-
-def _logs_of_term(g: Graph, node: int) -> list[int | None]:
-    """The logarithm of a term; those of two for c*cosh(x)."""
-    c, cosh = numbered(g, node)
-    if g.op[cosh] != "cosh":
-        return [_log_of_term(g, node)]
-    (x,), half = g.args[cosh], g.const(c / 2)
-    return [_log_of_term(g, g.mul(half, g.node("exp", y))) for y in (x, g.neg(x))]
-
-
-def _log_of_term(g: Graph, node: int) -> int | None:
-    """log of c*S, S or c, for a number c > 0 and exp(x), or a sum of such, as S; of a product of shares."""
-    exponent = exponent_of(g, node)
-    if exponent is not None:
-        return exponent
-    if g.op[node] == "read":
-        return log_of_sum(g, node)
-    factor, rest = (g.args[node][0], g.args[node][1]) if g.op[node] == "mul" else (node, None)
-    if g.op[factor] != "const":
-        return _log_of_shares(g, node)
-    q = g.rational(factor)
-    is_positive = g.args[factor][0] == "s" if q is None else q > 0  # pi, e and their like
-    if not is_positive or (rest is not None and g.op[rest] not in ("exp", "read")):
-        return None
-    log, inner = g.node("log", factor), None if rest is None else _log_of_term(g, rest)
-    if inner is None:
-        return log if rest is None else None
-    return g.add(inner, log)
-
-
-def _log_of_shares(g: Graph, node: int) -> int | None:
-    """log of a product of two or more entries of softmaxes, of which one near 1 has no digits left."""
-    factors = factors_of(g, node)
-    if len(factors) < 2 or any(g.op[f] not in ("share", "share_of_others", "logistic") for f in factors):
-        return None
-    return g.sum_of(g.node("log", f) for f in factors)
 
 
 @stable(

@@ -14,7 +14,7 @@ from symgrad.ir.stability.array_shares import (
     score_at,
 )
 from symgrad.ir.stability.audit import SCORES, Audit, at_pairs, stable
-from symgrad.ir.stability.logarithms import log_of_sum
+from symgrad.ir.stability.log_sums import log_of_sum
 from symgrad.ir.stability.patterns import factors_of, quotient_of, remove, without
 
 if TYPE_CHECKING:

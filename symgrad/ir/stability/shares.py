@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from symgrad.ir.composites import softmax
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import SCORES, Audit, at_pairs, stable
-from symgrad.ir.stability.logarithms import log_of_sum
+from symgrad.ir.stability.log_sums import log_of_sum
 from symgrad.ir.stability.patterns import (
     MOST_SCORES,
     factors_of,
@@ -42,7 +42,7 @@ _PAIR = 2
     needs=("exp", "exp_of_sum"),
 )  # fmt: skip
 def softmax_to_exp_of_difference(g: Graph, a: Args) -> int | None:
-    above = _with_numbers_apart(g, factors_of(g, a[0]))
+    above = _with_scores_together(g, _with_numbers_apart(g, factors_of(g, a[0])), factors_of(g, a[1]))
     powers = (k for k, factor in enumerate(above) if g.op[factor] == "exp")
     k = next((k for k in powers if g.op[g.args[above[k]][0]] != "const"), None)
     below = [] if k is None else factors_of(g, a[1])
@@ -68,6 +68,16 @@ def _with_numbers_apart(g: Graph, factors: list[int]) -> list[int]:
         else:
             found.append(factor)
     return found
+
+
+def _with_scores_together(g: Graph, factors: list[int], below: list[int]) -> list[int]:
+    """The factors, exp(x + y) for an exp(x)*exp(y) that stands in a sum that is divided by."""
+    sums = [n for divisor in below if g.op[divisor] == "add" for _, n in terms_of(g, divisor)]
+    is_score = [g.op[f] == "exp_of_sum" and f in sums for f in factors]
+    return [
+        g.intern("exp", (g.add(*g.args[f]),)) if together else f
+        for f, together in zip(factors, is_score, strict=True)
+    ]
 
 
 def _part_for(g: Graph, exponent: int, times: int) -> tuple[int, int]:
@@ -165,19 +175,21 @@ def _mean(g: Graph, weighted: int, total: int) -> int | None:
 )  # fmt: skip
 def weighted_mean_of_few(g: Graph, a: Args) -> int | None:
     above, below = factors_of(g, a[0]), factors_of(g, a[1])
-    for place, divisor in enumerate(below):
+    for divisor in below:
         lse = log_of_sum(g, divisor) if g.op[divisor] == "add" else None
         for k, factor in enumerate(above) if lse is not None else ():
-            shares = (
-                _shares_of(g, factor, lse) if lse is not None and g.op[factor] in ("add", "sub") else None
-            )
-            if shares is not None:
-                return quotient_of(g, [*without(above, k), shares], without(below, place))
+            if lse is None or g.op[factor] not in ("add", "sub"):
+                continue
+            for times in range(below.count(divisor), 0, -1):
+                shares = _shares_of(g, factor, lse, times)
+                if shares is not None:
+                    rest, _ = remove(below, [divisor] * times)
+                    return quotient_of(g, [*without(above, k), shares], rest)
     return None
 
 
-def _shares_of(g: Graph, total: int, lse: int) -> int | None:
-    """The sum with exp(x - lse) for exp(x) in each of its terms; None if one has none."""
+def _shares_of(g: Graph, total: int, lse: int, times: int) -> int | None:
+    """The sum with exp(x - lse)**times for each exp(times*x), also for x = 0; None if a term has none."""
     found, stack = g.zero, [(1, total)]
     for _ in range(2 * MOST_SCORES):
         if not stack:
@@ -188,10 +200,12 @@ def _shares_of(g: Graph, total: int, lse: int) -> int | None:
             continue
         factors = factors_of(g, node)
         k = next((k for k, factor in enumerate(factors) if g.op[factor] == "exp"), None)
-        if k is None:
+        exponent, count = (g.zero, times) if k is None else _part_for(g, g.args[factors[k]][0], times)
+        share = g.node("exp", g.sub(exponent, lse))
+        if count != times or (k is None and g.op[share] not in ("share", "logistic")):
             return None
-        share = g.node("exp", g.sub(g.args[factors[k]][0], lse))
-        term = quotient_of(g, [*without(factors, k), share], [])
+        left = factors if k is None else without(factors, k)
+        term = quotient_of(g, [*left, *[share] * times], [])
         found = g.add(found, term) if sign > 0 else g.sub(found, term)
     return None
 
