@@ -27,6 +27,10 @@ OF_ONE = {
 OF_TWO = {
     "share of a root": exp(x) / sqrt(exp(x) + exp(y)) ** 2, "of halves": exp(x / 2) / sqrt(exp(x) + exp(y)),
     "prior and densities": log(s(x) * exp(-(y**2) / 2) + s(-x) * exp(-((y - 1) ** 2) / 2)),
+    "win or half of a tie": log((exp(x) + R(1, 2)) / (1 + exp(x) + exp(y))),
+    "by shares": log(exp(x) / (1 + exp(x) + exp(y)) + 1 / (2 * (1 + exp(x) + exp(y)))),
+    "product of sums": log(sp.E * (exp(x) + exp(y)) + exp(x)),
+    "of softplus": log(exp(3 * x) * (1 + exp(y)) + 1),
     "impurity": 1 - (exp(2 * x) + exp(2 * y) + 1) / (1 + exp(x) + exp(y)) ** 2,
 }  # fmt: skip
 OF_THREE = {
@@ -37,6 +41,7 @@ OF_THREE = {
     "nest": NEST / (NEST + exp(z)), "in a nest": exp(2 * x) / (NEST * (NEST + exp(z))),
     "its logarithm": log(exp(2 * x) / NEST**2 * NEST / (NEST + exp(z))),
     "inclusive value": log(NEST + exp(z)),
+    "one of two": log((exp(x) + exp(y)) / S), "parts of two": log(exp(x) / S / 3 + exp(y) / S),
     "tie": log(TIE / (exp(x) + exp(y) + TIE)), "win": x - log(exp(x) + exp(y) + TIE),
 }  # fmt: skip
 

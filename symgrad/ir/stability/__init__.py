@@ -64,6 +64,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     small_exponentials.py  log(softplus(x)), hazards, where exp(x) is small
     polynomials_of_logistics.py  1 - p**3, log(1 - p**2) and their like for a logistic function p
     bernstein.py     the coefficients of such polynomials
+    sums_of_shares.py  log(p1 + p2/2) for shares of one softmax
     powers_of_shares.py  powers of softmaxes, 1 less those of all shares
     log_sums.py      the logarithm of a sum of exponentials by its scores
     log_mixtures.py  log(1 - p1*p2), log(g + (1 - g)*p): of several logistic functions, and other weights
@@ -127,6 +128,7 @@ from symgrad.ir.stability import (
     sum_steps,
     sums_of_multiples,
     sums_of_one_value,
+    sums_of_shares,
     two_states,
     weighted_means,
     weighted_variances,
@@ -192,6 +194,7 @@ __all__ = [
     "sum_steps",
     "sums_of_multiples",
     "sums_of_one_value",
+    "sums_of_shares",
     "two_states",
     "weighted_means",
     "weighted_variances",

@@ -18,7 +18,7 @@ from symgrad.ir.stability.patterns import (
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
-_EXPONENTIALS = ("exp", "exp_of_sum", "read", "sqrt", "pow")  # which these may be, or hold
+_EXPONENTIALS = ("exp", "exp_of_sum", "read", "sqrt", "pow", "add")  # which these may be, or hold
 _SHARES = ("share", "share_of_others", "logistic")
 
 
@@ -122,4 +122,6 @@ def _log_of_factor(g: Graph, node: int) -> int | None:
     if op == "sqrt" or (op == "pow" and g.op[args[1]] == "const"):
         inner = log_of_sum(g, args[0])
         return None if inner is None else g.mul(g.const(0.5) if op == "sqrt" else args[1], inner)
-    return log_of_sum(g, node)
+    rest = one_plus(g, node)
+    is_softplus = rest is not None and exponent_of(g, rest) is not None
+    return g.node("log", node) if is_softplus else log_of_sum(g, node)
