@@ -63,6 +63,13 @@ def test_powers_of_two_scores_have_their_digits(name: str, backend: str) -> None
     assert not wrong_entries(OF_TWO[name], PAIRS, backend, digits=DIGITS, is_limit=False)
 
 
+def test_two_levels_have_their_mixed_derivative() -> None:
+    """It is a product of two differences of shares, and 0 where either is."""
+    levels = log(exp(x) + exp(-x) + exp(y) + exp(-y))
+    points = [(u, v) for u in (0.0, 1e-9, 0.5, 40.0, -300.0) for v in (0.5, 1.0, -20.0, 301.0)]
+    assert not wrong_entries(levels, points, "llvm", digits=DIGITS, is_limit=False)
+
+
 @pytest.mark.parametrize("backend", ["llvm", "numpy"])
 @pytest.mark.parametrize("name", OF_THREE)
 def test_powers_of_three_scores_have_their_digits(name: str, backend: str) -> None:

@@ -399,7 +399,10 @@ EXAMPLES: dict[str, Example] = {
         g.mul(g.const(-2), _power_of_share(g, v.x)),
         g.mul(g.const(2), g.sub(g.one, _power_of_share(g, g.neg(v.x))))),
     "log_of_sum_of_shares": lambda g, v: (
-        g.add(g.node("share", v.x, v.y, v.z), g.mul(g.const(Fraction(1, 3)), g.node("share", v.y, v.x, v.z))),),
+        g.add(g.node("share", v.x, v.y, v.z),
+              g.mul(g.const(Fraction(1, 3)), g.node("share", v.y, v.x, v.z))),),
+    "difference_of_products_with_shares": lambda g, v: (
+        g.mul(v.t, g.node("share", v.x, v.y, v.z)), g.mul(v.t, g.node("share", v.y, v.x, v.z))),
     "over_softplus": lambda g, v: (
         v.x, g.node("softplus", v.x)),
     "root_of_softplus": lambda g, v: (g.node("softplus", v.x),),

@@ -154,3 +154,24 @@ def difference_of_shares(g: Graph, a: Args) -> int | None:
     x, y = (g.args[part][0] for part in (a if g.op[a[0]] == "share" else a[::-1]))
     rest, _ = remove([*g.args[a[0]]], [x, y])
     return margin(g, x, y, rest)
+
+
+@stable(
+    "sub",
+    "m*p - m*q for two shares cancels where these are near each other, as in mixed derivatives of two levels",
+    Audit(
+        "log(exp(x) + exp(-x) + exp(y) + exp(-y))", "by x and y: -margin(x, -x, ..)*margin(y, -y, ..)",
+        "products with one share each that is not in the other", _LOG_SUM_EXP,
+        at_pairs((1e-9, 0.5), (0.25, 1.0), (40.0, 1.0)),
+    ),
+    on=lambda ops: set(ops) <= {"mul", "neg"},
+    needs=("share",),
+)  # fmt: skip
+def difference_of_products_with_shares(g: Graph, a: Args) -> int | None:
+    first, second = (factors_of(g, part) for part in a)
+    left, rest = remove(first, second)
+    if len(left) != 1 or len(rest) != 1 or g.op[left[0]] != "share" or g.op[rest[0]] != "share":
+        return None
+    made = difference_of_shares.apply(g, (left[0], rest[0]))
+    common, _ = remove(first, left)
+    return None if made is None else quotient_of(g, [*common, made], [])
