@@ -183,6 +183,14 @@ EXAMPLES: dict[str, Example] = {
     "regular_sum": lambda g, v: (v.x, g.node("expm1", g.neg(v.x))),
     "regular_difference": lambda g, v: (v.x, g.node("tanh", v.x)),
     "log_of_nearly_one": lambda g, v: (g.node("sinc", v.x),),
+    "product_regular_far_out": lambda g, v: (v.x, g.node("sin", g.div(g.one, v.x))),
+    "quotient_regular_far_out": lambda g, v: (
+        g.node("sin", g.div(g.one, v.x)), g.node("tanh", g.div(g.one, v.x))),
+    "difference_regular_far_out": lambda g, v: (
+        g.node("tan", g.div(g.one, v.x)), g.node("sin", g.div(g.one, v.x))),
+    "sum_regular_far_out": lambda g, v: (
+        g.node("log1p", g.div(g.one, v.x)), g.div(g.minus_one, v.x)),
+    "log_of_nearly_one_far_out": lambda g, v: (g.mul(v.x, g.node("sin", g.div(g.one, v.x))),),
     "flat_product_of_root": lambda g, v: (
         g.add(_norm(g, v), g.one), g.node("exp", g.neg(_norm(g, v)))),
     "removable_of_root": lambda g, v: _removable(g, _norm(g, v)),

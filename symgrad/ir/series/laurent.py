@@ -40,6 +40,9 @@ Number = Any  # an mpmath number
 Formula = tuple[tuple[Any, ...], ...]  # steps: an op and which earlier steps it is of; the last is the value
 
 
+INFINITY: Formula = (("infinity",),)  # as the center of an expansion
+
+
 class NoSeries(Exception):
     """The value is not analytic around the point but for a pole, or not known to be."""
 
@@ -84,6 +87,18 @@ def formula_of(g: Graph, node: int, variable: int) -> Formula:
         else (g.op[n], *(place[a] for a in meant(g, n)))
         for n in nodes
     )  # fmt: skip
+
+
+def of_reciprocal(formula: Formula) -> Formula:
+    """The formula of t that one of x is for x = 1/t."""
+    if not formula:
+        return ()
+    place = [k + 2 for k in range(len(formula))]  # of its steps, after t and 1
+    made: list[tuple[Any, ...]] = [("x",), ("const", "q", 1, 1)]
+    for op, *args in formula:
+        step = ("div", 1, 0) if op == "x" else (op, *args)
+        made.append(step if op in ("x", "const") else (op, *(place[k] for k in args)))
+    return tuple(made)
 
 
 def between(g: Graph, node: int, variable: int, most: float = inf) -> list[int]:

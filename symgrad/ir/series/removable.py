@@ -9,7 +9,8 @@ holds the formula, `away`, as it is written in x, and the first terms of its Tay
 t = x - c (`offset.py`; around 0, t is x itself), less all turns where the formula has a period
 (`periods.py`). It is a function of x alone: its derivative is that of `away`, symbolically, as a removable
 singularity again, with a series of its own; the derivative of what is left of a series would be
-less accurate with every order. Around 0 and 1 there are two, one in the other.
+less accurate with every order. Around 0 and 1 there are two, one in the other. Where x is large t is 1/x:
+x*sin(1/x) is regular at infinity.
 
 Where x is a root, h = sqrt(s), and the derivative by it is 0 at 0, the formula is differentiated by s (as in
 `radial.py`): (1 + h)*exp(-h) is smooth at the zero of a norm h, and the chain rule does not see it.
@@ -46,12 +47,14 @@ from symgrad.ir.ops import OPS
 from symgrad.ir.series.economised import economised
 from symgrad.ir.series.laurent import (
     BITS,
+    INFINITY,
     ROWS,
     Formula,
     Series,
     between,
     formula_of,
     is_number,
+    of_reciprocal,
     series_of,
     slope,
     value_of,
@@ -110,6 +113,12 @@ def removable(g: Graph, away: int, x: int, center: int | None = None) -> int | N
     return None if found is None else with_expansion(g, away, x, distance(g, away, x, center), found)
 
 
+def removable_far_out(g: Graph, away: int, x: int) -> int | None:
+    """The same where x is large."""
+    found = expansion(formula_of(g, away, x), INFINITY)
+    return None if found is None else with_expansion(g, away, x, g.div(g.one, x), found)
+
+
 def distance(g: Graph, away: int, x: int, center: int | None) -> int:
     """x - c, or that less all turns."""
     period = period_of(g, away, x)
@@ -128,7 +137,9 @@ def with_expansion(g: Graph, away: int, x: int, t: int, found: Expansion) -> int
 
 
 def center_of(g: Graph, t: int, x: int) -> Formula:
-    """How c is computed for a t that stands for x - c; empty for 0."""
+    """How c is computed for a t that stands for x - c, or for 1/x; empty for 0."""
+    if t != x and g.op[t] not in ("offset", "reduced"):
+        return INFINITY
     return () if t == x or g.args[t][1] == g.zero else formula_of(g, g.args[t][1], t)
 
 
@@ -199,6 +210,8 @@ def _parts(g: Graph, n: int, args: Args) -> Args:
 @lru_cache(maxsize=4096)  # graphs are copied, and every copy asks again
 def expansion(formula: Formula, center: Formula = ()) -> Expansion | None:
     """The Taylor series of a formula, as far as doubles can feel it; None if it is not regular there."""
+    if center == INFINITY:
+        return expansion(of_reciprocal(formula))
     tried = (series_of(formula, order, center) for order in ORDERS)
     found = next((s for s in tried if s is None or len(s.terms) >= LEAST), None)
     if found is None or found.valuation < 0:
@@ -231,6 +244,8 @@ def _with_digits(formula: Formula, center: Formula, found: Expansion) -> Expansi
     """The expansion, or one that goes on to where the formula has its digits."""
     if not formula:
         return found
+    if center == INFINITY:
+        return _with_digits(of_reciprocal(formula), (), found)
     at = value_of(center) if center else Fraction(0)
     made = economised(formula, at, found.series, _is_even(found.series), found.upper)
     if made is None:
@@ -247,6 +262,17 @@ def _derived(own: Expansion | None, divided: int) -> Expansion | None:
     with mpmath.workprec(BITS):
         by_x = slope(own.series)
     return _expanded_series(Series(by_x.valuation - divided, by_x.terms))
+
+
+def _derived_far_out(own: Expansion | None) -> Expansion | None:
+    """That of the derivative by x, of a series in t = 1/x: -t^2 times that by t."""
+    import mpmath
+
+    if own is None:
+        return None
+    with mpmath.workprec(BITS):
+        by_t = slope(own.series)
+        return _expanded_series(Series(by_t.valuation + 2, tuple(-c for c in by_t.terms)))
 
 
 def _radius(sizes: Sequence[Any]) -> Fraction | None:
@@ -316,7 +342,9 @@ def _expanded(g: Graph, lower: int, upper: int, t: int, near: int, away: int) ->
 def _by_x(g: Graph, args: Args, y: int) -> int:
     x, lower, upper, t, near, away = args
     slopes = _slopes(g, (near, away), x)
-    return _of_slopes(g, x, (lower, upper), t, slopes, _derived(expansion_of(g, away, x, t), 0))
+    own, is_far = expansion_of(g, away, x, t), center_of(g, t, x) == INFINITY
+    found = _derived_far_out(own) if is_far else _derived(own, 0)
+    return _of_slopes(g, x, (lower, upper), t, slopes, found)
 
 
 def _of_slopes(

@@ -59,6 +59,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     arcs.py          inverse cosines next to 1, angles between vectors
     divergences.py   x*log(x/y) - x + y and its like next to x = y
     singularities.py formulas of one value that are regular where it is 0
+    far_points.py    the same of 1/x where x is large
     sums_of_one_value.py  the same in sums with other terms
     sums_of_multiples.py  the same of multiples by factors of the value
     small_exponentials.py  log(softplus(x)), hazards, where exp(x) is small
@@ -88,6 +89,7 @@ from symgrad.ir.stability import (
     error_functions,
     exponentials,
     far_factors,
+    far_points,
     flat,
     gamma_steps,
     guarded,
@@ -154,6 +156,7 @@ __all__ = [
     "error_functions",
     "exponentials",
     "far_factors",
+    "far_points",
     "flat",
     "gamma_steps",
     "guarded",

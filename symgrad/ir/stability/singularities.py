@@ -42,7 +42,7 @@ from symgrad.ir.stability.patterns import (
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
-_SMALL, _LARGE = 2.0**-12, 2.0**12  # at a variable of 2^-30: what vanishes at 0, what has a pole there
+SMALL, _LARGE = 2.0**-12, 2.0**12  # at a variable of 2^-30: what vanishes at 0, what has a pole there
 CANCELS = 2.0**-20  # relative to the terms
 _GROWN = 4  # from here on both terms of (log((exp(x) - 1)/x))'' are well apart
 _POWERS = ("div", "pow", "sqrt")
@@ -94,7 +94,7 @@ def regular_product(g: Graph, a: Args) -> int | None:
         return None
     zero, pole = sorted(a, key=lambda x: abs(probe(g, x).value))
     small, large = (abs(probe(g, x).value) for x in (zero, pole))
-    if small < _SMALL < _LARGE < large and g.op[pole] in _POLES:  # no sum of large coefficients
+    if small < SMALL < _LARGE < large and g.op[pole] in _POLES:  # no sum of large coefficients
         return removable(g, g.intern("mul", a), variable)
     centers = [c for x, y in (a, a[::-1]) for c in zeros_at_poles(g, x, y, variable)]
     return _if_regular(g, "mul", a, variable, centers)
@@ -127,7 +127,7 @@ def _regular(g: Graph, above: list[int], below: list[int]) -> int | None:
             if not is_function(g, factor):
                 continue
             value, variable = abs(probe(g, factor).value), variable_of(g, factor)
-            if not value < _SMALL:
+            if not value < SMALL:
                 continue
             rest, extra = _with_whole(
                 g,
@@ -172,7 +172,7 @@ def _grouped(
 ) -> int | None:
     numerator, others_above = _apart(g, above, variable)
     denominator, others_below = _apart(g, below, variable)
-    if is_at_zero and not any(abs(probe(g, f).value) < _SMALL for f in denominator):
+    if is_at_zero and not any(abs(probe(g, f).value) < SMALL for f in denominator):
         return None
     centers = common_zeros(g, numerator, denominator, variable)
     if not centers and not is_at_zero:
@@ -276,7 +276,7 @@ def _regular_sum(g: Graph, a: Args, sign: int) -> int | None:
     op = "add" if sign > 0 else "sub"
     if not has_own:
         return _if_regular(g, op, a, variable, _ties(g, a, sign, variable))
-    if _cancel(probe(g, x), probe(g, y), sign):
+    if cancel(probe(g, x), probe(g, y), sign):
         return removable(g, g.intern(op, a), variable)
     return _if_regular(g, op, a, variable, [*common_poles(g, a, variable), *_ties(g, a, sign, variable)])
 
@@ -307,7 +307,7 @@ def _ties(g: Graph, a: Args, sign: int, variable: int) -> list[int]:
     return tied_at(g, terms, points, variable)
 
 
-def _cancel(first: Probe, second: Probe, sign: int) -> bool:
+def cancel(first: Probe, second: Probe, sign: int) -> bool:
     """Whether next to nothing is left of two formulas; sums and products alone are computed as they are."""
     if first.is_algebra and second.is_algebra:
         return False
@@ -323,7 +323,7 @@ def _beside_poles(g: Graph, a: Args, sign: int) -> int | None:
         terms = [(s * other, t) for s, t in terms_of(g, total)]
         for place, (s, term) in enumerate(terms):
             is_alike = variable_of(g, term) == variable_of(g, pole)
-            if is_alike and _cancel(probe(g, pole), probe(g, term), s * own):
+            if is_alike and cancel(probe(g, pole), probe(g, term), s * own):
                 made = g.add(pole, term) if s == own else g.sub(pole, term)
                 rest = sum_of_signed(g, terms[:place] + terms[place + 1 :])
                 return g.add(rest, made if own > 0 else g.neg(made))
