@@ -81,7 +81,7 @@ class Graph:
             tuple[Node, Node], Expansion
         ] = {}  # of formulas in values (`ir.series.removable`)
         self.probes: dict[Node, Probe] = {}  # what they are close to 0
-        self.reciprocals: dict[Node, int] = {}  # whether they are in formulas (`stability.far_points`)
+        self.reciprocals: dict[Node, int] = {}  # whether they are in formulas (`stability.singularities_far`)
         self._reads_of: dict[TensorId, tuple[Node, ...]] = {}
         self._tables: dict[str, Table] = {}
         self._rationals: dict[Node, Fraction] = {}

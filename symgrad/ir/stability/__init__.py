@@ -59,7 +59,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     arcs.py          inverse cosines next to 1, angles between vectors
     divergences.py   x*log(x/y) - x + y and its like next to x = y
     singularities.py formulas of one value that are regular where it is 0
-    far_points.py    the same of 1/x where x is large
+    singularities_far.py  the same of 1/x where x is large
     sums_of_one_value.py  the same in sums with other terms
     sums_of_multiples.py  the same of multiples by factors of the value
     small_exponentials.py  log(softplus(x)), hazards, where exp(x) is small
@@ -89,7 +89,6 @@ from symgrad.ir.stability import (
     error_functions,
     exponentials,
     far_factors,
-    far_points,
     flat,
     gamma_steps,
     guarded,
@@ -123,6 +122,7 @@ from symgrad.ir.stability import (
     shares,
     sides,
     singularities,
+    singularities_far,
     small_exponentials,
     squares,
     squares_at_zero,
@@ -156,7 +156,6 @@ __all__ = [
     "error_functions",
     "exponentials",
     "far_factors",
-    "far_points",
     "flat",
     "gamma_steps",
     "guarded",
@@ -190,6 +189,7 @@ __all__ = [
     "shares",
     "sides",
     "singularities",
+    "singularities_far",
     "small_exponentials",
     "squares",
     "squares_at_zero",

@@ -26,6 +26,10 @@ PRODUCTS = ("mul", "neg", *LOGARITHM_IN)  # what `factors_of` takes apart
 def factors_of(g: Graph, node: int) -> list[int]:
     """The factors of a product (-1 for a sign); a product of more than a few is one factor."""
     ops, args = g.op, g.args
+    if ops[node] not in PRODUCTS:
+        return [node]
+    if ops[node] == "mul" and ops[args[node][0]] not in PRODUCTS and ops[args[node][1]] not in PRODUCTS:
+        return list(args[node])
     factors: list[int] = []
     stack = [node]
     while stack and len(stack) + len(factors) <= MOST_FACTORS:

@@ -44,7 +44,9 @@ def _is_no_number(ops: Sequence[str]) -> bool:
     needs=("div",),
 )
 def product_regular_far_out(g: Graph, a: Args) -> int | None:
-    if IS_PART.get():
+    if g.variables[a[0]] == a[0] and g.variables[a[1]] == a[1]:  # as in most products
+        return None
+    if not (_is_of_reciprocal(g, a[0]) or _is_of_reciprocal(g, a[1])) or IS_PART.get():
         return None
     factors = [*factors_of(g, a[0]), *factors_of(g, a[1])]
     for place, factor in enumerate(factors):
@@ -134,10 +136,10 @@ def _regular_sum(g: Graph, a: Args, op: str, sign: int) -> int | None:
 
 def _variable_far_out(g: Graph, a: Args) -> int | None:
     """The one variable of two values, with a function of its reciprocal in one of them."""
-    x, other = (variable_of(g, part) for part in a)
-    if x != other or x == CONSTANT or IS_PART.get():
+    x = g.variables[a[0]]
+    if x != g.variables[a[1]] or x == CONSTANT or IS_PART.get():  # as in most others
         return None
-    return x if any(_is_of_reciprocal(g, f) for part in a for f in factors_of(g, part)) else None
+    return x if _is_of_reciprocal(g, a[0]) or _is_of_reciprocal(g, a[1]) else None
 
 
 def _is_of_reciprocal(g: Graph, node: int) -> bool:
@@ -145,10 +147,13 @@ def _is_of_reciprocal(g: Graph, node: int) -> bool:
 
     Remembered: 0 of formulas without a reciprocal, 1 of those with one, 2 of those with a function of it.
     """
-    known, stack = g.reciprocals, [node]
+    known, variables = g.reciprocals, g.variables
+    if variables[node] in (node, CONSTANT):
+        return False
+    stack = [] if node in known else [node]
     while stack:
         n = stack[-1]
-        inside = () if variable_of(g, n) in (n, CONSTANT) else meant(g, n)
+        inside = () if variables[n] in (n, CONSTANT) else meant(g, n)
         todo = [m for m in inside if m not in known]
         if todo:
             stack += todo

@@ -63,7 +63,7 @@ def test_nothing_is_lost_where_x_is_not_large(target: str) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_limit_is_taken_at_infinity(target: str) -> None:
-    kernel = sg.compile(x * sp.log(1 + 1 / x), x, wrt=x, outputs=("value", "grad"), backend=target)
+    kernel = sg.compile(x * sp.sin(1 / x), x, wrt=x, outputs=("value", "grad"), backend=target)
     assert kernel(np.inf) == (1.0, 0.0)
     assert kernel(-np.inf) == (1.0, 0.0)
 
