@@ -96,8 +96,8 @@ def of_reciprocal(formula: Formula) -> Formula:
     place = [k + 2 for k in range(len(formula))]  # of its steps, after t and 1
     made: list[tuple[Any, ...]] = [("x",), ("const", "q", 1, 1)]
     for op, *args in formula:
-        step = ("div", 1, 0) if op == "x" else (op, *args)
-        made.append(step if op in ("x", "const") else (op, *(place[k] for k in args)))
+        inside = (1, 0) if op == "x" else args if op == "const" else [place[k] for k in args]
+        made.append(("div" if op == "x" else op, *inside))
     return tuple(made)
 
 

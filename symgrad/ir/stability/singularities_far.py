@@ -68,7 +68,7 @@ def _product(g: Graph, x: int, power: int, factor: int) -> int | None:
 def _order(g: Graph, factor: int, x: int) -> int:
     """How fast a formula vanishes where x is large: like that power of 1/x."""
     if INFINITY in centers_of(g, factor):
-        found = expansion_of(g, g.args[factor][-1], x, g.args[factor][2])
+        found = expansion_of(g, g.args[factor][-1], x, g.args[factor][-3])
         return 0 if found is None else found.valuation
     value = abs(_far(g, factor, x))
     return round(log2(value) / log2(POINT)) if 0 < value < SMALL else 0
