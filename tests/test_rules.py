@@ -187,7 +187,7 @@ EXAMPLES: dict[str, Example] = {
     "quotient_regular_far_out": lambda g, v: (
         g.node("sin", g.div(g.one, v.x)), g.node("tanh", g.div(g.one, v.x))),
     "difference_regular_far_out": lambda g, v: (
-        g.node("tan", g.div(g.one, v.x)), g.node("sin", g.div(g.one, v.x))),
+        g.node("sinh", g.div(g.one, v.x)), g.node("tanh", g.div(g.one, v.x))),
     "sum_regular_far_out": lambda g, v: (
         g.node("log1p", g.div(g.one, v.x)), g.div(g.minus_one, v.x)),
     "log_of_nearly_one_far_out": lambda g, v: (g.mul(v.x, g.node("sin", g.div(g.one, v.x))),),
