@@ -190,7 +190,7 @@ EXAMPLES: dict[str, Example] = {
         g.node("sinh", g.div(g.one, v.x)), g.node("tanh", g.div(g.one, v.x))),
     "sum_regular_far_out": lambda g, v: (
         g.node("log1p", g.div(g.one, v.x)), g.div(g.minus_one, v.x)),
-    "log_of_nearly_one_far_out": lambda g, v: (g.mul(v.x, g.node("sin", g.div(g.one, v.x))),),
+    "log_of_nearly_one_far_out": lambda g, v: (g.mul(v.x, g.node("atan", g.div(g.one, v.x))),),
     "flat_product_of_root": lambda g, v: (
         g.add(_norm(g, v), g.one), g.node("exp", g.neg(_norm(g, v)))),
     "removable_of_root": lambda g, v: _removable(g, _norm(g, v)),
