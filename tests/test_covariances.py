@@ -198,10 +198,19 @@ def test_of_no_values_it_is_zero_as_it_was() -> None:
     assert sg.compile(expr, args=[u])(np.zeros(0)) == (0.0,)
 
 
-@pytest.mark.parametrize("times", [1, n])
-def test_a_centring_matrix_centres_each_column(times: Any) -> None:
-    X, Y = (sp.MatrixSymbol(name, n, 3) for name in "XY")
-    written = sp.Trace(X.T * (times * sp.Identity(n) - sp.OneMatrix(n, n) * times / n) * Y)
+X, Y = (sp.MatrixSymbol(name, n, 3) for name in "XY")
+SQUARE = sp.OneMatrix(n, n)
+TRACES = {
+    "centring matrix": (sp.Trace(X.T * CENTRING * Y), 1),
+    "times n": (sp.Trace(X.T * (n * sp.Identity(n) - SQUARE) * Y), N),
+    "in one pass": (sp.Trace(X.T * Y / n - X.T * SQUARE * Y / n**2), sp.Rational(1, N)),
+    "one centred": (sp.Trace(X.T * (Y - SQUARE * Y / n)), 1),
+}
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_a_trace_centres_each_column(name: str) -> None:
+    written, times = TRACES[name]
     kernel = sg.compile(written, args=(X, Y), wrt=(X, Y), outputs=("value", "grad"))
     rng = np.random.default_rng(3)
     x, y = (1e6 + rng.standard_normal((N, 3)) for _ in range(2))
@@ -211,7 +220,7 @@ def test_a_centring_matrix_centres_each_column(times: Any) -> None:
         for z in (u, v):
             for k in range(3):
                 z[:, k] -= mpmath.matrix([sum(z[:, k]) / N] * N)
-        count = mpmath.mpf(N if times == n else 1)
+        count = mpmath.mpf(sp.Rational(times).p) / sp.Rational(times).q
         right = count * mpmath.fsum(s * t for s, t in zip(u, v, strict=True))
         assert abs(value - right) <= TOLERANCE * abs(right)
         for found, exact in ((by_x, v), (by_y, u)):

@@ -308,7 +308,10 @@ def _factors(tr: Translator, e: Expr) -> Task:
     last: Expr = None
     for a in e._args:
         if not is_matrix(a):
-            scale = g.mul(scale, (yield tr.real(a)))
+            # A negative factor makes a difference of a sum, as which it is looked at for what cancels.
+            is_negative = not a.is_number and a.as_coeff_Mul()[0].is_negative
+            value = yield tr.real(-a if is_negative else a)
+            scale = g.mul(scale, g.neg(value) if is_negative else value)
             continue
         m = yield tr.matrix(a)
         if factors and factors[-1].cols != m.rows:
