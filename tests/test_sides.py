@@ -98,3 +98,29 @@ def test_the_cube_root_of_a_cube_is_the_number_also_at_zero(target: str) -> None
         for point in (0.0, 1e-200, -2.0):
             value, gradient, hessian = kernel(point)
             assert (value, gradient[0], hessian[0, 0]) == (slope * point, slope, 0)
+
+
+@every_target
+def test_a_root_less_its_side_is_right_where_the_square_overflows(target: str) -> None:
+    kernel = sg.compile(
+        sp.sqrt(x**2 + y) - x, args=(x, y), wrt=(x, y), outputs=("value", "grad", "hess"), backend=target
+    )
+    sizes = (1e155, 3e200, 1e300, 8e307)  # the root and the side are added
+    for a in (s * t for s in sizes for t in (1, -1)):
+        for b in (0.0, -0.3, 1e10, 2e300, -2e300, _LARGEST):
+            value, gradient, hessian = kernel(a, b)
+            with mpmath.workdps(900):
+                p, q = mpmath.mpf(a), mpmath.mpf(b)
+                root = mpmath.sqrt(p * p + q)
+                wanted = [
+                    root - p,
+                    p / root - 1,
+                    1 / (2 * root),
+                    q / root**3,
+                    -p / (2 * root**3),
+                    -1 / (4 * root**3),
+                ]
+                if abs(wanted[0]) > _LARGEST:
+                    wanted[0] = mpmath.mpf("inf")
+                found = [value, *gradient, hessian[0, 0], hessian[0, 1], hessian[1, 1]]
+                assert all(is_near(f, w, 8) for f, w in zip(found, wanted, strict=True)), (a, b, found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from symgrad.ir.composites.norm import power_of_two
 from symgrad.ir.rules import Args, among
 from symgrad.ir.series.probe import variable_of
 from symgrad.ir.signs import is_never_negative
@@ -56,8 +57,8 @@ def root_less_its_side(g: Graph, a: Args) -> int | None:
     "add",
     "x + sqrt(x**2 + s) cancels where x < 0",
     Audit(
-        "x/2 + sqrt(x**2 + y)/2", "root_less_side(-x, y, sqrt(x**2 + y))/2",
-        "x may be negative; with a number before each", _CONJUGATE,
+        "x/2 + sqrt(x**2 + y)/2", "root_less_side(-x, y, r)/2",
+        "x may be negative; with a number before each; r is sqrt(x**2 + y)", _CONJUGATE,
         at_pairs((-1.0, 1e-12), (-1e8, 1.0), (-2.0, 3.0), (5.0, 1.0), (-3.0, -1e-9)),
     ),
     on=among(*_ROOTS, *_LESS, "mul"),
@@ -208,8 +209,24 @@ def _less_one(g: Graph, root: int, side: int) -> int | None:
     rest = _beside_square(g, root, side)
     if rest is None:
         return None
-    made = g.node("root_less_side", side, rest, root)
-    return _far_out(g, side, rest, made) or made
+    far = _far_out(g, side, rest, g.node("root_less_side", side, rest, root))
+    return far or g.node("root_less_side", side, rest, _in_range(g, root, side, rest))
+
+
+def _in_range(g: Graph, root: int, side: int, rest: int) -> int:
+    """The root of side**2 + rest; of a large side, of both over the square of a power of two.
+
+    A root that is infinite where the difference is not would make its derivatives 0 there.
+    """
+    if g.op[root] != "sqrt":
+        return root
+    size = g.node("abs", side)  # one root for both signs of the side
+    is_single = g.node("eq", g.const(2**1000), g.const(float("inf")))
+    is_large = g.node("lt", g.where(is_single, g.const(2**50), g.const(2**480)), size)
+    down = g.where(is_large, power_of_two(g, 0, -1), g.one)
+    x, s = g.intern("mul", (size, down)), g.intern("mul", (g.intern("mul", (rest, down)), down))
+    small = g.intern("sqrt", (g.intern("add", (g.intern("mul", (x, x)), s)),))
+    return g.intern("mul", (small, g.where(is_large, power_of_two(g, 0), g.one)))
 
 
 def _far_out(g: Graph, side: int, rest: int, near: int) -> int | None:
