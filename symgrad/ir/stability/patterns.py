@@ -282,10 +282,13 @@ def root_of_square(g: Graph, node: int) -> int | None:
         a, b = g.args[node]
         if a == b:
             return int(a)
-        number, rest = _rational_root(g, a), g.args[b]
-        if number is not None and g.op[b] == "mul" and rest[0] == rest[1]:
-            return g.mul(number, rest[0])
-        return None
+        if g.op[b] != "mul":
+            return None
+        if g.op[a] == "const":
+            number, rest = _rational_root(g, a), g.args[b]
+            return g.mul(number, rest[0]) if number is not None and rest[0] == rest[1] else None
+        x, y = (root_of_square(g, factor) for factor in (a, b))
+        return None if x is None or y is None else g.mul(x, y)
     if op == "cast":
         return _root_of_size(g, g.args[node][0])
     return _rational_root(g, node)
