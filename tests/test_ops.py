@@ -21,8 +21,9 @@ from symgrad.ir.special import SPECIAL as SPECIAL_ROWS
 
 SPECIAL = (0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 5e-324, 1e308, -1e308, 710.0, -750.0)
 # theirs: test_radial.py, test_norms.py, test_removable.py, test_special.py; test_cancellation.py, for a root
-# less its side and a power less 1, which come with what they are made of
-APART = RADIAL | NORM | LOGS | {*REMOVABLE, "root_less_side", "powm1"} | SPECIAL_ROWS.keys()
+# less its side, its cosine and a power less 1, which come with what they are made of
+TOGETHER = {"root_less_side", "less_norm_cosine", "powm1"}
+APART = RADIAL | NORM | LOGS | {*REMOVABLE} | TOGETHER | SPECIAL_ROWS.keys()
 PLAIN = [row for row in OPS.values() if row.name not in APART]
 REAL = [row for row in PLAIN if row.name not in ("where", "mask", "cast", "and", "or", "not")]
 SMOOTH = [row for row in REAL if row.result == "real"]

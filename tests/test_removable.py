@@ -424,6 +424,7 @@ def _node(g: Graph, op: str, u: int) -> int:
                 "half_tangent",
                 "altitude",
                 "pseudo_huber",
+                "root_beside_square",
             ),
             (above_one, shifted),
         ),
@@ -445,6 +446,10 @@ def _node(g: Graph, op: str, u: int) -> int:
         args[op] = (above_one, g.const(2.5), u)
     if op.endswith("_less_side"):
         args[op] = (above_one, shifted, above_one)[: 3 if op.startswith("root") else 2]
+    if op.startswith("quadratic_root"):
+        args[op] = (above_one, shifted, above_one)
+    if op == "less_norm_cosine":
+        args[op] = (above_one, shifted, above_one)
     if op.startswith("radial_"):
         args[op] = (
             (u, g.intern("mul", (u, u))) if "bessel" in op else (shifted, g.intern("mul", (shifted, shifted)))

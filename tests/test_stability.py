@@ -12,6 +12,7 @@ from symgrad.ir.rules import TABLE
 from symgrad.ir.stability import (
     AUDITS,
     centring,
+    conjugates,
     half_centred,
     means,
     perfect_squares,
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NAMES = sorted(
     [
         deviation.NAME,
+        conjugates.NAME,
         saturation.NAME,
         quadratic_forms.NAME,
         means.NAME,

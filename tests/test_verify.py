@@ -649,7 +649,7 @@ def test_every_op_but_some_special_functions_has_a_complex_form():
 
 # Arguments that belong together are not moved alone: test_removable.py, test_log_products.py,
 # test_cancellation.py.
-_APART = ("where", "mask", "cast", "log_in_range", "root_less_side", "powm1", *REMOVABLE)
+_APART = ("where", "mask", "cast", "log_in_range", "root_less_side", "less_norm_cosine", "powm1", *REMOVABLE)
 _NUMERIC = [
     op for op in OPS.values() if op.name in COMPLEX_FORMS and op.result == "real" and op.name not in _APART
 ]

@@ -263,6 +263,12 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "pseudo_huber": _formula(lambda x, y: y * (sp.sqrt(x**2 + y**2) - y)),
     "leg_less_side": _formula(lambda x, y: sp.sqrt(x**2 - y**2) - x),
     "root_less_side": _formula(lambda x, s, r: r - x),
+    "less_norm_cosine": _formula(lambda x, s, r: 1 - x / r),
+    "quadratic_root": _formula(lambda x, t, q: (sp.sqrt(x**2 + q * t) - x) / q),
+    "quadratic_root_slope": _formula(
+        lambda x, t, q: (sp.sqrt(x**2 + q * t) - x) / (q * sp.sqrt(x**2 + q * t))
+    ),
+    "root_beside_square": _formula(lambda x, s: sp.sqrt(x**2 + s)),
     "sqrt1pm1": _formula(lambda x: sp.sqrt(1 + x) - 1),
     "log_abs": _formula(lambda x: sp.log(sp.Abs(x))),
     "log_product": _formula(lambda x, y: sp.log(x * y)),

@@ -9,7 +9,8 @@ themselves they are products of shares of a length:
     atan(y/x)           by x: -y/(x^2 + y^2), by y: x/(x^2 + y^2), as those of atan2
     atan2(1, q)         those of -atan(q), whatever q is
 
-    k^p*f(x/k)          by k: k^(p-1)*(p*f - w*f'), w = x/k (`scales`)
+    k^p*f(x/k)          by k: k^(p-1)*(p*f - w*f'), w = x/k (`scales`, `scaled_polynomials`)
+    a root less a polynomial, in the same variables (`conjugates`)
 
 The value is computed as it is written. Sources: Blue 1978 (`ir.composites.norm`); calculus.
 """
@@ -18,11 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from symgrad.grad.conjugates import OPS_OF_ROOTS, slopes_of_conjugate
+from symgrad.grad.scaled_polynomials import slopes_of_scaled_polynomial
 from symgrad.grad.scales import scaled_slopes
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.stability.patterns import terms_of
 
-COMPOSED = frozenset(("mul", "xlog1py", "log", "log1p", "atan", "atan2"))
+COMPOSED = OPS_OF_ROOTS | {"mul", "xlog1py", "log", "log1p", "atan", "atan2"}
 Slopes = list[tuple[Node, Node]]  # (a part of the argument, the derivative by it)
 
 
@@ -32,7 +35,11 @@ def composed_slopes(g: Graph, n: Node, alive: Container[Node]) -> Slopes:
     if not g.stabilise or op not in COMPOSED:
         return []
     if op in ("mul", "xlog1py"):
-        return scaled_slopes(g, n, alive) if "div" in g.present else []
+        if "div" not in g.present:
+            return []
+        return slopes_of_scaled_polynomial(g, n, alive) or scaled_slopes(g, n, alive)
+    if op in OPS_OF_ROOTS:
+        return slopes_of_conjugate(g, n, alive)
     if op == "atan2":
         return _of_cotangent(g, n)
     return _of_quotient(g, *g.args[n]) if op == "atan" else _of_squares(g, n)

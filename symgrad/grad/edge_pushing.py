@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from symgrad.grad.composed import composed_slopes
+from symgrad.grad.conjugates import OPS_OF_ROOTS
 from symgrad.grad.sweep import active_nodes, as_whole, finite_scores, partials, pushforward
 from symgrad.ir.composites.softmax import NAMES
 from symgrad.ir.decay import within
@@ -31,7 +32,8 @@ def can_push(g: Graph, value: Node, wrt: Sequence[TensorId]) -> bool:
 
     Cotangents of reverse mode keep the guards of branches together, pairs of nodes do not; and the slope of a
     kinked function may depend on what its argument is made of, which a placeholder hides. So do
-    operations that are differentiated with what their argument is made of. What the shares of one softmax
+    operations that are differentiated with what their argument is made of, or have a root of their arguments
+    for an argument. What the shares of one softmax
     pull back is known of all of them together (`grad.shares`), and by an input of several scores.
     """
     alive = frozenset(active_nodes(g, (value,), frozenset(wrt)))
@@ -40,7 +42,11 @@ def can_push(g: Graph, value: Node, wrt: Sequence[TensorId]) -> bool:
             return False
         if g.op[n] in OPS and (g.op[n] in ("mask", "where") or OPS[g.op[n]].kink):
             return False
-        if g.op[n] in NAMES or (g.op[n] == "logaddexp" and _have_common_reads(g, g.args[n])):
+        if (
+            g.op[n] in NAMES
+            or g.op[n] in OPS_OF_ROOTS
+            or (g.op[n] == "logaddexp" and _have_common_reads(g, g.args[n]))
+        ):
             return False
         if g.op[n] == "read" and g.tensors[g.args[n][0]].kind != "input":
             return False

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from symgrad.ir.composites.difference_families import NAMES as DIFFERENCES
+from symgrad.ir.composites.quadratic_roots import NAMES as QUADRATICS
 from symgrad.ir.composites.quotients import ROWS as QUOTIENT_ROWS
 from symgrad.ir.composites.quotients import numpy_value
 from symgrad.ir.composites.radial import ROWS as RADIAL_ROWS
@@ -241,7 +242,9 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "radial_coshm1": lambda h, s: 2 * np.sinh(h / 2) ** 2,
     "radial_logcosh": lambda h, s: _logcosh(h),
     "square_difference": OPS["square_difference"].numpy,
-    **{op: OPS[op].numpy for op in (*DIFFERENCES, *SIDES, *TRIANGLES, "powm1", "pow_difference")},
+    **{
+        op: OPS[op].numpy for op in (*DIFFERENCES, *QUADRATICS, *SIDES, *TRIANGLES, "powm1", "pow_difference")
+    },
     "hypot_slope": _hypot_slope,
     "inversion": _inversion,
     "direction_cosine": lambda x, y: x / _hypot(x, y),

@@ -39,7 +39,7 @@ _SELECTIONS = (
     "finite_part",
     *REMOVABLE,
 )  # the last: test_removable.py
-_TOGETHER = ("root_less_side", "powm1")  # the last argument is made of the others
+_TOGETHER = ("root_less_side", "less_norm_cosine", "powm1")  # the last argument is made of the others
 _SPECIAL = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, 10.0)
 
 Points = np.ndarray
@@ -129,7 +129,7 @@ def _points(row: Op, wide: bool, rng: np.random.Generator, count: int, dtype: np
     if row.name == "powm1":
         x, y = (rng.uniform(*row.domain[k], 2 * count).astype(np.float32).astype(float) for k in (0, 1))
         return np.stack([x, y, y * np.log(x)], axis=1)
-    if row.name == "root_less_side":
+    if row.name in ("root_less_side", "less_norm_cosine"):
         x, rest = (rng.uniform(*row.domain[k], 2 * count) for k in (0, 1))
         return np.stack([x, rest, np.sqrt(x * x + rest)], axis=1)
     if row.name in REGIONS:

@@ -9,6 +9,7 @@ from symgrad.ir.composites import (  # noqa: F401  they enter their rows
     norm,
     power_differences,
     powers_less_one,
+    quadratic_roots,
     radial,
     right_triangles,
     sides,

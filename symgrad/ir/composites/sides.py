@@ -1,14 +1,18 @@
 """A root less a side of it, without cancellation: rows of the op table.
 
+    root_beside_square(x, s) = sqrt(x^2 + s)           also where x^2 overflows; by x its `norm_cosine`
+
     hypot_less_side(x, y) = hypot(x, y) - x
     leg_less_side(x, y) = leg(x, y) - x                sqrt(x^2 - y^2) - x
     root_less_side(x, s, r) = sqrt(x^2 + s) - x        r is the root
+    less_norm_cosine(x, s, r) = 1 - x/sqrt(x^2 + s)    likewise, 1 less the `norm_cosine`
 
 For x > 0 it is s/(r + x), the conjugate; r comes with what it is the root of, as it may have been computed
 where squares are out of range (`norm.py`, `hypot.py`). Derivatives are by x and s: d/dx = -(r - x)/r.
 
 Sources: Higham 2002, Accuracy and Stability of Numerical Algorithms, section 1.8; Goldberg 1991, What every
-computer scientist should know about floating-point arithmetic, section 1.4 (the quadratic formula).
+computer scientist should know about floating-point arithmetic, section 1.4 (the quadratic formula); Blue
+1978, A portable Fortran program to find the Euclidean norm of a vector.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from symgrad.ir.composites.norm import power_of_two
 from symgrad.ir.expansion import by_expansion
 from symgrad.ir.op import Op
 from symgrad.ir.ops import OPS
@@ -35,6 +40,27 @@ def _expand(g: Graph, a: Args) -> int:
     is_small = g.node("lt", g.node("abs", s), g.mul(g.const(4), g.mul(x, x)))
     is_near = g.node("and", g.node("lt", g.const(_SMALL), x), is_small)
     return g.where(is_near, g.div(s, g.add(r, x)), g.intern("sub", (r, x)))
+
+
+def _expand_root(g: Graph, a: Args) -> int:
+    """Of a large side, the root of both over the square of a power of two."""
+    x, s = a
+    is_single = g.node("eq", g.const(2**1000), g.const(float("inf")))
+    is_large = g.node("lt", g.where(is_single, g.const(2**50), g.const(2**480)), g.node("abs", x))
+    down = g.where(is_large, power_of_two(g, 0, -1), g.one)
+    x, s = g.intern("mul", (x, down)), g.intern("mul", (g.intern("mul", (s, down)), down))
+    root = g.intern("sqrt", (g.intern("add", (g.intern("mul", (x, x)), s)),))
+    return g.intern("mul", (root, g.where(is_large, power_of_two(g, 0), g.one)))
+
+
+OPS["root_beside_square"] = Op(
+    "root_beside_square", 2, by_expansion(_expand_root, 2), lambda x, s: OPS["sqrt"].mpmath(x * x + s),
+    (
+        lambda g, a, y: g.node("norm_cosine", *a, y),
+        lambda g, a, y: g.div(g.const(Fraction(1, 2)), y),
+    ),
+    expand=_expand_root, cost=15, domain=((-2.0, 2.0), (0.1, 2.0)), source="Blue 1978",
+)  # fmt: skip
 
 
 def _exact(x: Any, s: Any, r: Any) -> Any:
@@ -66,6 +92,27 @@ def _by_rest(g: Graph, a: Args, y: int) -> int:
 OPS["root_less_side"] = Op(
     "root_less_side", 3, by_expansion(_expand, 3), _exact, (_by_side, _by_rest, None), expand=_expand,
     cost=20, domain=((-2.0, 2.0), (0.1, 2.0), (0.5, 2.0)), source="this module",
+)  # fmt: skip
+
+
+def _expand_less_cosine(g: Graph, a: Args) -> int:
+    """By the conjugate where `root_less_side` is."""
+    x, s, r = a
+    is_small = g.node("lt", g.node("abs", s), g.mul(g.const(4), g.mul(x, x)))
+    is_near = g.node("and", g.node("lt", g.const(_SMALL), x), is_small)
+    near = g.div(g.div(s, r), g.add(r, x))
+    return g.where(is_near, near, g.intern("sub", (g.one, g.div(x, r))))
+
+
+OPS["less_norm_cosine"] = Op(
+    "less_norm_cosine", 3, by_expansion(_expand_less_cosine, 3),
+    lambda x, s, r: _exact(x, s, r) / OPS["sqrt"].mpmath(x * x + s),
+    (
+        lambda g, a, y: g.neg(g.div(g.div(g.div(a[1], a[2]), a[2]), a[2])),
+        lambda g, a, y: g.div(g.div(g.div(g.mul(g.const(Fraction(1, 2)), a[0]), a[2]), a[2]), a[2]),
+        None,
+    ),
+    expand=_expand_less_cosine, cost=25, domain=((-2.0, 2.0), (0.1, 2.0), (0.5, 2.0)), source="this module",
 )  # fmt: skip
 
 
@@ -101,4 +148,6 @@ _of_two(
     lambda g, a, y: g.node("hypot_slope", a[1], a[0]), ((-2.0, 2.0), (-2.0, 2.0)),
 )  # fmt: skip
 _of_two("leg", -1, _leg_by_side, lambda g, a, y: g.neg(g.node("leg_sinh", *a)), ((1.0, 2.0), (-0.9, 0.9)))
-NAMES = frozenset(("root_less_side", "hypot_less_side", "leg_less_side"))
+NAMES = frozenset(
+    ("root_beside_square", "less_norm_cosine", "root_less_side", "hypot_less_side", "leg_less_side")
+)

@@ -571,6 +571,12 @@ FUNCTIONS: dict[str, Callable[..., Series]] = {
     "pseudo_huber": lambda x, y: mul(y, sub(root(add(mul(x, x), mul(y, y))), y)),
     "leg_less_side": lambda x, y: sub(root(sub(mul(x, x), mul(y, y))), x),
     "root_less_side": lambda x, s, r: sub(root(add(mul(x, x), s)), x),
+    "less_norm_cosine": lambda x, s, r: sub(constant_like(1, x), div(x, root(add(mul(x, x), s)))),
+    "quadratic_root": lambda x, t, q: div(sub(root(add(mul(x, x), mul(q, t))), x), q),
+    "quadratic_root_slope": lambda x, t, q: sub(
+        div(constant_like(1, q), q), div(x, mul(q, root(add(mul(x, x), mul(q, t)))))
+    ),
+    "root_beside_square": lambda x, s: root(add(mul(x, x), s)),
     "reciprocal_root_difference": lambda c, u, v: sub(*(power(add(c, x), Fraction(-1, 2)) for x in (u, v))),
     "sqrt1pm1": lambda a: sub(root(_beside_one(a, 1, 1)), _like(1, a)),
     "hypot1m1": lambda a: sub(root(_beside_one(a, 1)), _like(1, a)),

@@ -37,6 +37,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     powers.py        x**y - 1, also over y and x - 1
     products_less_one.py  (1 + x)*(1 + y) - 1, a*exp(x) - a
     sides.py         a root less one of its sides
+    conjugates.py    a polynomial less a root that it is nearly equal to
     squares.py       differences of squares
     squares_at_zero.py  roots and logarithms of what vanishes like a square
     quadratic_forms.py  variances, covariances and squares written out in numbers
@@ -82,6 +83,7 @@ from symgrad.ir.stability import (
     centring,
     common_divisors,
     complements,
+    conjugates,
     covariances,
     determinants,
     differences,
@@ -149,6 +151,7 @@ __all__ = [
     "centring",
     "common_divisors",
     "complements",
+    "conjugates",
     "covariances",
     "determinants",
     "differences",

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from symgrad.ir.polynomials import Polynomial, Powers, terms_of_polynomial, times, variables
 from symgrad.ir.product import product_of
 from symgrad.ir.rules import Args
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
@@ -20,9 +21,6 @@ from symgrad.ir.stability.whole_sums import as_stable_terms
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
-
-Powers = tuple[tuple[int, int], ...]  # of variables, the largest first
-Polynomial = dict[Powers, Fraction]
 
 _SUMS = ("add", "sub", "square_difference")
 _MOST_TERMS = 4  # of a quotient: longer ones have no fewer operations
@@ -60,10 +58,10 @@ def quotient_in_lowest_terms(g: Graph, a: Args) -> int | None:
 def _quotient(g: Graph, above: int, below: int) -> int | None:
     divisor = _polynomial(g, below)
     dividend = None if divisor is None or len(divisor) < 2 else _polynomial(g, above)
-    if divisor is None or dividend is None or not _variables(divisor) <= _variables(dividend):
+    if divisor is None or dividend is None or not variables(divisor) <= variables(dividend):
         return None
     quotient = _divided(dividend, divisor)
-    return None if quotient is None else _as_node(g, quotient)
+    return None if quotient is None else g.sum_of(as_stable_terms(g, terms_of_polynomial(g, quotient)))
 
 
 def _polynomial(g: Graph, node: int) -> Polynomial | None:
@@ -96,10 +94,6 @@ def _power(g: Graph, node: int) -> tuple[int, int]:
     return node, 1
 
 
-def _variables(p: Polynomial) -> set[int]:
-    return {x for powers in p for x, _ in powers}
-
-
 def _divided(dividend: Polynomial, divisor: Polynomial) -> Polynomial | None:
     """The quotient, if it leaves nothing and is short; leading terms are by the powers of the largest."""
     left, quotient = dict(dividend), dict[Powers, Fraction]()
@@ -113,7 +107,7 @@ def _divided(dividend: Polynomial, divisor: Polynomial) -> Polynomial | None:
             return None
         number = quotient[step] = left[first] / divisor[lead]
         for powers, c in divisor.items():
-            key = _times(powers, step)
+            key = times(powers, step)
             left[key] = left.get(key, Fraction(0)) - number * c
         left = {k: c for k, c in left.items() if c}
     return None
@@ -125,18 +119,3 @@ def _without(powers: Powers, others: Powers) -> Powers | None:
     if any(n < 0 for n in left.values()):
         return None
     return tuple(sorted(((x, n) for x, n in left.items() if n), reverse=True))
-
-
-def _times(powers: Powers, others: Powers) -> Powers:
-    return tuple(sorted((Counter(dict(powers)) + Counter(dict(others))).items(), reverse=True))
-
-
-def _as_node(g: Graph, p: Polynomial) -> int:
-    """The sum, positive terms first."""
-    terms = []
-    for powers, number in sorted(p.items(), key=lambda item: item[1] < 0):
-        product = g.one
-        for x, n in powers:
-            product = g.mul(product, g.integer_power(x, n))
-        terms.append(g.mul(g.const(number), product))
-    return g.sum_of(as_stable_terms(g, terms))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from symgrad.ir.composites.norm import power_of_two
 from symgrad.ir.rules import Args, among
 from symgrad.ir.series.probe import variable_of
 from symgrad.ir.signs import is_never_negative
@@ -210,23 +209,9 @@ def _less_one(g: Graph, root: int, side: int) -> int | None:
     if rest is None:
         return None
     far = _far_out(g, side, rest, g.node("root_less_side", side, rest, root))
-    return far or g.node("root_less_side", side, rest, _in_range(g, root, side, rest))
-
-
-def _in_range(g: Graph, root: int, side: int, rest: int) -> int:
-    """The root of side**2 + rest; of a large side, of both over the square of a power of two.
-
-    A root that is infinite where the difference is not would make its derivatives 0 there.
-    """
-    if g.op[root] != "sqrt":
-        return root
-    size = g.node("abs", side)  # one root for both signs of the side
-    is_single = g.node("eq", g.const(2**1000), g.const(float("inf")))
-    is_large = g.node("lt", g.where(is_single, g.const(2**50), g.const(2**480)), size)
-    down = g.where(is_large, power_of_two(g, 0, -1), g.one)
-    x, s = g.intern("mul", (size, down)), g.intern("mul", (g.intern("mul", (rest, down)), down))
-    small = g.intern("sqrt", (g.intern("add", (g.intern("mul", (x, x)), s)),))
-    return g.intern("mul", (small, g.where(is_large, power_of_two(g, 0), g.one)))
+    if far is None and op == "sqrt":  # one that may be infinite where the difference is not
+        root = g.node("root_beside_square", g.args[side][0] if g.op[side] == "neg" else side, rest)
+    return far or g.node("root_less_side", side, rest, root)
 
 
 def _far_out(g: Graph, side: int, rest: int, near: int) -> int | None:
@@ -300,8 +285,8 @@ def root_less_side_over_other(g: Graph, a: Args) -> int | None:
     "div",
     "(sqrt(x**2 + s) - x)/y, where y is a factor of s, is regular at y = 0",
     Audit(
-        "(sqrt(x**2 - 4*y) - x)/(2*y)", "-2/(sqrt(x**2 - 4*y) + x)",
-        "x > 0; a factor of what is added to the square", "Goldberg 1991, section 1.4: the quadratic formula",
+        "(sqrt(x**2 - 4*y) - x)/(2*y)", "quadratic_root(x, -4, y)/2",
+        "a factor of what is added to the square", "Goldberg 1991, section 1.4: the quadratic formula",
         at_pairs((1.0, 1e-9), (2.0, 0.75), (-2.0, 0.5), (1e5, 1.0)),
     ),
     on=lambda ops: ops[0] in ("root_less_side", *PRODUCTS),
@@ -312,14 +297,11 @@ def root_less_side_over_factor(g: Graph, a: Args) -> int | None:
     for place, factor in enumerate(above):
         if g.op[factor] != "root_less_side":
             continue
-        x, s, r = g.args[factor]
+        x, s, _ = g.args[factor]
         left, rest = remove(factors_of(g, s), below)
         shared, _ = remove(factors_of(g, s), left)
         if all(g.op[f] == "const" for f in shared):
             continue
-        is_back = g.node("le", x, g.zero)
-        slope = g.div(g.one, g.where(is_back, g.one, g.add(r, x)))
-        others = without(above, place)
-        apart = quotient_of(g, [*others, factor], [g.where(is_back, a[1], g.one)])
-        return g.where(is_back, apart, quotient_of(g, [*others, *left, slope], rest))
+        made = g.node("quadratic_root", x, quotient_of(g, left, []), quotient_of(g, shared, []))
+        return quotient_of(g, [*without(above, place), made], rest)
     return None

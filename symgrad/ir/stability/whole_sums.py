@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from symgrad.ir.stability.conjugates import with_conjugates
 from symgrad.ir.stability.log_softmaxes import with_log_softmaxes
 from symgrad.ir.stability.means import with_differences_of_means
 from symgrad.ir.stability.perfect_squares import with_perfect_squares
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _PRODUCTS = ("mul", "neg")
 _LOOKED_FOR = (
+    with_conjugates,
     with_forms_of_differences,
     with_weighted_variances,
     with_perfect_squares,
