@@ -199,7 +199,7 @@ def _built(units: _Units, f: Polynomial) -> int:
           "log1p(-logistic(-x)*logistic(-y)) where that is small, logaddexp(-softplus(-x), ..) elsewhere",
           "each logistic function and each other factor once in a product; between 0 and 1, which it reaches",
           _SOURCE, at_pairs((-40.0, -41.0), (-800.0, -750.0), (40.0, 1.0), (0.5, -3.0))),
-    on=among("add", "sub", "mul"),
+    on=among(*_OPEN),
     needs=("logistic",),
 )  # fmt: skip
 def log_of_mixture(g: Graph, a: Args) -> int | None:

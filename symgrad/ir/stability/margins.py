@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symgrad.ir.composites.margins import margin
-from symgrad.ir.rules import Args, among
+from symgrad.ir.rules import Args, all_among, among
 from symgrad.ir.stability.array_shares import (
     array_share,
     is_over_axis,
@@ -15,7 +15,7 @@ from symgrad.ir.stability.array_shares import (
 )
 from symgrad.ir.stability.audit import SCORES, Audit, at_pairs, stable
 from symgrad.ir.stability.log_sums import log_of_sum
-from symgrad.ir.stability.patterns import factors_of, quotient_of, remove, without
+from symgrad.ir.stability.patterns import PRODUCTS, factors_of, quotient_of, remove, without
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
@@ -164,13 +164,13 @@ def difference_of_shares(g: Graph, a: Args) -> int | None:
         "products with one share each that is not in the other", _LOG_SUM_EXP,
         at_pairs((1e-9, 0.5), (0.25, 1.0), (40.0, 1.0)),
     ),
-    on=lambda ops: set(ops) <= {"mul", "neg"},
+    on=all_among(*PRODUCTS),
     needs=("share",),
 )  # fmt: skip
 def difference_of_products_with_shares(g: Graph, a: Args) -> int | None:
     first, second = (factors_of(g, part) for part in a)
     left, rest = remove(first, second)
-    if len(left) != 1 or len(rest) != 1 or g.op[left[0]] != "share" or g.op[rest[0]] != "share":
+    if len(first) == 1 or len(left) != 1 or len(rest) != 1 or {g.op[left[0]], g.op[rest[0]]} != {"share"}:
         return None
     made = difference_of_shares.apply(g, (left[0], rest[0]))
     common, _ = remove(first, left)

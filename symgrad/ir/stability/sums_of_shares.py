@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     needs=("share",),
 )  # fmt: skip
 def log_of_sum_of_shares(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] != "add":
+        return None
     left: dict[int, Fraction] = {}
     for sign, term in terms_of(g, a[0]):
         number, share = numbered(g, term)
