@@ -16,6 +16,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     margins.py       differences of two shares of one softmax
     array_shares.py  scores at fixed places of an array, and what the others are
     error_functions.py  1 - erf(x), the logarithm of erfc
+    completed_squares.py  exponents that complete the square of an argument of erfc
     inverse_error.py  erfinv(1 - x)
     far_factors.py   quotients of gamma functions and powers that leave the range
     differences.py   1 - cos(x), differences of roots, hypot

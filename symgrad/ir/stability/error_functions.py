@@ -6,7 +6,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symgrad.ir.rules import Args, among
-from symgrad.ir.stability.audit import Audit, at, stable
+from symgrad.ir.signs import is_never_negative
+from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
+from symgrad.ir.stability.completed_squares import root_left
 from symgrad.ir.stability.patterns import argument_of, factors_of, quotient_of, without
 
 if TYPE_CHECKING:
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
 
 _DLMF = "DLMF 7.2.2"
 _FAR = "DLMF 7.8.1, 7.9.4"
+_OVERFLOWS, _UNDERFLOWS = (
+    (85, 700),
+    (9, Fraction(53, 2)),
+)  # exp(y) and erfc(x), in single and in double precision
 
 
 def _multiple_of(g: Graph, op: str, node: int) -> tuple[int, int] | None:
@@ -139,6 +145,81 @@ def exp_times_erfc(g: Graph, a: Args) -> int | None:
         return None
     rest = [f for k, f in enumerate(factors) if k not in found[:2]]
     return quotient_of(g, [*rest, g.node("erfcx", found[2])], [])
+
+
+@stable(
+    "mul",
+    "exp(y) overflows and erfc(x) underflows where their product does neither: advection with dispersion",
+    Audit("exp(y)*erfc(x)", "exp(y - x**2)*erfcx(x) where one of them is out of range and x > 1",
+          "y may be positive; for all x > 1, and with -w**2 for y - x**2, if x has the terms for it", _FAR,
+          at_pairs((26.6, 700.0), (30.0, 900.0), (30.0, 800.0), (0.5, 3.0), (-3.0, 2.0))),
+    on=among("exp", "erfc"),
+    needs=("erfc",),
+)  # fmt: skip
+def any_exp_times_erfc(g: Graph, a: Args) -> int | None:
+    factors = [*factors_of(g, a[0]), *factors_of(g, a[1])]
+    power = next((k for k, f in enumerate(factors) if _may_overflow(g, f)), None)
+    other = next((k for k, f in enumerate(factors) if g.op[f] == "erfc"), None)
+    if power is None or other is None:
+        return None
+    (y,), (x,) = g.args[factors[power]], g.args[factors[other]]
+    root = root_left(g, y, x)
+    exponent = g.sub(y, g.mul(x, x)) if root is None else g.neg(g.mul(root, root))
+    right = g.mul(g.node("exp", exponent), g.node("erfcx", x))
+    written = g.intern("mul", g.ordered(factors[power], factors[other]))
+    value = g.where(_is_together(g, y, x, root), right, written)
+    rest = [f for k, f in enumerate(factors) if k not in (power, other)]
+    return quotient_of(g, [*rest, value], [])
+
+
+def _may_overflow(g: Graph, node: int) -> bool:
+    return g.op[node] == "exp" and not is_never_negative(g, g.neg(g.args[node][0]))
+
+
+def _is_together(g: Graph, y: int, x: int, root: int | None) -> int:
+    """Below 1, second derivatives of erfcx by x cancel; x**2 is rounded, which is seen where it is large."""
+    is_right = g.node("lt", g.one, x)
+    if root is not None:
+        return is_right
+    is_single = g.intern("eq", (g.const(Fraction(2) ** 1000), g.const(float("inf"))))
+    most, farthest = (
+        g.where(is_single, g.const(single), g.const(double)) for single, double in (_OVERFLOWS, _UNDERFLOWS)
+    )
+    return g.node("and", is_right, g.node("or", g.node("lt", most, y), g.node("lt", farthest, x)))
+
+
+def exponent_beside_erfc(g: Graph, node: int) -> tuple[int, int, int | None] | None:
+    """y, x, and w of what has become of exp(y)*erfc(x)."""
+    if g.op[node] != "where" or g.op[g.args[node][2]] != "mul":
+        return None
+    condition, _, written = g.args[node]
+    for power, other in (g.args[written], g.args[written][::-1]):
+        x = argument_of(g, "erfc", other)
+        if x is not None and g.op[power] == "exp":
+            (y,) = g.args[power]
+            root = root_left(g, y, x)
+            return (y, x, root) if condition == _is_together(g, y, x, root) else None
+    return None
+
+
+@stable(
+    "log",
+    "exp(y)*erfc(x) overflows and underflows before its logarithm",
+    Audit("log(exp(y)*erfc(x))", "y + log_erfc(x)", "likewise, with -w**2 + log(erfcx(x)) for x > 1", _FAR,
+          at_pairs((5.0, 20.0), (40.0, 900.0), (-3.0, 900.0), (0.5, 3.0))),
+    on=among("where"),
+    needs=("erfc",),
+)  # fmt: skip
+def log_of_exp_times_erfc(g: Graph, a: Args) -> int | None:
+    found = exponent_beside_erfc(g, a[0])
+    if found is None:
+        return None
+    y, x, root = found
+    value = g.add(y, g.node("log_erfc", x))
+    if root is None:
+        return value
+    right = g.sub(g.node("log", g.node("erfcx", x)), g.mul(root, root))
+    return g.where(_is_together(g, y, x, root), right, value)
 
 
 @stable(
