@@ -172,6 +172,6 @@ def difference_of_products_with_shares(g: Graph, a: Args) -> int | None:
     left, rest = remove(first, second)
     if len(first) == 1 or len(left) != 1 or len(rest) != 1 or {g.op[left[0]], g.op[rest[0]]} != {"share"}:
         return None
-    made = difference_of_shares.apply(g, (left[0], rest[0]))
     common, _ = remove(first, left)
+    made = difference_of_shares.apply(g, (left[0], rest[0])) if common else None
     return None if made is None else quotient_of(g, [*common, made], [])
