@@ -35,7 +35,8 @@ def log_of_sum_of_shares(g: Graph, a: Args) -> int | None:
     if g.op[a[0]] != "add":
         return None
     left: dict[int, Fraction] = {}
-    for sign, term in terms_of(g, a[0]):
+    terms = terms_of(g, a[0])
+    for sign, term in terms if len(terms) > 1 else ():
         number, share = numbered(g, term)
         if g.op[share] != "share" or not 0 < sign * number <= 1:
             return None
