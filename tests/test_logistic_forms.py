@@ -80,6 +80,7 @@ OF_ONE = {
     "Gumbel": exp(-x - exp(-x)), "exp of exp": exp(-e), "its complement": 1 - exp(-e),
     "hazard": 1 - exp(-2 * e), "Morse": (1 - exp(-x)) ** 2, "Hill": e**3 / (e**3 + 8),
     "Langevin": 1 / tanh(x) - 1 / x, "Bose": 1 / (e - 1), "far": log(1 + exp(x - 1000)),
+    "Gudermannian": sp.atan(sp.sinh(x)), "by tanh": sp.asin(tanh(x)), "what it leaves": sp.acos(tanh(x)),
     "cold": R(1, 250) * log(1 + exp(250 * x)), "cold Fermi": 1 / (exp(250 * (x - 1000)) + 1),
 }  # fmt: skip
 OF_TWO = {

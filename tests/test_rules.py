@@ -413,6 +413,9 @@ EXAMPLES: dict[str, Example] = {
               g.mul(g.const(Fraction(1, 3)), g.node("share", v.y, v.x, v.z))),),
     "difference_of_products_with_shares": lambda g, v: (
         g.mul(v.t, g.node("share", v.x, v.y, v.z)), g.mul(v.t, g.node("share", v.y, v.x, v.z))),
+    "atan_of_sinh": lambda g, v: (g.node("sinh", v.x),),
+    "asin_of_tanh": lambda g, v: (g.node("tanh", v.x),),
+    "acos_of_tanh": lambda g, v: (g.node("tanh", v.x),),
     "over_softplus": lambda g, v: (
         v.x, g.node("softplus", v.x)),
     "root_of_softplus": lambda g, v: (g.node("softplus", v.x),),

@@ -13,6 +13,7 @@ from symgrad.ir.stability.patterns import MOST_FACTORS, exponent_of, numbered, o
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
+_GUDERMANN = "DLMF 4.23.39 to 4.23.42, the Gudermannian function"
 _HIGHAM = "Higham 2002, section 1.14"
 _DEFINITION = "DLMF 4.28"
 
@@ -121,3 +122,42 @@ def _is_smooth(g: Graph, node: int) -> bool:
 @rule("abs", "what is never negative is its own modulus", on=among(*_SMOOTH, "softplus"))
 def abs_of_positive(g: Graph, a: Args) -> int | None:
     return a[0] if g.op[a[0]] in (*_SMOOTH, "softplus") else None
+
+
+# ---- the Gudermannian function -----------------------------------------------------------------
+
+
+@stable(
+    "atan",
+    "sinh(x) overflows, and its square in the derivatives of atan(sinh(x)) before it",
+    Audit("atan(sinh(x))", "2*atan(tanh(x/2))", "always", _GUDERMANN, at(1e-8, 0.5, -20.0, 500.0, 800.0)),
+    on=among("sinh"),
+)  # fmt: skip
+def atan_of_sinh(g: Graph, a: Args) -> int | None:
+    return _gudermannian(g, g.args[a[0]][0]) if g.op[a[0]] == "sinh" else None
+
+
+@stable(
+    "asin",
+    "tanh(x) is rounded to 1, where the sine is flat: asin(tanh(x)) keeps half of the digits, or none",
+    Audit("asin(tanh(x))", "2*atan(tanh(x/2))", "always", _GUDERMANN, at(1e-8, 0.5, -20.0, 40.0)),
+    on=among("tanh"),
+)  # fmt: skip
+def asin_of_tanh(g: Graph, a: Args) -> int | None:
+    return _gudermannian(g, g.args[a[0]][0]) if g.op[a[0]] == "tanh" else None
+
+
+@stable(
+    "acos",
+    "acos(tanh(x)) is 2*exp(-x) where tanh(x) is rounded to 1",
+    Audit("acos(tanh(x))", "2*atan(exp(-x))", "always", _GUDERMANN, at(1e-8, 0.5, -20.0, 40.0)),
+    on=among("tanh"),
+)  # fmt: skip
+def acos_of_tanh(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] != "tanh":
+        return None
+    return g.mul(g.const(2), g.node("atan", g.node("exp", g.neg(g.args[a[0]][0]))))
+
+
+def _gudermannian(g: Graph, x: int) -> int:
+    return g.mul(g.const(2), g.node("atan", g.node("tanh", g.mul(g.const(Fraction(1, 2)), x))))
