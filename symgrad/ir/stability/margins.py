@@ -170,7 +170,7 @@ def difference_of_shares(g: Graph, a: Args) -> int | None:
 def difference_of_products_with_shares(g: Graph, a: Args) -> int | None:
     first, second = (factors_of(g, part) for part in a)
     left, rest = remove(first, second)
-    if len(first) == 1 or len(left) != 1 or len(rest) != 1 or {g.op[left[0]], g.op[rest[0]]} != {"share"}:
+    if len(left) != 1 or len(rest) != 1 or {g.op[left[0]], g.op[rest[0]]} != {"share"}:
         return None
     common, _ = remove(first, left)
     made = difference_of_shares.apply(g, (left[0], rest[0])) if common else None

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     needs=("share",),
 )  # fmt: skip
 def log_of_sum_of_shares(g: Graph, a: Args) -> int | None:
-    if g.op[a[0]] != "add":
-        return None
     left: dict[int, Fraction] = {}
     terms = terms_of(g, a[0])
     for sign, term in terms if len(terms) > 1 else ():
