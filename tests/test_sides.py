@@ -124,3 +124,18 @@ def test_a_root_less_its_side_is_right_where_the_square_overflows(target: str) -
                     wanted[0] = mpmath.mpf("inf")
                 found = [value, *gradient, hessian[0, 0], hessian[0, 1], hessian[1, 1]]
                 assert all(is_near(f, w, 8) for f, w in zip(found, wanted, strict=True)), (a, b, found)
+
+
+@every_target
+def test_a_length_less_one_times_its_width_is_right_next_to_zero_and_far_out(target: str) -> None:
+    expr = x * (sp.sqrt(1 + 1 / x**2) - 1)
+    kernel = sg.compile(expr, args=(x,), wrt=(x,), outputs=("value", "grad", "hess"), backend=target)
+    for size in (1e-300, 1e-80, 1e-20, 1e-8, 0.3, 1e3, 1e20, 1e80):
+        value, gradient, hessian = kernel(size)
+        with mpmath.workdps(700):
+            p = mpmath.mpf(size)
+            root = mpmath.sqrt(p * p + 1)
+            wanted = [root - p, p / root - 1, 1 / root**3]
+            assert all(
+                is_near(f, w, 8) for f, w in zip((value, gradient[0], hessian[0, 0]), wanted, strict=True)
+            )

@@ -50,7 +50,7 @@ def product_regular_far_out(g: Graph, a: Args) -> int | None:
         return None
     factors = [*factors_of(g, a[0]), *factors_of(g, a[1])]
     for place, factor in enumerate(factors):
-        if not _is_of_reciprocal(g, factor):
+        if not _is_of_reciprocal(g, factor) or g.op[factor] == "hypot1m1":  # a length: `widths`
             continue
         x, rest = variable_of(g, factor), without(factors, place)
         for power in range(_order(g, factor, x), 0, -1):
