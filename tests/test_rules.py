@@ -210,7 +210,8 @@ EXAMPLES: dict[str, Example] = {
     "log_of_exponential_quotient": lambda g, v: (g.node("exprel", v.x),),
     "over_cosh": lambda g, v: (v.y, g.node("cosh", v.x)),
     "log_of_erfc": lambda g, v: (g.mul(g.const(3), g.node("erfc", v.x)),),
-    "log_of_exp_times_erfc": lambda g, v: (g.mul(g.node("exp", v.y), g.node("erfc", v.x)),),
+    "log_of_exp_times_erfc": lambda g, v: (
+        g.where(g.node("lt", g.one, v.x), g.node("erfcx", v.x), g.node("erfc", v.x)),),
     "any_exp_times_erfc": lambda g, v: (g.node("exp", v.y), g.node("erfc", v.x)),
     "exp_times_erfc": lambda g, v: (g.node("exp", g.mul(v.x, v.x)), g.node("erfc", v.x)),
     "exp_over_erfc": lambda g, v: (g.node("exp", g.neg(g.mul(v.x, v.x))), g.node("erfc", v.x)),

@@ -165,11 +165,10 @@ def any_exp_times_erfc(g: Graph, a: Args) -> int | None:
     (y,), (x,) = g.args[factors[power]], g.args[factors[other]]
     root = root_left(g, y, x)
     exponent = g.sub(y, g.mul(x, x)) if root is None else g.neg(g.mul(root, root))
-    right = g.mul(g.node("exp", exponent), g.node("erfcx", x))
-    written = g.intern("mul", g.ordered(factors[power], factors[other]))
-    value = g.where(_is_together(g, y, x, root), right, written)
-    rest = [f for k, f in enumerate(factors) if k not in (power, other)]
-    return quotient_of(g, [*rest, value], [])
+    is_together = _is_together(g, y, x, root)
+    factors[power] = g.where(is_together, g.node("exp", exponent), factors[power])
+    factors[other] = g.where(is_together, g.node("erfcx", x), factors[other])
+    return quotient_of(g, factors, [])
 
 
 def _may_overflow(g: Graph, node: int) -> bool:
@@ -188,18 +187,10 @@ def _is_together(g: Graph, y: int, x: int, root: int | None) -> int:
     return g.node("and", is_right, g.node("or", g.node("lt", most, y), g.node("lt", farthest, x)))
 
 
-def exponent_beside_erfc(g: Graph, node: int) -> tuple[int, int, int | None] | None:
-    """y, x, and w of what has become of exp(y)*erfc(x)."""
-    if g.op[node] != "where" or g.op[g.args[node][2]] != "mul":
-        return None
-    condition, _, written = g.args[node]
-    for power, other in (g.args[written], g.args[written][::-1]):
-        x = argument_of(g, "erfc", other)
-        if x is not None and g.op[power] == "exp":
-            (y,) = g.args[power]
-            root = root_left(g, y, x)
-            return (y, x, root) if condition == _is_together(g, y, x, root) else None
-    return None
+def is_factor_in_range(g: Graph, node: int) -> bool:
+    """Whether it is one of the two factors that are made above."""
+    arms = tuple(g.op[arm] for arm in g.args[node][1:]) if g.op[node] == "where" else ()
+    return arms in (("exp", "exp"), ("erfcx", "erfc"))
 
 
 @stable(
@@ -208,18 +199,11 @@ def exponent_beside_erfc(g: Graph, node: int) -> tuple[int, int, int | None] | N
     Audit("log(exp(y)*erfc(x))", "y + log_erfc(x)", "likewise, with -w**2 + log(erfcx(x)) for x > 1", _FAR,
           at_pairs((5.0, 20.0), (40.0, 900.0), (-3.0, 900.0), (0.5, 3.0))),
     on=among("where"),
-    needs=("erfc",),
 )  # fmt: skip
 def log_of_exp_times_erfc(g: Graph, a: Args) -> int | None:
-    found = exponent_beside_erfc(g, a[0])
-    if found is None:
+    if not is_factor_in_range(g, a[0]):
         return None
-    y, x, root = found
-    value = g.add(y, g.node("log_erfc", x))
-    if root is None:
-        return value
-    right = g.sub(g.node("log", g.node("erfcx", x)), g.mul(root, root))
-    return g.where(_is_together(g, y, x, root), right, value)
+    return g.where(g.args[a[0]][0], *(g.node("log", arm) for arm in g.args[a[0]][1:]))
 
 
 @stable(
