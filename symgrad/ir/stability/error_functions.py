@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from symgrad.ir.decay import FAR
 from symgrad.ir.rules import Args, among
 from symgrad.ir.signs import is_never_negative
 from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
@@ -20,6 +21,7 @@ _OVERFLOWS, _UNDERFLOWS = (
     (85, 700),
     (9, Fraction(53, 2)),
 )  # exp(y) and erfc(x), in single and in double precision
+_ERFC_IS_TWO = -FAR  # as are all of its derivatives 0, also times exp(y)
 
 
 def _multiple_of(g: Graph, op: str, node: int) -> tuple[int, int] | None:
@@ -166,9 +168,11 @@ def any_exp_times_erfc(g: Graph, a: Args) -> int | None:
     root = root_left(g, y, x)
     exponent = g.sub(y, g.mul(x, x)) if root is None else g.neg(g.mul(root, root))
     is_together = _is_together(g, y, x, root)
-    factors[power] = g.where(is_together, g.node("exp", exponent), factors[power])
-    factors[other] = g.where(is_together, g.node("erfcx", x), factors[other])
-    return quotient_of(g, factors, [])
+    first = g.where(is_together, g.node("exp", exponent), factors[power])
+    second = g.where(is_together, g.node("erfcx", x), factors[other])
+    twice = g.mul(g.const(2), factors[power])
+    made = g.where(g.node("lt", x, g.const(_ERFC_IS_TWO)), twice, g.mul(first, second))
+    return quotient_of(g, [made, *(f for k, f in enumerate(factors) if k not in (power, other))], [])
 
 
 def _may_overflow(g: Graph, node: int) -> bool:
@@ -187,10 +191,14 @@ def _is_together(g: Graph, y: int, x: int, root: int | None) -> int:
     return g.node("and", is_right, g.node("or", g.node("lt", most, y), g.node("lt", farthest, x)))
 
 
-def is_factor_in_range(g: Graph, node: int) -> bool:
-    """Whether it is one of the two factors that are made above."""
-    arms = tuple(g.op[arm] for arm in g.args[node][1:]) if g.op[node] == "where" else ()
-    return arms in (("exp", "exp"), ("erfcx", "erfc"))
+def is_in_range(g: Graph, node: int) -> bool:
+    """Whether it is the product that is made above, or one of its two factors."""
+    if g.op[node] != "where":
+        return False
+    condition, *arms = g.args[node]
+    if g.op[condition] == "lt" and g.args[condition][1] == g.const(_ERFC_IS_TWO):
+        return g.op[arms[1]] == "mul" and all(is_in_range(g, f) for f in g.args[arms[1]])
+    return [g.op[arm] for arm in arms] in (["exp", "exp"], ["erfcx", "erfc"])
 
 
 @stable(
@@ -201,7 +209,7 @@ def is_factor_in_range(g: Graph, node: int) -> bool:
     on=among("where"),
 )  # fmt: skip
 def log_of_exp_times_erfc(g: Graph, a: Args) -> int | None:
-    if not is_factor_in_range(g, a[0]):
+    if not is_in_range(g, a[0]):
         return None
     return g.where(g.args[a[0]][0], *(g.node("log", arm) for arm in g.args[a[0]][1:]))
 

@@ -9,7 +9,7 @@ from symgrad.ir.ops import OPS
 from symgrad.ir.product import product_of
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
-from symgrad.ir.stability.error_functions import is_factor_in_range
+from symgrad.ir.stability.error_functions import is_in_range
 from symgrad.ir.stability.patterns import MOST_FACTORS, factors_of
 from symgrad.records import dataclass
 
@@ -93,7 +93,7 @@ def _has_own_logarithm(g: Graph, n: int) -> bool:
     if g.op[n] == "add":
         return g.op[g.node("log", n)] in _OF_SUMS
     is_product = g.op[n] == "read" and g.tensors[g.args[n][0]].kind == "prod"
-    return g.op[n] in _OWN or is_product or is_factor_in_range(g, n)
+    return g.op[n] in _OWN or is_product or is_in_range(g, n)
 
 
 def _sum_of_logarithms(g: Graph, parts: _Quotient) -> int:
