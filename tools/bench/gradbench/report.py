@@ -34,8 +34,7 @@ much as those of two compiled tools (1 ns): it is a tie, whoever is ahead.
 The gradient of `ode` in `manual` is a closed form and not the derivative of the steps: it is no "best".
 
 - manual, finite: the suite's Makefiles, g++ 12 -O3 -march=native.
-- CoDiPack 2.3.1, CppAD 20250000.2, Adept 2.1.3 (without BLAS): from source, then the suite's Makefiles.
-- ADOL-C 2.7.2: Debian's package, then the suite's Makefile.
+- CoDiPack 3.1.1: from source, then the suite's Makefile.
 - Tapenade 3.16: the derivatives that it generated and the suite keeps (ba, gmm, ht, lstm), with g++.
 - Enzyme: its pass and the LLVM 19 in PennyLane-Catalyst 0.9.0, on clang 19's code before link-time
   optimisation, then clang 19 -O3; without branch weights, and with loose types for saddle and errno for lstm,
@@ -51,8 +50,10 @@ bits where both have it but for the form of quotation marks.
 Without other tools symgrad ran all evals with the workloads they have by default on 2026-11-22 (--tools
 symgrad -- --min-seconds 0.1): 234 results, all valid; made-up data stood in for the largest of `ht`.
 
-A process had 8 GB in `det`, where a record of 11! products may need more. Adept was left out of `ode`, where
-it did not answer within 100 seconds at n=100000. Of these tools only Enzyme has `particle` and `saddle`.
+Of these tools only Enzyme has `particle` and `saddle`. CppAD, Adept and ADOL-C build here, too; in earlier
+runs of `lse`, `llsq`, `det` and `ode` symgrad was ahead of them on the largest workload. JAX has no `ba`,
+`ht`, `lstm` or `det` in the suite; in earlier runs of `gmm` it took 8 to 19 times as long as symgrad, PyTorch
+9 and 10 times.
 
 Not here: ad-hpp and Tapenade's generator (their servers are not reachable), the suite's tools in Futhark,
 Haskell, Julia, JavaScript, Lean and OCaml (no compilers on this machine). floretta and TensorFlow were not
