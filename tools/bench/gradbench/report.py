@@ -52,9 +52,9 @@ symgrad -- --min-seconds 0.1): 234 results, all valid; made-up data stood in for
 
 Of these tools only Enzyme has `particle` and `saddle`. CppAD, Adept and ADOL-C build here, too; in earlier
 runs of `lse`, `llsq`, `det` and `ode` symgrad was ahead of them on the largest workload. JAX has no `ba`,
-`ht`, `lstm` or `det` in the suite; in earlier runs of `gmm` it took 8 to 19 times as long as symgrad. PyTorch,
-in runs of the same day, took 14 and 26 times as long in `gmm`, 1,100 and 490 times in `lstm` and 4,900 times
-in the objective of `ht`; it had no answer within 60 s for the Jacobian of `ht`, nor in `ba`.
+`ht`, `lstm` or `det` in the suite; in earlier runs of `gmm` it took 8 to 19 times as long as symgrad.
+PyTorch, in runs of the same day, took 14 and 26 times as long in `gmm`, 1,100 and 490 times in `lstm` and
+4,900 times in the objective of `ht`; it had no answer within 60 s for the Jacobian of `ht`, nor in `ba`.
 
 Not here: ad-hpp and Tapenade's generator (their servers are not reachable), the suite's tools in Futhark,
 Haskell, Julia, JavaScript, Lean and OCaml (no compilers on this machine). floretta and TensorFlow were not
