@@ -259,14 +259,17 @@ def _sum_of(name: str) -> Routine:
     )  # fmt: skip
 
 
-def _optimised(kernel: Routine, dtype: str) -> str:
-    """LLVM's text after its passes, as `build` runs them."""
+def _optimised_for(machine: llvm.TargetMachine, kernel: Routine, dtype: str) -> llvm.ModuleRef:
     kernel = with_own_functions(kernel, dtype)
-    machine = llvm_build._machine(2)
     module = llvm.parse_assembly(emit_llvm(kernel, dtype, own=False))
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     llvm_build.optimise(module, machine, shape_of(kernel, dtype))
-    return str(module)
+    return module
+
+
+def _optimised(kernel: Routine, dtype: str) -> str:
+    """LLVM's text after its passes, as `build` runs them."""
+    return str(_optimised_for(llvm_build._machine(2), kernel, dtype))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -276,6 +279,55 @@ def test_llvm_computes_several_elements_of_a_loop_at_once(make, name: str) -> No
         text = _optimised(make(name), dtype)
         assert " x double> @llvm.fma.v" in text
         assert f"@symgrad.own_{name}(" not in text
+
+
+@pytest.mark.parametrize(
+    ("triple", "cpu", "features", "vector"),
+    [
+        ("aarch64-unknown-linux-gnu", "generic", "+neon", r"\tfml[as]\tv\d+\.2d"),
+        ("x86_64-unknown-linux-gnu", "haswell", "", r"\tvfn?m(add|sub)\d+pd\t.*%ymm"),
+        ("x86_64-unknown-linux-gnu", "znver4", "", r"\tvfn?m(add|sub)\d+pd\t.*%zmm"),
+    ],
+    ids=["neon", "avx2", "avx512"],
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_definitions_become_vectors_of_other_processors(
+    name: str, triple: str, cpu: str, features: str, vector: str
+) -> None:
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    machine = llvm.Target.from_triple(triple).create_target_machine(cpu=cpu, features=features, opt=2)
+    text = machine.emit_assembly(_optimised_for(machine, every_function([name]), "float64"))
+    assert re.search(vector, text)
+
+
+def test_a_sine_and_cosine_of_one_argument_share_its_reduction() -> None:
+    """What is computed for both is computed once: less than for the two apart."""
+    both = routine(
+        [Buffer("x", "input", (N,)), Buffer("y", "output", (N,)), Buffer("z", "output", (N,))],
+        [loop("i", N, [
+            Load(0, "x", (I,)), Compute(1, "sin", (0,)), Compute(2, "cos", (0,)),
+            Store("y", (I,), 1), Store("z", (I,), 2)])],
+        ("n",),
+    )  # fmt: skip
+    counts = [
+        len(re.findall(r"call <\d+ x double> @llvm\.fma\.v", _optimised(kernel, "float64")))
+        for kernel in (both, every_function(["sin"]), every_function(["cos"]))
+    ]
+    assert 0 < counts[0] < counts[1] + counts[2]
+
+
+def test_reciprocals_of_roots_are_computed_in_vectors() -> None:
+    kernel = routine(
+        [Buffer("x", "input", (N,)), Buffer("y", "output", (N,))],
+        [Const(0, ZERO), loop("i", N, [
+            Load(1, "x", (I,)), Compute(2, "exp", (0,)), Compute(3, "sqrt", (1,)), Compute(4, "div", (2, 3)),
+            Store("y", (I,), 4)])],
+        ("n",),
+    )  # fmt: skip
+    for dtype, kind in (("float64", "double"), ("float32", "float")):
+        assert re.search(rf"call <\d+ x {kind}> @llvm\.sqrt\.v", _optimised(kernel, dtype))
+        assert re.search(rf"fdiv <\d+ x {kind}>", _optimised(kernel, dtype))
 
 
 @pytest.mark.parametrize("name", LIMITED)
