@@ -17,6 +17,7 @@ from symgrad.ir.stability import (
     means,
     perfect_squares,
     quadratic_forms,
+    sums_of_differences,
     weighted_variances,
 )
 from symgrad.opt import deviation, saturation
@@ -28,6 +29,7 @@ NAMES = sorted(
         conjugates.NAME,
         saturation.NAME,
         quadratic_forms.NAME,
+        sums_of_differences.NAME,
         means.NAME,
         perfect_squares.NAME,
         weighted_variances.NAME,

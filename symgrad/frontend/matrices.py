@@ -39,6 +39,7 @@ from symgrad.frontend.sums import summed
 from symgrad.ir.bounds import typical
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.matrix.call import Array, call
+from symgrad.ir.stability.whole_sums import as_stable_terms
 from symgrad.records import dataclass
 
 if TYPE_CHECKING:
@@ -197,7 +198,8 @@ def _add(tr: Translator, e: Expr) -> Task:
     parts = list(zip(e._args, (yield each(map(tr.matrix, e._args))), strict=True))
     _check_equal_shapes(g, e, "add", parts)
     first = parts[0][1]
-    return Matrix(first.rows, first.cols, g.sum_of(m.body for _, m in parts))
+    bodies = [m.body for _, m in parts]
+    return Matrix(first.rows, first.cols, g.sum_of(as_stable_terms(g, bodies) if g.stabilise else bodies))
 
 
 @matrix(HadamardProduct)

@@ -63,6 +63,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     singularities.py formulas of one value that are regular where it is 0
     singularities_far.py  the same of 1/x where x is large
     sums_of_one_value.py  the same in sums with other terms
+    sums_of_differences.py  squared distances written out, over axes
     sums_of_multiples.py  the same of multiples by factors of the value
     small_exponentials.py  log(softplus(x)), hazards, where exp(x) is small
     polynomials_of_logistics.py  1 - p**3, log(1 - p**2) and their like for a logistic function p
@@ -131,6 +132,7 @@ from symgrad.ir.stability import (
     squares_at_zero,
     steps,
     sum_steps,
+    sums_of_differences,
     sums_of_multiples,
     sums_of_one_value,
     sums_of_shares,
@@ -199,6 +201,7 @@ __all__ = [
     "squares_at_zero",
     "steps",
     "sum_steps",
+    "sums_of_differences",
     "sums_of_multiples",
     "sums_of_one_value",
     "sums_of_shares",

@@ -10,6 +10,7 @@ from symgrad.ir.stability.log_softmaxes import with_log_softmaxes
 from symgrad.ir.stability.means import with_differences_of_means
 from symgrad.ir.stability.perfect_squares import with_perfect_squares
 from symgrad.ir.stability.quadratic_forms import with_forms_of_differences
+from symgrad.ir.stability.sums_of_differences import with_sums_of_differences
 from symgrad.ir.stability.weighted_variances import with_weighted_variances
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ _PRODUCTS = ("mul", "neg")
 _LOOKED_FOR = (
     with_conjugates,
     with_forms_of_differences,
+    with_sums_of_differences,
     with_weighted_variances,
     with_perfect_squares,
     with_differences_of_means,
