@@ -188,6 +188,9 @@ PROGRAMS: dict[str, Program] = {
     "smooth maximum": Program(mean(v[i], sp.exp(10 * v[i])), lambda v: dot(v, soft(times(10, v)))),
     "collision": Program(-sp.log(over(share() ** 2)), lambda v: -log(sum(p**2 for p in soft(v)))),
     "margin": Program((sp.exp(v[0]) - sp.exp(v[1])) / over(POWER), lambda v: soft(v)[0] - soft(v)[1]),
+    "product of shares": Program(
+        sp.exp(v[0]) * sp.exp(v[1]) / over(POWER) ** 2, lambda v: soft(v)[0] * soft(v)[1]
+    ),
     "log-sum-exp beside 0": Program(sp.log(1 + over(POWER)), lambda v: log(beside_zero(v))),
     "softmax beside 0": Program(sp.exp(v[0]) / (1 + over(POWER)), lambda v: exp(v[0]) / beside_zero(v)),
     "log-softmax beside 0": Program(v[1] - sp.log(1 + over(POWER)), lambda v: v[1] - log(beside_zero(v))),

@@ -42,6 +42,9 @@ OF_THREE = {
     "its logarithm": log(exp(2 * x) / NEST**2 * NEST / (NEST + exp(z))),
     "inclusive value": log(NEST + exp(z)),
     "one of two": log((exp(x) + exp(y)) / S), "parts of two": log(exp(x) / S / 3 + exp(y) / S),
+    "product": exp(x) * exp(y) / S**2, "with a square": exp(2 * x) * exp(y) / S**3,
+    "share and gate": log(s(x) * exp(x) / S),
+    "share of a sum": exp(x + y) / (exp(x + y) + exp(z)) / (exp(x) + 3),
     "tie": log(TIE / (exp(x) + exp(y) + TIE)), "win": x - log(exp(x) + exp(y) + TIE),
 }  # fmt: skip
 

@@ -21,6 +21,7 @@ _ENTROPY = "Cover & Thomas 2006, section 2.1"
 _LARGE = 2**200  # a number beside which a product of one other leaves the range of numbers
 # Their logarithms are no logarithms; nor are those of sums of exponentials.
 _OWN = ("exp", "exp_of_sum", "logistic", "sech", "cosh", "expm1", "pow", "share", "share_of_others")
+_SHARES = ("logistic", "share", "share_of_others")
 _OF_SUMS = ("logaddexp", "softplus")
 
 
@@ -75,7 +76,7 @@ def log_of_product(g: Graph, a: Args) -> int | None:
         return None
     if count > 2 or any(_has_own_logarithm(g, n) for n in (*parts.above, *parts.below)):
         total = _sum_of_logarithms(g, parts)
-        return g.node("log_in_range", a[0], total, total)
+        return total if _is_of_shares(g, parts) else g.node("log_in_range", a[0], total, total)
     q = g.rational(parts.number)
     if count == 1:
         if q is None or 1 / _LARGE < abs(Fraction(q)) < _LARGE:
@@ -94,6 +95,11 @@ def _has_own_logarithm(g: Graph, n: int) -> bool:
         return g.op[g.node("log", n)] in _OF_SUMS
     is_product = g.op[n] == "read" and g.tensors[g.args[n][0]].kind == "prod"
     return g.op[n] in _OWN or is_product or is_in_range(g, n)
+
+
+def _is_of_shares(g: Graph, parts: _Quotient) -> bool:
+    """Whether no factor is above 1: the product is rounded there, the sum of logarithms has one sign."""
+    return parts.number == g.one and not parts.below and all(g.op[n] in _SHARES for n in parts.above)
 
 
 def _sum_of_logarithms(g: Graph, parts: _Quotient) -> int:

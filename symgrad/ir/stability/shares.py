@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from symgrad.ir.composites import softmax
 from symgrad.ir.rules import Args, among
+from symgrad.ir.stability.array_shares import array_share
 from symgrad.ir.stability.audit import SCORES, Audit, at_pairs, stable
 from symgrad.ir.stability.log_sums import log_of_sum
 from symgrad.ir.stability.patterns import (
     MOST_SCORES,
+    exponent_of,
     factors_of,
     numbered,
     quotient_of,
@@ -42,18 +45,44 @@ _PAIR = 2
     needs=("exp", "exp_of_sum"),
 )  # fmt: skip
 def softmax_to_exp_of_difference(g: Graph, a: Args) -> int | None:
-    above = _with_scores_together(g, _with_numbers_apart(g, factors_of(g, a[0])), factors_of(g, a[1]))
-    powers = (k for k, factor in enumerate(above) if g.op[factor] == "exp")
-    k = next((k for k in powers if g.op[g.args[above[k]][0]] != "const"), None)
-    below = [] if k is None else factors_of(g, a[1])
-    for divisor in below:
-        lse = log_of_sum(g, divisor)
-        if k is not None and lse is not None:
-            exponent, times = _part_for(g, g.args[above[k]][0], below.count(divisor))
-            share = g.node("exp", g.sub(exponent, lse))
-            rest, _ = remove(below, [divisor] * times)
-            return quotient_of(g, [*without(above, k), *[share] * times], rest)
-    return None
+    above, below = factors_of(g, a[0]), factors_of(g, a[1])
+    if all(g.op[factor] not in ("exp", "exp_of_sum") for factor in above):
+        return None
+    totals = {divisor: lse for divisor in below if (lse := log_of_sum(g, divisor)) is not None}
+    if not totals:
+        return None
+    above = _with_scores_together(g, _with_numbers_apart(g, above), below)
+    other: tuple[list[int], list[int]] | None = None
+    for is_share, made in _over_sums(g, above, below, totals):
+        if is_share:
+            return quotient_of(g, *made)
+        other = other or made
+    return None if other is None else quotient_of(g, *other)
+
+
+def _over_sums(
+    g: Graph, above: list[int], below: list[int], totals: Mapping[int, int]
+) -> Iterator[tuple[bool, tuple[list[int], list[int]]]]:
+    """The quotient with exp(x - L) for an exp(x) and a divisor; of exp(x)*exp(y) only shares."""
+    for k, factor in enumerate(above):
+        exponents = g.args[factor] if g.op[factor] in ("exp", "exp_of_sum") else ()
+        for place, x in enumerate(exponents):
+            others = [g.node("exp", y) for y in without([*exponents], place)]
+            for divisor, lse in totals.items() if g.op[x] != "const" else ():
+                exponent, times = _part_for(g, x, below.count(divisor))
+                share = g.node("exp", g.sub(exponent, lse))
+                is_share = _is_share(g, share)
+                if is_share or not others:
+                    rest, _ = remove(below, [divisor] * times)
+                    yield is_share, ([*without(above, k), *others, *[share] * times], rest)
+
+
+def _is_share(g: Graph, node: int) -> bool:
+    """Whether exp(x - L) is a share: that of a score."""
+    exponent = exponent_of(g, node)
+    return g.op[node] in ("share", "logistic") or (
+        exponent is not None and array_share(g, exponent) is not None
+    )
 
 
 def _with_numbers_apart(g: Graph, factors: list[int]) -> list[int]:
