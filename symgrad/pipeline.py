@@ -42,6 +42,7 @@ from symgrad.loops.short import with_short_loops_written_out
 from symgrad.loops.split import split
 from symgrad.loops.unswitch import unswitched
 from symgrad.loops.versions import with_small_products
+from symgrad.opt.centred import centred
 from symgrad.opt.far import far_products
 from symgrad.opt.few import for_few
 from symgrad.opt.logsumexp import split_logsumexp
@@ -167,6 +168,7 @@ def assemble(
         whole = unit
         for run in (
             sums_of_others,
+            centred,
             far_products,
             near_zeros,
             split_logsumexp,

@@ -7,6 +7,7 @@ symmetric symmetric matrices are read in one order of their indices (`opt.symmet
 diagonal  of what is only read on a diagonal, only that is computed (`opt.diagonal`).
 inline    maps of rank 0, and maps read once in loops no larger than their own, become part of
           their reader.
+centred   what rounding left in a mean is taken from numbers less their mean, too (`opt.centred`).
 far       exponentials far out, beside what keeps a product with them in range (`opt.far`).
 near      loggamma(1 + x) is its series next to its zero (`opt.near_zeros`).
 share     expensive values (transcendental functions) needed by several definitions, or at several
@@ -34,6 +35,7 @@ from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import additive_terms, needs_its_guards, store
 from symgrad.ir.tensor import Tensor
+from symgrad.opt.centred import centred
 from symgrad.opt.diagonal import diagonal
 from symgrad.opt.factorise import Factors
 from symgrad.opt.far import far_products
@@ -271,6 +273,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("symmetric", symmetric),
     ("diagonal", diagonal),
     ("inline", inline),
+    ("centred", centred),
     ("far", far_products),
     ("near", near_zeros),
     ("share", share),
