@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
-Powers = tuple[tuple[int, int], ...]  # of variables, the largest first
+Powers = tuple[tuple[int, int], ...]  # of variables, the largest first; below 0 for divisors
 Polynomial = dict[Powers, Fraction]
 
 _SUMS = ("add", "sub", "neg", "mul", "square_difference")
@@ -73,7 +73,10 @@ def product(p: Polynomial, q: Polynomial) -> Polynomial:
 
 
 def times(powers: Powers, others: Powers) -> Powers:
-    return tuple(sorted((Counter(dict(powers)) + Counter(dict(others))).items(), reverse=True))
+    found = dict(powers)
+    for x, n in others:
+        found[x] = found.get(x, 0) + n
+    return tuple(sorted(((x, n) for x, n in found.items() if n), reverse=True))
 
 
 def variables(p: Polynomial) -> set[int]:

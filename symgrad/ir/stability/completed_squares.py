@@ -7,17 +7,16 @@ is seen by multiplying out both, in exact arithmetic.
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
-from itertools import product
 from typing import TYPE_CHECKING
 
+from symgrad.ir.polynomials import Polynomial, Powers, multiple, product, times, total
 from symgrad.ir.stability.patterns import all_factors, quotient_of, sum_of_signed, terms_of, without
 
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
-Powers = tuple[tuple[int, int], ...]  # nodes and their exponents, in order
-Polynomial = dict[Powers, Fraction]
 _MOST_TERMS, _MOST_MULTIPLIED = 3, 24
 _DEEPEST = 12  # operations in one another that are multiplied out
 
@@ -35,20 +34,20 @@ def root_left(g: Graph, y: int, x: int) -> int | None:
     if len(terms) > _MOST_TERMS or scale is None or exponent is None or None in parts:
         return None
     known = [p for p in parts if p is not None]
-    left = _sum(exponent, _square(g, known, [s for s, _ in terms], scale), -1)
-    for signs in product((1, -1, 0), repeat=len(terms)):
+    left = total(exponent, multiple(_square(g, known, [s for s, _ in terms], scale), Fraction(-1)))
+    for signs in itertools.product((1, -1, 0), repeat=len(terms)):
         flipped = [a * s for a, (s, _) in zip(signs, terms, strict=True)]
-        if any(signs) and not _sum(left, _square(g, known, flipped, scale), 1):
+        if any(signs) and not total(left, _square(g, known, flipped, scale)):
             kept = [(s, term) for s, (_, term) in zip(flipped, terms, strict=True) if s]
             return quotient_of(g, [*others, sum_of_signed(g, kept)], below)
     return None
 
 
 def _square(g: Graph, parts: list[Polynomial], signs: list[int], scale: Polynomial) -> Polynomial:
-    total: Polynomial = {}
+    whole: Polynomial = {}
     for part, sign in zip(parts, signs, strict=True):
-        total = _sum(total, part, sign)
-    whole = _product(g, total, scale)
+        whole = total(whole, multiple(part, Fraction(sign)))
+    whole = _product(g, whole, scale)
     return _product(g, whole, whole)
 
 
@@ -65,9 +64,9 @@ def multiplied_out(g: Graph, node: int, depth: int = _DEEPEST) -> Polynomial | N
     if first is None or second is None:
         return None
     if op == "neg":
-        return {powers: -c for powers, c in first.items()}
+        return multiple(first, Fraction(-1))
     if op in ("add", "sub"):
-        made = _sum(first, second, 1 if op == "add" else -1)
+        made = total(first, multiple(second, Fraction(1 if op == "add" else -1)))
     elif op == "div":
         if len(second) != 1:
             return {((node, 1),): Fraction(1)}
@@ -78,33 +77,22 @@ def multiplied_out(g: Graph, node: int, depth: int = _DEEPEST) -> Polynomial | N
     return made if len(made) <= _MOST_MULTIPLIED else None
 
 
-def _sum(a: Polynomial, b: Polynomial, sign: int) -> Polynomial:
-    total = dict(a)
-    for powers, c in b.items():
-        total[powers] = total.get(powers, Fraction(0)) + sign * c
-    return {powers: c for powers, c in total.items() if c}
+def _product(g: Graph, p: Polynomial, q: Polynomial) -> Polynomial:
+    """The product; squares of roots are what is under them."""
+    found: Polynomial = {}
+    for powers, c in product(p, q).items():
+        number, others = _without_roots(g, powers)
+        found = total(found, {others: c * number})
+    return found
 
 
-def _product(g: Graph, a: Polynomial, b: Polynomial) -> Polynomial:
-    total: Polynomial = {}
-    for (first, c), (second, d) in product(a.items(), b.items()):
-        number, powers = _without_roots(g, first, second)
-        total[powers] = total.get(powers, Fraction(0)) + c * d * number
-    return {powers: c for powers, c in total.items() if c}
-
-
-def _without_roots(g: Graph, *factors: Powers) -> tuple[Fraction, Powers]:
-    """The product, and a number before it; squares of roots are what is under them."""
-    number, found = Fraction(1), dict[int, int]()
-    todo = [pair for powers in factors for pair in powers]
-    while todo:
-        n, e = todo.pop()
-        found[n] = found.get(n, 0) + e
-        if g.op[n] == "sqrt" and not found[n] % 2:
-            inside = multiplied_out(g, g.args[n][0])
-            if inside is not None and len(inside) == 1:
-                ((powers, c),) = inside.items()
-                half = found.pop(n) // 2
-                number *= c**half
-                todo += [(m, k * half) for m, k in powers]
-    return number, tuple(sorted((n, e) for n, e in found.items() if e))
+def _without_roots(g: Graph, powers: Powers) -> tuple[Fraction, Powers]:
+    """A number and powers that are together these powers, of no even power of a root of one term."""
+    for n, e in powers:
+        inside = multiplied_out(g, g.args[n][0]) if g.op[n] == "sqrt" and not e % 2 else None
+        if inside is not None and len(inside) == 1:
+            ((under, c),) = inside.items()
+            rest = times(((n, -e),), powers)
+            number, others = _without_roots(g, times(rest, tuple((m, k * e // 2) for m, k in under)))
+            return c ** (e // 2) * number, others
+    return Fraction(1), powers

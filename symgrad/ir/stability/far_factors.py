@@ -136,7 +136,7 @@ def quotient_of_gammas(g: Graph, a: Args) -> int | None:
     "log",
     "gamma(x) overflows for x > 171.6, long before its logarithm",
     Audit("log(gamma(x))", "loggamma(x)", "where x or gamma(x) is positive", _SOURCE,
-          at(200.0, 180.5, 2.5, 1e-3)),
+          at(200.0, 180.5, 2.5, 1e-3), digits=400),
     on=among("gamma"),
 )  # fmt: skip
 def log_of_gamma(g: Graph, a: Args) -> int | None:
