@@ -124,3 +124,16 @@ def test_sums_of_squares_do_without(expr: Any, is_left: bool) -> None:
     unit = sg.program(expr, args=[x]).derived(("value",)).unit
     made, _ = centred(unit.graph, unit.roots)
     assert (made is unit.graph) == is_left
+
+
+@pytest.mark.parametrize("backend", ["llvm", "c", "numpy"])
+@pytest.mark.parametrize("deviations_of", [APART, 3 * p[i] * WEIGHTED / 7])
+def test_deviations_add_up_to_nothing(deviations_of: Any, backend: str) -> None:
+    args = [x, p] if deviations_of.has(p) else [x]
+    kernel = sg.compile(over(deviations_of), args=args, outputs="value", backend=backend)
+    a = numbers(1e3, (COUNT,))
+    weights = [np.linspace(0.5, 2.0, COUNT)] if len(args) > 1 else []
+    assert kernel(a, *weights) == 0.0
+    a[3] = np.inf
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(kernel(a, *weights))
