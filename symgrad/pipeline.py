@@ -25,6 +25,7 @@ from symgrad.ir.unit import Few, Unit
 from symgrad.loops.carried import with_carried
 from symgrad.loops.columns import columns_in_blocks
 from symgrad.loops.divisions import with_shared_reciprocals
+from symgrad.loops.factors import with_factors_asked_once
 from symgrad.loops.few import chosen
 from symgrad.loops.in_place import in_place
 from symgrad.loops.kept import kept_further
@@ -43,6 +44,7 @@ from symgrad.loops.split import split
 from symgrad.loops.unswitch import unswitched
 from symgrad.loops.versions import with_small_products
 from symgrad.opt.centred import centred
+from symgrad.opt.cosines import cosines_as_quotients
 from symgrad.opt.far import far_products
 from symgrad.opt.few import for_few
 from symgrad.opt.logsumexp import split_logsumexp
@@ -168,6 +170,7 @@ def assemble(
         whole = unit
         for run in (
             sums_of_others,
+            cosines_as_quotients,
             centred,
             far_products,
             near_zeros,
@@ -241,6 +244,7 @@ def routine_of(
             return routine
         routine = in_place(kept_further(routine))
         routine = peeled(columns_in_blocks(unswitched(in_pieces(with_small_products(routine)))))
+        routine = with_factors_asked_once(routine, counted)
         routine = routine if counted else with_shared_reciprocals(routine)
         routine = with_ordinary_turns(with_short_loops_written_out(rows_together(routine)), counted)
         return with_promoted(with_carried(routine))

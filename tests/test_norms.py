@@ -19,8 +19,8 @@ import symgrad as sg
 from symgrad.ir.composites.norm import NAMES
 from symgrad.ir.text import print_program
 from symgrad.ir.text_parse import parse_program
-from symgrad.loops.nest import For, If, poly, variable
-from symgrad.loops.unswitch import unswitched
+from symgrad.loops.nest import Accumulate, For, If, Store, poly, variable
+from symgrad.loops.unswitch import sums_unswitched, unswitched
 from symgrad.loops.walk import walk
 
 TARGETS = ("numpy", "llvm", "c")
@@ -179,6 +179,13 @@ def test_conditions_leave_all_loops_that_do_nothing_else() -> None:
     (choice,) = unswitched(routine).body
     assert isinstance(choice, If) and choice.condition == 1
     assert [s.var for _, s in walk(choice.body, into_parts=True) if isinstance(s, For)] == ["i", "j"]
+
+
+def test_conditions_of_sums_leave_their_loops_before_others_are_fused_with_them() -> None:
+    (one, two), end = ([Accumulate("sum", 2, 3)], [Store("a", (variable("i"),), 3)]), (variable("n"),)
+    routine = Loops([For("i", (poly(0),), end, [If(1, body)]) for body in (one, two)])
+    first, second = sums_unswitched(routine).body
+    assert isinstance(first, If) and isinstance(second, For)
 
 
 FAR = ((3e199, -1e200, 1e180), (-0.3, 1e200, 1e80), (1e300, 2e300, -3e300), (1e120, 2e119, 3e118),

@@ -59,7 +59,7 @@ class _Divisions:
         self.count = 0
         self.next_value = next_value
         self.constants = {s.dst for s in inside if isinstance(s, Const)}
-        self.kept = _before_jumps(inside)
+        self.kept = before_jumps(inside)
 
     def block(self, body: Sequence[Statement], in_loop: bool) -> list[Statement]:
         """As deep as loops stand in each other."""
@@ -132,7 +132,7 @@ def with_reciprocals(
                  would wait for r; and a/r/r is a*(1/s). a/r has four roundings and not two, that of the root
                  among them: at most 3.5 last places instead of 1.5.
     """
-    kept, over = _before_jumps(body), dict[Value, list[Value]]()
+    kept, over = before_jumps(body), dict[Value, list[Value]]()
     for s in body:
         if isinstance(s, Compute) and s.op == "div" and s.dst not in kept and is_ordinary(s.dst):
             over.setdefault(s.args[1], []).append(s.dst)
@@ -181,7 +181,7 @@ def _with_squares(body: Sequence[Statement], squares: Mapping[Value, Value]) -> 
     return done
 
 
-def _before_jumps(inside: Sequence[Statement]) -> set[Value]:
+def before_jumps(inside: Sequence[Statement]) -> set[Value]:
     """The values that something with jumps depends on."""
     kept: set[Value] = set()
     for s in reversed(inside):

@@ -53,6 +53,7 @@ from symgrad.loops.strips import stripped
 from symgrad.loops.sweeps import Span, Sweeps, in_order
 from symgrad.loops.tiles import tilings
 from symgrad.loops.turns import without_single_turns
+from symgrad.loops.unswitch import sums_unswitched
 from symgrad.records import dataclass
 
 _LOOP_NAMES = ("i", "j", "k", "l", "p", "q", "r", "s")
@@ -80,7 +81,8 @@ def lower(
     routine = Lowering(g, interface, library, tiled, plain).run()
     if isinstance(routine.body, Lines):
         return routine  # of its loops, which fill outputs, nothing is to be made
-    return blocked(searched_in_blocks(fused(in_slabs(stripped(without_single_turns(routine))))))
+    loops = sums_unswitched(in_slabs(stripped(without_single_turns(routine))))
+    return blocked(searched_in_blocks(fused(loops)))
 
 
 class Lowering:
