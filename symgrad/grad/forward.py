@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from symgrad.grad import nested_shares
+from symgrad.grad import cosines, nested_shares
 from symgrad.grad.norms import moved, moved_cosine, norms_in
 from symgrad.grad.recurrence import tangents
 from symgrad.grad.rules import weight
@@ -83,6 +83,8 @@ class Forward:
             made = moved_cosine(g, n, self.expression) if g.op[n] == "norm_cosine" else None
             if made is not None:
                 found[n] = made
+        for n, quotient in cosines.cosines_in(g, bodies).items():
+            found[n] = cosines.moved(g, quotient, self.expression)
         return found
 
     # ---- softmaxes -------------------------------------------------------------------------

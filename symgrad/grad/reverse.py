@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from symgrad.grad.cosines import cosines_in
+from symgrad.grad.cosines import pulled as pulled_cosines
 from symgrad.grad.nested_shares import has_share, weighted
 from symgrad.grad.norms import Norm, norms_in
 from symgrad.grad.norms import pulled as pulled_norm
@@ -188,7 +190,16 @@ def _pull(
     parts = _of_call(g, t, places, bar) if tensor.kind == "call" else [(whole, _seeds(g, t, places, bar))]
     for loops, seeds in parts:
         shares = log_shares(g, seeds, leaves) if g.stabilise else {}
-        out += _to_reads(g, loops, pullback(g, seeds, active, shares.keys() | norms), shares, norms)
+        cosines = cosines_in(g, seeds, leaves)
+        apart = shares.keys() | norms.keys()
+        bars = pullback(g, seeds, active, apart | cosines.keys())
+        for node, quotient in cosines.items():
+            own = bars.pop(node, g.zero)
+            for inside, found in pulled_cosines(g, quotient, loops, own, active):
+                out += _to_reads(g, inside, found)
+            rest = {quotient.factor: g.mul(own, quotient.quotient)}
+            out += _to_reads(g, loops, pullback(g, rest, active, apart), shares, norms)
+        out += _to_reads(g, loops, bars, shares, norms)
     return out
 
 

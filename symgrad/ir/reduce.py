@@ -341,7 +341,12 @@ def factors_of(g: Graph, body: Node) -> tuple[list[Node], list[Node]]:
 
 
 def _product(g: Graph, top: Sequence[Node], bottom: Sequence[Node]) -> Node:
-    return g.div(_times(g, top), _times(g, bottom))
+    """The quotient of two products; by norms one after the other, as h**3 may be out of range."""
+    lengths = [n for n in bottom if g.op[n] in ("norm", "scaled_norm") and bottom.count(n) > 2]
+    result = g.div(_times(g, top), _times(g, [n for n in bottom if n not in lengths]))
+    for h in lengths:
+        result = g.div(result, h)
+    return result
 
 
 def _times(g: Graph, factors: Sequence[Node]) -> Node:

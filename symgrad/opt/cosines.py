@@ -30,7 +30,7 @@ def cosines_as_quotients(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, di
         tensor = copy.new.tensors[made]
         return copy.new.define("map", tensor.out, (), reduce(copy.new, "sum", tensor.red, tensor.body))
 
-    return copy_with(g, roots, on_tensor, on_node, stabilise=False)
+    return copy_with(g, roots, on_tensor, on_node)
 
 
 def _is_cosine(g: Graph, n: Node) -> bool:

@@ -1,6 +1,7 @@
 """The optimisation passes in order, each a function from a graph and its outputs to the same.
 
 others    sums over all places but one take linear time for all places (`opt.others`).
+cosines   sides over norms are quotients like others (`opt.cosines`).
 together  a recurrence that follows another one step by step runs in its loop (`opt.together`).
 totals    sums over the states of a recurrence are taken while it runs (`opt.totals`).
 symmetric symmetric matrices are read in one order of their indices (`opt.symmetric`).
@@ -36,6 +37,7 @@ from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import additive_terms, needs_its_guards, store
 from symgrad.ir.tensor import Tensor
 from symgrad.opt.centred import centred
+from symgrad.opt.cosines import cosines_as_quotients
 from symgrad.opt.diagonal import diagonal
 from symgrad.opt.factorise import Factors
 from symgrad.opt.far import far_products
@@ -268,6 +270,7 @@ def _unsettled(g: Graph, root: Node, done: dict[Node, Node]) -> list[Node]:
 
 PASSES: tuple[tuple[str, Pass], ...] = (
     ("others", sums_of_others),
+    ("cosines", cosines_as_quotients),
     ("together", together),
     ("totals", totals),
     ("symmetric", symmetric),

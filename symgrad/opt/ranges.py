@@ -28,7 +28,6 @@ from typing import NamedTuple
 from symgrad.ir.composites.log_products import unless_zero
 from symgrad.ir.graph import Graph, Node, TensorId
 from symgrad.ir.product import Product, product_of
-from symgrad.opt.cosines import cosines_as_quotients
 from symgrad.opt.far import is_apart
 from symgrad.opt.outermost import PRODUCTS, outermost_products
 from symgrad.opt.rebuild import Copy, copy_with
@@ -60,12 +59,6 @@ def in_range(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId,
     """The definitions with such logarithms and quotients by scaled sums."""
     if not g.stabilise:
         return g, {t: t for t in g.definitions_below(roots)}
-    plain, places = cosines_as_quotients(g, roots)
-    made, moved = _in_range(plain, [places[t] for t in roots])
-    return made, {t: moved[s] for t, s in places.items() if s in moved}
-
-
-def _in_range(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
     below = g.definitions_below(roots)
     chosen = {t: found for t in below if (found := _chosen(g, t))}
     if not chosen:
