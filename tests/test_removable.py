@@ -438,6 +438,8 @@ def _node(g: Graph, op: str, u: int) -> int:
     } | two
     if op.endswith("_difference") and op not in args:
         args[op] = (above_one, u, shifted)
+    if op in ("hypot_difference", "cosine_difference", "sine_difference"):
+        args[op] = (above_one, u, shifted, above_one)
     if op in ("asin_difference", "atanh_difference", "tan_difference"):
         args[op] = (shifted, u, g.const(0.125))
     if op == "pow_difference":

@@ -463,6 +463,7 @@ EXAMPLES: dict[str, Example] = {
     "one_minus_hypot": lambda g, v: (g.one, g.node("hypot", g.one, v.x)),
     "hypot_plus_minus_one": lambda g, v: (g.minus_one, g.node("hypot", g.one, v.x)),
     "difference_of_roots": lambda g, v: (g.node("sqrt", g.add(v.x, g.one)), g.node("sqrt", v.x)),
+    "difference_of_lengths": lambda g, v: (g.node("hypot", v.x, v.y), g.node("hypot", v.z, v.y)),
     "root_of_two_squares_to_hypot": lambda g, v: (g.add(g.mul(v.x, v.x), g.mul(v.y, v.y)),),
     "variance_in_two_passes": lambda g, v: _variance(g, v),
     "quotient_by_own_argument": lambda g, v: (g.node("sin", g.mul(g.const(3), v.x)), v.x),

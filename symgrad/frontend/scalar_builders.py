@@ -268,6 +268,15 @@ _BUILDERS: dict[str, Callable[[Sequence[Expr], bool], Expr]] = {
     "quadratic_root_slope": _formula(
         lambda x, t, q: (sp.sqrt(x**2 + q * t) - x) / (q * sp.sqrt(x**2 + q * t))
     ),
+    "hypot_difference": _formula(
+        lambda c, u, v, w: sp.sqrt((c + u) ** 2 + w**2) - sp.sqrt((c + v) ** 2 + w**2)
+    ),
+    "cosine_difference": _formula(
+        lambda c, u, v, w: (c + u) / sp.sqrt((c + u) ** 2 + w**2) - (c + v) / sp.sqrt((c + v) ** 2 + w**2)
+    ),
+    "sine_difference": _formula(
+        lambda c, u, v, w: w / sp.sqrt((c + u) ** 2 + w**2) - w / sp.sqrt((c + v) ** 2 + w**2)
+    ),
     "root_beside_square": _formula(lambda x, s: sp.sqrt(x**2 + s)),
     "sqrt1pm1": _formula(lambda x: sp.sqrt(1 + x) - 1),
     "log_abs": _formula(lambda x: sp.log(sp.Abs(x))),

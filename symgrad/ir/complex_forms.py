@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from symgrad.ir.composites.difference_families import NAMES as DIFFERENCES
+from symgrad.ir.composites.distances import NAMES as DISTANCES
 from symgrad.ir.composites.quadratic_roots import NAMES as QUADRATICS
 from symgrad.ir.composites.quotients import ROWS as QUOTIENT_ROWS
 from symgrad.ir.composites.quotients import numpy_value
@@ -243,7 +244,8 @@ COMPLEX_FORMS: dict[str, Form] = {  # at kinks by the default convention; others
     "radial_logcosh": lambda h, s: _logcosh(h),
     "square_difference": OPS["square_difference"].numpy,
     **{
-        op: OPS[op].numpy for op in (*DIFFERENCES, *QUADRATICS, *SIDES, *TRIANGLES, "powm1", "pow_difference")
+        op: OPS[op].numpy
+        for op in (*DIFFERENCES, *DISTANCES, *QUADRATICS, *SIDES, *TRIANGLES, "powm1", "pow_difference")
     },
     "hypot_slope": _hypot_slope,
     "inversion": _inversion,

@@ -3,6 +3,7 @@
 from symgrad.ir.composites import (  # noqa: F401  they enter their rows
     difference_families,
     differences,
+    distances,
     hypot,
     log_products,
     margins,

@@ -88,7 +88,7 @@ def _expand_double(g: Graph, a: Args) -> int:
     return g.intern("mul", _parts_of_double(g, a))
 
 
-def _bending(g: Graph, a: Args, slope: int) -> int:
+def bending(g: Graph, a: Args, slope: int) -> int:
     """`slope` times y/hypot, over hypot, without a difference: 1 - (x/hypot)^2 would cancel.
 
     In this order: 1/hypot may overflow beside a 0.
@@ -153,7 +153,7 @@ def _np_cosine(x: Any, y: Any) -> Any:
 
 
 def _bent(g: Graph, a: Args, slope: int) -> int:
-    """As `_bending`, but nan at the origin."""
+    """As `bending`, but nan at the origin."""
     return g.div(g.mul(slope, g.node("direction_cosine", a[1], a[0])), g.node("hypot", *a))
 
 
@@ -236,8 +236,8 @@ OPS["hypot"] = Op(
 OPS["hypot_slope"] = Op(
     "hypot_slope", 2, _np_slope, lambda x, y: x / mp_function("hypot")(x, y) if x or y else x,
     (
-        lambda g, a, y: _bending(g, a, g.node("hypot_slope", a[1], a[0])),
-        lambda g, a, y: g.neg(_bending(g, a, y)),
+        lambda g, a, y: bending(g, a, g.node("hypot_slope", a[1], a[0])),
+        lambda g, a, y: g.neg(bending(g, a, y)),
     ),
     expand=_expand_slope, tangent=_turning, cost=20, domain=_ANY, kink="the origin (value and derivative 0)",
     total=True, source="the direction cosine",
@@ -259,8 +259,8 @@ OPS["direction_cosine"] = Op(
 OPS["less_cosine"] = Op(
     "less_cosine", 2, _np_less_cosine, lambda x, y: 1 - x / mp_function("hypot")(x, y) if x or y else 1 - x,
     (
-        lambda g, a, y: g.neg(_bending(g, a, g.node("hypot_slope", a[1], a[0]))),
-        lambda g, a, y: _bending(g, a, g.node("hypot_slope", *a)),
+        lambda g, a, y: g.neg(bending(g, a, g.node("hypot_slope", a[1], a[0]))),
+        lambda g, a, y: bending(g, a, g.node("hypot_slope", *a)),
     ),
     expand=_expand_less_cosine, cost=45, domain=_APART, kink="the origin (derivative 0)",
     source="Higham 2002, section 1.7",

@@ -520,6 +520,10 @@ def _difference(op: str) -> Callable[[Series, Series, Series], Series]:
     return lambda c, u, v: sub(FUNCTIONS[op](add(c, u)), FUNCTIONS[op](add(c, v)))
 
 
+def _length(x: Series, y: Series) -> Series:
+    return root(add(mul(x, x), mul(y, y)))
+
+
 FUNCTIONS: dict[str, Callable[..., Series]] = {
     "add": add, "sub": sub, "neg": neg, "mul": mul, "div": div, "pow": _power, "sqrt": root,
     **{op: lambda away: away for op in ROWS},
@@ -576,6 +580,9 @@ FUNCTIONS: dict[str, Callable[..., Series]] = {
     "quadratic_root_slope": lambda x, t, q: sub(
         div(constant_like(1, q), q), div(x, mul(q, root(add(mul(x, x), mul(q, t)))))
     ),
+    "hypot_difference": lambda c, u, v, w: sub(*(_length(add(c, x), w) for x in (u, v))),
+    "cosine_difference": lambda c, u, v, w: sub(*(div(add(c, x), _length(add(c, x), w)) for x in (u, v))),
+    "sine_difference": lambda c, u, v, w: sub(*(div(w, _length(add(c, x), w)) for x in (u, v))),
     "root_beside_square": lambda x, s: root(add(mul(x, x), s)),
     "reciprocal_root_difference": lambda c, u, v: sub(*(power(add(c, x), Fraction(-1, 2)) for x in (u, v))),
     "sqrt1pm1": lambda a: sub(root(_beside_one(a, 1, 1)), _like(1, a)),

@@ -20,6 +20,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     inverse_error.py  erfinv(1 - x)
     far_factors.py   quotients of gamma functions and powers that leave the range
     differences.py   1 - cos(x), differences of roots, hypot
+    distances.py     differences of two lengths, of distances from two points
     covariances.py   variances and covariances over an axis
     centring.py      sums over an axis with a centring matrix
     half_centred.py  sums over an axis with one factor that is centred
@@ -89,6 +90,7 @@ from symgrad.ir.stability import (
     covariances,
     determinants,
     differences,
+    distances,
     divergences,
     error_functions,
     exponentials,
@@ -158,6 +160,7 @@ __all__ = [
     "covariances",
     "determinants",
     "differences",
+    "distances",
     "divergences",
     "error_functions",
     "exponentials",

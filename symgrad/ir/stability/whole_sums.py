@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from symgrad.ir.stability.conjugates import with_conjugates
+from symgrad.ir.stability.distances import with_differences_of_lengths
 from symgrad.ir.stability.log_softmaxes import with_log_softmaxes
 from symgrad.ir.stability.means import with_differences_of_means
 from symgrad.ir.stability.perfect_squares import with_perfect_squares
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _PRODUCTS = ("mul", "neg")
 _LOOKED_FOR = (
     with_conjugates,
+    with_differences_of_lengths,
     with_forms_of_differences,
     with_sums_of_differences,
     with_weighted_variances,
