@@ -83,10 +83,24 @@ def kinks_of(translation: Translation) -> tuple[Kink, ...]:
     """Every kink of a program's value, in the order its definitions are computed."""
     g = translation.graph
     found: dict[Kink, None] = {}
-    for t in g.definitions_below((translation.value,)):
-        for kink in _kinks_in(translation, t):
+    order = g.definitions_below((translation.value,))
+    constant = _constant_for_derivatives(g, order)
+    for t in order:
+        for kink in () if t in constant else _kinks_in(translation, t):
             found[kink] = None
     return tuple(found)
+
+
+def _constant_for_derivatives(g: Graph, order: Sequence[TensorId]) -> set[TensorId]:
+    """The definitions that are only read for anchors, as the largest score of a softmax."""
+    differentiated, others = set[TensorId](), set[TensorId]()
+    for t in reversed(order):
+        bodies = g.tensors[t].bodies
+        below = g.reachable(bodies)
+        smooth = _differentiated(g, below, bodies) if t not in others - differentiated else set[Node]()
+        for n in g.reads(bodies):
+            (differentiated if n in smooth else others).add(g.args[n][0])
+    return others - differentiated
 
 
 def _kinks_in(tr: Translation, t: TensorId) -> Iterator[Kink]:
@@ -122,10 +136,13 @@ def _kinks_in(tr: Translation, t: TensorId) -> Iterator[Kink]:
 
 
 def _differentiated(g: Graph, below: Sequence[Node], roots: Sequence[Node]) -> set[Node]:
-    """The nodes but the roots that are values alone, as in cos(sqrt(s)), smooth in s (`radial.py`)."""
+    """The nodes but what is only below anchors, and the roots that are values alone (`radial.py`).
+
+    As in cos(sqrt(s)), which is smooth in s.
+    """
     seen = set(roots)
     for n in reversed(below):
-        if n in seen:
+        if n in seen and g.op[n] != "anchor":
             seen.update(g.args[n][1:2] if g.op[n].startswith("radial_") else g.children(n))
     return seen
 

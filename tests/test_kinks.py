@@ -412,6 +412,15 @@ def test_the_kinks_of_a_program_are_listed_with_argument_place_and_convention() 
     assert sg.program(sp.sin(a)).kinks == ()
 
 
+def test_what_only_shifts_a_log_sum_exp_has_no_kinks() -> None:
+    weighted = sp.log(sp.Sum(v[i] * sp.exp(v[i]), (i, 0, n - 1)))
+    hot = sp.log(sp.Sum(sp.exp(v[i] / a), (i, 0, n - 1)))
+    assert not sg.program(weighted, wrt=v).kinks
+    assert not sg.program(hot, wrt=v).kinks
+    beside = sg.program(sp.log(a * sp.exp(sp.Abs(b)) + sp.exp(a)), wrt=(a, b)).kinks
+    assert [kink.function for kink in beside] == ["Abs"]
+
+
 def test_kinks_in_loops_are_written_with_indices() -> None:
     energy = sp.Sum(sp.Abs(v[i] - v[j]), (j, 0, n - 1), (i, 0, n - 1)) + sg.Maximum(v[i], (i, 0, n - 1))
     texts = {str(kink) for kink in sg.program(energy, kinks="mean").kinks}

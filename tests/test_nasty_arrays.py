@@ -24,7 +24,8 @@ DIGITS = 700
 n = sp.Symbol("n", integer=True, positive=True)
 i, j = sp.symbols("i j", integer=True)
 v = sp.IndexedBase("v", shape=(n,))
-exp, log = sp.exp, sp.log
+exp, log, R = sp.exp, sp.log, sp.Rational
+T = R(4, 1000)
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,26 @@ CASES: dict[str, Case] = {
         lambda q: (total(30, q[1:]) / total(30, q)) ** 2, SCORES[:2]),
 }  # fmt: skip
 
+FAR_SCORES = ((1000.25, 1000.0, 999.5), (-1000.25, -1000.0, -1003.5), (0.5, -0.25, 0.125))
+CENTRES = ((-0.5, 0.25, 1.0), (9.5, 12.0, 9.75))  # of a mixture, seen from 1/4
+CASES |= {
+    "logarithm of a mean of exponentials": Case(
+        log(over(exp(v[i])) / n), lambda q: log(total(1, q) / len(q)), FAR_SCORES),
+    "logarithm of a multiple of a sum of exponentials": Case(
+        log(3 * over(exp(-v[i])) / 7), lambda q: log(3 * total(-1, q) / 7), FAR_SCORES),
+    "logarithm of weighted exponentials": Case(
+        log(over((i + 1) * exp(v[i])) / n),
+        lambda q: log(sum((k + 1) * exp(c) for k, c in enumerate(q)) / len(q)), FAR_SCORES),
+    "free energy difference": Case(
+        log(over(exp(-v[i] / T)) / n), lambda q: log(total(-1 / T, q) / len(q)),
+        ((1.5, 1.25, 1.375), (103.0, 102.0, 101.5))),
+    "mixture of three, seen from far": Case(
+        log(over((i + 1) * exp(-((v[i] - R(1, 4)) ** 2) / 2)) / (6 * sp.sqrt(2 * sp.pi))),
+        lambda q: log(sum((k + 1) * exp(-((c - R(1, 4)) ** 2) / 2) for k, c in enumerate(q))
+                      / (6 * sp.sqrt(2 * sp.pi))),
+        CENTRES),
+}  # fmt: skip
+
 
 @lru_cache
 def exact(name: str) -> list[list[mpmath.mpf]]:
@@ -104,6 +125,36 @@ def test_value_gradient_and_hessian_of_a_formula_over_an_array(name: str, target
             if f != float(w) and not abs(f - w) <= case.relative * abs(w) + 1e-307:
                 wrong.append((point, k, f, mpmath.nstr(w, 17)))
     assert not wrong
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_mixture_has_a_likelihood_far_from_all_its_centres(target: str) -> None:
+    m = sp.Symbol("m", integer=True, positive=True)
+    data, centre, weight = (sp.IndexedBase(name, shape=(k,)) for name, k in (("a", m), ("c", n), ("w", n)))
+    width = sp.Symbol("s")
+    density = over(weight[i] * exp(-((data[j] - centre[i]) ** 2) / (2 * width**2))) / (
+        width * sp.sqrt(2 * sp.pi)
+    )
+    fit = sg.compile(
+        sp.Sum(log(density), (j, 0, m - 1)), args=(data, centre, weight, width), wrt=(centre, weight, width),
+        outputs=("value", "grad"), backend=target,
+    )  # fmt: skip
+    at = ([60.0, -1070.5, 0.25], [0.0, 1.5], [0.375, 0.625], 0.5)
+    value, (by_centre, by_weight, by_width) = fit(*at)
+    with mpmath.workdps(DIGITS):
+        a, c, w = (list(map(mpmath.mpf, part)) for part in at[:3])
+
+        def density_at(d: mpmath.mpf, p: Sequence[mpmath.mpf]) -> mpmath.mpf:
+            parts = [p[2 + k] * mpmath.exp(-((d - p[k]) ** 2) / (2 * p[4] ** 2)) for k in range(2)]
+            return sum(parts) / (p[4] * mpmath.sqrt(2 * mpmath.pi))
+
+        def likelihood(*p: mpmath.mpf) -> mpmath.mpf:
+            return sum(mpmath.log(density_at(d, p)) for d in a)
+
+        point = (*c, *w, mpmath.mpf(at[3]))
+        slopes = [mpmath.diff(likelihood, point, tuple(int(k == q) for q in range(5))) for k in range(5)]
+        wanted = np.array([likelihood(*point), *slopes], float)
+    np.testing.assert_allclose([value, *by_centre, *by_weight, by_width], wanted, rtol=RELATIVE)
 
 
 x, y = sp.symbols("x y", real=True)

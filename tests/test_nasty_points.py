@@ -70,6 +70,13 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "one minus softmax": (1 - softmax(x, y, z), LOGITS),
     "cross-entropy": (log(exp(x) + exp(y) + exp(z)) - x, LOGITS),
     "cross-entropy of a log-softmax": (-log(softmax(x, y, z)), LOGITS),
+    "mixture of two, far from both": (
+        log(z * exp(-((x - y) ** 2) / 2) + (1 - z) * exp(-(x**2))),
+        ((50.0, 48.0, 0.25), (-41.0, 1e3, 0.75), (0.5, 1.25, 0.25))),
+    "mixture of exponentials": (
+        log(z * exp(x) + (1 - z) * exp(y)),
+        ((1000.25, 1000.0, 0.25), (-1000.5, -1001.0, 0.75), (800.0, -800.0, 0.5), (0.5, -0.25, 0.125))),
+    "exponential and a number": (log(z + exp(x)), ((1000.0, 0.25), (-800.0, 3.0), (0.5, 2.0))),
     "softmax at temperature 0.004": (softmax(x / T, y / T, z / T), SCORES),
     "cross-entropy at temperature 0.004": (-log(softmax(x / T, y / T, z / T)), SCORES),
     "tanh": (tanh(x), (20.0, -300.0, 1e-9, 0.5)),

@@ -329,6 +329,11 @@ EXAMPLES: dict[str, Example] = {
     "fold_sqrt": lambda g, v: (g.const(Fraction(9, 4)),),
     "log_determinant": lambda g, v: (_determinant(g, v),),
     "log_sum_exp": lambda g, v: (_sum_of_exp(g, v),),
+    "log_of_weighted_exponentials": lambda g, v: (
+        g.add(g.mul(v.z, g.node("exp", v.x)), g.node("exp", v.y)),),
+    "log_of_size_of_weighted_exponentials": lambda g, v: (_sum_of_exp(g, v),),
+    "log_of_weighted_sum": lambda g, v: (v.x, _sum_of_exp(g, v)),
+    "log_of_divided_sum": lambda g, v: (_sum_of_exp(g, v), v.x),
     "shift_back_of_log_sum_exp": lambda g, v: (
         g.read(v.u, g.zero), g.node("log", _sum_of_exp(g, v, g.read(v.u, g.zero)))
     ),

@@ -73,6 +73,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     powers_of_shares.py  powers of softmaxes, 1 less those of all shares
     log_sums.py      the logarithm of a sum of exponentials by its scores
     log_mixtures.py  log(1 - p1*p2), log(g + (1 - g)*p): of several logistic functions, and other weights
+    weighted_exponentials.py  logarithms of mixtures and of means of exponentials
     two_states.py    entropies and cross-entropies by softplus and log(cosh(x))
     widths.py        1 + (x/k)**2, in losses with a width
 """
@@ -139,6 +140,7 @@ from symgrad.ir.stability import (
     sums_of_one_value,
     sums_of_shares,
     two_states,
+    weighted_exponentials,
     weighted_means,
     weighted_variances,
     whole_sums,
@@ -209,6 +211,7 @@ __all__ = [
     "sums_of_one_value",
     "sums_of_shares",
     "two_states",
+    "weighted_exponentials",
     "weighted_means",
     "weighted_variances",
     "whole_sums",
