@@ -14,7 +14,7 @@ what a norm is divided by already (`scaled_sums.py`).
 
 This comes after differentiation, for which a sum is a sum, and a quotient in lowest terms is one. What is
 divided once and has no side of s above it is 0 or infinite where s is the other: it stays as it is, and so do
-sums that differ from row to row, of which a second one is dear, and factors with more than two sides.
+sums for each pair of rows, of which a second one is dear, and factors with more than two sides.
 
 Source: Blue 1978, A portable Fortran program to find the Euclidean norm of a vector.
 """
@@ -22,6 +22,7 @@ Source: Blue 1978, A portable Fortran program to find the Euclidean norm of a ve
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ from symgrad.opt.far import is_apart
 from symgrad.opt.outermost import PRODUCTS, outermost_products
 from symgrad.opt.rebuild import Copy, copy_with
 from symgrad.opt.repeated_factors import has_repeated_factors, one_at_a_time
+from symgrad.opt.rows import with_quotients_by_rows
 from symgrad.opt.scaled_sums import (
     DOUBLE,
     SINGLE,
@@ -42,6 +44,7 @@ from symgrad.opt.scaled_sums import (
     form_of,
     has_number,
     is_sum,
+    length_of,
     scaled_by,
     scaled_length,
     scaled_sum,
@@ -59,6 +62,12 @@ def in_range(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId,
     """The definitions with such logarithms and quotients by scaled sums."""
     if not g.stabilise:
         return g, {t: t for t in g.definitions_below(roots)}
+    plain, places = with_quotients_by_rows(g, roots)
+    made, moved = _in_range(plain, [places[t] for t in roots])
+    return made, {t: moved[s] for t, s in places.items() if s in moved}
+
+
+def _in_range(g: Graph, roots: Sequence[TensorId]) -> tuple[Graph, dict[TensorId, TensorId]]:
     below = g.definitions_below(roots)
     chosen = {t: found for t in below if (found := _chosen(g, t))}
     if not chosen:
@@ -133,7 +142,7 @@ def _has_sums(g: Graph, parts: Product) -> bool:
     if not sums or _has_high_degree(g, parts, sums):
         return False
     needed = {s for s in sums if _is_needed(g, parts, s)}
-    return bool(needed) and all(s in needed or _length(g, s) is not None for s in sums)
+    return bool(needed) and all(s in needed or length_of(g, s) is not None for s in sums)
 
 
 def _is_out_of_range(g: Graph, n: Node) -> bool:
@@ -152,8 +161,10 @@ def _has_square(g: Graph, s: Node, may_be_one: bool = False) -> bool:
 
 def _is_needed(g: Graph, parts: Product, s: Node) -> bool:
     """Whether the quotient by s may be a number where s is infinite, or not the one that is found."""
-    norm = _length(g, s)
+    norm = length_of(g, s)
     if norm is not None:
+        if g.axes[norm] and parts.above and parts.below.count(norm) > 1:
+            return True  # the square of a length of a row: its sides may be stored elsewhere
         under = g.args[norm][1]
         sides = sides_of(g, under)
         return any(_scaled_side(g, n, under) or degree_of(g, n, sides) for n in parts.above)
@@ -196,8 +207,7 @@ def _logarithm(g: Graph, node: Node) -> Node:
     op, args = g.op[node], g.args[node]
     place = _LOGS[op]
     s = args[place]
-    is_infinite = g.node("eq", s, g.const(float("inf")))
-    scaled = scaled_sum(g, s, is_infinite, may_underflow=op in ("log", "xlogy"))
+    scaled = scaled_sum(g, s, may_underflow=op in ("log", "xlogy"))
     total = total_of(g, scaled)
     shift = g.where(scaled.over, _doubled_log(g, 0), g.zero)
     if op in ("log1p", "xlog1py"):  # they are 0 where s is
@@ -268,13 +278,23 @@ def _quotient(g: Graph, parts: Product) -> Node | None:
     whole = g.one
     for n in (*made, *others):
         whole = n if whole == g.one else g.intern("mul", g.ordered(whole, n))
-    for scaled in again:
+    for scaled in _in_turns(again):
         whole = _divided(g, whole, scaled, found.left)
     for scaled, count in found.left.items():
         whole = times(g, whole, scaled.scale, count)
     for n in found.plain:
         whole = g.div(whole, n)
     return g.mul(g.const(parts.number), whole)
+
+
+def _in_turns(again: Sequence[Scaled]) -> list[Scaled]:
+    """The same divisors, each once before any comes again: a large one may stand beside a small one."""
+    left, turns = Counter(again), list[Scaled]()
+    while left.total():
+        turn = [scaled for scaled, count in left.items() if count > 0]
+        left.subtract(turn)
+        turns += turn
+    return turns
 
 
 class _Divided(NamedTuple):
@@ -298,7 +318,7 @@ class _Divided(NamedTuple):
             if n in above:
                 above.remove(n)
                 below.remove(n)
-        norms = [norm for n in below if (norm := _length(g, n)) is not None]
+        norms = [norm for n in below if (norm := length_of(g, n)) is not None]
         lengths = {g.args[norm][1]: scaled_length(g, norm) for norm in norms}
         found = _Divided([], {}, {}, [])
         for n in below:
@@ -308,7 +328,7 @@ class _Divided(NamedTuple):
                 scaled = lengths[_power_of(g, n)]
                 found.left[scaled] = found.left.get(scaled, 0) - 1
             else:
-                norm = _length(g, n)
+                norm = length_of(g, n)
                 s = n if norm is None else g.args[norm][1]
                 scaled = lengths.get(s) or scaled_sum(g, s)
                 count = 1 if norm is not None or scaled.degree == 2 else 2
@@ -355,12 +375,6 @@ def _take(factor: _Factor, scaled: Scaled, left: dict[Scaled, int], most: int) -
     more = max(0, min(left[scaled], most))
     factor.takes[scaled] += more
     left[scaled] -= more
-
-
-def _length(g: Graph, n: Node) -> Node | None:
-    """The norm of a sum over an axis that a divisor is, or is but for its power of two."""
-    norm = g.args[n][0] if g.op[n] == "scaled_norm" else n
-    return norm if g.op[norm] == "norm" and g.args[norm][0] != g.args[norm][2] else None
 
 
 def _power_of(g: Graph, n: Node) -> Node | None:

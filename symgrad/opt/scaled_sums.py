@@ -63,8 +63,14 @@ def form_of(g: Graph, n: Node, deep: int = _DEEP) -> Form:
 
 
 def is_sum(g: Graph, n: Node) -> bool:
-    """Whether this is a sum over axes: one number; of many, as of the pairs of a cloud, two would be dear."""
-    return bool(g.op[n] == "read" and not g.axes[n] and g.tensors[g.args[n][0]].kind == "sum")
+    """Whether this is a sum over axes: one number, or one per row; of all pairs of rows two would be dear."""
+    return bool(g.op[n] == "read" and len(g.axes[n]) <= 1 and g.tensors[g.args[n][0]].kind == "sum")
+
+
+def length_of(g: Graph, n: Node) -> Node | None:
+    """The norm of a sum over an axis that a divisor is, or is but for its power of two."""
+    norm = g.args[n][0] if g.op[n] == "scaled_norm" else n
+    return norm if g.op[norm] == "norm" and g.args[norm][0] != g.args[norm][2] else None
 
 
 def sides_of(g: Graph, s: Node) -> frozenset[Form]:
@@ -144,13 +150,13 @@ class Scaled:
     under: Node | None = None
 
 
-def scaled_sum(g: Graph, s: Node, over: Node | None = None, may_underflow: bool = True) -> Scaled:
-    """A sum; `over` is where it has overflowed."""
+def scaled_sum(g: Graph, s: Node, may_underflow: bool = True) -> Scaled:
+    """A sum, out of range where it is above a power of two, or below one and that matters."""
 
     def power(which: int) -> Node:
         return by_precision(g, Fraction(2) ** DOUBLE[which], Fraction(2) ** SINGLE[which])
 
-    over = g.node("lt", power(2), s) if over is None else over
+    over = g.node("lt", power(2), s)
     is_apart, sides = has_number(g, s), sides_of(g, s)
     if is_apart or not may_underflow or not is_never_negative(g, s):
         down = g.where(over, power(0), g.one)
