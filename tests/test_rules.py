@@ -255,6 +255,8 @@ EXAMPLES: dict[str, Example] = {
         g.mul(v.y, v.y), g.node("hypot1m1", g.div(v.x, v.y))),
     "side_over_root_beside_one": lambda g, v: (
         g.mul(v.z, v.x), g.node("hypot", g.div(v.x, v.y), g.one)),
+    "over_root_less_side": lambda g, v: (
+        g.const(3), g.node("root_less_side", v.x, v.y, g.node("root_beside_square", v.x, v.y))),
     "root_less_side_over_other": lambda g, v: (g.node("hypot_less_side", v.y, v.x), g.mul(v.z, v.x)),
     "over_square_beside_one": lambda g, v: (
         v.z, g.add(g.one, g.div(g.mul(v.x, v.x), g.mul(v.y, v.y)))),

@@ -8,6 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 import sympy as sp
+from kept_digits import wrong_entries
 
 import symgrad as sg
 
@@ -139,3 +140,31 @@ def test_a_length_less_one_times_its_width_is_right_next_to_zero_and_far_out(tar
             assert all(
                 is_near(f, w, 8) for f, w in zip((value, gradient[0], hessian[0, 0]), wanted, strict=True)
             )
+
+
+k = sp.Symbol("k", real=True)
+ORDINARY = [
+    (s * a, t * b) for a in (1e-8, 1e-3, 0.3, 3.0) for b in (1e-3, 3.0, 1e3) for s in (1, -1) for t in (1, -1)
+]
+
+
+@every_target
+@pytest.mark.parametrize(
+    "expr",
+    [
+        1 / (x + sp.sqrt(x**2 + k)),
+        3 / (2 * x + 2 * sp.sqrt(x**2 + k)),
+    ],
+    ids=str,
+)
+def test_roots_and_their_sides_keep_their_digits_up_to_the_hessian(expr: Any, target: str) -> None:
+    points = [(a, b) for a, b in ORDINARY if a > 0 or expr.subs({k: a, x: b}).is_real]
+    assert not wrong_entries(expr, points, target)
+
+
+@every_target
+@pytest.mark.parametrize("number", [1, 4])
+def test_a_multiple_of_a_root_less_the_number_is_regular_at_0(number: int, target: str) -> None:
+    expr = x - x * sp.sqrt(1 + sp.Integer(number) / x**2)
+    points = [(s * a,) for a in (5e-324, 1e-310, 1e-80, 1e-8, 1e-3, 0.3, 3.0, 1e3, 1e200) for s in (1, -1)]
+    assert not wrong_entries(expr, points, target, digits=1500)

@@ -11,6 +11,7 @@ themselves they are products of shares of a length:
 
     k^p*f(x/k)          by k: k^(p-1)*(p*f - w*f'), w = x/k (`scales`, `scaled_polynomials`)
     a root less a polynomial, in the same variables (`conjugates`)
+    a scale times a length less its side, a multiple of the scale (`common_scales`)
 
 The value is computed as it is written. Sources: Blue 1978 (`ir.composites.norm`); calculus.
 """
@@ -19,13 +20,14 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from symgrad.grad.common_scales import OPS_OF_LENGTHS, slopes_beside_scale
 from symgrad.grad.conjugates import OPS_OF_ROOTS, slopes_of_conjugate
 from symgrad.grad.scaled_polynomials import slopes_of_scaled_polynomial
 from symgrad.grad.scales import scaled_slopes
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.stability.patterns import terms_of
 
-COMPOSED = OPS_OF_ROOTS | {"mul", "xlog1py", "log", "log1p", "atan", "atan2"}
+COMPOSED = OPS_OF_ROOTS | OPS_OF_LENGTHS | {"mul", "xlog1py", "log", "log1p", "atan", "atan2"}
 Slopes = list[tuple[Node, Node]]  # (a part of the argument, the derivative by it)
 
 
@@ -34,6 +36,12 @@ def composed_slopes(g: Graph, n: Node, alive: Container[Node]) -> Slopes:
     op = g.op[n]
     if not g.stabilise or op not in COMPOSED:
         return []
+    if op in OPS_OF_LENGTHS:
+        return slopes_beside_scale(g, n, alive)
+    if op == "mul" and not OPS_OF_LENGTHS.isdisjoint(g.present):
+        slopes = slopes_beside_scale(g, n, alive)
+        if slopes:
+            return slopes
     if op in ("mul", "xlog1py"):
         if "div" not in g.present:
             return []

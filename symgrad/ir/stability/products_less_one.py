@@ -73,7 +73,7 @@ def _less_part(g: Graph, a: Args, sign: int) -> int | None:
     is_alone = g.op[whole] in _ALONE and g.op[part] == "const"
     if not is_alone and (g.op[whole] not in PRODUCTS or not _may_hold(g, whole, part)):
         return None
-    if _IS_WITHIN.get() or (_has_series(g, whole) and not _saturates(g, whole)):
+    if _IS_WITHIN.get() or (_has_series(g, whole) and not (_saturates(g, whole) or _has_length(g, whole))):
         return None
     within = _IS_WITHIN.set(True)
     try:
@@ -165,6 +165,12 @@ def _saturates(g: Graph, node: int) -> bool:
             return True
         stack += g.args[n] if g.op[n] in PRODUCTS else ()
     return False
+
+
+def _has_length(g: Graph, product: int) -> bool:
+    """Whether a factor is sqrt(1 + (k/x)**2), as beside x: a length, which needs no series (`widths`)."""
+    factors = g.args[product] if g.op[product] == "mul" else ()
+    return any(g.op[f] == "hypot" and any(g.op[side] == "div" for side in g.args[f]) for f in factors)
 
 
 def _one_minus_exp(g: Graph, expm1: int) -> int:

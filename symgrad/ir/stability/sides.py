@@ -305,3 +305,23 @@ def root_less_side_over_factor(g: Graph, a: Args) -> int | None:
         made = g.node("quadratic_root", x, quotient_of(g, left, []), quotient_of(g, shared, []))
         return quotient_of(g, [*without(above, place), made], rest)
     return None
+
+
+@stable(
+    "div",
+    "of 1/(x + sqrt(x**2 + s)) the derivatives by x cancel where x < 0",
+    Audit(
+        "1/(x + sqrt(x**2 + y))", "quadratic_root(x, 1, y)", "x may be negative; a number above",
+        "Goldberg 1991, section 1.4: the quadratic formula",
+        at_pairs((-1e3, 0.3), (-2.0, 3.0), (5.0, 1.0), (-3.0, 1e-9)),
+    ),
+    on=lambda ops: ops[0] == "const" and ops[1] in ("root_less_side", "mul", "neg"),
+    needs=("root_less_side",),
+)  # fmt: skip
+def over_root_less_side(g: Graph, a: Args) -> int | None:
+    number, difference = numbered(g, a[1])
+    above = g.rational(a[0])
+    if g.op[difference] != "root_less_side" or above is None:
+        return None  # beside another factor powers of what this is might overflow where the product does not
+    x, s, _ = g.args[difference]
+    return g.mul(g.const(above / number), g.node("quadratic_root", g.neg(x), g.one, s))

@@ -99,11 +99,16 @@ def difference_regular_far_out(g: Graph, a: Args) -> int | None:
     return _regular_sum(g, a, "sub", -1)
 
 
+def _is_sum(ops: Sequence[str]) -> bool:
+    """No number, and no difference, which x + (-y) is about to be."""
+    return "const" not in ops and "neg" not in ops
+
+
 @stable(
     "add",
     "the same for opposite signs",
     _audit("log(1 + 1/x) - 1/x", "likewise"),
-    on=_is_no_number,
+    on=_is_sum,
     needs=("div",),
 )
 def sum_regular_far_out(g: Graph, a: Args) -> int | None:

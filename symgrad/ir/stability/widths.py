@@ -24,7 +24,7 @@ from symgrad.ir.stability.patterns import (
 if TYPE_CHECKING:
     from symgrad.ir.graph import Graph
 
-_MOST_FACTORS = 5  # of the term beside the number
+_MOST_FACTORS = 6  # of the term beside the number
 _WHY = "x**2/k**2 is 0/0 or inf/inf where (x/k)**2 is a number"
 _POINTS = at_pairs((3e200, 2e200), (-1e-180, 3e-180), (0.3, -0.7), (1.0, 0.25))
 
@@ -95,11 +95,13 @@ def root_less_one_times_width(g: Graph, a: Args) -> int | None:
             continue
         x, k = g.args[g.args[root][0]]
         factors, width = factors_of(g, other), g.node("abs", k)
-        if k not in factors:
+        own = factors_of(g, k)
+        rest, missing = remove(factors, own)
+        if missing:
             return None
-        rest, missing = remove(factors, [k, k])
+        less, missing = remove(rest, own)
         if not missing:
-            return quotient_of(g, [*rest, g.node("pseudo_huber", x, width)], [])
+            return quotient_of(g, [*less, g.node("pseudo_huber", x, width)], [])
         return quotient_of(g, [*rest, g.node("sign", k), g.node("hypot_less_side", width, x)], [])
     return None
 
@@ -155,10 +157,12 @@ def _square_of_quotient(g: Graph, term: int) -> int | None:
 def _squares(g: Graph, term: int, may_be_reciprocal: bool = False) -> tuple[Fraction, int, int] | None:
     """(c, x, k) of c*x**2/k**2, for a number c and nothing else; x may be 1 only if that is asked for."""
     parts = product_of(g, term, _MOST_FACTORS) if g.op[term] in ("div", "mul") else None
-    if parts is None or parts.number < 0 or len(parts.below) != 2:
+    if parts is None or parts.number < 0:
         return None
     above = parts.above or ((g.one, g.one) if may_be_reciprocal else ())
-    if len(above) != 2 or above[0] != above[1]:
+    below = sorted(parts.below, key=g.order_key)
+    if len(above) != 2 or above[0] != above[1] or not below or below[::2] != below[1::2]:
         return None
-    x, (k, another) = above[0], parts.below
-    return None if k != another or g.op[k] in ("cast", "const") else (parts.number, x, k)
+    if any(g.op[k] in ("cast", "const") for k in below):
+        return None
+    return parts.number, above[0], quotient_of(g, below[::2], [])
