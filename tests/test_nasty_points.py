@@ -22,6 +22,7 @@ DIGITS = 800
 x, y, z = sp.symbols("x y z", real=True)
 exp, log, sqrt, sin, cos, tanh = sp.exp, sp.log, sp.sqrt, sp.sin, sp.cos, sp.tanh
 T = sp.Rational(4, 1000)
+ROTATION = sqrt(x**2 + y**2 + z**2)
 
 
 def softmax(first: Any, *others: Any) -> Any:
@@ -70,6 +71,15 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "one minus softmax": (1 - softmax(x, y, z), LOGITS),
     "cross-entropy": (log(exp(x) + exp(y) + exp(z)) - x, LOGITS),
     "cross-entropy of a log-softmax": (-log(softmax(x, y, z)), LOGITS),
+    "1/x - (1 + cos(x))/(2*sin(x))": (1 / x - (1 + cos(x)) / (2 * sin(x)), (1e-8, -1e-3, 0.1, 1.0, 3.0)),
+    "angle over a side": (
+        sp.atan2(y, x) / y, ((1.0, 1e-9), (2.0, -1e-3), (0.5, 1.5), (-1.0, 0.5), (3e200, 1e190))),
+    "logarithm of a quaternion": (
+        2 * sp.atan2(sqrt(x**2 + y**2), z) / sqrt(x**2 + y**2) * x,
+        ((1e-9, 2e-9, 1.0), (0.3, 0.2, 0.9), (0.3, 0.2, -0.9), (1e-160, 2e-160, 1.0))),
+    "inverse of the left Jacobian of rotations": (
+        x * y * (1 / ROTATION**2 - (1 + cos(ROTATION)) / (2 * ROTATION * sin(ROTATION))),
+        ((1e-9, 2e-9, -1e-9), (0.3, -0.2, 0.1), (1.0, 2.0, 2.0))),
     "mixture of two, far from both": (
         log(z * exp(-((x - y) ** 2) / 2) + (1 - z) * exp(-(x**2))),
         ((50.0, 48.0, 0.25), (-41.0, 1e3, 0.75), (0.5, 1.25, 0.25))),

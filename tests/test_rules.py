@@ -336,6 +336,7 @@ EXAMPLES: dict[str, Example] = {
     "log_of_size_of_weighted_exponentials": lambda g, v: (_sum_of_exp(g, v),),
     "log_of_weighted_sum": lambda g, v: (v.x, _sum_of_exp(g, v)),
     "log_of_divided_sum": lambda g, v: (_sum_of_exp(g, v), v.x),
+    "angle_over_side": lambda g, v: (g.node("atan2", v.y, v.x), v.y),
     "shift_back_of_log_sum_exp": lambda g, v: (
         g.read(v.u, g.zero), g.node("log", _sum_of_exp(g, v, g.read(v.u, g.zero)))
     ),

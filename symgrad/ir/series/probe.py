@@ -106,14 +106,15 @@ def value_at(g: Graph, node: int, variable: int, point: float, most: int) -> flo
 
 def _value_at_point(g: Graph, n: int, inside: Sequence[Probe]) -> float:
     if g.op[n] in ROWS:  # by the series: the formula has no digits there
-        return inside[0].value if _is_far_out(g, n) else probe(g, g.args[n][-2]).value
+        return inside[0].value if _is_elsewhere(g, n) else probe(g, g.args[n][-2]).value
     return _applied(g, n, [p.value for p in inside])
 
 
-def _is_far_out(g: Graph, n: int) -> bool:
-    """Whether a series is one where x is large."""
+def _is_elsewhere(g: Graph, n: int) -> bool:
+    """Whether a series is one around another point than 0, or where x is large."""
     x, t = g.args[n][0], g.args[n][-3]
-    return g.op[n] == "removable" and t != x and g.op[t] not in ("offset", "reduced")
+    is_around_zero = t == x or (g.op[t] == "reduced" and g.args[t][1] == g.zero)
+    return g.op[n] == "removable" and not is_around_zero
 
 
 def _applied(g: Graph, n: int, values: Sequence[float]) -> float:

@@ -13,8 +13,11 @@ from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.arcs import length_of, sides_of
 from symgrad.ir.stability.audit import Audit, Point, at_pairs, stable
 from symgrad.ir.stability.patterns import (
+    PRODUCTS,
     factors_of,
+    in_powers_of,
     numbered,
+    quotient_of,
     remove,
     root_of_square,
     sum_of_signed,
@@ -31,6 +34,7 @@ _MOST_TURNS = 8  # a multiple of an angle
 _LEAST = 2.0**-500  # a length whose square, below second derivatives, is in range
 _COSINES = ("direction_cosine", "hypot_slope")  # of two sides
 _PLANE = "DLMF 4.21.27 to 4.21.34; Higham 2002, section 1.7"
+_LOGARITHM = "Sola, Deray & Atchuthan 2018, A micro Lie theory for state estimation in robotics, appendix B"
 _HAVERSINE = "Sinnott 1984, Virtues of the haversine; Kahan 2014, Miscalculating area and angles"
 _POLAR = "Kahan 2006, How futile are mindless assessments of roundoff, section 12"
 _NEAR_AXES = at_pairs((1e-9, 1.0), (1.0, 1e-9), (1e-9, -1.0), (-3.0, 4.0), (3e-100, 4e-100), (1e200, 1e190))
@@ -294,3 +298,31 @@ def _third_side(g: Graph, node: int) -> tuple[int, int] | None:
     near = g.add(g.sub(x, y), g.mul(g.const(2), g.mul(y, g.mul(half, half))))
     along = g.where(g.node("lt", g.const(_HALF), cosine), near, g.sub(x, g.mul(y, cosine)))
     return along, g.mul(y, g.node("sin", z))
+
+
+# ---- angles over a side ------------------------------------------------------------------------
+
+
+@stable(
+    "div",
+    "atan2(y, x)/y, as in the logarithm of a quaternion, is nan at y = 0; its derivatives cancel near it",
+    Audit("atan2(y, x)/y", "(atan(t)/t)/x for t = y/x", "|y| < x; a root counts for y, and its square below",
+          _LOGARITHM, at_pairs((1.0, 1e-9), (2.0, -1e-3), (0.5, 1.5), (-1.0, 0.5))),
+    on=among("atan2", *PRODUCTS),
+    needs=("atan2",),
+)  # fmt: skip
+def angle_over_side(g: Graph, a: Args) -> int | None:
+    above = factors_of(g, a[0])
+    place = next((k for k, f in enumerate(above) if g.op[f] == "atan2"), None)
+    if place is None:
+        return None
+    y, x = g.args[above[place]]
+    below, others = in_powers_of(g, y, factors_of(g, a[1])), without(above, place)
+    if y not in below or g.op[y] == "const":
+        return None
+    is_small = g.node("lt", g.node("abs", y), x)
+    t = g.div(y, x)
+    slope = g.div(g.node("atan", t), t)
+    small = quotient_of(g, [*others, slope], [x, *without(below, below.index(y))])
+    other = quotient_of(g, above, [g.where(is_small, g.one, part) for part in below])
+    return g.where(is_small, small, other)

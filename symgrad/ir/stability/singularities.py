@@ -37,6 +37,7 @@ from symgrad.ir.stability.patterns import (
     root_of_square,
     sum_of_signed,
     terms_of,
+    under_root,
 )
 
 if TYPE_CHECKING:
@@ -265,6 +266,8 @@ def _regular_sum(g: Graph, a: Args, sign: int) -> int | None:
     is_one = first in (second, CONSTANT) or second == CONSTANT
     if not is_one and g.op[x] not in _POLES and g.op[y] not in _POLES:
         return None
+    if not is_one and (written := _by_root(g, a)) is not None:
+        return _regular_sum(g, written, sign)
     has_own = has_function(g, x) or has_function(g, y) or (CONSTANT in (first, second) and _has_square(g, a))
     if "neg" in (g.op[x], g.op[y]) or not (has_own or (is_one and _holds_function(g, a))):
         return None
@@ -279,6 +282,19 @@ def _regular_sum(g: Graph, a: Args, sign: int) -> int | None:
     if cancel(probe(g, x), probe(g, y), sign):
         return removable(g, g.intern(op, a), variable)
     return _if_regular(g, op, a, variable, [*common_poles(g, a, variable), *_ties(g, a, sign, variable)])
+
+
+def _by_root(g: Graph, a: Args) -> Args | None:
+    """A pole 1/s beside a function of sqrt(s), as one by the root: both are of one value then."""
+    for pole, other in (a, a[::-1]):
+        root = variable_of(g, other)
+        square = None if root == CONSTANT or g.op[pole] != "div" else under_root(g, root)
+        below = [] if square is None else factors_of(g, g.args[pole][1])
+        if square in below:
+            by_root = [root if f == square else f for f in below] + [root] * below.count(square)
+            made = _written(g, factors_of(g, g.args[pole][0]), by_root)
+            return (made, other) if pole == a[0] else (other, made)
+    return None
 
 
 def _has_square(g: Graph, a: Args) -> bool:
