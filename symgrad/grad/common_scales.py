@@ -103,6 +103,10 @@ def _as_product(g: Graph, f: Node, outside: _Product, y: _Product, x: _Product, 
     if g.op[f] == "less_cosine" and 2 * (i - j) == a > 0:
         more = g.add(g.const(2), g.node("hypot_slope", first, second))
         return g.mul(outside.over(g, b), g.mul(g.const(i - j), g.mul(g.mul(f, f), more)))
+    if g.op[f] == "less_cosine" and a == 0 < j < i:  # of the terms of both sides one may underflow
+        sine, length = g.node("hypot_slope", second, first), g.node("hypot", first, second)
+        turned = g.mul(g.mul(g.const(j - i), g.mul(sine, sine)), g.div(y.over(g, b), length))
+        return g.mul(outside.whole(g), turned)
     if g.op[f] in _SINES and i - j == a > 0:
         return g.mul(outside.over(g, b), g.mul(g.const(a), g.mul(f, g.mul(f, f))))
     return None
