@@ -303,6 +303,7 @@ EXAMPLES: dict[str, Example] = {
     "fold_sub": lambda g, v: (g.const(2), g.const(Fraction(1, 3))),
     "sub_zero": lambda g, v: (g.zero, v.x),
     "sub_neg_to_add": lambda g, v: (v.x, g.neg(v.y)),
+    "sum_less_its_term": lambda g, v: (g.add(v.x, v.y), v.y),
     "sub_of_neg": lambda g, v: (g.neg(v.x), v.y),
     "exp_minus_one_to_expm1": lambda g, v: (g.node("exp", v.x), g.one),
     "fold_neg": lambda g, v: (g.const(Fraction(2, 3)),),

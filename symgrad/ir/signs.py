@@ -50,6 +50,15 @@ def is_never_negative(g: Graph, node: int) -> bool:
     return not stack
 
 
+def is_positive(g: Graph, node: int) -> bool:
+    """Whether a value is, for all one can see, a positive number and what is never negative: 1 + x**2."""
+    if g.op[node] != "add":
+        q = g.rational(node)
+        return q is not None and q > 0
+    first, second = g.args[node]
+    return any(is_positive(g, a) and is_never_negative(g, b) for a, b in ((first, second), (second, first)))
+
+
 def is_root_at_least_value(g: Graph, node: int) -> bool:
     """Whether this is a root, or a power that may be one, of what is never negative: flat at 0, so to say."""
     if g.op[node] == "pow":

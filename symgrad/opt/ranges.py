@@ -35,6 +35,7 @@ from symgrad.opt.rebuild import Copy, copy_with
 from symgrad.opt.repeated_factors import has_repeated_factors, one_at_a_time
 from symgrad.opt.rows import with_quotients_by_rows
 from symgrad.opt.scaled_sums import (
+    BOUNDED,
     DOUBLE,
     SINGLE,
     Form,
@@ -366,7 +367,7 @@ def _factors(g: Graph, found: _Divided) -> list[_Factor]:
                 _take(factor, scaled, left, scaled.degree - factor.takes[scaled])
     for scaled in found.times if factors else ():
         for factor in factors:  # what is as large as a sum with a number may be anything
-            if scaled.has_number and not factor.takes[scaled]:
+            if scaled.has_number and not factor.takes[scaled] and g.op[factor.node] not in BOUNDED:
                 _take(factor, scaled, left, 1)
     return factors
 

@@ -141,8 +141,10 @@ def _turning_inversion(g: Graph, a: Args, n: int, dots: Mapping[int, int]) -> in
     xdot, ydot = (dots.get(side, g.zero) for side in (x, y))
     by_own, by_other = (xdot, ydot) if a[0] == x else (g.neg(ydot), xdot)
     turned = g.div(g.div(g.mul(g.node("double_cosine", x, y), by_own), length), length)
-    across = g.div(g.mul(g.node("hypot_slope", x, y), by_other), length)
-    moved = g.mul(g.const(2), g.mul(across, g.div(g.node("hypot_slope", y, x), length)))
+    moved = g.zero  # 0/length is no 0 where the length is not known to be more
+    if by_other != g.zero:
+        across = g.div(g.mul(g.node("hypot_slope", x, y), by_other), length)
+        moved = g.mul(g.const(2), g.mul(across, g.div(g.node("hypot_slope", y, x), length)))
     speed = g.neg(g.add(turned, moved))
     return speed if g.rational(a[1]) else _unless_origin(g, length, speed)
 
@@ -154,7 +156,20 @@ def _np_cosine(x: Any, y: Any) -> Any:
 
 def _bent(g: Graph, a: Args, slope: int) -> int:
     """As `bending`, but nan at the origin."""
-    return g.div(g.mul(slope, g.node("direction_cosine", a[1], a[0])), g.node("hypot", *a))
+    return over_length(g, g.mul(slope, g.node("direction_cosine", a[1], a[0])), a)
+
+
+def over_length(g: Graph, node: int, sides: Sequence[int]) -> int:
+    """The node over hypot(*sides); 1/h is a cosine beside a side 1, of which powers have one slope."""
+    for one, x in (sides, sides[::-1]):
+        if one == g.one:
+            cosine = g.node("direction_cosine", one, x)
+            factors = g.args[node] if g.op[node] == "mul" else ()
+            if cosine in factors:  # a square, as other terms have it
+                other = factors[factors[0] == cosine]
+                return g.mul(other, g.mul(cosine, cosine))
+            return g.mul(node, cosine)
+    return g.div(node, g.node("hypot", *sides))
 
 
 def _np_less_cosine(x: Any, y: Any) -> Any:

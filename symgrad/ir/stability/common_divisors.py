@@ -31,7 +31,9 @@ Terms = dict[Monomial, Fraction]
 _MOST_FACTORS = 2 * MOST_FACTORS
 _MOST_EXPANDED = 2 * MOST_TERMS  # products while sums are multiplied out
 _NEAR = 3  # factors before a quotient that is looked for
-_ROOTS = ("pow", "hypot", "direction_cosine", "sqrt", "norm", "leg")
+_MOST_LOOKED_AT = 8  # nodes of a product in which a cosine is looked for
+_OVER_LENGTH = {"direction_cosine": 1, "inversion": 2, "double_cosine": 2}  # by so many powers of a length
+_ROOTS = ("pow", "hypot", *_OVER_LENGTH, "sqrt", "norm", "leg")
 _SUMS = ("add", "sub", "square_difference")
 
 
@@ -47,7 +49,7 @@ def _may_be_quotients(ops: Sequence[str]) -> bool:
         "Higham 2002, section 1.7", at_pairs((1e9, 1.0), (3e-9, -2.0), (0.3, 0.7), (1e200, 1e-100)),
     ),
     on=_may_be_quotients,
-    needs=("div", "direction_cosine"),
+    needs=("div", *_OVER_LENGTH),
 )  # fmt: skip
 def quotient_less_its_share(g: Graph, a: Args) -> int | None:
     return _over_common_divisor(g, a, -1)
@@ -61,7 +63,7 @@ def quotient_less_its_share(g: Graph, a: Args) -> int | None:
         "Higham 2002, section 1.7", at_pairs((1e8, 1.0), (1e-3, 3.0), (2.0, 5.0)),
     ),
     on=_may_be_quotients,
-    needs=("div", "direction_cosine"),
+    needs=("div", *_OVER_LENGTH),
 )  # fmt: skip
 def quotient_plus_its_negative_share(g: Graph, a: Args) -> int | None:
     return _over_common_divisor(g, a, 1)
@@ -103,6 +105,10 @@ class _Product:
     def times(self, number: int) -> _Product:
         return _Product(self.number * number, self.powers)
 
+    def squared(self) -> _Product:
+        """Of exp(x) the square of a power: as a node it is exp(2*x)."""
+        return _Product(self.number**2, {n: 2 * e for n, e in self.powers.items()})
+
 
 # ---- what is cheap to see of most sums that are not looked for ---------------------------------------
 
@@ -123,6 +129,8 @@ def _is_negative(g: Graph, node: int) -> bool:
 
 def _is_quotient(g: Graph, node: int) -> bool:
     """Whether a product with one or two factors before it is divided by something, powers of two aside."""
+    if not _OVER_LENGTH.keys().isdisjoint(g.present) and _has_cosine(g, node):
+        return True
     for _ in range(_NEAR):
         if g.op[node] != "mul":
             break
@@ -132,6 +140,24 @@ def _is_quotient(g: Graph, node: int) -> bool:
         if g.op[first] == "div":
             return True
     return g.op[node] == "div"
+
+
+def _has_cosine(g: Graph, node: int) -> bool:
+    """Whether a factor is a cosine beside a number, which is a quotient, as far as few nodes say."""
+    nodes = [node]
+    for n in nodes:  # to which their factors are added
+        op = g.op[n]
+        if op == "mul" and len(nodes) < _MOST_LOOKED_AT:
+            nodes += g.args[n]
+        elif op in _OVER_LENGTH and _is_one(g, n):
+            return True
+    return False
+
+
+def _is_one(g: Graph, node: int) -> bool:
+    """A quotient, as what is over a length is where one side is a number."""
+    op = g.op[node]
+    return op == "div" or (op in _OVER_LENGTH and any(g.op[side] == "const" for side in g.args[node]))
 
 
 def _may_cancel(g: Graph, a: Args, has_other_sign: bool) -> bool:
@@ -225,9 +251,11 @@ def powers_of(g: Graph, node: int) -> _Product | None:
     """A product as powers of its factors; a sum of squares is the square of a length, a root half a power."""
 
     def inside(n: int, is_above: bool) -> list[Factor] | None:
-        if g.op[n] != "direction_cosine":
-            return None
-        return [(g.args[n][0], is_above), (g.node("hypot", *g.args[n]), not is_above)]
+        op, args = g.op[n], g.args[n]
+        if op not in _OVER_LENGTH or (op != "direction_cosine" and not _is_one(g, n)):
+            return None  # an inversion of two sides is 0 at the origin
+        over = g.node("square_difference", *args) if op == "double_cosine" else args[0]
+        return [(over, is_above), *[(g.node("hypot", *args), not is_above)] * _OVER_LENGTH[op]]
 
     parts = product_of(g, node, _MOST_FACTORS, inside=inside)
     if parts is None:
@@ -330,11 +358,12 @@ class Sums:
             g, op = self.g, self.g.op[factor]
             if op in ("hypot", "square_difference"):
                 sign = 1 if op == "hypot" else -1
-                signed = [(s, g.mul(side, side)) for s, side in zip((1, sign), g.args[factor], strict=True)]
+                sides = [powers_of(g, side) for side in g.args[factor]]
+                parts = [(s, side and side.squared()) for s, side in zip((1, sign), sides, strict=True)]
             else:
                 signed = terms_of(g, factor)
-            is_long = signed == [(1, factor)]
-            parts = [(s, None if is_long else powers_of(g, term)) for s, term in signed]
+                is_long = signed == [(1, factor)]
+                parts = [(s, None if is_long else powers_of(g, term)) for s, term in signed]
             self.known[factor] = 2 if op == "hypot" else 1, [part and part.times(s) for s, part in parts]
         return self.known[factor]
 
@@ -360,7 +389,7 @@ def _is_polynomial(g: Graph, factor: int) -> bool:
 def _may_cancel_itself(g: Graph, factor: int) -> bool:
     """Whether this is a sum with a negative term: multiplied out, it would lose what it is made to keep."""
     if g.op[factor] not in _SUMS:
-        return False
+        return g.op[factor] == "double_cosine"
     return any(sign < 0 or _is_negative(g, term) for sign, term in terms_of(g, factor))
 
 

@@ -120,6 +120,20 @@ def difference_of_shifted(g: Graph, a: Args) -> int | None:
 
 
 @stable(
+    "sub",
+    "(x + y) - y loses the digits of x that y has not; so terms of second derivatives come",
+    Audit("sqrt(1 + x**2)*atan(x)", "of derivatives: x", "one of two terms", "Higham 2002, section 1.7",
+          at(1e9, 0.75, -1e4, 1e-9)),
+    on=lambda ops: ops[0] == "add",
+)  # fmt: skip
+def sum_less_its_term(g: Graph, a: Args) -> int | None:
+    if g.op[a[0]] != "add" or a[1] not in g.args[a[0]]:
+        return None
+    first, second = g.args[a[0]]
+    return int(second if first == a[1] else first)
+
+
+@stable(
     "add",
     "the same where a term of one is that of the other with the other sign",
     Audit(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from symgrad.ir.ops import OPS
 from symgrad.ir.product import product_of
 from symgrad.ir.rules import Args, among
+from symgrad.ir.signs import is_never_negative, is_positive
 from symgrad.ir.stability.audit import Audit, at_pairs, stable
 from symgrad.ir.stability.error_functions import is_in_range
 from symgrad.ir.stability.patterns import MOST_FACTORS, factors_of
@@ -207,8 +208,9 @@ _LOGARITHMS = {"log": "xlogy", "log1p": "xlog1py"}
 @stable(
     "mul",
     "0*log(0) is nan, and 0 as a term of a cross-entropy",
-    Audit("x*log(y)", "xlogy(x, y)", "a number and a logarithm over the same axes; x*log(1 + y) counts",
-          _ENTROPY, at_pairs((0.0, 0.0), (0.25, 0.5), (3.0, 1 + 2.0**-40), (-2.0, 1e300)), is_limit=True),
+    Audit("x*log(y)", "xlogy(x, y)",
+          "a number and a logarithm over the same axes, that may be of 0; x*log(1 + y) counts", _ENTROPY,
+          at_pairs((0.0, 0.0), (0.25, 0.5), (3.0, 1 + 2.0**-40), (-2.0, 1e300)), is_limit=True),
     on=among(*_LOGARITHMS),
 )  # fmt: skip
 def number_times_log(g: Graph, a: Args) -> int | None:
@@ -219,6 +221,7 @@ def number_times_log(g: Graph, a: Args) -> int | None:
         if (
             g.op[y] == "const"
             or g.op[other] == "mask"
+            or (is_positive(g, y) if g.op[log] == "log" else is_never_negative(g, y))  # 0 for no product
             or any(g.op[f] in ("const", *_LOGARITHMS) for f in factors_of(g, other))
         ):
             continue

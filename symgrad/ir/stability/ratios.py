@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from symgrad.ir.composites.hypot import over_length
 from symgrad.ir.rules import Args, among
 from symgrad.ir.stability.audit import Audit, at, at_pairs, stable
 from symgrad.ir.stability.patterns import (
@@ -41,17 +42,8 @@ class _Length:
     power: int
     others: tuple[int, ...]
 
-    def hypot(self, g: Graph) -> int:
-        return g.node("hypot", *self.sides)
-
     def cosine(self, g: Graph, k: int) -> int:
         return g.node("direction_cosine", self.sides[k], self.sides[1 - k])
-
-    def divided(self, g: Graph, node: int) -> int:
-        """The node over the length; 1/h is a cosine beside a side 1, of which powers have one slope."""
-        if g.one in self.sides:
-            return g.mul(node, self.cosine(g, self.sides.index(g.one)))
-        return g.div(node, self.hypot(g))
 
 
 def _may_be_over_squares(ops: Sequence[str]) -> bool:
@@ -82,7 +74,7 @@ def form_over_two_squares(g: Graph, a: Args) -> int | None:
             return None
         value, left = form
         for _ in range(left):
-            value = length.divided(g, value)
+            value = over_length(g, value, length.sides)
         total = g.add(total, value) if sign > 0 else g.sub(total, value)
     for factor in length.others:
         total = g.div(total, factor)
@@ -93,8 +85,9 @@ def form_over_two_squares(g: Graph, a: Args) -> int | None:
     "mul",
     "powers of 1/sqrt(1 + x**2) underflow before x times them does",
     Audit(
-        "x**2*log(1 + x**2)", "of derivatives: inversion(x, 1) for x*(1/h)*(1/h), h = hypot(x, 1)",
-        "a side beside the cosine that 1/h is; x/h beside one", "Blue 1978", at(1e-6, 0.5, 1e150),
+        "sqrt(1 + x**2)*atan(x)", "of derivatives: inversion(x, 1) for x*(1/h)*(1/h), h = hypot(x, 1)",
+        "a side or the length beside the cosine that 1/h is; x/h beside one", "Blue 1978",
+        at(1e-6, 0.5, 1e9, 1e100),
     ),
     on=among("mul", "direction_cosine"),
     needs=("direction_cosine",),
@@ -103,10 +96,17 @@ def side_beside_cosine_of_one(g: Graph, a: Args) -> int | None:
     for product, other in (a, a[::-1]):
         if not _may_have_cosine(g, product):
             continue
-        own, factors = factors_of(g, product), factors_of(g, other)
-        for place, f in enumerate(own):
-            if g.op[f] == "direction_cosine" and g.args[f][0] == g.one and g.args[f][1] in factors:
-                side, others = g.args[f][1], without(own, place)
+        own = factors_of(g, product)
+        cosines = [f for f in own if g.op[f] == "direction_cosine" and g.args[f][0] == g.one]
+        factors = factors_of(g, other) if cosines else []
+        for f in cosines:
+            side, others = g.args[f][1], without(own, own.index(f))
+            lengths = [h for h in factors if g.op[h] == "hypot" and {*g.args[h]} == {side, g.one}]
+            if lengths:
+                left = [*others, *remove(factors, lengths[:1])[0]]
+                power = g.integer_power(f, left.count(f))  # as the chain rule has it in other terms
+                return quotient_of(g, [*(n for n in left if n != f), power], [])
+            if side in factors:
                 rest, _ = remove(factors, [side])
                 op = "inversion" if f in others else "direction_cosine"
                 others, _ = remove(others, [f] if f in others else [])

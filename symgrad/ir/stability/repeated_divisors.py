@@ -93,8 +93,8 @@ def _is_same_length(g: Graph, u: int, other: int) -> bool:
 
 
 def _is_bounded(g: Graph, n: int) -> bool:
-    """A number, or a power of two by which sides are divided."""
-    return g.op[n] == "const" or (g.op[n] == "scaled" and g.op[g.args[n][0]] == "const")
+    """A number, a cosine, or a power of two by which sides are divided."""
+    return g.op[n] in ("const", "double_cosine") or (g.op[n] == "scaled" and g.op[g.args[n][0]] == "const")
 
 
 def _is_side(g: Graph, u: int, x: int) -> bool:

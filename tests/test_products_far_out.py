@@ -1,0 +1,53 @@
+"""Functions that flatten out or grow slowly, far out: value, gradient and Hessian against mpmath's."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import mpmath
+import pytest
+import sympy as sp
+
+import symgrad as sg
+
+TARGETS = ("numpy", "llvm", "c")
+DIGITS = 1300
+LARGEST = mpmath.mpf("1.7e308")
+LEAST = mpmath.mpf("1e-307")  # below it a number may be off by as much
+x = sp.Symbol("x", real=True)
+
+WITH_LOGARITHMS = (
+    sp.atan(x) * sp.log(1 + x**2), sp.atan(x) * sp.log(x**2 + 4), sp.tanh(x) * sp.log(1 + x**2),
+    sp.erf(x) * sp.log(1 + x**2), sp.asinh(x) * sp.log(1 + x**2), x * sp.log(1 + x**2),
+    x / (1 + x**2) * sp.log(1 + x**2),
+)  # fmt: skip
+WITH_ANGLES = (x * sp.atan(x), sp.sqrt(1 + x**2) * sp.atan(x), sp.atan(x) ** 2)
+POINTS = (1e-300, 1e-8, 0.7, 30.0, -1e3, 1e5, -1e8, 1e12, 1e100, -1e150, 1e200, 1e300)
+
+
+def _check(expr: sp.Expr, points: tuple[float, ...], target: str) -> None:
+    kernel = sg.compile(expr, x, wrt=x, outputs=("value", "grad", "hess"), backend=target)
+    for point in points:
+        for found, wanted in zip(kernel(point), _exact(expr, point), strict=True):
+            if mpmath.isfinite(wanted) and abs(wanted) < LARGEST:
+                assert abs(float(found) - wanted) <= 1e-13 * abs(wanted) + LEAST, (point, found, wanted)
+
+
+@cache
+def _exact(expr: sp.Expr, at: float) -> list[mpmath.mpf]:
+    """Value, gradient and Hessian at the double itself."""
+    with mpmath.workdps(DIGITS):
+        return [sp.lambdify(x, sp.diff(expr, x, k), "mpmath")(mpmath.mpf(at)) for k in range(3)]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("expr", [*WITH_LOGARITHMS, *WITH_ANGLES], ids=str)
+def test_no_term_of_a_derivative_leaves_the_range_or_cancels(expr: sp.Expr, target: str) -> None:
+    _check(expr, POINTS, target)
+
+
+def test_a_logarithm_that_may_be_of_zero_keeps_its_guard() -> None:
+    y = sp.Symbol("y", real=True)
+    for own, expected in ((y * sp.log(x**2), 0.0), (y * sp.log(x**2 + 1), 0.0), (y * sp.log(1 - x), 0.0)):
+        zero = 1.0 if own.has(1 - x) else 0.0
+        assert sg.compile(own, (x, y), outputs="value")(zero, 0.0) == expected
