@@ -16,7 +16,8 @@ is
 
 Chosen are products that are divided by what may overflow; those with an exponential above that are divided,
 or multiplied by two factors or more, by formulas of the same value: x**2*exp(-x), exp(x)/x; and products of a
-growing with a decaying function. This comes after differentiation: the terms of a derivative are products.
+growing with a decaying function, exp(x)*sinh(x). This comes after differentiation: the terms of a derivative
+are products.
 
 Source: Higham 2002, section 27.8, for scaling; DLMF 4.35 for the functions.
 """
@@ -119,7 +120,7 @@ def _is_far(g: Graph, parts: Product) -> bool:
     if any(max(map(abs, _rates_in(g, parts, u))) > _MOST_POWERS for u in arguments):
         return False
     grows = any(g.op[n] in _GROWING for n in above)
-    if any(g.op[n] in _GROWING for n in below) or (grows and len(arguments) > 1):
+    if any(g.op[n] in _GROWING for n in below) or (grows and len(arguments) > 1) or _is_opposed(g, above):
         return True
     if len(arguments) > 1 or any(_rates_in(g, parts, u) == (0, 0) for u in arguments):
         return False
@@ -177,7 +178,18 @@ def _product(g: Graph, written: Node, parts: Product) -> Node:
 
 def _cancels(g: Graph, parts: Product) -> bool:
     """Whether there are growing functions on both sides, which are infinite over infinite if not far out."""
-    return all(any(g.op[n] in _GROWING for n in side) for side in (parts.above, parts.below))
+    is_both = all(any(g.op[n] in _GROWING for n in side) for side in (parts.above, parts.below))
+    return is_both or _is_opposed(g, [n for n in parts.above if _has_rate(g, n)])
+
+
+def _is_opposed(g: Graph, factors: Sequence[Node]) -> bool:
+    """Whether one of them grows on the side where another one of the same value decays: exp(x)*sinh(x)."""
+    for u in {g.args[n][0] for n in factors} if len(factors) > 1 else ():
+        rates = [_RATES[g.op[n]] for n in factors if g.args[n][0] == u]
+        for side in ([r.left for r in rates], [r.right for r in rates]):
+            if min(side) < 0 < max(side):
+                return True
+    return False
 
 
 def _in_turns(g: Graph, above: list[Node], below: list[Node]) -> Node:

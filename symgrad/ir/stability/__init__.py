@@ -11,6 +11,7 @@ where tools/stability_table.py measures what it gains; STABILITY.md, next to thi
     exponentials.py  exp(x) - 1, products of exponentials
     anchors.py       exponents with a common factor: log-sum-exp and softmax over a temperature
     hyperbolic.py    exp(x) + exp(-x), logarithms of cosh and logistic functions
+    hyperbolic_identities.py  cosh(x) - sinh(x), coth(x) - 1, sinh(x)/(1 + cosh(x))
     logistics.py     logistic functions: quotients and products, what is left of 1
     shares.py        softmax and its complements
     margins.py       differences of two shares of one softmax
@@ -101,6 +102,7 @@ from symgrad.ir.stability import (
     guarded,
     half_centred,
     hyperbolic,
+    hyperbolic_identities,
     inverse_error,
     log_mixtures,
     log_slopes,
@@ -172,6 +174,7 @@ __all__ = [
     "guarded",
     "half_centred",
     "hyperbolic",
+    "hyperbolic_identities",
     "inverse_error",
     "log_mixtures",
     "log_slopes",

@@ -21,7 +21,7 @@ _SCALING = "Higham 2002, section 27.8"
 _ENTROPY = "Cover & Thomas 2006, section 2.1"
 _LARGE = 2**200  # a number beside which a product of one other leaves the range of numbers
 # Their logarithms are no logarithms; nor are those of sums of exponentials.
-_OWN = ("exp", "exp_of_sum", "logistic", "sech", "cosh", "expm1", "pow", "share", "share_of_others")
+_OWN = ("exp", "exp_of_sum", "logistic", "sech", "cosh", "sinh", "expm1", "pow", "share", "share_of_others")
 _SHARES = ("logistic", "share", "share_of_others")
 _OF_SUMS = ("logaddexp", "softplus")
 
@@ -117,6 +117,8 @@ def _logarithm(g: Graph, factor: int) -> int:
     if g.op[factor] == "pow":
         base, exponent = g.args[factor]
         return g.node("xlogy", exponent, g.node("abs", base))
+    if g.op[factor] == "sinh":
+        return g.node("log", g.node("sinh", g.node("abs", g.args[factor][0])))
     made = g.node("log", factor) if _has_own_logarithm(g, factor) else factor
     return g.node("log_abs", factor) if g.op[made] == "log" or made == factor else made
 
