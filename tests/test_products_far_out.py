@@ -55,6 +55,12 @@ def test_no_term_of_a_derivative_leaves_the_range_or_cancels(expr: sp.Expr, targ
 
 
 @pytest.mark.parametrize("target", TARGETS)
+def test_no_polynomial_takes_the_place_of_cosines(target: str) -> None:
+    hess = sg.compile(sp.atan(x**2 + 1), x, wrt=x, outputs="hess", backend=target)
+    assert hess(1e150) == 0.0
+
+
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("expr", HYPERBOLIC, ids=str)
 def test_powers_of_e_are_not_lost_beside_larger_ones(expr: sp.Expr, target: str) -> None:
     _check(expr, EXPONENTS, target)

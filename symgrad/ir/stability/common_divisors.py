@@ -89,9 +89,15 @@ def _over_common_divisor(g: Graph, a: Args, sign: int) -> int | None:
         if divisor and all(shared[f] < 0 for f in divisor):  # a share of it: nothing on the way is larger
             left = _sum_of_both(g, rest, first.number / number, other, second.number / number)
             inverse = {f: -e for f, e in divisor.items()}
-            return None if left is None else g.mul(part, _over(g, left, inverse))
+            return None if left is None or _overflows(g, a, left) else g.mul(part, _over(g, left, inverse))
     left = _sum_of_both(g, rest, first.number, other, second.number)
-    return None if left is None else _over(g, left, shared)
+    return None if left is None or _overflows(g, a, left) else _over(g, left, shared)
+
+
+def _overflows(g: Graph, a: Args, left: Terms) -> bool:
+    """Whether what is left is a polynomial beside cosines, which stay in range as they are."""
+    is_divided = any(g.op[n] == "div" for n in a) or all(_is_divided(g, n) for n in a)
+    return len(left) > 1 and not is_divided
 
 
 _NONE = Fraction(0)
@@ -128,9 +134,12 @@ def _is_negative(g: Graph, node: int) -> bool:
 
 
 def _is_quotient(g: Graph, node: int) -> bool:
+    """Whether a product is divided by something, or has a cosine beside a number for a factor."""
+    return _is_divided(g, node) or (not _OVER_LENGTH.keys().isdisjoint(g.present) and _has_cosine(g, node))
+
+
+def _is_divided(g: Graph, node: int) -> bool:
     """Whether a product with one or two factors before it is divided by something, powers of two aside."""
-    if not _OVER_LENGTH.keys().isdisjoint(g.present) and _has_cosine(g, node):
-        return True
     for _ in range(_NEAR):
         if g.op[node] != "mul":
             break
