@@ -19,15 +19,36 @@ Stored numbers count as finite here, as they do in `ir.reduce`: 0*w[k] is 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from symgrad.ir.bounds import facts_of, index_is_in_range, read_is_in_range, typical
 from symgrad.ir.contraction import is_linear_read, is_plain_read, is_small, scale_of, terms_of
 from symgrad.ir.graph import Graph, Node, TensorId
+from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import additive_terms, conjunction, conjuncts, factors_of, reduce
 from symgrad.ir.tensor import Tensor
 from symgrad.opt.rebuild import Copy, copy_with
 from symgrad.records import dataclass
 
+# Finite where their arguments are, unless they overflow.
+_AS_FINITE = frozenset(
+    (
+        "add",
+        "sub",
+        "mul",
+        "neg",
+        "abs",
+        "cast",
+        "mask",
+        "where",
+        "maximum",
+        "minimum",
+        "sin",
+        "cos",
+        "tanh",
+        "logistic",
+    )
+)
 _SHORT = 4  # passes over an operand; for fewer it is not worth storing
 
 
@@ -131,8 +152,10 @@ def _plan(g: Graph, out: frozenset[Node], red: frozenset[Node], term: Node) -> _
                tuple(p for p in guards if homes[p] == k))
         for k in (0, 1)
     ]  # fmt: skip
-    is_safe = not guards or all(_stands_alone(g, group) for group in groups)
-    return _Plan(scale, *groups) if is_safe else None
+    if guards:
+        guarded = [_guarded(g, group, guards, own) for group, own in zip(groups, axes, strict=True)]
+        groups = [group for group in guarded if group is not None and _stands_alone(g, group)]
+    return _Plan(scale, *groups) if len(groups) == 2 else None
 
 
 def _home(g: Graph, axes: frozenset[Node], groups: Sequence[frozenset[Node]]) -> int | None:
@@ -159,6 +182,20 @@ def _seeds(g: Graph, out: frozenset[Node], factors: Sequence[Node]) -> tuple[Nod
 
 
 # ---- guards --------------------------------------------------------------------------------------------
+
+
+def _guarded(g: Graph, group: _Group, guards: Sequence[Node], axes: frozenset[Node]) -> _Group | None:
+    """The group under all guards over its axes, if it may be nan where one fails: 0*nan is no 0.
+
+    None if it may be for other guards. Stored numbers are made for all places, whatever guards say of them.
+    """
+    fitting = tuple(p for p in guards if g.axes[p] <= axes)
+    nodes = g.reachable((*group.top, *group.bottom))
+    is_finite = not group.bottom and all(g.op[n] in _AS_FINITE or g.op[n] not in OPS for n in nodes)
+    if len(fitting) < len(guards) and not is_finite:
+        return None
+    reads_inputs = all(g.tensors[g.args[n][0]].kind == "input" for n in nodes if g.op[n] == "read")
+    return group if is_finite and reads_inputs else replace(group, guards=fitting)
 
 
 def _stands_alone(g: Graph, group: _Group) -> bool:
