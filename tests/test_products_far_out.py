@@ -27,7 +27,7 @@ HYPERBOLIC = (
     sp.cosh(x) - sp.sinh(x), sp.coth(x) - 1, 3 * sp.coth(x / 2) + 3, sp.coth(x) - sp.tanh(x),
     sp.coth(x) ** 2 - 1, x * sp.coth(x) - x, sp.sinh(x) / (1 + sp.cosh(x)),
     (sp.cosh(x) - 1) / sp.sinh(x), x / (1 + sp.cosh(x)), (sp.cosh(x) - 1) / (sp.cosh(x) + 1),
-    sp.log(sp.cosh(x) - 1), sp.sinh(2 * x) / sp.sinh(x) ** 2,
+    sp.log(sp.cosh(x) - 1), sp.sinh(2 * x) / sp.sinh(x) ** 2, sp.exp(-2 * x) * sp.sinh(x) ** 2,
 )  # fmt: skip
 EXPONENTS = (1e-8, -0.3, 3.0, 10.0, -20.0, 30.0, -40.0, 100.0, -300.0, 355.0, -600.0, 720.0, 1e3, -1e5)
 POINTS = (1e-300, 1e-8, 0.7, 30.0, -1e3, 1e5, -1e8, 1e12, 1e100, -1e150, 1e200, 1e300)

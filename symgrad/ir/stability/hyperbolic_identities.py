@@ -86,10 +86,22 @@ def _exponential(g: Graph, a: Args, sign: int) -> int | None:
     (u,), (v,) = g.args[cosh], g.args[sinh]
     if abs(p) != abs(q) or u not in (v, g.neg(v)):
         return None
-    made = g.node("exp", v if before_sinh == before_cosh else g.neg(v))
-    for factor in remove(first, own)[0]:
+    w = v if before_sinh == before_cosh else g.neg(v)
+    made, others = _times_exponential(g, w, remove(first, own)[0])
+    for factor in others:
         made = g.mul(factor, made)
     return g.mul(g.const(before_cosh), made)
+
+
+def _times_exponential(g: Graph, w: int, factors: list[int]) -> tuple[int, list[int]]:
+    """exp(w) times a sinh or cosh of w among the factors, which would overflow, and the other factors."""
+    doubled = g.mul(g.const(2), w)
+    for place, f in enumerate(factors):
+        if g.op[f] in ("sinh", "cosh") and w in (u := g.args[f][0], g.neg(u)):
+            half = g.const(_HALF if w == u or g.op[f] == "cosh" else -_HALF)
+            power = g.node("expm1", doubled) if g.op[f] == "sinh" else g.add(g.node("exp", doubled), g.one)
+            return g.mul(half, power), without(factors, place)
+    return g.node("exp", w), factors
 
 
 # ---- 1/tanh(x) ---------------------------------------------------------------------------------
