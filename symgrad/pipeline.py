@@ -44,6 +44,7 @@ from symgrad.loops.split import split
 from symgrad.loops.unswitch import unswitched
 from symgrad.loops.versions import with_small_products
 from symgrad.opt.centred import centred
+from symgrad.opt.cosine_distances import cosine_distances
 from symgrad.opt.cosines import cosines_as_quotients
 from symgrad.opt.far import far_products
 from symgrad.opt.few import for_few
@@ -172,6 +173,7 @@ def assemble(
             sums_of_others,
             cosines_as_quotients,
             centred,
+            cosine_distances,
             far_products,
             near_zeros,
             split_logsumexp,

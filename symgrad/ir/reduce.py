@@ -155,12 +155,18 @@ def _sum_of_terms(g: Graph, axes: frozenset[Node], terms: list[tuple[int, Node]]
 
 
 def _is_less_a_number(g: Graph, axes: frozenset[Node], terms: list[tuple[int, Node]]) -> bool:
-    """Whether these are x - m for elements x and one m, as their mean: sum(x) - n*m may lose all digits."""
+    """Whether these are x - m for elements x and one m, as their mean: sum(x) - n*m may lose all digits.
+
+    Or a number less a quotient that may be near it.
+    """
     if len(terms) != 2:
         return False
     (first, x), (second, m) = terms
     if g.axes[x].isdisjoint(axes):
         x, m = m, x
+    q = g.rational(m)
+    if q and g.op[x] == "div":
+        return first * second * q * _sign(g, x) < 0 and axes <= g.axes[x]
     is_less = g.op[m] != "mask" and first * second * _sign(g, m) < 0 and any(g.reads((m,)))
     return g.op[x] == "read" and is_less and axes <= g.axes[x] and g.axes[m] <= g.axes[x] - axes
 

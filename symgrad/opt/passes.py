@@ -9,6 +9,7 @@ diagonal  of what is only read on a diagonal, only that is computed (`opt.diagon
 inline    maps of rank 0, and maps read once in loops no larger than their own, become part of
           their reader.
 centred   what rounding left in a mean is taken from numbers less their mean, too (`opt.centred`).
+distances what a cosine leaves of 1 is computed from the directions (`opt.cosine_distances`).
 far       exponentials far out, beside what keeps a product with them in range (`opt.far`).
 near      loggamma(1 + x) is its series next to its zero (`opt.near_zeros`).
 share     expensive values (transcendental functions) needed by several definitions, or at several
@@ -37,6 +38,7 @@ from symgrad.ir.ops import OPS
 from symgrad.ir.reduce import additive_terms, needs_its_guards, store
 from symgrad.ir.tensor import Tensor
 from symgrad.opt.centred import centred
+from symgrad.opt.cosine_distances import cosine_distances
 from symgrad.opt.cosines import cosines_as_quotients
 from symgrad.opt.diagonal import diagonal
 from symgrad.opt.factorise import Factors
@@ -277,6 +279,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("diagonal", diagonal),
     ("inline", inline),
     ("centred", centred),
+    ("distances", cosine_distances),
     ("far", far_products),
     ("near", near_zeros),
     ("share", share),
