@@ -47,6 +47,7 @@ ULPS |= {
     **dict.fromkeys(("besselk", "besselk_core"), 400),
     "besseli_core": 12,
 }
+ULPS |= dict.fromkeys(("cosine_difference", "sine_difference"), 6)  # four quotients and their sums
 ULPS["pow_difference"] = 6  # pow and expm1 of a product, one times the other
 # Value, slope and curvature of the cases of test_special.py, on every target.
 SPECIAL_ULPS: dict[str, int] = {

@@ -323,5 +323,13 @@ def over_root_less_side(g: Graph, a: Args) -> int | None:
     above = g.rational(a[0])
     if g.op[difference] != "root_less_side" or above is None:
         return None  # beside another factor powers of what this is might overflow where the product does not
-    x, s, _ = g.args[difference]
-    return g.mul(g.const(above / number), g.node("quadratic_root", g.neg(x), g.one, s))
+    x, s, r = g.args[difference]
+    infinity = g.const(float("inf"))
+    is_inside = g.true
+    for size in (r, g.node("abs", s)):
+        for pair in ((g.zero, size), (size, infinity)):
+            is_inside = g.node("and", is_inside, g.node("lt", *pair))
+    root = g.node("quadratic_root", g.neg(x), g.one, g.where(is_inside, s, g.one))
+    below = g.where(g.node("eq", difference, g.zero), g.zero, difference)  # where s is -0
+    outside = g.div(g.one, g.where(is_inside, g.one, below))  # 1/0 and 1/inf
+    return g.mul(g.const(above / number), g.where(is_inside, root, outside))
