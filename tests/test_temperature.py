@@ -121,6 +121,43 @@ def test_second_derivatives_by_a_temperature_have_their_digits(name: str, target
         assert wrong == [], at
 
 
+@pytest.mark.parametrize("target", TARGETS[1:])
+@pytest.mark.parametrize(
+    ("scores", "temperature"),
+    [
+        *POINTS,
+        ([0.3, -1.2, 0.7, 2.0], 0.004),
+        ([1000.25, 1000.5, 999.75, 1001.125], 0.004),
+        ([40.0, -40.0, 39.5], 1.0),
+    ],
+)
+def test_every_entry_of_a_loss_whose_scores_are_less_one_of_them(
+    scores: list[float], temperature: float, target: str
+) -> None:
+    """Its Hessian is that of a log-sum-exp: p_j times the other shares on the diagonal, however small."""
+    loss = sp.log(sp.Sum(sp.exp((v[i] - v[1]) / t), OVER))
+    words = ("grad", "hess", "hess_diag", "hvp")
+    kernel = sg.compile(loss, args=(v, t), wrt=v, outputs=words, backend=target)
+    places = range(len(scores))
+    with mpmath.workdps(60):
+        x, s = [mpmath.mpf(a) for a in scores], mpmath.mpf(temperature)
+        p = [mpmath.exp(a / s - total(x, 1 / s)) for a in x]
+        others = [mpmath.fsum(p[k] for k in places if k != j) for j in places]
+        gradient = [(-others[j] if j == 1 else p[j]) / s for j in places]
+        hessian = [[(p[j] * others[j] if j == k else -p[j] * p[k]) / s**2 for k in places] for j in places]
+        for place in places:
+            found = kernel(np.array(scores), temperature, tangent=np.eye(len(scores))[place])
+            wanted = (gradient, hessian, [hessian[j][j] for j in places], hessian[place])
+            for word, numbers, exactly in zip(words, found, wanted, strict=True):
+                apart = zip(
+                    np.ravel(numbers).tolist(), np.ravel(np.array(exactly, dtype=object)), strict=True
+                )
+                wrong = [
+                    (f, mpmath.nstr(w, 17)) for f, w in apart if not abs(f - w) <= RELATIVE * abs(w) + 1e-300
+                ]
+                assert wrong == [], word
+
+
 def test_only_a_factor_that_may_be_differentiated_is_taken_out() -> None:
     for expr, times in ((TOTAL, 1), (sp.log(sp.Sum(sp.exp(v[i] / 250), OVER)), 0),
                         (sp.log(sp.Sum(sp.exp(v[i] / sp.sqrt(n)), OVER)), 0)):  # fmt: skip

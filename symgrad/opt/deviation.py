@@ -14,6 +14,8 @@ Blanchard, Higham & Higham 2021, section 4.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from symgrad.ir.graph import Graph, Node
 from symgrad.ir.places import places_of
 from symgrad.ir.product import whole_of
@@ -41,8 +43,18 @@ def less_its_mean(g: Graph, node: Node, means: Means) -> Node:
     t, *index = g.args[s]
     tensor = g.tensors[t]
     known = dict(zip(tensor.out, index, strict=True))
-    found = places_of(g, whole_of(g, mean.c), known, tensor.red, c)
+    whole = whole_of(g, mean.c)
+    found = places_of(g, whole, known, tensor.red, c) or _where_an_axis_is(g, whole, known, tensor.red, c)
     if found is None:
         return node
     g.fired[NAME] += 1
     return means.less(g, mean, s, known | dict(zip(tensor.red, found, strict=True)))
+
+
+def _where_an_axis_is(
+    g: Graph, whole: Node, known: Mapping[Node, Node], red: Sequence[Node], c: Node
+) -> tuple[Node, ...] | None:
+    """The axis of c that stands for the one of the mean: on a diagonal [i = j] is 1, and not to be seen."""
+    (r, *others), axes = red, sorted(g.axes[c], key=g.order_key)
+    found = (a for a in axes if not others and g.substitute(whole, {**known, r: a}) == c)
+    return next(((a,) for a in found), None)

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 from symgrad.ir.stability.anchors import anchored, anchored_few
 from symgrad.ir.stability.patterns import (
     MOST_SCORES,
+    all_factors,
     exponent_of,
     factors_of,
     numbered,
     one_plus,
+    quotient_of,
     sum_of_signed,
     terms_of,
+    without,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +53,8 @@ def _exponent_of(g: Graph, node: int) -> int | None:
 
 def _shift_apart(g: Graph, exponent: int, red: tuple[int, ...]) -> tuple[int, int]:
     """x and c if every exponent is x + c: of log(sum(exp(x))) + c no derivative by c is a difference."""
+    if g.op[exponent] in ("mul", "div"):
+        return _shift_of_factor_apart(g, exponent, red)
     if g.op[exponent] not in ("add", "sub"):
         return exponent, g.zero
     x, y = g.args[exponent]
@@ -58,6 +63,19 @@ def _shift_apart(g: Graph, exponent: int, red: tuple[int, ...]) -> tuple[int, in
     if g.axes[x].isdisjoint(red) and g.axes[y].issuperset(red):
         return (y if g.op[exponent] == "add" else g.neg(y)), x
     return exponent, g.zero
+
+
+def _shift_of_factor_apart(g: Graph, exponent: int, red: tuple[int, ...]) -> tuple[int, int]:
+    """The same of s*(x + c), where s is one for all: a temperature."""
+    above, below = all_factors(g, exponent)
+    inside = [k for k, f in enumerate(above) if not g.axes[f].isdisjoint(red)]
+    if len(inside) != 1 or any(not g.axes[f].isdisjoint(red) for f in below):
+        return exponent, g.zero
+    others = without(above, inside[0])
+    x, shift = _shift_apart(g, above[inside[0]], red)
+    if shift == g.zero:
+        return exponent, g.zero
+    return quotient_of(g, [*others, x], below), quotient_of(g, [*others, shift], below)
 
 
 def _log_of_terms(g: Graph, node: int) -> int | None:
