@@ -66,14 +66,18 @@ def _shift_apart(g: Graph, exponent: int, red: tuple[int, ...]) -> tuple[int, in
 
 
 def _shift_of_factor_apart(g: Graph, exponent: int, red: tuple[int, ...]) -> tuple[int, int]:
-    """The same of s*(x + c), where s is one for all: a temperature."""
+    """The same of s*(x + c), where s is one for all: a temperature; of inputs c.
+
+    Beside others, as the logarithm of the sum itself, the result may be what is left of two large numbers.
+    """
     above, below = all_factors(g, exponent)
     inside = [k for k, f in enumerate(above) if not g.axes[f].isdisjoint(red)]
     if len(inside) != 1 or any(not g.axes[f].isdisjoint(red) for f in below):
         return exponent, g.zero
     others = without(above, inside[0])
     x, shift = _shift_apart(g, above[inside[0]], red)
-    if shift == g.zero:
+    is_input = all(g.tensors[g.args[r][0]].kind == "input" for r in g.reads((shift,)))
+    if shift == g.zero or not is_input:
         return exponent, g.zero
     return quotient_of(g, [*others, x], below), quotient_of(g, [*others, shift], below)
 
